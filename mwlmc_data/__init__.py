@@ -1,0 +1,78 @@
+"""A dataset of Milky Way-LMC simulations, the simulator that makes it, and the benchmark that scores inference on it.
+
+Names are loaded when they are first used, so that ``import mwlmc_data`` takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .catalogue import load_catalogue
+    from .citation import cite
+    from .priors import Prior
+    from .simulator import (
+        Halo,
+        Orbit,
+        Parameters,
+        Reflex,
+        Simulation,
+        fit_reflex,
+        fit_reflex_observed,
+        integrate_orbit,
+        simulate,
+        simulate_many,
+    )
+    from .validation import Case, validation_cases
+
+_HOME = {
+    "Case": "validation",
+    "Halo": "simulator",
+    "Orbit": "simulator",
+    "Parameters": "simulator",
+    "Prior": "priors",
+    "Reflex": "simulator",
+    "Simulation": "simulator",
+    "cite": "citation",
+    "fit_reflex": "simulator",
+    "fit_reflex_observed": "simulator",
+    "integrate_orbit": "simulator",
+    "load_catalogue": "catalogue",
+    "simulate": "simulator",
+    "simulate_many": "simulator",
+    "validation_cases": "validation",
+}
+
+__all__ = [
+    "Case",
+    "Halo",
+    "Orbit",
+    "Parameters",
+    "Prior",
+    "Reflex",
+    "Simulation",
+    "__version__",
+    "cite",
+    "fit_reflex",
+    "fit_reflex_observed",
+    "integrate_orbit",
+    "load_catalogue",
+    "simulate",
+    "simulate_many",
+    "validation_cases",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public names are {__all__}")
+    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,88 @@
+"""How kernels are compiled: where the result is kept, and that the user is told.
+
+Numba keeps compiled code beside the source, or in the user's cache folder where the installation is
+read-only; where neither can be written it refuses to define a function at all. Then a folder under the
+system's temporary directory is used, so that a read-only container works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import event
+
+#: Re-association and contraction are allowed, assumptions on NaN and infinity are not: a NaN step must be seen.
+FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
+
+
+def _choose_cache() -> None:
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return
+    beside = Path(__file__).parent / "__pycache__"
+    if not (_writable(beside) or _writable(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "numba")):
+        # a name of one's own: code from a folder that others can write must not be run
+        name = f"mwlmc-data-{os.getuid() if hasattr(os, 'getuid') else getpass.getuser()}"
+        folder = Path(tempfile.gettempdir()) / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+            folder = Path(tempfile.mkdtemp(prefix=name + "-"))
+        numba.config.CACHE_DIR = str(folder)
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+_choose_cache()
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a numerical kernel: no GIL, cached on disk."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a small function that kernels call, always merged into its caller."""
+    return numba.njit(error_model="numpy", fastmath=FASTMATH, forceinline=True)(function)
+
+
+class _Announcer(event.Listener):
+    """Says once, on standard error, that kernels are being compiled."""
+
+    def __init__(self) -> None:
+        self.announced = False
+
+    def on_start(self, event: event.Event) -> None:
+        """Print the line at the first compilation (Numba does not fire this for code it has in its cache)."""
+        if not self.announced:
+            self.announced = True
+            print("mwlmc-data: compiling kernels, half a minute, once per machine ...", file=sys.stderr, flush=True)
+
+    def on_end(self, event: event.Event) -> None:
+        """Nothing to say at the end."""
+
+
+_announcer = _Announcer()
+
+
+@contextlib.contextmanager
+def announced() -> Iterator[None]:
+    """Within this context the first compilation of the process is announced on standard error."""
+    event.register("numba:compile", _announcer)
+    try:
+        yield
+    finally:
+        event.unregister("numba:compile", _announcer)

@@ -1,0 +1,135 @@
+"""Frames: the sky, the Sun and the Galactocentric axes.
+
+Galactocentric axes are right-handed and parallel to those of Galactic (l, b): x points from the Sun
+to the centre, y along the rotation (l = 90 deg), z to the Galactic north pole. There is no tilt between
+the two systems (astropy's Galactocentric frame tilts by 0.14 deg by default). The disc turns with
+negative v_phi here. The Sun is at (-8.3, 0, 0.02) kpc and moves with (11.1, 244.24, 7.24) km/s.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import constants as const
+
+FloatArray = NDArray[np.float64]
+
+
+def _icrs_to_galactic() -> FloatArray:
+    """Rotation matrix from ICRS to Galactic axes (pole and node as in astropy's Galactic frame)."""
+    pole_ra, pole_dec, pole_l = np.radians([192.8594812065348, 27.12825118085622, 122.9319185680026])
+
+    def z(a: float) -> FloatArray:
+        return np.array([[np.cos(a), np.sin(a), 0], [-np.sin(a), np.cos(a), 0], [0, 0, 1.0]])
+
+    def y(a: float) -> FloatArray:
+        return np.array([[np.cos(a), 0, -np.sin(a)], [0, 1.0, 0], [np.sin(a), 0, np.cos(a)]])
+
+    return z(np.pi - pole_l) @ y(np.pi / 2 - pole_dec) @ z(pole_ra)
+
+
+#: Rows are the Galactic axes in ICRS components.
+ICRS_TO_GALACTIC = _icrs_to_galactic()
+
+
+def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> FloatArray:
+    """Unit vectors along the line of sight, rising longitude and rising latitude.
+
+    Parameters
+    ----------
+    longitude, latitude : array_like, shape (...)
+        Angles [deg].
+
+    Returns
+    -------
+    ndarray, shape (..., 3, 3)
+        ``[..., k, :]`` is the Cartesian vector of k = (line of sight, longitude, latitude).
+    """
+    lon, lat = np.radians(longitude), np.radians(latitude)
+    sin_l, cos_l, sin_b, cos_b = np.sin(lon), np.cos(lon), np.sin(lat), np.cos(lat)
+    zero = np.zeros_like(sin_l * sin_b)
+    rows = [
+        [cos_b * cos_l, cos_b * sin_l, sin_b + zero],
+        [-sin_l + zero, cos_l + zero, zero],
+        [-sin_b * cos_l, -sin_b * sin_l, cos_b + zero],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def spherical_angles(vectors: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Longitude (-180, 180] and latitude [deg] of vectors (..., 3)."""
+    v = np.asarray(vectors, float)
+    longitude = np.degrees(np.arctan2(v[..., 1], v[..., 0]))
+    return longitude, np.degrees(np.arctan2(v[..., 2], np.hypot(v[..., 0], v[..., 1])))
+
+
+def galactocentric_basis(positions: ArrayLike) -> FloatArray:
+    """Unit vectors e_r, e_phi, e_theta at Galactocentric positions (n, 3); theta is the colatitude.
+
+    Returns
+    -------
+    ndarray, shape (n, 3, 3)
+        ``[:, k, :]`` is the Cartesian vector of k = (r, phi, theta).
+    """
+    basis = sky_basis(*spherical_angles(positions))
+    basis[..., 2, :] *= -1.0
+    return basis
+
+
+def sky_to_galactocentric(
+    ra: ArrayLike, dec: ArrayLike, distance: ArrayLike, v_los: ArrayLike, pm_ra: ArrayLike, pm_dec: ArrayLike
+) -> FloatArray:
+    """Galactocentric phase-space from ICRS observables.
+
+    Parameters
+    ----------
+    ra, dec : array_like, shape (...)
+        ICRS place [deg].
+    distance : array_like
+        Heliocentric distance [kpc].
+    v_los : array_like
+        Heliocentric line-of-sight velocity [km/s].
+    pm_ra, pm_dec : array_like
+        Proper motion [mas/yr]; `pm_ra` includes cos(dec).
+
+    Returns
+    -------
+    ndarray, shape (..., 6)
+        Position [kpc] and velocity [km/s].
+    """
+    ra, dec, d, v, mu_a, mu_d = np.broadcast_arrays(*map(np.asarray, (ra, dec, distance, v_los, pm_ra, pm_dec)))
+    basis = sky_basis(ra, dec) @ ICRS_TO_GALACTIC.T
+    tangential = const.KMS_PER_MASYR_KPC * d
+    speeds = np.stack([v, tangential * mu_a, tangential * mu_d], axis=-1).astype(float)
+    velocity = np.einsum("...k,...ki->...i", speeds, basis) + const.SUN_VELOCITY
+    return np.concatenate([d[..., None] * basis[..., 0, :] + const.SUN_POSITION, velocity], axis=-1)
+
+
+def galactocentric_to_sky(phase_space: ArrayLike) -> FloatArray:
+    """Inverse of :func:`sky_to_galactocentric`.
+
+    Parameters
+    ----------
+    phase_space : array_like, shape (..., 6)
+        Position [kpc] and velocity [km/s].
+
+    Returns
+    -------
+    ndarray, shape (..., 6)
+        ra (0 to 360), dec [deg], distance [kpc], v_los [km/s], pm_ra (with cos dec), pm_dec [mas/yr].
+    """
+    w = np.asarray(phase_space, float)
+    heliocentric = (w[..., :3] - const.SUN_POSITION) @ ICRS_TO_GALACTIC
+    velocity = (w[..., 3:] - const.SUN_VELOCITY) @ ICRS_TO_GALACTIC
+    distance = np.linalg.norm(heliocentric, axis=-1)
+    ra, dec = spherical_angles(heliocentric)
+    speeds = np.einsum("...ki,...i->...k", sky_basis(ra, dec), velocity)
+    tangential = (const.KMS_PER_MASYR_KPC * distance)[..., None]
+    place = np.stack([ra % 360.0, dec, distance, speeds[..., 0]], axis=-1)
+    return np.concatenate([place, speeds[..., 1:] / tangential], axis=-1)
+
+
+def heliocentric_basis(positions: ArrayLike, sun_position: ArrayLike = const.SUN_POSITION) -> FloatArray:
+    """Unit vectors e_los, e_l, e_b at Galactocentric positions (n, 3), as seen from the Sun: (n, 3, 3)."""
+    return sky_basis(*spherical_angles(np.asarray(positions, float) - np.asarray(sun_position)))

@@ -1,0 +1,209 @@
+"""The reflex motion of the halo: the nine-parameter model and its maximum-likelihood fit.
+
+A star's velocity in the Galactic rest frame is (Petersen & Penarrubia 2021; eqs. 8 to 12 of the paper)
+
+    v = -v_travel + <v_r> e_r + <v_phi> e_phi + <v_theta> e_theta + scatter,
+
+v_travel the velocity of the disc relative to the halo (its direction is the apex), e_r, e_phi, e_theta Galactocentric
+at the star, theta the colatitude. The scatter is Gaussian along the line of sight, l and b as seen from the Sun, with
+dispersions sigma_v_los, sigma_v_l, sigma_v_b. With known dispersions the model is linear in its six velocities, and
+without measurement errors all that the stars say of them is in three 6 x 6 matrices: the fit is one pass over the stars
+and a few solutions of six equations.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import constants as const
+from .frames import galactocentric_basis, heliocentric_basis, spherical_angles
+
+FloatArray = NDArray[np.float64]
+
+#: Order of the nine parameters in :attr:`Reflex.values` and :attr:`Reflex.covariance`.
+REFLEX_NAMES = (
+    "vx_travel",
+    "vy_travel",
+    "vz_travel",
+    "mean_v_r",
+    "mean_v_phi",
+    "mean_v_theta",
+    "sigma_v_los",
+    "sigma_v_l",
+    "sigma_v_b",
+)
+#: Fewest stars that are fitted.
+MIN_STARS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Reflex:
+    """A fitted reflex motion.
+
+    Attributes
+    ----------
+    values : ndarray, shape (9,)
+        The parameters in the order of ``REFLEX_NAMES`` [km/s].
+    covariance : ndarray, shape (9, 9)
+        Robust (sandwich) covariance of `values`: right also where the velocities are not Gaussian, which for a
+        radially anisotropic halo makes the dispersions' plain errors 1.5 to 1.8 times too small.
+    covariance_plain : ndarray, shape (9, 9)
+        Inverse of the information matrix: right if the velocities are Gaussian.
+    log_likelihood : float
+        At the maximum.
+    n_stars : int
+        Stars that entered the fit.
+    """
+
+    values: FloatArray
+    covariance: FloatArray
+    covariance_plain: FloatArray
+    log_likelihood: float
+    n_stars: int
+
+    @property
+    def vector(self) -> FloatArray:
+        """Travel velocity of the disc relative to the halo, Cartesian [km/s], (3,)."""
+        return self.values[:3]
+
+    @property
+    def means(self) -> FloatArray:
+        """Mean <v_r>, <v_phi>, <v_theta> of the halo [km/s], (3,)."""
+        return self.values[3:6]
+
+    @property
+    def dispersions(self) -> FloatArray:
+        """Dispersions along the line of sight, l and b [km/s], (3,)."""
+        return self.values[6:]
+
+    @property
+    def v_travel(self) -> float:
+        """Speed of the disc relative to the halo [km/s]."""
+        return float(np.linalg.norm(self.vector))
+
+    @property
+    def l_apex(self) -> float:
+        """Galactic longitude of the apex [deg], (-180, 180]."""
+        return float(spherical_angles(self.vector)[0])
+
+    @property
+    def b_apex(self) -> float:
+        """Galactic latitude of the apex [deg]."""
+        return float(spherical_angles(self.vector)[1])
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Standard errors of the nine parameters, and of v_travel, l_apex (along l, not times cos b) and b_apex."""
+        named = dict(zip(REFLEX_NAMES, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+        x, y, z = self.vector
+        v, in_plane = self.v_travel, math.hypot(x, y)
+        gradients = {
+            "v_travel": np.array([x, y, z]) / v,
+            "l_apex": np.degrees(np.array([-y, x, 0.0]) / in_plane**2),
+            "b_apex": np.degrees(np.array([-x * z / in_plane, -y * z / in_plane, in_plane]) / v**2),
+        }
+        travel = self.covariance[:3, :3]
+        return named | {name: float(np.sqrt(g @ travel @ g)) for name, g in gradients.items()}
+
+
+def fit_reflex(
+    positions: ArrayLike,
+    velocities: ArrayLike,
+    r_min: float = const.FIT_R_MIN,
+    r_max: float = math.inf,
+    weights: ArrayLike | None = None,
+) -> Reflex:
+    """Fit the reflex motion to stars with known phase-space.
+
+    Parameters
+    ----------
+    positions, velocities : array_like, shape (n, 3)
+        Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre, axes parallel to
+        Galactic l, b, the Sun at (-8.3, 0, 0.02) kpc.
+    r_min, r_max : float
+        Only stars with Galactocentric radius r_min < r < r_max [kpc] are fitted.
+    weights : array_like, shape (n,), optional
+        Multiplicity of each star in the likelihood, not negative.
+
+    Returns
+    -------
+    Reflex
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a number is not finite, the shell is empty or holds fewer than 20 stars.
+
+    Notes
+    -----
+    Alternates the six velocities at given dispersions (generalised least squares) and the dispersions at given
+    velocities (root mean square residuals), each a maximum of the likelihood in its block, until the change is below
+    1e-10 of the dispersions.
+    """
+    x, v, w = _checked(positions, velocities, r_min, r_max, weights)
+    basis = heliocentric_basis(x)
+    design = np.empty((len(x), 3, 6))
+    design[:, :, :3] = -basis
+    design[:, :, 3:] = basis @ np.swapaxes(galactocentric_basis(x), 1, 2)
+    data = np.einsum("nki,ni->nk", basis, v)
+    return _fit_known(design, data, w)
+
+
+def _fit_known(design: FloatArray, data: FloatArray, weights: FloatArray) -> Reflex:
+    """Fit `data` (n, 3) ~ design (n, 3, 6) theta, with one dispersion for each of the three components."""
+    by_component = np.ascontiguousarray(design.transpose(1, 0, 2))
+    weighted = by_component * weights[None, :, None]
+    normal = np.swapaxes(weighted, 1, 2) @ by_component  # (3, 6, 6)
+    right = np.einsum("kni,nk->ki", weighted, data)
+    squares = np.einsum("n,nk->k", weights, data**2)
+    total = weights.sum()
+    variance = squares / total
+    for _ in range(200):
+        theta = np.linalg.solve(
+            np.einsum("kij,k->ij", normal, 1 / variance), np.einsum("ki,k->i", right, 1 / variance)
+        )
+        residual = squares - 2 * right @ theta + np.einsum("i,kij,j->k", theta, normal, theta)
+        previous, variance = variance, residual / total
+        if np.all(np.abs(variance - previous) <= 2e-10 * variance):
+            break
+    sigma = np.sqrt(variance)
+    residuals = (data - design @ theta) / sigma  # (n, 3)
+    information = np.zeros((9, 9))
+    information[:6, :6] = np.einsum("kij,k->ij", normal, 1 / variance)
+    information[6:, 6:] = np.diag(2 * total / variance)
+    scores = np.concatenate([np.einsum("nk,nki->ni", residuals / sigma, design), (residuals**2 - 1) / sigma], axis=1)
+    plain = np.linalg.inv(information)
+    scatter = (scores * weights[:, None] ** 2).T @ scores
+    log_likelihood = -total * (np.log(sigma).sum() + 1.5 * math.log(2 * math.pi) + 1.5)
+    return Reflex(np.r_[theta, sigma], plain @ scatter @ plain, plain, float(log_likelihood), len(data))
+
+
+def _checked(
+    positions: ArrayLike, velocities: ArrayLike, r_min: float, r_max: float, weights: ArrayLike | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The stars of the shell, checked."""
+    x, v = np.asarray(positions, float), np.asarray(velocities, float)
+    if x.ndim != 2 or x.shape[1] != 3 or x.shape != v.shape:
+        raise ValueError(f"positions have shape {x.shape} and velocities {v.shape}; allowed is (n, 3) for both")
+    if not 0 <= r_min < r_max:
+        raise ValueError(f"r_min = {r_min!r}, r_max = {r_max!r} kpc: allowed is 0 <= r_min < r_max")
+    w = np.ones(len(x)) if weights is None else np.asarray(weights, float)
+    if w.shape != (len(x),):
+        raise ValueError(f"weights have shape {w.shape}; allowed is ({len(x)},), one a star")
+    for name, array in (("positions", x), ("velocities", v), ("weights", w)):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} hold {array[~np.isfinite(array)][0]}; only finite numbers are allowed")
+    if (w < 0).any():
+        raise ValueError(f"weights hold {w.min():g}; allowed are numbers from 0 up")
+    radius = np.linalg.norm(x, axis=1)
+    inside = (radius > r_min) & (radius < r_max) & (w > 0)
+    if inside.sum() < MIN_STARS:
+        raise ValueError(
+            f"{int(inside.sum())} of {len(x)} stars lie at {r_min:g} < r < {r_max:g} kpc with positive weight; "
+            f"the fit needs {MIN_STARS} or more"
+        )
+    return x[inside], v[inside], w[inside]

@@ -1,0 +1,266 @@
+"""One simulation from parameters to reflex motion, and many."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import multiprocessing
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import constants as const
+from . import engines
+from .interaction import Orbit
+from .parameters import CARTESIAN_NAMES, Parameters
+from .reflex import REFLEX_NAMES, Reflex, fit_reflex
+from .streams import halo_stream
+
+if TYPE_CHECKING:
+    import astropy.coordinates
+    import pandas as pd
+
+#: Outer radii [kpc] of the shells that are fitted beside the open one.
+SHELLS = (100.0, 300.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Halo:
+    """A stellar halo today.
+
+    Attributes
+    ----------
+    positions, velocities : ndarray, shape (n, 3), float32
+        Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre.
+    source : str
+        Where the stars come from: ``"simulation"`` or ``"store"``.
+    """
+
+    positions: NDArray[np.float32]
+    velocities: NDArray[np.float32]
+    source: str = "simulation"
+
+    def to_astropy(self) -> astropy.coordinates.SkyCoord:
+        """The stars as an astropy coordinate in the Galactic frame, with distances and motions.
+
+        astropy's default Galactocentric frame is tilted against Galactic coordinates by 0.14 deg; going through
+        the Galactic frame keeps l and b as they are here.
+        """
+        import astropy.units as u
+        from astropy.coordinates import CartesianDifferential, CartesianRepresentation, Galactic, SkyCoord
+
+        offset = self.positions.astype(float) - const.SUN_POSITION
+        velocity = self.velocities.astype(float) - const.SUN_VELOCITY
+        motion = CartesianDifferential(*(velocity.T * u.km / u.s))
+        place = CartesianRepresentation(*(offset.T * u.kpc), differentials={"s": motion})
+        return SkyCoord(Galactic(place, representation_type="cartesian", differential_type="cartesian"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """A simulation and all that came of it.
+
+    Attributes
+    ----------
+    parameters : Parameters
+    seed, sim_id : int
+        Key of the random stream of the stars.
+    orbit : Orbit
+        The past of the Milky Way and the LMC.
+    halo : Halo
+        The stars today.
+    """
+
+    parameters: Parameters
+    seed: int
+    sim_id: int
+    orbit: Orbit
+    halo: Halo
+
+    @functools.cached_property
+    def reflex(self) -> Reflex:
+        """Reflex motion fitted to the stars beyond 50 kpc."""
+        return fit_reflex(self.halo.positions, self.halo.velocities)
+
+    def row(self) -> dict[str, Any]:
+        """The simulation's row of a catalogue: every column of the schema but `split`.
+
+        Raises
+        ------
+        ValueError
+            If a shell holds too few stars to be fitted.
+        """
+        reflex = self.reflex
+        row: dict[str, Any] = {"sim_id": self.sim_id, "simulator_version": const.SIMULATOR_VERSION}
+        row |= self.parameters.to_dict()
+        row |= {"coulomb_log": self.parameters.coulomb_log}
+        row |= {"v_travel": reflex.v_travel, "l_apex": reflex.l_apex, "b_apex": reflex.b_apex}
+        row |= dict(zip(REFLEX_NAMES, reflex.values.tolist(), strict=True))
+        for i, first in enumerate("xyz"):
+            row |= {f"cov_v{first}_v{'xyz'[j]}": float(reflex.covariance[i, j]) for j in range(i, 3)}
+        row |= {f"err_{name}": reflex.errors[name] for name in REFLEX_NAMES[3:]}
+        row["n_stars_fit"] = reflex.n_stars
+        for r_max in SHELLS:
+            shell = fit_reflex(self.halo.positions, self.halo.velocities, r_max=r_max)
+            name = f"{const.FIT_R_MIN:.0f}_{r_max:.0f}"
+            row |= {f"v{a}_travel_{name}": float(v) for a, v in zip("xyz", shell.vector, strict=True)}
+            row[f"n_stars_fit_{name}"] = shell.n_stars
+        row["pericentre_lmc"], row["t_pericentre_lmc"] = self.orbit.pericentre, self.orbit.t_pericentre
+        row["distance_lmc_start"] = float(self.orbit.distance[0])
+        return row
+
+
+def simulate(
+    parameters: Parameters, seed: int = 0, n_stars: int = const.N_STARS, engine: str = "auto", sim_id: int = 0
+) -> Simulation:
+    """Simulate the Milky Way, the LMC and a stellar halo (sec. 2 of the paper).
+
+    Rewinds both galaxies by 2.2 Gyr, draws a halo in equilibrium, and moves its stars to today.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The simulation's parameters.
+    seed, sim_id : int
+        Key of the stars' random stream. A catalogue uses its own seed, and its rows' `sim_id`.
+    n_stars : int
+        Stars of the halo, 1 or more; the stars before the m-th are the same for every n >= m.
+    engine : {"auto", "numba", "agama"}
+        What draws and moves the stars; ``"auto"`` is ``"numba"``. ``"agama"`` needs that package, and draws other
+        stars of the same distribution.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    ValueError
+        If `seed`, `sim_id`, `n_stars` or `engine` is not allowed.
+    ImportError
+        If `engine` is ``"agama"`` and agama is not installed.
+    RuntimeError
+        If orbit or stars cannot be computed; the message names the parameters.
+
+    Examples
+    --------
+    >>> simulation = simulate(Parameters(m200_mw=9.1e11, m_lmc=2.3e11, log10_lambda_df=0.7))
+    >>> simulation.halo.positions.shape
+    (4500, 3)
+    """
+    if not isinstance(parameters, Parameters):
+        raise ValueError(f"parameters = {parameters!r}: allowed is a mwlmc_data.Parameters")
+    if not isinstance(n_stars, int | np.integer) or n_stars < 1:
+        raise ValueError(f"n_stars = {n_stars!r}: allowed is a whole number from 1 up")
+    run = engines.get(engine)
+    orbit, stars = run(parameters, int(n_stars), halo_stream(seed, sim_id))
+    if not np.isfinite(stars).all():
+        raise RuntimeError(f"simulation {sim_id} of seed {seed} has stars that are not finite; {parameters}")
+    # the catalogue's fit sees the stars as they are released
+    halo = Halo(stars[:, :3].astype(np.float32), stars[:, 3:].astype(np.float32))
+    return Simulation(parameters, int(seed), int(sim_id), orbit, halo)
+
+
+def simulate_many(
+    parameters_table: pd.DataFrame,
+    seed: int = 0,
+    n_stars: int = const.N_STARS,
+    engine: str = "auto",
+    workers: int | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Simulate every row of a table of parameters.
+
+    Parameters
+    ----------
+    parameters_table : pandas.DataFrame
+        One simulation a row, columns as the fields of :class:`Parameters` (a draw of ``Prior``, a catalogue, or with
+        the LMC as x_lmc ... vz_lmc). A column `sim_id` keys each row's random stream; without one it is 0, 1, 2 ...
+        Parameters are rounded to float32, as a catalogue stores them.
+    seed : int
+        The catalogue's seed.
+    n_stars, engine
+        As for :func:`simulate`.
+    workers : int, optional
+        Processes; by default all cores for more than a few rows. 1 stays in this process.
+    progress : bool
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a simulation in the order of the table, every column of the schema but `split`, real numbers float32.
+
+    Raises
+    ------
+    ValueError
+        If a row's parameters are not allowed, `sim_id` repeats or a shell holds too few stars; the message names
+        the row's sim_id.
+    RuntimeError
+        If a simulation cannot be computed; the message names its sim_id and parameters.
+    """
+    import pandas as pd
+    from tqdm import tqdm
+
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers = {workers!r}: allowed is 1 or more")
+    engines.get(engine)
+    table = parameters_table.reset_index(drop=True)
+    if "sim_id" not in table:
+        table = table.assign(sim_id=np.arange(len(table)))
+    repeated = table["sim_id"][table["sim_id"].duplicated()]
+    if len(repeated):
+        raise ValueError(f"sim_id = {repeated.iloc[0]} repeats; allowed is each once")
+    rows = table.to_dict("records")
+    jobs = [(row, seed, n_stars, engine) for row in rows]
+    count = workers or (min(_cores(), max(1, len(rows) // 8)))
+    results = tqdm(_map(jobs, count), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
+    return _as_table(pd.DataFrame(list(results)))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _map(jobs: list[tuple], workers: int) -> Iterator[dict[str, Any]]:
+    """Rows of the jobs in order, on so many processes."""
+    if workers == 1:
+        yield from map(simulate_row, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            yield from pool.map(simulate_row, jobs, chunksize=max(1, min(16, len(jobs) // (4 * workers))))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def simulate_row(job: tuple[dict[str, Any], int, int, str]) -> dict[str, Any]:
+    """Catalogue row of one job (row of parameters with sim_id, seed, n_stars, engine); errors name the sim_id."""
+    row, seed, n_stars, engine = job
+    try:
+        parameters = stored_precision(Parameters.from_row(row))
+        return simulate(parameters, seed, n_stars, engine, sim_id=int(row["sim_id"])).row()
+    except (ValueError, RuntimeError, FloatingPointError) as error:
+        drawn = {name: value for name, value in row.items() if name != "sim_id"}
+        raise type(error)(f"sim_id = {row['sim_id']} cannot be simulated: {error}; its row is {drawn}") from error
+
+
+def stored_precision(parameters: Parameters) -> Parameters:
+    """The same parameters as a catalogue stores them, in float32 (what is simulated is what is stored)."""
+    values = {k: float(np.float32(v)) for k, v in parameters.to_dict().items() if k not in CARTESIAN_NAMES}
+    return Parameters(**values)  # type: ignore[arg-type]
+
+
+def _as_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns in the schema's order and types."""
+    from .. import schema
+
+    names = [c.name for c in schema.COLUMNS if c.name != "split"]
+    return table[names].astype({c.name: c.dtype for c in schema.COLUMNS if c.name in names and c.dtype != "string"})
+

@@ -1,0 +1,118 @@
+"""Tables the kernels read: the radial force, the disc's terms, the LMC's orbit.
+
+The disc's terms are fitted once to the exact disc (``python -m generation disc``) and shipped in
+``disc.npz``, with the mass ``exact - terms`` within each radius: by Gauss's theorem that difference is the
+disc's missing spherical mean, and joins bulge and halo in the radial table, where it costs nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+from . import constants as const
+from .kernels import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
+from .potentials import bulge_mass, nfw_scales, nfw_shape
+
+FloatArray = NDArray[np.float64]
+
+
+class Field(NamedTuple):
+    """All that the star kernel needs to know of a simulation."""
+
+    radial: FloatArray  # (cells, 4): cubic of G M(<r) / r^3 in each cell of r^2
+    disc: FloatArray  # (terms, 3): G m [kpc km^2 s^-2], a [kpc], b [kpc]
+    height: float  # h [kpc]
+    orbit: FloatArray  # (n, 6, 3): quintic of the LMC's relative position in each interval of time
+    t_start: float  # [kpc / (km/s)]
+    dt: float
+    gm_lmc: float
+    a_lmc: float
+
+
+class MilkyWay(NamedTuple):
+    """The Milky Way's part of a :class:`Field`."""
+
+    radial: FloatArray
+    disc: FloatArray
+    height: float
+
+
+class _Static(NamedTuple):
+    """What is the same in every simulation: nodes of the radial table, the baryons there, the disc."""
+
+    radius: FloatArray
+    baryon_mass: FloatArray
+    to_cubic: FloatArray
+    disc: FloatArray
+    height: float
+
+
+@functools.lru_cache(maxsize=1)
+def _static() -> _Static:
+    with resources.files(__package__).joinpath("disc.npz").open("rb") as file, np.load(file) as data:
+        disc = {name: data[name] for name in data.files}
+    # Chebyshev nodes of each cell, and the matrix from values there to powers of the cell's coordinate
+    t = 0.5 - 0.5 * np.cos((np.arange(4) + 0.5) * np.pi / 4)
+    octave = 2.0 ** np.arange(MIN_EXPONENT, MAX_EXPONENT)
+    lower = (octave[:, None] * (1 + np.arange(CELLS_PER_OCTAVE) / CELLS_PER_OCTAVE)).ravel()
+    width = np.repeat(octave / CELLS_PER_OCTAVE, CELLS_PER_OCTAVE)
+    radius = np.sqrt(lower[:, None] + width[:, None] * t)
+    terms = np.column_stack([const.G * disc["mass"], disc["a"], disc["b"]])
+    baryons = _bulge_mass_table(radius) + _missing_disc_mass(radius, disc["radius"], disc["missing_mass"])
+    return _Static(radius, baryons, np.linalg.inv(np.vander(t, 4, increasing=True)), terms, float(disc["height"]))
+
+
+def _bulge_mass_table(radius: FloatArray) -> FloatArray:
+    """Bulge mass within `radius`, whole where nothing of the bulge lies beyond."""
+    partial = radius < 7 * const.BULGE_CUT
+    mass = np.full(radius.shape, const.BULGE_MASS)
+    mass[partial] = bulge_mass(radius[partial])
+    return mass
+
+
+def _missing_disc_mass(radius: FloatArray, nodes: FloatArray, missing: FloatArray) -> FloatArray:
+    """Mass the disc's terms lack within `radius`: constant beyond the last node, like r^3 within the first."""
+    spline = CubicSpline(np.log(nodes), missing)(np.log(np.clip(radius, nodes[0], nodes[-1])))
+    return spline * np.minimum(radius / nodes[0], 1.0) ** 3
+
+
+def milky_way(m200: float, c200: float) -> MilkyWay:
+    """Tables of the Milky Way with a halo of mass `m200` [Msun] and concentration `c200`."""
+    static = _static()
+    r_s, m_s = nfw_scales(m200, c200)
+    mass = static.baryon_mass + m_s * nfw_shape(static.radius / r_s)
+    radial = np.ascontiguousarray(const.G * mass / static.radius**3 @ static.to_cubic.T)
+    return MilkyWay(radial, static.disc, static.height)
+
+
+def hermite_quintic(x: FloatArray, v: FloatArray, a: FloatArray, dt: float) -> FloatArray:
+    """Quintics through position, velocity and acceleration at the ends of intervals.
+
+    Parameters
+    ----------
+    x, v, a : ndarray, shape (n + 1, 3)
+        Values at equidistant times.
+    dt : float
+        Interval.
+
+    Returns
+    -------
+    ndarray, shape (n, 6, 3)
+        Coefficients of rising powers of (t - t_i) / dt.
+    """
+    p0, p1, p2 = x[:-1], v[:-1] * dt, 0.5 * a[:-1] * dt * dt
+    gap = x[1:] - p0 - p1 - p2
+    slope = v[1:] * dt - p1 - 2 * p2
+    bend = 0.5 * a[1:] * dt * dt - p2
+    return np.ascontiguousarray(
+        np.stack(
+            [p0, p1, p2, 10 * gap - 4 * slope + bend, -15 * gap + 7 * slope - 2 * bend, 6 * gap - 3 * slope + bend],
+            axis=1,
+        )
+    )
