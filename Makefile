@@ -1,0 +1,80 @@
+# Everything below works on a machine that has make and Python 3.11 or newer.
+#
+#   make PYTHON=/path/to/python3.12 ...    another interpreter
+#   make test PYTEST_ARGS="-k reflex"      some of the tests
+#   make run RUN_ARGS="..."                options of the main job
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input install -qq -c constraints.txt
+DECLARATIONS := pyproject.toml constraints.txt mwlmc_data/_version.py
+
+# The first interpreter that is new enough and can make virtual environments.
+IS_USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
+	"$$python" -c '$(IS_USABLE)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
+
+PYTEST_ARGS ?=
+RUN_ARGS ?=
+
+.PHONY: help run test lint wheel clean
+
+help:
+	@echo "make run    install, then train and score the baseline; the report goes to build/report"
+	@echo "make test   install, then check style and types and run the tests"
+	@echo "make lint   only check style and types"
+	@echo "make wheel  build the wheel into dist/"
+	@echo "make clean  remove everything that make made, the virtual environment too"
+
+run: $(VENV)/.has-benchmarks
+	@echo "==> baseline: train, score, report"
+	$(PY) -m benchmarks baseline --out build/report $(RUN_ARGS)
+
+test: lint
+	@echo "==> tests"
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.has-test
+	@echo "==> style and types"
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+wheel: $(VENV)/.has-test
+	@echo "==> wheel"
+	rm -rf dist
+	$(PY) -m build --wheel --outdir dist
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One file in the environment marks each step that is done, so that a second call installs nothing.
+
+$(VENV)/.has-python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with the venv module was found; name one with" \
+		"make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c '$(IS_USABLE)' || { echo "$(PYTHON) cannot be used:" \
+		"it has to be Python 3.11 or newer with the venv and ensurepip modules" >&2; exit 1; }
+	@echo "==> virtual environment in $(VENV)"
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@
+
+# torch goes first: what depends on it then keeps the build that was chosen here.
+$(VENV)/.has-torch: constraints.txt $(VENV)/.has-python
+	@echo "==> installing torch (a large download the first time)"
+	@$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@touch $@
+
+$(VENV)/.has-benchmarks: $(DECLARATIONS) $(VENV)/.has-torch
+	@echo "==> installing mwlmc-data and what the benchmarks need (some minutes the first time)"
+	@$(PIP) -e ".[benchmarks]"
+	@touch $@
+
+$(VENV)/.has-test: $(DECLARATIONS) $(VENV)/.has-benchmarks
+	@echo "==> installing what the tests need"
+	@$(PIP) -e ".[benchmarks,generation,test]"
+	@touch $@

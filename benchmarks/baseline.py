@@ -1,0 +1,278 @@
+"""The main job: train the paper's estimator, score it, check the validation cases, write the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.evaluate import evaluate, infer_case
+from benchmarks.features import DATA, THETA, Problem
+from benchmarks.maf import Maf, Training
+from benchmarks.outcome import Entry, Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mwlmc_data.validation import Case
+
+#: Names of the two estimators.
+PAPER, BOUNDED = "paper", "bounded"
+DEFAULT_REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much of everything.
+
+    Attributes
+    ----------
+    draws : int
+        Posterior draws for each test row.
+    case_draws : int
+        Posterior draws for each case.
+    predictive : int
+        Draws of each case that are simulated.
+    at_truth : int
+        Simulations of each case at its quoted parameters.
+    sky : int
+        Haloes pooled for the map of the sky.
+    orbits : int
+        Orbits of each case.
+    max_epochs, max_seconds : limits of the training
+        As for `Training`.
+    """
+
+    draws: int = 1000
+    case_draws: int = 10_000
+    predictive: int = 300
+    at_truth: int = 200
+    sky: int = 40
+    orbits: int = 100
+    max_epochs: int = 1000
+    max_seconds: float = 180.0
+
+    @classmethod
+    def fast(cls) -> Settings:
+        """A look at everything in a minute or two; the scores are not the baseline's."""
+        return cls(200, 2000, 12, 8, 4, 20, 30, 60.0)
+
+
+class Steps:
+    """Announce and time the steps of a run."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.monotonic()
+        self._quiet = quiet
+
+    @contextmanager
+    def step(self, name: str, detail: str = "") -> Iterator[None]:
+        """Print the step's name with the time so far, and keep how long it took."""
+        begin = time.monotonic()
+        if not self._quiet:
+            text = f"{name}: {detail}" if detail else name
+            print(f"[{begin - self._start:4.0f} s] {text}", file=sys.stderr, flush=True)
+        yield
+        self.seconds[name] = time.monotonic() - begin
+
+
+def run(
+    table: pd.DataFrame,
+    cases: dict[str, Case],
+    settings: Settings,
+    seed: int = 0,
+    config: str = "gaussian",
+    reference: Path | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Train, score, and check the cases.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The catalogue: columns of `features.THETA` and `features.DATA`, and split.
+    cases : dict of str to Case
+        Validation cases.
+    settings : Settings
+        How much of everything.
+    seed : int
+        Of the whole run.
+    config : str
+        Set of simulations that the table is; its prior is used.
+    reference : Path, optional
+        Folder with published orbits; without it friction is not fitted.
+    workers : int, optional
+        Processes of the simulator; by default all cores.
+    quiet : bool
+        Print nothing.
+
+    Returns
+    -------
+    Outcome
+    """
+    steps = Steps(quiet)
+    with steps.step("loading torch and sbi"):
+        _one_thread()
+    problem = Problem.from_table(table, config)
+    training = Training(max_epochs=settings.max_epochs, max_seconds=settings.max_seconds)
+    estimators = {
+        PAPER: Maf(training, progress=not quiet),
+        BOUNDED: Maf(training, bounded=True, progress=not quiet),
+    }
+    entries = {name: _enter(name, e, problem, cases, settings, steps, seed) for name, e in estimators.items()}
+    outcome = Outcome(
+        config=config,
+        seed=seed,
+        rows={split: len(x) for split, x in problem.x.items()},
+        settings=asdict(settings),
+        versions=_versions(),
+        entries=entries,
+        seconds=steps.seconds,
+    )
+    _simulate(outcome, settings, steps, workers, quiet)
+    _fit_friction(outcome, steps, reference)
+    return outcome
+
+
+def _enter(
+    name: str,
+    estimator: Maf,
+    problem: Problem,
+    cases: dict[str, Case],
+    settings: Settings,
+    steps: Steps,
+    seed: int,
+) -> Entry:
+    """Train one estimator, score it, and infer the cases."""
+    with steps.step(f"training {name}", f"{len(problem.x['train']):,} simulations"):
+        estimator.fit(problem, seed)
+    with steps.step(
+        f"scoring {name}", f"{len(problem.x['test']):,} test rows, {settings.draws:,} draws each"
+    ):
+        evaluation = evaluate(estimator, problem, settings.draws, seed)
+    with steps.step(f"inferring {name}", ", ".join(cases)):
+        results = {case: infer_case(estimator, c, settings.case_draws, seed) for case, c in cases.items()}
+    return Entry(estimator, evaluation, results)
+
+
+def _one_thread() -> None:
+    """Load torch with one thread: at these sizes a second one waits more than it works."""
+    import torch
+    from sbi.neural_nets import posterior_nn  # noqa: F401 (loaded here so that its seconds are announced)
+
+    torch.set_num_threads(1)
+
+
+def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int | None, quiet: bool) -> None:
+    """Run the simulator on posterior draws and on quoted truths, and rewind orbits."""
+    from benchmarks.orbits import orbit_band
+    from benchmarks.predictive import predictive_check, predictive_parameters, quoted_parameters
+
+    seed, config = outcome.seed, outcome.config
+    options: dict[str, Any] = {"seed": seed, "workers": workers, "progress": not quiet}
+    inferred = {name: result for name, result in outcome.main.cases.items() if result.summaries}
+    with steps.step("posterior predictive check", f"{settings.predictive} simulations a case"):
+        for name, result in inferred.items():
+            table = predictive_parameters(
+                result.draws[: settings.predictive], result.case.observation, config, seed
+            )
+            outcome.predictions[name] = predictive_check(table, result.case.observation, **options)
+    with steps.step("simulating the quoted truths", f"{settings.at_truth} simulations a case"):
+        for name, result in outcome.main.cases.items():
+            table = quoted_parameters(result.case, settings.at_truth, config, seed)
+            outcome.at_truth[name] = predictive_check(table, result.case.observation, **options)
+    with steps.step("orbits", f"{settings.orbits} a case"):
+        for name, result in inferred.items():
+            outcome.bands[name] = orbit_band(result.draws[: settings.orbits], result.case, config, seed)
+    if "rigid" in outcome.bands:
+        with steps.step("map of the sky", f"{settings.sky} haloes"):
+            _map_sky(outcome, outcome.main.cases["rigid"].case, settings.sky)
+
+
+def _map_sky(outcome: Outcome, case: Case, haloes: int) -> None:
+    """Pool haloes of the case at its quoted parameters."""
+    from benchmarks.predictive import quoted_parameters
+    from benchmarks.skymap import smoothed_map
+    from mwlmc_data import Parameters, fit_reflex, simulate
+
+    row = quoted_parameters(case, 1, outcome.config, outcome.seed).to_dict("records")[0]
+    stars = [simulate(Parameters(**row), seed=outcome.seed, sim_id=i).halo for i in range(haloes)]
+    positions = np.concatenate([s.positions for s in stars])
+    velocities = np.concatenate([s.velocities for s in stars])
+    reflex = fit_reflex(positions, velocities)
+    outcome.sky = smoothed_map(positions, velocities)
+    outcome.apex = (float(reflex.l_apex), float(reflex.b_apex))
+
+
+def _fit_friction(outcome: Outcome, steps: Steps, reference: Path | None) -> None:
+    """Fit friction to the published orbits, where they are."""
+    from benchmarks.friction import fit_gc19, weigh_fire_arc
+    from benchmarks.published import FIRE_FILE, GC19_FILE
+
+    if reference is None or not (reference / GC19_FILE).is_file():
+        return
+    with steps.step("friction of the published orbits"):
+        outcome.friction = fit_gc19(reference / GC19_FILE)
+        if (reference / FIRE_FILE).is_file():
+            outcome.arc = weigh_fire_arc(reference / FIRE_FILE)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    from mwlmc_data import __version__
+    from mwlmc_data.release import DATA_VERSION
+
+    libraries = {name: metadata.version(name) for name in ("numpy", "scipy", "torch", "sbi")}
+    return {"mwlmc-data": __version__, "data": DATA_VERSION, **libraries}
+
+
+def main(out: Path, fast: bool, seed: int, config: str, reference: Path | None, workers: int | None) -> None:
+    """Run on the embedded catalogue and write results.json and report.html into a folder.
+
+    Parameters
+    ----------
+    out : Path
+        Folder, made if it is not there.
+    fast : bool
+        Use `Settings.fast`.
+    seed : int
+        Of the whole run.
+    config : str
+        Set of simulations.
+    reference : Path or None
+        Folder with published orbits; by default the one beside the checkout, if it is there.
+    workers : int or None
+        Processes of the simulator.
+
+    Raises
+    ------
+    ValueError
+        If a folder was named for the reference and the orbit is not in it.
+    """
+    from benchmarks import report, summary
+    from benchmarks.published import GC19_FILE
+    from mwlmc_data import load_catalogue, validation_cases
+
+    if reference is not None and not (reference / GC19_FILE).is_file():
+        raise ValueError(f"reference {str(reference)!r} has no {GC19_FILE}; allowed: a folder that has it")
+    # Before anything is computed: a folder that cannot be written must not cost minutes.
+    out.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    table = load_catalogue(config=config, columns=["sim_id", "split", *THETA, *DATA])
+    settings = Settings.fast() if fast else Settings()
+    found = run(table, validation_cases(), settings, seed, config, reference or DEFAULT_REFERENCE, workers)
+    (out / "results.json").write_text(json.dumps(found.as_dict(), indent=1), encoding="utf-8")
+    (out / "report.html").write_text(report.render(found), encoding="utf-8")
+    print(summary.terminal(found))
+    print(f"written: {out / 'results.json'} and {out / 'report.html'}, {sum(found.seconds.values()):.0f} s")

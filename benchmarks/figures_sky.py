@@ -1,0 +1,126 @@
+"""Figures of the report about the sky and the orbits; each function returns a matplotlib Figure."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from benchmarks.figures import BLUE, GREY, ORANGE, PALE, RED, new_figure, tidy
+from benchmarks.friction import FrictionFit
+from benchmarks.orbits import OrbitBand
+from benchmarks.skymap import SkyMap, from_the_sun
+
+
+def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: int = 100) -> Figure:
+    """All-sky map with the apex, the quoted past orbit of the LMC and orbits from posterior draws.
+
+    Parameters
+    ----------
+    sky : SkyMap
+        The map.
+    apex : (float, float)
+        Galactic longitude and latitude [deg] of the disc's motion.
+    band : OrbitBand
+        Orbits; drawn as seen from the Sun's place today.
+    lines : int
+        Most draws to show.
+    """
+    figure = new_figure(8.6, 5.0)
+    ax = figure.add_subplot(projection="mollweide")
+    # Longitude grows to the left, as on the sky.
+    edges = np.radians(-sky.longitude_edges)
+    limit = float(np.percentile(np.abs(sky.velocity), 99))
+    latitude = np.radians(sky.latitude_edges)
+    mesh = ax.pcolormesh(edges, latitude, sky.velocity, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    for relative in band.relative[:lines]:
+        _track(ax, relative, color="black", lw=0.4, alpha=0.15)
+    if band.quoted is not None:
+        _track(ax, band.quoted, color="black", lw=2.0, label="LMC's past orbit, quoted parameters")
+    else:
+        median = np.median(band.relative, axis=0)
+        _track(ax, median, color="black", lw=2.0, label="LMC's past orbit, median of draws")
+    today = from_the_sun(band.relative[0, -1:])[0]
+    ax.plot(*_on_map(today), "o", color="black", ms=8, mfc="white", mew=1.8, label="LMC today")
+    ax.plot(
+        *_on_map(np.array(apex)), "*", color="#f2c230", ms=16, mec="black", mew=0.8, label="apex of the disc"
+    )
+    ax.set_xticks(np.radians([-120, -60, 0, 60, 120]), ["120°", "60°", "0°", "−60°", "−120°"], fontsize=9)
+    ax.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"], fontsize=9)
+    ax.grid(color="black", alpha=0.15, lw=0.5)
+    bar = figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.6, pad=0.04, aspect=35)
+    bar.set_label("mean v_GSR − net signal [km/s]", fontsize=9)
+    bar.ax.tick_params(labelsize=9)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _on_map(angles: NDArray) -> tuple[NDArray, NDArray]:
+    """Radians on a map whose longitude grows to the left."""
+    angles = np.atleast_2d(angles)
+    return -np.radians((angles[:, 0] + 180.0) % 360.0 - 180.0), np.radians(angles[:, 1])
+
+
+def _track(ax: Axes, relative: NDArray, **style: object) -> None:
+    """Draw an orbit, lifted off the page where it crosses the map's edge."""
+    x, y = _on_map(from_the_sun(relative))
+    jump = np.flatnonzero(np.abs(np.diff(x)) > np.pi) + 1
+    ax.plot(np.insert(x, jump, np.nan), np.insert(y, jump, np.nan), **style)
+
+
+def separation_figure(bands: dict[str, OrbitBand], published: dict[str, FrictionFit]) -> Figure:
+    """Separation of LMC and Milky Way by time: posterior draws beside quoted and published orbits."""
+    figure = new_figure(8.6, 3.1)
+    axes = figure.subplots(1, len(bands), sharey=True, squeeze=False)[0]
+    for ax, (name, band) in zip(axes, bands.items(), strict=True):
+        tidy(ax)
+        distance = np.linalg.norm(band.relative, axis=2)
+        p = np.percentile(distance, [2.5, 16, 50, 84, 97.5], axis=0)
+        ax.fill_between(band.time, p[0], p[4], color=PALE, lw=0, label="draws, 95%")
+        ax.fill_between(band.time, p[1], p[3], color="#8fb0d0", lw=0, label="draws, 68%")
+        ax.plot(band.time, p[2], color=BLUE, lw=1.4, label="draws, median")
+        if band.quoted is not None:
+            ax.plot(
+                band.time, np.linalg.norm(band.quoted, axis=1), color=RED, lw=1.4, label="quoted parameters"
+            )
+        if name in published:
+            ax.plot(
+                published[name].time,
+                published[name].published,
+                color=ORANGE,
+                lw=1.6,
+                ls="--",
+                label="published orbit",
+            )
+        ax.set_title(name, fontsize=10)
+        ax.set(xlabel="time [Gyr]", xlim=(band.time[0], 0))
+    axes[0].set(ylabel="separation [kpc]", ylim=(0, None))
+    entries: dict[str, object] = {}
+    for ax in axes:
+        entries |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(
+        entries.values(), entries.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9
+    )
+    return figure
+
+
+def friction_figure(fits: dict[str, FrictionFit]) -> Figure:
+    """Published and best rigid orbits, and the misfit by strength of friction."""
+    figure = new_figure(8.6, 3.4)
+    left, right = (tidy(ax) for ax in figure.subplots(1, 2))
+    first = next(iter(fits.values()))
+    left.plot(first.time, first.published, color=ORANGE, lw=2, ls="--", label="published")
+    for color, (name, fit) in zip((GREY, BLUE), fits.items(), strict=False):
+        left.plot(
+            fit.time, fit.fitted, color=color, lw=1.5, label=f"{name} Milky Way, log10 λ = {fit.best:.2f}"
+        )
+        right.plot(fit.grid, fit.rms_distance, color=color, lw=1.5, label=f"{name}, separation")
+        right.plot(fit.grid, fit.rms_vector, color=color, lw=1.5, ls=":", label=f"{name}, position vector")
+        if not fit.at_edge:
+            right.axvline(fit.best, color=RED, lw=1)
+    left.set(xlabel="time [Gyr]", ylabel="separation [kpc]", ylim=(0, None))
+    right.set(xlabel="log10 λ_DF", ylabel="rms difference [kpc]", yscale="log")
+    left.legend(frameon=False, fontsize=9)
+    right.legend(frameon=False, fontsize=9)
+    return figure

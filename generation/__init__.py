@@ -1,0 +1,1 @@
+"""Programs that make the data of a release: `python -m generation --help` lists them."""

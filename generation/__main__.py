@@ -1,0 +1,111 @@
+"""Command line of the programs that make the data."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+# One process a core is the parallelism here, and sums in several threads would depend on their number. The
+# libraries read these when they are loaded, so this stands before their import, for the workers as well.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a program.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words of the command line; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "interrupted: finished shards are kept; run the same command again to continue", file=sys.stderr
+        )
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    from mwlmc_data.priors import MARGINALS
+
+    parser = argparse.ArgumentParser(prog="python -m generation", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="PROGRAM")
+    catalogue = commands.add_parser("catalogue", help="make the table of simulations, or continue to make it")
+    catalogue.add_argument("--simulations", type=int, required=True, help="how many, with sim_id from 0")
+    catalogue.add_argument(
+        "--config", choices=list(MARGINALS), default="gaussian", help="set (default: %(default)s)"
+    )
+    catalogue.add_argument(
+        "--out", type=Path, required=True, help="folder of the run; an interrupted one continues"
+    )
+    catalogue.add_argument("--seed", type=int, help="default: the seed of the release")
+    catalogue.add_argument("--workers", type=int, help="processes (default: one a core)")
+    catalogue.add_argument(
+        "--shard-size", type=int, default=128, help="simulations a shard (default: %(default)s)"
+    )
+    catalogue.add_argument(
+        "--embed", action="store_true", help="put the result into the package and register it"
+    )
+    catalogue.set_defaults(run=_catalogue)
+    return parser
+
+
+def _catalogue(options: argparse.Namespace) -> int:
+    from generation.catalogue import (
+        SimulationFailedError,
+        check_embeddable,
+        embed,
+        make_catalogue,
+        simulate_table,
+    )
+    from generation.plan import Plan
+    from mwlmc_data.release import CATALOGUE_SEEDS, sha256_of
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    plan = Plan(
+        out=options.out,
+        config=options.config,
+        simulations=options.simulations,
+        seed=CATALOGUE_SEEDS[options.config] if options.seed is None else options.seed,
+        shard_size=options.shard_size,
+        simulator_version=SIMULATOR_VERSION,
+    )
+    if options.embed:
+        check_embeddable(plan)
+    workers = _n_cores() if options.workers is None else options.workers
+    try:
+        path = make_catalogue(plan, simulate_table, workers=workers)
+    except (SimulationFailedError, BrokenProcessPool) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if options.embed:
+        path = embed(plan)
+    print(f"{path}: {plan.simulations} simulations, {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}")
+    return 0
+
+
+def _n_cores() -> int:
+    """Cores that this process may use, where the system tells; else all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

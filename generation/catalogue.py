@@ -1,0 +1,285 @@
+"""Make the table of simulations of one configuration.
+
+The simulations are made in shards, one Parquet file each, by several processes. A shard is written beside
+its place and renamed into it, and its hash is written last, so that a run which is killed at any moment
+leaves only whole shards and continues from them. The final file is written anew from all shards in fixed
+row groups: its bytes depend on the configuration, the seed, the number of simulations and the simulator,
+and not on the size of the shards, the number of processes or the interruptions.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from generation.plan import Plan, pin_run, replace_file
+from generation.pool import Progress, run_shards
+from mwlmc_data import release, schema
+from mwlmc_data.priors import Prior
+
+ROW_GROUP = 8192
+"""Rows in a row group of the final file; fixed, because its bytes depend on it."""
+SLICE = 4
+"""Simulations between two steps of the progress bar, and at most lost by an interruption."""
+
+SimulateTable = Callable[[pd.DataFrame, int], pd.DataFrame]
+"""Turns a table of draws with sim_id, and the seed, into a table with all columns of the schema but split.
+
+Where a draw cannot be simulated it raises a ValueError or RuntimeError that names the sim_id and the values.
+"""
+
+
+class SimulationFailedError(RuntimeError):
+    """A draw from the prior for which no simulation could be made; the message names it and its values."""
+
+
+def simulate_table(draws: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Simulate a table of draws with the simulator of the package.
+
+    Parameters
+    ----------
+    draws : DataFrame
+        Drawn parameters and sim_id, one row a simulation.
+    seed : int
+        Seed of the set.
+
+    Returns
+    -------
+    DataFrame
+        All columns of the schema but split.
+    """
+    from mwlmc_data.simulator import simulate_many
+
+    return simulate_many(draws, seed=seed, workers=1, progress=False)
+
+
+def make_catalogue(
+    plan: Plan, simulate_table: SimulateTable, workers: int = 1, progress: bool = True
+) -> Path:
+    """Make the table of simulations, or continue to make it.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to make.
+    simulate_table : callable
+        Takes a table of draws and the seed; must give a simulation that depends on its row and the seed
+        alone. With more than one process it must be a function of an importable module.
+    workers : int
+        Number of processes; with 1 the work is done in this one.
+    progress : bool
+        Whether to show a progress bar on stderr.
+
+    Returns
+    -------
+    Path
+        The final Parquet file.
+
+    Raises
+    ------
+    RunMismatchError
+        If the folder belongs to a run with other settings.
+    SimulationFailedError
+        If a draw cannot be simulated. Finished shards stay.
+    ValueError
+        If the number of processes is not positive.
+    """
+    if workers < 1:
+        raise ValueError(f"workers {workers!r} is not allowed: at least 1")
+    (plan.out / "shards").mkdir(parents=True, exist_ok=True)
+    pin_run(plan)
+    todo = [shard for shard in range(plan.n_shards) if not _is_finished(plan, shard)]
+    n_todo = sum(len(plan.rows(shard)) for shard in todo)
+    with Progress(total=plan.simulations, done=plan.simulations - n_todo, shown=progress) as bar:
+        run_shards(make_shard, (plan, simulate_table), todo, workers, bar)
+    return _merge(plan)
+
+
+def _is_finished(plan: Plan, shard: int) -> bool:
+    path = plan.shard_path(shard)
+    sidecar = _sidecar(path)
+    if not path.is_file() or not sidecar.is_file():
+        return False
+    if sidecar.read_text(encoding="utf-8").strip() != release.sha256_of(path):
+        return False
+    try:
+        return pq.read_metadata(path).num_rows == len(plan.rows(shard))
+    except (pa.ArrowInvalid, OSError):
+        return False
+
+
+def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: Callable[[int], None]) -> None:
+    """Make one shard and its hash.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the run makes.
+    simulate_table : callable
+        As for `make_catalogue`.
+    shard : int
+        Number of the shard.
+    advance : callable
+        Called with the number of simulations made, every few of them; may raise to stop.
+
+    Raises
+    ------
+    SimulationFailedError
+        If a draw cannot be simulated.
+    """
+    frames = []
+    for draws in _slices(plan, shard):
+        frames.append(_simulate(draws, plan, simulate_table))
+        advance(len(draws))
+    table = _to_arrow(pd.concat(frames, ignore_index=True), plan)
+    path = plan.shard_path(shard)
+    _sidecar(path).unlink(missing_ok=True)
+    replace_file(path, lambda temporary: _write(table, temporary))
+    # The hash comes last: a shard is finished only when it is there and right.
+    digest = release.sha256_of(path)
+    replace_file(_sidecar(path), lambda temporary: temporary.write_text(digest + "\n", encoding="utf-8"))
+
+
+def _slices(plan: Plan, shard: int) -> Iterator[pd.DataFrame]:
+    prior = Prior(plan.config)
+    rows = plan.rows(shard)
+    for start in range(rows.start, rows.stop, SLICE):
+        draws = prior.sample(min(SLICE, rows.stop - start), seed=plan.seed, start=start)
+        draws.insert(0, "sim_id", np.arange(start, start + len(draws), dtype=np.int32))
+        yield draws
+
+
+def _simulate(draws: pd.DataFrame, plan: Plan, simulate_table: SimulateTable) -> pd.DataFrame:
+    try:
+        made = simulate_table(draws, plan.seed)
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        raise SimulationFailedError(f"the {plan.config} set with seed {plan.seed}: {error}") from error
+    _check(made, draws, plan)
+    return made.assign(split=schema.split_of(draws["sim_id"].to_numpy()))
+
+
+def _check(made: pd.DataFrame, draws: pd.DataFrame, plan: Plan) -> None:
+    wanted = set(schema.CATALOGUE_NAMES) - {"split"}
+    if set(made.columns) != wanted:
+        raise RuntimeError(
+            f"the simulator's columns differ from the schema in {sorted(set(made.columns) ^ wanted)}"
+        )
+    if made["sim_id"].tolist() != draws["sim_id"].tolist():
+        raise RuntimeError(
+            f"the simulator gave sim_id {made['sim_id'].tolist()} for {draws['sim_id'].tolist()}"
+        )
+    versions = set(made["simulator_version"])
+    if versions != {plan.simulator_version}:
+        raise RuntimeError(f"the simulator's version is {versions}, the run's {plan.simulator_version!r}")
+    changed = [
+        name for name in schema.DRAWN if not np.array_equal(made[name].astype(np.float32), draws[name])
+    ]
+    if changed:
+        raise RuntimeError(f"the simulator gave back other values than were drawn in {changed}")
+    real = [c.name for c in schema.COLUMNS if c.dtype == "float32"]
+    finite = np.isfinite(made[real].to_numpy(dtype=np.float32))
+    if not finite.all():
+        i = int(np.flatnonzero(~finite.all(axis=1))[0])
+        names = [name for name, ok in zip(real, finite[i], strict=True) if not ok]
+        raise SimulationFailedError(
+            f"the {plan.config} set with seed {plan.seed}: {names} are not finite in {dict(draws.iloc[i])}"
+        )
+
+
+def _to_arrow(frame: pd.DataFrame, plan: Plan) -> pa.Table:
+    arrow_schema = schema.arrow_schema(plan.metadata)
+    numpy_types = {"int32": np.int32, "float32": np.float32, "string": str}
+    arrays = [
+        pa.array(frame[c.name].to_numpy().astype(numpy_types[c.dtype]), type=arrow_schema.field(c.name).type)
+        for c in schema.COLUMNS
+    ]
+    return pa.Table.from_arrays(arrays, schema=arrow_schema)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    reals = [c.name for c in schema.COLUMNS if c.dtype == "float32"]
+    pq.write_table(
+        table,
+        path,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=3,
+        # A real number hardly ever comes twice: a dictionary would only cost.
+        use_dictionary=list(schema.TEXT),
+        column_encoding={**dict.fromkeys(reals, "BYTE_STREAM_SPLIT"), "sim_id": "DELTA_BINARY_PACKED"},
+        write_page_index=True,
+    )
+
+
+def _merge(plan: Plan) -> Path:
+    tables = [pq.read_table(plan.shard_path(shard)) for shard in range(plan.n_shards)]
+    table = pa.concat_tables(tables).combine_chunks()
+    if not np.array_equal(table["sim_id"].to_numpy(), np.arange(plan.simulations)):
+        raise RuntimeError(
+            f"the shards in {plan.out} do not hold sim_id 0 to {plan.simulations - 1} in order"
+        )
+    replace_file(plan.catalogue_path, lambda temporary: _write(table, temporary))
+    return plan.catalogue_path
+
+
+def embed(plan: Plan, directory: Path | None = None) -> Path:
+    """Copy the final file into the package and enter it into the registry.
+
+    Parameters
+    ----------
+    plan : Plan
+        A run that is finished.
+    directory : Path, optional
+        Folder of the embedded files; that of the package by default.
+
+    Returns
+    -------
+    Path
+        The embedded file.
+
+    Raises
+    ------
+    ValueError
+        If the seed is not the one of the release.
+    """
+    check_embeddable(plan)
+    directory = release.DATA_DIR if directory is None else directory
+    directory.mkdir(parents=True, exist_ok=True)
+    target = directory / plan.catalogue_path.name
+    replace_file(target, lambda temporary: shutil.copyfile(plan.catalogue_path, temporary))
+    release.register(
+        target,
+        config=plan.config,
+        rows=plan.simulations,
+        seed=plan.seed,
+        simulator_version=plan.simulator_version,
+    )
+    return target
+
+
+def check_embeddable(plan: Plan) -> None:
+    """Refuse to embed a set that was not made with the seed of the release.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run.
+
+    Raises
+    ------
+    ValueError
+        If the seed is another, because users simulate haloes again with that of the release.
+    """
+    seed = release.CATALOGUE_SEEDS[plan.config]
+    if plan.seed != seed:
+        raise ValueError(f"seed {plan.seed} is not allowed in the package: {seed} for the {plan.config} set")
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")

@@ -1,0 +1,147 @@
+"""Run the shards of a generation in several processes, with one progress bar, stopping cleanly."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from typing import Any
+
+from tqdm import tqdm
+
+POLL = 0.5
+"""Seconds between two looks at the workers' counter."""
+
+MakeShard = Callable[..., None]
+"""Called as make_shard(*arguments, shard, advance)."""
+
+
+class StoppedError(Exception):
+    """Raised in a worker when the run is to end before its shard is finished."""
+
+
+class Progress:
+    """A progress bar over simulations, on stderr.
+
+    Parameters
+    ----------
+    total : int
+        Number of simulations of the run.
+    done : int
+        How many of them an earlier run has made.
+    shown : bool
+        Whether to draw it.
+    """
+
+    def __init__(self, total: int, done: int, shown: bool) -> None:
+        self._bar = tqdm(
+            total=total,
+            initial=done,
+            unit="sim",
+            desc="simulating",
+            file=sys.stderr,
+            disable=not shown,
+            # The rate and the time left are those of the whole run, and a log file is not flooded.
+            smoothing=0,
+            mininterval=0.5 if sys.stderr.isatty() else 10.0,
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def advance(self, n: int) -> None:
+        """Count `n` more simulations."""
+        self._bar.update(n)
+
+
+def run_shards(
+    make_shard: MakeShard, arguments: tuple[Any, ...], shards: Iterable[int], workers: int, progress: Progress
+) -> None:
+    """Make shards, in this process or in several.
+
+    Parameters
+    ----------
+    make_shard : callable
+        Called as ``make_shard(*arguments, shard, advance)``.
+    arguments : tuple
+        First arguments, the same for all shards.
+    shards : iterable of int
+        Numbers of the shards to make.
+    workers : int
+        Number of processes; with 1 the shards are made in this one.
+    progress : Progress
+        Told of every few simulations.
+
+    Raises
+    ------
+    Exception
+        The first that `make_shard` raises; the other processes are stopped.
+    """
+    shards = list(shards)
+    if workers == 1 or len(shards) < 2:
+        for shard in shards:
+            make_shard(*arguments, shard, progress.advance)
+        return
+    # Not fork: a forked child inherits the locks of the parent's compiled and numerical threads.
+    context = multiprocessing.get_context("spawn")
+    made, stop = context.Value("q", 0), context.Event()
+    pool = ProcessPoolExecutor(
+        min(workers, len(shards)),
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(make_shard, arguments, made, stop),
+    )
+    with pool:
+        pending = {pool.submit(_work, shard) for shard in shards}
+        counted = 0
+        try:
+            while pending:
+                finished, pending = wait(pending, timeout=POLL, return_when=FIRST_COMPLETED)
+                now = made.value
+                progress.advance(now - counted)
+                counted = now
+                for future in finished:
+                    future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+_worker_task: tuple[MakeShard, tuple[Any, ...], Callable[[int], None]] | None = None
+
+
+def _start_worker(make_shard: MakeShard, arguments: tuple[Any, ...], made: Any, stop: Any) -> None:
+    global _worker_task
+    # Ctrl-C reaches the whole group; the parent alone decides, and tells the workers by `stop`.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+    def advance(n: int) -> None:
+        with made.get_lock():
+            made.value += n
+        if stop.is_set():
+            raise StoppedError
+
+    _worker_task = (make_shard, arguments, advance)
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is gone: one that was killed cannot tell its workers to stop."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(shard: int) -> None:
+    assert _worker_task is not None
+    make_shard, arguments, advance = _worker_task
+    make_shard(*arguments, shard, advance)

@@ -1,0 +1,124 @@
+"""The table of simulations, embedded in the package.
+
+The file is Parquet, checked against its hash before it is read; only the columns and the part asked for are
+decoded. Licence of the data: CC-BY-4.0; source: simulations after Brooks et al. 2025 (arXiv:2507.10667).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mwlmc_data import schema
+from mwlmc_data.release import verified_path
+
+if TYPE_CHECKING:
+    import datasets
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import torch
+
+
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    format: str = "pandas",
+) -> Any:
+    """Load the table of simulations, one row a simulation.
+
+    Parameters
+    ----------
+    split : str, optional
+        "train", "validation" or "test", by `schema.split_of` of sim_id; all three by default.
+    config : str
+        Set of simulations: "gaussian" (Table 1 of the paper) or another that the package embeds.
+    columns : sequence of str, optional
+        Names of columns, in the wanted order; all by default. `schema.COLUMNS` tells their units and meaning.
+    version : str, optional
+        Version of the data; the package's own by default.
+    format : str
+        "pandas", "arrow", "datasets", "torch" or "numpy".
+
+    Returns
+    -------
+    pandas.DataFrame, pyarrow.Table, datasets.Dataset, or dict of str to torch.Tensor or numpy.ndarray
+        Rows in the order of sim_id; real columns float32, counts int32. Text columns are left out of "torch".
+
+    Raises
+    ------
+    ValueError
+        If a split, configuration, column, version or format is unknown, or a tensor of text is asked for.
+    DamagedFileError
+        If the embedded file is missing or is not the one of the release.
+    ModuleNotFoundError
+        If the format needs a library that is not installed.
+
+    Examples
+    --------
+    >>> table = load_catalogue("test", columns=["m_lmc", "v_travel"])    # doctest: +SKIP
+    """
+    if format not in _CONVERTERS:
+        raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_CONVERTERS)}")
+    if split is not None and split not in schema.SPLITS:
+        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(schema.SPLITS)}, or None for all")
+    names = _checked_columns(columns, format)
+    path = verified_path(config, version)
+
+    import pyarrow.parquet as pq
+
+    filters = None if split is None else [("split", "=", split)]
+    return _CONVERTERS[format](pq.read_table(path, columns=names, filters=filters))
+
+
+def _checked_columns(columns: Sequence[str] | None, format: str) -> list[str]:
+    if columns is None:
+        return [c.name for c in schema.COLUMNS if format != "torch" or c.dtype != "string"]
+    if isinstance(columns, str):
+        raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
+    names = [schema.column(name).name for name in columns]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"columns {names!r} are not allowed: at least one name, each once")
+    text = [name for name in names if name in schema.TEXT]
+    if format == "torch" and text:
+        raise ValueError(
+            f"columns {text!r} hold text, which no tensor can; allowed for 'torch': numeric columns"
+        )
+    return names
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    return table.to_pandas()
+
+
+def _to_arrow(table: pa.Table) -> pa.Table:
+    return table
+
+
+def _to_datasets(table: pa.Table) -> datasets.Dataset:
+    import datasets
+
+    return datasets.Dataset(datasets.table.InMemoryTable(table))
+
+
+def _to_numpy(table: pa.Table) -> dict[str, np.ndarray]:
+    arrays = {name: table[name].to_numpy() for name in table.column_names}
+    return {name: array.astype(str) if name in schema.TEXT else array for name, array in arrays.items()}
+
+
+def _to_torch(table: pa.Table) -> dict[str, torch.Tensor]:
+    import torch
+
+    # Arrow's memory is read-only and tensors are not: each column is copied once.
+    return {name: torch.from_numpy(table[name].to_numpy().copy()) for name in table.column_names}
+
+
+_CONVERTERS: dict[str, Callable[[pa.Table], Any]] = {
+    "pandas": _to_pandas,
+    "arrow": _to_arrow,
+    "datasets": _to_datasets,
+    "torch": _to_torch,
+    "numpy": _to_numpy,
+}

@@ -1,0 +1,250 @@
+"""How to give credit: the paper, the dataset, and the software they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mwlmc_data._version import __version__
+from mwlmc_data.release import DATA_VERSION
+
+# Classic BibTeX sorts and abbreviates names rightly only when accents are TeX commands in braces.
+_TEX_ACCENTS = str.maketrans({"á": r"{\'a}", "é": r"{\'e}"})
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One work to cite.
+
+    Attributes
+    ----------
+    key : str
+        BibTeX key.
+    kind : str
+        BibTeX entry type, such as ``article``.
+    authors : tuple of str
+        Names as "Family, Given"; a collective name stands as it is. ``others`` at the end means "et al.".
+    title : str
+        Title in plain text.
+    year : int
+        Year of publication.
+    where : str
+        Journal, volume, pages or the like, as the plain-text citation shows them.
+    fields : tuple of (str, str)
+        Remaining BibTeX fields, in order.
+    collective : bool
+        The authors are one body, whose name is not to be split into given and family name.
+    """
+
+    key: str
+    kind: str
+    authors: tuple[str, ...]
+    title: str
+    year: int
+    where: str
+    fields: tuple[tuple[str, str], ...]
+    collective: bool = False
+
+    def to_bibtex(self) -> str:
+        """Write the reference as a BibTeX entry.
+
+        Returns
+        -------
+        str
+            The entry, without a newline at its end.
+        """
+        names = " and ".join(self.authors).translate(_TEX_ACCENTS)
+        # Doubled braces keep a collective name whole and the capitals of a title as they are.
+        lines = [
+            ("author", f"{{{names}}}" if self.collective else names),
+            ("title", f"{{{self.title}}}"),
+            ("year", str(self.year)),
+            *self.fields,
+        ]
+        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in lines)
+        return f"@{self.kind}{{{self.key},\n{body}\n}}"
+
+    def to_text(self) -> str:
+        """Write the reference as one line of plain text.
+
+        Returns
+        -------
+        str
+            Authors, year, title and where it appeared.
+        """
+        names = "; ".join("et al." if name == "others" else name for name in self.authors)
+        return f"{names} ({self.year}). {self.title}. {self.where}."
+
+
+def _article(
+    key: str, authors: tuple[str, ...], title: str, year: int, journal: str, volume: str, pages: str, doi: str
+) -> Reference:
+    fields = (("journal", journal), ("volume", volume), ("pages", pages.replace("-", "--")), ("doi", doi))
+    return Reference(key, "article", authors, title, year, f"{journal} {volume}, {pages}. doi:{doi}", fields)
+
+
+PAPER = Reference(
+    key="Brooks2025",
+    kind="article",
+    authors=(
+        "Brooks, Richard A. N.",
+        "Sanders, Jason L.",
+        "Dillamore, Adam M.",
+        "Garavito-Camargo, Nicolás",
+        "Price-Whelan, Adrian M.",
+    ),
+    title="A Simulation Based Inference Approach to the Dynamics of the MW-LMC System - Validation",
+    year=2025,
+    where="arXiv:2507.10667",
+    fields=(
+        ("journal", "arXiv e-prints"),
+        ("eprint", "2507.10667"),
+        ("archivePrefix", "arXiv"),
+        ("primaryClass", "astro-ph.GA"),
+    ),
+)
+"""The paper whose simulations this project re-creates."""
+
+SOFTWARE = (
+    _article(
+        "Harris2020",
+        ("Harris, Charles R.", "Millman, K. Jarrod", "van der Walt, Stéfan J.", "others"),
+        "Array programming with NumPy",
+        2020,
+        "Nature",
+        "585",
+        "357-362",
+        "10.1038/s41586-020-2649-2",
+    ),
+    _article(
+        "Virtanen2020",
+        ("Virtanen, Pauli", "Gommers, Ralf", "Oliphant, Travis E.", "others"),
+        "SciPy 1.0: fundamental algorithms for scientific computing in Python",
+        2020,
+        "Nature Methods",
+        "17",
+        "261-272",
+        "10.1038/s41592-019-0686-2",
+    ),
+    Reference(
+        key="Lam2015",
+        kind="inproceedings",
+        authors=("Lam, Siu Kwan", "Pitrou, Antoine", "Seibert, Stanley"),
+        title="Numba: a LLVM-based Python JIT compiler",
+        year=2015,
+        where=(
+            "Proceedings of the Second Workshop on the LLVM Compiler Infrastructure in HPC. "
+            "doi:10.1145/2833157.2833162"
+        ),
+        fields=(
+            ("booktitle", "Proceedings of the Second Workshop on the LLVM Compiler Infrastructure in HPC"),
+            ("doi", "10.1145/2833157.2833162"),
+        ),
+    ),
+    Reference(
+        key="Astropy2022",
+        kind="article",
+        authors=("Astropy Collaboration",),
+        title=(
+            "The Astropy Project: Sustaining and Growing a Community-oriented Open-source Project "
+            "and the Latest Major Release (v5.0) of the Core Package"
+        ),
+        year=2022,
+        where="The Astrophysical Journal 935, 167. doi:10.3847/1538-4357/ac7c74",
+        fields=(
+            ("journal", "The Astrophysical Journal"),
+            ("volume", "935"),
+            ("pages", "167"),
+            ("doi", "10.3847/1538-4357/ac7c74"),
+        ),
+        collective=True,
+    ),
+    _article(
+        "Vasiliev2019",
+        ("Vasiliev, Eugene",),
+        "AGAMA: action-based galaxy modelling architecture",
+        2019,
+        "Monthly Notices of the Royal Astronomical Society",
+        "482",
+        "1525-1544",
+        "10.1093/mnras/sty2672",
+    ),
+    _article(
+        "Boelts2025",
+        ("Boelts, Jan", "Deistler, Michael", "Gloeckler, Manuel", "others"),
+        "sbi reloaded: a toolkit for simulation-based inference workflows",
+        2025,
+        "Journal of Open Source Software",
+        "10",
+        "7754",
+        "10.21105/joss.07754",
+    ),
+)
+"""The software: arrays, numerics, kernels, frames, the reference implementation, and the estimators."""
+
+
+def _dataset() -> Reference:
+    versions = f"Data version {DATA_VERSION}, package version {__version__}"
+    return Reference(
+        key="mwlmcdata",
+        kind="misc",
+        authors=("the mwlmc-data authors",),
+        title="mwlmc-data: rigid Milky Way-LMC simulations and a benchmark for simulation-based inference",
+        year=2026,
+        where=versions,
+        # BibTeX styles print `note`; biblatex reads `version`.
+        fields=(("version", DATA_VERSION), ("note", versions)),
+        collective=True,
+    )
+
+
+def references() -> tuple[Reference, ...]:
+    """All works to cite.
+
+    Returns
+    -------
+    tuple of Reference
+        The paper, the dataset with its version, and the software.
+    """
+    return (PAPER, _dataset(), *SOFTWARE)
+
+
+_STYLES: dict[str, tuple[Callable[[Reference], str], str]] = {
+    "bibtex": (Reference.to_bibtex, "\n\n"),
+    "text": (Reference.to_text, "\n"),
+}
+
+
+def cite(style: str = "bibtex") -> str:
+    """Give the references to cite with results that use the data or the simulator.
+
+    They are the paper (Brooks et al. 2025), the dataset with its version, and the software: numpy, scipy,
+    numba, astropy, agama (the reference implementation that the simulator is checked against) and sbi (the
+    estimators of the benchmark). The dataset has no DOI yet, so its entry carries none.
+
+    Parameters
+    ----------
+    style : {"bibtex", "text"}
+        BibTeX entries, or one line of plain text a work.
+
+    Returns
+    -------
+    str
+        The references, without a newline at the end.
+
+    Raises
+    ------
+    ValueError
+        If `style` is unknown.
+
+    Examples
+    --------
+    >>> import mwlmc_data as mw
+    >>> print(mw.cite("text").splitlines()[0])  # doctest: +ELLIPSIS
+    Brooks, Richard A. N.; Sanders, Jason L.; ...
+    """
+    if style not in _STYLES:
+        allowed = ", ".join(repr(name) for name in _STYLES)
+        raise ValueError(f"unknown citation style {style!r}; allowed: {allowed}")
+    write, separator = _STYLES[style]
+    return separator.join(write(reference) for reference in references())

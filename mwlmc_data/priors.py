@@ -1,0 +1,381 @@
+"""Priors: Table 1 of Brooks et al. 2025 (arXiv:2507.10667) and the flat set of its section 6.2.
+
+What the paper leaves open is settled here: the Gaussians of the masses are cut at the ranges of the flat
+set, and the LMC's mass within 8.7 kpc is drawn given its total mass from N(1.7, 0.7) x 1e10 Msun cut to
+(0.3e10, 0.8 m_lmc). Drawing it last leaves Table 1's marginal of m_lmc untouched. Torch is imported only by
+`Prior.to_torch`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from mwlmc_data.schema import DRAWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+_UNIFORMS_PER_ROW = 16
+_COUNTERS_PER_ROW = _UNIFORMS_PER_ROW // 4  # one step of Philox4x64's counter gives four 64-bit words
+_MAX_SEED = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform distribution between `low` and `high`."""
+
+    low: float
+    high: float
+
+    @property
+    def mean(self) -> float:
+        """Mean of the distribution."""
+        return 0.5 * (self.low + self.high)
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the distribution."""
+        return (self.high - self.low) / math.sqrt(12.0)
+
+    def quantile(self, u: np.ndarray) -> np.ndarray:
+        """Values at the probabilities `u`."""
+        return self.low + u * (self.high - self.low)
+
+    def log_pdf(self, x: np.ndarray) -> np.ndarray:
+        """Logarithm of the density at `x`; -inf outside."""
+        inside = (x >= self.low) & (x <= self.high)
+        return np.where(inside, -math.log(self.high - self.low), -np.inf)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Gaussian with centre `loc` and width `scale`, cut to `low` and `high` and normalised there."""
+
+    loc: float
+    scale: float
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def mean(self) -> float:
+        """Mean of the cut distribution."""
+        return self.loc + self.scale * self._moments()[0]
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the cut distribution."""
+        first, second = self._moments()
+        return self.scale * math.sqrt(second - first**2)
+
+    def _moments(self) -> tuple[float, float]:
+        """Mean and mean square, standardised (Johnson, Kotz & Balakrishnan 1994, section 10.1)."""
+        a, b = (self.low - self.loc) / self.scale, (self.high - self.loc) / self.scale
+        density_a, density_b = (math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi) for z in (a, b))
+        mass = float(ndtr(b) - ndtr(a))
+        edge = (a * density_a if math.isfinite(a) else 0.0) - (b * density_b if math.isfinite(b) else 0.0)
+        return (density_a - density_b) / mass, 1.0 + edge / mass
+
+    def quantile(self, u: np.ndarray) -> np.ndarray:
+        """Values at the probabilities `u`."""
+        return _cut_normal_quantile(u, self.loc, self.scale, self.low, self.high)
+
+    def log_pdf(self, x: np.ndarray) -> np.ndarray:
+        """Logarithm of the density at `x`; -inf outside."""
+        return _cut_normal_log_pdf(x, self.loc, self.scale, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class NormalBelowFraction:
+    """Gaussian cut to `low` and to `fraction` times the value of another parameter.
+
+    Its quantile and density therefore take that value, `given`, as well.
+    """
+
+    loc: float
+    scale: float
+    low: float
+    fraction: float
+
+    def quantile(self, u: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Values at the probabilities `u`."""
+        return _cut_normal_quantile(u, self.loc, self.scale, self.low, self.fraction * given)
+
+    def log_pdf(self, x: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Logarithm of the density at `x`; -inf outside."""
+        # Where `given` itself is impossible its own density is zero; the range here must stay a range all
+        # the same.
+        high = np.maximum(self.fraction * given, self.low + 1e-6 * self.scale)
+        return _cut_normal_log_pdf(x, self.loc, self.scale, self.low, high)
+
+
+def _cut_normal_quantile(
+    u: np.ndarray, loc: float, scale: float, low: float, high: float | np.ndarray
+) -> np.ndarray:
+    below, above = ndtr((low - loc) / scale), ndtr((high - loc) / scale)
+    return loc + scale * ndtri(below + u * (above - below))
+
+
+def _cut_normal_log_pdf(
+    x: np.ndarray, loc: float, scale: float, low: float, high: float | np.ndarray
+) -> np.ndarray:
+    z = (x - loc) / scale
+    mass = ndtr((high - loc) / scale) - ndtr((low - loc) / scale)
+    log_pdf = -0.5 * z * z - math.log(scale * math.sqrt(2.0 * math.pi)) - np.log(mass)
+    return np.where((x >= low) & (x <= high), log_pdf, -np.inf)
+
+
+Marginal = Uniform | Normal
+
+ENCLOSED_MASS = NormalBelowFraction(1.7e10, 0.7e10, low=0.3e10, fraction=0.8)
+"""Distribution of m_lmc_8p7 [Msun] given m_lmc."""
+
+_SHARED: dict[str, Marginal] = {
+    "log10_lambda_df": Uniform(-3.0, 1.0),
+    "ra_lmc": Uniform(60.0, 90.0),
+    "dec_lmc": Uniform(-80.0, -50.0),
+    "distance_lmc": Normal(49.6, 5.0),
+    "v_los_lmc": Normal(262.2, 10.0),
+    "pm_ra_lmc": Normal(1.9, 0.25),
+    "pm_dec_lmc": Normal(0.33, 0.25),
+    "beta0": Uniform(0.0, 0.9),
+    "r_dehnen": Uniform(10.0, 15.0),
+}
+
+MARGINALS: dict[str, dict[str, Marginal]] = {
+    "gaussian": {
+        "m200_mw": Normal(15e11, 5e11, low=1e11, high=100e11),
+        "m_lmc": Normal(15e10, 10e10, low=2.5e10, high=100e10),
+        **_SHARED,
+    },
+    "flat": {"m200_mw": Uniform(1e11, 100e11), "m_lmc": Uniform(2.5e10, 100e10), **_SHARED},
+}
+"""Marginal of each parameter that depends on no other, by configuration, in the units of the columns."""
+
+CONDITIONAL = "m_lmc_8p7"
+GIVEN = "m_lmc"
+
+
+class Prior:
+    """Prior of the drawn parameters of one set of simulations, or of some of them.
+
+    Parameters
+    ----------
+    config : str
+        "gaussian" (Table 1 of the paper) or "flat" (its section 6.2: both masses uniform).
+    parameters : sequence of str, optional
+        Names of drawn parameters, in the order in which arrays and tensors hold them; all twelve by default.
+
+    Attributes
+    ----------
+    config : str
+        As given.
+    parameters : tuple of str
+        Names in order.
+
+    Raises
+    ------
+    ValueError
+        If the configuration or a name is unknown, or a name comes twice.
+
+    Examples
+    --------
+    >>> Prior("gaussian", ["m_lmc", "m200_mw"]).sample(2, seed=1).shape
+    (2, 2)
+    """
+
+    def __init__(self, config: str, parameters: Sequence[str] | None = None) -> None:
+        if config not in MARGINALS:
+            raise ValueError(f"unknown prior config {config!r}; allowed: {', '.join(MARGINALS)}")
+        if isinstance(parameters, str):
+            raise ValueError(
+                f"parameters {parameters!r} is a text; give a sequence of names, such as [{parameters!r}]"
+            )
+        names = DRAWN if parameters is None else tuple(parameters)
+        unknown = [name for name in names if name not in DRAWN]
+        if unknown or not names:
+            raise ValueError(f"unknown parameters {unknown!r} (of {names!r}); allowed: {', '.join(DRAWN)}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"parameters {names!r} name one more than once; each is allowed once")
+        self.config = config
+        self.parameters: tuple[str, ...] = names
+
+    def __repr__(self) -> str:
+        return f"Prior({self.config!r}, {list(self.parameters)!r})"
+
+    @property
+    def marginals(self) -> dict[str, Marginal]:
+        """Marginals of those parameters that depend on no other, by name."""
+        return {name: MARGINALS[self.config][name] for name in self.parameters if name != CONDITIONAL}
+
+    @property
+    def support(self) -> dict[str, tuple[float, float]]:
+        """Least and greatest value of each parameter; for m_lmc_8p7 the greatest at any m_lmc."""
+        marginals = MARGINALS[self.config]
+        bounds = {name: (m.low, m.high) for name, m in marginals.items()}
+        bounds[CONDITIONAL] = (ENCLOSED_MASS.low, ENCLOSED_MASS.fraction * marginals[GIVEN].high)
+        return {name: bounds[name] for name in self.parameters}
+
+    def sample(self, n: int, seed: int = 0, start: int = 0) -> pd.DataFrame:
+        """Draw parameters.
+
+        Row i depends on nothing but the configuration, `seed` and `start + i`: the uniforms behind it are
+        the sixteen that a Philox generator with key (seed, 0) gives from counter 4 (start + i) on. So draws
+        are the same in any chunks, and a subset of the parameters draws the same values as all of them.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        seed : int
+            From 0 to 2**64 - 1.
+        start : int
+            Number of the first row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `n` rows, one float32 column a parameter: rounded as it is stored, and inside the support.
+
+        Raises
+        ------
+        ValueError
+            If `n` or `start` is negative or no integer, or the seed outside its range.
+        """
+        import pandas as pd
+
+        for name, value, greatest in (("n", n, 2**40), ("seed", seed, _MAX_SEED), ("start", start, 2**60)):
+            if (
+                not isinstance(value, int | np.integer)
+                or isinstance(value, bool)
+                or not 0 <= value <= greatest
+            ):
+                raise ValueError(f"{name} {value!r} is not allowed: an integer from 0 to {greatest}")
+        generator = np.random.Philox(
+            key=np.array([seed, 0], dtype=np.uint64), counter=_COUNTERS_PER_ROW * int(start)
+        )
+        words = generator.random_raw(_UNIFORMS_PER_ROW * int(n)).reshape(int(n), _UNIFORMS_PER_ROW)
+        # The middle of one of 2**53 equal cells: never 0 or 1, where a Gaussian's quantile is infinite.
+        uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        return pd.DataFrame(self.from_uniforms(uniforms))
+
+    def from_uniforms(self, uniforms: np.ndarray) -> dict[str, np.ndarray]:
+        """Turn uniform numbers into draws, by the quantile function of each parameter.
+
+        Parameters
+        ----------
+        uniforms : ndarray, shape (n, 12) or wider
+            Probabilities in (0, 1), a column for each drawn parameter in the order of `schema.DRAWN`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            float32 values, shape (n,), by name.
+        """
+        columns = {}
+        for name in self.parameters:
+            u = uniforms[:, DRAWN.index(name)]
+            if name == CONDITIONAL:
+                given = self._rounded_draw(GIVEN, uniforms).astype(np.float64)
+                values = ENCLOSED_MASS.quantile(u, given)
+                columns[name] = _round_inside(values, ENCLOSED_MASS.low, ENCLOSED_MASS.fraction * given)
+            else:
+                columns[name] = self._rounded_draw(name, uniforms)
+        return columns
+
+    def _rounded_draw(self, name: str, uniforms: np.ndarray) -> np.ndarray:
+        marginal = MARGINALS[self.config][name]
+        return _round_inside(marginal.quantile(uniforms[:, DRAWN.index(name)]), marginal.low, marginal.high)
+
+    def log_prob(self, table: pd.DataFrame | Mapping[str, np.ndarray] | np.ndarray) -> np.ndarray:
+        """Logarithm of the normalised prior density, per unit of each parameter.
+
+        Parameters
+        ----------
+        table : DataFrame, mapping of names to values, or array of shape (n, d) or (d,)
+            Parameters in the units of the columns; an array has them in the order of `parameters`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,) or ()
+            -inf outside the support.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, the shape is wrong, a value is NaN, or m_lmc_8p7 comes without m_lmc.
+        """
+        self.require_joint_density()
+        columns = self._columns(table)
+        total = np.zeros(())
+        for name, values in columns.items():
+            if np.isnan(values).any():
+                raise ValueError(
+                    f"{name} is NaN in {int(np.isnan(values).sum())} places; numbers are allowed"
+                )
+            if name == CONDITIONAL:
+                total = total + ENCLOSED_MASS.log_pdf(values, columns[GIVEN])
+            else:
+                total = total + MARGINALS[self.config][name].log_pdf(values)
+        return total
+
+    def require_joint_density(self) -> None:
+        """Refuse a subset that has no density in closed form.
+
+        Raises
+        ------
+        ValueError
+            If m_lmc_8p7 is among the parameters and m_lmc, on which its distribution depends, is not.
+        """
+        if CONDITIONAL in self.parameters and GIVEN not in self.parameters:
+            raise ValueError(
+                f"parameters {self.parameters!r} have {CONDITIONAL!r} without {GIVEN!r}, on which it "
+                f"depends: the density is defined only with both"
+            )
+
+    def _columns(self, table: pd.DataFrame | Mapping[str, np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
+        if isinstance(table, Mapping) or hasattr(table, "columns"):
+            missing = [name for name in self.parameters if name not in table]
+            if missing:
+                raise ValueError(
+                    f"the table lacks the columns {missing!r}; needed: {', '.join(self.parameters)}"
+                )
+            return {name: np.asarray(table[name], dtype=np.float64) for name in self.parameters}
+        array = np.asarray(table, dtype=np.float64)
+        d = len(self.parameters)
+        if array.ndim not in (1, 2) or array.shape[-1] != d:
+            raise ValueError(f"array of shape {array.shape} is not allowed: (n, {d}) or ({d},)")
+        return {name: array[..., i] for i, name in enumerate(self.parameters)}
+
+    def to_torch(self) -> torch.distributions.Distribution:
+        """Give the same prior as a distribution of torch.
+
+        Returns
+        -------
+        torch.distributions.Distribution
+            With event_shape (d,), float32 samples in the order of `parameters`, a differentiable log_prob
+            and the support as a constraint that `biject_to` knows; sbi takes it as a prior.
+
+        Raises
+        ------
+        ValueError
+            If m_lmc_8p7 comes without m_lmc.
+        """
+        from mwlmc_data.priors_torch import TorchPrior
+
+        return TorchPrior(self)
+
+
+def _round_inside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+    """Round to float32, and where rounding steps over a bound take the nearest float32 inside it."""
+    rounded = values.astype(np.float32)
+    # Compared in double precision: a bound rounded to float32 may lie outside.
+    exact = rounded.astype(np.float64)
+    rounded = np.where(exact < low, np.nextafter(rounded, np.float32(np.inf)), rounded)
+    return np.where(exact > high, np.nextafter(rounded, np.float32(-np.inf)), rounded)

@@ -1,0 +1,214 @@
+"""What a release of the data consists of: its versions, its files and their hashes.
+
+The registry, `data/registry.json`, lists for every version of the data the files that the package embeds,
+each with its SHA-256, its size and its number of rows. A file is compared with its entry before it is read,
+so one that is damaged, truncated or replaced is an error and never data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+DATA_VERSION = "0.1.0"
+"""Version of the data that this package embeds."""
+
+CATALOGUE_SEEDS: dict[str, int] = {"gaussian": 20250710, "flat": 20250711}
+"""Seed of each configuration of the release; it fixes the draws and, with sim_id, the stars."""
+
+DATA_DIR = Path(__file__).parent / "data"
+"""Folder of the embedded files and their registry."""
+
+_BLOCK = 1 << 20
+
+
+class DamagedFileError(OSError):
+    """A data file is missing or is not the one that the registry describes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    expected, found : str
+        What the registry says and what is there, in words with the hashes.
+    """
+
+    def __init__(self, path: Path, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path} is not the file of the release: expected {expected}, found {found}. "
+            "Install the package again to restore it."
+        )
+        self.path, self.expected, self.found = path, expected, found
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file.
+
+    Returns
+    -------
+    str
+        Its SHA-256 in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+    """Read the registry.
+
+    Parameters
+    ----------
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    dict
+        Version -> configuration -> entry with file, sha256, bytes, rows, seed and simulator_version. Empty
+        where there is no registry yet.
+
+    Raises
+    ------
+    DamagedFileError
+        If the registry is no valid JSON of the expected form.
+    """
+    path = _directory(directory) / "registry.json"
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["versions"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(path, "a registry of versions", f"other text ({error!r})") from error
+
+
+def entry_of(config: str, version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
+    """Look up the registry's entry of one file.
+
+    Parameters
+    ----------
+    config : str
+        Configuration, such as "gaussian".
+    version : str, optional
+        Version of the data; `DATA_VERSION` by default.
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    dict
+        The entry: file, sha256, bytes, rows, seed and simulator_version.
+
+    Raises
+    ------
+    ValueError
+        If the version or the configuration is not in the registry.
+    """
+    version = DATA_VERSION if version is None else version
+    registry = load_registry(directory)
+    if version not in registry:
+        raise ValueError(f"unknown data version {version!r}; allowed: {', '.join(registry) or 'none yet'}")
+    if config not in registry[version]:
+        raise ValueError(
+            f"unknown config {config!r} of data version {version}; allowed: {', '.join(registry[version])}"
+        )
+    return registry[version][config]
+
+
+def verified_path(config: str, version: str | None = None, directory: Path | None = None) -> Path:
+    """Find an embedded file and check it against its hash.
+
+    Parameters
+    ----------
+    config : str
+        Configuration, such as "gaussian".
+    version : str, optional
+        Version of the data; `DATA_VERSION` by default.
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    Path
+        The file, whose bytes are those of the release.
+
+    Raises
+    ------
+    ValueError
+        If the version or the configuration is not in the registry.
+    DamagedFileError
+        If the file is missing or has another hash.
+    """
+    entry = entry_of(config, version, directory)
+    path = _directory(directory) / entry["file"]
+    if not path.is_file():
+        raise DamagedFileError(path, f"SHA-256 {entry['sha256']}", "no such file")
+    found = sha256_of(path)
+    if found != entry["sha256"]:
+        expected = f"SHA-256 {entry['sha256']} ({entry['bytes']} bytes)"
+        raise DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
+    return path
+
+
+def register(
+    path: Path,
+    *,
+    config: str,
+    rows: int,
+    seed: int,
+    simulator_version: str,
+    version: str | None = None,
+) -> dict[str, Any]:
+    """Enter a file into the registry that lies beside it.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file in the folder of the registry, which is made where it is missing.
+    config : str
+        Configuration that the file holds.
+    rows : int
+        Number of simulations in it.
+    seed : int
+        Seed that it was made with.
+    simulator_version : str
+        Version of the simulator that made it.
+    version : str, optional
+        Version of the data; `DATA_VERSION` by default.
+
+    Returns
+    -------
+    dict
+        The new entry.
+    """
+    version = DATA_VERSION if version is None else version
+    versions = load_registry(path.parent)
+    entry = {
+        "file": path.name,
+        "sha256": sha256_of(path),
+        "bytes": path.stat().st_size,
+        "rows": rows,
+        "seed": seed,
+        "simulator_version": simulator_version,
+    }
+    versions.setdefault(version, {})[config] = entry
+    registry = path.parent / "registry.json"
+    temporary = registry.with_suffix(f".{os.getpid()}.tmp")
+    text = json.dumps({"versions": versions}, indent=2, sort_keys=True)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(registry)
+    return entry
+
+
+def _directory(directory: Path | None) -> Path:
+    return DATA_DIR if directory is None else directory

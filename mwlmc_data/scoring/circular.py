@@ -1,0 +1,60 @@
+"""Statistics of angles in degrees, which have no beginning and no end."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mwlmc_data.scoring.checks import checked_vector
+
+
+def wrap_degrees(angle: ArrayLike) -> NDArray:
+    """Wrap angles to [-180, 180).
+
+    Parameters
+    ----------
+    angle : array_like
+        Angles [deg], any shape.
+
+    Returns
+    -------
+    ndarray
+        The same angles in [-180, 180) [deg].
+    """
+    return (np.asarray(angle, dtype=np.float64) + 180.0) % 360.0 - 180.0
+
+
+def circular_mean(angle: ArrayLike) -> float:
+    """Direction of the mean unit vector of angles (Mardia & Jupp 2000, sec. 2.2.1).
+
+    Parameters
+    ----------
+    angle : array_like, shape (n,)
+        Angles [deg].
+
+    Returns
+    -------
+    float
+        Mean direction in [-180, 180) [deg].
+    """
+    radians = np.radians(checked_vector(angle, "angle"))
+    return float(wrap_degrees(np.degrees(np.arctan2(np.sin(radians).mean(), np.cos(radians).mean()))))
+
+
+def circular_percentiles(angle: ArrayLike, percent: ArrayLike = (16, 50, 84)) -> NDArray:
+    """Percentiles of angles, counted around their mean direction so that no wrap falls inside the bulk.
+
+    Parameters
+    ----------
+    angle : array_like, shape (n,)
+        Angles [deg].
+    percent : array_like, shape (k,)
+        Percentiles wanted, 0 to 100.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        Percentiles [deg]. They are continuous about the mean direction, so they may leave [-180, 180).
+    """
+    centre = circular_mean(angle)
+    return centre + np.percentile(wrap_degrees(np.asarray(angle, dtype=np.float64) - centre), percent)

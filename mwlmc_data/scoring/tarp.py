@@ -1,0 +1,176 @@
+"""Tests of accuracy with random points (TARP; Lemos et al. 2023, arXiv:2302.03026)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from mwlmc_data.scoring.calibration import ecdf_band, randomised_fractions
+from mwlmc_data.scoring.checks import checked_samples
+
+_MODES = ("valid", "paper")
+
+
+@dataclass(frozen=True)
+class Tarp:
+    """The curve of expected coverage and its tests.
+
+    Attributes
+    ----------
+    mode : str
+        "valid" or "paper".
+    credibility, coverage : ndarray, shape (k,)
+        The curve: nominal credibility and the fraction of truths within it. The diagonal is right.
+    fractions : ndarray, shape (n,)
+        Coverage fraction of each truth, randomised in mode "valid".
+    area : float
+        Area between curve and diagonal above credibility one half. Positive: too wide; negative: too narrow.
+        It is blind to a bias.
+    ks_pvalue : float
+        In mode "valid" the one-sample test of the fractions against the uniform distribution. In mode
+        "paper" the two-sample test of the two gridded curves, as the paper prints it: it compares some 65
+        grid points of a smooth curve as if they were data and does not reject widths that are wrong by a
+        third.
+    """
+
+    mode: str
+    credibility: NDArray
+    coverage: NDArray
+    fractions: NDArray
+    area: float
+    ks_pvalue: float
+
+
+def draw_references(truth: ArrayLike, seed: int = 0) -> NDArray:
+    """One random reference point per observation, uniform in the box that the truths span.
+
+    Parameters
+    ----------
+    truth : array_like, shape (n, d)
+        True parameters.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    ndarray, shape (n, d)
+    """
+    truth = np.asarray(truth, dtype=np.float64)
+    if truth.ndim != 2 or len(truth) == 0:
+        raise ValueError(f"truth has shape {truth.shape}; allowed: (observations, parameters)")
+    return np.random.default_rng(seed).uniform(truth.min(axis=0), truth.max(axis=0), size=truth.shape)
+
+
+def tarp(
+    samples: ArrayLike,
+    truth: ArrayLike,
+    references: ArrayLike | None = None,
+    mode: str = "valid",
+    bins: int | None = None,
+    seed: int = 0,
+) -> Tarp:
+    """Coverage of balls around random points, through the truth (Lemos et al. 2023, algorithm 2).
+
+    Distances are Euclidean after each parameter is scaled by the range of the truths.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n, m, d)
+        Posterior draws.
+    truth : array_like, shape (n, d)
+        True parameters.
+    references : array_like, shape (n, d), optional
+        Reference points; by default `draw_references` with `seed`.
+    mode : {"valid", "paper"}
+        "valid": randomised fractions, their exact empirical distribution, one-sample KS. "paper": the
+        histogram of plain fractions over their own range, its running sum, and the two-sample KS of the
+        grids, which is what Brooks et al. (2025) quote as area to curve and p-value (sbi's ``run_tarp`` and
+        ``check_tarp``).
+    bins : int, optional
+        Bins of the curve; by default n // 10, at least 2.
+    seed : int
+        Seed of references and randomisation.
+
+    Returns
+    -------
+    Tarp
+
+    Raises
+    ------
+    ValueError
+        If a shape does not match, a value is not finite, the truths of a parameter are all equal, or mode is
+        unknown.
+    """
+    if mode not in _MODES:
+        raise ValueError(f"mode is {mode!r}; allowed: {', '.join(_MODES)}")
+    samples, truth = checked_samples(samples, truth)
+    references = draw_references(truth, seed) if references is None else np.asarray(references, np.float64)
+    if references.shape != truth.shape:
+        raise ValueError(f"references have shape {references.shape}; allowed: that of truth, {truth.shape}")
+    bins = max(2, len(truth) // 10) if bins is None else bins
+    if bins < 2:
+        raise ValueError(f"bins is {bins}; allowed: 2 or more")
+    closer, tied = _closer_draws(samples, truth, references)
+    if mode == "paper":
+        return _paper_curve(closer / samples.shape[1], bins)
+    # A stream of its own: with the seed of the references the randomisation would repeat their numbers.
+    rng = np.random.default_rng([seed, 1])
+    return _valid_curve(randomised_fractions(closer, tied, samples.shape[1], rng), bins)
+
+
+def tarp_band(n: int, credibility: ArrayLike, level: float = 0.95) -> tuple[NDArray, NDArray]:
+    """Simultaneous band within which the curve of n calibrated observations stays with probability `level`.
+
+    Parameters
+    ----------
+    n : int
+        Number of observations.
+    credibility : array_like, shape (k,)
+        Nominal credibilities; 0 and 1 are allowed, where the curve is fixed.
+    level : float
+        Probability that the whole curve stays inside.
+
+    Returns
+    -------
+    low, high : ndarray, shape (k,)
+        Coverage at the band's edges.
+    """
+    credibility = np.asarray(credibility, dtype=np.float64)
+    inside = (credibility > 0) & (credibility < 1)
+    low, high = np.clip(credibility, 0, 1), np.clip(credibility, 0, 1)
+    _, low[inside], high[inside] = ecdf_band(n, level, credibility[inside])
+    return low, high
+
+
+def _closer_draws(samples: NDArray, truth: NDArray, references: NDArray) -> tuple[NDArray, NDArray]:
+    """Count the draws closer to the reference than the truth is, and those exactly as far; shapes (n,)."""
+    span = np.ptp(truth, axis=0)
+    if len(truth) > 1 and (span <= 0).any():
+        raise ValueError(
+            f"all truths of parameter {int(np.argmin(span))} are equal; allowed: truths that vary"
+        )
+    scale = np.where(span > 0, span, 1.0)
+    to_truth = np.linalg.norm((references - truth) / scale, axis=1)
+    to_draws = np.linalg.norm((references[:, None, :] - samples) / scale, axis=2)
+    return (to_draws < to_truth[:, None]).sum(axis=1), (to_draws == to_truth[:, None]).sum(axis=1)
+
+
+def _valid_curve(fractions: NDArray, bins: int) -> Tarp:
+    """Exact empirical distribution of the fractions on a fixed grid, and its one-sample test."""
+    grid = np.linspace(0.0, 1.0, bins + 1)
+    coverage = np.searchsorted(np.sort(fractions), grid, side="right") / len(fractions)
+    upper = grid >= 0.5
+    area = float(np.trapezoid((coverage - grid)[upper], grid[upper]))
+    return Tarp("valid", grid, coverage, fractions, area, float(stats.kstest(fractions, "uniform").pvalue))
+
+
+def _paper_curve(fractions: NDArray, bins: int) -> Tarp:
+    """Curve, area and p-value in the form that the paper quotes."""
+    histogram, grid = np.histogram(fractions, bins=bins)
+    coverage = np.concatenate([[0.0], np.cumsum(histogram) / histogram.sum()])
+    middle = len(grid) // 2
+    area = float(((coverage[middle:] - grid[middle:]) * (grid[1] - grid[0])).sum())
+    return Tarp("paper", grid, coverage, fractions, area, float(stats.ks_2samp(coverage, grid).pvalue))

@@ -1,0 +1,22 @@
+"""A small problem and a small trained estimator that the benchmark's tests share."""
+
+import pytest
+
+from benchmarks.features import Problem
+from benchmarks.maf import Maf, Training
+from tests.benchmarks.synthetic import synthetic_catalogue
+
+
+@pytest.fixture(scope="session")
+def problem():
+    """1,024 rows of the stand-in world."""
+    return Problem.from_table(synthetic_catalogue(1024))
+
+
+@pytest.fixture(scope="session")
+def trained(problem):
+    """The paper's estimator after a few epochs."""
+    pytest.importorskip("sbi", reason="sbi is not installed: the estimator cannot be trained")
+    estimator = Maf(Training(max_epochs=25, batch=50), progress=False)
+    estimator.fit(problem, seed=1)
+    return estimator

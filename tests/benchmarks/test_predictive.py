@@ -1,0 +1,76 @@
+"""The predictive check: right parameters into the simulator, right comparison out of it."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.predictive import (
+    nuisance_draws,
+    predict,
+    predictive_check,
+    predictive_parameters,
+    quoted_parameters,
+)
+from tests.benchmarks.cases import StandInCase, stand_in_cases
+from tests.benchmarks.synthetic import add_reflex
+
+
+def test_nuisances_follow_the_prior_given_the_lmc():
+    m_lmc = np.full(4000, 3e10)
+    drawn = nuisance_draws("gaussian", m_lmc, seed=1)
+    assert drawn["m_lmc_8p7"].max() <= 0.8 * 3e10 and drawn["m_lmc_8p7"].min() >= 0.3e10
+    edges = (np.array([0.3e10, 2.4e10]) - 1.7e10) / 0.7e10
+    assert (
+        stats.kstest(drawn["m_lmc_8p7"], stats.truncnorm(*edges, loc=1.7e10, scale=0.7e10).cdf).pvalue > 1e-3
+    )
+    assert stats.kstest(drawn["beta0"], stats.uniform(0, 0.9).cdf).pvalue > 1e-3
+    # Independent of one another: the three must not share their random numbers.
+    correlation = np.corrcoef([drawn["beta0"], drawn["r_dehnen"], drawn["m_lmc_8p7"]])
+    assert np.abs(correlation[np.triu_indices(3, 1)]).max() < 0.06
+
+
+def test_parameters_are_the_draws_at_the_observed_present_day():
+    case = stand_in_cases()["rigid"]
+    draws = np.array([[18.0, 13.0, 0.2], [5.0, 20.0, -2.0]])
+    table = predictive_parameters(draws, case.observation, "gaussian", seed=0)
+    np.testing.assert_allclose(table["m_lmc"], [18e10, 5e10])
+    np.testing.assert_allclose(table["m200_mw"], [13e11, 20e11])
+    assert (table["x_lmc"] == case.observation["x_lmc"]).all() and (
+        table["vz_lmc"] == case.observation["vz_lmc"]
+    ).all()
+
+
+def test_quoted_parameters_keep_what_is_quoted_and_draw_the_rest():
+    case = stand_in_cases()["far"]
+    table = quoted_parameters(case, 30, seed=2)
+    assert (table["m_lmc"] == 21e10).all() and table["log10_lambda_df"].nunique() == 30
+    assert "c200" not in table
+    case.truth = {**case.truth, "c200": 11.0, "beta0": 0.3}
+    table = quoted_parameters(case, 3)
+    assert (table["c200"] == 11.0).all() and (table["beta0"] == 0.3).all()
+    with pytest.raises(ValueError, match="'bare' quotes no"):
+        quoted_parameters(StandInCase("bare", "rigid", case.observation, {}), 3)
+
+
+def test_check_passes_the_truth_and_fails_a_wrong_mass():
+    case = stand_in_cases()["rigid"]
+    given = {}
+
+    def stand_in(table, seed, **options):
+        given.update(options)
+        return add_reflex(table, seed)
+
+    right = quoted_parameters(case, 400)
+    passed = predictive_check(right, case.observation, seed=9, simulate_many=stand_in, workers=3)
+    assert given == {"workers": 3}
+    assert all(p.tail > 0.01 for p in passed.values())
+    wrong = right.assign(m_lmc=60e10)
+    assert predictive_check(wrong, case.observation, seed=9, simulate_many=stand_in)["v_travel"].tail < 0.02
+
+
+def test_longitude_is_compared_around_the_circle():
+    rng = np.random.default_rng(0)
+    values = (180.0 + 5 * rng.standard_normal(500) + 180.0) % 360.0 - 180.0
+    p = predict(values, -178.0, circular=True)
+    assert p.tail > 0.5 and np.ptp(p.draws) < 60 and abs(p.observed - np.median(p.draws)) < 10
+    assert predict(values, -90.0, circular=True).tail < 0.01

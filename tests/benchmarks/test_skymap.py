@@ -1,0 +1,49 @@
+"""The map of the sky: signs, places, smoothing."""
+
+import numpy as np
+import pytest
+
+from benchmarks.skymap import from_the_sun, gsr_velocity, smoothed_map
+from mwlmc_data.simulator.constants import SUN_POSITION
+
+
+def shell(n=40_000, radius=100.0, seed=0):
+    """Stars evenly on a sphere."""
+    v = np.random.default_rng(seed).standard_normal((n, 3))
+    return radius * v / np.linalg.norm(v, axis=1, keepdims=True)
+
+
+def cell(sky, l, b):
+    """Value of the map at a place."""
+    return sky.velocity[int((b + 90) // 3), int((l + 180) // 3)]
+
+
+def test_angles_and_velocities_are_seen_from_the_sun():
+    ahead = np.array(SUN_POSITION) + np.diag([10.0, 10.0, -10.0])
+    np.testing.assert_allclose(from_the_sun(ahead), [[0, 0], [90, 0], [0, -90]], atol=1e-9)
+    np.testing.assert_allclose(gsr_velocity(ahead, np.full((3, 3), 7.0)), [7, 7, -7])
+
+
+def test_a_disc_that_moves_sees_a_dipole_about_the_apex():
+    """Stars come towards a disc that travels to l = 0: negative there, positive behind."""
+    positions = shell()
+    sky = smoothed_map(positions, np.tile([-50.0, 0.0, 0.0], (len(positions), 1)))
+    assert cell(sky, 0, 0) == pytest.approx(-50, abs=5) and cell(sky, -179, 0) == pytest.approx(50, abs=5)
+    assert abs(cell(sky, 90, 0)) < 8 and sky.n_stars == len(positions)
+
+
+def test_the_net_signal_is_subtracted():
+    positions = shell()
+    outwards = 30.0 * positions / 100.0
+    sky = smoothed_map(positions, outwards)
+    assert sky.monopole == pytest.approx(30, abs=0.5) and np.abs(sky.velocity).max() < 1.5
+
+
+def test_the_map_has_no_seam_and_leaves_near_stars_out():
+    positions = np.concatenate([shell(), shell(radius=20.0)])
+    velocities = np.concatenate([np.tile([0.0, 40.0, 0.0], (40_000, 1)), np.full((40_000, 3), 900.0)])
+    sky = smoothed_map(positions, velocities)
+    assert sky.n_stars == 40_000
+    assert np.abs(sky.velocity[:, 0] - sky.velocity[:, -1]).max() < 5
+    with pytest.raises(ValueError, match="0 of 5 stars lie beyond"):
+        smoothed_map(positions[-5:], velocities[-5:])

@@ -1,0 +1,86 @@
+"""Summaries, circular statistics, and what bad arrays are told."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mwlmc_data import scoring
+
+
+def test_rank_fractions_are_uniform_when_every_draw_is_tied():
+    """Ties must not look like a defect: a constant posterior on a constant truth knows nothing of order."""
+    fractions = scoring.rank_fractions(np.zeros((4000, 7, 1)), np.zeros((4000, 1)))
+    assert abs(fractions.mean() - 0.5) < 0.02 and fractions.min() < 0.01 and fractions.max() > 0.99
+
+
+def test_rank_fractions_count_the_draws_below():
+    samples = np.arange(9.0).reshape(1, 9, 1)
+    fraction = scoring.rank_fractions(samples, [[3.5]])[0, 0]
+    assert 0.4 < fraction < 0.5
+
+
+def test_summary_of_a_posterior_beside_its_truth():
+    draws = np.random.default_rng(0).normal(10.0, 2.0, 100_000)
+    summary = scoring.summarise_posterior(draws, truth=13.0)
+    assert summary.p50 == pytest.approx(10.0, abs=0.03)
+    assert (summary.p84 - summary.p16) / 2 == pytest.approx(1.989, abs=0.03)
+    assert summary.z == pytest.approx(1.5, abs=0.02)
+    assert summary.quantile == pytest.approx(0.933, abs=0.004)
+    assert summary.inside95 and not summary.inside68
+    assert scoring.summarise_posterior(draws).truth is None
+
+
+def test_angles_are_circular():
+    angles = np.array([170.0, 175.0, -175.0, -170.0])
+    assert abs(scoring.circular_mean(angles)) == pytest.approx(180.0)
+    low, mid, high = scoring.wrap_degrees(scoring.circular_percentiles(angles, [0, 50, 100]))
+    assert (low, abs(mid), high) == pytest.approx((170.0, 180.0, -170.0))
+    assert scoring.wrap_degrees(540.0) == -180.0
+
+
+def test_predictive_tail_counts_both_sides_and_goes_round_the_circle():
+    draws = np.arange(99.0)
+    assert scoring.predictive_tail(draws, 49.0) == pytest.approx(1.0)
+    assert scoring.predictive_tail(draws, 1000.0) == pytest.approx(2 / 100)
+    assert scoring.predictive_tail(draws, 4.5) == pytest.approx(2 * 6 / 100)
+    around = scoring.wrap_degrees(np.linspace(160, 200, 101))
+    assert scoring.predictive_tail(around, -180.0, circular=True) > 0.9
+    assert scoring.predictive_tail(around, 0.0, circular=True) == pytest.approx(2 / 102)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: scoring.tarp(np.zeros((3, 4)), np.zeros((3, 2))), r"\(3, 4\)"),
+        (lambda: scoring.tarp(np.zeros((3, 4, 2)), np.zeros((3, 3))), r"\(3, 3\).*\(3, 2\)"),
+        (lambda: scoring.tarp(np.zeros((3, 4, 2)), np.full((3, 2), np.nan)), "truth.*nan"),
+        (lambda: scoring.tarp(np.zeros((3, 4, 2)), np.zeros((3, 2))), "parameter 0 are equal"),
+        (lambda: scoring.tarp(np.zeros((3, 4, 2)), np.eye(3)[:, :2], mode="sbi"), "'sbi'; allowed: valid"),
+        (lambda: scoring.tarp(np.zeros((3, 4, 2)), np.eye(3)[:, :2], np.zeros((1, 2))), r"\(1, 2\)"),
+        (lambda: scoring.rank_calibration(np.zeros((3, 0, 2)), np.zeros((3, 2))), "at least 1"),
+        (lambda: scoring.rank_calibration(np.zeros((3, 4, 2)), np.zeros((3, 2)), bins=1), "bins is 1"),
+        (lambda: scoring.interval_coverage(np.zeros((3, 4, 2)), np.zeros((3, 2)), 68), "level is 68"),
+        (lambda: scoring.contraction(np.zeros((3, 4, 2)), [1.0, 0.0]), "prior_variance holds 0.0"),
+        (lambda: scoring.contraction(np.zeros((3, 4, 2)), [1.0]), "1 prior variances"),
+        (lambda: scoring.negative_log_posterior([0.0, -np.inf], [0.0, 0.0]), "log_prob holds -inf at 1"),
+        (lambda: scoring.negative_log_posterior([0.0], [0.0, 0.0]), "must be equal"),
+        (lambda: scoring.summarise_posterior([1.0]), "at least 2"),
+        (lambda: scoring.summarise_posterior([1.0, 2.0], truth=np.nan), "truth is nan"),
+        (lambda: scoring.predictive_tail([1.0, 2.0], np.inf), "observed is inf"),
+        (lambda: scoring.ecdf_band(0), "n is 0"),
+        (lambda: scoring.ecdf_band(9, points=[0.0, 0.5]), "points span 0.0"),
+        (lambda: scoring.draw_references(np.zeros(3)), r"\(3,\)"),
+    ],
+)
+def test_bad_arrays_are_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_scoring_needs_numpy_and_scipy_only():
+    heavy = ["torch", "sbi", "pandas", "numba", "sklearn"]
+    code = f"import sys, mwlmc_data.scoring; print([m for m in {heavy} if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,72 @@
+"""Parameters: what they derive and what they refuse."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mwlmc_data.simulator import Parameters
+from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from mwlmc_data.simulator.simulate import stored_precision
+
+MASSES = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7}
+
+
+def test_the_papers_rigid_case():
+    p = Parameters(**MASSES, m_lmc_8p7=2.29e10)
+    assert p.c200 == pytest.approx(14.5, abs=0.05)
+    assert p.a_lmc == pytest.approx(18.9, abs=0.05)
+    assert p.lambda_df == pytest.approx(10**0.7)
+
+
+def test_given_scales_are_kept():
+    p = Parameters(**MASSES, c200=11.0, a_lmc=20.0)
+    assert (p.c200, p.a_lmc) == (11.0, 20.0)
+
+
+def test_sky_and_cartesian_agree():
+    sky = dict(zip(SKY_NAMES, (75.0, -65.0, 50.0, 250.0, 1.8, 0.3), strict=True))
+    first = Parameters(**MASSES, **sky)
+    second = Parameters(**MASSES, **dict(zip(CARTESIAN_NAMES, first.lmc_phase_space, strict=True)))
+    assert second.to_dict() == pytest.approx(first.to_dict())
+
+
+def test_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Parameters(**MASSES).m_lmc = 1e11
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1e15, 1e15, "heavy"])
+def test_bad_values_are_named(name, bad):
+    names = next((group for group in (SKY_NAMES, CARTESIAN_NAMES) if name in group), ())
+    present = {n: 0.5 * sum(LIMITS[n][:2]) + 1 for n in names}
+    with pytest.raises(ValueError, match=rf"{name} = .*allowed is a number from"):
+        Parameters(**(MASSES | present | {name: bad}))
+
+
+def test_present_day_twice_or_in_part():
+    with pytest.raises(ValueError, match="given twice"):
+        Parameters(**MASSES, ra_lmc=70.0, x_lmc=1.0)
+    with pytest.raises(ValueError, match="lacks \\['dec_lmc'"):
+        Parameters(**MASSES, ra_lmc=70.0)
+
+
+def test_enclosed_mass_must_be_less_than_the_mass():
+    with pytest.raises(ValueError, match="m_lmc_8p7 = 3e.10 Msun: allowed is less than m_lmc"):
+        Parameters(m200_mw=1e12, m_lmc=2.9e10, log10_lambda_df=0, m_lmc_8p7=3e10)
+
+
+def test_from_row_takes_the_sky_and_passes_over_the_rest():
+    full = Parameters(**MASSES).to_dict()
+    row = full | {"v_travel": 30.0, "split": "train", "x_lmc": 99.0, "c200": float("nan")}
+    assert Parameters.from_row(row).to_dict() == pytest.approx(full)
+
+
+@given(st.floats(1e11, 1e13), st.floats(2.5e10, 1e12), st.floats(-3, 1), st.floats(0, 0.9))
+def test_stored_precision_is_idempotent(m200, m_lmc, friction, beta0):
+    once = stored_precision(Parameters(m200_mw=m200, m_lmc=m_lmc, log10_lambda_df=friction, beta0=np.float32(beta0)))
+    assert stored_precision(once) == once
+    assert once.m200_mw == np.float32(once.m200_mw)

@@ -1,0 +1,162 @@
+"""Loading the table of simulations: formats, parts, columns, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mwlmc_data import release, schema
+from mwlmc_data.catalogue import load_catalogue
+
+N = 300
+
+
+def made_up_columns():
+    """Values that tell their row and column, so that a mix-up shows."""
+    ids = np.arange(N, dtype=np.int32)
+    columns = {}
+    for k, column in enumerate(schema.COLUMNS):
+        if column.dtype == "string":
+            columns[column.name] = np.full(N, "made-up-1")
+        else:
+            columns[column.name] = (1000 * k + ids).astype(column.dtype)
+    columns["sim_id"] = ids
+    columns["split"] = schema.split_of(ids)
+    return columns
+
+
+@pytest.fixture(scope="module")
+def columns():
+    return made_up_columns()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, columns):
+    folder = tmp_path_factory.mktemp("data")
+    arrow_schema = schema.arrow_schema({"config": "gaussian"})
+    table = pa.Table.from_arrays(
+        [pa.array(columns[name], type=arrow_schema.field(name).type) for name in arrow_schema.names],
+        schema=arrow_schema,
+    )
+    pq.write_table(table, folder / "gaussian.parquet")
+    release.register(
+        folder / "gaussian.parquet", config="gaussian", rows=N, seed=1, simulator_version="made-up-1"
+    )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def embedded(monkeypatch, folder):
+    monkeypatch.setattr(release, "DATA_DIR", folder)
+
+
+def test_pandas_is_the_default_and_has_all_rows_and_columns(columns):
+    table = load_catalogue()
+    assert isinstance(table, pd.DataFrame)
+    assert tuple(table.columns) == schema.CATALOGUE_NAMES
+    for name, values in columns.items():
+        np.testing.assert_array_equal(table[name].to_numpy(), values)
+        if schema.column(name).dtype != "string":
+            assert table[name].dtype == schema.column(name).dtype
+
+
+@pytest.mark.parametrize("format", ["pandas", "arrow", "datasets", "torch", "numpy"])
+@pytest.mark.parametrize("split", [None, *schema.SPLITS])
+def test_formats_agree(columns, format, split):
+    pytest.importorskip({"torch": "torch", "datasets": "datasets"}.get(format, "numpy"))
+    names = ["v_travel", "sim_id", "m_lmc"]
+    loaded = load_catalogue(split, columns=names, format=format)
+    chosen = np.ones(N, bool) if split is None else columns["split"] == split
+    found = loaded.to_dict() if format == "datasets" else loaded
+    found_names = found.column_names if format == "arrow" else list(found)
+    assert found_names == names
+    for name in names:
+        values = np.asarray(found[name])
+        np.testing.assert_array_equal(values, columns[name][chosen])
+
+
+def test_splits_partition_the_rows():
+    ids = [load_catalogue(split)["sim_id"].to_numpy() for split in schema.SPLITS]
+    np.testing.assert_array_equal(np.sort(np.concatenate(ids)), np.arange(N))
+    assert [len(i) for i in ids] == [N - 60, 30, 30]
+
+
+def test_arrow_keeps_units_and_descriptions():
+    table = load_catalogue(format="arrow")
+    assert isinstance(table, pa.Table)
+    for column in schema.COLUMNS:
+        metadata = table.schema.field(column.name).metadata
+        assert metadata[b"unit"].decode() == column.unit
+        assert metadata[b"description"].decode() == column.description
+    assert table.schema.metadata[b"licence"] == b"CC-BY-4.0"
+
+
+def test_numpy_gives_plain_arrays():
+    arrays = load_catalogue(format="numpy")
+    assert set(arrays) == set(schema.CATALOGUE_NAMES)
+    assert arrays["m_lmc"].dtype == np.float32
+    assert arrays["n_stars_fit"].dtype == np.int32
+    assert arrays["split"].dtype.kind == "U"
+
+
+def test_torch_gives_writable_tensors_without_text():
+    torch = pytest.importorskip("torch")
+    tensors = load_catalogue("test", format="torch")
+    assert set(tensors) == set(schema.CATALOGUE_NAMES) - set(schema.TEXT)
+    assert tensors["m_lmc"].dtype == torch.float32
+    assert tensors["sim_id"].dtype == torch.int32
+    tensors["m_lmc"] += 1.0
+    assert not torch.equal(tensors["m_lmc"], load_catalogue("test", format="torch")["m_lmc"])
+
+
+def test_torch_refuses_text_that_is_asked_for():
+    with pytest.raises(ValueError, match=r"'split'.*text.*numeric"):
+        load_catalogue(columns=["m_lmc", "split"], format="torch")
+
+
+def test_datasets_keeps_types_and_works_with_torch():
+    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("torch")
+    dataset = load_catalogue("validation", format="datasets")
+    assert isinstance(dataset, datasets.Dataset)
+    assert dataset.features["m_lmc"].dtype == "float32"
+    assert dataset.features["split"].dtype == "string"
+    assert tuple(dataset.with_format("torch", columns=["m_lmc", "v_travel"])[:5]["m_lmc"].shape) == (5,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "allowed"),
+    [
+        ({"split": "training"}, "'training'", "train, validation, test"),
+        ({"config": "wide"}, "'wide'", "gaussian"),
+        ({"columns": ["m_lmc", "m_smc"]}, "'m_smc'", "m_lmc"),
+        ({"columns": "m_lmc"}, "'m_lmc'", "sequence"),
+        ({"columns": []}, r"\[\]", "at least one"),
+        ({"columns": ["m_lmc", "m_lmc"]}, "m_lmc", "each once"),
+        ({"version": "7.7.7"}, r"'7\.7\.7'", release.DATA_VERSION),
+        ({"format": "csv"}, "'csv'", "pandas, arrow, datasets, torch, numpy"),
+    ],
+)
+def test_bad_input_is_named_with_what_is_allowed(arguments, named, allowed):
+    with pytest.raises(ValueError, match=f"{named}.*{allowed}"):
+        load_catalogue(**arguments)
+
+
+def test_version_may_be_named():
+    assert len(load_catalogue(version=release.DATA_VERSION, columns=["sim_id"])) == N
+
+
+def test_a_damaged_file_is_never_read(monkeypatch, tmp_path, folder):
+    """A changed number in valid Parquet, and a truncated file: both are refused by the hash."""
+    (tmp_path / "registry.json").write_bytes((folder / "registry.json").read_bytes())
+    monkeypatch.setattr(release, "DATA_DIR", tmp_path)
+    content = (folder / "gaussian.parquet").read_bytes()
+    (tmp_path / "gaussian.parquet").write_bytes(content[: len(content) // 2])
+    with pytest.raises(release.DamagedFileError):
+        load_catalogue()
+    table = pq.read_table(folder / "gaussian.parquet")
+    changed = table.set_column(5, table.schema.field(5), pa.array(np.zeros(N, np.float32)))
+    pq.write_table(changed, tmp_path / "gaussian.parquet")
+    with pytest.raises(release.DamagedFileError):
+        load_catalogue()

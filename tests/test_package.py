@@ -1,0 +1,283 @@
+"""The package as a whole: what an import costs, which way imports point, whether its files agree."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import mwlmc_data
+
+PUBLIC_NAMES = (
+    "Parameters",
+    "Prior",
+    "cite",
+    "fit_reflex",
+    "fit_reflex_observed",
+    "load_catalogue",
+    "simulate",
+    "simulate_many",
+    "validation_cases",
+)
+
+NOT_AT_IMPORT = {
+    "torch",
+    "numba",
+    "pandas",
+    "datasets",
+    "astropy",
+    "pyarrow",
+    "scipy",
+    "sbi",
+    "matplotlib",
+    "pooch",
+}
+
+# What a core installation does not bring: inside the package it may be imported only where it is used.
+NOT_IN_THE_CORE = {"torch", "sbi", "sklearn", "matplotlib", "corner", "agama", "hypothesis", "pytest"}
+
+PACKAGE = "mwlmc_data"
+DATA_MODULES = ("schema", "priors", "release", "catalogue", "haloes")
+UNKNOWN_TO_THE_SIMULATOR = (*DATA_MODULES[1:], "validation", "observations", "scoring", "cli")
+# (importer, what it must not import): a name stands for the module and all below it.
+FORBIDDEN = [
+    (PACKAGE, ("generation", "benchmarks", "tests")),
+    ("generation", ("benchmarks", "tests")),
+    ("benchmarks", ("generation", "tests")),
+    (f"{PACKAGE}.simulator", tuple(f"{PACKAGE}.{name}" for name in UNKNOWN_TO_THE_SIMULATOR)),
+    *((f"{PACKAGE}.{name}", (f"{PACKAGE}.scoring", f"{PACKAGE}.cli")) for name in DATA_MODULES),
+    (f"{PACKAGE}.scoring", (f"{PACKAGE}.cli",)),
+]
+
+
+class Import(NamedTuple):
+    """One import statement: what is imported, by which module, and whether importing that module runs it."""
+
+    importer: str
+    target: str
+    at_import: bool
+
+
+def is_type_checking(test: ast.expr) -> bool:
+    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def targets_of(node: ast.Import | ast.ImportFrom, importer: str, is_package: bool) -> list[str]:
+    """Absolute names; `from a import b` yields `a.b`, because b may be a module."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    base = node.module or ""
+    if node.level:
+        parts = importer.split(".")
+        parts = parts[: len(parts) - node.level + is_package]
+        base = ".".join([*parts, base] if base else parts)
+    return [f"{base}.{alias.name}" for alias in node.names]
+
+
+def imports_in(source: str, importer: str, is_package: bool) -> list[Import]:
+    """All imports of a module, those for type checkers alone left out."""
+    found: list[Import] = []
+
+    def visit(node: ast.AST, at_import: bool) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.extend(Import(importer, name, at_import) for name in targets_of(node, importer, is_package))
+        elif isinstance(node, ast.If) and is_type_checking(node.test):
+            for child in node.orelse:
+                visit(child, at_import)
+        else:
+            runs_later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            for child in ast.iter_child_nodes(node):
+                visit(child, at_import and not runs_later)
+
+    visit(ast.parse(source), True)
+    return found
+
+
+def all_imports(repository: Path, top: str) -> list[Import]:
+    found = []
+    for path in sorted((repository / top).rglob("*.py")):
+        parts = list(path.relative_to(repository).with_suffix("").parts)
+        is_package = parts[-1] == "__init__"
+        importer = ".".join(parts[:-1] if is_package else parts)
+        found.extend(imports_in(path.read_text(encoding="utf-8"), importer, is_package))
+    return found
+
+
+def is_within(name: str, module: str) -> bool:
+    return name == module or name.startswith(module + ".")
+
+
+def imported_by(code: str) -> set[str]:
+    """The modules that are loaded in a fresh interpreter once `code` has run."""
+    report = "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    command = [sys.executable, "-c", code + report]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def project(repository: Path) -> dict:
+    return tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pins(repository: Path) -> dict[str, str]:
+    """Name -> pinned version of constraints.txt; a line of any other form is an error."""
+    lines = (repository / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = {}
+    for line in lines:
+        if not line or line.startswith("#"):
+            continue
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9][0-9A-Za-z.]*)", line)
+        assert match, f"constraints.txt: not a plain pin: {line!r}"
+        name = canonicalize_name(match[1])
+        assert name not in found, f"constraints.txt pins {name} twice"
+        found[name] = match[2]
+    return found
+
+
+def test_importing_the_package_is_light():
+    loaded = imported_by("import mwlmc_data")
+    assert PACKAGE in loaded
+    assert sorted(loaded & NOT_AT_IMPORT) == []
+
+
+def test_loading_the_catalogue_needs_neither_torch_nor_numba():
+    loaded = imported_by("import mwlmc_data; mwlmc_data.load_catalogue(columns=['sim_id'])")
+    assert "pandas" in loaded
+    assert sorted(loaded & {"torch", "numba", "sbi", "matplotlib"}) == []
+
+
+@pytest.mark.parametrize("name", PUBLIC_NAMES)
+def test_public_names_are_there(name):
+    assert name in dir(mwlmc_data)
+    assert name in mwlmc_data.__all__
+    value = getattr(mwlmc_data, name)
+    assert callable(value)
+    assert value.__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error_that_names_it():
+    with pytest.raises(AttributeError, match="load_catalog_of_dreams"):
+        mwlmc_data.load_catalog_of_dreams  # noqa: B018
+
+
+def test_the_scanner_sees_every_form_of_import():
+    source = """
+import torch.nn
+from typing import TYPE_CHECKING
+from . import catalogue
+from ..scoring.metrics import tarp
+if TYPE_CHECKING:
+    import pandas
+else:
+    import numba
+try:
+    import agama
+except ImportError:
+    agama = None
+def later():
+    from generation import shards
+"""
+    imports = imports_in(source, "mwlmc_data.simulator.halo", False)
+    assert {entry.target: entry.at_import for entry in imports} == {
+        "torch.nn": True,
+        "typing.TYPE_CHECKING": True,
+        "mwlmc_data.simulator.catalogue": True,
+        "mwlmc_data.scoring.metrics.tarp": True,
+        "numba": True,
+        "agama": True,
+        "generation.shards": False,
+    }
+    in_a_package = imports_in("from .halo import Halo", "mwlmc_data.simulator", True)
+    assert in_a_package == [Import("mwlmc_data.simulator", "mwlmc_data.simulator.halo.Halo", True)]
+
+
+@pytest.mark.parametrize(("importer", "forbidden"), FORBIDDEN, ids=[importer for importer, _ in FORBIDDEN])
+def test_imports_point_one_way(repository, importer, forbidden):
+    violations = [
+        f"{entry.importer} imports {entry.target}"
+        for entry in all_imports(repository, importer.partition(".")[0])
+        if is_within(entry.importer, importer) and any(is_within(entry.target, name) for name in forbidden)
+    ]
+    assert violations == []
+
+
+def test_the_package_imports_optional_libraries_only_where_it_uses_them(repository):
+    """A class to be pickled needs a module: those that need torch end in _torch and are loaded late."""
+
+    def is_for_torch(module: str) -> bool:
+        return module.endswith("_torch")
+
+    def is_allowed(entry: Import) -> bool:
+        library = entry.target.partition(".")[0]
+        if library == PACKAGE:
+            return not any(is_for_torch(part) for part in entry.target.split("."))
+        return library not in NOT_IN_THE_CORE or (library == "torch" and is_for_torch(entry.importer))
+
+    imports = [entry for entry in all_imports(repository, PACKAGE) if entry.at_import]
+    assert imports
+    violations = [f"{entry.importer} imports {entry.target}" for entry in imports if not is_allowed(entry)]
+    assert violations == []
+
+
+def test_versions_agree(repository, project):
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["hatch"]["version"]["path"] == "mwlmc_data/_version.py"
+    citation = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (repository / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changelog, re.MULTILINE)
+    assert newest is not None
+    assert re.fullmatch(r"\d+\.\d+\.\d+", mwlmc_data.__version__)
+    assert str(citation["version"]) == mwlmc_data.__version__
+    assert newest[1] == mwlmc_data.__version__
+
+
+def test_the_citation_file_names_the_paper_and_invents_no_identifier(repository):
+    text = (repository / "CITATION.cff").read_text(encoding="utf-8")
+    citation = yaml.safe_load(text)
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert [author["family-names"] for author in citation["references"][0]["authors"]] == [
+        "Brooks",
+        "Sanders",
+        "Dillamore",
+        "Garavito-Camargo",
+        "Price-Whelan",
+    ]
+    assert citation["references"][0]["identifiers"][0]["value"] == "arXiv:2507.10667"
+    assert not {"doi", "identifiers", "url", "repository", "repository-code"} & citation.keys()
+
+
+def test_the_wheel_holds_the_package_alone(repository, project):
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": [PACKAGE]}
+    assert (repository / PACKAGE / "py.typed").is_file()
+
+
+def test_every_dependency_has_a_pin_that_satisfies_it(project, pins):
+    extras = project["project"]["optional-dependencies"]
+    # agama builds from downloads of its own and is nobody's requirement.
+    wanted = [*project["project"]["dependencies"]]
+    wanted += [*extras["benchmarks"], *extras["generation"], *extras["test"]]
+    assert len(wanted) > 10
+    for text in wanted:
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
+        assert name in pins, f"constraints.txt does not pin {name}"
+        assert requirement.specifier.contains(pins[name]), f"{text} is not satisfied by {pins[name]}"
+
+
+def test_the_core_needs_no_deep_learning_library(project):
+    core = {canonicalize_name(Requirement(text).name) for text in project["project"]["dependencies"]}
+    assert core.isdisjoint({"torch", "sbi", "agama", "matplotlib"})
+    for extra, requirements in project["project"]["optional-dependencies"].items():
+        names = {canonicalize_name(Requirement(text).name) for text in requirements}
+        assert ("agama" in names) == (extra == "agama")

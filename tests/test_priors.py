@@ -1,0 +1,360 @@
+"""Draws and densities of the priors."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from mwlmc_data.priors import MARGINALS, Prior
+from mwlmc_data.schema import DRAWN
+
+CONFIGS = ["gaussian", "flat"]
+
+
+def reference_marginal(config, name):
+    """The distributions of Table 1 and section 6.2, written down again with scipy."""
+    masses = {
+        "gaussian": {
+            "m200_mw": stats.truncnorm((1e11 - 15e11) / 5e11, (1e13 - 15e11) / 5e11, 15e11, 5e11),
+            "m_lmc": stats.truncnorm((2.5e10 - 15e10) / 10e10, (1e12 - 15e10) / 10e10, 15e10, 10e10),
+        },
+        "flat": {"m200_mw": stats.uniform(1e11, 9.9e12), "m_lmc": stats.uniform(2.5e10, 9.75e11)},
+    }
+    others = {
+        "log10_lambda_df": stats.uniform(-3, 4),
+        "ra_lmc": stats.uniform(60, 30),
+        "dec_lmc": stats.uniform(-80, 30),
+        "distance_lmc": stats.norm(49.6, 5),
+        "v_los_lmc": stats.norm(262.2, 10),
+        "pm_ra_lmc": stats.norm(1.9, 0.25),
+        "pm_dec_lmc": stats.norm(0.33, 0.25),
+        "beta0": stats.uniform(0, 0.9),
+        "r_dehnen": stats.uniform(10, 5),
+    }
+    return {**masses[config], **others}[name]
+
+
+def reference_enclosed(m_lmc):
+    return stats.truncnorm(
+        (0.3e10 - 1.7e10) / 0.7e10, (0.8 * np.asarray(m_lmc) - 1.7e10) / 0.7e10, 1.7e10, 0.7e10
+    )
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def draws(request):
+    return request.param, Prior(request.param).sample(20_000, seed=5)
+
+
+@given(
+    config=st.sampled_from(CONFIGS),
+    seed=st.integers(0, 2**64 - 1),
+    start=st.integers(0, 10**6),
+    n=st.integers(0, 40),
+    cut=st.integers(0, 40),
+)
+def test_rows_do_not_depend_on_chunks(config, seed, start, n, cut):
+    prior = Prior(config)
+    cut = min(cut, n)
+    whole = prior.sample(n, seed=seed, start=start)
+    parts = [prior.sample(cut, seed=seed, start=start), prior.sample(n - cut, seed=seed, start=start + cut)]
+    pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True))
+
+
+@given(names=st.lists(st.sampled_from(DRAWN), min_size=1, unique=True), seed=st.integers(0, 1000))
+def test_a_subset_draws_what_the_whole_draws(names, seed):
+    whole = Prior("gaussian").sample(5, seed=seed)
+    pd.testing.assert_frame_equal(Prior("gaussian", names).sample(5, seed=seed), whole[names])
+
+
+def test_seeds_and_rows_give_different_draws():
+    prior = Prior("gaussian")
+    values = pd.concat([prior.sample(1000, seed=1), prior.sample(1000, seed=2)])
+    for name in DRAWN:
+        assert values[name].nunique() > 1990
+
+
+def test_draws_are_what_they_were():
+    """The catalogue is made again from its seed: the draws of a seed are part of the release."""
+    row = Prior("gaussian").sample(1, seed=20250710, start=77).iloc[0]
+    words = np.random.Philox(key=np.array([20250710, 0], dtype=np.uint64)).random_raw(16 * 78)[16 * 77 :]
+    u = ((words >> np.uint64(11)) + 0.5) / 2.0**53
+    m_lmc = reference_marginal("gaussian", "m_lmc").ppf(u[1])
+    again = {
+        "m200_mw": reference_marginal("gaussian", "m200_mw").ppf(u[0]),
+        "m_lmc": m_lmc,
+        "log10_lambda_df": reference_marginal("gaussian", "log10_lambda_df").ppf(u[2]),
+        "m_lmc_8p7": reference_enclosed(m_lmc).ppf(u[11]),
+    }
+    noted = {
+        "m200_mw": 2064569335808.0,
+        "m_lmc": 82251096064.0,
+        "log10_lambda_df": -1.1201612949371338,
+        "m_lmc_8p7": 14691788800.0,
+    }
+    for name in noted:
+        assert row[name] == noted[name]
+        assert row[name] == pytest.approx(again[name], rel=1e-7)
+
+
+@pytest.mark.parametrize("name", DRAWN[:-1])
+def test_marginals_follow_table_1(draws, name):
+    config, table = draws
+    assert stats.kstest(table[name], reference_marginal(config, name).cdf).pvalue > 1e-3
+
+
+def test_the_enclosed_mass_follows_its_distribution_given_the_mass(draws):
+    _, table = draws
+    u = reference_enclosed(table["m_lmc"]).cdf(table["m_lmc_8p7"])
+    assert stats.kstest(u, "uniform").pvalue > 1e-3
+
+
+def test_parameters_are_drawn_independently_of_each_other(draws):
+    _, table = draws
+    u = table.rank().to_numpy() / len(table)
+    correlation = np.corrcoef(u.T) - np.eye(len(DRAWN))
+    linked = DRAWN.index("m_lmc"), DRAWN.index("m_lmc_8p7")
+    correlation[linked] = correlation[linked[::-1]] = 0.0
+    assert np.abs(correlation).max() < 5.0 / np.sqrt(len(table))
+
+
+def test_draws_are_stored_precision_and_inside_the_support(draws):
+    config, table = draws
+    assert set(table.dtypes) == {np.dtype(np.float32)}
+    for name, (low, high) in Prior(config).support.items():
+        assert table[name].astype(float).between(low, high).all()
+    assert (table["m_lmc_8p7"].astype(float) <= 0.8 * table["m_lmc"].astype(float)).all()
+    assert np.isfinite(Prior(config).log_prob(table)).all()
+
+
+def test_extreme_uniforms_stay_inside_after_rounding():
+    for config in CONFIGS:
+        prior = Prior(config)
+        for u in (2.0**-54, 1.0 - 2.0**-53):
+            row = prior.from_uniforms(np.full((1, 16), u))
+            assert np.isfinite(prior.log_prob(row)).all(), (config, u)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("name", DRAWN[:-1])
+def test_log_prob_of_one_parameter_is_scipys(config, name):
+    law = reference_marginal(config, name)
+    x = law.ppf(np.linspace(0.001, 0.999, 101))
+    np.testing.assert_allclose(
+        Prior(config, [name]).log_prob(x[:, None]), law.logpdf(x), rtol=1e-10, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("name", ["m200_mw", "m_lmc", "beta0", "pm_ra_lmc"])
+def test_density_of_one_parameter_integrates_to_one(config, name):
+    prior = Prior(config, [name])
+    marginal = MARGINALS[config][name]
+    low = max(marginal.low, marginal.mean - 12 * marginal.std) if hasattr(marginal, "low") else -np.inf
+    high = min(marginal.high, marginal.mean + 12 * marginal.std)
+    total, _ = integrate.quad(
+        lambda x: float(np.exp(prior.log_prob(np.array([x])))), low, high, points=[marginal.mean], epsabs=0
+    )
+    assert total == pytest.approx(1.0, abs=1e-7)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_joint_density_of_both_lmc_masses_integrates_to_one(config):
+    prior = Prior(config, ["m_lmc", "m_lmc_8p7"])
+    m = np.linspace(2.5e10, 1e12, 2001)
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    # The inner range ends at 0.8 m or where the Gaussian has died, whichever is first.
+    high = np.minimum(0.8 * m, 1.7e10 + 9 * 0.7e10)[:, None]
+    inner = 0.3e10 + (high - 0.3e10) * 0.5 * (nodes + 1.0)
+    density = np.exp(prior.log_prob({"m_lmc": np.broadcast_to(m[:, None], inner.shape), "m_lmc_8p7": inner}))
+    over_enclosed = (density * weights).sum(axis=1) * 0.5 * (high[:, 0] - 0.3e10)
+    assert integrate.simpson(over_enclosed, x=m) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_joint_log_prob_is_the_sum_of_scipys(config):
+    table = Prior(config).sample(200, seed=9).astype(float)
+    expected = sum(reference_marginal(config, name).logpdf(table[name]) for name in DRAWN[:-1])
+    expected += reference_enclosed(table["m_lmc"]).logpdf(table["m_lmc_8p7"])
+    np.testing.assert_allclose(Prior(config).log_prob(table), expected, rtol=1e-9)
+
+
+def test_log_prob_takes_tables_arrays_and_single_rows():
+    prior = Prior("gaussian", ["beta0", "m_lmc", "m_lmc_8p7"])
+    table = prior.sample(4, seed=1)
+    expected = prior.log_prob(table)
+    np.testing.assert_array_equal(prior.log_prob(table.to_numpy()), expected)
+    np.testing.assert_array_equal(prior.log_prob(Prior("gaussian").sample(4, seed=1)), expected)
+    np.testing.assert_array_equal(prior.log_prob(dict(table)), expected)
+    assert prior.log_prob(table.to_numpy()[2]) == expected[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("m200_mw", 9e10), ("m200_mw", 1.01e13), ("beta0", -0.01), ("m_lmc_8p7", 0.81), ("ra_lmc", np.inf)],
+)
+def test_density_is_zero_outside_the_support(name, value):
+    row = Prior("gaussian").sample(1, seed=0).astype(float)
+    row[name] = value * row["m_lmc"] if name == "m_lmc_8p7" else value
+    assert Prior("gaussian").log_prob(row)[0] == -np.inf
+
+
+def test_means_and_widths_are_those_of_scipy():
+    for config in CONFIGS:
+        for name, marginal in MARGINALS[config].items():
+            law = reference_marginal(config, name)
+            assert marginal.mean == pytest.approx(law.mean(), rel=1e-9)
+            assert marginal.std == pytest.approx(law.std(), rel=1e-9)
+
+
+class TestBadInput:
+    def test_config(self):
+        with pytest.raises(ValueError, match=r"'gauss'.*gaussian, flat"):
+            Prior("gauss")
+
+    @pytest.mark.parametrize("names", [["m_lmc", "mass"], [], ["beta0", "beta0"], "beta0"])
+    def test_parameters(self, names):
+        with pytest.raises(ValueError, match="parameters"):
+            Prior("gaussian", names)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"n": -1},
+            {"n": 1.5},
+            {"n": 1, "seed": -1},
+            {"n": 1, "seed": 2**64},
+            {"n": 1, "start": -3},
+            {"n": True},
+        ],
+    )
+    def test_sample(self, arguments):
+        with pytest.raises(ValueError, match="not allowed"):
+            Prior("gaussian").sample(**arguments)
+
+    def test_conditional_parameter_alone_has_no_density(self):
+        prior = Prior("gaussian", ["m_lmc_8p7", "beta0"])
+        assert len(prior.sample(3)) == 3
+        with pytest.raises(ValueError, match="without 'm_lmc'"):
+            prior.log_prob(prior.sample(3))
+        with pytest.raises(ValueError, match="without 'm_lmc'"):
+            prior.to_torch()
+
+    def test_missing_column(self):
+        with pytest.raises(ValueError, match="m200_mw"):
+            Prior("gaussian").log_prob(pd.DataFrame({"m_lmc": [1e11]}))
+
+    def test_shape(self):
+        with pytest.raises(ValueError, match=r"\(3, 2\).*\(n, 1\)"):
+            Prior("gaussian", ["beta0"]).log_prob(np.zeros((3, 2)))
+
+    def test_nan(self):
+        with pytest.raises(ValueError, match="beta0 is NaN"):
+            Prior("gaussian", ["beta0"]).log_prob(np.array([[np.nan]]))
+
+
+SUBSETS = [
+    DRAWN,
+    ("m_lmc", "m200_mw", "log10_lambda_df"),
+    ("distance_lmc", "pm_ra_lmc"),
+    ("m_lmc_8p7", "m200_mw", "m_lmc"),
+    ("pm_dec_lmc", "beta0"),
+    ("r_dehnen",),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("names", SUBSETS, ids=lambda names: "-".join(names)[:30])
+class TestTorch:
+    @pytest.fixture
+    def both(self, config, names):
+        pytest.importorskip("torch", reason="torch is not installed")
+        prior = Prior(config, names)
+        return prior, prior.to_torch()
+
+    def test_log_prob_is_numpys(self, both):
+        import torch
+
+        prior, distribution = both
+        table = prior.sample(500, seed=2)
+        found = distribution.log_prob(torch.tensor(table.to_numpy()))
+        np.testing.assert_allclose(found, prior.log_prob(table), atol=3e-5)
+
+    def test_outside_the_support_it_is_minus_infinity(self, both):
+        import torch
+        from sbi.utils.torchutils import set_validate_args
+
+        _, distribution = both
+        set_validate_args(distribution, False)
+        far = distribution.sample((20,)) * torch.tensor(-1e6)
+        unbounded = not np.isfinite(list(distribution.prior.support.values())).any()
+        assert (torch.isfinite(distribution.log_prob(far)) == unbounded).all()
+        assert (distribution.support.check(far) == unbounded).all()
+
+    def test_samples_follow_the_prior(self, both):
+        import torch
+
+        prior, distribution = both
+        torch.manual_seed(1)
+        samples = distribution.sample((4000,))
+        assert samples.dtype == torch.float32
+        assert samples.shape == (4000, len(prior.parameters))
+        assert distribution.support.check(samples).all()
+        expected = prior.sample(4000, seed=3)
+        for i, name in enumerate(prior.parameters):
+            assert stats.ks_2samp(samples[:, i], expected[name]).pvalue > 1e-4
+        assert distribution.sample((2, 3)).shape == (2, 3, len(prior.parameters))
+        assert distribution.event_shape == (len(prior.parameters),)
+
+    def test_support_maps_to_the_whole_space_and_back(self, both):
+        import torch
+        from torch.distributions import biject_to
+
+        _, distribution = both
+        transform = biject_to(distribution.support)
+        torch.manual_seed(1)
+        theta = distribution.sample((50,)).double()
+        free = transform.inv(theta)
+        assert torch.isfinite(free).all()
+        np.testing.assert_allclose(transform(free), theta, rtol=1e-5)
+        row = free[0]
+        jacobian = torch.autograd.functional.jacobian(transform, row)
+        expected = torch.linalg.slogdet(jacobian).logabsdet
+        np.testing.assert_allclose(transform.log_abs_det_jacobian(row, transform(row)), expected, rtol=1e-4)
+
+    def test_sbi_takes_it(self, both):
+        checks = pytest.importorskip("sbi.utils.user_input_checks", reason="sbi is not installed")
+        from sbi.utils.sbiutils import mcmc_transform, within_support
+
+        prior, distribution = both
+        processed, n, returns_numpy = checks.process_prior(distribution)
+        assert processed is distribution, "sbi should need no wrapper"
+        assert n == len(prior.parameters)
+        assert not returns_numpy
+        theta = processed.sample((10,))
+        assert within_support(processed, theta).shape == (10,)
+        assert within_support(processed, theta).all()
+        mcmc_transform(processed)(theta)
+
+    def test_density_is_differentiable(self, both):
+        import torch
+
+        _, distribution = both
+        theta = distribution.sample((5,)).requires_grad_()
+        distribution.log_prob(theta).sum().backward()
+        assert torch.isfinite(theta.grad).all()
+
+    def test_it_can_be_pickled(self, both):
+        _, distribution = both
+        theta = distribution.sample((3,))
+        copied = pickle.loads(pickle.dumps(distribution))
+        np.testing.assert_array_equal(copied.log_prob(theta), distribution.log_prob(theta))
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32))
+def test_repeated_draws_are_the_same(seed):
+    pd.testing.assert_frame_equal(Prior("flat").sample(3, seed=seed), Prior("flat").sample(3, seed=seed))
