@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+
+def whole_from(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` up: a bad one is refused before minutes are spent."""
+
+    def read(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number from {least} up")
+        return int(text)
+
+    return read
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,10 +30,12 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument(
         "--fast", action="store_true", help="little of everything; the scores are not the baseline's"
     )
-    base.add_argument("--seed", type=int, default=0)
+    base.add_argument("--seed", type=whole_from(0), default=0)
     base.add_argument("--config", default="gaussian", help="set of simulations")
     base.add_argument("--reference", type=Path, help="folder with the published orbits (gc19/, fire/)")
-    base.add_argument("--workers", type=int, help="processes of the simulator; by default all cores")
+    base.add_argument(
+        "--workers", type=whole_from(1), help="processes of the simulator; by default all cores"
+    )
     fit = commands.add_parser("friction", help="which friction reproduces a published orbit of the LMC")
     fit.add_argument(
         "--orbit", type=Path, required=True, help="text file of 12 columns (MW and LMC) or 7 (t, relative)"

@@ -93,7 +93,7 @@ def truncated_draws(
 
 
 def _inside(theta: NDArray, low: NDArray, high: NDArray) -> NDArray[np.bool_]:
-    return ((theta >= low) & (theta <= high)).all(axis=-1)
+    return np.all((theta >= low) & (theta <= high), axis=-1)
 
 
 def _block(

@@ -26,9 +26,9 @@ COLORS = (BLUE, ORANGE)
 DATA_LABELS = {"v_travel": "v_travel [km/s]", "l_apex": "l_apex [deg]", "b_apex": "b_apex [deg]"}
 
 
-def new_figure(width: float, height: float, **options: object) -> Figure:
-    """Return a figure with the report's look [inches]."""
-    return Figure(figsize=(width, height), layout="constrained", **options)
+def new_figure(width: float, height: float) -> Figure:
+    """Return a figure of that size [inches] whose parts keep clear of one another."""
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def tidy(ax: Axes) -> Axes:

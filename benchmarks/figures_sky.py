@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -62,7 +65,7 @@ def _on_map(angles: NDArray) -> tuple[NDArray, NDArray]:
     return -np.radians((angles[:, 0] + 180.0) % 360.0 - 180.0), np.radians(angles[:, 1])
 
 
-def _track(ax: Axes, relative: NDArray, **style: object) -> None:
+def _track(ax: Axes, relative: NDArray, **style: Any) -> None:
     """Draw an orbit, lifted off the page where it crosses the map's edge."""
     x, y = _on_map(from_the_sun(relative))
     jump = np.flatnonzero(np.abs(np.diff(x)) > np.pi) + 1
@@ -81,45 +84,35 @@ def separation_figure(bands: dict[str, OrbitBand], published: dict[str, Friction
         ax.fill_between(band.time, p[1], p[3], color="#8fb0d0", lw=0, label="draws, 68%")
         ax.plot(band.time, p[2], color=BLUE, lw=1.4, label="draws, median")
         if band.quoted is not None:
-            ax.plot(
-                band.time, np.linalg.norm(band.quoted, axis=1), color=RED, lw=1.4, label="quoted parameters"
-            )
+            quoted = np.linalg.norm(band.quoted, axis=1)
+            ax.plot(band.time, quoted, color=RED, lw=1.4, label="quoted parameters")
         if name in published:
-            ax.plot(
-                published[name].time,
-                published[name].published,
-                color=ORANGE,
-                lw=1.6,
-                ls="--",
-                label="published orbit",
-            )
+            fit = published[name]
+            ax.plot(fit.time, fit.published, color=ORANGE, lw=1.6, ls="--", label="published orbit")
         ax.set_title(name, fontsize=10)
         ax.set(xlabel="time [Gyr]", xlim=(band.time[0], 0))
     axes[0].set(ylabel="separation [kpc]", ylim=(0, None))
-    entries: dict[str, object] = {}
+    entries: dict[str, Artist] = {}
     for ax in axes:
         entries |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(
-        entries.values(), entries.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9
-    )
+    handles, labels = list(entries.values()), list(entries)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
 
 
 def friction_figure(fits: dict[str, FrictionFit]) -> Figure:
-    """Published and best rigid orbits, and the misfit by strength of friction."""
+    """Best rigid orbits against the published one, and the misfit by strength of friction."""
     figure = new_figure(8.6, 3.4)
     left, right = (tidy(ax) for ax in figure.subplots(1, 2))
-    first = next(iter(fits.values()))
-    left.plot(first.time, first.published, color=ORANGE, lw=2, ls="--", label="published")
+    left.axhline(0, color=ORANGE, lw=2, ls="--", label="published")
     for color, (name, fit) in zip((GREY, BLUE), fits.items(), strict=False):
-        left.plot(
-            fit.time, fit.fitted, color=color, lw=1.5, label=f"{name} Milky Way, log10 λ = {fit.best:.2f}"
-        )
+        label = f"{name} Milky Way, log10 λ = {fit.best:.2f}"
+        left.plot(fit.time, fit.fitted - fit.published, color=color, lw=1.5, label=label)
         right.plot(fit.grid, fit.rms_distance, color=color, lw=1.5, label=f"{name}, separation")
         right.plot(fit.grid, fit.rms_vector, color=color, lw=1.5, ls=":", label=f"{name}, position vector")
         if not fit.at_edge:
             right.axvline(fit.best, color=RED, lw=1)
-    left.set(xlabel="time [Gyr]", ylabel="separation [kpc]", ylim=(0, None))
+    left.set(xlabel="time [Gyr]", ylabel="separation − published [kpc]")
     right.set(xlabel="log10 λ_DF", ylabel="rms difference [kpc]", yscale="log")
     left.legend(frameon=False, fontsize=9)
     right.legend(frameon=False, fontsize=9)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def fit_friction(
         return float(np.sqrt(np.mean(residuals(value)[which] ** 2)))
 
     curves = np.array([[rms(g, 0), rms(g, 1)] for g in grid])
-    best = [_refine(lambda v, k=k: rms(v, k), grid, curves[:, k]) for k in (0, 1)]
+    best = [_refine(partial(rms, which=k), grid, curves[:, k]) for k in (0, 1)]
     final = residuals(best[0])[0]
     return FrictionFit(
         grid=grid,
@@ -275,8 +276,8 @@ def fit_gc19(path: Path) -> dict[str, FrictionFit]:
         the suite's own Milky Way, which is a fifth heavier at the LMC's place today.
     """
     halos = {"quoted": published.GC19_QUOTED, "matched": published.matched_halo()}
-    where = {"present": published.GC19_PRESENT, "spacing": published.GC19_SPACING}
-    return {name: fit_file(path, {**halo, **published.GC19_LMC}, **where) for name, halo in halos.items()}
+    where = (published.GC19_PRESENT, published.GC19_SPACING)
+    return {name: fit_file(path, {**halo, **published.GC19_LMC}, *where) for name, halo in halos.items()}
 
 
 def weigh_fire_arc(path: Path) -> dict[str, float]:

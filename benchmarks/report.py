@@ -221,7 +221,7 @@ def _friction(o: Outcome) -> str:
     ]
     header = ("Milky Way", "best by separation", "best by position vector", "rms [kpc]")
     caption = (
-        "Left: separation by time. Right: misfit by strength of friction; red where a best value exists."
+        "Left: best orbits by time. Right: misfit by strength of friction; red where a best value exists."
     )
     note = (
         "The errors treat correlated residuals as one; the change between separation and position vector is "

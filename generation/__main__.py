@@ -63,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
         "--embed", action="store_true", help="put the result into the package and register it"
     )
     catalogue.set_defaults(run=_catalogue)
+    disc = commands.add_parser("disc", help="fit the terms of the disc that the kernels use")
+    disc.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
+    disc.add_argument("--terms", type=int, default=11, help="how many (default: %(default)s)")
+    disc.add_argument("--seconds", type=float, default=600, help="time to search (default: %(default)s)")
+    disc.add_argument("--seed", type=int, default=0, help="of the starts (default: %(default)s)")
+    disc.add_argument("--start", type=Path, help="terms to begin from (.npz)")
+    disc.set_defaults(run=_disc)
     return parser
 
 
@@ -97,6 +104,18 @@ def _catalogue(options: argparse.Namespace) -> int:
     if options.embed:
         path = embed(plan)
     print(f"{path}: {plan.simulations} simulations, {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}")
+    return 0
+
+
+def _disc(options: argparse.Namespace) -> int:
+    from generation.disc import fit, load, report, save
+
+    if options.terms < 1:
+        raise ValueError(f"--terms {options.terms}: allowed is 1 or more")
+    start = load(options.start) if options.start else None
+    terms, _ = fit(options.terms, options.seconds, options.seed, start)
+    save(terms, options.out)
+    print(report(terms))
     return 0
 
 

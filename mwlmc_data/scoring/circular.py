@@ -57,4 +57,5 @@ def circular_percentiles(angle: ArrayLike, percent: ArrayLike = (16, 50, 84)) ->
         Percentiles [deg]. They are continuous about the mean direction, so they may leave [-180, 180).
     """
     centre = circular_mean(angle)
-    return centre + np.percentile(wrap_degrees(np.asarray(angle, dtype=np.float64) - centre), percent)
+    offsets = wrap_degrees(np.asarray(angle, dtype=np.float64) - centre)
+    return centre + np.percentile(offsets, np.asarray(percent, dtype=np.float64))

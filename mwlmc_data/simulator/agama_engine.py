@@ -30,8 +30,9 @@ def run(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple
     orbit = _rewind(parameters, milky_way, lmc)
     time = orbit.time / const.GYR_PER_TIME_UNIT
     relative = orbit.relative
+    path = np.column_stack([time, relative])
     moving_lmc = agama.Potential(
-        type="Dehnen", gamma=1, mass=parameters.m_lmc, scaleRadius=parameters.a_lmc, center=np.column_stack([time, relative])
+        type="Dehnen", gamma=1, mass=parameters.m_lmc, scaleRadius=parameters.a_lmc, center=path
     )
     # the frame falls with the Milky Way: minus its acceleration, the LMC's pull at the Milky Way's centre
     fall = lmc.force(-relative[:, :3])
@@ -53,7 +54,7 @@ def run(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple
 
 def _potentials(parameters: Parameters) -> tuple[agama.Potential, agama.Potential, agama.Potential]:
     """Milky Way, its halo alone, and the LMC centred on the origin."""
-    r_s, m_s = nfw_scales(parameters.m200_mw, float(parameters.c200))  # type: ignore[arg-type]
+    r_s, m_s = nfw_scales(parameters.m200_mw, parameters.c200)
     halo = agama.Potential(type="NFW", mass=m_s, scaleRadius=r_s)
     bulge = {
         "type": "Spheroid",

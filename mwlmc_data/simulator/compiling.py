@@ -34,7 +34,7 @@ def _choose_cache() -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
             folder = Path(tempfile.mkdtemp(prefix=name + "-"))
-        numba.config.CACHE_DIR = str(folder)
+        numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
 
 
 def _writable(folder: Path) -> bool:

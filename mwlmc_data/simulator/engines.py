@@ -1,7 +1,7 @@
 """What draws and moves the stars: our kernels, or agama where it is installed.
 
-An engine is a function ``(parameters, n_stars, rng) -> (orbit, stars)``: the orbit of the pair, and the stars' phase-space
-today, (n_stars, 6) [kpc, km/s] relative to the Milky Way's centre.
+An engine is a function ``(parameters, n_stars, rng) -> (orbit, stars)``: the orbit of the pair, and the stars'
+phase-space today, (n_stars, 6) [kpc, km/s] relative to the Milky Way's centre.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _begin(
 ) -> tuple[Orbit, Field, NDArray[np.float64]]:
     """Orbit, field and the stars as they were 2.2 Gyr ago."""
     orbit, field = build_field(parameters)
-    tables = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)  # type: ignore[arg-type]
+    tables = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
     return orbit, field, draw_stars(tables, n_stars, rng)
 
 

@@ -14,6 +14,7 @@ from .compiling import announced, kernel
 from .kernels import hernquist_factor
 from .kernels import milky_way as milky_way_acceleration
 from .parameters import Parameters
+from .potentials import bulge_density, nfw_scales
 from .tables import Field, MilkyWay, hermite_quintic, milky_way
 
 FloatArray = NDArray[np.float64]
@@ -111,13 +112,9 @@ def _pair_derivative(y, mw, rho_disc, rho_halo, r_s, bulge, friction, gm_lmc, a_
 
 def _derivative_arguments(parameters: Parameters, mw: MilkyWay) -> tuple:
     """Constants of :func:`_pair_derivative` for a simulation."""
-    from .potentials import bulge_density, nfw_scales
-
     r_s, m_s = nfw_scales(parameters.m200_mw, parameters.c200)
     disc = const.DISC_MASS / (2 * np.pi * const.DISC_SCALE_LENGTH**2 * const.DISC_SCALE_HEIGHT)
-    friction = (
-        parameters.lambda_df * 4 * np.pi * const.G**2 * parameters.m_lmc * parameters.coulomb_log
-    )
+    friction = parameters.lambda_df * 4 * np.pi * const.G**2 * parameters.m_lmc * parameters.coulomb_log
     bulge = float(bulge_density(0.0))
     return mw, disc, m_s / (4 * np.pi * r_s**3), r_s, bulge, friction, const.G * parameters.m_lmc, parameters.a_lmc
 
@@ -183,4 +180,4 @@ def build_field(parameters: Parameters) -> tuple[Orbit, Field]:
     quintics = hermite_quintic(orbit.relative[:, :3], orbit.relative[:, 3:], relative, dt)
     start = orbit.time[0] / const.GYR_PER_TIME_UNIT
     gm = const.G * parameters.m_lmc
-    return orbit, Field(mw.radial, mw.disc, mw.height, quintics, start, dt, gm, float(parameters.a_lmc))  # type: ignore[arg-type]
+    return orbit, Field(mw.radial, mw.disc, mw.height, quintics, start, dt, gm, parameters.a_lmc)

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 
 @intrinsic
-def float_bits(typingctx, value):  # noqa: ANN001, ANN201 - Numba's calling convention
+def float_bits(typingctx, value):
     """The bits of a float32 as int32."""
 
     def codegen(context, builder, signature, arguments):
@@ -23,7 +23,7 @@ def float_bits(typingctx, value):  # noqa: ANN001, ANN201 - Numba's calling conv
 
 
 @intrinsic
-def bits_float(typingctx, bits):  # noqa: ANN001, ANN201
+def bits_float(typingctx, bits):
     """The float32 that has these bits (int32)."""
 
     def codegen(context, builder, signature, arguments):
@@ -44,7 +44,7 @@ def _element(context, builder, signature, arguments):
 
 
 @intrinsic
-def load_table(typingctx, array, index):  # noqa: ANN001, ANN201
+def load_table(typingctx, array, index):
     """``array[index]`` of a table that the loop never writes."""
 
     def codegen(context, builder, signature, arguments):
@@ -56,7 +56,7 @@ def load_table(typingctx, array, index):  # noqa: ANN001, ANN201
 
 
 @intrinsic
-def load_state(typingctx, array, index):  # noqa: ANN001, ANN201
+def load_state(typingctx, array, index):
     """``array[index]`` of the lanes' state, which no table overlaps."""
 
     def codegen(context, builder, signature, arguments):
@@ -68,7 +68,7 @@ def load_state(typingctx, array, index):  # noqa: ANN001, ANN201
 
 
 @intrinsic
-def store_state(typingctx, array, index, value):  # noqa: ANN001, ANN201
+def store_state(typingctx, array, index, value):
     """``array[index] = value`` of the lanes' state, which no table overlaps."""
 
     def codegen(context, builder, signature, arguments):

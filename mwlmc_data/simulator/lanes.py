@@ -1,12 +1,12 @@
 """The star kernel: sixteen stars at once in float32, one a SIMD lane, each with its own time and step.
 
 The same equations and the same Runge-Kutta-Nystroem pair 8(6) as :mod:`mwlmc_data.simulator.kernels`, whose float64
-scalar loop is the yardstick. What differs is the shape: the body of the loop over lanes is straight-line code that LLVM
-turns into vector instructions (no branch, exp and logarithm by polynomials, the square root the hardware's). A lane
-whose star has arrived takes the next star.
+scalar loop is the yardstick. What differs is the shape: the body of the loop over lanes is straight-line code that
+LLVM turns into vector instructions (no branch, exp and logarithm by polynomials, the square root the hardware's). A
+lane whose star has arrived takes the next star.
 
-Within a step the LMC moves on the quintic through its position, velocity and acceleration at the two ends, so that a step
-needs one look-up in the orbit's table.
+Within a step the LMC moves on the quintic through its position, velocity and acceleration at the two ends, so that a
+step needs one look-up in the orbit's table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .tables import Field
 #: Stars at once: a vector of AVX-512; narrower machines take it in parts.
 LANES = 16
 #: Terms of the disc, a constant so that their loop is unrolled.
-TERMS = 10
+TERMS = 11
 
 # An untyped literal would make all that it touches float64.
 F = np.float32

@@ -102,12 +102,14 @@ class Parameters:
     vx_lmc: float | None = None
     vy_lmc: float | None = None
     vz_lmc: float | None = None
-    m_lmc_8p7: float | str = "fixed"
-    c200: float | None = None
-    a_lmc: float | None = None
+    # what is not given is filled in: these three are numbers once the object is made
+    m_lmc_8p7: float = "fixed"  # type: ignore[assignment]
+    c200: float = None  # type: ignore[assignment]
+    a_lmc: float = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.m_lmc_8p7 == "fixed":
+        given: dict[str, object] = dataclasses.asdict(self)
+        if given["m_lmc_8p7"] == "fixed":
             _check("m_lmc", self.m_lmc)
             self._set("m_lmc_8p7", min(const.LMC_ENCLOSED_MASS, 0.8 * float(self.m_lmc)))
         self._complete_present_day()
@@ -115,14 +117,14 @@ class Parameters:
             value = getattr(self, field.name)
             if value is not None:
                 self._set(field.name, _check(field.name, value))
-        if self.a_lmc is None:
-            if not self.m_lmc_8p7 < self.m_lmc:  # type: ignore[operator]
+        if given["a_lmc"] is None:
+            if not self.m_lmc_8p7 < self.m_lmc:
                 raise ValueError(
                     f"m_lmc_8p7 = {self.m_lmc_8p7:g} Msun: allowed is less than m_lmc = {self.m_lmc:g} Msun"
                 )
-            self._set("a_lmc", lmc_scale_radius(self.m_lmc, float(self.m_lmc_8p7)))
+            self._set("a_lmc", lmc_scale_radius(self.m_lmc, self.m_lmc_8p7))
             _check("a_lmc", self.a_lmc)
-        if self.c200 is None:
+        if given["c200"] is None:
             self._set("c200", concentration(self.m200_mw))
 
     def _set(self, name: str, value: object) -> None:
@@ -180,7 +182,7 @@ class Parameters:
     @property
     def coulomb_log(self) -> float:
         """Coulomb logarithm of eq. 7, never negative."""
-        return coulomb_logarithm(float(self.a_lmc))  # type: ignore[arg-type]
+        return coulomb_logarithm(self.a_lmc)
 
 
 def _missing(value: object) -> bool:

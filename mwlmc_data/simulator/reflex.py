@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import constants as const
 from .frames import galactocentric_basis, heliocentric_basis, spherical_angles
 
-FloatArray = NDArray[np.float64]
+FloatArray = NDArray[np.floating]
 
 #: Order of the nine parameters in :attr:`Reflex.values` and :attr:`Reflex.covariance`.
 REFLEX_NAMES = (

@@ -12,14 +12,14 @@ from . import constants as const
 from .frames import galactocentric_basis, sky_basis
 from .reflex import MIN_STARS, Reflex
 
-FloatArray = NDArray[np.float64]
+FloatArray = NDArray[np.floating]
 
 #: Keys of `errors`: distance [kpc], v_los [km/s], proper motions [mas/yr], and their correlation.
 ERROR_NAMES = ("distance", "v_los", "pm_l", "pm_b", "corr")
 
 
 def fit_reflex_observed(
-    l: ArrayLike,  # noqa: E741 - Galactic longitude
+    l: ArrayLike,
     b: ArrayLike,
     distance: ArrayLike,
     v_los: ArrayLike,

@@ -6,8 +6,6 @@ that a simulation never depends on which others were made, in what order, or on 
 
 from __future__ import annotations
 
-import numbers
-
 import numpy as np
 
 
@@ -28,8 +26,9 @@ def halo_stream(seed: int, sim_id: int) -> np.random.Generator:
     ValueError
         If either is not a whole number in its range.
     """
-    for name, value, top in (("seed", seed, 2**64), ("sim_id", sim_id, 2**63)):
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 0 <= value < top:
+    limits: tuple[tuple[str, object, int], ...] = (("seed", seed, 2**64), ("sim_id", sim_id, 2**63))
+    for name, value, top in limits:
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 0 <= value < top:
             raise ValueError(f"{name} = {value!r}: allowed is a whole number from 0 to {top - 1}")
     key = np.array([int(seed), 2**63 + int(sim_id)], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))

@@ -19,7 +19,7 @@ from . import constants as const
 from .kernels import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
 from .potentials import bulge_mass, nfw_scales, nfw_shape
 
-FloatArray = NDArray[np.float64]
+FloatArray = NDArray[np.floating]
 
 
 class Field(NamedTuple):

@@ -97,6 +97,13 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, words, tmp_path, monke
     assert words in error and error.startswith("error: ") and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("option, value", [("--workers", "0"), ("--seed", "-1"), ("--seed", "one")])
+def test_bad_numbers_are_refused_before_anything_runs(option, value, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(["baseline", option, value])
+    assert stop.value.code == 2 and f"{value!r}; allowed: a whole number" in capsys.readouterr().err
+
+
 def test_help_needs_no_torch():
     code = "import sys, benchmarks.__main__ as m; m.parser(); print({'torch', 'sbi'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

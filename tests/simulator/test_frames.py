@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import frames
 from mwlmc_data.simulator.parameters import OBSERVED_LMC
-from mwlmc_data.simulator.simulate import Halo
+from mwlmc_data.simulator.simulation import Halo
 
+PROPER_MOTION = st.floats(-5, 5)
 SKY = (78.76, -69.19, 49.6, 262.2, 1.9, 0.33)
 
 
@@ -48,7 +49,7 @@ def test_the_lmc_is_where_the_field_puts_it():
 
 
 @given(
-    st.floats(0, 359.99), st.floats(-89, 89), st.floats(10, 200), st.floats(-500, 500), st.floats(-5, 5), st.floats(-5, 5)
+    st.floats(0, 359.99), st.floats(-89, 89), st.floats(10, 200), st.floats(-500, 500), PROPER_MOTION, PROPER_MOTION
 )
 def test_round_trip(ra, dec, d, v, mu_a, mu_d):
     back = frames.galactocentric_to_sky(frames.sky_to_galactocentric(ra, dec, d, v, mu_a, mu_d))

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from tests.simulator.cases import NAMES, arrays, parameters
 
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import halo, kernels, potentials, tables
 from mwlmc_data.simulator.streams import halo_stream
+from tests.simulator.cases import NAMES, arrays, parameters
 
 
 def spherical_speeds(stars):

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 from scipy.integrate import solve_ivp
-from tests.simulator.cases import NAMES, arrays, parameters
 
 from mwlmc_data.simulator import Parameters, fit_reflex, kernels, lanes, potentials
 from mwlmc_data.simulator.engines import TOLERANCE, TOLERANCE_FLOAT64
 from mwlmc_data.simulator.interaction import build_field
+from tests.simulator.cases import NAMES, arrays, parameters
 
 BASE = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
 
@@ -59,7 +59,7 @@ def test_yardstick_against_scipy_on_the_exact_potential():
     """A few outer stars in the exact potential of the Milky Way; the kernel's disc is 1e-4 off there."""
     rng = np.random.default_rng(0)
     stars = np.hstack([rng.normal(size=(4, 3)) * 40, rng.normal(size=(4, 3)) * 90])
-    orbit, field = build_field(BASE)
+    _, field = build_field(BASE)
     moved = exactly(stars, field)
     for star, end in zip(stars, moved, strict=True):
 

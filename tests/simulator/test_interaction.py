@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.simulator.cases import NAMES, arrays, parameters, summary
 
 from mwlmc_data.simulator import Parameters, integrate_orbit
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.interaction import Orbit, build_field
+from tests.simulator.cases import NAMES, arrays, parameters, summary
 
 BASE = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=-10)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mwlmc_data.simulator import Parameters
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, LIMITS, SKY_NAMES
-from mwlmc_data.simulator.simulate import stored_precision
+from mwlmc_data.simulator.simulation import stored_precision
 
 MASSES = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7}
 
@@ -55,7 +55,7 @@ def test_present_day_twice_or_in_part():
 
 
 def test_enclosed_mass_must_be_less_than_the_mass():
-    with pytest.raises(ValueError, match="m_lmc_8p7 = 3e.10 Msun: allowed is less than m_lmc"):
+    with pytest.raises(ValueError, match=r"m_lmc_8p7 = 3e.10 Msun: allowed is less than m_lmc"):
         Parameters(m200_mw=1e12, m_lmc=2.9e10, log10_lambda_df=0, m_lmc_8p7=3e10)
 
 

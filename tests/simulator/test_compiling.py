@@ -1,0 +1,72 @@
+"""Kernels are compiled once, announced, kept, and work where nothing beside them can be written."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mwlmc_data
+
+PROGRAM = """
+import mwlmc_data as mw
+p = mw.Parameters(m200_mw=1e12, m_lmc=1e11, log10_lambda_df=0)
+print(mw.__file__, mw.simulate(p, n_stars=100).reflex.n_stars)
+"""
+ANNOUNCEMENT = "compiling kernels"
+
+
+def run(root, **environment):
+    """The program with the package of `root`, in an environment without this one's cache."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "XDG_", "PYTHON"))}
+    paths = os.pathsep.join([str(root), *(p for p in sys.path if p.endswith("site-packages"))])
+    result = subprocess.run(
+        [sys.executable, "-B", "-c", PROGRAM],
+        cwd=root,
+        env=clean | {"PYTHONPATH": paths} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    assert str(root) in result.stdout
+    return result.stderr
+
+
+@pytest.fixture
+def installation(tmp_path):
+    """A copy of the package without compiled code."""
+    source = Path(mwlmc_data.__file__).parent
+    shutil.copytree(source, tmp_path / "site" / "mwlmc_data", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "site"
+
+
+def test_announced_once_and_kept(installation):
+    assert run(installation).count(ANNOUNCEMENT) == 1
+    assert ANNOUNCEMENT not in run(installation)
+    assert list((installation / "mwlmc_data" / "simulator" / "__pycache__").glob("*.nbi"))
+
+
+def forbid_writing(folder):
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+@pytest.mark.parametrize("home", ["writable", "read-only"])
+def test_read_only_installation(installation, tmp_path, home):
+    """As an ordinary user: root may write anywhere, so the package is made unwritable by a file in the way."""
+    simulator = installation / "mwlmc_data" / "simulator"
+    (simulator / "__pycache__").write_text("in the way: no folder can be made here")
+    cache, temporary = tmp_path / "home", tmp_path / "tmp"
+    cache.mkdir()
+    temporary.mkdir()
+    if home == "read-only":
+        (cache / ".cache").write_text("in the way")
+    forbid_writing(installation)
+    environment = {"HOME": str(cache), "TMPDIR": str(temporary)}
+    assert ANNOUNCEMENT in run(installation, **environment)
+    assert ANNOUNCEMENT not in run(installation, **environment)
+    kept = cache if home == "writable" else temporary
+    assert list(kept.rglob("*.nbi"))
