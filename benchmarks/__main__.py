@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: ``python -m benchmarks baseline`` and ``python -m benchmarks friction``."""
+"""Command line of the benchmarks: ``python -m benchmarks baseline``, ``friction`` and ``accuracy``."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--a-lmc", type=float, help="its scale radius [kpc]; by default 1.7e10 Msun within 8.7 kpc"
     )
+    table = commands.add_parser("accuracy", help="compare the simulator with agama's numbers and its own yardstick")
+    table.add_argument("--reference", type=Path, required=True, help="folder with agama/summary.json and arrays")
     return top
 
 
@@ -73,6 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from benchmarks import baseline
 
             baseline.main(args.out, args.fast, args.seed, args.config, args.reference, args.workers)
+        elif args.command == "accuracy":
+            from benchmarks import accuracy
+
+            print(accuracy.describe(accuracy.compare(args.reference)))
         else:
             from benchmarks import friction
 

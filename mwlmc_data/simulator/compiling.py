@@ -3,6 +3,9 @@
 Numba keeps compiled code beside the source, or in the user's cache folder where the installation is
 read-only; where neither can be written it refuses to define a function at all. Then a folder under the
 system's temporary directory is used, so that a read-only container works.
+
+Numba recompiles a kernel when the file changes that defines it, not when another does whose functions or constants it
+uses: who changes those should remove the compiled code (``make clean``).
 """
 
 from __future__ import annotations
@@ -69,7 +72,7 @@ class _Announcer(event.Listener):
         """Print the line at the first compilation (Numba does not fire this for code it has in its cache)."""
         if not self.announced:
             self.announced = True
-            print("mwlmc-data: compiling kernels, half a minute, once per machine ...", file=sys.stderr, flush=True)
+            print("mwlmc-data: compiling kernels, some ten seconds, once per machine ...", file=sys.stderr, flush=True)
 
     def on_end(self, event: event.Event) -> None:
         """Nothing to say at the end."""

@@ -42,7 +42,7 @@ def _numba_float64(
     with announced():
         evaluations = integrate_stars(stars, field.t_start, 0.0, field, TOLERANCE_FLOAT64)
     if evaluations < 0:
-        raise RuntimeError("the step of a star vanished")
+        raise RuntimeError("a star did not arrive: its steps vanished")
     return orbit, stars
 
 

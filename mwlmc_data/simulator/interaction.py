@@ -51,7 +51,7 @@ class Orbit:
 
     @property
     def pericentre(self) -> float:
-        """Least distance within the rewound time [kpc], refined between the points by a quintic."""
+        """Least distance within the rewound time [kpc], refined between the points by cubics."""
         return self._closest()[0]
 
     @property
@@ -141,7 +141,7 @@ def integrate_orbit(parameters: Parameters, n_output: int = N_ORBIT) -> Orbit:
     ValueError
         If `n_output` is less than 2.
     RuntimeError
-        If the orbit cannot be integrated; the message names the parameters.
+        If the orbit cannot be integrated.
     """
     if n_output < 2:
         raise ValueError(f"n_output = {n_output}: allowed is 2 or more")
@@ -164,7 +164,7 @@ def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orb
             atol=1e-8,
         )
     if not solution.success or not np.isfinite(solution.y).all():
-        raise RuntimeError(f"the orbit of {parameters} cannot be integrated: {solution.message}")
+        raise RuntimeError(f"the orbit of the pair cannot be integrated: {solution.message}")
     path = solution.y.T[::-1]
     return Orbit(backwards[::-1] * const.GYR_PER_TIME_UNIT, path[:, :6].copy(), path[:, 6:].copy()), arguments
 

@@ -156,10 +156,11 @@ def simulate(
         raise ValueError(f"parameters = {parameters!r}: allowed is a mwlmc_data.Parameters")
     if not isinstance(n_stars, int | np.integer) or n_stars < 1:
         raise ValueError(f"n_stars = {n_stars!r}: allowed is a whole number from 1 up")
-    run = engines.get(engine)
-    orbit, stars = run(parameters, int(n_stars), halo_stream(seed, sim_id))
-    if not np.isfinite(stars).all():
-        raise RuntimeError(f"simulation {sim_id} of seed {seed} has stars that are not finite; {parameters}")
+    run, stream = engines.get(engine), halo_stream(seed, sim_id)
+    try:
+        orbit, stars = run(parameters, int(n_stars), stream)
+    except RuntimeError as error:
+        raise RuntimeError(f"simulation {sim_id} of seed {seed}: {error}; {parameters}") from error
     # the catalogue's fit sees the stars as they are released
     halo = Halo(stars[:, :3].astype(np.float32), stars[:, 3:].astype(np.float32))
     return Simulation(parameters, int(seed), int(sim_id), orbit, halo)
