@@ -24,33 +24,23 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description="Train and score the baselines.")
     commands = top.add_subparsers(dest="command", required=True)
     base = commands.add_parser("baseline", help="train the paper's estimator, score it, write the report")
-    base.add_argument(
-        "--out", type=Path, default=Path("build/report"), help="folder for results.json and report.html"
-    )
-    base.add_argument(
-        "--fast", action="store_true", help="little of everything; the scores are not the baseline's"
-    )
+    base.add_argument("--out", type=Path, default=Path("build/report"), help="folder for results.json and report.html")
+    base.add_argument("--fast", action="store_true", help="little of everything; the scores are not the baseline's")
     base.add_argument("--seed", type=whole_from(0), default=0)
     base.add_argument("--config", default="gaussian", help="set of simulations")
     base.add_argument("--reference", type=Path, help="folder with the published orbits (gc19/, fire/)")
-    base.add_argument(
-        "--workers", type=whole_from(1), help="processes of the simulator; by default all cores"
-    )
+    base.add_argument("--workers", type=whole_from(1), help="processes of the simulator; by default all cores")
     fit = commands.add_parser("friction", help="which friction reproduces a published orbit of the LMC")
     fit.add_argument(
         "--orbit", type=Path, required=True, help="text file of 12 columns (MW and LMC) or 7 (t, relative)"
     )
     fit.add_argument("--present", type=int, help="row of the present day; by default the last")
-    fit.add_argument(
-        "--spacing", type=float, help="Gyr between rows of 12 columns; by default from their velocities"
-    )
+    fit.add_argument("--spacing", type=float, help="Gyr between rows of 12 columns; by default from their velocities")
     fit.add_argument("--span", type=float, default=2.2, help="Gyr of the past that are compared")
     fit.add_argument("--m200", type=float, default=10.3e11, help="virial mass of the Milky Way [Msun]")
     fit.add_argument("--c200", type=float, help="its concentration; by default 235 km/s at 8.3 kpc")
     fit.add_argument("--m-lmc", type=float, default=18e10, help="mass of the LMC [Msun]")
-    fit.add_argument(
-        "--a-lmc", type=float, help="its scale radius [kpc]; by default 1.7e10 Msun within 8.7 kpc"
-    )
+    fit.add_argument("--a-lmc", type=float, help="its scale radius [kpc]; by default 1.7e10 Msun within 8.7 kpc")
     table = commands.add_parser("accuracy", help="compare the simulator with agama's numbers and its own yardstick")
     table.add_argument("--reference", type=Path, required=True, help="folder with agama/summary.json and arrays")
     return top
@@ -84,9 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             model = {"m200_mw": args.m200, "c200": args.c200, "m_lmc": args.m_lmc, "a_lmc": args.a_lmc}
             known = {name: value for name, value in model.items() if value is not None}
-            print(
-                friction.describe(friction.fit_file(args.orbit, known, args.present, args.spacing, args.span))
-            )
+            print(friction.describe(friction.fit_file(args.orbit, known, args.present, args.spacing, args.span)))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -157,9 +157,7 @@ def _enter(
     """Train one estimator, score it, and infer the cases."""
     with steps.step(f"training {name}", f"{len(problem.x['train']):,} simulations"):
         estimator.fit(problem, seed)
-    with steps.step(
-        f"scoring {name}", f"{len(problem.x['test']):,} test rows, {settings.draws:,} draws each"
-    ):
+    with steps.step(f"scoring {name}", f"{len(problem.x['test']):,} test rows, {settings.draws:,} draws each"):
         evaluation = evaluate(estimator, problem, settings.draws, seed)
     with steps.step(f"inferring {name}", ", ".join(cases)):
         results = {case: infer_case(estimator, c, settings.case_draws, seed) for case, c in cases.items()}
@@ -184,9 +182,7 @@ def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int |
     inferred = {name: result for name, result in outcome.main.cases.items() if result.summaries}
     with steps.step("posterior predictive check", f"{settings.predictive} simulations a case"):
         for name, result in inferred.items():
-            table = predictive_parameters(
-                result.draws[: settings.predictive], result.case.observation, config, seed
-            )
+            table = predictive_parameters(result.draws[: settings.predictive], result.case.observation, config, seed)
             outcome.predictions[name] = predictive_check(table, result.case.observation, **options)
     with steps.step("simulating the quoted truths", f"{settings.at_truth} simulations a case"):
         for name, result in outcome.main.cases.items():

@@ -188,11 +188,10 @@ class CaseResult:
             level, low, high = "68%", summary.p16, summary.p84
             if not summary.inside95:
                 level, low, high = "95%", summary.p2_5, summary.p97_5
-            text = (
-                f"{LABELS[j]} = {summary.truth:.3g} {UNITS[j]} lies outside our {level} interval, "
-                f"{low:.3g} to {high:.3g} (z = {summary.z:+.1f})"
+            sentences.append(
+                f"{LABELS[j]} = {with_unit(summary.truth, j)} lies outside our {level} interval, "
+                f"{low:.3g} to {high:.3g} (z = {summary.z:+.1f}); {_of_the_paper(self.case, name, summary.truth)}"
             )
-            sentences.append(text + _beside_paper(paper_interval(self.case, name), summary.truth))
         return sentences
 
     def as_dict(self) -> dict[str, Any]:
@@ -206,9 +205,7 @@ class CaseResult:
             "misses": self.misses(),
         }
         for j, (name, s) in enumerate(self.summaries.items()):
-            scaled = {
-                k: getattr(s, k) * SCALE[j] for k in ("p2_5", "p16", "p50", "p84", "p97_5", "mean", "std")
-            }
+            scaled = {k: getattr(s, k) * SCALE[j] for k in ("p2_5", "p16", "p50", "p84", "p97_5", "mean", "std")}
             truth = None if s.truth is None else s.truth * SCALE[j]
             out["posterior"][name] = {**scaled, "truth": truth, "z": s.z, "quantile": s.quantile}
         return out
@@ -255,9 +252,16 @@ def paper_interval(case: Case, name: str) -> tuple[float, float, float] | None:
     return p16, p50, p84
 
 
-def _beside_paper(quoted: tuple[float, float, float] | None, truth: float) -> str:
-    """End the sentence with what the paper's interval does."""
-    if quoted is None:
-        return "; the paper quotes no interval to compare with."
-    verb = "recovers" if quoted[0] <= truth <= quoted[2] else "misses"
-    return f"; the paper's 68% interval {verb} it ({quoted[0]:.3g} to {quoted[2]:.3g})."
+def _of_the_paper(case: Case, name: str, truth: float) -> str:
+    """End the sentence with what the paper says of this parameter."""
+    quoted, said = paper_interval(case, name), (case.paper or {}).get(name)
+    if quoted is not None:
+        verb = "recovers" if quoted[0] <= truth <= quoted[2] else "misses"
+        return f"the paper's 68% interval {verb} it ({quoted[0]:.3g} to {quoted[2]:.3g})."
+    return f"the paper: {said}." if isinstance(said, str) else "the paper quotes nothing to compare with."
+
+
+def with_unit(value: float, j: int) -> str:
+    """Write a scaled value of parameter j with its unit."""
+    times = "× " if UNITS[j].startswith("10") else ""
+    return f"{value:.3g} {times}{UNITS[j]}"

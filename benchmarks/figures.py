@@ -96,7 +96,8 @@ def rank_figure(evaluations: dict[str, Evaluation], level: float = 0.95) -> Figu
             curve = np.searchsorted(own, points, side="right") / len(own)
             bottom.plot(points, curve - points, color=color, lw=1.6, label=name if j == 0 else None)
         top.set_title(LABELS[j], fontsize=10)
-        bottom.set(xlabel="rank of the truth", xlim=(0, 1))
+        bottom.set(xlabel="rank of the truth", xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
+        bottom.set_xticklabels(["0", "", "0.5", "", "1"])
     axes[0, 0].set(ylabel="test rows", ylim=(0, None))
     axes[1, 0].set_ylabel("ECDF − uniform")
     figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=9)
@@ -123,9 +124,7 @@ def corner_figure(result: CaseResult, drawn: dict[str, NDArray], prior_draws: ND
             if truths[column] is not None:
                 ax.axvline(truths[column], color=RED, lw=1.2)
             if column == row:
-                _marginals(
-                    ax, [v[:, row] for v in drawn.values()], prior_draws[:, row], (low[row], high[row])
-                )
+                _marginals(ax, [v[:, row] for v in drawn.values()], prior_draws[:, row], (low[row], high[row]))
                 quoted = paper_interval(result.case, THETA[row])
                 if quoted is not None:
                     _paper_bar(ax, quoted)
@@ -193,9 +192,7 @@ def _padded_centres(edges: NDArray) -> NDArray:
 
 def _corner_legend(figure: Figure, main: str, others: list[str], has_paper: bool, has_truth: bool) -> None:
     lines = [Line2D([], [], color=BLUE, lw=1.5, label=f"“{main}”, contours 39, 68, 95%")]
-    lines += [
-        Line2D([], [], color=c, lw=1.5, label=f"“{n}”") for c, n in zip(COLORS[1:], others, strict=False)
-    ]
+    lines += [Line2D([], [], color=c, lw=1.5, label=f"“{n}”") for c, n in zip(COLORS[1:], others, strict=False)]
     lines.append(Line2D([], [], color=GREY, lw=1, ls=":", label="prior"))
     if has_truth:
         lines.append(Line2D([], [], color=RED, lw=1.2, label="quoted truth"))
@@ -222,7 +219,8 @@ def predictive_figure(predictions: dict[str, dict[str, Prediction]]) -> Figure:
             ax.set_ylim(0, 1.25 * counts.max())
             ax.set_yticks([])
             ax.spines["left"].set_visible(False)
-            ax.text(0.98, 0.97, f"p = {p.tail:.2f}", transform=ax.transAxes, ha="right", va="top", fontsize=9)
+            note = {"transform": ax.transAxes, "ha": "right", "va": "top", "fontsize": 9}
+            ax.text(0.98, 0.97, f"p = {p.tail:.2f}", **note, bbox={"fc": "white", "ec": "none", "pad": 1})
             if j == 0:
                 ax.set_ylabel(name, fontsize=10)
             if i == len(rows) - 1:

@@ -38,7 +38,7 @@ def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: i
     latitude = np.radians(sky.latitude_edges)
     mesh = ax.pcolormesh(edges, latitude, sky.velocity, cmap="RdBu_r", vmin=-limit, vmax=limit)
     for relative in band.relative[:lines]:
-        _track(ax, relative, color="black", lw=0.4, alpha=0.15)
+        _track(ax, relative, color="black", lw=0.6, alpha=0.25)
     if band.quoted is not None:
         _track(ax, band.quoted, color="black", lw=2.0, label="LMC's past orbit, quoted parameters")
     else:
@@ -46,9 +46,7 @@ def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: i
         _track(ax, median, color="black", lw=2.0, label="LMC's past orbit, median of draws")
     today = from_the_sun(band.relative[0, -1:])[0]
     ax.plot(*_on_map(today), "o", color="black", ms=8, mfc="white", mew=1.8, label="LMC today")
-    ax.plot(
-        *_on_map(np.array(apex)), "*", color="#f2c230", ms=16, mec="black", mew=0.8, label="apex of the disc"
-    )
+    ax.plot(*_on_map(np.array(apex)), "*", color="#f2c230", ms=16, mec="black", mew=0.8, label="apex of the disc")
     ax.set_xticks(np.radians([-120, -60, 0, 60, 120]), ["120°", "60°", "0°", "−60°", "−120°"], fontsize=9)
     ax.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"], fontsize=9)
     ax.grid(color="black", alpha=0.15, lw=0.5)

@@ -73,9 +73,7 @@ class FrictionFit:
             "log10_lambda_df_vector": self.best_vector,
             "rms_vector_kpc": self.rms_best_vector,
             "span_gyr": float(-self.time[0]),
-            "rms_by_lambda": {
-                f"{g:.2f}": float(r) for g, r in zip(self.grid, self.rms_distance, strict=True)
-            },
+            "rms_by_lambda": {f"{g:.2f}": float(r) for g, r in zip(self.grid, self.rms_distance, strict=True)},
         }
 
 
@@ -93,9 +91,7 @@ def model_orbit(model: dict[str, float], present: NDArray) -> Callable[[float], 
 
     from mwlmc_data import Parameters, integrate_orbit
 
-    vector = dict(
-        zip(("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc"), map(float, present), strict=True)
-    )
+    vector = dict(zip(("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc"), map(float, present), strict=True))
 
     def at(log10_lambda: float) -> Callable[[NDArray], NDArray]:
         orbit = integrate_orbit(Parameters(log10_lambda_df=float(log10_lambda), **model, **vector))
@@ -159,9 +155,7 @@ def _refine(function: Callable[[float], float], grid: NDArray, values: NDArray) 
     return float(minimize_scalar(function, bounds=(low, high), method="bounded").x)
 
 
-def _standard_error(
-    residuals: Callable[[float], NDArray], best: float, grid: NDArray, step: float = 0.02
-) -> float:
+def _standard_error(residuals: Callable[[float], NDArray], best: float, grid: NDArray, step: float = 0.02) -> float:
     """Gauss-Newton error of the best value, the residuals' variance inflated by their correlation length."""
     if best - step < grid[0] or best + step > grid[-1]:
         return float("nan")

@@ -78,9 +78,7 @@ def nuisance_draws(config: str, m_lmc: NDArray, seed: int) -> dict[str, NDArray]
     }
 
 
-def predictive_parameters(
-    draws: NDArray, observation: Mapping[str, float], config: str, seed: int
-) -> pd.DataFrame:
+def predictive_parameters(draws: NDArray, observation: Mapping[str, float], config: str, seed: int) -> pd.DataFrame:
     """Table of parameters that `simulate_many` takes: a row for each posterior draw.
 
     Parameters
@@ -179,9 +177,7 @@ def predictive_check(
 
         simulate_many = package_simulator
     table = simulate_many(parameters, seed=seed, **options)
-    return {
-        name: predict(np.asarray(table[name]), float(observation[name]), name == "l_apex") for name in REFLEX
-    }
+    return {name: predict(np.asarray(table[name]), float(observation[name]), name == "l_apex") for name in REFLEX}
 
 
 def predict(values: NDArray, observed: float, circular: bool) -> Prediction:

@@ -91,9 +91,7 @@ def read_orbit(path: str | Path, present: int | None = None, spacing: float | No
     """
     table = np.atleast_2d(np.loadtxt(path, dtype=np.float64))
     if table.shape[1] not in (7, 12):
-        raise ValueError(
-            f"{path} has {table.shape[1]} columns; allowed: 12 (MW and LMC) or 7 (t and host-centric)"
-        )
+        raise ValueError(f"{path} has {table.shape[1]} columns; allowed: 12 (MW and LMC) or 7 (t and host-centric)")
     if not np.isfinite(table).all():
         raise ValueError(f"{path} holds {table[~np.isfinite(table)][0]}; allowed: finite numbers")
     row = len(table) - 1 if present is None else present
@@ -131,9 +129,7 @@ def inferred_spacing(relative: NDArray) -> float:
         If there are fewer than two rows or nothing moves.
     """
     if len(relative) < 2:
-        raise ValueError(
-            f"an orbit of {len(relative)} row tells no spacing; allowed: at least 2, or name the spacing"
-        )
+        raise ValueError(f"an orbit of {len(relative)} row tells no spacing; allowed: at least 2, or name the spacing")
     steps, velocities = np.diff(relative[:, :3], axis=0), (relative[1:, 3:] + relative[:-1, 3:]) / 2
     norm = float((velocities**2).sum())
     if norm == 0:

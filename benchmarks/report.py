@@ -169,10 +169,7 @@ def _predictive(o: Outcome) -> str:
         "observation, the halo's anisotropy and scale and the LMC's enclosed mass drawn from the prior. p "
         "is the two-sided tail probability of the observation; l is counted around its mean direction."
     )
-    caption = (
-        "Predictive distributions (blue; shaded 16 to 84%) and the observation (red), after the paper's "
-        "Fig. 6."
-    )
+    caption = "Predictive distributions (blue; shaded 16 to 84%) and the observation (red), after the paper's Fig. 6."
     header = ("case", "datum", "observed", "16%", "50%", "84%", "p")
     return (
         page.paragraph(text)
@@ -220,9 +217,7 @@ def _friction(o: Outcome) -> str:
         for name, fit in o.friction.items()
     ]
     header = ("Milky Way", "best by separation", "best by position vector", "rms [kpc]")
-    caption = (
-        "Left: best orbits by time. Right: misfit by strength of friction; red where a best value exists."
-    )
+    caption = "Left: best orbits by time. Right: misfit by strength of friction; red where a best value exists."
     note = (
         "The errors treat correlated residuals as one; the change between separation and position vector is "
         "the better measure of what a rigid model leaves open."

@@ -49,9 +49,7 @@ def from_the_sun(positions: NDArray) -> NDArray[np.float64]:
 def gsr_velocity(positions: NDArray, velocities: NDArray) -> NDArray[np.float64]:
     """Line-of-sight velocity (n,) [km/s], from the Sun's place, for an observer at rest in the Galaxy."""
     seen = np.asarray(positions, dtype=np.float64) - np.asarray(SUN_POSITION)
-    return np.einsum("ij,ij->i", seen, np.asarray(velocities, dtype=np.float64)) / np.linalg.norm(
-        seen, axis=1
-    )
+    return np.einsum("ij,ij->i", seen, np.asarray(velocities, dtype=np.float64)) / np.linalg.norm(seen, axis=1)
 
 
 def smoothed_map(

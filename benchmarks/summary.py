@@ -139,7 +139,7 @@ def terminal(outcome: Outcome) -> str:
             "quoted 16/50/84",
         )
         table = [header, *case_rows([entry.cases[name] for entry in entries.values()])]
-        lines += columns(table, (16, 6, *(w for _ in entries for w in (19, 5)), 18))
+        lines += columns(table, (16, 5, *(w for _ in entries for w in (18, 5)), 24))
     if outcome.predictions:
         lines += ["", "posterior predictive check, two-sided tail probability of the observation:"]
         lines += [f"  {name:<16} {_tails(p)}" for name, p in outcome.predictions.items()]

@@ -204,7 +204,6 @@ def simulate_many(
     RuntimeError
         If a simulation cannot be computed; the message names its sim_id and parameters.
     """
-    import pandas as pd
     from tqdm import tqdm
 
     if workers is not None and workers < 1:
@@ -220,7 +219,7 @@ def simulate_many(
     jobs = [(row, seed, n_stars, engine) for row in rows]
     count = workers or (min(_cores(), max(1, len(rows) // 8)))
     results = tqdm(_map(jobs, count), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
-    return _as_table(pd.DataFrame(list(results)))
+    return _as_table(list(results))
 
 
 def _cores() -> int:
@@ -258,10 +257,12 @@ def stored_precision(parameters: Parameters) -> Parameters:
     return Parameters(**values)  # type: ignore[arg-type]
 
 
-def _as_table(table: pd.DataFrame) -> pd.DataFrame:
+def _as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Columns in the schema's order and types."""
+    import pandas as pd
+
     from .. import schema
 
-    names = [c.name for c in schema.COLUMNS if c.name != "split"]
-    return table[names].astype({c.name: c.dtype for c in schema.COLUMNS if c.name in names and c.dtype != "string"})
-
+    columns = [c for c in schema.COLUMNS if c.name != "split"]
+    table = pd.DataFrame(rows, columns=[c.name for c in columns])
+    return table.astype({c.name: c.dtype for c in columns if c.dtype != "string"})

@@ -6,10 +6,12 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import baseline, report, summary
+from benchmarks.evaluate import CaseResult
 from tests.benchmarks.cases import stand_in_cases
 from tests.benchmarks.synthetic import synthetic_catalogue
 
@@ -58,6 +60,19 @@ def test_terminal_table_fits_and_names_every_case(outcome):
     assert f"{outcome.main.evaluation.log_score.mean:.3f}" in text
 
 
+def test_a_case_without_a_posterior_is_reported_and_not_drawn(outcome):
+    entry = outcome.main
+    far = entry.cases["far"].case
+    empty = CaseResult(far, np.empty((0, 3)), 1e-4, {})
+    starved = dataclasses.replace(entry, cases={**entry.cases, "far": empty})
+    changed = dataclasses.replace(outcome, entries={**outcome.entries, "paper": starved})
+    changed.predictions = {"rigid": outcome.predictions["rigid"]}
+    changed.bands = {"rigid": outcome.bands["rigid"]}
+    html, text = report.render(changed), summary.terminal(changed)
+    assert "no posterior: only 0.01% of" in html and "no posterior: only 0.01% of" in text
+    assert html.count("data:image/png;base64,") == 7
+
+
 def test_sky_and_orbits_are_those_of_the_case(outcome):
     assert outcome.sky.n_stars > 200 and outcome.bands["rigid"].relative.shape[0] == 3
     observed = outcome.main.cases["rigid"].case.observation
@@ -72,9 +87,7 @@ def test_main_writes_the_report_from_the_embedded_catalogue(tmp_path, monkeypatc
     table = mwlmc_data.load_catalogue().iloc[:1280]
     monkeypatch.setattr(mwlmc_data, "load_catalogue", lambda **_: table)
     monkeypatch.setattr(baseline.Settings, "fast", classmethod(lambda cls: TINY))
-    assert (
-        command.main(["baseline", "--out", str(tmp_path / "new" / "report"), "--fast", "--workers", "1"]) == 0
-    )
+    assert command.main(["baseline", "--out", str(tmp_path / "new" / "report"), "--fast", "--workers", "1"]) == 0
     found = json.loads((tmp_path / "new" / "report" / "results.json").read_text())
     cases = found["estimators"]["paper"]["cases"]
     assert set(cases) == {"rigid", "gc19-fiducial", "fire-m12b"}

@@ -14,13 +14,9 @@ def result(truth, paper=None, mean=(18.0, 13.0, 0.0), extrapolates=False):
     draws = np.array(mean) + np.random.default_rng(0).standard_normal((20_000, 3))
     names = ("m_lmc", "m200_mw", "log10_lambda_df")
     scale = dict(zip(names, (1e10, 1e11, 1.0), strict=True))
-    case = StandInCase(
-        "c", "rigid", {}, {k: v * scale[k] for k, v in truth.items()}, extrapolates=extrapolates
-    )
+    case = StandInCase("c", "rigid", {}, {k: v * scale[k] for k, v in truth.items()}, extrapolates=extrapolates)
     case.paper = {k: tuple(x * scale[k] for x in v) for k, v in (paper or {}).items()}
-    summaries = {
-        name: scoring.summarise_posterior(draws[:, j], truth.get(name)) for j, name in enumerate(names)
-    }
+    summaries = {name: scoring.summarise_posterior(draws[:, j], truth.get(name)) for j, name in enumerate(names)}
     return CaseResult(case, draws, 0.9, summaries)
 
 
@@ -33,20 +29,19 @@ def test_a_miss_names_the_interval_the_z_and_what_the_paper_does():
     missed = result({"m_lmc": 19.5}, paper={"m_lmc": (18.0, 19.0, 20.0)}).misses()
     assert len(missed) == 1
     assert (
-        "outside our 68%" in missed[0]
-        and "z = +1.5" in missed[0]
-        and "paper's 68% interval recovers it" in missed[0]
+        "outside our 68%" in missed[0] and "z = +1.5" in missed[0] and "paper's 68% interval recovers it" in missed[0]
     )
     far = result({"m200_mw": 9.0}, paper={"m200_mw": (10.0, 11.0, 12.0)}).misses()[0]
     assert "outside our 95%" in far and "z = -4.0" in far and "misses it (10 to 12)" in far
-    assert "quotes no interval" in result({"m200_mw": 9.0}).misses()[0]
+    assert "quotes nothing" in result({"m200_mw": 9.0}).misses()[0]
+    said = result({"m200_mw": 9.0})
+    said.case.paper = {"m200_mw": "about right"}
+    assert said.misses()[0].startswith("M200 = 9 × 10¹¹ M☉") and said.misses()[0].endswith("the paper: about right.")
 
 
 def test_no_posterior_is_said_with_its_mass():
     empty = CaseResult(StandInCase("c", "rigid", {}, {"m_lmc": 18e10}), np.empty((0, 3)), 1e-5, {})
-    assert empty.misses() == [
-        "no posterior: only 0.001% of the estimator's mass lies inside the prior's support."
-    ]
+    assert empty.misses() == ["no posterior: only 0.001% of the estimator's mass lies inside the prior's support."]
 
 
 def test_quoted_text_is_no_interval():
@@ -59,8 +54,7 @@ def test_extrapolation_is_labelled_with_its_sigmas():
     outside = result({}, extrapolates=True)
     outside.case.in_support = {"x_lmc": 0.2, "vz_lmc": -17.0, "ra_lmc": 4.0}
     assert (
-        summary.support_line(outside)
-        == "outside the prior (vz_lmc -17.0σ, ra_lmc +4.0σ): the estimator extrapolates"
+        summary.support_line(outside) == "outside the prior (vz_lmc -17.0σ, ra_lmc +4.0σ): the estimator extrapolates"
     )
     assert summary.support_line(result({})) == "inside the prior"
 
@@ -80,9 +74,7 @@ def evaluation(width):
         tarp_valid=scoring.tarp(samples, truth),
         tarp_paper=scoring.tarp(samples, truth, mode="paper"),
         ranks=scoring.rank_calibration(samples, truth),
-        coverage={
-            level: scoring.interval_coverage(samples, truth, float(level) / 100) for level in ("68", "95")
-        },
+        coverage={level: scoring.interval_coverage(samples, truth, float(level) / 100) for level in ("68", "95")},
         contraction=np.zeros(3),
         acceptance=np.ones(640),
     )

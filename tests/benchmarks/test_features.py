@@ -39,9 +39,7 @@ def test_features_hold_the_data_and_a_unit_vector():
     np.testing.assert_allclose(np.linalg.norm(x[:, 7:], axis=1), 1.0)
 
 
-@pytest.mark.parametrize(
-    "name, value, words", [("l_apex", None, "lack.*l_apex"), ("v_travel", np.nan, "v_travel")]
-)
+@pytest.mark.parametrize("name, value, words", [("l_apex", None, "lack.*l_apex"), ("v_travel", np.nan, "v_travel")])
 def test_bad_data_are_named(name, value, words):
     row = {n: 1.0 for n in DATA} | {name: value}
     if value is None:

@@ -32,9 +32,7 @@ def test_the_error_covers_smooth_residuals():
     """A wave added to the separation moves the best value by less than a few of its quoted errors."""
     orbit = own_orbit(0.0)
     scale = 1 + 2.0 * np.sin(6 * orbit.time) / orbit.distance
-    waved = PublishedOrbit(
-        orbit.time, orbit.relative * np.r_[np.ones(3), np.ones(3)] * scale[:, None], "waved"
-    )
+    waved = PublishedOrbit(orbit.time, orbit.relative * np.r_[np.ones(3), np.ones(3)] * scale[:, None], "waved")
     fit = friction.fit_friction(waved, friction.model_orbit(MODEL, PRESENT))
     assert 0 < abs(fit.best) < 4 * fit.error
     assert fit.rms_best == pytest.approx(2.0 / np.sqrt(2), rel=0.4)

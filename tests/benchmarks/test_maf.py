@@ -68,9 +68,7 @@ def test_draws_respect_the_prior_and_the_density_is_normalised_there(trained, pr
     assert ((drawn.theta >= prior.low) & (drawn.theta <= prior.high)).all()
 
     def log_density(theta):
-        return trained.log_prob(
-            theta, np.repeat(x, len(theta), axis=0), np.full(len(theta), drawn.acceptance[0])
-        )
+        return trained.log_prob(theta, np.repeat(x, len(theta), axis=0), np.full(len(theta), drawn.acceptance[0]))
 
     axes = [np.linspace(lo, hi, 61) for lo, hi in zip(prior.low, [60.0, 60.0, 1.0], strict=True)]
     assert volume_under(log_density, axes) == pytest.approx(1.0, abs=0.05)

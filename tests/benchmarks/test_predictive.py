@@ -20,9 +20,7 @@ def test_nuisances_follow_the_prior_given_the_lmc():
     drawn = nuisance_draws("gaussian", m_lmc, seed=1)
     assert drawn["m_lmc_8p7"].max() <= 0.8 * 3e10 and drawn["m_lmc_8p7"].min() >= 0.3e10
     edges = (np.array([0.3e10, 2.4e10]) - 1.7e10) / 0.7e10
-    assert (
-        stats.kstest(drawn["m_lmc_8p7"], stats.truncnorm(*edges, loc=1.7e10, scale=0.7e10).cdf).pvalue > 1e-3
-    )
+    assert stats.kstest(drawn["m_lmc_8p7"], stats.truncnorm(*edges, loc=1.7e10, scale=0.7e10).cdf).pvalue > 1e-3
     assert stats.kstest(drawn["beta0"], stats.uniform(0, 0.9).cdf).pvalue > 1e-3
     # Independent of one another: the three must not share their random numbers.
     correlation = np.corrcoef([drawn["beta0"], drawn["r_dehnen"], drawn["m_lmc_8p7"]])
@@ -35,9 +33,7 @@ def test_parameters_are_the_draws_at_the_observed_present_day():
     table = predictive_parameters(draws, case.observation, "gaussian", seed=0)
     np.testing.assert_allclose(table["m_lmc"], [18e10, 5e10])
     np.testing.assert_allclose(table["m200_mw"], [13e11, 20e11])
-    assert (table["x_lmc"] == case.observation["x_lmc"]).all() and (
-        table["vz_lmc"] == case.observation["vz_lmc"]
-    ).all()
+    assert (table["x_lmc"] == case.observation["x_lmc"]).all() and (table["vz_lmc"] == case.observation["vz_lmc"]).all()
 
 
 def test_quoted_parameters_keep_what_is_quoted_and_draw_the_rest():

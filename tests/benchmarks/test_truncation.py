@@ -23,9 +23,7 @@ def test_draws_follow_the_truncated_density_and_the_mass_is_measured():
     for k, mean in enumerate(x[:, 0]):
         mass = stats.norm.cdf(1 - mean) - stats.norm.cdf(-mean)
         assert drawn.acceptance[k] == pytest.approx(mass, abs=0.03)
-        assert (
-            stats.kstest(drawn.theta[k, :, 0], stats.truncnorm(-mean, 1 - mean, loc=mean).cdf).pvalue > 1e-3
-        )
+        assert stats.kstest(drawn.theta[k, :, 0], stats.truncnorm(-mean, 1 - mean, loc=mean).cdf).pvalue > 1e-3
 
 
 def test_a_starved_row_ends_in_time_and_leaves_the_others_whole():
