@@ -219,8 +219,11 @@ def predictive_figure(predictions: dict[str, dict[str, Prediction]]) -> Figure:
             ax.set_ylim(0, 1.25 * counts.max())
             ax.set_yticks([])
             ax.spines["left"].set_visible(False)
-            note = {"transform": ax.transAxes, "ha": "right", "va": "top", "fontsize": 9}
-            ax.text(0.98, 0.97, f"p = {p.tail:.2f}", **note, bbox={"fc": "white", "ec": "none", "pad": 1})
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            place = (0.98, 0.97)
+            ax.annotate(
+                f"p = {p.tail:.2f}", place, xycoords="axes fraction", ha="right", va="top", fontsize=9, bbox=box
+            )
             if j == 0:
                 ax.set_ylabel(name, fontsize=10)
             if i == len(rows) - 1:

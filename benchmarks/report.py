@@ -75,7 +75,7 @@ def _misses(o: Outcome) -> str:
     if misses:
         inner = page.paragraph("What the paper's estimator, trained here, misses:") + page.bullets(misses)
     else:
-        inner = page.paragraph("Calibrated on the test split, and every quoted truth is in its 68% interval.")
+        inner = page.paragraph("No rank test fails on the test split, and every quoted truth is in its 68% interval.")
     return page.box(inner) + _reasons(o)
 
 
@@ -86,7 +86,7 @@ def _reasons(o: Outcome) -> str:
         parts = ", ".join(_one_prediction(datum, p) for datum, p in predictions.items())
         items.append(f"{name}: at its quoted parameters our simulator gives {parts}.")
     for name, entry in list(o.entries.items())[1:]:
-        found = entry.evaluation.misses() or ["every parameter is calibrated."]
+        found = entry.evaluation.misses() or ["no parameter departs from uniform ranks."]
         items.append(f"The estimator “{name}”, test split: {' '.join(found)}")
     note = (
         "Where the observation itself is improbable at the quoted parameters (a small p), the rigid model "

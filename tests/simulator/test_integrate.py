@@ -158,6 +158,28 @@ def test_a_star_does_not_depend_on_its_lane(n, seed):
 _FIELD = build_field(BASE)
 
 
+@settings(max_examples=30)
+@given(
+    radius=st.floats(1e-7, 1e-2),
+    speed=st.floats(0, 700),
+    angle=st.floats(0, 180),
+    m200=st.sampled_from([1e11, 1e12, 1e13]),
+)
+def test_stars_at_the_centre_arrive(radius, speed, angle, m200):
+    """Their steps would be shorter than float32 times can tell apart; they arrive, and stay as deep as they began."""
+    field = _STILL[m200]
+    v = speed * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle)), 0.0])
+    stars = np.array([[radius, 0, 0, *v]])
+    moved, _ = lanes.integrate_lanes(stars, field, TOLERANCE)
+    exact = exactly(stars, field)
+    apocentre = 40.0
+    assert np.linalg.norm(moved[0, :3]) < apocentre
+    assert np.linalg.norm(exact[0, :3]) < apocentre
+
+
+_STILL = {m: build_field(Parameters(m200_mw=m, m_lmc=1e8, log10_lambda_df=0))[1] for m in (1e11, 1e12, 1e13)}
+
+
 def test_the_farthest_stars_move_freely():
     """The Dehnen profile has stars beyond 1e6 kpc, where the radial table ends: they keep their velocity."""
     stars = np.array([[2e6, 0, 0, 10.0, 0, 0], [0, 1e8, 0, 0, 1.0, 0], [30.0, 0, 0, 0, 100.0, 0]])
