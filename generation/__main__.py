@@ -83,7 +83,7 @@ def _catalogue(options: argparse.Namespace) -> int:
     )
     from generation.plan import Plan
     from mwlmc_data.release import CATALOGUE_SEEDS, sha256_of
-    from mwlmc_data.simulator import SIMULATOR_VERSION
+    from mwlmc_data.simulator import SIMULATOR_VERSION, compile_kernels
 
     plan = Plan(
         out=options.out,
@@ -96,6 +96,7 @@ def _catalogue(options: argparse.Namespace) -> int:
     if options.embed:
         check_embeddable(plan)
     workers = _n_cores() if options.workers is None else options.workers
+    compile_kernels()
     try:
         path = make_catalogue(plan, simulate_table, workers=workers)
     except (SimulationFailedError, BrokenProcessPool) as error:

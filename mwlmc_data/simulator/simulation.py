@@ -222,6 +222,14 @@ def simulate_many(
     return _as_table(list(results))
 
 
+def compile_kernels() -> None:
+    """Compile the kernels, or load them: processes started afterwards find them compiled.
+
+    Otherwise each process of a pool would compile them for itself at its start.
+    """
+    simulate(Parameters(m200_mw=1e12, m_lmc=1e11, log10_lambda_df=0.0), n_stars=1)
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -231,6 +239,7 @@ def _map(jobs: list[tuple], workers: int) -> Iterator[dict[str, Any]]:
     if workers == 1:
         yield from map(simulate_row, jobs)
         return
+    compile_kernels()
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:
