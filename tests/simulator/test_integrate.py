@@ -161,7 +161,7 @@ _FIELD = build_field(BASE)
 @settings(max_examples=30)
 @given(
     radius=st.floats(1e-7, 1e-2),
-    speed=st.floats(0, 700),
+    speed=st.floats(0, 500),
     angle=st.floats(0, 180),
     m200=st.sampled_from([1e11, 1e12, 1e13]),
 )
@@ -172,7 +172,7 @@ def test_stars_at_the_centre_arrive(radius, speed, angle, m200):
     stars = np.array([[radius, 0, 0, *v]])
     moved, _ = lanes.integrate_lanes(stars, field, TOLERANCE)
     exact = exactly(stars, field)
-    apocentre = 40.0
+    apocentre = 12.0  # at 500 km/s from the centre they reach 7.2 kpc at most
     assert np.linalg.norm(moved[0, :3]) < apocentre
     assert np.linalg.norm(exact[0, :3]) < apocentre
 
