@@ -174,7 +174,8 @@ def _disc_point(R: float, z: float) -> tuple[float, float]:
     radial = a * R * np.sqrt(p) / ((a * a + p) * q)
     vertical = np.sign(offset) * np.sqrt(p_prime) / q
     scale = -4 * const.G * const.DISC_MASS / (2 * np.pi * Rd**3)
-    return scale * float(weight_z @ radial @ weight_a), scale * float(weight_z @ vertical @ weight_a)
+    along_R, along_z = (float(np.einsum("z,za,a->", weight_z, f, weight_a)) for f in (radial, vertical))
+    return scale * along_R, scale * along_z
 
 
 # --------------------------------------------------------------------------- NFW halo, Hernquist LMC

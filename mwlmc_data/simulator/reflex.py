@@ -157,7 +157,7 @@ def _fit_known(design: FloatArray, data: FloatArray, weights: FloatArray) -> Ref
     """Fit `data` (n, 3) ~ design (n, 3, 6) theta, with one dispersion for each of the three components."""
     by_component = np.ascontiguousarray(design.transpose(1, 0, 2))
     weighted = by_component * weights[None, :, None]
-    normal = np.swapaxes(weighted, 1, 2) @ by_component  # (3, 6, 6)
+    normal = np.einsum("kni,knj->kij", weighted, by_component)
     right = np.einsum("kni,nk->ki", weighted, data)
     squares = np.einsum("n,nk->k", weights, data**2)
     total = weights.sum()
@@ -171,13 +171,13 @@ def _fit_known(design: FloatArray, data: FloatArray, weights: FloatArray) -> Ref
         if np.all(np.abs(variance - previous) <= 2e-10 * variance):
             break
     sigma = np.sqrt(variance)
-    residuals = (data - design @ theta) / sigma  # (n, 3)
+    residuals = (data - np.einsum("nki,i->nk", design, theta)) / sigma
     information = np.zeros((9, 9))
     information[:6, :6] = np.einsum("kij,k->ij", normal, 1 / variance)
     information[6:, 6:] = np.diag(2 * total / variance)
     scores = np.concatenate([np.einsum("nk,nki->ni", residuals / sigma, design), (residuals**2 - 1) / sigma], axis=1)
     plain = np.linalg.inv(information)
-    scatter = (scores * weights[:, None] ** 2).T @ scores
+    scatter = np.einsum("ni,nj->ij", scores * weights[:, None] ** 2, scores)
     log_likelihood = -total * (np.log(sigma).sum() + 1.5 * math.log(2 * math.pi) + 1.5)
     return Reflex(np.r_[theta, sigma], plain @ scatter @ plain, plain, float(log_likelihood), len(data))
 

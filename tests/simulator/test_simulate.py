@@ -1,6 +1,9 @@
 """Whole simulations: against agama's reflex motions, reproducible, refused with a name."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -47,6 +50,28 @@ def test_reproducible_to_the_bit():
     assert np.array_equal(first.halo.velocities, second.halo.velocities)
     other = mw.simulate(RIGID, seed=3, sim_id=10)
     assert not np.array_equal(first.halo.positions, other.halo.positions)
+
+
+def test_not_a_bit_depends_on_the_number_of_threads():
+    """Sums by BLAS would: a last bit in a table moves a star that passes the centre by metres to kiloparsecs."""
+    program = """
+import hashlib
+import mwlmc_data as mw
+simulation = mw.simulate(mw.Parameters(m200_mw=9.1e11, m_lmc=2.3e11, log10_lambda_df=0.7, beta0=0.76), seed=1)
+print(hashlib.sha256(simulation.halo.positions.tobytes()).hexdigest(), simulation.reflex.covariance.tobytes().hex())
+"""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | dict.fromkeys(names, threads),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2", "4")
+    }
+    assert len(found) == 1
 
 
 def test_shapes_and_types():
