@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiling import kernel
+from .compiling import inlined, kernel
 from .intrinsics import bits_float, float_bits, load_state, load_table, store_state
 from .kernels import MAX_STEP, SPEED_SCALE
 from .lane_functions import (
@@ -65,9 +65,12 @@ _END = F(-1e-9)
 _SHORTEST, _NEARLY_SHORTEST = F(1e-6), F(1.3e-6)
 
 
-@kernel
+@inlined
 def _step(state, field):
     """One trial step of every lane.
+
+    Merged into :func:`_run`: of a function compiled by itself and linked into another LLVM makes two versions that
+    round differently, and which one runs depends on whether the code comes from the compiler or from the disk.
 
     A lane whose step is zero has a new star: the step of length zero finds acceleration and LMC at its start, and
     its next step is the first one.

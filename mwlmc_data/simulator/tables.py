@@ -87,7 +87,7 @@ def milky_way(m200: float, c200: float) -> MilkyWay:
     static = _static()
     r_s, m_s = nfw_scales(m200, c200)
     mass = static.baryon_mass + m_s * nfw_shape(static.radius / r_s)
-    # einsum, here and where else the stars depend on a product: what BLAS gives depends on its number of threads
+    # einsum, here and where else the stars depend on a product: the same sums whatever BLAS is installed
     radial = np.einsum("ck,pk->cp", const.G * mass / static.radius**3, static.to_cubic)
     return MilkyWay(radial, static.disc, static.height)
 
