@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_expit, logit
 
 from mwlmc_data.priors import Prior
+from mwlmc_data.simulator.frames import sky_basis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,9 +78,8 @@ def features(table: pd.DataFrame | Mapping[str, NDArray | float]) -> NDArray[np.
     for name, values in columns.items():
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds {values[~np.isfinite(values)][0]}; allowed: finite numbers")
-    l, b = np.radians(columns["l_apex"]), np.radians(columns["b_apex"])
-    apex = [np.cos(b) * np.cos(l), np.cos(b) * np.sin(l), np.sin(b)]
-    return np.stack([*(columns[name] for name in (*PHASE_SPACE, "v_travel")), *apex], axis=-1)
+    apex = sky_basis(columns["l_apex"], columns["b_apex"])[:, 0]
+    return np.column_stack([*(columns[name] for name in (*PHASE_SPACE, "v_travel")), apex])
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from mwlmc_data.simulator.constants import (
     BULGE_MASS,
     DISC_MASS,
     GYR_PER_TIME_UNIT,
-    RHO_CRITICAL,
 )
+from mwlmc_data.simulator.potentials import nfw_scales, nfw_shape
 
 GC19_FILE = Path("gc19") / "LMC3_1.8e11_orbit.txt"
 FIRE_FILE = Path("fire") / "m12b_snapshot385_rows.txt"
@@ -184,6 +184,5 @@ def matched_halo(
 
 def nfw_enclosed(r: NDArray, m200: float, c200: float) -> NDArray:
     """Mass [Msun] within r [kpc] of an NFW halo of 200 times the critical density."""
-    r_s = (3 * m200 / (800 * np.pi * RHO_CRITICAL)) ** (1 / 3) / c200
-    x = r / r_s
-    return m200 * (np.log1p(x) - x / (1 + x)) / (np.log1p(c200) - c200 / (1 + c200))
+    r_s, m_s = nfw_scales(m200, c200)
+    return m_s * nfw_shape(r / r_s)

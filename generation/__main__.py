@@ -83,7 +83,7 @@ def _catalogue(options: argparse.Namespace) -> int:
     )
     from generation.plan import Plan
     from mwlmc_data.release import CATALOGUE_SEEDS, sha256_of
-    from mwlmc_data.simulator import SIMULATOR_VERSION, compile_kernels
+    from mwlmc_data.simulator import SIMULATOR_VERSION, available_cores, compile_kernels
 
     plan = Plan(
         out=options.out,
@@ -95,7 +95,7 @@ def _catalogue(options: argparse.Namespace) -> int:
     )
     if options.embed:
         check_embeddable(plan)
-    workers = _n_cores() if options.workers is None else options.workers
+    workers = available_cores() if options.workers is None else options.workers
     compile_kernels()
     try:
         path = make_catalogue(plan, simulate_table, workers=workers)
@@ -118,13 +118,6 @@ def _disc(options: argparse.Namespace) -> int:
     save(terms, options.out)
     print(report(terms))
     return 0
-
-
-def _n_cores() -> int:
-    """Cores that this process may use, where the system tells; else all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -52,13 +53,14 @@ class Orbit:
     @property
     def pericentre(self) -> float:
         """Least distance within the rewound time [kpc], refined between the points by cubics."""
-        return self._closest()[0]
+        return self._closest[0]
 
     @property
     def t_pericentre(self) -> float:
         """Time of least distance [Gyr]; 0 or the start if the orbit has no inner minimum."""
-        return self._closest()[1]
+        return self._closest[1]
 
+    @functools.cached_property
     def _closest(self) -> tuple[float, float]:
         i = int(np.argmin(self.distance))
         lo, hi = max(i - 1, 0), min(i + 1, len(self.time) - 1)

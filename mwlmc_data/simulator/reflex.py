@@ -146,11 +146,49 @@ def fit_reflex(
     """
     x, v, w = _checked(positions, velocities, r_min, r_max, weights)
     basis = heliocentric_basis(x)
-    design = np.empty((len(x), 3, 6))
-    design[:, :, :3] = -basis
-    design[:, :, 3:] = basis @ np.swapaxes(galactocentric_basis(x), 1, 2)
+    design = design_matrix(x, basis)
     data = np.einsum("nki,ni->nk", basis, v)
     return _fit_known(design, data, w)
+
+
+def design_matrix(positions: FloatArray, basis: FloatArray) -> FloatArray:
+    """The model's linear part: (v_los, v_l, v_b) of each star per unit of the six velocities.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n, 3)
+        Galactocentric positions [kpc].
+    basis : ndarray, shape (n, 3, 3)
+        Unit vectors along the line of sight, l and b.
+
+    Returns
+    -------
+    ndarray, shape (n, 3, 6)
+        Columns as the first six of ``REFLEX_NAMES``.
+    """
+    return np.concatenate([-basis, basis @ np.swapaxes(galactocentric_basis(positions), 1, 2)], axis=2)
+
+
+def in_shell(radius: FloatArray, r_min: float, r_max: float, weights: FloatArray | None = None) -> NDArray[np.bool_]:
+    """Which stars are fitted: those with r_min < r < r_max [kpc] and, where given, positive weight.
+
+    Raises
+    ------
+    ValueError
+        If the shell is empty by its bounds or holds fewer than 20 stars.
+    """
+    if not 0 <= r_min < r_max:
+        raise ValueError(f"r_min = {r_min!r}, r_max = {r_max!r} kpc: allowed is 0 <= r_min < r_max")
+    inside = (radius > r_min) & (radius < r_max)
+    if weights is not None:
+        inside &= weights > 0
+    if inside.sum() < MIN_STARS:
+        condition = "" if weights is None else " with positive weight"
+        raise ValueError(
+            f"{int(inside.sum())} of {len(radius)} stars lie at {r_min:g} < r < {r_max:g} kpc{condition}; "
+            f"the fit needs {MIN_STARS} or more"
+        )
+    return inside
 
 
 def _fit_known(design: FloatArray, data: FloatArray, weights: FloatArray) -> Reflex:
@@ -189,8 +227,6 @@ def _checked(
     x, v = np.asarray(positions, float), np.asarray(velocities, float)
     if x.ndim != 2 or x.shape[1] != 3 or x.shape != v.shape:
         raise ValueError(f"positions have shape {x.shape} and velocities {v.shape}; allowed is (n, 3) for both")
-    if not 0 <= r_min < r_max:
-        raise ValueError(f"r_min = {r_min!r}, r_max = {r_max!r} kpc: allowed is 0 <= r_min < r_max")
     w = np.ones(len(x)) if weights is None else np.asarray(weights, float)
     if w.shape != (len(x),):
         raise ValueError(f"weights have shape {w.shape}; allowed is ({len(x)},), one a star")
@@ -199,11 +235,5 @@ def _checked(
             raise ValueError(f"{name} hold {array[~np.isfinite(array)][0]}; only finite numbers are allowed")
     if (w < 0).any():
         raise ValueError(f"weights hold {w.min():g}; allowed are numbers from 0 up")
-    radius = np.linalg.norm(x, axis=1)
-    inside = (radius > r_min) & (radius < r_max) & (w > 0)
-    if inside.sum() < MIN_STARS:
-        raise ValueError(
-            f"{int(inside.sum())} of {len(x)} stars lie at {r_min:g} < r < {r_max:g} kpc with positive weight; "
-            f"the fit needs {MIN_STARS} or more"
-        )
+    inside = in_shell(np.linalg.norm(x, axis=1), r_min, r_max, w)
     return x[inside], v[inside], w[inside]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import constants as const
-from .frames import galactocentric_basis, sky_basis
-from .reflex import MIN_STARS, Reflex
+from .frames import sky_basis
+from .reflex import Reflex, design_matrix, in_shell
 
 FloatArray = NDArray[np.floating]
 
@@ -74,22 +74,13 @@ def fit_reflex_observed(
     stars = _checked(columns, errors)
     basis = sky_basis(stars["l"], stars["b"])
     x = np.asarray(sun_position, float) + stars["distance"][:, None] * basis[:, 0]
-    radius = np.linalg.norm(x, axis=1)
-    inside = (radius > r_min) & (radius < r_max)
-    if not 0 <= r_min < r_max:
-        raise ValueError(f"r_min = {r_min!r}, r_max = {r_max!r} kpc: allowed is 0 <= r_min < r_max")
-    if inside.sum() < MIN_STARS:
-        raise ValueError(
-            f"{int(inside.sum())} of {len(x)} stars lie at {r_min:g} < r < {r_max:g} kpc; "
-            f"the fit needs {MIN_STARS} or more"
-        )
+    inside = in_shell(np.linalg.norm(x, axis=1), r_min, r_max)
     stars = {name: value[inside] for name, value in stars.items()}
     x, basis = x[inside], basis[inside]
     tangential = const.KMS_PER_MASYR_KPC * stars["distance"]
     velocity = np.stack([stars["v_los"], tangential * stars["pm_l"], tangential * stars["pm_b"]], axis=1)
     data = velocity + basis @ np.asarray(sun_velocity, float)
-    design = np.concatenate([-basis, basis @ np.swapaxes(galactocentric_basis(x), 1, 2)], axis=2)
-    return _fisher_scoring(design, data, _error_covariance(stars, tangential))
+    return _fisher_scoring(design_matrix(x, basis), data, _error_covariance(stars, tangential))
 
 
 def _error_covariance(stars: dict[str, FloatArray], tangential: FloatArray) -> FloatArray:

@@ -94,7 +94,7 @@ class Simulation:
         ValueError
             If a shell holds too few stars to be fitted.
         """
-        reflex = self.reflex
+        reflex, errors = self.reflex, self.reflex.errors
         row: dict[str, Any] = {"sim_id": self.sim_id, "simulator_version": const.SIMULATOR_VERSION}
         row |= self.parameters.to_dict()
         row |= {"coulomb_log": self.parameters.coulomb_log}
@@ -102,7 +102,7 @@ class Simulation:
         row |= dict(zip(REFLEX_NAMES, reflex.values.tolist(), strict=True))
         for i, first in enumerate("xyz"):
             row |= {f"cov_v{first}_v{'xyz'[j]}": float(reflex.covariance[i, j]) for j in range(i, 3)}
-        row |= {f"err_{name}": reflex.errors[name] for name in REFLEX_NAMES[3:]}
+        row |= {f"err_{name}": errors[name] for name in REFLEX_NAMES[3:]}
         row["n_stars_fit"] = reflex.n_stars
         for r_max in SHELLS:
             shell = fit_reflex(self.halo.positions, self.halo.velocities, r_max=r_max)
@@ -217,7 +217,7 @@ def simulate_many(
         raise ValueError(f"sim_id = {repeated.iloc[0]} repeats; allowed is each once")
     rows = table.to_dict("records")
     jobs = [(row, seed, n_stars, engine) for row in rows]
-    count = workers or (min(_cores(), max(1, len(rows) // 8)))
+    count = workers or (min(available_cores(), max(1, len(rows) // 8)))
     results = tqdm(_map(jobs, count), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
     return _as_table(list(results))
 
@@ -230,7 +230,8 @@ def compile_kernels() -> None:
     simulate(Parameters(m200_mw=1e12, m_lmc=1e11, log10_lambda_df=0.0), n_stars=1)
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Cores that this process may use, where the system tells; else all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
