@@ -26,6 +26,7 @@ def load_catalogue(
     columns: Sequence[str] | None = None,
     version: str | None = None,
     format: str = "pandas",
+    budget: int | None = None,
 ) -> Any:
     """Load the table of simulations, one row a simulation.
 
@@ -34,13 +35,16 @@ def load_catalogue(
     split : str, optional
         "train", "validation" or "test", by `schema.split_of` of sim_id; all three by default.
     config : str
-        Set of simulations: "gaussian" (Table 1 of the paper) or another that the package embeds.
+        Set of simulations: "gaussian" (Table 1 of the paper), "flat" (its section 6.2) or "wide" (ours).
     columns : sequence of str, optional
         Names of columns, in the wanted order; all by default. `schema.COLUMNS` tells their units and meaning.
     version : str, optional
         Version of the data; the package's own by default.
     format : str
         "pandas", "arrow", "datasets", "torch" or "numpy".
+    budget : int, optional
+        Of the training split only the first so many simulations: 1,000, 10,000 or 100,000 (`schema.BUDGETS`). Each
+        budget holds the smaller ones.
 
     Returns
     -------
@@ -50,7 +54,8 @@ def load_catalogue(
     Raises
     ------
     ValueError
-        If a split, configuration, column, version or format is unknown, or a tensor of text is asked for.
+        If a split, configuration, column, version, format or budget is unknown, a tensor of text is asked for, or a
+        budget of another split or of a set that has fewer simulations.
     DamagedFileError
         If the embedded file is missing or is not the one of the release.
     ModuleNotFoundError
@@ -64,13 +69,19 @@ def load_catalogue(
         raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_CONVERTERS)}")
     if split is not None and split not in schema.SPLITS:
         raise ValueError(f"unknown split {split!r}; allowed: {', '.join(schema.SPLITS)}, or None for all")
+    if budget is not None and (split != "train" or budget not in schema.BUDGETS):
+        allowed = ", ".join(map(str, schema.BUDGETS))
+        raise ValueError(f"budget {budget!r} of split {split!r} is not allowed: one of {allowed}, of split 'train'")
     names = _checked_columns(columns, format)
     path = verified_path(config, version)
 
     import pyarrow.parquet as pq
 
     filters = None if split is None else [("split", "=", split)]
-    return _CONVERTERS[format](pq.read_table(path, columns=names, filters=filters))
+    table = pq.read_table(path, columns=names, filters=filters)
+    if budget is not None and budget > table.num_rows:
+        raise ValueError(f"budget {budget} is not allowed for the {config} set: it trains on {table.num_rows}")
+    return _CONVERTERS[format](table if budget is None else table.slice(0, budget))
 
 
 def _checked_columns(columns: Sequence[str] | None, format: str) -> list[str]:

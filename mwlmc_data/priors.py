@@ -1,4 +1,4 @@
-"""Priors: Table 1 of Brooks et al. 2025 (arXiv:2507.10667) and the flat set of its section 6.2.
+"""Priors: Table 1 of Brooks et al. 2025 (arXiv:2507.10667), the flat set of its section 6.2, and a wide one of ours.
 
 What the paper leaves open is settled here: the Gaussians of the masses are cut at the ranges of the flat
 set, and the LMC's mass within 8.7 kpc is drawn given its total mass from N(1.7, 0.7) x 1e10 Msun cut to
@@ -136,25 +136,39 @@ Marginal = Uniform | Normal
 ENCLOSED_MASS = NormalBelowFraction(1.7e10, 0.7e10, low=0.3e10, fraction=0.8)
 """Distribution of m_lmc_8p7 [Msun] given m_lmc."""
 
-_SHARED: dict[str, Marginal] = {
-    "log10_lambda_df": Uniform(-3.0, 1.0),
+_MASSES: dict[str, Marginal] = {
+    "m200_mw": Normal(15e11, 5e11, low=1e11, high=100e11),
+    "m_lmc": Normal(15e10, 10e10, low=2.5e10, high=100e10),
+}
+_FLAT_MASSES: dict[str, Marginal] = {"m200_mw": Uniform(1e11, 100e11), "m_lmc": Uniform(2.5e10, 100e10)}
+
+_FRICTION: dict[str, Marginal] = {"log10_lambda_df": Uniform(-3.0, 1.0)}
+
+_OBSERVED_LMC: dict[str, Marginal] = {
     "ra_lmc": Uniform(60.0, 90.0),
     "dec_lmc": Uniform(-80.0, -50.0),
     "distance_lmc": Normal(49.6, 5.0),
     "v_los_lmc": Normal(262.2, 10.0),
     "pm_ra_lmc": Normal(1.9, 0.25),
     "pm_dec_lmc": Normal(0.33, 0.25),
-    "beta0": Uniform(0.0, 0.9),
-    "r_dehnen": Uniform(10.0, 15.0),
+}
+# Holds every validation case: RA 14 to 103, dec -72 to -57, 36 to 51 kpc, 88 to 342 km/s, proper motion 1.5 to 2.4 and
+# -2.3 to 0.9 mas/yr.
+_ANY_LMC: dict[str, Marginal] = {
+    "ra_lmc": Uniform(0.0, 120.0),
+    "dec_lmc": Uniform(-80.0, -50.0),
+    "distance_lmc": Uniform(30.0, 60.0),
+    "v_los_lmc": Uniform(50.0, 380.0),
+    "pm_ra_lmc": Uniform(1.0, 3.0),
+    "pm_dec_lmc": Uniform(-2.75, 1.25),
 }
 
+_HALO: dict[str, Marginal] = {"beta0": Uniform(0.0, 0.9), "r_dehnen": Uniform(10.0, 15.0)}
+
 MARGINALS: dict[str, dict[str, Marginal]] = {
-    "gaussian": {
-        "m200_mw": Normal(15e11, 5e11, low=1e11, high=100e11),
-        "m_lmc": Normal(15e10, 10e10, low=2.5e10, high=100e10),
-        **_SHARED,
-    },
-    "flat": {"m200_mw": Uniform(1e11, 100e11), "m_lmc": Uniform(2.5e10, 100e10), **_SHARED},
+    "gaussian": {**_MASSES, **_FRICTION, **_OBSERVED_LMC, **_HALO},
+    "flat": {**_FLAT_MASSES, **_FRICTION, **_OBSERVED_LMC, **_HALO},
+    "wide": {**_MASSES, **_FRICTION, **_ANY_LMC, **_HALO},
 }
 """Marginal of each parameter that depends on no other, by configuration, in the units of the columns."""
 
@@ -168,7 +182,8 @@ class Prior:
     Parameters
     ----------
     config : str
-        "gaussian" (Table 1 of the paper) or "flat" (its section 6.2: both masses uniform).
+        "gaussian" (Table 1 of the paper), "flat" (its section 6.2: both masses uniform) or "wide" (ours: the masses
+        of Table 1, the LMC's place and motion uniform over ranges that hold every validation case).
     parameters : sequence of str, optional
         Names of drawn parameters, in the order in which arrays and tensors hold them; all twelve by default.
 

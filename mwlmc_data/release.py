@@ -16,7 +16,7 @@ from typing import Any
 DATA_VERSION = "0.1.0"
 """Version of the data that this package embeds."""
 
-CATALOGUE_SEEDS: dict[str, int] = {"gaussian": 20250710, "flat": 20250711}
+CATALOGUE_SEEDS: dict[str, int] = {"gaussian": 20250710, "flat": 20250711, "wide": 20250712}
 """Seed of each configuration of the release; it fixes the draws and, with sim_id, the stars."""
 
 DATA_DIR = Path(__file__).parent / "data"

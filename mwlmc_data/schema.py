@@ -32,6 +32,8 @@ SPLITS = ("train", "validation", "test")
 SPLIT_PERIOD = 128
 N_HELD_OUT = 10
 """Of every `SPLIT_PERIOD` simulations in a row, this many are for the test and as many for the validation."""
+BUDGETS = (1_000, 10_000, 100_000)
+"""Nested training sets: the first so many simulations of the training split."""
 
 _DTYPES = ("int32", "float32", "string")
 

@@ -160,3 +160,22 @@ def test_a_damaged_file_is_never_read(monkeypatch, tmp_path, folder):
     pq.write_table(changed, tmp_path / "gaussian.parquet")
     with pytest.raises(release.DamagedFileError):
         load_catalogue()
+
+
+def test_budgets_are_nested_and_begin_the_training_split(monkeypatch):
+    monkeypatch.setattr(schema, "BUDGETS", (10, 50))
+    whole = load_catalogue("train", columns=["sim_id"], format="numpy")["sim_id"]
+    for budget in (10, 50):
+        part = load_catalogue("train", columns=["sim_id"], format="numpy", budget=budget)["sim_id"]
+        assert np.array_equal(part, whole[:budget])
+
+
+@pytest.mark.parametrize(("split", "budget"), [("train", 999), ("test", 1000), (None, 1000), ("train", 0)])
+def test_other_budgets_are_refused(split, budget):
+    with pytest.raises(ValueError, match=rf"budget {budget} of split {split!r}.*1000, 10000, 100000, of split 'train'"):
+        load_catalogue(split, budget=budget)
+
+
+def test_a_budget_beyond_the_set_is_refused():
+    with pytest.raises(ValueError, match=r"budget 1000 is not allowed for the gaussian set: it trains on \d+"):
+        load_catalogue("train", budget=1000)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 #: Version of the simulator's results: raised whenever the same parameters and seed give other stars.
-SIMULATOR_VERSION = "0.1.0"
+SIMULATOR_VERSION = "1.0.0"
 
 #: Gravitational constant [kpc km^2 s^-2 Msun^-1].
 G = 4.30091727067736e-06

@@ -65,49 +65,62 @@ def _depth(x):
 
 
 @inlined
-def _nfw_mass(x):
-    """``ln(1 + x) - x / (1 + x)`` without cancellation at small x."""
+def _depth_and_mass(x):
+    """``1 - Psi`` and ``m = ln(1 + x) - x / (1 + x)``, without cancellation at small x."""
     if x > 0.03:
-        return math.log1p(x) - x / (1.0 + x)
+        log = math.log1p(x)
+        return 1.0 - log / x, log - x / (1.0 + x)
     series = 10.0 / 11.0
     for k in range(10, 1, -1):
         series = (k - 1.0) / k - x * series
-    return x * x * series
-
-
-@inlined
-def _curvature(ln_x, x, beta, b):
-    """``g''(Psi) |dPsi / d ln x|`` for ``g = x^(2 beta - gamma) (x + b)^(gamma - 4)``.
-
-    With ``p = d ln g / d ln x`` and ``q = -dPsi / d ln x = m(x) / x``:
-    ``g'' = (g / q^2) (p^2 + p' - p q' / q)``, primes on p and q being d / d ln x.
-    """
-    g = math.exp((2.0 * beta - GAMMA) * ln_x + (GAMMA - 4.0) * math.log(x + b))
-    p = 2.0 * beta - GAMMA - (4.0 - GAMMA) * x / (x + b)
-    dp = -(4.0 - GAMMA) * x * b / ((x + b) * (x + b))
-    q = _nfw_mass(x) / x
-    dq = x / ((1.0 + x) * (1.0 + x)) - q
-    return g / q * (p * p + dp - p * dq / q)
+    return _depth(x), x * x * series
 
 
 @kernel
 def _invert(x_grid, beta, b, nodes, weights):
-    """Signed f1 at E = Psi(x): the integral over ln(x' / x) > 0, in panels that widen from its singular end."""
+    """Signed f1 at E = Psi(x): the integral over s = ln(x' / x) > 0, in panels that widen from its singular end.
+
+    The integrand is ``(E - Psi)^(beta - 1/2) g'' |dPsi / ds|`` with ``g = x^(2 beta - gamma) (x + b)^(gamma - 4)`` and
+
+        g'' |dPsi / d ln x| = (g / q) (p^2 + p' - p q' / q),    p = d ln g / d ln x,    q = -dPsi / d ln x = m(x) / x,
+
+    primes being d / d ln x. In sigma with s = sigma^power, power = 1 / (beta + 1/2), it is smooth at 0. The nodes in
+    sigma, and with them x' / x and its powers, are the same for every x.
+    """
+    power = 1.0 / (beta + 0.5)
+    n_panels = 0
+    left, right = 0.0, 0.05
+    while left**power < 25.0:
+        n_panels += 1
+        left, right = right, right * 1.6
+    n = n_panels * nodes.shape[0]
+    stretch, weight, growth = np.empty(n), np.empty(n), np.empty(n)
+    left, right = 0.0, 0.05
+    slope = 2.0 * beta - GAMMA
+    for panel in range(n_panels):
+        half = 0.5 * (right - left)
+        for k in range(nodes.shape[0]):
+            sigma = left + half * (1.0 + nodes[k])
+            s = sigma**power
+            i = panel * nodes.shape[0] + k
+            stretch[i] = math.exp(s)
+            weight[i] = half * weights[k] * power * s / sigma
+            growth[i] = math.exp(slope * s)
+        left, right = right, right * 1.6
     f1 = np.empty(x_grid.shape[0])
-    power = 1.0 / (beta + 0.5)  # ln(x' / x) = s^power makes the integrand smooth at s = 0
     for i in range(x_grid.shape[0]):
-        ln_x, depth = math.log(x_grid[i]), _depth(x_grid[i])
-        total, left, right = 0.0, 0.0, 0.05
-        while left**power < 25.0:
-            half = 0.5 * (right - left)
-            for k in range(nodes.shape[0]):
-                s = left + half * (1.0 + nodes[k])
-                step = s**power
-                x = math.exp(ln_x + step)
-                kernel_value = (_depth(x) - depth) ** (beta - 0.5)
-                total += half * weights[k] * power * step / s * kernel_value * _curvature(ln_x + step, x, beta, b)
-            left, right = right, right * 1.6
-        f1[i] = total
+        depth, total = _depth(x_grid[i]), 0.0
+        for k in range(n):
+            x = x_grid[i] * stretch[k]
+            depth_there, mass = _depth_and_mass(x)
+            inverse = 1.0 / (x + b)
+            p = slope - (4.0 - GAMMA) * x * inverse
+            dp = -(4.0 - GAMMA) * x * b * inverse * inverse
+            q = mass / x
+            dq = x / ((1.0 + x) * (1.0 + x)) - q
+            curvature = growth[k] * inverse * inverse * inverse / q * (p * p + dp - p * dq / q)
+            total += weight[k] * (depth_there - depth) ** (beta - 0.5) * curvature
+        f1[i] = total * x_grid[i] ** slope
     return f1
 
 

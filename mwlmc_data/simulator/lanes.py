@@ -3,10 +3,7 @@
 The same equations and the same Runge-Kutta-Nystroem pair 8(6) as :mod:`mwlmc_data.simulator.kernels`, whose float64
 scalar loop is the yardstick. What differs is the shape: the body of the loop over lanes is straight-line code that
 LLVM turns into vector instructions (no branch, exp and logarithm by polynomials, the square root the hardware's). A
-lane whose star has arrived takes the next star.
-
-Within a step the LMC moves on the quintic through its position, velocity and acceleration at the two ends, so that a
-step needs one look-up in the orbit's table.
+lane whose star has arrived takes the next star. The step itself is in :mod:`.trial`.
 """
 
 from __future__ import annotations
@@ -17,52 +14,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compiling import inlined, kernel
-from .intrinsics import bits_float, float_bits, load_state, load_table, store_state
+from .intrinsics import load_state, store_state
 from .kernels import MAX_STEP, SPEED_SCALE
-from .lane_functions import (
-    C1,
-    C2,
-    C3,
-    C4,
-    C5,
-    C6,
-    ONE_BITS,
-    TERMS,
-    TINY,
-    F,
-    LaneField,
-    acceleration,
-    error_position,
-    error_velocity,
-    new_position,
-    new_velocity,
-    on_quintic,
-    stage1,
-    stage2,
-    stage3,
-    stage4,
-    stage5,
-    stage6,
-    stage7,
-    step_quintic,
-    table_quintic,
-)
+from .lane_functions import TERMS, F, LaneField
 from .tables import Field
+from .trial import ONE, ZERO, trial_step
 
 #: Stars at once: a vector of AVX-512; narrower machines take it in parts.
 LANES = 16
 
-# an untyped literal would make all that it touches float64
-ZERO, ONE = F(0), F(1)
-
-# rows of the state: position, velocity, time, step, first step, acceleration, LMC's position, velocity, acceleration
-_X, _V, _T, _H, _H0, _ACC, _LMC, _LMC_V, _LMC_A = 0, 3, 6, 7, 8, 9, 12, 15, 18
+# rows of the state: star and LMC (position, velocity, acceleration of each), time, step, first step
+_STAR, _LMC, _T, _H, _H0 = 0, 9, 18, 19, 20
 _ROWS = 21
-_SAFETY, _GROWTH, _SHRINK = F(0.75), F(2.5), F(0.2)
-_END = F(-1e-9)
-#: Shortest step [kpc / (km/s)], some 1,000 years: float32 times of -2.25 are 2.4e-7 apart. It is taken whatever its
-#: error, which only stars passing within 1e-3 kpc of the centre see, and there it is the tolerance's size.
-_SHORTEST, _NEARLY_SHORTEST = F(1e-6), F(1.3e-6)
+
+
+@inlined
+def _load(state, row, k):
+    """Nine rows of the state from `row` on, of lane k."""
+    return (
+        load_state(state, row * LANES + k),
+        load_state(state, (row + 1) * LANES + k),
+        load_state(state, (row + 2) * LANES + k),
+        load_state(state, (row + 3) * LANES + k),
+        load_state(state, (row + 4) * LANES + k),
+        load_state(state, (row + 5) * LANES + k),
+        load_state(state, (row + 6) * LANES + k),
+        load_state(state, (row + 7) * LANES + k),
+        load_state(state, (row + 8) * LANES + k),
+    )
+
+
+@inlined
+def _store(state, row, k, values):
+    """Set them; no loop, because an index that the compiler does not know would put the tuple into memory."""
+    store_state(state, row * LANES + k, values[0])
+    store_state(state, (row + 1) * LANES + k, values[1])
+    store_state(state, (row + 2) * LANES + k, values[2])
+    store_state(state, (row + 3) * LANES + k, values[3])
+    store_state(state, (row + 4) * LANES + k, values[4])
+    store_state(state, (row + 5) * LANES + k, values[5])
+    store_state(state, (row + 6) * LANES + k, values[6])
+    store_state(state, (row + 7) * LANES + k, values[7])
+    store_state(state, (row + 8) * LANES + k, values[8])
 
 
 @inlined
@@ -71,118 +64,15 @@ def _step(state, field):
 
     Merged into :func:`_run`: of a function compiled by itself and linked into another LLVM makes two versions that
     round differently, and which one runs depends on whether the code comes from the compiler or from the disk.
-
-    A lane whose step is zero has a new star: the step of length zero finds acceleration and LMC at its start, and
-    its next step is the first one.
     """
-    start, per_interval = load_table(field.scalars, 3), load_table(field.scalars, 4)
-    longest, allowance = load_table(field.scalars, 5), load_table(field.scalars, 6)
-    last_interval = np.int32(field.orbit.shape[0] // 18 - 1)
     for k in range(LANES):
-        x, y, z = load_state(state, k), load_state(state, LANES + k), load_state(state, 2 * LANES + k)
-        u, v, w = load_state(state, _V * LANES + k), load_state(state, 4 * LANES + k), load_state(state, 5 * LANES + k)
+        star, lmc = _load(state, _STAR, k), _load(state, _LMC, k)
         t, h = load_state(state, _T * LANES + k), load_state(state, _H * LANES + k)
-        h = min(max(h, _SHORTEST), longest) if h > ZERO else ZERO
-        first = load_state(state, _H0 * LANES + k)
-        ax0, ay0 = load_state(state, _ACC * LANES + k), load_state(state, 10 * LANES + k)
-        az0 = load_state(state, 11 * LANES + k)
-        lx, ly = load_state(state, _LMC * LANES + k), load_state(state, 13 * LANES + k)
-        lz = load_state(state, 14 * LANES + k)
-        mx, my = load_state(state, _LMC_V * LANES + k), load_state(state, 16 * LANES + k)
-        mz = load_state(state, 17 * LANES + k)
-        nx, ny = load_state(state, _LMC_A * LANES + k), load_state(state, 19 * LANES + k)
-        nz = load_state(state, 20 * LANES + k)
-        # the step as float32 times have it, ending exactly today
-        t_new = t + h
-        t_new = t_new if t_new < _END else ZERO
-        h = t_new - t
-        # LMC at the end of the step, and its quintics over the step
-        fraction = (t_new - start) * per_interval
-        i = min(max(np.int32(fraction), np.int32(0)), last_interval)
-        s = fraction - F(i)
-        row = np.uint64(i) * np.uint64(18)
-        Lx, Mx, Nx = table_quintic(field.orbit, row, s)
-        Ly, My, Ny = table_quintic(field.orbit, row + np.uint64(1), s)
-        Lz, Mz, Nz = table_quintic(field.orbit, row + np.uint64(2), s)
-        Mx, My, Mz = Mx * per_interval, My * per_interval, Mz * per_interval
-        per_interval2 = per_interval * per_interval
-        Nx, Ny, Nz = Nx * per_interval2, Ny * per_interval2, Nz * per_interval2
-        px = step_quintic(lx, mx, nx, Lx, Mx, Nx, h)
-        py = step_quintic(ly, my, ny, Ly, My, Ny, h)
-        pz = step_quintic(lz, mz, nz, Lz, Mz, Nz, h)
-        ax1, ay1, az1 = acceleration(
-            stage1(x, u, h, ax0), stage1(y, v, h, ay0), stage1(z, w, h, az0),
-            on_quintic(lx, px, C1), on_quintic(ly, py, C1), on_quintic(lz, pz, C1), field,
-        )  # fmt: skip
-        ax2, ay2, az2 = acceleration(
-            stage2(x, u, h, ax0, ax1), stage2(y, v, h, ay0, ay1), stage2(z, w, h, az0, az1),
-            on_quintic(lx, px, C2), on_quintic(ly, py, C2), on_quintic(lz, pz, C2), field,
-        )  # fmt: skip
-        ax3, ay3, az3 = acceleration(
-            stage3(x, u, h, ax0, ax1, ax2), stage3(y, v, h, ay0, ay1, ay2), stage3(z, w, h, az0, az1, az2),
-            on_quintic(lx, px, C3), on_quintic(ly, py, C3), on_quintic(lz, pz, C3), field,
-        )  # fmt: skip
-        ax4, ay4, az4 = acceleration(
-            stage4(x, u, h, ax0, ax1, ax2, ax3), stage4(y, v, h, ay0, ay1, ay2, ay3),
-            stage4(z, w, h, az0, az1, az2, az3),
-            on_quintic(lx, px, C4), on_quintic(ly, py, C4), on_quintic(lz, pz, C4), field,
-        )  # fmt: skip
-        ax5, ay5, az5 = acceleration(
-            stage5(x, u, h, ax0, ax1, ax2, ax3, ax4), stage5(y, v, h, ay0, ay1, ay2, ay3, ay4),
-            stage5(z, w, h, az0, az1, az2, az3, az4),
-            on_quintic(lx, px, C5), on_quintic(ly, py, C5), on_quintic(lz, pz, C5), field,
-        )  # fmt: skip
-        ax6, ay6, az6 = acceleration(
-            stage6(x, u, h, ax0, ax1, ax2, ax3, ax4, ax5), stage6(y, v, h, ay0, ay1, ay2, ay3, ay4, ay5),
-            stage6(z, w, h, az0, az1, az2, az3, az4, az5),
-            on_quintic(lx, px, C6), on_quintic(ly, py, C6), on_quintic(lz, pz, C6), field,
-        )  # fmt: skip
-        ax7, ay7, az7 = acceleration(
-            stage7(x, u, h, ax0, ax1, ax2, ax3, ax4, ax5, ax6), stage7(y, v, h, ay0, ay1, ay2, ay3, ay4, ay5, ay6),
-            stage7(z, w, h, az0, az1, az2, az3, az4, az5, az6), Lx, Ly, Lz, field,
-        )  # fmt: skip
-        X = new_position(x, u, h, ax0, ax2, ax3, ax4, ax5, ax6)
-        Y = new_position(y, v, h, ay0, ay2, ay3, ay4, ay5, ay6)
-        Z = new_position(z, w, h, az0, az2, az3, az4, az5, az6)
-        ax8, ay8, az8 = acceleration(X, Y, Z, Lx, Ly, Lz, field)
-        U = new_velocity(u, h, ax0, ax2, ax3, ax4, ax5, ax6, ax7)
-        V = new_velocity(v, h, ay0, ay2, ay3, ay4, ay5, ay6, ay7)
-        W = new_velocity(w, h, az0, az2, az3, az4, az5, az6, az7)
-        # (|dv| |v|)^2 + (|dx| |a|)^2, in units of what is allowed
-        ex = error_position(ax0, ax2, ax3, ax4, ax5, ax6)
-        ey = error_position(ay0, ay2, ay3, ay4, ay5, ay6)
-        ez = error_position(az0, az2, az3, az4, az5, az6)
-        dx = error_velocity(ax0, ax2, ax3, ax4, ax5, ax6, ax7, ax8)
-        dy = error_velocity(ay0, ay2, ay3, ay4, ay5, ay6, ay7, ay8)
-        dz = error_velocity(az0, az2, az3, az4, az5, az6, az7, az8)
-        h2 = h * h
-        kinetic = (dx * dx + dy * dy + dz * dz) * h2 * (u * u + v * v + w * w)
-        potential = (ex * ex + ey * ey + ez * ez) * h2 * h2 * (ax0 * ax0 + ay0 * ay0 + az0 * az0)
-        error = max((kinetic + potential) * allowance, TINY)
-        # error^(-1/16): the bits of a float32 are nearly linear in its logarithm
-        factor = _SAFETY * bits_float(np.int32(ONE_BITS - ((float_bits(error) - ONE_BITS) >> np.int32(4))))
-        factor = min(max(factor, _SHRINK), _GROWTH)
-        ok = (error < ONE) | (h < _NEARLY_SHORTEST)
-        store_state(state, k, X if ok else x)
-        store_state(state, LANES + k, Y if ok else y)
-        store_state(state, 2 * LANES + k, Z if ok else z)
-        store_state(state, _V * LANES + k, U if ok else u)
-        store_state(state, 4 * LANES + k, V if ok else v)
-        store_state(state, 5 * LANES + k, W if ok else w)
-        store_state(state, _T * LANES + k, t_new if ok else t)
-        store_state(state, _H * LANES + k, h * factor if h > ZERO else first)
-        store_state(state, _ACC * LANES + k, ax8 if ok else ax0)
-        store_state(state, 10 * LANES + k, ay8 if ok else ay0)
-        store_state(state, 11 * LANES + k, az8 if ok else az0)
-        store_state(state, _LMC * LANES + k, Lx if ok else lx)
-        store_state(state, 13 * LANES + k, Ly if ok else ly)
-        store_state(state, 14 * LANES + k, Lz if ok else lz)
-        store_state(state, _LMC_V * LANES + k, Mx if ok else mx)
-        store_state(state, 16 * LANES + k, My if ok else my)
-        store_state(state, 17 * LANES + k, Mz if ok else mz)
-        store_state(state, _LMC_A * LANES + k, Nx if ok else nx)
-        store_state(state, 19 * LANES + k, Ny if ok else ny)
-        store_state(state, 20 * LANES + k, Nz if ok else nz)
+        star, lmc, t, h = trial_step(star, lmc, t, h, load_state(state, _H0 * LANES + k), field)
+        _store(state, _STAR, k, star)
+        _store(state, _LMC, k, lmc)
+        store_state(state, _T * LANES + k, t)
+        store_state(state, _H * LANES + k, h)
 
 
 #: Trial steps a star may take: a hundred times more than any star of the prior needs.

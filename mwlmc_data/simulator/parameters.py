@@ -38,7 +38,7 @@ LIMITS: dict[str, tuple[float, float, str]] = {
     "pm_ra_lmc": (-20.0, 20.0, "mas/yr"),
     "pm_dec_lmc": (-20.0, 20.0, "mas/yr"),
     **{name: (-500.0, 500.0, "kpc") for name in CARTESIAN_NAMES[:3]},
-    **{name: (-1000.0, 1000.0, "km/s") for name in CARTESIAN_NAMES[3:]},
+    **{name: (-1500.0, 1500.0, "km/s") for name in CARTESIAN_NAMES[3:]},
 }
 
 

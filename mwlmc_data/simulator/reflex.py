@@ -15,11 +15,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import constants as const
+from .compiling import announced, kernel
 from .frames import galactocentric_basis, heliocentric_basis, spherical_angles
 
 FloatArray = NDArray[np.floating]
@@ -145,10 +148,49 @@ def fit_reflex(
     1e-10 of the dispersions.
     """
     x, v, w = _checked(positions, velocities, r_min, r_max, weights)
-    basis = heliocentric_basis(x)
-    design = design_matrix(x, basis)
-    data = np.einsum("nki,ni->nk", basis, v)
-    return _fit_known(design, data, w)
+    design, data = _linear_model(x, v)
+    return _robust(design, data, w, *_fit(_sums(design, data, w)))
+
+
+def fit_shells(
+    positions: ArrayLike, velocities: ArrayLike, r_min: float, outer_radii: Sequence[float]
+) -> tuple[Reflex, list[tuple[FloatArray, int]]]:
+    """Fit all stars beyond `r_min`, and the travel velocity within shells that begin there, in one pass over the stars.
+
+    Parameters
+    ----------
+    positions, velocities : array_like, shape (n, 3)
+        As for :func:`fit_reflex`.
+    r_min : float
+        Inner radius of every fit [kpc].
+    outer_radii : sequence of float
+        Outer radii of the shells [kpc], rising.
+
+    Returns
+    -------
+    reflex : Reflex
+        What ``fit_reflex(positions, velocities, r_min)`` gives.
+    shells : list of (ndarray of shape (3,), int)
+        Travel velocity [km/s] and number of stars of each shell.
+
+    Raises
+    ------
+    ValueError
+        As :func:`fit_reflex`, for any of the shells.
+    """
+    x, v, w = _checked(positions, velocities, r_min, math.inf, None)
+    radius = np.linalg.norm(x, axis=1)
+    design, data = _linear_model(x, v)
+    shells, inner, sums = [], r_min, _NOTHING
+    for outer in outer_radii:
+        count = int(in_shell(radius, r_min, outer).sum())
+        ring = (radius >= inner) & (radius < outer)
+        sums = _added(sums, _sums(design[ring], data[ring], w[ring]))
+        shells.append((_fit(sums)[0][:3], count))
+        inner = outer
+    ring = radius >= inner
+    sums = _added(sums, _sums(design[ring], data[ring], w[ring]))
+    return _robust(design, data, w, *_fit(sums)), shells
 
 
 def design_matrix(positions: FloatArray, basis: FloatArray) -> FloatArray:
@@ -191,14 +233,59 @@ def in_shell(radius: FloatArray, r_min: float, r_max: float, weights: FloatArray
     return inside
 
 
-def _fit_known(design: FloatArray, data: FloatArray, weights: FloatArray) -> Reflex:
-    """Fit `data` (n, 3) ~ design (n, 3, 6) theta, with one dispersion for each of the three components."""
-    by_component = np.ascontiguousarray(design.transpose(1, 0, 2))
-    weighted = by_component * weights[None, :, None]
-    normal = np.einsum("kni,knj->kij", weighted, by_component)
-    right = np.einsum("kni,nk->ki", weighted, data)
-    squares = np.einsum("n,nk->k", weights, data**2)
-    total = weights.sum()
+class _Sums(NamedTuple):
+    """All that stars without errors say of the six velocities, by component of the velocity."""
+
+    normal: FloatArray  # (3, 6, 6): sum of w design design
+    right: FloatArray  # (3, 6): sum of w design data
+    squares: FloatArray  # (3,): sum of w data^2
+    total: float  # sum of w
+
+
+_NOTHING = _Sums(np.zeros((3, 6, 6)), np.zeros((3, 6)), np.zeros(3), 0.0)
+
+
+def _added(a: _Sums, b: _Sums) -> _Sums:
+    return _Sums(a.normal + b.normal, a.right + b.right, a.squares + b.squares, a.total + b.total)
+
+
+def _linear_model(x: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Design (n, 3, 6) and data (n, 3), the velocities along the line of sight, l and b."""
+    basis = heliocentric_basis(x)
+    return design_matrix(x, basis), np.einsum("nki,ni->nk", basis, v)
+
+
+def _sums(design: FloatArray, data: FloatArray, weights: FloatArray) -> _Sums:
+    with announced():
+        return _Sums(*_accumulate(design, data, weights))
+
+
+@kernel
+def _accumulate(design, data, weights):
+    """The sums of :class:`_Sums`; loops, because six columns are too few for a matrix product."""
+    normal, right, squares = np.zeros((3, 6, 6)), np.zeros((3, 6)), np.zeros(3)
+    total = 0.0
+    for n in range(design.shape[0]):
+        w = weights[n]
+        total += w
+        for k in range(3):
+            y = w * data[n, k]
+            squares[k] += y * data[n, k]
+            for i in range(6):
+                a = design[n, k, i]
+                right[k, i] += y * a
+                for j in range(i + 1):
+                    normal[k, i, j] += w * a * design[n, k, j]
+    for k in range(3):
+        for i in range(6):
+            for j in range(i):
+                normal[k, j, i] = normal[k, i, j]
+    return normal, right, squares, total
+
+
+def _fit(sums: _Sums) -> tuple[FloatArray, FloatArray]:
+    """The nine parameters and their plain covariance: alternates velocities and dispersions."""
+    normal, right, squares, total = sums
     variance = squares / total
     for _ in range(200):
         theta = np.linalg.solve(
@@ -208,16 +295,21 @@ def _fit_known(design: FloatArray, data: FloatArray, weights: FloatArray) -> Ref
         previous, variance = variance, residual / total
         if np.all(np.abs(variance - previous) <= 2e-10 * variance):
             break
-    sigma = np.sqrt(variance)
-    residuals = (data - np.einsum("nki,i->nk", design, theta)) / sigma
     information = np.zeros((9, 9))
     information[:6, :6] = np.einsum("kij,k->ij", normal, 1 / variance)
     information[6:, 6:] = np.diag(2 * total / variance)
+    return np.r_[theta, np.sqrt(variance)], np.linalg.inv(information)
+
+
+def _robust(design: FloatArray, data: FloatArray, weights: FloatArray, values: FloatArray, plain: FloatArray) -> Reflex:
+    """The fit with its sandwich covariance (Huber 1967): the scatter of the stars' scores between two plain ones."""
+    theta, sigma = values[:6], values[6:]
+    residuals = (data - np.einsum("nki,i->nk", design, theta)) / sigma
     scores = np.concatenate([np.einsum("nk,nki->ni", residuals / sigma, design), (residuals**2 - 1) / sigma], axis=1)
-    plain = np.linalg.inv(information)
     scatter = np.einsum("ni,nj->ij", scores * weights[:, None] ** 2, scores)
+    total = float(weights.sum())
     log_likelihood = -total * (np.log(sigma).sum() + 1.5 * math.log(2 * math.pi) + 1.5)
-    return Reflex(np.r_[theta, sigma], plain @ scatter @ plain, plain, float(log_likelihood), len(data))
+    return Reflex(values, plain @ scatter @ plain, plain, float(log_likelihood), len(data))
 
 
 def _checked(

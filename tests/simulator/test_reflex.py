@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from mwlmc_data.simulator import Parameters, fit_reflex, fit_reflex_observed, simulate
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, sky_basis
-from mwlmc_data.simulator.reflex import REFLEX_NAMES
+from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells
 
 TRUTH = np.array([20.0, 25.0, -40.0, -10.0, 5.0, -3.0, 100.0, 60.0, 70.0])
 #: Sun of the published tables.
@@ -254,3 +254,18 @@ def test_bad_observations(change, message):
     good = dict(zip(names, observe(*GOOD, seed=1), strict=True))
     with pytest.raises(ValueError, match=message):
         fit_reflex_observed(**(good | change))
+
+
+def test_shells_in_one_pass_are_the_fits_one_by_one():
+    x, v = mock(TRUTH, 3000, 6)
+    reflex, shells = fit_shells(x, v, 50.0, (80.0, 120.0))
+    whole = fit_reflex(x, v)
+    assert reflex.values == pytest.approx(whole.values, abs=1e-9)
+    assert reflex.covariance == pytest.approx(whole.covariance, rel=1e-9)
+    assert reflex.n_stars == whole.n_stars == 3000
+    for r_max, (vector, n_stars) in zip((80.0, 120.0), shells, strict=True):
+        alone = fit_reflex(x, v, r_max=r_max)
+        assert vector == pytest.approx(alone.vector, abs=1e-9)
+        assert n_stars == alone.n_stars < 3000
+    with pytest.raises(ValueError, match=r"at 50 < r < 50.1 kpc; the fit needs 20"):
+        fit_shells(x, v, 50.0, (50.1, 120.0))

@@ -1,0 +1,92 @@
+"""Rows are made without the inner stars: nothing of the fit may change."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mwlmc_data as mw
+from benchmarks import outskirts as margins
+from mwlmc_data.priors import MARGINALS
+from mwlmc_data.simulator import outskirts, potentials
+from mwlmc_data.simulator import simulation as simulation_module
+from mwlmc_data.simulator.engines import TOLERANCE
+from mwlmc_data.simulator.halo import draw_stars, equilibrium
+from mwlmc_data.simulator.interaction import build_field
+from mwlmc_data.simulator.lanes import integrate_lanes
+from mwlmc_data.simulator.simulation import simulate_row, stored_precision
+from mwlmc_data.simulator.streams import halo_stream
+
+
+@settings(max_examples=40, deadline=None)
+@given(config=st.sampled_from(sorted(MARGINALS)), start=st.integers(0, 10**9))
+def test_a_row_is_that_of_the_whole_halo(config, start):
+    """Every value to the bit, for draws from anywhere in every set."""
+    draw = mw.Prior(config).sample(1, seed=12, start=start).iloc[0].to_dict()
+    row = simulate_row((draw | {"sim_id": 5}, 3, 4500, "auto"))
+    whole = mw.simulate(stored_precision(mw.Parameters.from_row(draw)), seed=3, sim_id=5)
+    assert row == whole.row()
+
+
+def start_of(parameters, n=2000):
+    orbit, field = build_field(parameters)
+    tables = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
+    return draw_stars(tables, n, halo_stream(1, 1)), parameters, orbit, field, TOLERANCE
+
+
+def test_inner_stars_are_left_out_and_only_those():
+    arguments = start_of(mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0))
+    kept = outskirts.integrate_outskirts(*arguments)
+    assert 0.5 * 2000 < len(kept) < 0.85 * 2000
+    whole = integrate_lanes(arguments[0], arguments[3], TOLERANCE)[0]
+    far = np.linalg.norm(whole[:, :3], axis=1) > 50
+    assert np.array_equal(kept[np.linalg.norm(kept[:, :3], axis=1) > 50], whole[far])
+
+
+def test_an_alarm_moves_all(monkeypatch):
+    """If a watched star went too far, the halo is whole and in order."""
+    arguments = start_of(mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0))
+    monkeypatch.setattr(outskirts, "ALARM", 0.0)
+    whole = integrate_lanes(arguments[0], arguments[3], TOLERANCE)[0]
+    assert np.array_equal(outskirts.integrate_outskirts(*arguments), whole)
+
+
+def test_an_lmc_through_the_centre_leaves_nothing_out():
+    through = mw.Parameters(
+        m200_mw=1e12, m_lmc=5e10, log10_lambda_df=-3,
+        x_lmc=0.0, y_lmc=-30.0, z_lmc=-20.0, vx_lmc=0.2, vy_lmc=150.0, vz_lmc=100.0,
+    )  # fmt: skip
+    arguments = start_of(through)
+    assert arguments[2].pericentre < 2
+    assert len(outskirts.integrate_outskirts(*arguments)) > 0.97 * 2000
+
+
+@pytest.mark.parametrize("m200", [1e11, 1e12, 1e13])
+def test_estimated_potential(m200):
+    """Differences between radii in the plane within 8% of quadrature's: r(E) is an estimate, not a bound."""
+    p = mw.Parameters(m200_mw=m200, m_lmc=1e10, log10_lambda_df=0)
+    radius = np.array([2.0, 5.0, 10.0, 20.0, 50.0, 100.0])
+    grid = np.geomspace(2, 100, 4001)
+    x = np.column_stack([grid, 0 * grid, 0 * grid])
+    pull = -potentials.milky_way_acceleration(x, m200, p.c200)[:, 0]
+    work = np.r_[0, np.cumsum(0.5 * (pull[1:] + pull[:-1]) * np.diff(grid))]
+    expected = np.interp(radius, grid, work)
+    found = outskirts.potential_estimate(radius, p)
+    assert found - found[0] == pytest.approx(expected, rel=0.08)
+
+
+def test_margins_are_measured():
+    """The measurement behind the numbers: nothing lost, and no star from deep inside got far."""
+    found = margins.margins("wide", 6, seed=4, workers=1)
+    assert [m.lost for m in found] == [0] * 6
+    assert all(outskirts.LEFT_OUT < m.reach < 20 and 0.4 < m.moved <= 1 for m in found)
+    text = margins.describe({"wide": found})
+    assert text.splitlines()[1].split()[:2] == ["wide", "6"]
+
+
+def test_other_engines_move_all(monkeypatch):
+    """The yardstick's rows come from whole haloes."""
+    monkeypatch.setattr(simulation_module.engines, "integrate_outskirts", None)
+    draw = mw.Prior("gaussian").sample(1, seed=1).iloc[0].to_dict()
+    row = simulate_row((draw | {"sim_id": 0}, 1, 300, "numba-float64"))
+    assert row["n_stars_fit"] > 50
