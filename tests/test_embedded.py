@@ -2,48 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy.stats import chi2, kstest, norm, truncnorm, uniform
+from scipy.stats import chi2, kstest
 
 from mwlmc_data import release, schema
 from mwlmc_data.catalogue import load_catalogue
 from mwlmc_data.priors import Prior
 from mwlmc_data.simulator import simulate_many
+from tests.laws import LAWS, enclosed_law
 
 ROWS = {"gaussian": 128_000, "flat": 4_096, "wide": 32_768}
-
-
-def cut(loc, scale, low, high):
-    return truncnorm((low - loc) / scale, (high - loc) / scale, loc, scale)
-
-
-def between(low, high):
-    return uniform(low, high - low)
-
-
-# Table 1 of the paper, section 6.2 and the wide ranges, written out a second time on purpose
-SHARED = {"log10_lambda_df": between(-3, 1), "beta0": between(0, 0.9), "r_dehnen": between(10, 15)}
-OBSERVED = {
-    "ra_lmc": between(60, 90),
-    "dec_lmc": between(-80, -50),
-    "distance_lmc": norm(49.6, 5),
-    "v_los_lmc": norm(262.2, 10),
-    "pm_ra_lmc": norm(1.9, 0.25),
-    "pm_dec_lmc": norm(0.33, 0.25),
-}
-WIDE = {
-    "ra_lmc": between(0, 120),
-    "dec_lmc": between(-80, -50),
-    "distance_lmc": between(30, 60),
-    "v_los_lmc": between(50, 380),
-    "pm_ra_lmc": between(1, 3),
-    "pm_dec_lmc": between(-2.75, 1.25),
-}
-MASSES = {"m200_mw": cut(15e11, 5e11, 1e11, 100e11), "m_lmc": cut(15e10, 10e10, 2.5e10, 100e10)}
-TABLE_1 = {
-    "gaussian": SHARED | OBSERVED | MASSES,
-    "flat": SHARED | OBSERVED | {"m200_mw": between(1e11, 100e11), "m_lmc": between(2.5e10, 100e10)},
-    "wide": SHARED | WIDE | MASSES,
-}
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +33,10 @@ def test_draws_are_the_priors(tables, config):
 def test_marginals_are_those_of_table_1(tables, config):
     """Kolmogorov-Smirnov; with 36 tests one p below 2e-4 would be a surprise of 1%."""
     table = tables[config]
-    for name, law in TABLE_1[config].items():
+    for name, law in LAWS[config].items():
         assert kstest(table[name].to_numpy(float), law.cdf).pvalue > 2e-4, name
     m_lmc = table["m_lmc"].to_numpy(float)
-    u = cut(1.7e10, 0.7e10, 0.3e10, 0.8 * m_lmc).cdf(table["m_lmc_8p7"].to_numpy(float))
+    u = enclosed_law(m_lmc).cdf(table["m_lmc_8p7"].to_numpy(float))
     assert kstest(u, "uniform").pvalue > 2e-4
 
 

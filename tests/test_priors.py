@@ -11,37 +11,9 @@ from scipy import integrate, stats
 
 from mwlmc_data.priors import MARGINALS, Prior
 from mwlmc_data.schema import DRAWN
+from tests.laws import LAWS, enclosed_law
 
-CONFIGS = ["gaussian", "flat"]
-
-
-def reference_marginal(config, name):
-    """The distributions of Table 1 and section 6.2, written down again with scipy."""
-    masses = {
-        "gaussian": {
-            "m200_mw": stats.truncnorm((1e11 - 15e11) / 5e11, (1e13 - 15e11) / 5e11, 15e11, 5e11),
-            "m_lmc": stats.truncnorm((2.5e10 - 15e10) / 10e10, (1e12 - 15e10) / 10e10, 15e10, 10e10),
-        },
-        "flat": {"m200_mw": stats.uniform(1e11, 9.9e12), "m_lmc": stats.uniform(2.5e10, 9.75e11)},
-    }
-    others = {
-        "log10_lambda_df": stats.uniform(-3, 4),
-        "ra_lmc": stats.uniform(60, 30),
-        "dec_lmc": stats.uniform(-80, 30),
-        "distance_lmc": stats.norm(49.6, 5),
-        "v_los_lmc": stats.norm(262.2, 10),
-        "pm_ra_lmc": stats.norm(1.9, 0.25),
-        "pm_dec_lmc": stats.norm(0.33, 0.25),
-        "beta0": stats.uniform(0, 0.9),
-        "r_dehnen": stats.uniform(10, 5),
-    }
-    return {**masses[config], **others}[name]
-
-
-def reference_enclosed(m_lmc):
-    return stats.truncnorm(
-        (0.3e10 - 1.7e10) / 0.7e10, (0.8 * np.asarray(m_lmc) - 1.7e10) / 0.7e10, 1.7e10, 0.7e10
-    )
+CONFIGS = sorted(MARGINALS)
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -82,12 +54,12 @@ def test_draws_are_what_they_were():
     row = Prior("gaussian").sample(1, seed=20250710, start=77).iloc[0]
     words = np.random.Philox(key=np.array([20250710, 0], dtype=np.uint64)).random_raw(16 * 78)[16 * 77 :]
     u = ((words >> np.uint64(11)) + 0.5) / 2.0**53
-    m_lmc = reference_marginal("gaussian", "m_lmc").ppf(u[1])
+    m_lmc = LAWS["gaussian"]["m_lmc"].ppf(u[1])
     again = {
-        "m200_mw": reference_marginal("gaussian", "m200_mw").ppf(u[0]),
+        "m200_mw": LAWS["gaussian"]["m200_mw"].ppf(u[0]),
         "m_lmc": m_lmc,
-        "log10_lambda_df": reference_marginal("gaussian", "log10_lambda_df").ppf(u[2]),
-        "m_lmc_8p7": reference_enclosed(m_lmc).ppf(u[11]),
+        "log10_lambda_df": LAWS["gaussian"]["log10_lambda_df"].ppf(u[2]),
+        "m_lmc_8p7": enclosed_law(m_lmc).ppf(u[11]),
     }
     noted = {
         "m200_mw": 2064569335808.0,
@@ -103,12 +75,12 @@ def test_draws_are_what_they_were():
 @pytest.mark.parametrize("name", DRAWN[:-1])
 def test_marginals_follow_table_1(draws, name):
     config, table = draws
-    assert stats.kstest(table[name], reference_marginal(config, name).cdf).pvalue > 1e-3
+    assert stats.kstest(table[name], LAWS[config][name].cdf).pvalue > 1e-3
 
 
 def test_the_enclosed_mass_follows_its_distribution_given_the_mass(draws):
     _, table = draws
-    u = reference_enclosed(table["m_lmc"]).cdf(table["m_lmc_8p7"])
+    u = enclosed_law(table["m_lmc"]).cdf(table["m_lmc_8p7"])
     assert stats.kstest(u, "uniform").pvalue > 1e-3
 
 
@@ -141,7 +113,7 @@ def test_extreme_uniforms_stay_inside_after_rounding():
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("name", DRAWN[:-1])
 def test_log_prob_of_one_parameter_is_scipys(config, name):
-    law = reference_marginal(config, name)
+    law = LAWS[config][name]
     x = law.ppf(np.linspace(0.001, 0.999, 101))
     np.testing.assert_allclose(
         Prior(config, [name]).log_prob(x[:, None]), law.logpdf(x), rtol=1e-10, atol=1e-10
@@ -177,8 +149,8 @@ def test_joint_density_of_both_lmc_masses_integrates_to_one(config):
 @pytest.mark.parametrize("config", CONFIGS)
 def test_joint_log_prob_is_the_sum_of_scipys(config):
     table = Prior(config).sample(200, seed=9).astype(float)
-    expected = sum(reference_marginal(config, name).logpdf(table[name]) for name in DRAWN[:-1])
-    expected += reference_enclosed(table["m_lmc"]).logpdf(table["m_lmc_8p7"])
+    expected = sum(LAWS[config][name].logpdf(table[name]) for name in DRAWN[:-1])
+    expected += enclosed_law(table["m_lmc"]).logpdf(table["m_lmc_8p7"])
     np.testing.assert_allclose(Prior(config).log_prob(table), expected, rtol=1e-9)
 
 
@@ -205,14 +177,14 @@ def test_density_is_zero_outside_the_support(name, value):
 def test_means_and_widths_are_those_of_scipy():
     for config in CONFIGS:
         for name, marginal in MARGINALS[config].items():
-            law = reference_marginal(config, name)
+            law = LAWS[config][name]
             assert marginal.mean == pytest.approx(law.mean(), rel=1e-9)
             assert marginal.std == pytest.approx(law.std(), rel=1e-9)
 
 
 class TestBadInput:
     def test_config(self):
-        with pytest.raises(ValueError, match=r"'gauss'.*gaussian, flat"):
+        with pytest.raises(ValueError, match=r"'gauss'.*gaussian, flat, wide"):
             Prior("gauss")
 
     @pytest.mark.parametrize("names", [["m_lmc", "mass"], [], ["beta0", "beta0"], "beta0"])

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import mwlmc_data as mw
+from mwlmc_data.simulator.frames import galactocentric_to_sky
+from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 from mwlmc_data.validation import rank_sigma
 
 
@@ -27,6 +29,16 @@ def test_only_the_rigid_case_lies_in_the_prior(cases):
     assert {"ra_lmc", "v_los_lmc"} <= set(cases["gc19-fiducial"].outside)
     assert {"ra_lmc", "v_los_lmc"} <= set(cases["fire-m12b"].outside)
     assert cases["fire-m12b"].extrapolates
+
+
+def test_the_wide_set_holds_every_case(cases):
+    """Well inside: no datum of the LMC in the outer 5% of its range."""
+    marginals = mw.Prior("wide", SKY_NAMES).marginals
+    for case in cases.values():
+        sky = galactocentric_to_sky([case.observation[name] for name in CARTESIAN_NAMES])
+        for name, value in zip(SKY_NAMES, sky, strict=True):
+            share = (value - marginals[name].low) / (marginals[name].high - marginals[name].low)
+            assert 0.05 < share < 0.95, (case.name, name, value)
 
 
 def test_sigmas_known_from_the_design(cases):
