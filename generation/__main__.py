@@ -41,12 +41,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+CATALOGUE_EXAMPLES = """\
+on one machine, all cores:
+  python -m generation catalogue --simulations 8192 --out DIR
+
+on a Dask cluster, every machine with this checkout and DIR under the same paths:
+  python -m dask scheduler                                            # says its ADDRESS
+  OMP_NUM_THREADS=1 python -m dask worker ADDRESS --nthreads 1 --nworkers CORES    # on each machine
+  python -m generation catalogue --simulations 128000 --out DIR --scheduler ADDRESS
+
+on SLURM (needs dask-jobqueue):
+  python -m generation.examples.slurm --jobs 4 --cores 32 -- --simulations 128000 --out DIR
+
+A run that was interrupted or killed continues with the same command, and makes the same file.
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
     from mwlmc_data.priors import MARGINALS
 
     parser = argparse.ArgumentParser(prog="python -m generation", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="PROGRAM")
-    catalogue = commands.add_parser("catalogue", help="make the table of simulations, or continue to make it")
+    catalogue = commands.add_parser(
+        "catalogue",
+        help="make the table of simulations, or continue to make it",
+        epilog=CATALOGUE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     catalogue.add_argument("--simulations", type=int, required=True, help="how many, with sim_id from 0")
     catalogue.add_argument(
         "--config", choices=list(MARGINALS), default="gaussian", help="set (default: %(default)s)"
@@ -55,7 +76,18 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="folder of the run; an interrupted one continues"
     )
     catalogue.add_argument("--seed", type=int, help="default: the seed of the release")
-    catalogue.add_argument("--workers", type=int, help="processes (default: one a core)")
+    where = catalogue.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, help="processes (default: one a core)")
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="work on the Dask cluster of this scheduler, and not in processes here"
+    )
+    catalogue.add_argument(
+        "--scheduler-timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to try to reach it (default: %(default)s)",
+    )
     catalogue.add_argument(
         "--shard-size", type=int, default=128, help="simulations a shard (default: %(default)s)"
     )
@@ -81,6 +113,7 @@ def _catalogue(options: argparse.Namespace) -> int:
         make_catalogue,
         simulate_table,
     )
+    from generation.cluster import ClusterLostError
     from generation.plan import Plan
     from mwlmc_data.release import CATALOGUE_SEEDS, sha256_of
     from mwlmc_data.simulator import SIMULATOR_VERSION, available_cores, compile_kernels
@@ -96,10 +129,17 @@ def _catalogue(options: argparse.Namespace) -> int:
     if options.embed:
         check_embeddable(plan)
     workers = available_cores() if options.workers is None else options.workers
-    compile_kernels()
+    if options.scheduler is None:
+        compile_kernels()
     try:
-        path = make_catalogue(plan, simulate_table, workers=workers)
-    except (SimulationFailedError, BrokenProcessPool) as error:
+        path = make_catalogue(
+            plan,
+            simulate_table,
+            workers=workers,
+            scheduler=options.scheduler,
+            timeout=options.scheduler_timeout,
+        )
+    except (SimulationFailedError, BrokenProcessPool, ClusterLostError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if options.embed:

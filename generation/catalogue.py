@@ -1,6 +1,6 @@
 """Make the table of simulations of one configuration.
 
-The simulations are made in shards, one Parquet file each, by several processes. A shard is written beside
+The simulations are made in shards, one Parquet file each, by several processes or a cluster. A shard is written beside
 its place and renamed into it, and its hash is written last, so that a run which is killed at any moment
 leaves only whole shards and continues from them. The final file is written anew from all shards in fixed
 row groups: its bytes depend on the configuration, the seed, the number of simulations and the simulator,
@@ -9,8 +9,12 @@ and not on the size of the shards, the number of processes or the interruptions.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +22,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from generation.plan import Plan, pin_run, replace_file
-from generation.pool import Progress, run_shards
+from generation.cluster import SHARE, ClusterLostError, on_cluster
+from generation.plan import Plan, pin_run, remove_leftovers, replace_file
+from generation.pool import Progress, RunShards, run_shards
 from mwlmc_data import release, schema
 from mwlmc_data.priors import Prior
 
 ROW_GROUP = 8192
 """Rows in a row group of the final file; fixed, because its bytes depend on it."""
-SLICE = 4
-"""Simulations between two steps of the progress bar, and at most lost by an interruption."""
+SLICE = 16
+"""Simulations between two steps of the progress bar; in between a process does not stop."""
+PATIENCE = 120.0
+"""How long the workers' last shards may take to appear here [s]: a network file system can remember for a minute
+that a file was not there."""
 
 SimulateTable = Callable[[pd.DataFrame, int], pd.DataFrame]
 """Turns a table of draws with sim_id, and the seed, into a table with all columns of the schema but split.
@@ -60,7 +68,12 @@ def simulate_table(draws: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def make_catalogue(
-    plan: Plan, simulate_table: SimulateTable, workers: int = 1, progress: bool = True
+    plan: Plan,
+    simulate_table: SimulateTable,
+    workers: int = 1,
+    progress: bool = True,
+    scheduler: str | None = None,
+    timeout: float = 30.0,
 ) -> Path:
     """Make the table of simulations, or continue to make it.
 
@@ -72,9 +85,13 @@ def make_catalogue(
         Takes a table of draws and the seed; must give a simulation that depends on its row and the seed
         alone. With more than one process it must be a function of an importable module.
     workers : int
-        Number of processes; with 1 the work is done in this one.
+        Number of processes; with 1 the work is done in this one. A cluster has its own number.
     progress : bool
         Whether to show a progress bar on stderr.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers make the shards; the folder must be theirs as well.
+    timeout : float
+        How long to try to reach the scheduler [s].
 
     Returns
     -------
@@ -87,18 +104,53 @@ def make_catalogue(
         If the folder belongs to a run with other settings.
     SimulationFailedError
         If a draw cannot be simulated. Finished shards stay.
+    ClusterSetupError
+        If the cluster cannot be used.
+    ClusterLostError
+        If it fails during the run. Finished shards stay.
     ValueError
         If the number of processes is not positive.
     """
     if workers < 1:
         raise ValueError(f"workers {workers!r} is not allowed: at least 1")
-    (plan.out / "shards").mkdir(parents=True, exist_ok=True)
+    # Workers of a cluster may stand in another folder.
+    plan = dataclasses.replace(plan, out=plan.out.absolute())
+    shards = plan.out / "shards"
+    shards.mkdir(parents=True, exist_ok=True)
     pin_run(plan)
-    todo = [shard for shard in range(plan.n_shards) if not _is_finished(plan, shard)]
+    for folder in (plan.out, shards):
+        remove_leftovers(folder)
+    todo = _unfinished(plan, range(plan.n_shards))
     n_todo = sum(len(plan.rows(shard)) for shard in todo)
-    with Progress(total=plan.simulations, done=plan.simulations - n_todo, shown=progress) as bar:
-        run_shards(make_shard, (plan, simulate_table), todo, workers, bar)
+    runner: AbstractContextManager[RunShards] = nullcontext(partial(run_shards, workers=workers))
+    if scheduler is not None and todo:
+        runner = on_cluster(scheduler, plan.pins_path, timeout)
+    with (
+        runner as run,
+        Progress(total=plan.simulations, done=plan.simulations - n_todo, shown=progress) as bar,
+    ):
+        run(make_shard, (plan, simulate_table), todo, bar)
+    if scheduler is not None:
+        _await(plan, todo)
     return _merge(plan)
+
+
+def _unfinished(plan: Plan, shards: Iterable[int]) -> list[int]:
+    return [shard for shard in shards if not _is_finished(plan, shard)]
+
+
+def _await(plan: Plan, shards: list[int]) -> None:
+    """Wait until shards that other machines made are seen here, whole."""
+    deadline = time.monotonic() + PATIENCE
+    while shards := _unfinished(plan, shards):
+        if time.monotonic() > deadline:
+            raise ClusterLostError(
+                f"the workers made {len(shards)} shards, the first of them {plan.shard_path(shards[0])}, that "
+                f"are not seen here, whole: {SHARE}"
+            )
+        time.sleep(1.0)
+        # Opening the folder makes a network file system look at it anew.
+        list((plan.out / "shards").iterdir())
 
 
 def _is_finished(plan: Plan, shard: int) -> bool:
@@ -115,7 +167,7 @@ def _is_finished(plan: Plan, shard: int) -> bool:
 
 
 def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: Callable[[int], None]) -> None:
-    """Make one shard and its hash.
+    """Make one shard and its hash, unless it is there.
 
     Parameters
     ----------
@@ -133,13 +185,16 @@ def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: C
     SimulationFailedError
         If a draw cannot be simulated.
     """
+    if _is_finished(plan, shard):
+        # On a cluster: the worker that made it died before it could say so.
+        advance(len(plan.rows(shard)))
+        return
     frames = []
     for draws in _slices(plan, shard):
         frames.append(_simulate(draws, plan, simulate_table))
         advance(len(draws))
     table = _to_arrow(pd.concat(frames, ignore_index=True), plan)
     path = plan.shard_path(shard)
-    _sidecar(path).unlink(missing_ok=True)
     replace_file(path, lambda temporary: _write(table, temporary))
     # The hash comes last: a shard is finished only when it is there and right.
     digest = release.sha256_of(path)

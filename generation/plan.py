@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mwlmc_data import schema
 from mwlmc_data.priors import Prior
+
+STALE = 3600.0
+"""Age [s] from which a half-written file is nobody's any more: writing one takes seconds."""
 
 
 class RunMismatchError(ValueError):
@@ -70,6 +75,11 @@ class Plan:
         return self.out / "shards" / f"{shard:05d}.parquet"
 
     @property
+    def pins_path(self) -> Path:
+        """Where the settings are written down that the run may not change."""
+        return self.out / "run.json"
+
+    @property
     def catalogue_path(self) -> Path:
         """Where the final file is written."""
         return self.out / f"{self.config}.parquet"
@@ -102,7 +112,7 @@ def pin_run(plan: Plan) -> None:
     RunMismatchError
         If the folder belongs to a run with other settings.
     """
-    path = plan.out / "run.json"
+    path = plan.pins_path
     if not path.exists():
         replace_file(
             path,
@@ -132,6 +142,8 @@ def _told(value: object, other: object) -> str:
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write beside a file and rename over it, so that it is never seen half written.
 
+    Several processes, also of several machines, may do this for one file at once: the last one's stays.
+
     Parameters
     ----------
     path : Path
@@ -139,6 +151,26 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     write : callable
         Writes the file at the path that it is given.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary)
-    temporary.replace(path)
+    # A name of its own: a worker that was given up for dead may be writing the same file.
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the half-written files that killed processes left in a folder, once they are old.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `replace_file` was used.
+    """
+    for temporary in folder.glob("*.tmp"):
+        try:
+            if time.time() - temporary.stat().st_mtime > STALE:
+                temporary.unlink()
+        except FileNotFoundError:
+            continue  # it was renamed meanwhile, or another run removed it

@@ -18,6 +18,8 @@ POLL = 0.5
 
 MakeShard = Callable[..., None]
 """Called as make_shard(*arguments, shard, advance)."""
+RunShards = Callable[[MakeShard, tuple[Any, ...], Iterable[int], "Progress"], None]
+"""Called as run_shards(make_shard, arguments, shards, progress); makes them all, or raises the first error."""
 
 
 class StoppedError(Exception):
@@ -62,7 +64,7 @@ class Progress:
 
 
 def run_shards(
-    make_shard: MakeShard, arguments: tuple[Any, ...], shards: Iterable[int], workers: int, progress: Progress
+    make_shard: MakeShard, arguments: tuple[Any, ...], shards: Iterable[int], progress: Progress, workers: int
 ) -> None:
     """Make shards, in this process or in several.
 
@@ -74,10 +76,10 @@ def run_shards(
         First arguments, the same for all shards.
     shards : iterable of int
         Numbers of the shards to make.
-    workers : int
-        Number of processes; with 1 the shards are made in this one.
     progress : Progress
         Told of every few simulations.
+    workers : int
+        Number of processes; with 1 the shards are made in this one.
 
     Raises
     ------

@@ -42,7 +42,10 @@ NOT_AT_IMPORT = {
 }
 
 # What a core installation does not bring: inside the package it may be imported only where it is used.
-NOT_IN_THE_CORE = {"torch", "sbi", "sklearn", "matplotlib", "corner", "agama", "hypothesis", "pytest"}
+NOT_IN_THE_CORE = {
+    "torch", "sbi", "sklearn", "matplotlib", "corner", "agama", "gala", "galpy", "dask", "distributed", "dask_jobqueue",
+    "hypothesis", "pytest",
+}  # fmt: skip
 
 PACKAGE = "mwlmc_data"
 DATA_MODULES = ("schema", "priors", "release", "catalogue", "haloes")

@@ -1,0 +1,248 @@
+"""Run the shards of a generation on a Dask cluster.
+
+One task makes one shard. The workers write into the folder of the run, which every machine must see under
+the same path, and give back a number only. A shard whose worker dies goes to another one; an error of the
+simulator is not tried again and ends the run. Rows are the same bytes on processors of one kind.
+
+``distributed`` is imported late: a run on one machine does not need it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import itertools
+import logging
+import pickle
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import mwlmc_data
+from generation.pool import MakeShard, Progress, RunShards
+from mwlmc_data.release import sha256_of
+
+WINDOW = 1000
+"""Shards that the scheduler knows of at a time: enough for any cluster, and its memory stays flat."""
+
+START = "start it with `python -m dask worker` in the folder of the checkout"
+SHARE = "the folder of the run must be on a file system that all machines share"
+
+
+class ClusterSetupError(ValueError):
+    """The cluster cannot be used: no scheduler, no library, or a machine that differs; the message says which."""
+
+
+class ClusterLostError(RuntimeError):
+    """The cluster failed during a run; finished shards stay."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What every worker must find: the folder of the run as the program sees it, and the same software.
+
+    Parameters
+    ----------
+    mark : Path
+        A file of the run, by its absolute path.
+    digest : str
+        SHA-256 of the file.
+    versions : dict
+        Name and version of all that decides the values of a row.
+    """
+
+    mark: Path
+    digest: str
+    versions: dict[str, str]
+
+    def faults_here(self) -> str:
+        """What differs in this process, in words; empty where nothing does."""
+        faults = []
+        try:
+            if sha256_of(self.mark) != self.digest:
+                faults.append(f"{self.mark} is another file there than here: {SHARE}")
+        except OSError as error:
+            faults.append(f"{error}: {SHARE}")
+        found = versions()
+        faults += [
+            f"{name} is {found.get(name)!r} there and {version!r} here"
+            for name, version in self.versions.items()
+            if found.get(name) != version
+        ]
+        return "; ".join(faults)
+
+
+def versions() -> dict[str, str]:
+    """Version of the simulator, of the package and of the libraries that decide the values of a row."""
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    libraries = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "numba")}
+    return {"simulator": SIMULATOR_VERSION, "mwlmc_data": mwlmc_data.__version__, **libraries}
+
+
+@contextmanager
+def on_cluster(scheduler: str, mark: Path, timeout: float = 30.0) -> Iterator[RunShards]:
+    """Connect to a cluster and check its workers.
+
+    Parameters
+    ----------
+    scheduler : str
+        Address of the scheduler, for example ``tcp://10.0.0.1:8786``.
+    mark : Path
+        A file in the folder of the run, by its absolute path; every worker must see the same.
+    timeout : float
+        How long to try to reach the scheduler [s].
+
+    Yields
+    ------
+    callable
+        Runs shards, like `generation.pool.run_shards` without its number of processes. Besides what its
+        `make_shard` raises it may raise a ClusterLostError, and a ClusterSetupError for a worker that came later.
+
+    Raises
+    ------
+    ClusterSetupError
+        If the library is missing, no scheduler answers, or a worker sees another folder or has other versions.
+    """
+    # What goes wrong is told by the errors below; the library's log would add its own tracebacks to them.
+    log = logging.getLogger("distributed.client")
+    client = _connect(scheduler, timeout)
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        # Closing drops the client's tasks: those that wait are forgotten, those that run finish their shard.
+        with client:
+            expected = Expected(mark, sha256_of(mark), versions())
+            _check(client, scheduler, expected)
+            yield partial(_run_shards, client, expected)
+    finally:
+        log.setLevel(level)
+
+
+def _connect(scheduler: str, timeout: float) -> Any:
+    if not timeout > 0:
+        raise ValueError(f"a timeout of {timeout!r} s is not allowed: more than 0")
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterSetupError(
+            f'a cluster needs the package distributed ({error}): pip install "mwlmc-data[generation]"'
+        ) from error
+    try:
+        asyncio.run(_reach(scheduler, timeout))
+        return Client(scheduler, timeout=timeout, set_as_default=False)
+    except OSError as error:
+        raise ClusterSetupError(f"no Dask scheduler answers at {scheduler} within {timeout:g} s") from error
+    except (ValueError, ImportError) as error:
+        raise ClusterSetupError(f"the Dask scheduler {scheduler} cannot be used: {error}") from error
+
+
+async def _reach(scheduler: str, timeout: float) -> None:
+    """Exchange a greeting: a Client would wait for ever for that of another kind of server, say a web server."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    security = Security().get_connection_args("client")
+    comm = await asyncio.wait_for(connect(scheduler, timeout=timeout, **security), timeout)
+    await comm.close()
+
+
+def _check(client: Any, scheduler: str, expected: Expected) -> None:
+    """Refuse a cluster of which a worker cannot do the work."""
+    answers = client.run(*_late(_faults, expected), on_error="return")
+    if not answers:
+        print(f"the scheduler {scheduler} has no worker yet: waiting for the first", file=sys.stderr)
+    faults = []
+    for worker, answer in answers.items():
+        if isinstance(answer, OSError):
+            continue  # it died meanwhile
+        if isinstance(answer, Exception):
+            faults.append(f"worker {worker} cannot load the program: {answer}; {START}")
+        elif answer:
+            faults.append(f"worker {worker} {answer}")
+    if faults:
+        others = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise ClusterSetupError(faults[0] + others)
+
+
+def _faults(expected: Expected) -> str:
+    faults = expected.faults_here()
+    return faults and f"on {socket.gethostname()}: {faults}"
+
+
+class _Call:
+    """A call that is made where its pickle is loaded."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
+
+
+def _late(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[bytes], Any], bytes]:
+    """Wrap a call so that the program is loaded when the task runs, and not when its message is read.
+
+    Then a worker without the program gives an error, where it would fall silent; and the scheduler needs Dask alone.
+    """
+    import cloudpickle
+
+    return pickle.loads, cloudpickle.dumps(_Call(function, *arguments))
+
+
+def _run_shards(
+    client: Any,
+    expected: Expected,
+    make_shard: MakeShard,
+    arguments: tuple[Any, ...],
+    shards: Iterable[int],
+    progress: Progress,
+) -> None:
+    from distributed import CancelledError, KilledWorker, as_completed
+
+    run = uuid.uuid4().hex
+
+    def submit(shard: int) -> Any:
+        name = f"shard-{shard:05d}-{run}"  # no other run's task: a task of the same name would not be made again
+        return client.submit(*_late(_make, expected, make_shard, arguments, shard), key=name, pure=False)
+
+    waiting = iter(shards)
+    tasks = as_completed([submit(shard) for shard in itertools.islice(waiting, WINDOW)], loop=client.loop)
+    try:
+        for task in tasks:
+            progress.advance(task.result())
+            for shard in itertools.islice(waiting, 1):
+                tasks.add(submit(shard))
+    except ImportError as error:
+        raise ClusterSetupError(f"a worker that came later cannot load the program: {error}; {START}") from error
+    except KilledWorker as error:
+        raise ClusterLostError(f"{error} Finished shards are kept.") from error
+    except (CancelledError, OSError) as error:
+        if task.status == "error":
+            raise  # the shard's own, a full disk for example
+        raise ClusterLostError(
+            "the scheduler was lost, or was told to drop the tasks: finished shards are kept"
+        ) from error
+
+
+def _make(expected: Expected, make_shard: MakeShard, arguments: tuple[Any, ...], shard: int) -> int:
+    """Make a shard, on a worker; gives the number of simulations made."""
+    # Asked again for every shard, because a worker may join when the run is under way.
+    if faults := _faults(expected):
+        from distributed import get_worker
+
+        raise ClusterSetupError(f"worker {get_worker().address} {faults}")
+    made = 0
+
+    def count(n: int) -> None:
+        nonlocal made
+        made += n
+
+    make_shard(*arguments, shard, count)
+    return made

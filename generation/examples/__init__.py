@@ -1,0 +1,1 @@
+"""Examples of how to run the programs where they need some setting up."""

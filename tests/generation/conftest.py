@@ -1,0 +1,36 @@
+"""What the tests of the generation share: a stand-in for the simulator, and the bytes of a run of it."""
+
+import contextlib
+
+import pytest
+
+from tests.generation.stand_in import StandIn, make, plan_for
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    return StandIn(tmp_path / "calls.txt")
+
+
+@pytest.fixture
+def whole(tmp_path, stand_in):
+    """The bytes of an uninterrupted run in one process."""
+    content = make(plan_for(tmp_path / "whole"), stand_in).read_bytes()
+    stand_in.made()
+    return content
+
+
+@pytest.fixture
+def start_cluster(tmp_path_factory, repository):
+    """Function that starts a scheduler without workers; ends all of them after the test."""
+    pytest.importorskip("distributed", reason="distributed is not installed: it comes with the extra 'generation'")
+    from tests.generation.dask_cluster import DaskCluster
+
+    with contextlib.ExitStack() as stack:
+
+        def start(**environment):
+            started = DaskCluster(tmp_path_factory.mktemp("dask"), repository, **environment)
+            stack.callback(started.stop)
+            return started
+
+        yield start
