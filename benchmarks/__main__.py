@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: ``python -m benchmarks baseline``, ``friction`` and ``accuracy``."""
+"""Command line of the benchmarks: ``python -m benchmarks baseline``, ``friction``, ``accuracy`` and ``speed``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument("--seed", type=whole_from(0), default=0)
     base.add_argument("--config", default="gaussian", help="set of simulations")
     base.add_argument("--reference", type=Path, help="folder with the published orbits (gc19/, fire/)")
-    base.add_argument("--workers", type=whole_from(1), help="processes of the simulator; by default all cores")
+    base.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
     fit = commands.add_parser("friction", help="which friction reproduces a published orbit of the LMC")
     fit.add_argument(
         "--orbit", type=Path, required=True, help="text file of 12 columns (MW and LMC) or 7 (t, relative)"
@@ -43,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--a-lmc", type=float, help="its scale radius [kpc]; by default 1.7e10 Msun within 8.7 kpc")
     table = commands.add_parser("accuracy", help="compare the simulator with agama's numbers and its own yardstick")
     table.add_argument("--reference", type=Path, required=True, help="folder with agama/summary.json and arrays")
+    speed = commands.add_parser("speed", help="time the simulator beside agama, gala and galpy")
+    speed.add_argument("--reference", type=Path, help="folder with agama/: its stars; by default stars drawn here")
+    speed.add_argument("--out", type=Path, default=Path("build/speed"), help="folder for results.json and the figure")
+    speed.add_argument("--repeats", type=whole_from(1), default=3, help="rounds; medians of them are reported")
+    speed.add_argument("--fast", action="store_true", help="few stars, without avx2; the figures mean little")
+    speed.add_argument("--parts", help="some of curve,simulation,scaling,avx2; by default all")
     return top
 
 
@@ -69,6 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from benchmarks import accuracy
 
             print(accuracy.describe(accuracy.compare(args.reference)))
+        elif args.command == "speed":
+            from benchmarks import speed
+
+            speed.main(args.out, args.reference, args.repeats, args.fast, args.parts.split(",") if args.parts else None)
         else:
             from benchmarks import friction
 

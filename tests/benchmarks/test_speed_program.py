@@ -1,0 +1,110 @@
+"""Tables and figure of the speed benchmark, and a fast pass of the program."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed: no figures")
+
+from benchmarks.__main__ import main
+from benchmarks.speed import curve, report, scaling
+from benchmarks.speed.figure import work_precision
+from benchmarks.speed.ours import RELEASED
+from tests.benchmarks.test_speed import synthetic
+
+
+@pytest.fixture
+def results():
+    """Of a run that never was."""
+    shorter = {"median": [1e-1, 1e-2], "p99": [1.0, 0.3], "seconds": [5.0, 6.0], "tolerances": [1e-3, 1e-4]}
+    curves = [
+        synthetic(RELEASED, 0.05, "ours"),
+        synthetic("agama", 3.0),
+        synthetic("gala, Milky Way at rest", 1.0, "gala", whole=False),
+        synthetic("galpy", 10.0, "galpy", **shorter),
+    ]
+    part = {"problem": "made for a test", "n_stars": 100, "waiting": 1.5, "missing": {"other": "not installed: pip"}}
+    part |= {"curves": [vars(c) for c in curves], "ratios": curve.ratios(curves)}
+    summary = {"mean": 0.05, "median": 0.049, "most": 0.06}
+    memory = {"counts": [40, 400], "bytes": [300_000_000, 301_000_000], "growth": 1_000_000}
+    machine = {"cpu": "a processor", "cpu_of_the_compiler": "znver5", "features": ["avx2"], "cores": 2, "system": "any"}
+    machine |= {"python": "3.11", "versions": {"numpy": "2"}, "load_at_the_start": 0.1, "load_at_the_end": 1.0}
+    line = scaling.line([1, 2], [1.0, 2.0])
+    simulation = {"n": 32, "whole": summary, "row": summary, "travel_vector": 1e-4, "waiting": 1.0}
+    return {
+        "fast": False,
+        "repeats": 3,
+        "machine": machine,
+        "curve": part,
+        "simulation": simulation | {"stages": {"fit": 0.001}, "agama": 5.0},
+        "scaling": {
+            "simulations": line,
+            "stars": line,
+            "cores": {"one": 20, "two": 39, "gain": 1.95},
+            "memory": memory,
+        },
+        "avx2": {"n": 16, "AVX2": {"seconds": 0.068, "compiling": 20.0}},
+    }
+
+
+def test_the_tables_hold_what_was_measured(results):
+    text = report.text(results)
+    ratio_of_agama = next(line for line in text.splitlines() if line.startswith("agama") and "60.0" in line)
+    assert ratio_of_agama.split()[1:4] == ["60.0", "60.0", "60.0"]
+    galpy = [line for line in text.splitlines() if line.startswith("galpy")][-1]
+    assert galpy.split()[1:4] == ["-", "-", "-"]  # its curve does not reach so far
+    for words in ("BUSY MACHINE: wall-clock 1.50", "lower bound", "other", "1.95 times", "301 MB after 400", "0.0680"):
+        assert words in text
+
+
+def test_parts_that_were_not_measured_are_left_out(results):
+    results["scaling"]["cores"], results["avx2"] = None, None
+    del results["curve"], results["simulation"]
+    text = report.text(results)
+    assert "this process may use one only" in text
+    assert "x86-64 only" in text
+    assert "WORK-PRECISION" not in text
+
+
+def test_the_figure_names_every_curve(results, tmp_path):
+    figure = work_precision(results["curve"])
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 20_000
+    (ax,) = figure.axes
+    written = {text.get_text() for text in ax.texts}
+    assert {c["name"] for c in results["curve"]["curves"]} | {"the release"} == written
+    dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+    assert len(dashed) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--parts", "curve,memory"], "'memory'"), (["--reference", "nowhere", "--parts", "curve"], "summary.json")],
+)
+def test_bad_input_is_one_line(words, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed.machine.one_thread", lambda: None)  # it would last
+    assert main(["speed", "--out", str(tmp_path / "out"), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_fast_pass(repository, tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "speed", "--fast", "--repeats", "1", "--out", str(tmp_path)]
+    ended = subprocess.run(
+        command, cwd=repository, env=os.environ | {"MPLBACKEND": "Agg"}, capture_output=True, text=True, timeout=590
+    )
+    assert ended.returncode == 0, ended.stderr
+    for words in ("WORK-PRECISION", "AT EQUAL ERROR", "ONE SIMULATION", "SCALING", RELEASED, "a fast pass"):
+        assert words in ended.stdout
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert set(results) == {"fast", "repeats", "machine", "curve", "simulation", "scaling"}
+    for name in ("agama", "gala", "galpy"):
+        measured = name in {found["family"] for found in results["curve"]["curves"]}
+        assert measured != (name in results["curve"]["missing"])
+    assert all(error > 0 for found in results["curve"]["curves"] for error in found["median"])
+    assert results["simulation"]["travel_vector"] < 1e-3
+    assert results["scaling"]["memory"]["bytes"][-1] < scaling.GOAL_MEMORY
+    assert (tmp_path / "work_precision.png").read_bytes().startswith(b"\x89PNG")
