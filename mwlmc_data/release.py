@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-DATA_VERSION = "0.1.0"
+DATA_VERSION = "1.0.0"
 """Version of the data that this package embeds."""
 
 CATALOGUE_SEEDS: dict[str, int] = {"gaussian": 20250710, "flat": 20250711, "wide": 20250712}
