@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: ``python -m benchmarks baseline``, ``friction``, ``accuracy`` and ``speed``."""
+"""Command line of the benchmarks: ``python -m benchmarks --help`` lists them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def whole_from(least: int) -> Callable[[str], int]:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="python -m benchmarks", description="Train and score the baselines.")
-    commands = top.add_subparsers(dest="command", required=True)
+    top = argparse.ArgumentParser(prog="python -m benchmarks", description="Train, score, measure.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     base = commands.add_parser("baseline", help="train the paper's estimator, score it, write the report")
     base.add_argument("--out", type=Path, default=Path("build/report"), help="folder for results.json and report.html")
     base.add_argument("--fast", action="store_true", help="little of everything; the scores are not the baseline's")
@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument("--config", default="gaussian", help="set of simulations")
     base.add_argument("--reference", type=Path, help="folder with the published orbits (gc19/, fire/)")
     base.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
+    base.set_defaults(run=_baseline)
     fit = commands.add_parser("friction", help="which friction reproduces a published orbit of the LMC")
     fit.add_argument(
         "--orbit", type=Path, required=True, help="text file of 12 columns (MW and LMC) or 7 (t, relative)"
@@ -41,14 +42,30 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--c200", type=float, help="its concentration; by default 235 km/s at 8.3 kpc")
     fit.add_argument("--m-lmc", type=float, default=18e10, help="mass of the LMC [Msun]")
     fit.add_argument("--a-lmc", type=float, help="its scale radius [kpc]; by default 1.7e10 Msun within 8.7 kpc")
+    fit.set_defaults(run=_friction)
     table = commands.add_parser("accuracy", help="compare the simulator with agama's numbers and its own yardstick")
     table.add_argument("--reference", type=Path, required=True, help="folder with agama/summary.json and arrays")
+    table.set_defaults(run=_accuracy)
     speed = commands.add_parser("speed", help="time the simulator beside agama, gala and galpy")
     speed.add_argument("--reference", type=Path, help="folder with agama/: its stars; by default stars drawn here")
     speed.add_argument("--out", type=Path, default=Path("build/speed"), help="folder for results.json and the figure")
     speed.add_argument("--repeats", type=whole_from(1), default=3, help="rounds; medians of them are reported")
     speed.add_argument("--fast", action="store_true", help="few stars, without avx2; the figures mean little")
     speed.add_argument("--parts", help="some of curve,simulation,scaling,avx2; by default all")
+    speed.set_defaults(run=_speed)
+    gpu = commands.add_parser("cuda", help="time simulations with haloes on a GPU")
+    gpu.add_argument("--simulations", type=whole_from(8), default=16_384, help="default: %(default)s")
+    gpu.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
+    gpu.set_defaults(run=_cuda)
+    margin = commands.add_parser("outskirts", help="how far a catalogue's row may leave out inner stars")
+    margin.add_argument("--simulations", type=whole_from(1), default=1000, help="of each set (default: %(default)s)")
+    margin.add_argument("--seed", type=whole_from(0), default=0)
+    margin.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
+    margin.set_defaults(run=_outskirts)
+    again = commands.add_parser("regeneration", help="how much a halo differs that another processor makes again")
+    again.add_argument("--config", default="gaussian", help="set of simulations")
+    again.add_argument("--haloes", type=whole_from(1), default=100, help="default: %(default)s")
+    again.set_defaults(run=_regeneration)
     return top
 
 
@@ -67,28 +84,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = parser().parse_args(arguments)
     try:
-        if args.command == "baseline":
-            from benchmarks import baseline
-
-            baseline.main(args.out, args.fast, args.seed, args.config, args.reference, args.workers)
-        elif args.command == "accuracy":
-            from benchmarks import accuracy
-
-            print(accuracy.describe(accuracy.compare(args.reference)))
-        elif args.command == "speed":
-            from benchmarks import speed
-
-            speed.main(args.out, args.reference, args.repeats, args.fast, args.parts.split(",") if args.parts else None)
-        else:
-            from benchmarks import friction
-
-            model = {"m200_mw": args.m200, "c200": args.c200, "m_lmc": args.m_lmc, "a_lmc": args.a_lmc}
-            known = {name: value for name, value in model.items() if value is not None}
-            print(friction.describe(friction.fit_file(args.orbit, known, args.present, args.spacing, args.span)))
+        args.run(args)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _baseline(args: argparse.Namespace) -> None:
+    from benchmarks import baseline
+
+    baseline.main(args.out, args.fast, args.seed, args.config, args.reference, args.workers)
+
+
+def _friction(args: argparse.Namespace) -> None:
+    from benchmarks import friction
+
+    model = {"m200_mw": args.m200, "c200": args.c200, "m_lmc": args.m_lmc, "a_lmc": args.a_lmc}
+    known = {name: value for name, value in model.items() if value is not None}
+    print(friction.describe(friction.fit_file(args.orbit, known, args.present, args.spacing, args.span)))
+
+
+def _accuracy(args: argparse.Namespace) -> None:
+    from benchmarks import accuracy
+
+    print(accuracy.describe(accuracy.compare(args.reference)))
+
+
+def _speed(args: argparse.Namespace) -> None:
+    from benchmarks import speed
+
+    speed.main(args.out, args.reference, args.repeats, args.fast, args.parts.split(",") if args.parts else None)
+
+
+def _cuda(args: argparse.Namespace) -> None:
+    from benchmarks import cuda
+
+    try:
+        print(cuda.describe(cuda.measure(args.simulations, args.workers)))
+    except (ImportError, RuntimeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _outskirts(args: argparse.Namespace) -> None:
+    from benchmarks import outskirts
+    from mwlmc_data.priors import MARGINALS
+
+    found = {name: outskirts.margins(name, args.simulations, args.seed, args.workers) for name in MARGINALS}
+    print(outskirts.describe(found))
+
+
+def _regeneration(args: argparse.Namespace) -> None:
+    from benchmarks import regeneration
+
+    print(regeneration.compare(args.config, args.haloes))
 
 
 if __name__ == "__main__":
