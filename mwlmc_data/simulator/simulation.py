@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
+import itertools
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +19,20 @@ from . import constants as const
 from . import engines
 from .interaction import Orbit
 from .parameters import CARTESIAN_NAMES, Parameters
-from .reflex import REFLEX_NAMES, Reflex, fit_reflex
+from .reflex import REFLEX_NAMES, Reflex, fit_reflex, fit_shells
 from .streams import halo_stream
 
 if TYPE_CHECKING:
     import astropy.coordinates
     import pandas as pd
 
+#: A simulation to be made: its row of parameters with sim_id, seed, n_stars, engine.
+Job = tuple[dict[str, Any], int, int, str]
+
 #: Outer radii [kpc] of the shells that are fitted beside the open one.
 SHELLS = (100.0, 300.0)
+#: Stars that a process takes at a time, in whole simulations: 64 of a catalogue, enough to fill a GPU.
+_BATCH = 64 * const.N_STARS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +101,8 @@ class Simulation:
         ValueError
             If a shell holds too few stars to be fitted.
         """
-        reflex, errors = self.reflex, self.reflex.errors
+        reflex, shells = fit_shells(self.halo.positions, self.halo.velocities, const.FIT_R_MIN, SHELLS)
+        errors = reflex.errors
         row: dict[str, Any] = {"sim_id": self.sim_id, "simulator_version": const.SIMULATOR_VERSION}
         row |= self.parameters.to_dict()
         row |= {"coulomb_log": self.parameters.coulomb_log}
@@ -104,11 +112,10 @@ class Simulation:
             row |= {f"cov_v{first}_v{'xyz'[j]}": float(reflex.covariance[i, j]) for j in range(i, 3)}
         row |= {f"err_{name}": errors[name] for name in REFLEX_NAMES[3:]}
         row["n_stars_fit"] = reflex.n_stars
-        for r_max in SHELLS:
-            shell = fit_reflex(self.halo.positions, self.halo.velocities, r_max=r_max)
+        for r_max, (vector, n_stars) in zip(SHELLS, shells, strict=True):
             name = f"{const.FIT_R_MIN:.0f}_{r_max:.0f}"
-            row |= {f"v{a}_travel_{name}": float(v) for a, v in zip("xyz", shell.vector, strict=True)}
-            row[f"n_stars_fit_{name}"] = shell.n_stars
+            row |= {f"v{a}_travel_{name}": float(v) for a, v in zip("xyz", vector, strict=True)}
+            row[f"n_stars_fit_{name}"] = n_stars
         row["pericentre_lmc"], row["t_pericentre_lmc"] = self.orbit.pericentre, self.orbit.t_pericentre
         row["distance_lmc_start"] = float(self.orbit.distance[0])
         return row
@@ -129,9 +136,11 @@ def simulate(
         Key of the stars' random stream. A catalogue uses its own seed, and its rows' `sim_id`.
     n_stars : int
         Stars of the halo, 1 or more; the stars before the m-th are the same for every n >= m.
-    engine : {"auto", "numba", "numba-float64", "agama"}
+    engine : {"auto", "numba", "numba-float64", "cuda", "agama"}
         What draws and moves the stars; ``"auto"`` is ``"numba"``. ``"numba-float64"`` moves the same stars twenty
-        times slower and to 1e-9. ``"agama"`` needs that package, and draws other stars of the same distribution.
+        times slower and to 1e-9. ``"cuda"`` moves them on a GPU, as exactly as ``"numba"`` but not to the same bits;
+        it is made for the many of :func:`simulate_many`. ``"agama"`` needs that package, and draws other stars of the
+        same distribution.
 
     Returns
     -------
@@ -142,9 +151,10 @@ def simulate(
     ValueError
         If `seed`, `sim_id`, `n_stars` or `engine` is not allowed.
     ImportError
-        If `engine` is ``"agama"`` and agama is not installed.
+        If `engine` is ``"agama"`` or ``"cuda"`` and what it needs is not installed.
     RuntimeError
-        If orbit or stars cannot be computed; the message names the parameters.
+        If orbit or stars cannot be computed, the message names the parameters; or if `engine` is ``"cuda"`` and there
+        is no device.
 
     Examples
     --------
@@ -152,15 +162,30 @@ def simulate(
     >>> simulation.halo.positions.shape
     (4500, 3)
     """
+    return _simulate(parameters, seed, n_stars, engine, sim_id, outskirts=False)
+
+
+def _simulate(parameters: Parameters, seed: int, n_stars: int, engine: str, sim_id: int, outskirts: bool) -> Simulation:
+    """A simulation; with `outskirts` its halo may lack stars that end within 50 kpc."""
     if not isinstance(parameters, Parameters):
         raise ValueError(f"parameters = {parameters!r}: allowed is a mwlmc_data.Parameters")
-    if not isinstance(n_stars, int | np.integer) or n_stars < 1:
-        raise ValueError(f"n_stars = {n_stars!r}: allowed is a whole number from 1 up")
-    run, stream = engines.get(engine), halo_stream(seed, sim_id)
+    check_n_stars(n_stars)
+    run, stream = engines.get(engine, outskirts), halo_stream(seed, sim_id)
     try:
         orbit, stars = run(parameters, int(n_stars), stream)
     except RuntimeError as error:
         raise RuntimeError(f"simulation {sim_id} of seed {seed}: {error}; {parameters}") from error
+    return finished(parameters, seed, sim_id, orbit, stars)
+
+
+def check_n_stars(n_stars: int) -> None:
+    """Raise a ValueError if that is no number of stars."""
+    if not isinstance(n_stars, int | np.integer) or n_stars < 1:
+        raise ValueError(f"n_stars = {n_stars!r}: allowed is a whole number from 1 up")
+
+
+def finished(parameters: Parameters, seed: int, sim_id: int, orbit: Orbit, stars: NDArray[np.floating]) -> Simulation:
+    """The simulation of which an engine gave orbit and stars."""
     # the catalogue's fit sees the stars as they are released
     halo = Halo(stars[:, :3].astype(np.float32), stars[:, 3:].astype(np.float32))
     return Simulation(parameters, int(seed), int(sim_id), orbit, halo)
@@ -208,6 +233,7 @@ def simulate_many(
 
     if workers is not None and workers < 1:
         raise ValueError(f"workers = {workers!r}: allowed is 1 or more")
+    check_n_stars(n_stars)
     engines.get(engine)
     table = parameters_table.reset_index(drop=True)
     if "sim_id" not in table:
@@ -218,7 +244,7 @@ def simulate_many(
     rows = table.to_dict("records")
     jobs = [(row, seed, n_stars, engine) for row in rows]
     count = workers or (min(available_cores(), max(1, len(rows) // 8)))
-    results = tqdm(_map(jobs, count), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
+    results = tqdm(_map(jobs, count, n_stars), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
     return _as_table(list(results))
 
 
@@ -235,27 +261,45 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _map(jobs: list[tuple], workers: int) -> Iterator[dict[str, Any]]:
+def _map(jobs: list[Job], workers: int, n_stars: int) -> Iterator[dict[str, Any]]:
     """Rows of the jobs in order, on so many processes."""
+    size = max(1, min(_BATCH // n_stars, len(jobs) // (4 * workers)))
+    batches = [jobs[i : i + size] for i in range(0, len(jobs), size)]
     if workers == 1:
-        yield from map(simulate_row, jobs)
+        yield from itertools.chain.from_iterable(map(simulate_rows, batches))
         return
     compile_kernels()
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:
-            yield from pool.map(simulate_row, jobs, chunksize=max(1, min(16, len(jobs) // (4 * workers))))
+            yield from itertools.chain.from_iterable(pool.map(simulate_rows, batches))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def simulate_row(job: tuple[dict[str, Any], int, int, str]) -> dict[str, Any]:
-    """Catalogue row of one job (row of parameters with sim_id, seed, n_stars, engine); errors name the sim_id."""
+def simulate_rows(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Catalogue rows of jobs that have the engine and the number of stars in common; errors name the sim_id."""
+    if jobs[0][3] == "cuda":
+        from . import cuda_engine
+
+        return cuda_engine.simulate_rows(jobs)
+    return [simulate_row(job) for job in jobs]
+
+
+def simulate_row(job: Job) -> dict[str, Any]:
+    """Catalogue row of one job; errors name the sim_id."""
     row, seed, n_stars, engine = job
-    try:
+    with naming(row):
         parameters = stored_precision(Parameters.from_row(row))
-        return simulate(parameters, seed, n_stars, engine, sim_id=int(row["sim_id"])).row()
+        return _simulate(parameters, seed, n_stars, engine, int(row["sim_id"]), outskirts=True).row()
+
+
+@contextlib.contextmanager
+def naming(row: Mapping[str, Any]) -> Iterator[None]:
+    """Within this context errors name the sim_id of the row, and its parameters."""
+    try:
+        yield
     except (ValueError, RuntimeError, FloatingPointError) as error:
         drawn = {name: value for name, value in row.items() if name != "sim_id"}
         raise type(error)(f"sim_id = {row['sim_id']} cannot be simulated: {error}; its row is {drawn}") from error
