@@ -96,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--n-stars", type=int, default=4500, help="stars of the halo (default: %(default)s)"
     )
-    simulate.add_argument("--engine", default="auto", help="auto, numba, numba-float64, cuda or agama (default: %(default)s)")
+    simulate.add_argument(
+        "--engine", default="auto", help="auto, numba, numba-float64, cuda or agama (default: %(default)s)"
+    )
     simulate.add_argument("--out", type=Path, metavar="FILE", help="write the stars as .npz or .parquet")
     _add_json(simulate)
     simulate.set_defaults(run=_simulate)
