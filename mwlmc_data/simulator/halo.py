@@ -118,7 +118,8 @@ def _invert(x_grid, beta, b, nodes, weights):
             dp = -(4.0 - GAMMA) * x * b * inverse * inverse
             q = mass / x
             dq = x / ((1.0 + x) * (1.0 + x)) - q
-            curvature = growth[k] * inverse * inverse * inverse / q * (p * p + dp - p * dq / q)
+            g = growth[k] * inverse * inverse * inverse  # but for x_grid^slope; gamma - 4 = -3
+            curvature = g / q * (p * p + dp - p * dq / q)
             total += weight[k] * (depth_there - depth) ** (beta - 0.5) * curvature
         f1[i] = total * x_grid[i] ** slope
     return f1

@@ -25,11 +25,6 @@ N_ORBIT = 441
 #: Error allowed a step of the orbit: absolute [kpc, km/s] and relative.
 _ABSOLUTE, _RELATIVE = 1e-8, 1e-10
 
-# attributes of a module are no constants to the compiler, its own names are
-_BULGE_SCALE, _BULGE_SLOPE, _BULGE_CUT = const.BULGE_SCALE, const.BULGE_SLOPE, const.BULGE_CUT
-_DISC_SCALE_LENGTH, _DISC_SCALE_HEIGHT = const.DISC_SCALE_LENGTH, const.DISC_SCALE_HEIGHT
-_DISPERSION = const.FRICTION_DISPERSION
-
 
 @dataclasses.dataclass(frozen=True)
 class Orbit:
@@ -101,16 +96,16 @@ def _pair_derivative(y, out, field):
     r = math.sqrt(r2 + 1e-20)
     s = r / field.r_s
     density = field.rho_halo / (s * (1 + s) * (1 + s))
-    density += field.rho_bulge * (1 + r / _BULGE_SCALE) ** -_BULGE_SLOPE * math.exp(-r2 / _BULGE_CUT**2)
-    e = math.exp(-abs(z) / _DISC_SCALE_HEIGHT)
+    density += field.rho_bulge * (1 + r / const.BULGE_SCALE) ** -const.BULGE_SLOPE * math.exp(-r2 / const.BULGE_CUT**2)
+    e = math.exp(-abs(z) / const.DISC_SCALE_HEIGHT)
     vertical = e / ((1 + e) * (1 + e))
-    density += field.rho_disc * math.exp(-math.sqrt(x * x + y_ * y_) / _DISC_SCALE_LENGTH) * vertical
+    density += field.rho_disc * math.exp(-math.sqrt(x * x + y_ * y_) / const.DISC_SCALE_LENGTH) * vertical
     v = math.sqrt(vx * vx + vy * vy + vz * vz)
-    u = v / (math.sqrt(2.0) * _DISPERSION)
+    u = v / (math.sqrt(2.0) * const.FRICTION_DISPERSION)
     if u > 1e-3:
         bracket = (math.erf(u) - 2 * u * math.exp(-u * u) / math.sqrt(math.pi)) / (v * v * v)
     else:  # the bracket cancels: 4 X^3 / (3 sqrt pi)
-        bracket = 4 / (3 * math.sqrt(math.pi)) / (math.sqrt(2.0) * _DISPERSION) ** 3
+        bracket = 4 / (3 * math.sqrt(math.pi)) / (math.sqrt(2.0) * const.FRICTION_DISPERSION) ** 3
     drag = field.friction * density * bracket
     out[0], out[1], out[2] = y[3], y[4], y[5]
     out[3], out[4], out[5] = pull * x, pull * y_, pull * z
