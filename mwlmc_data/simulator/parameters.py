@@ -28,7 +28,7 @@ LIMITS: dict[str, tuple[float, float, str]] = {
     "log10_lambda_df": (-10.0, 2.0, "dex"),
     "beta0": (0.0, 0.9, ""),
     "r_dehnen": (5.0, 30.0, "kpc"),
-    "m_lmc_8p7": (1e7, 5e10, "Msun"),
+    "m_lmc_8p7": (1e7, 1e12, "Msun"),
     "c200": (1.0, 300.0, ""),
     "a_lmc": (0.1, 200.0, "kpc"),
     "ra_lmc": (0.0, 360.0, "deg"),

@@ -196,6 +196,8 @@ def test_a_worker_that_does_not_share_the_folder_is_refused(tmp_path, stand_in, 
 
 @pytest.mark.parametrize("asked", ["at the start", "at each shard"])
 def test_a_worker_without_the_program_is_refused(tmp_path, stand_in, start_cluster, monkeypatch, asked):
+    # A checkout installed for editing is found from everywhere: in the worker's folder another module hides it.
+    (tmp_path / "generation.py").write_text("raise ModuleNotFoundError(\"No module named 'generation'\")\n")
     dask = start_cluster()
     dask.add_worker(cwd=tmp_path)
     dask.wait_for_workers(1)

@@ -36,7 +36,14 @@ def row_of(seed=0, **parameters):
 
 
 BASE = {"m200_mw": 1.2e12, "m_lmc": 1.5e11, "log10_lambda_df": 0.0, "beta0": 0.5, "r_dehnen": 12.0}
-FAST = {"v_los_lmc": 380.0, "pm_ra_lmc": 3.0, "pm_dec_lmc": 1.25, "distance_lmc": 60.0}
+FAST = {
+    "ra_lmc": 78.0,
+    "dec_lmc": -69.0,
+    "distance_lmc": 60.0,
+    "v_los_lmc": 380.0,
+    "pm_ra_lmc": 3.0,
+    "pm_dec_lmc": 1.25,
+}
 
 
 @pytest.mark.parametrize(
@@ -101,6 +108,7 @@ def test_every_draw_yields_a_row(config, data):
 def test_the_allowed_ranges_hold_every_prior():
     """A draw is never refused for its range: neither on the sky, nor for where that is in the Galaxy."""
     for config, marginals in MARGINALS.items():
+        assert LIMITS[CONDITIONAL][1] >= mw.Prior(config).support[CONDITIONAL][1]
         for name, marginal in marginals.items():
             low, high, _ = LIMITS[name]
             assert low <= max(marginal.low, marginal.mean - 8 * marginal.std), (config, name)
