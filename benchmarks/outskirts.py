@@ -15,9 +15,7 @@ import numpy as np
 from mwlmc_data import Parameters, Prior
 from mwlmc_data.simulator import available_cores, compile_kernels
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.engines import TOLERANCE
-from mwlmc_data.simulator.halo import draw_stars, equilibrium
-from mwlmc_data.simulator.interaction import build_field
+from mwlmc_data.simulator.engines import TOLERANCE, begin
 from mwlmc_data.simulator.lanes import integrate_lanes
 from mwlmc_data.simulator.outskirts import (
     ALARM,
@@ -56,9 +54,7 @@ def measure(job: tuple[dict, int, int]) -> Margin:
     """The margin of one draw: (row of parameters, seed, sim_id)."""
     row, seed, sim_id = job
     parameters = Parameters.from_row(row)
-    orbit, field = build_field(parameters)
-    tables = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
-    stars = draw_stars(tables, const.N_STARS, halo_stream(seed, sim_id))
+    orbit, field, stars = begin(parameters, const.N_STARS, halo_stream(seed, sim_id))
     radius = np.linalg.norm(integrate_lanes(stars, field, TOLERANCE)[0][:, :3], axis=1)
     kept = integrate_outskirts(stars, parameters, orbit, field, TOLERANCE)
     beyond = radius > const.FIT_R_MIN

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.accuracy import OUTER
 from mwlmc_data import Parameters, load_catalogue, simulate
 from mwlmc_data.release import CATALOGUE_SEEDS
 
@@ -67,10 +68,10 @@ def compare(config: str, count: int) -> str:
     stars, vectors = haloes(config, count)
     position = np.linalg.norm(stars[..., :3] - other[..., :3], axis=-1)
     velocity = np.linalg.norm(stars[..., 3:] - other[..., 3:], axis=-1)
-    outer = np.linalg.norm(stars[..., :3], axis=-1) > 20
+    outer = np.linalg.norm(stars[..., :3], axis=-1) > OUTER
     travel = np.abs(vectors - other_vectors).max(axis=1)
     lines = [f"{count} haloes of the {config} set, here and with NUMBA_CPU_NAME=generic"]
-    for name, chosen in (("all stars", np.full(outer.shape, True)), ("stars beyond 20 kpc", outer)):
+    for name, chosen in (("all stars", np.full(outer.shape, True)), (f"stars beyond {OUTER:g} kpc", outer)):
         for quantity, values, bounds in (("kpc", position, (1e-3, 1e-2, 0.1)), ("km/s", velocity, (1e-2, 0.1, 1.0))):
             shares = ", ".join(f"{(values[chosen] < bound).mean():.4f} within {bound:g}" for bound in bounds)
             lines.append(f"{name}, {quantity}: median {np.median(values[chosen]):.1e}, {shares}")

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.speed.codes import Code
 from benchmarks.speed.problem import Problem
-from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.potentials import nfw_scales
+from mwlmc_data.simulator.agama_engine import components
 
 FloatArray = NDArray[np.floating]
 
@@ -27,33 +26,13 @@ def codes(problem: Problem) -> list[Code]:
     """As the engine sets it, and the best setting found."""
     agama.setUnits(mass=1, length=1, velocity=1)
     agama.setNumThreads(1)
-    bulge, disc, halo = _components(problem)
+    bulge, disc, halo = components(problem.parameters)
     apart = agama.Potential(agama.Potential(bulge), agama.Potential(disc), agama.Potential(halo))
     together = agama.Potential(bulge, disc, halo)
     return [
         _code("agama, as its engine here", "components apart, DOP853", problem, apart, "dop853"),
         _code("agama, best found", "components together, DPRKN8", problem, together, "dprkn8"),
     ]
-
-
-def _components(problem: Problem) -> tuple[dict, dict, dict]:
-    r_s, m_s = nfw_scales(problem.parameters.m200_mw, problem.parameters.c200)
-    bulge = {
-        "type": "Spheroid",
-        "mass": const.BULGE_MASS,
-        "scaleRadius": const.BULGE_SCALE,
-        "outerCutoffRadius": const.BULGE_CUT,
-        "gamma": 0,
-        "beta": const.BULGE_SLOPE,
-        "cutoffStrength": 2,
-    }
-    disc = {
-        "type": "Disk",
-        "mass": const.DISC_MASS,
-        "scaleRadius": const.DISC_SCALE_LENGTH,
-        "scaleHeight": -const.DISC_SCALE_HEIGHT,  # negative: sech^2
-    }
-    return bulge, disc, {"type": "NFW", "mass": m_s, "scaleRadius": r_s}
 
 
 def _code(name: str, settings: str, problem: Problem, milky_way: agama.Potential, method: str) -> Code:

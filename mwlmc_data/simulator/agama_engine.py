@@ -7,6 +7,7 @@ function and moved by agama's integrator in the accelerating frame of the Milky 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import agama
 import numpy as np
@@ -52,10 +53,9 @@ def run(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple
     return orbit, np.vstack([trajectory[-1] for trajectory in final[:, 1]])
 
 
-def _potentials(parameters: Parameters) -> tuple[agama.Potential, agama.Potential, agama.Potential]:
-    """Milky Way, its halo alone, and the LMC centred on the origin."""
+def components(parameters: Parameters) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Bulge, disc and halo of the Milky Way as agama's arguments."""
     r_s, m_s = nfw_scales(parameters.m200_mw, parameters.c200)
-    halo = agama.Potential(type="NFW", mass=m_s, scaleRadius=r_s)
     bulge = {
         "type": "Spheroid",
         "mass": const.BULGE_MASS,
@@ -69,9 +69,15 @@ def _potentials(parameters: Parameters) -> tuple[agama.Potential, agama.Potentia
         "type": "Disk",
         "mass": const.DISC_MASS,
         "scaleRadius": const.DISC_SCALE_LENGTH,
-        "scaleHeight": -const.DISC_SCALE_HEIGHT,
+        "scaleHeight": -const.DISC_SCALE_HEIGHT,  # negative: sech^2
     }
-    milky_way = agama.Potential(agama.Potential(bulge), agama.Potential(disc), halo)
+    return bulge, disc, {"type": "NFW", "mass": m_s, "scaleRadius": r_s}
+
+
+def _potentials(parameters: Parameters) -> tuple[agama.Potential, agama.Potential, agama.Potential]:
+    """Milky Way, its halo alone, and the LMC centred on the origin."""
+    bulge, disc, halo = (agama.Potential(component) for component in components(parameters))
+    milky_way = agama.Potential(bulge, disc, halo)
     return milky_way, halo, agama.Potential(type="Dehnen", gamma=1, mass=parameters.m_lmc, scaleRadius=parameters.a_lmc)
 
 

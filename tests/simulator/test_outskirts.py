@@ -10,9 +10,7 @@ from benchmarks import outskirts as margins
 from mwlmc_data.priors import MARGINALS
 from mwlmc_data.simulator import outskirts, potentials
 from mwlmc_data.simulator import simulation as simulation_module
-from mwlmc_data.simulator.engines import TOLERANCE
-from mwlmc_data.simulator.halo import draw_stars, equilibrium
-from mwlmc_data.simulator.interaction import build_field
+from mwlmc_data.simulator.engines import TOLERANCE, begin
 from mwlmc_data.simulator.lanes import integrate_lanes
 from mwlmc_data.simulator.simulation import simulate_row, stored_precision
 from mwlmc_data.simulator.streams import halo_stream
@@ -29,9 +27,8 @@ def test_a_row_is_that_of_the_whole_halo(config, start):
 
 
 def start_of(parameters, n=2000):
-    orbit, field = build_field(parameters)
-    tables = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
-    return draw_stars(tables, n, halo_stream(1, 1)), parameters, orbit, field, TOLERANCE
+    orbit, field, stars = begin(parameters, n, halo_stream(1, 1))
+    return stars, parameters, orbit, field, TOLERANCE
 
 
 def test_inner_stars_are_left_out_and_only_those():
