@@ -76,5 +76,5 @@ $(VENV)/.has-benchmarks: $(DECLARATIONS) $(VENV)/.has-torch
 
 $(VENV)/.has-test: $(DECLARATIONS) $(VENV)/.has-benchmarks
 	@echo "==> installing what the tests need"
-	@$(PIP) -e ".[benchmarks,generation,test]"
+	@$(PIP) -e ".[benchmarks,generation,plot,test]"
 	@touch $@

@@ -2,14 +2,19 @@
 
 The registry, `data/registry.json`, lists for every version of the data the files that the package embeds,
 each with its SHA-256, its size and its number of rows. A file is compared with its entry before it is read,
-so one that is damaged, truncated or replaced is an error and never data.
+so one that is damaged, truncated or replaced is an error and never data. Beside the files stand the SHA-256 of the
+manifest of the published folder, the mirrors that hold it, and the erratum of a version that was retracted.
+
+Versions: PATCH when the same values are written anew, MINOR when columns or cases are added, MAJOR when values change.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ DATA_DIR = Path(__file__).parent / "data"
 """Folder of the embedded files and their registry."""
 
 _BLOCK = 1 << 20
+_EMPTY: dict[str, Any] = {"files": {}, "manifest": None, "mirrors": [], "retracted": None}
 
 
 class DamagedFileError(OSError):
@@ -42,6 +48,10 @@ class DamagedFileError(OSError):
             "Install the package again to restore it."
         )
         self.path, self.expected, self.found = path, expected, found
+
+
+class RetractedVersionWarning(UserWarning):
+    """The version of the data that is being loaded was retracted; the warning says which erratum tells why."""
 
 
 def sha256_of(path: Path) -> str:
@@ -75,8 +85,9 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str
     Returns
     -------
     dict
-        Version -> configuration -> entry with file, sha256, bytes, rows, seed and simulator_version. Empty
-        where there is no registry yet.
+        Version -> `files` (configuration -> entry with file, sha256, bytes, rows, seed and simulator_version),
+        `manifest` (SHA-256 of the published folder's manifest, None before it is published), `mirrors` (list of where
+        it is published) and `retracted` (None, or the erratum in a sentence). Empty where there is no registry yet.
 
     Raises
     ------
@@ -87,9 +98,47 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str
     if not path.exists():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["versions"]
-    except (ValueError, KeyError, TypeError) as error:
+        versions = json.loads(path.read_text(encoding="utf-8"))["versions"]
+        return {version: {name: record[name] for name in _EMPTY} for version, record in versions.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(path, "a registry of versions", f"other text ({error!r})") from error
+
+
+def record_of(version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
+    """Look up what the registry says of one version, and warn where it was retracted.
+
+    Parameters
+    ----------
+    version : str, optional
+        Version of the data; `DATA_VERSION` by default.
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    dict
+        The version's files, manifest, mirrors and retracted, as `load_registry` gives them.
+
+    Warns
+    -----
+    RetractedVersionWarning
+        If the version was retracted; the warning gives the erratum.
+
+    Raises
+    ------
+    ValueError
+        If the version is not in the registry.
+    """
+    version = DATA_VERSION if version is None else version
+    registry = load_registry(directory)
+    if version not in registry:
+        raise ValueError(f"unknown data version {version!r}; allowed: {', '.join(registry) or 'none yet'}")
+    record = registry[version]
+    if record["retracted"]:
+        warnings.warn(
+            f"data version {version} was retracted: {record['retracted']}", RetractedVersionWarning, stacklevel=2
+        )
+    return record
 
 
 def entry_of(config: str, version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
@@ -114,15 +163,11 @@ def entry_of(config: str, version: str | None = None, directory: Path | None = N
     ValueError
         If the version or the configuration is not in the registry.
     """
-    version = DATA_VERSION if version is None else version
-    registry = load_registry(directory)
-    if version not in registry:
-        raise ValueError(f"unknown data version {version!r}; allowed: {', '.join(registry) or 'none yet'}")
-    if config not in registry[version]:
-        raise ValueError(
-            f"unknown config {config!r} of data version {version}; allowed: {', '.join(registry[version])}"
-        )
-    return registry[version][config]
+    files = record_of(version, directory)["files"]
+    if config not in files:
+        told = DATA_VERSION if version is None else version
+        raise ValueError(f"unknown config {config!r} of data version {told}; allowed: {', '.join(files)}")
+    return files[config]
 
 
 def verified_path(config: str, version: str | None = None, directory: Path | None = None) -> Path:
@@ -201,7 +246,7 @@ def register(
         "seed": seed,
         "simulator_version": simulator_version,
     }
-    versions.setdefault(version, {})[config] = entry
+    versions.setdefault(version, copy.deepcopy(_EMPTY))["files"][config] = entry
     registry = path.parent / "registry.json"
     temporary = registry.with_suffix(f".{os.getpid()}.tmp")
     text = json.dumps({"versions": versions}, indent=2, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Every column of the table of simulations, once: its name, type, unit and meaning.
+"""Every column of the table of simulations and of the haloes, once: its name, type, unit and meaning.
 
 The metadata of the Parquet files, the dataset card, the checks on what a user asks for and the documentation
 derive from `COLUMNS`. Conventions that hold for all columns:
@@ -15,7 +15,7 @@ This module imports pyarrow only when a schema is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ N_HELD_OUT = 10
 BUDGETS = (1_000, 10_000, 100_000)
 """Nested training sets: the first so many simulations of the training split."""
 
-_DTYPES = ("int32", "float32", "string")
+_DTYPES = ("int32", "float32", "string", "float32[4500,3]")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Column:
     name : str
         Name in every format.
     dtype : str
-        "int32", "float32" or "string".
+        "int32", "float32" or "string"; of a halo's stars "float32[4500,3]".
     unit : str
         Unit, empty for a pure number or text.
     description : str
@@ -258,6 +258,28 @@ _ORBIT = (
     ),
 )
 
+N_STARS = 4500
+"""Stars of a released halo."""
+
+STARS = (
+    Column(
+        "positions",
+        "float32[4500,3]",
+        "kpc",
+        f"Places of the stars today relative to the Milky Way's centre, x y z; {_SUN_FRAME}",
+    ),
+    Column(
+        "velocities",
+        "float32[4500,3]",
+        "km/s",
+        "Velocities of the stars today relative to the Milky Way's centre, vx vy vz; same frame",
+    ),
+)
+"""Columns of a halo's stars."""
+
+HALO_COLUMNS: tuple[Column, ...] = (*_IDENTITY, *_DRAWN, *STARS)
+"""Columns of the files of haloes: the simulation's numbers and drawn parameters, and its stars."""
+
 GROUPS: dict[str, tuple[Column, ...]] = {
     "identity": _IDENTITY,
     "drawn": _DRAWN,
@@ -341,6 +363,32 @@ def split_of(sim_id: int | np.ndarray) -> str | np.ndarray:
     return str(parts) if parts.ndim == 0 else parts
 
 
+def ids_of(split: str, start: int, stop: int) -> np.ndarray:
+    """List the simulations of one part of the set.
+
+    Parameters
+    ----------
+    split : str
+        "train", "validation" or "test".
+    start, stop : int
+        Of the sim_id from start to before stop.
+
+    Returns
+    -------
+    ndarray of int32
+        Their numbers, ascending.
+
+    Raises
+    ------
+    ValueError
+        If there is no such split, or start is negative.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(SPLITS)}")
+    ids = np.arange(start, max(start, stop), dtype=np.int32)
+    return ids[split_of(ids) == split]
+
+
 def arrow_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
     """Build the schema of the table of simulations for Arrow and Parquet.
 
@@ -368,8 +416,38 @@ def arrow_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
     )
 
 
-def markdown_table() -> str:
-    """Render the columns as a table in Markdown.
+def halo_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
+    """Build the schema of the haloes for Arrow and Parquet: a row a halo, its simulation and its stars.
+
+    Parameters
+    ----------
+    metadata : mapping of str to str, optional
+        Facts about one file (configuration, seed, simulator_version) beside the title, licence and source.
+
+    Returns
+    -------
+    pyarrow.Schema
+        `HALO_COLUMNS`; positions and velocities are fixed-size lists, `N_STARS` of 3 numbers.
+    """
+    import pyarrow as pa
+
+    stars = pa.list_(pa.list_(pa.float32(), 3), N_STARS)
+    fields = [
+        pa.field(c.name, stars, nullable=False, metadata={"unit": c.unit, "description": c.description})
+        for c in STARS
+    ]
+    table = arrow_schema(metadata)
+    scalars = [table.field(c.name) for c in HALO_COLUMNS if c not in STARS]
+    return pa.schema([*scalars, *fields], metadata=table.metadata)
+
+
+def markdown_table(columns: Sequence[Column] = COLUMNS) -> str:
+    """Render columns as a table in Markdown.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Those of the catalogue by default.
 
     Returns
     -------
@@ -377,5 +455,5 @@ def markdown_table() -> str:
         A header and one line a column.
     """
     lines = ["| Column | Type | Unit | Meaning |", "|---|---|---|---|"]
-    lines += [f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.description} |" for c in COLUMNS]
+    lines += [f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.description} |" for c in columns]
     return "\n".join(lines) + "\n"

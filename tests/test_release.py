@@ -37,7 +37,7 @@ def test_registering_keeps_other_files_and_versions(folder):
     )
     registry = release.load_registry(folder)
     assert set(registry) == {release.DATA_VERSION, "9.0.0"}
-    assert set(registry[release.DATA_VERSION]) == {"gaussian", "flat"}
+    assert set(registry[release.DATA_VERSION]["files"]) == {"gaussian", "flat"}
     assert release.verified_path("flat", "9.0.0", folder).name == "flat.parquet"
     assert [p.name for p in folder.iterdir() if p.suffix == ".tmp"] == []
 
@@ -98,8 +98,8 @@ def test_a_folder_without_a_registry_has_no_version(tmp_path):
 
 
 def test_every_embedded_file_is_the_registered_one():
-    for version, files in release.load_registry().items():
-        for config, entry in files.items():
+    for version, record in release.load_registry().items():
+        for config, entry in record["files"].items():
             path = release.verified_path(config, version)
             assert path.stat().st_size == entry["bytes"]
             assert entry["seed"] == release.CATALOGUE_SEEDS[config]

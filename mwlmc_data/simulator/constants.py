@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+from ..schema import N_STARS as N_STARS
+
 #: Version of the simulator's results: raised whenever the same parameters and seed give other stars.
 SIMULATOR_VERSION = "1.0.0"
 
@@ -55,7 +57,5 @@ FRICTION_B_MIN_SCALE = 1.6
 
 #: How far back the LMC is rewound [Gyr].
 REWIND_GYR = 2.2
-#: Stars of one released halo.
-N_STARS = 4500
 #: Galactocentric radius [kpc] beyond which stars enter the reflex fit.
 FIT_R_MIN = 50.0

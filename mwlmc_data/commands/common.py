@@ -1,0 +1,72 @@
+"""What several commands share: printing, the names of a star's columns, and files of stars."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mwlmc_data import schema
+
+if TYPE_CHECKING:
+    from mwlmc_data.simulator import Halo, Reflex
+
+PHASE_SPACE = ("x", "y", "z", "vx", "vy", "vz")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option to print JSON."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print a dict as JSON."""
+    print(json.dumps(content, indent=2, allow_nan=False))
+
+
+def check_output(path: Path) -> None:
+    """Refuse a bad name before the work and not after it."""
+    if path.suffix not in (".npz", ".parquet"):
+        raise ValueError(f"--out {str(path)!r} is not allowed: the name ends in .npz or .parquet")
+    if not path.parent.is_dir():
+        raise ValueError(f"--out {str(path)!r} is not allowed: there is no folder {str(path.parent)!r}")
+
+
+def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
+    """Write the stars as columns, in .npz or .parquet, with the parameters as JSON."""
+    import numpy as np
+
+    stars = np.concatenate([halo.positions, halo.velocities], axis=1)
+    columns = {name: stars[:, i] for i, name in enumerate(PHASE_SPACE)}
+    text = json.dumps(parameters)
+    if path.suffix == ".npz":
+        np.savez(path, allow_pickle=False, parameters=text, **columns)  # type: ignore[arg-type]
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    fields = [
+        pa.field(name, pa.float32(), metadata={"unit": "km/s" if name.startswith("v") else "kpc"})
+        for name in PHASE_SPACE
+    ]
+    halo_schema = pa.schema(fields, metadata={"parameters": text, "licence": schema.LICENCE})
+    pq.write_table(pa.table(columns, schema=halo_schema), path, compression="zstd")
+
+
+def reflex_numbers(reflex: Reflex) -> dict[str, Any]:
+    """Give the fit under the catalogue's names."""
+    from mwlmc_data.simulator.reflex import REFLEX_NAMES
+
+    numbers = {"v_travel": reflex.v_travel, "l_apex": reflex.l_apex, "b_apex": reflex.b_apex}
+    numbers |= dict(zip(REFLEX_NAMES, reflex.values.tolist(), strict=True))
+    return {**numbers, "errors": reflex.errors, "n_stars_fit": reflex.n_stars}
+
+
+def print_reflex(reflex: Reflex) -> None:
+    """Print the fit with its errors."""
+    numbers = reflex_numbers(reflex)
+    print(f"reflex motion of the disc relative to {reflex.n_stars} halo stars")
+    for name, error in reflex.errors.items():
+        print(f"  {name:<14} {numbers[name]:9.2f} +- {error:6.2f} {schema.column(name).unit}")

@@ -1,0 +1,54 @@
+"""`mwlmc info`: versions, embedded files and columns."""
+
+from __future__ import annotations
+
+import argparse
+
+from mwlmc_data import schema
+from mwlmc_data.commands.common import add_json, print_json
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the parser of the command."""
+    info = commands.add_parser("info", help="versions, embedded files and columns")
+    add_json(info)
+    info.set_defaults(run=_info)
+
+
+def _info(options: argparse.Namespace) -> int:
+    from mwlmc_data import __version__, release
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    files = []
+    for version, record in release.load_registry().items():
+        for config, entry in record["files"].items():
+            try:
+                release.verified_path(config, version)
+                state = "verified"
+            except release.DamagedFileError as error:
+                state = str(error)
+            files.append({"version": version, "config": config, **entry, "state": state})
+    columns = [
+        {"name": c.name, "dtype": c.dtype, "unit": c.unit, "description": c.description}
+        for c in schema.COLUMNS
+    ]
+    if options.json:
+        versions = {
+            "package": __version__,
+            "data": release.DATA_VERSION,
+            "simulator": SIMULATOR_VERSION,
+        }
+        print_json({"versions": versions, "files": files, "columns": columns})
+    else:
+        print(f"mwlmc-data {__version__}, data {release.DATA_VERSION}, simulator {SIMULATOR_VERSION}\n")
+        print("Embedded files" if files else "No embedded files")
+        for f in files:
+            print(
+                f"  {f['version']} {f['config']}: {f['rows']} simulations, {f['bytes']} bytes, "
+                f"seed {f['seed']}"
+            )
+            print(f"    SHA-256 {f['sha256']}: {f['state']}")
+        print("\nColumns")
+        for c in schema.COLUMNS:
+            print(f"  {c.name:<20} {c.unit or '-':<7} {c.description}")
+    return 0 if all(f["state"] == "verified" for f in files) else 1

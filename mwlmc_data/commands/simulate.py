@@ -1,0 +1,70 @@
+"""`mwlmc simulate`: make one simulation and fit its reflex motion."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mwlmc_data import schema
+from mwlmc_data.commands.common import add_json, check_output, print_json, print_reflex, reflex_numbers, write_halo
+
+_REQUIRED = ("m200_mw", "m_lmc", "log10_lambda_df")
+_PARAMETERS = (*schema.DRAWN, *schema.LMC_VECTOR, "c200", "a_lmc")
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the parser of the command."""
+    simulate = commands.add_parser("simulate", help="make one simulation and fit its reflex motion")
+    for name in _PARAMETERS:
+        column = schema.column(name)
+        simulate.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=name,
+            type=str if name == "m_lmc_8p7" else float,
+            required=name in _REQUIRED,
+            metavar=column.unit or "NUMBER",
+            help=column.description.replace("%", "%%"),
+        )
+    simulate.add_argument("--seed", type=int, default=0, help="seed of the stars (default: %(default)s)")
+    simulate.add_argument(
+        "--n-stars", type=int, default=4500, help="stars of the halo (default: %(default)s)"
+    )
+    simulate.add_argument(
+        "--engine", default="auto", help="auto, numba, numba-float64, cuda or agama (default: %(default)s)"
+    )
+    simulate.add_argument("--out", type=Path, metavar="FILE", help="write the stars as .npz or .parquet")
+    add_json(simulate)
+    simulate.set_defaults(run=_simulate)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    if options.out is not None:
+        check_output(options.out)
+    from mwlmc_data.simulator import Parameters, simulate
+
+    given = {name: getattr(options, name) for name in _PARAMETERS if getattr(options, name) is not None}
+    simulation = simulate(
+        Parameters(**given), seed=options.seed, n_stars=options.n_stars, engine=options.engine
+    )
+    reflex, orbit = simulation.reflex, simulation.orbit
+    if options.out is not None:
+        write_halo(
+            simulation.halo, options.out, {**simulation.parameters.to_dict(), "seed": simulation.seed}
+        )
+    if options.json:
+        print_json(
+            {
+                "parameters": simulation.parameters.to_dict(),
+                "seed": options.seed,
+                "n_stars": options.n_stars,
+                "reflex": reflex_numbers(reflex),
+                "pericentre_lmc": float(orbit.pericentre),
+                "t_pericentre_lmc": float(orbit.t_pericentre),
+                "distance_lmc_start": float(orbit.distance[0]),
+            }
+        )
+        return 0
+    print_reflex(reflex)
+    print(f"pericentre of the LMC     {orbit.pericentre:8.2f} kpc at {orbit.t_pericentre:.3f} Gyr")
+    print(f"distance 2.2 Gyr ago      {orbit.distance[0]:8.2f} kpc")
+    return 0
