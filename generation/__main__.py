@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 # One process a core is the parallelism here, and sums in several threads would depend on their number. The
 # libraries read these when they are loaded, so this stands before their import, for the workers as well.
@@ -56,6 +57,17 @@ on SLURM (needs dask-jobqueue):
 A run that was interrupted or killed continues with the same command, and makes the same file.
 """
 
+HALOES_EXAMPLES = """\
+the whole Gaussian set, 12 GB in 33 files, on one machine:
+  python -m generation haloes --out DIR
+
+a part of it:
+  python -m generation haloes --sims 0:2048 --out DIR
+
+on a Dask cluster as for the catalogue, with --scheduler ADDRESS. Load from it with MWLMC_DATA_DIR, which holds a folder
+for every version of the data: --out "$MWLMC_DATA_DIR/1.0.0". An interrupted run continues with the same command.
+"""
+
 
 def _parser() -> argparse.ArgumentParser:
     from mwlmc_data.priors import MARGINALS
@@ -76,18 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="folder of the run; an interrupted one continues"
     )
     catalogue.add_argument("--seed", type=int, help="default: the seed of the release")
-    where = catalogue.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, help="processes (default: one a core)")
-    where.add_argument(
-        "--scheduler", metavar="ADDRESS", help="work on the Dask cluster of this scheduler, and not in processes here"
-    )
-    catalogue.add_argument(
-        "--scheduler-timeout",
-        type=float,
-        default=30.0,
-        metavar="SECONDS",
-        help="how long to try to reach it (default: %(default)s)",
-    )
+    _add_machines(catalogue)
     catalogue.add_argument(
         "--shard-size", type=int, default=128, help="simulations a shard (default: %(default)s)"
     )
@@ -95,6 +96,18 @@ def _parser() -> argparse.ArgumentParser:
         "--embed", action="store_true", help="put the result into the package and register it"
     )
     catalogue.set_defaults(run=_catalogue)
+    haloes = commands.add_parser(
+        "haloes",
+        help="make the files of stars, or continue to make them",
+        epilog=HALOES_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    haloes.add_argument("--config", choices=list(MARGINALS), default="gaussian", help="set (default: %(default)s)")
+    haloes.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted one continues")
+    _add_sims(haloes)
+    haloes.add_argument("--shard-size", type=int, default=4000, help="haloes a shard (default: %(default)s)")
+    _add_machines(haloes)
+    haloes.set_defaults(run=_haloes)
     disc = commands.add_parser("disc", help="fit the terms of the disc that the kernels use")
     disc.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
     disc.add_argument("--terms", type=int, default=11, help="how many (default: %(default)s)")
@@ -103,6 +116,45 @@ def _parser() -> argparse.ArgumentParser:
     disc.add_argument("--start", type=Path, help="terms to begin from (.npz)")
     disc.set_defaults(run=_disc)
     return parser
+
+
+def _add_machines(parser: argparse.ArgumentParser) -> None:
+    """Add where the simulations are made."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, help="processes (default: one a core)")
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="work on the Dask cluster of this scheduler, and not in processes here"
+    )
+    parser.add_argument(
+        "--scheduler-timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to try to reach it (default: %(default)s)",
+    )
+
+
+def _add_sims(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sims", type=_sims, metavar="A:B", help="only the sim_id from A to before B (default: the whole set)"
+    )
+
+
+def _sims(text: str) -> range:
+    start, colon, stop = text.partition(":")
+    if not (colon and start.isdecimal() and stop.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: A:B, two whole numbers, such as 0:2048")
+    return range(int(start), int(stop))
+
+
+def _machines(options: argparse.Namespace) -> dict[str, Any]:
+    """Turn the options into arguments; for processes here the kernels are compiled once, before them."""
+    from mwlmc_data.simulator import available_cores, compile_kernels
+
+    if options.scheduler is None:
+        compile_kernels()
+    workers = available_cores() if options.workers is None else options.workers
+    return {"workers": workers, "scheduler": options.scheduler, "timeout": options.scheduler_timeout}
 
 
 def _catalogue(options: argparse.Namespace) -> int:
@@ -116,7 +168,7 @@ def _catalogue(options: argparse.Namespace) -> int:
     from generation.cluster import ClusterLostError
     from generation.plan import Plan
     from mwlmc_data.release import CATALOGUE_SEEDS, sha256_of
-    from mwlmc_data.simulator import SIMULATOR_VERSION, available_cores, compile_kernels
+    from mwlmc_data.simulator import SIMULATOR_VERSION
 
     plan = Plan(
         out=options.out,
@@ -128,23 +180,32 @@ def _catalogue(options: argparse.Namespace) -> int:
     )
     if options.embed:
         check_embeddable(plan)
-    workers = available_cores() if options.workers is None else options.workers
-    if options.scheduler is None:
-        compile_kernels()
     try:
-        path = make_catalogue(
-            plan,
-            simulate_table,
-            workers=workers,
-            scheduler=options.scheduler,
-            timeout=options.scheduler_timeout,
-        )
+        path = make_catalogue(plan, simulate_table, **_machines(options))
     except (SimulationFailedError, BrokenProcessPool, ClusterLostError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if options.embed:
         path = embed(plan)
     print(f"{path}: {plan.simulations} simulations, {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}")
+    return 0
+
+
+def _haloes(options: argparse.Namespace) -> int:
+    from generation.cluster import ClusterLostError
+    from generation.haloes import HaloPlan, make_haloes
+    from mwlmc_data.release import entry_of
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    sims = range(entry_of(options.config)["rows"]) if options.sims is None else options.sims
+    plan = HaloPlan(options.out, options.config, sims, options.shard_size, SIMULATOR_VERSION)
+    try:
+        made = make_haloes(plan, **_machines(options))
+    except (RuntimeError, BrokenProcessPool, ClusterLostError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    files = made.manifest.files
+    print(f"{made.root}: {len(plan.sims)} haloes in {len(files)} files, {sum(entry.bytes for entry in files)} bytes")
     return 0
 
 

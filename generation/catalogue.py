@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +19,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from generation.cluster import SHARE, ClusterLostError, on_cluster
-from generation.plan import Plan, pin_run, remove_leftovers, replace_file
-from generation.pool import Progress, RunShards, run_shards
+from generation.plan import Plan, replace_file
+from generation.shards import finish, is_finished, make_shards
+from generation.tables import write_table
 from mwlmc_data import release, schema
 from mwlmc_data.priors import Prior
 
-ROW_GROUP = 8192
-"""Rows in a row group of the final file; fixed, because its bytes depend on it."""
 SLICE = 16
 """Simulations between two steps of the progress bar; in between a process does not stop."""
-PATIENCE = 120.0
-"""How long the workers' last shards may take to appear here [s]: a network file system can remember for a minute
-that a file was not there."""
 
 SimulateTable = Callable[[pd.DataFrame, int], pd.DataFrame]
 """Turns a table of draws with sim_id, and the seed, into a table with all columns of the schema but split.
@@ -111,59 +103,10 @@ def make_catalogue(
     ValueError
         If the number of processes is not positive.
     """
-    if workers < 1:
-        raise ValueError(f"workers {workers!r} is not allowed: at least 1")
     # Workers of a cluster may stand in another folder.
     plan = dataclasses.replace(plan, out=plan.out.absolute())
-    shards = plan.out / "shards"
-    shards.mkdir(parents=True, exist_ok=True)
-    pin_run(plan)
-    for folder in (plan.out, shards):
-        remove_leftovers(folder)
-    todo = _unfinished(plan, range(plan.n_shards))
-    n_todo = sum(len(plan.rows(shard)) for shard in todo)
-    runner: AbstractContextManager[RunShards] = nullcontext(partial(run_shards, workers=workers))
-    if scheduler is not None and todo:
-        runner = on_cluster(scheduler, plan.pins_path, timeout)
-    with (
-        runner as run,
-        Progress(total=plan.simulations, done=plan.simulations - n_todo, shown=progress) as bar,
-    ):
-        run(make_shard, (plan, simulate_table), todo, bar)
-    if scheduler is not None:
-        _await(plan, todo)
+    make_shards(plan, make_shard, (plan, simulate_table), workers, progress, scheduler, timeout)
     return _merge(plan)
-
-
-def _unfinished(plan: Plan, shards: Iterable[int]) -> list[int]:
-    return [shard for shard in shards if not _is_finished(plan, shard)]
-
-
-def _await(plan: Plan, shards: list[int]) -> None:
-    """Wait until shards that other machines made are seen here, whole."""
-    deadline = time.monotonic() + PATIENCE
-    while shards := _unfinished(plan, shards):
-        if time.monotonic() > deadline:
-            raise ClusterLostError(
-                f"the workers made {len(shards)} shards, the first of them {plan.shard_path(shards[0])}, that "
-                f"are not seen here, whole: {SHARE}"
-            )
-        time.sleep(1.0)
-        # Opening the folder makes a network file system look at it anew.
-        list((plan.out / "shards").iterdir())
-
-
-def _is_finished(plan: Plan, shard: int) -> bool:
-    path = plan.shard_path(shard)
-    sidecar = _sidecar(path)
-    if not path.is_file() or not sidecar.is_file():
-        return False
-    if sidecar.read_text(encoding="utf-8").strip() != release.sha256_of(path):
-        return False
-    try:
-        return pq.read_metadata(path).num_rows == len(plan.rows(shard))
-    except (pa.ArrowInvalid, OSError):
-        return False
 
 
 def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: Callable[[int], None]) -> None:
@@ -185,7 +128,7 @@ def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: C
     SimulationFailedError
         If a draw cannot be simulated.
     """
-    if _is_finished(plan, shard):
+    if is_finished(plan, shard):
         # On a cluster: the worker that made it died before it could say so.
         advance(len(plan.rows(shard)))
         return
@@ -195,10 +138,8 @@ def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: C
         advance(len(draws))
     table = _to_arrow(pd.concat(frames, ignore_index=True), plan)
     path = plan.shard_path(shard)
-    replace_file(path, lambda temporary: _write(table, temporary))
-    # The hash comes last: a shard is finished only when it is there and right.
-    digest = release.sha256_of(path)
-    replace_file(_sidecar(path), lambda temporary: temporary.write_text(digest + "\n", encoding="utf-8"))
+    replace_file(path, lambda temporary: write_table(table, temporary))
+    finish(plan, shard)
 
 
 def _slices(plan: Plan, shard: int) -> Iterator[pd.DataFrame]:
@@ -257,21 +198,6 @@ def _to_arrow(frame: pd.DataFrame, plan: Plan) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=arrow_schema)
 
 
-def _write(table: pa.Table, path: Path) -> None:
-    reals = [c.name for c in schema.COLUMNS if c.dtype == "float32"]
-    pq.write_table(
-        table,
-        path,
-        row_group_size=ROW_GROUP,
-        compression="zstd",
-        compression_level=3,
-        # A real number hardly ever comes twice: a dictionary would only cost.
-        use_dictionary=list(schema.TEXT),
-        column_encoding={**dict.fromkeys(reals, "BYTE_STREAM_SPLIT"), "sim_id": "DELTA_BINARY_PACKED"},
-        write_page_index=True,
-    )
-
-
 def _merge(plan: Plan) -> Path:
     tables = [pq.read_table(plan.shard_path(shard)) for shard in range(plan.n_shards)]
     table = pa.concat_tables(tables).combine_chunks()
@@ -279,7 +205,7 @@ def _merge(plan: Plan) -> Path:
         raise RuntimeError(
             f"the shards in {plan.out} do not hold sim_id 0 to {plan.simulations - 1} in order"
         )
-    replace_file(plan.catalogue_path, lambda temporary: _write(table, temporary))
+    replace_file(plan.catalogue_path, lambda temporary: write_table(table, temporary))
     return plan.catalogue_path
 
 
@@ -334,7 +260,3 @@ def check_embeddable(plan: Plan) -> None:
     seed = release.CATALOGUE_SEEDS[plan.config]
     if plan.seed != seed:
         raise ValueError(f"seed {plan.seed} is not allowed in the package: {seed} for the {plan.config} set")
-
-
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")

@@ -8,9 +8,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mwlmc_data import schema
 from mwlmc_data.priors import Prior
+
+if TYPE_CHECKING:
+    from generation.shards import Run
 
 STALE = 3600.0
 """Age [s] from which a half-written file is nobody's any more: writing one takes seconds."""
@@ -74,6 +78,10 @@ class Plan:
         """Where a shard is written."""
         return self.out / "shards" / f"{shard:05d}.parquet"
 
+    def hash_path(self, shard: int) -> Path:
+        """Where the hash of a shard is written once it is whole."""
+        return self.out / "shards" / f"{shard:05d}.parquet.sha256"
+
     @property
     def pins_path(self) -> Path:
         """Where the settings are written down that the run may not change."""
@@ -99,12 +107,12 @@ class Plan:
         }
 
 
-def pin_run(plan: Plan) -> None:
+def pin_run(plan: Run) -> None:
     """Write down the settings of a new run, or compare with those of the run that the folder holds.
 
     Parameters
     ----------
-    plan : Plan
+    plan : Run
         The run; its folder exists.
 
     Raises

@@ -13,6 +13,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .catalogue import load_catalogue
     from .citation import cite
+    from .haloes import load_halo, load_haloes
     from .priors import Prior
     from .simulator import (
         Halo,
@@ -41,6 +42,8 @@ _HOME = {
     "fit_reflex_observed": "simulator",
     "integrate_orbit": "simulator",
     "load_catalogue": "catalogue",
+    "load_halo": "haloes",
+    "load_haloes": "haloes",
     "simulate": "simulator",
     "simulate_many": "simulator",
     "validation_cases": "validation",
@@ -60,6 +63,8 @@ __all__ = [
     "fit_reflex_observed",
     "integrate_orbit",
     "load_catalogue",
+    "load_halo",
+    "load_haloes",
     "simulate",
     "simulate_many",
     "validation_cases",

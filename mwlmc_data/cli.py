@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mwlmc_data.commands import cite, info, reflex, simulate
+from mwlmc_data.commands import cite, halo, info, reflex, simulate, verify
 
-_COMMANDS = (info, simulate, reflex, cite)
+_COMMANDS = (info, simulate, halo, reflex, verify, cite)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mwlmc_data import schema
-from mwlmc_data.release import DATA_VERSION, DamagedFileError, sha256_of
+from mwlmc_data.release import DATA_DIR, DATA_VERSION, DamagedFileError, sha256_of
 
 MANIFEST = "manifest.json"
 STAMPS = ".stamps"
@@ -201,55 +201,72 @@ class Store:
         return [entry for entry in self.manifest.select(config, split) if self.path(entry).is_file()]
 
     def verified(self, entry: Entry) -> Path:
-        """Find a file and check it against the manifest, once: afterwards its size and time of change must stay.
-
-        Parameters
-        ----------
-        entry : Entry
-            A file of the manifest.
-
-        Returns
-        -------
-        Path
-            The file.
-
-        Raises
-        ------
-        DamagedFileError
-            If the file is missing or is not the one of the manifest.
-        """
-        path = self.path(entry)
-        if not path.is_file():
-            raise DamagedFileError(path, f"SHA-256 {entry.sha256}", "no such file")
-        state = _state(path, entry.sha256)
-        stamp = self._stamp_path(entry)
-        if _read(stamp) == state or _VERIFIED.get(path) == state:
-            return path
-        found = sha256_of(path) if path.stat().st_size == entry.bytes else "another size"
-        if found != entry.sha256:
-            expected = f"SHA-256 {entry.sha256} ({entry.bytes} bytes)"
-            raise DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
-        self.stamp(entry)
-        return path
+        """Find a file and check it, as the function `verified`."""
+        return verified(self.root, entry)
 
     def stamp(self, entry: Entry) -> None:
-        """Remember that a file was found to be the one of the manifest.
+        """Remember that a file was found to be right, as the function `stamp`."""
+        stamp(self.root, entry)
 
-        Where the folder cannot be written to, only this process remembers it.
-        """
-        path = self.path(entry)
-        _VERIFIED[path] = state = _state(path, entry.sha256)
-        stamp = self._stamp_path(entry)
-        temporary = stamp.with_name(f"{stamp.name}.{os.getpid()}.tmp")
-        try:
-            stamp.parent.mkdir(exist_ok=True)
-            temporary.write_text(json.dumps(state) + "\n", encoding="utf-8")
-            temporary.replace(stamp)
-        except OSError:
-            return
 
-    def _stamp_path(self, entry: Entry) -> Path:
-        return self.root / STAMPS / f"{entry.name}.json"
+def verified(root: Path, entry: Entry) -> Path:
+    """Find a file and check it against the manifest, once: afterwards its size and time of change must stay.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    entry : Entry
+        A file of its manifest.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is missing or is not the one of the manifest.
+    """
+    path = root / entry.path
+    if not path.is_file():
+        raise DamagedFileError(path, f"SHA-256 {entry.sha256}", "no such file")
+    state = _state(path, entry.sha256)
+    if _VERIFIED.get(path) == state or _read(_stamp_path(root, entry)) == state:
+        return path
+    found = sha256_of(path) if path.stat().st_size == entry.bytes else "another size"
+    if found != entry.sha256:
+        expected = f"SHA-256 {entry.sha256} ({entry.bytes} bytes)"
+        raise DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
+    stamp(root, entry)
+    return path
+
+
+def stamp(root: Path, entry: Entry) -> None:
+    """Remember that a file was found to be the one of the manifest.
+
+    Where the folder cannot be written to, or is the package's own, only this process remembers it.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    entry : Entry
+        A file of its manifest, which is there.
+    """
+    path = root / entry.path
+    _VERIFIED[path] = state = _state(path, entry.sha256)
+    if root.is_relative_to(DATA_DIR):
+        return
+    place = _stamp_path(root, entry)
+    temporary = place.with_name(f"{place.name}.{os.getpid()}.tmp")
+    try:
+        place.parent.mkdir(exist_ok=True)
+        temporary.write_text(json.dumps(state) + "\n", encoding="utf-8")
+        temporary.replace(place)
+    except OSError:
+        return
 
 
 _VERIFIED: dict[Path, dict[str, Any]] = {}
@@ -259,6 +276,10 @@ _VERIFIED: dict[Path, dict[str, Any]] = {}
 def _state(path: Path, sha256: str) -> dict[str, Any]:
     status = path.stat()
     return {"sha256": sha256, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _stamp_path(root: Path, entry: Entry) -> Path:
+    return root / STAMPS / f"{entry.name}.json"
 
 
 def _read(stamp: Path) -> Any:

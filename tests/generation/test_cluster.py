@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from generation import catalogue, cluster
+from generation import catalogue, cluster, shards
 from generation.catalogue import SimulationFailedError
 from generation.cluster import ClusterLostError, ClusterSetupError
 from tests.generation.stand_in import finished_shards, make, plan_for, rows_of, wait_for_shards
@@ -224,8 +224,8 @@ def elsewhere(scheduler, mark, timeout):
 
 
 def test_shards_that_never_arrive_are_an_error(tmp_path, stand_in, monkeypatch):
-    monkeypatch.setattr(catalogue, "on_cluster", elsewhere)
-    monkeypatch.setattr(catalogue, "PATIENCE", 0.5)
+    monkeypatch.setattr(shards, "on_cluster", elsewhere)
+    monkeypatch.setattr(shards, "PATIENCE", 0.5)
     with pytest.raises(ClusterLostError, match=r"made 4 shards, the first of them .*00000.parquet, that are not seen"):
         make(plan_for(tmp_path / "run"), stand_in, scheduler="tcp://127.0.0.1:1")
 

@@ -1,0 +1,233 @@
+"""Make the files of stars of a set: the haloes of its simulations, by split, in shards.
+
+The folder of a run is a local store, `mwlmc_data.store`: with its manifest it can be loaded from, verified, and made a
+part of the published folder. A row is one simulation: its numbers, its drawn parameters, and its 4,500 stars.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from generation.plan import replace_file
+from generation.shards import finish, is_finished, make_shards
+from mwlmc_data import library, release, schema, store
+from mwlmc_data.catalogue import load_catalogue
+
+SHARD = 4000
+"""Haloes of a shard: 370 MB, and 33 shards for the whole Gaussian set."""
+ROW_GROUP = 128
+"""Haloes of a row group, the least that is decoded to read one: 14 MB."""
+SLICE = 16
+"""Haloes between two steps of the progress bar."""
+
+
+@dataclass(frozen=True)
+class HaloPlan:
+    """What a run makes and where.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run.
+    config : str
+        Set of simulations.
+    sims : range
+        Values of sim_id, of step 1.
+    shard_size : int
+        Most haloes of a shard.
+    simulator_version : str
+        Version that the simulator must have.
+
+    Raises
+    ------
+    ValueError
+        If the range is empty or leaves the set, the set is unknown, or a shard would hold no halo.
+    """
+
+    out: Path
+    config: str
+    sims: range
+    shard_size: int
+    simulator_version: str
+
+    def __post_init__(self) -> None:
+        rows = release.entry_of(self.config)["rows"]
+        if not 0 <= self.sims.start < self.sims.stop <= rows or self.sims.step != 1:
+            raise ValueError(
+                f"sims {self.sims.start}:{self.sims.stop} is not allowed: A:B with 0 <= A < B <= {rows}, the number of "
+                f"simulations of the {self.config} set"
+            )
+        if self.shard_size < 1:
+            raise ValueError(f"shard_size {self.shard_size!r} is not allowed: at least 1")
+        made = release.entry_of(self.config)["simulator_version"]
+        if made != self.simulator_version:
+            raise ValueError(f"simulator {self.simulator_version} is not allowed: the {self.config} set is of {made}")
+
+    @property
+    def seed(self) -> int:
+        """Seed of the released set."""
+        return release.entry_of(self.config)["seed"]
+
+    @cached_property
+    def shards(self) -> list[tuple[str, str, list[int]]]:
+        """Path in the folder, split and values of sim_id of every shard."""
+        name = library.halo_config(self.config)
+        found = []
+        for split in schema.SPLITS:
+            ids = schema.ids_of(split, self.sims.start, self.sims.stop).tolist()
+            parts = [ids[i : i + self.shard_size] for i in range(0, len(ids), self.shard_size)]
+            for i, part in enumerate(parts):
+                found.append((f"{name}/{name}-{split}-{i:05d}-of-{len(parts):05d}.parquet", split, part))
+        return found
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards."""
+        return len(self.shards)
+
+    def rows(self, shard: int) -> list[int]:
+        """Values of sim_id in a shard."""
+        return self.shards[shard][2]
+
+    def shard_path(self, shard: int) -> Path:
+        """Where a shard is written."""
+        return self.out / self.shards[shard][0]
+
+    def hash_path(self, shard: int) -> Path:
+        """Where the hash of a shard is written once it is whole."""
+        return self.pins_path.parent / f"{self.shard_path(shard).name}.sha256"
+
+    @property
+    def pins_path(self) -> Path:
+        """Where the settings are written down that the run may not change."""
+        return self.out / ".run" / "run.json"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Facts about the run that the files carry."""
+        return {"config": self.config, "seed": str(self.seed), "simulator_version": self.simulator_version}
+
+    @property
+    def pins(self) -> dict[str, object]:
+        """What must stay the same when a run continues."""
+        return {
+            **self.metadata,
+            "data_version": release.DATA_VERSION,
+            "sims": f"{self.sims.start}:{self.sims.stop}",
+            "shard_size": self.shard_size,
+            "schema": {c.name: f"{c.dtype} {c.unit}".strip() for c in schema.HALO_COLUMNS},
+        }
+
+
+def make_haloes(
+    plan: HaloPlan,
+    workers: int = 1,
+    progress: bool = True,
+    scheduler: str | None = None,
+    timeout: float = 30.0,
+) -> store.Store:
+    """Make the files of stars, or continue to make them.
+
+    Parameters
+    ----------
+    plan : HaloPlan
+        What to make.
+    workers, progress, scheduler, timeout
+        As for `generation.shards.make_shards`.
+
+    Returns
+    -------
+    Store
+        The folder.
+
+    Raises
+    ------
+    RunMismatchError
+        If the folder belongs to a run with other settings.
+    RuntimeError
+        If a halo cannot be simulated; the message names it. Finished shards stay.
+    ClusterSetupError, ClusterLostError
+        If the cluster cannot be used, or fails during the run.
+    """
+    plan = dataclasses.replace(plan, out=plan.out.absolute())
+    make_shards(plan, make_shard, (plan,), workers, progress, scheduler, timeout)
+    name = library.halo_config(plan.config)
+    files = [store.entry_for(plan.out, path, name, split, len(ids), ids) for path, split, ids in plan.shards]
+    manifest = store.Manifest(
+        release.DATA_VERSION, plan.simulator_version, {plan.config: plan.seed}, tuple(files)
+    )
+    text = manifest.to_json()
+    replace_file(plan.out / store.MANIFEST, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    for entry in files:
+        store.stamp(plan.out, entry)
+    return store.Store(plan.out)
+
+
+def make_shard(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> None:
+    """Make one shard and its hash, unless it is there.
+
+    Parameters
+    ----------
+    plan : HaloPlan
+        What the run makes.
+    shard : int
+        Number of the shard.
+    advance : callable
+        Called with the number of haloes made, every few of them; may raise to stop.
+    """
+    if is_finished(plan, shard):
+        # On a cluster: the worker that made it died before it could say so.
+        advance(len(plan.rows(shard)))
+        return
+    replace_file(plan.shard_path(shard), lambda temporary: _write(temporary, plan, shard, advance))
+    finish(plan, shard)
+
+
+def _write(path: Path, plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> None:
+    """Write a shard a row group at a time, so that a process never holds more than one."""
+    arrow_schema = schema.halo_schema(plan.metadata)
+    reals = [c.name for c in schema.HALO_COLUMNS if c.dtype == "float32"]
+    reals += [f"{c.name}.list.element.list.element" for c in schema.STARS]
+    with pq.ParquetWriter(
+        path,
+        arrow_schema,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=list(schema.TEXT),
+        column_encoding={**dict.fromkeys(reals, "BYTE_STREAM_SPLIT"), "sim_id": "DELTA_BINARY_PACKED"},
+        write_page_index=True,
+        # A service that stores the file in pieces finds again those that another version shares.
+        use_content_defined_chunking=True,
+    ) as writer:
+        for group in _row_groups(plan, shard, advance):
+            writer.write_table(group.cast(arrow_schema), row_group_size=ROW_GROUP)
+
+
+def _row_groups(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> Iterator[pa.Table]:
+    ids = plan.rows(shard)
+    names = [c.name for c in schema.HALO_COLUMNS if c not in schema.STARS]
+    catalogue = load_catalogue(config=plan.config, columns=names, format="arrow")
+    for start in range(0, len(ids), ROW_GROUP):
+        table = catalogue.take(ids[start : start + ROW_GROUP])
+        rows = table.select(["sim_id", *schema.DRAWN]).to_pylist()
+        stars = []
+        for i in range(0, len(rows), SLICE):
+            stars.append(library.simulate(rows[i : i + SLICE], plan.seed))
+            advance(len(rows[i : i + SLICE]))
+        for c, parts in zip(schema.STARS, zip(*stars, strict=True), strict=True):
+            table = table.append_column(c.name, _as_lists(np.concatenate(parts)))
+        yield table
+
+
+def _as_lists(stars: np.ndarray) -> pa.Array:
+    """Turn (n, 4500, 3) numbers into n lists of 4500 lists of 3."""
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(stars.reshape(-1)), 3)
+    return pa.FixedSizeListArray.from_arrays(vectors, stars.shape[1])

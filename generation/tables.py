@@ -1,0 +1,84 @@
+"""The configs of a release, their columns and files, and how tables are written: one form for all that is not stars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mwlmc_data import release, schema
+from mwlmc_data.validation import VALIDATION_COLUMNS
+
+CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {
+    **dict.fromkeys(release.CATALOGUE_SEEDS, schema.COLUMNS),
+    "haloes": schema.HALO_COLUMNS,
+    "validation": VALIDATION_COLUMNS,
+}
+"""Columns of every config of the published folder."""
+
+ROW_GROUP = 8192
+"""Rows in a row group; fixed, because the bytes of a file depend on it."""
+
+
+def splits_of(config: str) -> tuple[str, ...]:
+    """Parts of a config: the validation cases are for the test alone."""
+    return ("test",) if config == "validation" else schema.SPLITS
+
+
+def files_of(config: str, split: str) -> str:
+    """Where the files of one part lie in the published folder: a path, of haloes a glob pattern."""
+    return f"{config}/{config}-{split}{'-*' if config == 'haloes' else ''}.parquet"
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table as Parquet, always the same bytes for the same table.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Columns of numbers and text.
+    path : Path
+        Where to write it.
+    """
+    reals = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    encoding = dict.fromkeys(reals, "BYTE_STREAM_SPLIT")
+    if "sim_id" in table.column_names:
+        encoding["sim_id"] = "DELTA_BINARY_PACKED"
+    pq.write_table(
+        table,
+        path,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=3,
+        # A real number hardly ever comes twice: a dictionary would only cost.
+        use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
+        column_encoding=encoding,
+        write_page_index=True,
+    )
+
+
+def read_split(config: str, split: str) -> pa.Table:
+    """Read one part of an embedded set, with the metadata of the whole.
+
+    Parameters
+    ----------
+    config, split : str
+        Such as "gaussian" and "test".
+
+    Returns
+    -------
+    pyarrow.Table
+        In the order of sim_id.
+
+    Raises
+    ------
+    DamagedFileError
+        If the embedded file is not the one of the release.
+    RuntimeError
+        If its columns are not those of the schema.
+    """
+    table = pq.read_table(release.verified_path(config), filters=[("split", "=", split)])
+    if not table.schema.equals(schema.arrow_schema(), check_metadata=False):
+        raise RuntimeError(f"the embedded {config} set has other columns than the schema: {table.schema.names}")
+    return table

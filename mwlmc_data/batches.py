@@ -1,0 +1,188 @@
+"""Batches of haloes: in which order they come, who reads or simulates them, and how they are cut."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data import library
+from mwlmc_data.library import Chunk
+
+MIXED = 8
+"""Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB."""
+
+Stars = tuple[NDArray[np.float32], NDArray[np.float32]]
+Batch = dict[str, NDArray[Any]]
+
+
+@dataclasses.dataclass
+class HaloBatches:
+    """Haloes batch by batch; every pass over it begins anew.
+
+    Attributes
+    ----------
+    sim_ids : ndarray, shape (n,)
+        Numbers of the haloes, in their order when they are not shuffled.
+    config, source, version
+        As for `mwlmc_data.load_haloes`.
+    columns : mapping of str to ndarray
+        Columns of the whole catalogue that come along.
+    batch_size : int
+        Haloes of a batch; the last may have fewer.
+    shuffle : int or None
+        Seed of the order.
+    workers : int or None
+        Processes that simulate.
+    progress : bool or None
+        Whether to show a progress bar.
+    epoch : int
+        Passes begun so far: each has an order of its own.
+    """
+
+    sim_ids: NDArray[np.int64]
+    config: str
+    columns: Mapping[str, NDArray[Any]]
+    source: str
+    batch_size: int
+    shuffle: int | None = None
+    workers: int | None = None
+    progress: bool | None = None
+    version: str | None = None
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        # what is missing is told now and not at the first batch
+        library.locate(self.sim_ids, self.config, self.version, self.source)
+
+    def __len__(self) -> int:
+        return -(-len(self.sim_ids) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = self.next_epoch()
+        return self._shown(self.batches(epoch, self.windows(epoch)))
+
+    def next_epoch(self) -> int:
+        """Begin a pass: count it and give its number."""
+        self.epoch += 1
+        return self.epoch - 1
+
+    def all(self) -> Batch:
+        """Give all haloes as one batch, in memory."""
+        size = max(1, len(self.sim_ids))
+        whole = dataclasses.replace(self, batch_size=size)
+        return next(iter(whole), None) or self._batch(np.empty(0, np.int64), *_no_stars())
+
+    def windows(self, epoch: int) -> list[list[Chunk]]:
+        """Chunks in the order of one pass; those of a window are read together, and mixed when shuffling."""
+        if self.shuffle is None:
+            return [[chunk] for chunk in library.chunks(self.sim_ids, self.config, self.version, self.source)]
+        rng = np.random.default_rng([self.shuffle, epoch])
+        place, group, _ = library.locate(self.sim_ids, self.config, self.version, self.source)
+        # one number a row group, another for each halo that is to be simulated
+        blocks = np.stack([place, np.where(place < 0, np.arange(len(place)), group)])
+        _, block = np.unique(blocks, axis=1, return_inverse=True)
+        order = np.argsort(rng.permutation(block.max(initial=-1) + 1)[block], kind="stable")
+        chunks = list(library.chunks(self.sim_ids[order], self.config, self.version, self.source))
+        return [chunks[i : i + MIXED] for i in range(0, len(chunks), MIXED)]
+
+    def batches(self, epoch: int, windows: Iterable[list[Chunk]], workers: int | None = None) -> Iterator[Batch]:
+        """Read or simulate the chunks of these windows, and cut them into batches."""
+        rng = np.random.default_rng([0 if self.shuffle is None else self.shuffle, epoch, 1])
+        rest = self._batch(np.empty(0, np.int64), *_no_stars())
+        waiting: list[Batch] = []
+        for ids, positions, velocities in self._loaded(list(windows), workers):
+            order = slice(None) if self.shuffle is None else rng.permutation(len(ids))
+            waiting.append(self._batch(ids[order], positions[order], velocities[order]))
+            if sum(len(part["sim_id"]) for part in waiting) < self.batch_size:
+                continue
+            rest = _joined(waiting)
+            n_full = len(rest["sim_id"]) // self.batch_size * self.batch_size
+            for start in range(0, n_full, self.batch_size):
+                yield {name: values[start : start + self.batch_size] for name, values in rest.items()}
+            waiting = [{name: values[n_full:] for name, values in rest.items()}]
+        last = _joined(waiting) if waiting else rest
+        if len(last["sim_id"]):
+            yield last
+
+    def _loaded(
+        self, windows: list[list[Chunk]], workers: int | None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray, NDArray]]:
+        """Numbers, positions and velocities of each window, loaded ahead."""
+        with ExitStack() as stack:
+            pool = self._pool(windows, workers, stack)
+            reader = stack.enter_context(ThreadPoolExecutor(1))
+            ahead = 2 if pool is None else 2 * pool[1]
+            queue: deque[tuple[list[Chunk], list[Future[Stars]]]] = deque()
+            stack.callback(lambda: [future.cancel() for _, futures in queue for future in futures])
+            for window in windows:
+                queue.append((window, [self._submit(chunk, pool[0] if pool else reader, reader) for chunk in window]))
+                if len(queue) > ahead:
+                    yield _gathered(*queue.popleft())
+            while queue:
+                yield _gathered(*queue.popleft())
+
+    def _submit(self, chunk: Chunk, simulator: Executor, reader: Executor) -> Future[Stars]:
+        if chunk.is_stored:
+            return reader.submit(library.read, chunk)
+        return simulator.submit(library.simulate, *library.recipe(chunk, self.config, self.version))
+
+    def _pool(
+        self, windows: list[list[Chunk]], workers: int | None, stack: ExitStack
+    ) -> tuple[ProcessPoolExecutor, int] | None:
+        """Processes for the chunks that are to be simulated, where there are more than a few."""
+        todo = sum(not chunk.is_stored for window in windows for chunk in window)
+        if todo < 2:
+            return None
+        from mwlmc_data.simulator import available_cores, compile_kernels
+
+        count = self.workers if workers is None else workers
+        count = min(available_cores() if count is None else count, todo)
+        if count < 1:
+            return None
+        compile_kernels()
+        pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        return pool, count
+
+    def _batch(self, ids: NDArray[np.int64], positions: NDArray, velocities: NDArray) -> Batch:
+        batch: Batch = {"sim_id": ids.astype(np.int32), "positions": positions, "velocities": velocities}
+        return batch | {name: values[ids] for name, values in self.columns.items()}
+
+    def _shown(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        from tqdm import tqdm
+
+        shown = sys.stderr.isatty() if self.progress is None else self.progress
+        with tqdm(total=len(self.sim_ids), unit="halo", desc="haloes", file=sys.stderr, disable=not shown) as bar:
+            for batch in batches:
+                bar.update(len(batch["sim_id"]))
+                yield batch
+
+
+def _gathered(chunks: list[Chunk], futures: list[Future[Stars]]) -> tuple[NDArray[np.int64], NDArray, NDArray]:
+    stars = [future.result() for future in futures]
+    ids = np.concatenate([chunk.sim_ids for chunk in chunks]).astype(np.int64)
+    if len(stars) == 1:
+        return ids, *stars[0]
+    return ids, np.concatenate([s[0] for s in stars]), np.concatenate([s[1] for s in stars])
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _no_stars() -> Stars:
+    from mwlmc_data import schema
+
+    empty = np.empty((0, schema.N_STARS, 3), np.float32)
+    return empty, empty.copy()

@@ -1,0 +1,38 @@
+"""`mwlmc halo`: the stars of one released simulation."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mwlmc_data.commands.common import add_json, check_output, print_json, print_reflex, reflex_numbers, write_halo
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the parser of the command."""
+    halo = commands.add_parser("halo", help="the stars of one released simulation, from a file or made again")
+    halo.add_argument("sim_id", type=int, metavar="SIM_ID", help="number of the simulation in its set")
+    halo.add_argument("--config", default="gaussian", help="gaussian, flat or wide (default: %(default)s)")
+    halo.add_argument("--source", default="auto", help="auto, store or simulation (default: %(default)s)")
+    halo.add_argument("--out", type=Path, metavar="FILE", help="write the stars as .npz or .parquet")
+    add_json(halo)
+    halo.set_defaults(run=_halo)
+
+
+def _halo(options: argparse.Namespace) -> int:
+    if options.out is not None:
+        check_output(options.out)
+    from mwlmc_data.haloes import load_halo
+    from mwlmc_data.simulator import fit_reflex
+
+    halo = load_halo(options.sim_id, options.source, options.config)
+    told = {"config": options.config, "sim_id": options.sim_id}
+    if options.out is not None:
+        write_halo(halo, options.out, told)
+    reflex = fit_reflex(halo.positions, halo.velocities)
+    if options.json:
+        print_json({**told, "source": halo.source, "n_stars": len(halo.positions), "reflex": reflex_numbers(reflex)})
+        return 0
+    print(f"{len(halo.positions)} stars of simulation {options.sim_id} of the {options.config} set, from {halo.source}")
+    print_reflex(reflex)
+    return 0

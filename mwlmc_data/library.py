@@ -1,0 +1,265 @@
+"""Where a halo is: in a file on this machine, or nowhere, so that it has to be simulated.
+
+Haloes that are asked for together are gathered into chunks, each of one row group of one file or a few to be simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data import release, schema, store
+from mwlmc_data.store import Entry, Store
+
+SOURCES = ("auto", "store", "simulation")
+MINI = release.DATA_DIR / "mini"
+"""Folder of the few haloes that the package embeds."""
+SIMULATED = 8
+"""Haloes of a chunk that is simulated: less than a second of work."""
+_GROUPS = 4
+"""Row groups that are kept decoded: one for each part of the set, whose numbers alternate."""
+
+
+class MissingHaloError(LookupError):
+    """A halo is in no file on this machine, and simulating it was not asked for or is not possible."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Haloes that are read or made together.
+
+    Attributes
+    ----------
+    sim_ids : tuple of int
+        Their numbers.
+    root, entry : Path and Entry, or None
+        The folder and the file in it that holds them; None for haloes to be simulated.
+    group : int
+        Its row group.
+    rows : tuple of int
+        Their rows in it.
+    """
+
+    sim_ids: tuple[int, ...]
+    root: Path | None = None
+    entry: Entry | None = None
+    group: int = 0
+    rows: tuple[int, ...] = ()
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether a file holds the haloes."""
+        return self.entry is not None
+
+
+def halo_config(config: str) -> str:
+    """Name of the config that holds the haloes of a set: "haloes" for "gaussian", else with the set's name."""
+    return "haloes" if config == "gaussian" else f"haloes-{config}"
+
+
+def stores(version: str | None = None) -> list[Store]:
+    """Folders on this machine that may hold haloes: the local store, and the few that the package embeds."""
+    found = [store.local_store(version)]
+    if version in (None, release.DATA_VERSION) and (MINI / store.MANIFEST).is_file():
+        found.append(Store(MINI))
+    return [place for place in found if place is not None]
+
+
+def checked_ids(sim_ids: object, config: str, version: str | None) -> NDArray[np.int64]:
+    """Return the numbers as an array, or raise a ValueError that names the first that is not in the set."""
+    ids = np.asarray(sim_ids)
+    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(f"sim_ids {sim_ids!r} is not allowed: a sequence of integers")
+    rows = release.entry_of(config, version)["rows"]
+    wrong = ids[(ids < 0) | (ids >= rows)]
+    if len(wrong):
+        raise ValueError(f"sim_id {wrong[0]} is not in the {config} set: allowed are 0 to {rows - 1}")
+    return ids.astype(np.int64)
+
+
+def chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Iterator[Chunk]:
+    """Gather haloes into chunks, in the order in which they are asked for.
+
+    Parameters
+    ----------
+    sim_ids : integer array of shape (n,)
+        Numbers of the haloes.
+    config : str
+        Set of simulations.
+    version : str, optional
+        Version of the data.
+    source : {"auto", "store", "simulation"}
+        Where they may come from.
+
+    Yields
+    ------
+    Chunk
+
+    Raises
+    ------
+    ValueError
+        If the source is unknown.
+    MissingHaloError
+        If a halo is in no file and `source` is "store".
+    """
+    place, group, row = locate(sim_ids, config, version, source)
+    files = _files(config, version) if source != "simulation" else []
+    # a new chunk begins where the file or the row group changes
+    begins = np.flatnonzero((np.diff(place) != 0) | (np.diff(group) != 0)) + 1
+    for run in np.split(np.arange(len(sim_ids)), begins):
+        if not len(run):
+            continue
+        if place[run[0]] < 0:
+            for start in range(0, len(run), SIMULATED):
+                yield Chunk(tuple(sim_ids[run[start : start + SIMULATED]].tolist()))
+        else:
+            home, entry = files[place[run[0]]]
+            yield Chunk(tuple(sim_ids[run].tolist()), home.root, entry, int(group[run[0]]), tuple(row[run].tolist()))
+
+
+def locate(
+    sim_ids: NDArray[np.int64], config: str, version: str | None, source: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """File (-1 where it is to be simulated), row group and row in it of each halo, three arrays of shape (n,)."""
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}; allowed: {', '.join(SOURCES)}")
+    place, group, row = np.full(len(sim_ids), -1), np.zeros(len(sim_ids), int), np.zeros(len(sim_ids), int)
+    if source == "simulation":
+        return place, group, row
+    parts = schema.split_of(sim_ids)
+    for number, (home, entry) in enumerate(_files(config, version)):
+        inside = (place < 0) & (parts == entry.split)
+        inside &= (sim_ids >= entry.sim_ids[0]) & (sim_ids <= entry.sim_ids[-1])
+        if inside.any():
+            place[inside] = number
+            rows = np.searchsorted(entry.sim_ids, sim_ids[inside])
+            ends = _group_ends(home.path(entry))
+            group[inside] = np.searchsorted(ends, rows, side="right")
+            row[inside] = rows - np.concatenate([[0], ends])[group[inside]]
+    missing = sim_ids[place < 0]
+    if len(missing) and source == "store":
+        raise MissingHaloError(
+            f"{len(missing)} of {len(sim_ids)} haloes of the {config} set are in no file on this machine, the first is "
+            f"sim_id {missing[0]}; looked in {', '.join(str(home.root) for home in stores(version)) or 'no folder'}. "
+            f"Get the files with `mwlmc fetch {halo_config(config)}`, or let them be simulated with source='auto'"
+        )
+    return place, group, row
+
+
+def stored_chunk(root: Path, entry: Entry, row: int) -> Chunk:
+    """Chunk of the one halo that lies in a row of a file."""
+    ends = _group_ends(root / entry.path)
+    group = int(np.searchsorted(ends, row, side="right"))
+    place = row - (int(ends[group - 1]) if group else 0)
+    return Chunk((int(entry.sim_ids[row]),), root, entry, group, (place,))
+
+
+def _files(config: str, version: str | None) -> list[tuple[Store, Entry]]:
+    name = halo_config(config)
+    return [
+        (home, entry)
+        for home in stores(version)
+        if name in {entry.config for entry in home.manifest.files}
+        for entry in home.present(name)
+    ]
+
+
+def _group_ends(path: Path) -> NDArray[np.int64]:
+    """Rows up to the end of each row group of a file."""
+    return _read_group_ends(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _read_group_ends(path: Path, mtime_ns: int) -> NDArray[np.int64]:
+    """Read them anew when the file has changed."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    return np.cumsum([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)])
+
+
+def read(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read the positions and velocities of a chunk that lies in a file, each (n, 4500, 3).
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not the one of its manifest.
+    """
+    assert chunk.root is not None and chunk.entry is not None
+    sim_ids, positions, velocities = _decoded(chunk.root, chunk.entry, chunk.group)
+    rows = np.asarray(chunk.rows)
+    if not np.array_equal(sim_ids[rows], chunk.sim_ids):
+        told = f"sim_id {chunk.sim_ids[0]} to {chunk.sim_ids[-1]} in row group {chunk.group}"
+        raise release.DamagedFileError(chunk.root / chunk.entry.path, told, f"sim_id {sim_ids[rows].tolist()}")
+    if len(rows) == len(sim_ids):
+        return positions, velocities
+    return positions[rows], velocities[rows]
+
+
+@lru_cache(maxsize=_GROUPS)
+def _decoded(
+    root: Path, entry: Entry, group: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(store.verified(root, entry)) as file:
+        table = file.read_row_group(group, columns=["sim_id", *(c.name for c in schema.STARS)])
+    shape = (table.num_rows, schema.N_STARS, 3)
+    # the innermost values of a column without nulls are one block of memory, which NumPy looks at without a copy
+    stars = [table[c.name].combine_chunks().flatten().flatten().to_numpy().reshape(shape) for c in schema.STARS]
+    return table["sim_id"].to_numpy(), stars[0], stars[1]
+
+
+def recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[str, float]], int]:
+    """Tell what the haloes of a chunk are simulated from: their rows of drawn parameters, and the set's seed.
+
+    Raises
+    ------
+    MissingHaloError
+        If the set was made with another version of the simulator, which would give other stars.
+    """
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    entry = release.entry_of(config, version)
+    if entry["simulator_version"] != SIMULATOR_VERSION:
+        raise MissingHaloError(
+            f"the {config} set was made with simulator {entry['simulator_version']} and this is {SIMULATOR_VERSION}, "
+            f"which gives other stars: get the files with `mwlmc fetch {halo_config(config)}`"
+        )
+    drawn = _drawn(config, version)
+    rows = [{"sim_id": i, **{name: float(values[i]) for name, values in drawn.items()}} for i in chunk.sim_ids]
+    return rows, int(entry["seed"])
+
+
+@lru_cache(maxsize=4)
+def _drawn(config: str, version: str | None) -> dict[str, NDArray[np.float32]]:
+    """Drawn parameters of a whole set, so that the row is the sim_id."""
+    from mwlmc_data.catalogue import load_catalogue
+
+    return load_catalogue(config=config, columns=schema.DRAWN, version=version, format="numpy")
+
+
+def simulate(rows: list[dict[str, float]], seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Simulate the haloes of rows of a catalogue, positions and velocities, each (n, 4500, 3)."""
+    from mwlmc_data import simulator
+    from mwlmc_data.simulator.simulation import naming, stored_precision
+
+    haloes = []
+    for row in rows:
+        with naming(row):
+            parameters = stored_precision(simulator.Parameters.from_row(row))
+            haloes.append(simulator.simulate(parameters, seed=seed, sim_id=int(row["sim_id"])).halo)
+    return np.stack([halo.positions for halo in haloes]), np.stack([halo.velocities for halo in haloes])
+
+
+def load_chunk(
+    chunk: Chunk, config: str, version: str | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read or simulate a chunk in this process, positions and velocities, each (n, 4500, 3)."""
+    return read(chunk) if chunk.is_stored else simulate(*recipe(chunk, config, version))
