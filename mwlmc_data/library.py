@@ -106,6 +106,8 @@ def chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source:
         If the source is unknown.
     MissingHaloError
         If a halo is in no file and `source` is "store".
+    DamagedFileError
+        If a file is no Parquet file at all.
     """
     place, group, row = locate(sim_ids, config, version, source)
     files = _files(config, version) if source != "simulation" else []
@@ -138,7 +140,7 @@ def locate(
         if inside.any():
             place[inside] = number
             rows = np.searchsorted(entry.sim_ids, sim_ids[inside])
-            ends = _group_ends(home.path(entry))
+            ends = _group_ends(home.root, entry)
             group[inside] = np.searchsorted(ends, rows, side="right")
             row[inside] = rows - np.concatenate([[0], ends])[group[inside]]
     missing = sim_ids[place < 0]
@@ -153,7 +155,7 @@ def locate(
 
 def stored_chunk(root: Path, entry: Entry, row: int) -> Chunk:
     """Chunk of the one halo that lies in a row of a file."""
-    ends = _group_ends(root / entry.path)
+    ends = _group_ends(root, entry)
     group = int(np.searchsorted(ends, row, side="right"))
     place = row - (int(ends[group - 1]) if group else 0)
     return Chunk((int(entry.sim_ids[row]),), root, entry, group, (place,))
@@ -169,9 +171,15 @@ def _files(config: str, version: str | None) -> list[tuple[Store, Entry]]:
     ]
 
 
-def _group_ends(path: Path) -> NDArray[np.int64]:
-    """Rows up to the end of each row group of a file."""
-    return _read_group_ends(path, path.stat().st_mtime_ns)
+def _group_ends(root: Path, entry: Entry) -> NDArray[np.int64]:
+    """Rows up to the end of each row group of a file, which is not hashed for this: that waits until it is read."""
+    import pyarrow as pa
+
+    path = root / entry.path
+    try:
+        return _read_group_ends(path, path.stat().st_mtime_ns)
+    except pa.ArrowInvalid as error:
+        raise release.DamagedFileError(path, f"SHA-256 {entry.sha256}", f"no Parquet file ({error})") from error
 
 
 @cache

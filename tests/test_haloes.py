@@ -1,0 +1,270 @@
+"""The stars: from files, made again, one by one, in batches, as datasets and as tensors."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mwlmc_data as mw
+from mwlmc_data import library, release, schema, store
+from mwlmc_data.sameness import compare_haloes
+from tests.halo_folders import copy_of_mini
+
+
+@pytest.fixture(autouse=True)
+def no_local_store(tmp_path, monkeypatch):
+    """Only the embedded haloes are there."""
+    monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path / "nothing"))
+
+
+@pytest.fixture
+def forbid_simulation(monkeypatch):
+    def simulate(rows, seed):
+        pytest.fail(f"simulated {[row['sim_id'] for row in rows]}")
+
+    monkeypatch.setattr(library, "simulate", simulate)
+
+
+def numbers(batches):
+    return [batch["sim_id"].tolist() for batch in batches]
+
+
+def test_a_halo_of_the_package_is_read(forbid_simulation):
+    halo = mw.load_halo(7)
+    assert halo.source == "store"
+    assert halo.positions.shape == halo.velocities.shape == (schema.N_STARS, 3)
+    assert halo.positions.dtype == halo.velocities.dtype == np.float32
+    halo.positions[0] = 0  # it is the caller's own
+    assert (mw.load_halo(7).positions[0] != 0).any()
+
+
+def test_a_halo_made_again_is_the_same():
+    pairs = [(mw.load_halo(i), mw.load_halo(i, source="simulation")) for i in range(0, 32, 4)]
+    assert {(a.source, b.source) for a, b in pairs} == {("store", "simulation")}
+    assert compare_haloes(*zip(*pairs, strict=True)).problems == []
+
+
+@pytest.mark.parametrize("config", list(release.CATALOGUE_SEEDS))
+def test_a_halo_that_no_file_holds_is_made_and_is_its_rows(config):
+    sim_id = release.entry_of(config)["rows"] - 1
+    halo = mw.load_halo(sim_id, config=config)
+    assert halo.source == "simulation"
+    row = mw.load_catalogue(config=config).iloc[sim_id]
+    reflex = mw.fit_reflex(halo.positions, halo.velocities)
+    vector = row[["vx_travel", "vy_travel", "vz_travel"]].to_numpy(float)
+    assert reflex.vector == pytest.approx(vector, abs=0.5)
+    assert reflex.n_stars == pytest.approx(row["n_stars_fit"], abs=2)
+
+
+def test_other_sets_do_not_take_the_gaussian_haloes():
+    assert mw.load_halo(3, config="flat").source == "simulation"
+    assert (mw.load_halo(3, config="flat").positions != mw.load_halo(3).positions).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ((128_000,), ValueError, r"sim_id 128000 .* allowed are 0 to 127999"),
+        ((-1,), ValueError, "sim_id -1"),
+        ((1.5,), ValueError, r"1\.5.*integer"),
+        ((True,), ValueError, "True.*integer"),
+        ((3, "disk"), ValueError, r"'disk'.*allowed: auto, store, simulation"),
+        ((3, "auto", "gauss"), ValueError, r"'gauss'.*allowed: flat, gaussian, wide"),
+        ((3, "auto", "gaussian", "0.9"), ValueError, r"version '0\.9'"),
+        ((99, "store"), LookupError, r"sim_id 99; looked in .*mini.*mwlmc fetch haloes"),
+    ],
+)
+def test_a_halo_that_is_not_to_be_had(arguments, error, match):
+    with pytest.raises(error, match=match):
+        mw.load_halo(*arguments)
+
+
+def test_the_local_store_comes_first(tmp_path, monkeypatch, forbid_simulation):
+    """Told apart by damage: whoever looks there finds it out, once the file is opened."""
+    monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
+    mine = copy_of_mini(tmp_path / release.DATA_VERSION)
+    (entry,) = mine.manifest.select("haloes", "test")
+    assert mw.load_halo(5).source == "store"
+    path = mine.path(entry)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    library._decoded.cache_clear()
+    with pytest.raises(release.DamagedFileError, match=str(path)):
+        mw.load_halo(5)
+    path.unlink()
+    assert mw.load_halo(5).source == "store"  # the package's
+
+
+def test_haloes_of_another_simulator_are_not_made(monkeypatch):
+    from mwlmc_data import simulator
+
+    monkeypatch.setattr(simulator, "SIMULATOR_VERSION", "2.0.0")
+    assert mw.load_halo(1).source == "store"
+    with pytest.raises(library.MissingHaloError, match=r"made with simulator 1\.0\.0 and this is 2\.0\.0"):
+        mw.load_halo(1, source="simulation")
+
+
+def test_a_retracted_version_warns_and_names_the_erratum(tmp_path, monkeypatch):
+    registry = json.loads((release.DATA_DIR / "registry.json").read_text())
+    erratum = "erratum 1: the apex had its sign turned"
+    registry["versions"][release.DATA_VERSION]["retracted"] = erratum
+    (tmp_path / "registry.json").write_text(json.dumps(registry))
+    for entry in registry["versions"][release.DATA_VERSION]["files"].values():
+        (tmp_path / entry["file"]).symlink_to(release.DATA_DIR / entry["file"])
+    with pytest.warns(release.RetractedVersionWarning, match=erratum):
+        release.verified_path("flat", directory=tmp_path)
+    monkeypatch.setattr(release, "DATA_DIR", tmp_path)
+    with pytest.warns(release.RetractedVersionWarning, match=f"{release.DATA_VERSION} was retracted: {erratum}"):
+        mw.load_halo(3)
+    with pytest.warns(release.RetractedVersionWarning, match=erratum):
+        mw.load_catalogue("test", config="flat")
+
+
+def test_batches_come_in_the_order_asked_for(forbid_simulation):
+    wanted = [31, 0, 15, 16, 2, 1, 0]
+    batches = mw.load_haloes(wanted, columns=["m_lmc", "n_stars_fit"], batch_size=3)
+    assert numbers(batches) == [[31, 0, 15], [16, 2, 1], [0]]
+    assert len(batches) == 3
+    table = mw.load_catalogue()
+    for batch in batches:
+        assert set(batch) == {"sim_id", "positions", "velocities", "m_lmc", "n_stars_fit"}
+        assert batch["m_lmc"].tolist() == table["m_lmc"][batch["sim_id"]].tolist()
+        assert batch["n_stars_fit"].dtype == np.int32
+        for i, sim_id in enumerate(batch["sim_id"]):
+            assert np.array_equal(batch["positions"][i], mw.load_halo(int(sim_id)).positions)
+            assert np.array_equal(batch["velocities"][i], mw.load_halo(int(sim_id)).velocities)
+
+
+def test_haloes_without_a_file_are_made_in_their_place():
+    batches = mw.load_haloes([40, 3, 39, 38], batch_size=4, workers=0)
+    (batch,) = batches
+    assert batch["sim_id"].tolist() == [40, 3, 39, 38]
+    assert np.array_equal(batch["positions"][1], mw.load_halo(3).positions)
+    assert np.array_equal(batch["positions"][3], mw.load_halo(38).positions)
+
+
+def test_processes_that_simulate_change_nothing():
+    wanted = range(28, 64)
+    alone = mw.load_haloes(wanted, streaming=False, workers=0)
+    several = mw.load_haloes(wanted, streaming=False, workers=2)
+    assert all(np.array_equal(alone[name], several[name]) for name in alone)
+
+
+@settings(max_examples=40)
+@given(
+    wanted=st.lists(st.integers(0, 31), max_size=60),
+    batch_size=st.integers(1, 40),
+    shuffle=st.none() | st.integers(0, 5),
+)
+def test_every_halo_comes_as_often_as_it_was_asked_for(wanted, batch_size, shuffle):
+    batches = mw.load_haloes(wanted, batch_size=batch_size, shuffle=shuffle)
+    got = numbers(batches)
+    assert all(len(ids) == batch_size for ids in got[:-1])
+    assert len(got) == len(batches)
+    flat = list(itertools.chain.from_iterable(got))
+    assert sorted(flat) == sorted(wanted) if shuffle is not None else flat == wanted
+
+
+def test_shuffling_differs_by_pass_and_not_by_run():
+    def passes(seed):
+        batches = mw.load_haloes(range(32), shuffle=seed)
+        return [numbers(batches)[0] for _ in range(3)]
+
+    first, again, other = passes(1), passes(1), passes(2)
+    assert first == again
+    assert len({tuple(order) for order in (*first, *other)}) == 6
+
+
+def test_splits_follow_each_other():
+    assert mw.load_haloes(range(32), split="validation", streaming=False)["sim_id"].tolist() == list(range(10, 20))
+    whole = mw.load_haloes(config="flat")
+    ids = whole.sim_ids
+    assert len(ids) == 4096
+    assert ids[:3].tolist() == [20, 21, 22]
+    assert schema.split_of(ids[-1]) == "test"
+
+
+def test_no_haloes_are_no_batches():
+    assert numbers(mw.load_haloes([])) == []
+    assert mw.load_haloes([], streaming=False, columns=["m_lmc"])["positions"].shape == (0, schema.N_STARS, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"format": "pandas"}, r"'pandas'; allowed: numpy, datasets, torch"),
+        ({"batch_size": 0}, "batch_size 0"),
+        ({"workers": -1}, "workers -1"),
+        ({"shuffle": -1}, "shuffle -1"),
+        ({"shuffle": True, "batch_size": 2.5}, r"batch_size 2\.5"),
+        ({"split": "dev"}, r"'dev'; allowed: train, validation, test"),
+        ({"columns": "m_lmc"}, r"give a sequence of names, such as \['m_lmc'\]"),
+        ({"columns": ["mass"]}, "'mass'"),
+        ({"columns": ["split"]}, "numeric"),
+        ({"columns": ["m_lmc", "m_lmc"]}, "each once"),
+        ({"sim_ids": [0, 128_000]}, "sim_id 128000"),
+        ({"sim_ids": [0.5]}, "integers"),
+        ({"source": "web"}, "'web'"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        mw.load_haloes(**arguments)
+
+
+def test_missing_files_are_told_before_the_first_batch():
+    with pytest.raises(LookupError, match=r"1 of 2 haloes.*sim_id 32"):
+        mw.load_haloes([0, 32], source="store")
+
+
+def test_a_progress_bar_only_when_wanted(capsys):
+    list(mw.load_haloes(range(4)))
+    assert capsys.readouterr().err == ""
+    list(mw.load_haloes(range(4), progress=True))
+    assert "4/4" in capsys.readouterr().err
+
+
+def test_as_a_stream_of_datasets(forbid_simulation):
+    stream = mw.load_haloes(range(8, 24), format="datasets", columns=["v_travel"])
+    rows = list(stream.with_format("numpy"))
+    assert [int(row["sim_id"]) for row in rows] == list(range(8, 24))
+    assert rows[3]["positions"].dtype == np.float32
+    assert np.array_equal(rows[3]["positions"], mw.load_halo(11).positions)
+    assert rows[3]["v_travel"] == mw.load_catalogue()["v_travel"][11]
+    assert stream.features["velocities"].shape == (schema.N_STARS, 3)
+    shuffled = [int(row["sim_id"]) for row in stream.shuffle(seed=1, buffer_size=16).with_format("numpy")]
+    assert sorted(shuffled) == list(range(8, 24)) != shuffled
+
+
+def test_as_a_dataset_in_memory():
+    dataset = mw.load_haloes(range(5), streaming=False, format="datasets", columns=["m_lmc"]).with_format("numpy")
+    assert dataset.num_rows == 5
+    assert np.array_equal(dataset[4]["velocities"], mw.load_halo(4).velocities)
+    assert dataset[4]["m_lmc"] == mw.load_catalogue()["m_lmc"][4]
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_as_a_torch_loader(workers):
+    torch = pytest.importorskip("torch")
+    loader = mw.load_haloes(range(40), format="torch", columns=["m_lmc"], batch_size=8, shuffle=0, workers=workers)
+    passes = [list(loader) for _ in range(2)]
+    for batches in passes:
+        assert sorted(torch.cat([batch["sim_id"] for batch in batches]).tolist()) == list(range(40))
+    orders = [torch.cat([batch["sim_id"] for batch in batches]).tolist() for batches in passes]
+    assert orders[0] != orders[1]
+    batch = passes[0][0]
+    assert batch["positions"].shape == (8, schema.N_STARS, 3)
+    assert batch["positions"].dtype == batch["m_lmc"].dtype == torch.float32
+    for i, sim_id in enumerate(batch["sim_id"].tolist()):
+        assert np.array_equal(batch["positions"][i].numpy(), mw.load_halo(sim_id).positions)
+
+
+def test_all_at_once_as_tensors():
+    torch = pytest.importorskip("torch")
+    whole = mw.load_haloes(range(6), streaming=False, format="torch")
+    assert whole["velocities"].shape == (6, schema.N_STARS, 3)
+    whole["velocities"] += 1  # tensors may be written to
+    assert torch.isfinite(whole["velocities"]).all()
+    assert np.array_equal(mw.load_halo(5).velocities + np.float32(1), whole["velocities"][5].numpy())
