@@ -66,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     again.add_argument("--config", default="gaussian", help="set of simulations")
     again.add_argument("--haloes", type=whole_from(1), default=100, help="default: %(default)s")
     again.set_defaults(run=_regeneration)
+    files = commands.add_parser("loading", help="make a set of haloes as files, and time loading them every way")
+    files.add_argument("--out", type=Path, default=Path("build/loading"), help="folder of the set and results.json")
+    files.add_argument("--haloes", type=whole_from(64), default=2048, help="default: %(default)s")
+    files.add_argument("--rounds", type=whole_from(1), default=3, help="medians of them are reported")
+    files.set_defaults(run=_loading)
     return top
 
 
@@ -138,6 +143,12 @@ def _regeneration(args: argparse.Namespace) -> None:
     from benchmarks import regeneration
 
     print(regeneration.compare(args.config, args.haloes))
+
+
+def _loading(args: argparse.Namespace) -> None:
+    from benchmarks import loading
+
+    loading.main(args.out, args.haloes, args.rounds)
 
 
 if __name__ == "__main__":

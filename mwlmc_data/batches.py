@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
+import queue
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -19,6 +22,9 @@ from mwlmc_data.library import Chunk
 
 MIXED = 8
 """Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB."""
+
+READY = 4
+"""Batches that are held ready."""
 
 Stars = tuple[NDArray[np.float32], NDArray[np.float32]]
 Batch = dict[str, NDArray[Any]]
@@ -68,7 +74,7 @@ class HaloBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.next_epoch()
-        return self._shown(self.batches(epoch, self.windows(epoch)))
+        return self._shown(_ahead(self.batches(epoch, self.windows(epoch))))
 
     def next_epoch(self) -> int:
         """Begin a pass: count it and give its number."""
@@ -121,14 +127,14 @@ class HaloBatches:
             pool = self._pool(windows, workers, stack)
             reader = stack.enter_context(ThreadPoolExecutor(1))
             ahead = 2 if pool is None else 2 * pool[1]
-            queue: deque[tuple[list[Chunk], list[Future[Stars]]]] = deque()
-            stack.callback(lambda: [future.cancel() for _, futures in queue for future in futures])
+            begun: deque[tuple[list[Chunk], list[Future[Stars]]]] = deque()
+            stack.callback(lambda: [future.cancel() for _, futures in begun for future in futures])
             for window in windows:
-                queue.append((window, [self._submit(chunk, pool[0] if pool else reader, reader) for chunk in window]))
-                if len(queue) > ahead:
-                    yield _gathered(*queue.popleft())
-            while queue:
-                yield _gathered(*queue.popleft())
+                begun.append((window, [self._submit(chunk, pool[0] if pool else reader, reader) for chunk in window]))
+                if len(begun) > ahead:
+                    yield _gathered(*begun.popleft())
+            while begun:
+                yield _gathered(*begun.popleft())
 
     def _submit(self, chunk: Chunk, simulator: Executor, reader: Executor) -> Future[Stars]:
         if chunk.is_stored:
@@ -165,6 +171,44 @@ class HaloBatches:
             for batch in batches:
                 bar.update(len(batch["sim_id"]))
                 yield batch
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Make batches in a thread, a few before they are asked for: whoever trains on them does not wait."""
+    ready: queue.Queue[tuple[Batch | None, BaseException | None]] = queue.Queue(READY)
+    stopped = threading.Event()
+
+    def put(item: tuple[Batch | None, BaseException | None]) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                return ready.put(item, timeout=0.1)
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                put((batch, None))
+                if stopped.is_set():
+                    break
+            put((None, None))
+        except BaseException as error:
+            put((None, error))
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch, error = ready.get()
+            if error is not None:
+                raise error
+            if batch is None:
+                return
+            yield batch
+    finally:
+        # also when whoever asked for the batches wants no more of them
+        stopped.set()
+        thread.join()
 
 
 def _gathered(chunks: list[Chunk], futures: list[Future[Stars]]) -> tuple[NDArray[np.int64], NDArray, NDArray]:
