@@ -222,8 +222,8 @@ def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int |
 def _map_sky(outcome: Outcome, case: Case, haloes: int) -> None:
     """Pool haloes of the case at its quoted parameters."""
     from benchmarks.predictive import quoted_parameters
-    from benchmarks.skymap import smoothed_map
     from mwlmc_data import Parameters, fit_reflex, simulate
+    from mwlmc_data.skymap import smoothed_map
 
     row = quoted_parameters(case, 1, outcome.config, outcome.seed).to_dict("records")[0]
     stars = [simulate(Parameters(**row), seed=outcome.seed, sim_id=i).halo for i in range(haloes)]

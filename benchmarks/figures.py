@@ -18,24 +18,11 @@ from benchmarks.evaluate import CaseResult, Evaluation, paper_interval
 from benchmarks.features import LABELS, THETA, UNITS
 from benchmarks.predictive import Prediction
 from mwlmc_data import scoring
+from mwlmc_data.plotting.style import BLUE, GREEN, GREY, ORANGE, PALE, RED, new_figure, tidy
 
-BLUE, ORANGE, GREEN, GREY, RED = "#2b5c8a", "#c8702a", "#3c7d4a", "#8a8f98", "#b5332e"
-PALE = "#d5e0ec"
 #: Of the estimators, in their order.
 COLORS = (BLUE, ORANGE)
 DATA_LABELS = {"v_travel": "v_travel [km/s]", "l_apex": "l_apex [deg]", "b_apex": "b_apex [deg]"}
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """Return a figure of that size [inches] whose parts keep clear of one another."""
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def tidy(ax: Axes) -> Axes:
-    """Remove the frame's upper and right line."""
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=9)
-    return ax
 
 
 def training_figure(history: list[tuple[float, float]]) -> Figure:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from benchmarks.figures import BLUE, GREY, ORANGE, PALE, RED, new_figure, tidy
 from benchmarks.friction import FrictionFit
 from benchmarks.orbits import OrbitBand
-from benchmarks.skymap import SkyMap, from_the_sun
+from mwlmc_data.plotting.sky import draw_apex, draw_map, draw_today, draw_track
+from mwlmc_data.plotting.style import BLUE, GREY, ORANGE, PALE, RED, new_figure, tidy
+from mwlmc_data.skymap import SkyMap
 
 
 def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: int = 100) -> Figure:
@@ -32,42 +29,21 @@ def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: i
     """
     figure = new_figure(8.6, 5.0)
     ax = figure.add_subplot(projection="mollweide")
-    # Longitude grows to the left, as on the sky.
-    edges = np.radians(-sky.longitude_edges)
-    limit = float(np.percentile(np.abs(sky.velocity), 99))
-    latitude = np.radians(sky.latitude_edges)
-    mesh = ax.pcolormesh(edges, latitude, sky.velocity, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    mesh = draw_map(ax, sky, whole=False)
     for relative in band.relative[:lines]:
-        _track(ax, relative, color="black", lw=0.6, alpha=0.25)
+        draw_track(ax, relative, color="black", lw=0.6, alpha=0.25)
     if band.quoted is not None:
-        _track(ax, band.quoted, color="black", lw=2.0, label="LMC's past orbit, quoted parameters")
+        draw_track(ax, band.quoted, color="black", lw=2.0, label="LMC's past orbit, quoted parameters")
     else:
         median = np.median(band.relative, axis=0)
-        _track(ax, median, color="black", lw=2.0, label="LMC's past orbit, median of draws")
-    today = from_the_sun(band.relative[0, -1:])[0]
-    ax.plot(*_on_map(today), "o", color="black", ms=8, mfc="white", mew=1.8, label="LMC today")
-    ax.plot(*_on_map(np.array(apex)), "*", color="#f2c230", ms=16, mec="black", mew=0.8, label="apex of the disc")
-    ax.set_xticks(np.radians([-120, -60, 0, 60, 120]), ["120°", "60°", "0°", "−60°", "−120°"], fontsize=9)
-    ax.set_yticks(np.radians([-60, -30, 0, 30, 60]), ["−60°", "−30°", "0°", "30°", "60°"], fontsize=9)
-    ax.grid(color="black", alpha=0.15, lw=0.5)
+        draw_track(ax, median, color="black", lw=2.0, label="LMC's past orbit, median of draws")
+    draw_today(ax, band.relative[0, -1])
+    draw_apex(ax, apex)
     bar = figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.6, pad=0.04, aspect=35)
     bar.set_label("mean v_GSR − net signal [km/s]", fontsize=9)
     bar.ax.tick_params(labelsize=9)
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
-
-
-def _on_map(angles: NDArray) -> tuple[NDArray, NDArray]:
-    """Radians on a map whose longitude grows to the left."""
-    angles = np.atleast_2d(angles)
-    return -np.radians((angles[:, 0] + 180.0) % 360.0 - 180.0), np.radians(angles[:, 1])
-
-
-def _track(ax: Axes, relative: NDArray, **style: Any) -> None:
-    """Draw an orbit, lifted off the page where it crosses the map's edge."""
-    x, y = _on_map(from_the_sun(relative))
-    jump = np.flatnonzero(np.abs(np.diff(x)) > np.pi) + 1
-    ax.plot(np.insert(x, jump, np.nan), np.insert(y, jump, np.nan), **style)
 
 
 def separation_figure(bands: dict[str, OrbitBand], published: dict[str, FrictionFit]) -> Figure:

@@ -10,7 +10,7 @@ from benchmarks.friction import FrictionFit
 from benchmarks.maf import Maf
 from benchmarks.orbits import OrbitBand
 from benchmarks.predictive import PERCENTS, Prediction
-from benchmarks.skymap import SkyMap
+from mwlmc_data.skymap import SkyMap
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mwlmc_data.store import Store
 
 # One process a core is the parallelism here, and sums in several threads would depend on their number. The
 # libraries read these when they are loaded, so this stands before their import, for the workers as well.
@@ -70,6 +73,7 @@ for every version of the data: --out "$MWLMC_DATA_DIR/1.0.0". An interrupted run
 
 
 def _parser() -> argparse.ArgumentParser:
+    from generation.haloes import SHARD
     from mwlmc_data.priors import MARGINALS
 
     parser = argparse.ArgumentParser(prog="python -m generation", description=__doc__)
@@ -105,9 +109,24 @@ def _parser() -> argparse.ArgumentParser:
     haloes.add_argument("--config", choices=list(MARGINALS), default="gaussian", help="set (default: %(default)s)")
     haloes.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted one continues")
     _add_sims(haloes)
-    haloes.add_argument("--shard-size", type=int, default=4000, help="haloes a shard (default: %(default)s)")
+    haloes.add_argument("--shard-size", type=int, default=SHARD, help="haloes a shard (default: %(default)s)")
     _add_machines(haloes)
     haloes.set_defaults(run=_haloes)
+    release = commands.add_parser(
+        "release",
+        help="make the folder that is published (docs/PUBLISHING.md)",
+        description="Make the folder that is published, or bring it up to date. Without --haloes the haloes are made "
+        "first, in a folder beside it whose name ends in .haloes; an interrupted run continues.",
+    )
+    release.add_argument("--out", type=Path, required=True, help="folder to make, or to bring up to date")
+    release.add_argument("--haloes", type=Path, help="folder that `haloes` made (default: made here)")
+    _add_sims(release)
+    _add_machines(release)
+    release.add_argument("--date", help="day of publication, such as 2026-01-31 (default: of the first run)")
+    release.add_argument("--url", help="page of the dataset on the web (default: none yet)")
+    release.set_defaults(run=_release, config="gaussian", shard_size=SHARD)
+    card = commands.add_parser("card", help="derive the dataset card's front matter and tables anew from the schema")
+    card.set_defaults(run=_card)
     disc = commands.add_parser("disc", help="fit the terms of the disc that the kernels use")
     disc.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
     disc.add_argument("--terms", type=int, default=11, help="how many (default: %(default)s)")
@@ -192,20 +211,49 @@ def _catalogue(options: argparse.Namespace) -> int:
 
 
 def _haloes(options: argparse.Namespace) -> int:
+    made = _make_haloes(options, options.out)
+    if made is None:
+        return 1
+    files = made.manifest.files
+    rows, size = sum(entry.rows for entry in files), sum(entry.bytes for entry in files)
+    print(f"{made.root}: {rows} haloes in {len(files)} files, {size} bytes")
+    return 0
+
+
+def _make_haloes(options: argparse.Namespace, out: Path) -> Store | None:
+    """Make the haloes; None after an error that was told."""
     from generation.cluster import ClusterLostError
     from generation.haloes import HaloPlan, make_haloes
     from mwlmc_data.release import entry_of
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
     sims = range(entry_of(options.config)["rows"]) if options.sims is None else options.sims
-    plan = HaloPlan(options.out, options.config, sims, options.shard_size, SIMULATOR_VERSION)
+    plan = HaloPlan(out, options.config, sims, options.shard_size, SIMULATOR_VERSION)
     try:
-        made = make_haloes(plan, **_machines(options))
+        return make_haloes(plan, **_machines(options))
     except (RuntimeError, BrokenProcessPool, ClusterLostError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    files = made.manifest.files
-    print(f"{made.root}: {len(plan.sims)} haloes in {len(files)} files, {sum(entry.bytes for entry in files)} bytes")
+        return None
+
+
+def _release(options: argparse.Namespace) -> int:
+    from generation.folder import make_release
+
+    haloes = options.haloes
+    if haloes is None:
+        haloes = options.out.absolute().with_name(options.out.name + ".haloes")
+        if _make_haloes(options, haloes) is None:
+            return 1
+    elif options.sims is not None:
+        raise ValueError(f"--sims is not allowed with --haloes: {haloes} holds what it holds")
+    print(make_release(options.out, haloes, date=options.date, url=options.url))
+    return 0
+
+
+def _card(options: argparse.Namespace) -> int:
+    from generation.card import CARD, refresh_card
+
+    print(f"{CARD}: {'written anew' if refresh_card() else 'up to date'}")
     return 0
 
 

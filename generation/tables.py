@@ -31,15 +31,15 @@ def files_of(config: str, split: str) -> str:
     return f"{config}/{config}-{split}{'-*' if config == 'haloes' else ''}.parquet"
 
 
-def write_table(table: pa.Table, path: Path) -> None:
+def write_table(table: pa.Table, where: Path | pa.NativeFile) -> None:
     """Write a table as Parquet, always the same bytes for the same table.
 
     Parameters
     ----------
     table : pyarrow.Table
         Columns of numbers and text.
-    path : Path
-        Where to write it.
+    where : Path or pyarrow.NativeFile
+        A file, or a stream.
     """
     reals = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     encoding = dict.fromkeys(reals, "BYTE_STREAM_SPLIT")
@@ -47,7 +47,7 @@ def write_table(table: pa.Table, path: Path) -> None:
         encoding["sim_id"] = "DELTA_BINARY_PACKED"
     pq.write_table(
         table,
-        path,
+        where,
         row_group_size=ROW_GROUP,
         compression="zstd",
         compression_level=3,

@@ -13,7 +13,9 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .catalogue import load_catalogue
     from .citation import cite
+    from .fetching import fetch
     from .haloes import load_halo, load_haloes
+    from .plotting.corners import corner_plot
     from .priors import Prior
     from .simulator import (
         Halo,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         simulate,
         simulate_many,
     )
+    from .simulator.astropy_frame import galactocentric_frame
     from .validation import Case, validation_cases
 
 _HOME = {
@@ -38,8 +41,11 @@ _HOME = {
     "Reflex": "simulator",
     "Simulation": "simulator",
     "cite": "citation",
+    "corner_plot": "plotting.corners",
+    "fetch": "fetching",
     "fit_reflex": "simulator",
     "fit_reflex_observed": "simulator",
+    "galactocentric_frame": "simulator.astropy_frame",
     "integrate_orbit": "simulator",
     "load_catalogue": "catalogue",
     "load_halo": "haloes",
@@ -59,8 +65,11 @@ __all__ = [
     "Simulation",
     "__version__",
     "cite",
+    "corner_plot",
+    "fetch",
     "fit_reflex",
     "fit_reflex_observed",
+    "galactocentric_frame",
     "integrate_orbit",
     "load_catalogue",
     "load_halo",

@@ -7,10 +7,12 @@ decoded. Licence of the data: CC-BY-4.0; source: simulations after Brooks et al.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mwlmc_data import schema
-from mwlmc_data.release import verified_path
+from mwlmc_data.release import DATA_VERSION, entry_of, verified_path
+from mwlmc_data.store import data_dir, local_store
 
 if TYPE_CHECKING:
     import datasets
@@ -39,7 +41,7 @@ def load_catalogue(
     columns : sequence of str, optional
         Names of columns, in the wanted order; all by default. `schema.COLUMNS` tells their units and meaning.
     version : str, optional
-        Version of the data; the package's own by default.
+        Version of the data; the package's own by default, others where they were fetched.
     format : str
         "pandas", "arrow", "datasets", "torch" or "numpy".
     budget : int, optional
@@ -57,7 +59,9 @@ def load_catalogue(
         If a split, configuration, column, version, format or budget is unknown, a tensor of text is asked for, or a
         budget of another split or of a set that has fewer simulations.
     DamagedFileError
-        If the embedded file is missing or is not the one of the release.
+        If a file is missing or is not the one of the release.
+    FileNotFoundError
+        If the files of another version were not fetched.
     ModuleNotFoundError
         If the format needs a library that is not installed.
 
@@ -73,15 +77,38 @@ def load_catalogue(
         allowed = ", ".join(map(str, schema.BUDGETS))
         raise ValueError(f"budget {budget!r} of split {split!r} is not allowed: one of {allowed}, of split 'train'")
     names = _checked_columns(columns, format)
-    path = verified_path(config, version)
-
-    import pyarrow.parquet as pq
-
-    filters = None if split is None else [("split", "=", split)]
-    table = pq.read_table(path, columns=names, filters=filters)
+    table = _read(config, version, split, names)
     if budget is not None and budget > table.num_rows:
         raise ValueError(f"budget {budget} is not allowed for the {config} set: it trains on {table.num_rows}")
     return _CONVERTERS[format](table if budget is None else table.slice(0, budget))
+
+
+def _read(config: str, version: str | None, split: str | None, names: list[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if version in (None, DATA_VERSION):
+        filters = None if split is None else [("split", "=", split)]
+        return pq.read_table(verified_path(config, version), columns=names, filters=filters)
+    paths = _fetched(config, version, split)
+    if len(paths) == 1:
+        return pq.read_table(paths[0], columns=names)
+    # the files of the published folder are by split: their rows go back into the order of sim_id
+    tables = [pq.read_table(path, columns=list(dict.fromkeys(["sim_id", *names]))) for path in paths]
+    return pa.concat_tables(tables).sort_by("sim_id").select(names)
+
+
+def _fetched(config: str, version: str, split: str | None) -> list[Path]:
+    """Files of another version than the embedded one, in the local store."""
+    entry_of(config, version)
+    home = local_store(version)
+    present = [] if home is None else home.present(config, split)
+    if home is None or len(present) < len(home.manifest.select(config, split)):
+        raise FileNotFoundError(
+            f"the {config} set of data version {version} is not in this package, which embeds {DATA_VERSION}, and not "
+            f"whole in {data_dir(version)}: get it with `mwlmc fetch {config} --version {version}`"
+        )
+    return [home.verified(entry) for entry in present]
 
 
 def _checked_columns(columns: Sequence[str] | None, format: str) -> list[str]:

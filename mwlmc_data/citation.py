@@ -9,7 +9,7 @@ from mwlmc_data._version import __version__
 from mwlmc_data.release import DATA_VERSION
 
 # Classic BibTeX sorts and abbreviates names rightly only when accents are TeX commands in braces.
-_TEX_ACCENTS = str.maketrans({"á": r"{\'a}", "é": r"{\'e}"})
+_TEX = str.maketrans({"á": r"{\'a}", "é": r"{\'e}", "&": r"\&"})
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Reference:
         str
             The entry, without a newline at its end.
         """
-        names = " and ".join(self.authors).translate(_TEX_ACCENTS)
+        names = " and ".join(self.authors)
         # Doubled braces keep a collective name whole and the capitals of a title as they are.
         lines = [
             ("author", f"{{{names}}}" if self.collective else names),
@@ -61,7 +61,7 @@ class Reference:
             ("year", str(self.year)),
             *self.fields,
         ]
-        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in lines)
+        body = ",\n".join(f"  {name} = {{{value.translate(_TEX)}}}" for name, value in lines)
         return f"@{self.kind}{{{self.key},\n{body}\n}}"
 
     def to_text(self) -> str:
@@ -81,6 +81,16 @@ def _article(
 ) -> Reference:
     fields = (("journal", journal), ("volume", volume), ("pages", pages.replace("-", "--")), ("doi", doi))
     return Reference(key, "article", authors, title, year, f"{journal} {volume}, {pages}. doi:{doi}", fields)
+
+
+def _proceedings(
+    key: str, authors: tuple[str, ...], title: str, year: int, book: str, pages: str, doi: str
+) -> Reference:
+    where = f"{book}, {pages}. doi:{doi}" if pages else f"{book}. doi:{doi}"
+    numbers = (("pages", pages.replace("-", "--")),) if pages else ()
+    return Reference(
+        key, "inproceedings", authors, title, year, where, (("booktitle", book), *numbers, ("doi", doi))
+    )
 
 
 PAPER = Reference(
@@ -126,20 +136,23 @@ SOFTWARE = (
         "261-272",
         "10.1038/s41592-019-0686-2",
     ),
-    Reference(
-        key="Lam2015",
-        kind="inproceedings",
-        authors=("Lam, Siu Kwan", "Pitrou, Antoine", "Seibert, Stanley"),
-        title="Numba: a LLVM-based Python JIT compiler",
-        year=2015,
-        where=(
-            "Proceedings of the Second Workshop on the LLVM Compiler Infrastructure in HPC. "
-            "doi:10.1145/2833157.2833162"
-        ),
-        fields=(
-            ("booktitle", "Proceedings of the Second Workshop on the LLVM Compiler Infrastructure in HPC"),
-            ("doi", "10.1145/2833157.2833162"),
-        ),
+    _proceedings(
+        "Lam2015",
+        ("Lam, Siu Kwan", "Pitrou, Antoine", "Seibert, Stanley"),
+        "Numba: a LLVM-based Python JIT compiler",
+        2015,
+        "Proceedings of the Second Workshop on the LLVM Compiler Infrastructure in HPC",
+        "",
+        "10.1145/2833157.2833162",
+    ),
+    _proceedings(
+        "McKinney2010",
+        ("McKinney, Wes",),
+        "Data Structures for Statistical Computing in Python",
+        2010,
+        "Proceedings of the 9th Python in Science Conference",
+        "56-61",
+        "10.25080/Majora-92bf1922-00a",
     ),
     Reference(
         key="Astropy2022",
@@ -158,6 +171,25 @@ SOFTWARE = (
             ("doi", "10.3847/1538-4357/ac7c74"),
         ),
         collective=True,
+    ),
+    _proceedings(
+        "Lhoest2021",
+        ("Lhoest, Quentin", "Villanova del Moral, Albert", "von Platen, Patrick", "others"),
+        "Datasets: A Community Library for Natural Language Processing",
+        2021,
+        "Proceedings of the 2021 Conference on Empirical Methods in Natural Language Processing: System Demonstrations",
+        "175-184",
+        "10.18653/v1/2021.emnlp-demo.21",
+    ),
+    _article(
+        "Uieda2020",
+        ("Uieda, Leonardo", "Soler, Santiago Rubén", "Rampin, Rémi", "others"),
+        "Pooch: A friend to fetch your data files",
+        2020,
+        "Journal of Open Source Software",
+        "5",
+        "1943",
+        "10.21105/joss.01943",
     ),
     _article(
         "Vasiliev2019",
@@ -179,11 +211,52 @@ SOFTWARE = (
         "7754",
         "10.21105/joss.07754",
     ),
+    _proceedings(
+        "Ansel2024",
+        ("Ansel, Jason", "Yang, Edward", "He, Horace", "others"),
+        "PyTorch 2: Faster Machine Learning Through Dynamic Python Bytecode Transformation and Graph Compilation",
+        2024,
+        "Proceedings of the 29th ACM International Conference on Architectural Support for Programming Languages and "
+        "Operating Systems, Volume 2",
+        "929-947",
+        "10.1145/3620665.3640366",
+    ),
+    _article(
+        "Hunter2007",
+        ("Hunter, John D.",),
+        "Matplotlib: A 2D Graphics Environment",
+        2007,
+        "Computing in Science & Engineering",
+        "9",
+        "90-95",
+        "10.1109/MCSE.2007.55",
+    ),
+    _article(
+        "ForemanMackey2016",
+        ("Foreman-Mackey, Daniel",),
+        "corner.py: Scatterplot matrices in Python",
+        2016,
+        "Journal of Open Source Software",
+        "1",
+        "24",
+        "10.21105/joss.00024",
+    ),
 )
-"""The software: arrays, numerics, kernels, frames, the reference implementation, and the estimators."""
+"""The software: arrays, numerics, kernels, tables, frames, loading and fetching (numpy, scipy, numba, pandas, astropy,
+datasets, pooch), the reference implementation (agama), the estimators (sbi, torch), figures (matplotlib, corner)."""
+
+POINTER = "To cite this work from a file for tools: CITATION.cff, in the repository and in every published folder."
+"""Where the machine-readable citation is."""
 
 
-def _dataset() -> Reference:
+def dataset() -> Reference:
+    """Describe the dataset as a work to cite.
+
+    Returns
+    -------
+    Reference
+        With the versions of the data and the package. There is no DOI yet, so it carries none.
+    """
     versions = f"Data version {DATA_VERSION}, package version {__version__}"
     return Reference(
         key="mwlmcdata",
@@ -206,21 +279,23 @@ def references() -> tuple[Reference, ...]:
     tuple of Reference
         The paper, the dataset with its version, and the software.
     """
-    return (PAPER, _dataset(), *SOFTWARE)
+    return (PAPER, dataset(), *SOFTWARE)
 
 
-_STYLES: dict[str, tuple[Callable[[Reference], str], str]] = {
-    "bibtex": (Reference.to_bibtex, "\n\n"),
-    "text": (Reference.to_text, "\n"),
+_STYLES: dict[str, tuple[Callable[[Reference], str], str, str]] = {
+    "bibtex": (Reference.to_bibtex, "\n\n", "% "),
+    "text": (Reference.to_text, "\n", ""),
 }
+"""How a work is written, what stands between two, and what begins a remark."""
 
 
 def cite(style: str = "bibtex") -> str:
     """Give the references to cite with results that use the data or the simulator.
 
-    They are the paper (Brooks et al. 2025), the dataset with its version, and the software: numpy, scipy,
-    numba, astropy, agama (the reference implementation that the simulator is checked against) and sbi (the
-    estimators of the benchmark). The dataset has no DOI yet, so its entry carries none.
+    They are the paper (Brooks et al. 2025), the dataset with its version, and the software: what makes, loads and
+    fetches the data (numpy, scipy, numba, pandas, astropy, datasets, pooch), the reference implementation that the
+    simulator is checked against (agama), the estimators of the benchmark (sbi, torch), and the figures (matplotlib,
+    corner). The dataset has no DOI yet, so its entry carries none. A last line says where CITATION.cff is.
 
     Parameters
     ----------
@@ -246,5 +321,5 @@ def cite(style: str = "bibtex") -> str:
     if style not in _STYLES:
         allowed = ", ".join(repr(name) for name in _STYLES)
         raise ValueError(f"unknown citation style {style!r}; allowed: {allowed}")
-    write, separator = _STYLES[style]
-    return separator.join(write(reference) for reference in references())
+    write, separator, remark = _STYLES[style]
+    return separator.join([*(write(reference) for reference in references()), f"{remark}{POINTER}"])

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mwlmc_data.commands import cite, halo, info, reflex, simulate, verify
+from mwlmc_data.commands import cite, fetch, halo, info, plot, reflex, simulate, verify
 
-_COMMANDS = (info, simulate, halo, reflex, verify, cite)
+_COMMANDS = (info, fetch, simulate, halo, reflex, plot, verify, cite)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of a pipe has gone, as `head` does; nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, LookupError) as error:
         return _fail(error, 2)
     except RuntimeError as error:
         return _fail(error, 1)

@@ -11,16 +11,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtri
 
+from . import schema
 from .catalogue import load_catalogue
 from .priors import MARGINALS, Normal
 from .scoring.circular import circular_mean, wrap_degrees
 from .simulator.frames import galactocentric_to_sky
 from .simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
+
+if TYPE_CHECKING:
+    import pyarrow
 
 #: Beyond so many sigmas of a Gaussian prior a datum counts as outside its support.
 OUTSIDE = 3.0
@@ -68,7 +72,9 @@ class Case:
         return bool(self.outside)
 
 
-_OBSERVED = (*CARTESIAN_NAMES, "v_travel", "l_apex", "b_apex")
+_REFLEX = ("v_travel", "l_apex", "b_apex")
+_OBSERVED = (*CARTESIAN_NAMES, *_REFLEX)
+_QUOTED = ("m200_mw", "m_lmc", "log10_lambda_df", "beta0", "r_dehnen", "c200", "a_lmc")
 _PAPER = "Brooks et al. 2025, arXiv:2507.10667"
 
 _CASES: tuple[dict[str, Any], ...] = (
@@ -107,6 +113,90 @@ _CASES: tuple[dict[str, Any], ...] = (
 )
 
 
+def _truth(name: str) -> schema.Column:
+    what = f"Truth: {name} of the case's own simulation; null where the paper quotes none"
+    return schema.Column(f"truth_{name}", "float32", schema.column(name).unit, what)
+
+
+def _sigmas(name: str) -> schema.Column:
+    scale = "the middle of the Gaussian set, as a normal quantile" if name in _REFLEX else "the Gaussian set's prior"
+    return schema.Column(f"sigmas_{name}", "float32", "", f"Sigmas of {name} from {scale}")
+
+
+VALIDATION_COLUMNS: tuple[schema.Column, ...] = (
+    schema.Column("name", "string", "", "Name of the case: rigid, gc19-fiducial or fire-m12b"),
+    schema.Column("kind", "string", "", "Kind of simulation: rigid, deforming or cosmological"),
+    *(schema.column(name) for name in (*SKY_NAMES, *CARTESIAN_NAMES)),
+    schema.Column("v_travel", "float32", "km/s", "Speed of the disc relative to the stellar halo, as quoted"),
+    schema.column("l_apex"),
+    schema.column("b_apex"),
+    *(_truth(name) for name in _QUOTED),
+    *(_sigmas(name) for name in (*SKY_NAMES, *_REFLEX)),
+    schema.Column(
+        "outside",
+        "string",
+        "",
+        "Data outside the Gaussian set's prior, separated by commas: beyond a uniform range, or by more than 3 sigmas",
+    ),
+    schema.Column("source", "string", "", "Where the numbers are from"),
+)
+"""Columns of the file of validation cases, a row a case: observation, truth, and how far it is from the prior."""
+
+
+def validation_schema() -> pyarrow.Schema:
+    """Build the schema of the validation cases for Arrow and Parquet.
+
+    Returns
+    -------
+    pyarrow.Schema
+        `VALIDATION_COLUMNS`; only the truths may be null.
+    """
+    import pyarrow as pa
+
+    types = {"float32": pa.float32(), "string": pa.string()}
+    fields = [
+        pa.field(
+            c.name,
+            types[c.dtype],
+            nullable=c.name.startswith("truth_"),
+            metadata={"unit": c.unit, "description": c.description},
+        )
+        for c in VALIDATION_COLUMNS
+    ]
+    return pa.schema(fields, metadata=schema.arrow_schema().metadata)
+
+
+def validation_table() -> pyarrow.Table:
+    """Write the validation cases as a table, a row a case.
+
+    Returns
+    -------
+    pyarrow.Table
+        `VALIDATION_COLUMNS`. The LMC's place and motion on the sky follow from its Galactocentric vector.
+
+    Raises
+    ------
+    DamagedFileError
+        As for `validation_cases`.
+    """
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([_row(case) for case in validation_cases().values()], schema=validation_schema())
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "kind": case.kind,
+        **_on_the_sky(case.observation),
+        **case.observation,
+        **{f"truth_{name}": case.truth.get(name) for name in _QUOTED},
+        **{f"sigmas_{name}": value for name, value in case.in_support.items()},
+        "outside": ", ".join(case.outside),
+        "source": case.source,
+    }
+
+
 def validation_cases() -> dict[str, Case]:
     """The validation cases by name.
 
@@ -132,8 +222,7 @@ def validation_cases() -> dict[str, Case]:
 
 def _build(case: dict[str, Any], reflex: Mapping[str, np.ndarray]) -> Case:
     observation = dict(zip(_OBSERVED, case["observation"], strict=True))
-    present = np.array([observation[name] for name in CARTESIAN_NAMES])
-    sky = dict(zip(SKY_NAMES, galactocentric_to_sky(present).tolist(), strict=True))
+    sky = _on_the_sky(observation)
     priors = MARGINALS["gaussian"]
     sigmas = {name: (value - priors[name].mean) / priors[name].std for name, value in sky.items()}
     outside = tuple(name for name, value in sky.items() if _is_outside(name, value))
@@ -151,6 +240,11 @@ def _build(case: dict[str, Any], reflex: Mapping[str, np.ndarray]) -> Case:
         in_support=MappingProxyType({name: float(value) for name, value in sigmas.items()}),
         outside=outside,
     )
+
+
+def _on_the_sky(observation: Mapping[str, float]) -> dict[str, float]:
+    present = np.array([observation[name] for name in CARTESIAN_NAMES])
+    return dict(zip(SKY_NAMES, galactocentric_to_sky(present).tolist(), strict=True))
 
 
 def _is_outside(name: str, value: float) -> bool:

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from mwlmc_data import release, schema
+from mwlmc_data import release, schema, store
 from mwlmc_data.catalogue import load_catalogue
 
 N = 300
@@ -179,3 +180,43 @@ def test_other_budgets_are_refused(split, budget):
 def test_a_budget_beyond_the_set_is_refused():
     with pytest.raises(ValueError, match=r"budget 1000 is not allowed for the gaussian set: it trains on \d+"):
         load_catalogue("train", budget=1000)
+
+
+@pytest.fixture
+def other_version(tmp_path, monkeypatch, folder):
+    """Another version of the data: registered, and its files by split in the local store."""
+    registered = tmp_path / "package"
+    registered.mkdir()
+    for name in ("registry.json", "gaussian.parquet"):
+        (registered / name).write_bytes((folder / name).read_bytes())
+    path = registered / "gaussian.parquet"
+    release.register(path, config="gaussian", rows=N, seed=1, simulator_version="0", version="0.9.0")
+    monkeypatch.setattr(release, "DATA_DIR", registered)
+    monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path / "store"))
+    root = tmp_path / "store" / "0.9.0"
+    (root / "gaussian").mkdir(parents=True)
+    table, entries = pq.read_table(path), []
+    for split in schema.SPLITS:
+        part = table.filter(pc.equal(table["split"], split))
+        name = f"gaussian/gaussian-{split}.parquet"
+        pq.write_table(part, root / name)
+        entries.append(store.entry_for(root, name, "gaussian", split, part.num_rows))
+    manifest = store.Manifest("0.9.0", "0", {"gaussian": 1}, tuple(entries))
+    (root / store.MANIFEST).write_text(manifest.to_json())
+    return root
+
+
+def test_another_version_is_loaded_from_the_local_store(other_version, columns):
+    whole = load_catalogue(version="0.9.0", columns=["m_lmc", "sim_id"], format="numpy")
+    assert list(whole) == ["m_lmc", "sim_id"]
+    assert np.array_equal(whole["sim_id"], columns["sim_id"])
+    assert np.array_equal(whole["m_lmc"], columns["m_lmc"])
+    test = load_catalogue("test", version="0.9.0", columns=["b_apex"], format="numpy")
+    assert np.array_equal(test["b_apex"], columns["b_apex"][schema.split_of(columns["sim_id"]) == "test"])
+
+
+def test_another_version_that_was_not_fetched_is_named(other_version):
+    (other_version / "gaussian" / "gaussian-test.parquet").unlink()
+    assert len(load_catalogue("train", version="0.9.0")) == (schema.split_of(np.arange(N)) == "train").sum()
+    with pytest.raises(FileNotFoundError, match=r"0\.9\.0 is not in this .*mwlmc fetch gaussian --version 0\.9\.0"):
+        load_catalogue(version="0.9.0")

@@ -1,10 +1,13 @@
 """The references to cite: complete, well formed, and nothing invented."""
 
 import re
+import tomllib
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
 
-from mwlmc_data import citation
+from mwlmc_data import citation, schema
 from mwlmc_data._version import __version__
 from mwlmc_data.release import DATA_VERSION
 
@@ -17,8 +20,30 @@ DOIS = {
     "Virtanen2020": "10.1038/s41592-019-0686-2",
     "Lam2015": "10.1145/2833157.2833162",
     "Astropy2022": "10.3847/1538-4357/ac7c74",
+    "McKinney2010": "10.25080/Majora-92bf1922-00a",
+    "Lhoest2021": "10.18653/v1/2021.emnlp-demo.21",
+    "Uieda2020": "10.21105/joss.01943",
     "Vasiliev2019": "10.1093/mnras/sty2672",
     "Boelts2025": "10.21105/joss.07754",
+    "Ansel2024": "10.1145/3620665.3640366",
+    "Hunter2007": "10.1109/MCSE.2007.55",
+    "ForemanMackey2016": "10.21105/joss.00024",
+}
+# What is used and has no paper that its authors ask to cite.
+WITHOUT_A_PAPER = {"pyarrow", "requests", "filelock", "tqdm"}
+CITED = {
+    "numpy": "Harris2020",
+    "scipy": "Virtanen2020",
+    "numba": "Lam2015",
+    "pandas": "McKinney2010",
+    "astropy": "Astropy2022",
+    "datasets": "Lhoest2021",
+    "pooch": "Uieda2020",
+    "agama": "Vasiliev2019",
+    "sbi": "Boelts2025",
+    "torch": "Ansel2024",
+    "matplotlib": "Hunter2007",
+    "corner": "ForemanMackey2016",
 }
 
 
@@ -72,8 +97,42 @@ def test_the_dois_of_the_software_are_right_and_there_are_no_others(entries):
     assert {key: fields["doi"] for key, fields in entries.items() if "doi" in fields} == DOIS
 
 
+def test_all_software_that_is_needed_is_cited_or_has_no_paper(repository, entries):
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    texts = [*project["dependencies"], *extras["benchmarks"], *extras["plot"], *extras["agama"]]
+    needed = {Requirement(text).name for text in texts}
+    assert needed == CITED.keys() | WITHOUT_A_PAPER
+    assert set(CITED.values()) == entries.keys() - {"Brooks2025", "mwlmcdata"}
+
+
+@pytest.mark.parametrize("style", ["bibtex", "text"])
+def test_it_points_to_the_file_for_tools(repository, style):
+    last = citation.cite(style).splitlines()[-1]
+    assert "CITATION.cff" in last
+    assert last.startswith("%") == (style == "bibtex"), "BibTeX reads past it"
+    assert (repository / "CITATION.cff").is_file()
+
+
+def test_the_file_for_tools_names_the_same_work(repository):
+    file = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+    work = citation.dataset()
+    assert file["title"] == work.title
+    assert [author["name"] for author in file["authors"]] == list(work.authors)
+    assert file["references"][0]["title"] == citation.PAPER.title
+    # The work is a dataset, so this is the data's licence; the code's is named in the abstract.
+    assert file["type"] == "dataset"
+    assert file["license"] == schema.LICENCE
+    assert "BSD-3-Clause" in file["abstract"]
+
+
+def test_what_tex_would_misread_is_escaped(entries):
+    assert entries["Hunter2007"]["journal"] == r"Computing in Science \& Engineering"
+    assert not re.search(r"(?<!\\)[&%#$]", citation.cite().rpartition("\n")[0])
+
+
 def test_text_has_one_readable_line_a_work():
-    lines = citation.cite("text").splitlines()
+    lines = citation.cite("text").splitlines()[:-1]
     assert len(lines) == len(citation.references())
     for line, reference in zip(lines, citation.references(), strict=True):
         assert reference.title in line

@@ -12,6 +12,7 @@ import pytest
 import mwlmc_data
 from mwlmc_data import cli, release, schema
 from mwlmc_data.simulator import SIMULATOR_VERSION
+from tests.halo_folders import copy_of_mini
 
 SIMULATE = [
     "simulate",
@@ -315,3 +316,37 @@ def test_help(run, command):
     status, out, _ = run(command, "--help")
     assert status == 0
     assert "usage: mwlmc " + command in out
+
+
+def test_a_halo_is_shown_and_written(run, tmp_path):
+    status, out, _ = run("halo", "7", "--out", tmp_path / "halo.npz")
+    assert status == 0
+    assert "4500 stars of simulation 7 of the gaussian set, from store" in out
+    with np.load(tmp_path / "halo.npz") as file:
+        assert np.array_equal(file["x"], mwlmc_data.load_halo(7).positions[:, 0])
+    status, out, _ = run("halo", "7", "--json")
+    assert status == 0
+    told = json.loads(out)
+    assert told["n_stars"] == 4500
+    row = mwlmc_data.load_catalogue().iloc[7]
+    assert told["reflex"]["v_travel"] == pytest.approx(row["v_travel"], abs=0.5)
+
+
+def test_a_halo_that_is_not_to_be_had_is_one_line(run, tmp_path):
+    assert_refused(run("halo", "128000"), "sim_id 128000", "0 to 127999")
+    assert_refused(run("halo", "99", "--source", "store"), "sim_id 99", "mwlmc fetch haloes")
+    assert_refused(run("halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".npz or .parquet")
+    assert_refused(run("plot", "halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".png, .pdf or .svg")
+
+
+def test_info_tells_where_haloes_are(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("MWLMC_DATA_DIR", str(tmp_path))
+    status, out, _ = run("info")
+    assert status == 0
+    assert f"the local store is {tmp_path / release.DATA_VERSION}" in out
+    status, out, _ = run("info", "--json")
+    assert [(folder["present"], folder["files"]) for folder in json.loads(out)["folders"]] == [(3, 3)]
+    mini = copy_of_mini(tmp_path / release.DATA_VERSION)
+    mini.path(mini.manifest.files[0]).unlink()
+    _, out, _ = run("info")
+    assert f"{mini.root}: 2 of 3 files" in out

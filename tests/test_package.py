@@ -20,9 +20,13 @@ PUBLIC_NAMES = (
     "Parameters",
     "Prior",
     "cite",
+    "corner_plot",
     "fit_reflex",
     "fit_reflex_observed",
+    "galactocentric_frame",
     "load_catalogue",
+    "load_halo",
+    "load_haloes",
     "simulate",
     "simulate_many",
     "validation_cases",
@@ -48,8 +52,10 @@ NOT_IN_THE_CORE = {
 }  # fmt: skip
 
 PACKAGE = "mwlmc_data"
-DATA_MODULES = ("schema", "priors", "release", "catalogue", "haloes")
-UNKNOWN_TO_THE_SIMULATOR = (*DATA_MODULES[1:], "validation", "observations", "scoring", "cli")
+DATA_MODULES = ("schema", "priors", "release", "catalogue", "store", "library", "haloes", "batches", "sameness")
+UNKNOWN_TO_THE_SIMULATOR = (
+    *DATA_MODULES[1:], "validation", "observations", "scoring", "verification", "cli", "commands",
+)  # fmt: skip
 # (importer, what it must not import): a name stands for the module and all below it.
 FORBIDDEN = [
     (PACKAGE, ("generation", "benchmarks", "tests")),

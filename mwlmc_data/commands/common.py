@@ -26,10 +26,11 @@ def print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, indent=2, allow_nan=False))
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, suffixes: tuple[str, ...] = (".npz", ".parquet")) -> None:
     """Refuse a bad name before the work and not after it."""
-    if path.suffix not in (".npz", ".parquet"):
-        raise ValueError(f"--out {str(path)!r} is not allowed: the name ends in .npz or .parquet")
+    if path.suffix not in suffixes:
+        allowed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise ValueError(f"--out {str(path)!r} is not allowed: the name ends in {allowed}")
     if not path.parent.is_dir():
         raise ValueError(f"--out {str(path)!r} is not allowed: there is no folder {str(path.parent)!r}")
 

@@ -16,8 +16,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from mwlmc_data import __version__, release
+    from mwlmc_data import __version__, library, release
     from mwlmc_data.simulator import SIMULATOR_VERSION
+    from mwlmc_data.store import DATA_DIR_VARIABLE, data_dir
 
     files = []
     for version, record in release.load_registry().items():
@@ -28,6 +29,10 @@ def _info(options: argparse.Namespace) -> int:
             except release.DamagedFileError as error:
                 state = str(error)
             files.append({"version": version, "config": config, **entry, "state": state})
+    folders = [
+        {"path": str(home.root), "present": len(home.present()), "files": len(home.manifest.files)}
+        for home in library.stores()
+    ]
     columns = [
         {"name": c.name, "dtype": c.dtype, "unit": c.unit, "description": c.description}
         for c in schema.COLUMNS
@@ -38,7 +43,7 @@ def _info(options: argparse.Namespace) -> int:
             "data": release.DATA_VERSION,
             "simulator": SIMULATOR_VERSION,
         }
-        print_json({"versions": versions, "files": files, "columns": columns})
+        print_json({"versions": versions, "files": files, "folders": folders, "columns": columns})
     else:
         print(f"mwlmc-data {__version__}, data {release.DATA_VERSION}, simulator {SIMULATOR_VERSION}\n")
         print("Embedded files" if files else "No embedded files")
@@ -48,6 +53,10 @@ def _info(options: argparse.Namespace) -> int:
                 f"seed {f['seed']}"
             )
             print(f"    SHA-256 {f['sha256']}: {f['state']}")
+        print("\nFolders with haloes")
+        for folder in folders:
+            print(f"  {folder['path']}: {folder['present']} of {folder['files']} files")
+        print(f"  the local store is {data_dir()}; set {DATA_DIR_VARIABLE} for another")
         print("\nColumns")
         for c in schema.COLUMNS:
             print(f"  {c.name:<20} {c.unit or '-':<7} {c.description}")

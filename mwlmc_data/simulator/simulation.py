@@ -25,6 +25,7 @@ from .streams import halo_stream
 if TYPE_CHECKING:
     import astropy.coordinates
     import pandas as pd
+    from matplotlib.figure import Figure, SubFigure
 
 #: A simulation to be made: its row of parameters with sim_id, seed, n_stars, engine.
 Job = tuple[dict[str, Any], int, int, str]
@@ -52,19 +53,79 @@ class Halo:
     source: str = "simulation"
 
     def to_astropy(self) -> astropy.coordinates.SkyCoord:
-        """The stars as an astropy coordinate in the Galactic frame, with distances and motions.
+        """The stars as an astropy coordinate in the Galactocentric frame, with units.
 
-        astropy's default Galactocentric frame is tilted against Galactic coordinates by 0.14 deg; going through
-        the Galactic frame keeps l and b as they are here.
+        Returns
+        -------
+        astropy.coordinates.SkyCoord
+            ``.x``, ``.y``, ``.z`` [kpc] and ``.v_x``, ``.v_y``, ``.v_z`` [km/s] are `positions` and `velocities`; the
+            frame is :func:`mwlmc_data.galactocentric_frame`. ``.galactic`` and ``.icrs`` give the sky as the Sun of
+            this package sees it: l, b, distance, line-of-sight velocity and proper motions.
+
+        Examples
+        --------
+        >>> stars = load_halo(0).to_astropy()                              # doctest: +SKIP
+        >>> stars.galactic.l, stars.icrs.radial_velocity                   # doctest: +SKIP
         """
         import astropy.units as u
-        from astropy.coordinates import CartesianDifferential, CartesianRepresentation, Galactic, SkyCoord
+        from astropy.coordinates import CartesianDifferential, CartesianRepresentation, SkyCoord
 
-        offset = self.positions.astype(float) - const.SUN_POSITION
-        velocity = self.velocities.astype(float) - const.SUN_VELOCITY
-        motion = CartesianDifferential(*(velocity.T * u.km / u.s))
-        place = CartesianRepresentation(*(offset.T * u.kpc), differentials={"s": motion})
-        return SkyCoord(Galactic(place))
+        from .astropy_frame import galactocentric_frame
+
+        motion = CartesianDifferential(*(self.velocities.T.astype(float) * u.km / u.s))
+        place = CartesianRepresentation(*(self.positions.T.astype(float) * u.kpc), differentials={"s": motion})
+        return SkyCoord(galactocentric_frame().realize_frame(place))
+
+    def plot(
+        self,
+        r_min: float = const.FIT_R_MIN,
+        orbit: Orbit | None = None,
+        reflex: Reflex | None = None,
+        kernel: float = 20.0,
+        title: str | None = None,
+        figure: Figure | SubFigure | None = None,
+    ) -> Figure:
+        """Draw the sky map of v_GSR with the apex of the reflex motion, and the profiles by radius.
+
+        Needs matplotlib (extra ``plot``). The figure is none of pyplot's: nothing opens a window and nothing has to
+        be closed; a notebook shows it, and ``.savefig(path)`` writes it.
+
+        Parameters
+        ----------
+        r_min : float
+            Galactocentric radius [kpc] beyond which stars are mapped and fitted.
+        orbit : Orbit, optional
+            Past of the pair, of which the LMC's part is drawn on the sky.
+        reflex : Reflex, optional
+            The fitted reflex motion; fitted to the stars beyond `r_min` if not given.
+        kernel : float
+            Width of the map's Gaussian smoothing [deg].
+        title : str, optional
+            Heading.
+        figure : matplotlib.figure.Figure or SubFigure, optional
+            An empty one to draw in; a new one by default.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Of a SubFigure that which holds it.
+
+        Raises
+        ------
+        ValueError
+            If fewer than 20 stars lie beyond `r_min`, or `kernel` is not positive.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> simulation = simulate(Parameters(m200_mw=9.1e11, m_lmc=2.3e11, log10_lambda_df=0.7))
+        >>> figure = simulation.halo.plot(orbit=simulation.orbit)          # doctest: +SKIP
+        >>> figure.savefig("halo.png", dpi=200)                            # doctest: +SKIP
+        """
+        from ..plotting.halo import plot_halo
+
+        return plot_halo(self, r_min, orbit, reflex, kernel, title, figure)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +153,10 @@ class Simulation:
     def reflex(self) -> Reflex:
         """Reflex motion fitted to the stars beyond 50 kpc."""
         return fit_reflex(self.halo.positions, self.halo.velocities)
+
+    def plot(self, **options: Any) -> Figure:
+        """Draw the halo with the LMC's orbit: :meth:`Halo.plot`, whose other options it takes."""
+        return self.halo.plot(orbit=self.orbit, **options)
 
     def row(self) -> dict[str, Any]:
         """The simulation's row of a catalogue: every column of the schema but `split`.

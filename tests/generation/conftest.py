@@ -34,3 +34,21 @@ def start_cluster(tmp_path_factory, repository):
             return started
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def halo_run(tmp_path_factory):
+    """Folder of a run of the haloes: 14 real ones, in several shards."""
+    from generation.haloes import HaloPlan, make_haloes
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    out = tmp_path_factory.mktemp("haloes") / "run"
+    return make_haloes(HaloPlan(out, "gaussian", range(8, 22), 4, SIMULATOR_VERSION), progress=False).root
+
+
+@pytest.fixture(scope="session")
+def published(halo_run, tmp_path_factory):
+    """A published folder, which tests leave as it is."""
+    from generation.folder import make_release
+
+    return make_release(tmp_path_factory.mktemp("release") / "folder", halo_run, date="2026-02-03", progress=False)

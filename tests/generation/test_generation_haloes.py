@@ -166,3 +166,15 @@ def test_the_program(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*words[:4], "5", *words[5:]])
     assert "'5' is not allowed: A:B" in capsys.readouterr().err
+
+
+def test_one_command_makes_the_published_folder(tmp_path, capsys):
+    words = ["release", "--out", str(tmp_path / "release"), "--sims", "8:21", "--workers", "1", "--date", "2026-01-31"]
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'release'}\n"
+    assert verify(tmp_path / "release.haloes", sample=0).rows == 13
+    found = verify(tmp_path / "release", sample=3)
+    assert found.problems == []
+    assert found.simulated == 3
+    assert main([*words, "--haloes", str(tmp_path / "release.haloes")]) == 2
+    assert "--sims is not allowed" in capsys.readouterr().err

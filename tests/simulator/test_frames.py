@@ -7,6 +7,7 @@ from astropy.coordinates import ICRS, Galactic, SkyCoord
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mwlmc_data
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import frames
 from mwlmc_data.simulator.parameters import OBSERVED_LMC
@@ -48,9 +49,7 @@ def test_the_lmc_is_where_the_field_puts_it():
     assert np.all(np.abs(found - [-1, -41, -28, -57, -226, 221]) < [1, 1, 1, 13, 15, 19])
 
 
-@given(
-    st.floats(0, 359.99), st.floats(-89, 89), st.floats(10, 200), st.floats(-500, 500), PROPER_MOTION, PROPER_MOTION
-)
+@given(st.floats(0, 359.99), st.floats(-89, 89), st.floats(10, 200), st.floats(-500, 500), PROPER_MOTION, PROPER_MOTION)
 def test_round_trip(ra, dec, d, v, mu_a, mu_d):
     back = frames.galactocentric_to_sky(frames.sky_to_galactocentric(ra, dec, d, v, mu_a, mu_d))
     difference = back - [ra, dec, d, v, mu_a, mu_d]
@@ -66,13 +65,43 @@ def test_bases_are_right_handed_and_orthonormal():
         assert np.linalg.det(basis) == pytest.approx(np.full(30, sign), abs=1e-12)
 
 
-def test_halo_to_astropy_keeps_galactic_coordinates():
+@pytest.fixture(scope="module")
+def halo():
     rng = np.random.default_rng(2)
-    positions, velocities = rng.normal(size=(40, 3)) * 50, rng.normal(size=(40, 3)) * 100
-    coordinates = Halo(positions.astype("f4"), velocities.astype("f4")).to_astropy()
-    assert isinstance(coordinates, SkyCoord)
-    sky = coordinates.icrs
-    back = frames.sky_to_galactocentric(
+    return Halo(rng.normal(size=(40, 3)).astype("f4") * 50, rng.normal(size=(40, 3)).astype("f4") * 100)
+
+
+def test_halo_to_astropy_has_its_own_components_with_units(halo):
+    stars = halo.to_astropy()
+    assert isinstance(stars, SkyCoord) and stars.frame.name == "galactocentric"
+    assert stars.x.unit == u.kpc and stars.v_x.unit == u.km / u.s
+    assert np.array_equal(stars.cartesian.xyz.to_value(u.kpc).T, halo.positions)
+    assert np.array_equal(stars.velocity.d_xyz.to_value(u.km / u.s).T, halo.velocities)
+
+
+def test_halo_to_astropy_sees_the_galactic_sky_without_a_tilt(halo):
+    """Through astropy's Galactic frame the same l, b, distances and velocities as here, to rounding."""
+    sky = halo.to_astropy().galactic
+    offset = halo.positions.astype(float) - const.SUN_POSITION
+    l, b = frames.spherical_angles(offset)
+    assert sky.l.deg == pytest.approx(l % 360, abs=1e-11)
+    assert sky.b.deg == pytest.approx(b, abs=1e-11)
+    assert sky.distance.to_value(u.kpc) == pytest.approx(np.linalg.norm(offset, axis=1), abs=1e-11)
+    velocity = halo.velocities.astype(float) - const.SUN_VELOCITY
+    speeds = np.einsum("nki,ni->nk", frames.sky_basis(l, b), velocity)
+    assert sky.radial_velocity.to_value(u.km / u.s) == pytest.approx(speeds[:, 0], abs=1e-10)
+    for motion, speed in ((sky.pm_l_cosb, speeds[:, 1]), (sky.pm_b, speeds[:, 2])):
+        tangential = (motion * sky.distance).to_value(u.km / u.s, equivalencies=u.dimensionless_angles())
+        assert tangential == pytest.approx(speed, abs=1e-9)
+
+
+def test_halo_to_astropy_round_trip(halo):
+    """Back from the sky, both with astropy and with the frames of this package."""
+    sky = halo.to_astropy().icrs
+    back = sky.transform_to(mwlmc_data.galactocentric_frame())
+    assert back.cartesian.xyz.to_value(u.kpc).T == pytest.approx(halo.positions.astype(float), abs=1e-11)
+    assert back.velocity.d_xyz.to_value(u.km / u.s).T == pytest.approx(halo.velocities.astype(float), abs=1e-10)
+    ours = frames.sky_to_galactocentric(
         sky.ra.deg,
         sky.dec.deg,
         sky.distance.to_value(u.kpc),
@@ -80,7 +109,21 @@ def test_halo_to_astropy_keeps_galactic_coordinates():
         sky.pm_ra_cosdec.to_value(u.mas / u.yr),
         sky.pm_dec.to_value(u.mas / u.yr),
     )
-    assert back == pytest.approx(np.hstack([positions, velocities]), abs=1e-3)
-    assert coordinates.l.deg == pytest.approx(
-        frames.spherical_angles(positions - np.array(const.SUN_POSITION))[0] % 360, abs=1e-4
+    # our rotation is 0.03 arcsec from astropy's
+    assert ours == pytest.approx(np.hstack([halo.positions, halo.velocities]), abs=1e-4)
+
+
+def test_the_frame_of_astropy_has_our_sun_and_the_disc_turns_backwards():
+    """The Sun is at rest in the heliocentric frame, and moves towards l = 90 deg, which is negative v_phi."""
+    frame = mwlmc_data.galactocentric_frame()
+    zero = 0 * u.km / u.s
+    at_rest = ICRS(0 * u.deg, 0 * u.deg, 1e-9 * u.kpc, 0 * u.mas / u.yr, 0 * u.mas / u.yr, zero)
+    sun = SkyCoord(at_rest).transform_to(frame)
+    assert sun.cartesian.xyz.to_value(u.kpc) == pytest.approx(const.SUN_POSITION, abs=1e-8)
+    assert sun.velocity.d_xyz.to_value(u.km / u.s) == pytest.approx(const.SUN_VELOCITY, abs=1e-8)
+    assert frame.galcen_coord.transform_to(Galactic()).b.deg == pytest.approx(
+        -np.degrees(np.arctan2(const.SUN_POSITION[2], -const.SUN_POSITION[0])), abs=1e-10
     )
+    momentum = sun.x * sun.v_y - sun.y * sun.v_x
+    assert momentum.value < 0
+    assert np.cross(const.SUN_POSITION, const.SUN_VELOCITY)[2] == pytest.approx(momentum.value, abs=1e-5)

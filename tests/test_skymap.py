@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.skymap import from_the_sun, gsr_velocity, smoothed_map
+from mwlmc_data.simulator import Halo
 from mwlmc_data.simulator.constants import SUN_POSITION
+from mwlmc_data.skymap import from_the_sun, gsr_velocity, smoothed_map
 
 
 def shell(n=40_000, radius=100.0, seed=0):
@@ -16,6 +17,14 @@ def shell(n=40_000, radius=100.0, seed=0):
 def cell(sky, l, b):
     """Value of the map at a place."""
     return sky.velocity[int((b + 90) // 3), int((l + 180) // 3)]
+
+
+def test_angles_are_those_of_astropy():
+    stars = Halo(shell(200, 60.0).astype("f4"), np.ones((200, 3), "f4"))
+    sky = stars.to_astropy().galactic
+    l, b = from_the_sun(stars.positions).T
+    np.testing.assert_allclose(l % 360, sky.l.deg, atol=1e-10)
+    np.testing.assert_allclose(b, sky.b.deg, atol=1e-10)
 
 
 def test_angles_and_velocities_are_seen_from_the_sun():
@@ -47,3 +56,25 @@ def test_the_map_has_no_seam_and_leaves_near_stars_out():
     assert np.abs(sky.velocity[:, 0] - sky.velocity[:, -1]).max() < 5
     with pytest.raises(ValueError, match="0 of 5 stars lie beyond"):
         smoothed_map(positions[-5:], velocities[-5:])
+
+
+def test_cells_cover_the_sky_at_any_allowed_step():
+    positions = shell(2000)
+    sky = smoothed_map(positions, np.tile([0.0, 0.0, 10.0], (2000, 1)), step=2.5)
+    assert sky.velocity.shape == (72, 144)
+    assert sky.longitude_edges[[0, -1]].tolist() == [-180, 180] and sky.latitude_edges[[0, -1]].tolist() == [-90, 90]
+
+
+def test_a_narrow_kernel_takes_the_nearest_stars():
+    """Two stars: each cell shows the one that is nearer, and none is empty."""
+    positions = np.array([[100.0, 0.0, 0.0], [-100.0, 0.0, 0.0]])
+    sky = smoothed_map(positions, np.array([[20.0, 0, 0], [30.0, 0, 0]]), kernel=0.5)
+    assert sky.monopole == pytest.approx(-5)
+    assert cell(sky, 10, 10) == pytest.approx(25) and cell(sky, 170, -10) == pytest.approx(-25)
+
+
+@pytest.mark.parametrize("option", [{"kernel": 0.0}, {"kernel": np.nan}, {"step": 7.0}, {"step": -3.0}])
+def test_settings_that_make_no_map_are_refused(option):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"{name} = .*allowed"):
+        smoothed_map(shell(50), shell(50), **option)

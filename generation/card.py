@@ -1,0 +1,156 @@
+"""What the dataset card derives from the schema: its YAML front matter and its tables of columns.
+
+The front matter is what the Hugging Face Hub and `datasets.load_dataset` read: the configs with their files, and the
+features, without which the stars would load as nested lists, far slower. `refresh` writes these parts anew and leaves
+the text between them alone.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from generation.plan import replace_file
+from generation.tables import CONFIG_COLUMNS, files_of, splits_of
+from mwlmc_data import schema
+from mwlmc_data.validation import VALIDATION_COLUMNS
+
+CARD = Path(__file__).resolve().parents[1] / "DATASET_CARD.md"
+"""The card of the repository."""
+
+DEFAULT = "gaussian"
+"""Config that loads when none is named."""
+
+_HEAD = f"""\
+license: {schema.LICENCE.lower()}
+pretty_name: {schema.TITLE}
+tags:
+- astronomy
+- astrophysics
+- galactic-dynamics
+- milky-way
+- large-magellanic-cloud
+- simulation
+- simulation-based-inference
+size_categories:
+- 100K<n<1M
+task_categories:
+- tabular-regression
+"""
+
+TABLES: dict[str, tuple[schema.Column, ...]] = {
+    "the catalogues": schema.COLUMNS,
+    "the haloes": schema.HALO_COLUMNS,
+    "the validation cases": VALIDATION_COLUMNS,
+}
+"""Tables of columns in the card, by what their marker says."""
+
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+
+
+def front_matter() -> str:
+    """Write the YAML front matter.
+
+    Returns
+    -------
+    str
+        Between two lines of three hyphens, with a newline at the end.
+    """
+    configs, infos = ["configs:\n"], ["dataset_info:\n"]
+    for config, columns in CONFIG_COLUMNS.items():
+        configs.append(f"- config_name: {config}\n")
+        if config == DEFAULT:
+            configs.append("  default: true\n")
+        configs.append("  data_files:\n")
+        configs += [f"  - {{split: {split}, path: {files_of(config, split)}}}\n" for split in splits_of(config)]
+        infos.append(f"- config_name: {config}\n  features:\n")
+        infos += [f"  - {{name: {column.name}, dtype: {_feature(column)}}}\n" for column in columns]
+    return "".join(["---\n", _HEAD, *configs, *infos, "---\n"])
+
+
+def _feature(column: schema.Column) -> str:
+    """Type of a column in the notation of `datasets`."""
+    if column in schema.STARS:
+        return f"{{array2_d: {{shape: [{schema.N_STARS}, 3], dtype: float32}}}}"
+    return column.dtype
+
+
+def refresh(text: str) -> str:
+    """Write the derived parts of a card anew.
+
+    Parameters
+    ----------
+    text : str
+        A card, with or without front matter, with the markers of every table in `TABLES`.
+
+    Returns
+    -------
+    str
+        The card as it should be.
+
+    Raises
+    ------
+    ValueError
+        If a marker is missing.
+    """
+    text = front_matter() + _FRONT_MATTER.sub("", text)
+    for what, columns in TABLES.items():
+        start, end = f"<!-- columns of {what} -->\n", "<!-- end of columns -->\n"
+        if start not in text or end not in text.split(start, 1)[1]:
+            raise ValueError(f"the card lacks the lines {start.strip()!r} and, after it, {end.strip()!r}")
+        before, rest = text.split(start, 1)
+        after = rest.split(end, 1)[1]
+        text = f"{before}{start}{schema.markdown_table(columns)}{end}{after}"
+    return text
+
+
+def refresh_card(path: Path = CARD) -> bool:
+    """Write the derived parts of the card's file anew, where they have changed.
+
+    Parameters
+    ----------
+    path : Path
+        The card.
+
+    Returns
+    -------
+    bool
+        Whether it changed.
+
+    Raises
+    ------
+    ValueError
+        If a marker is missing.
+    """
+    before = path.read_text(encoding="utf-8")
+    after = refresh(before)
+    if after == before:
+        return False
+    replace_file(path, lambda temporary: temporary.write_text(after, encoding="utf-8"))
+    return True
+
+
+def with_notice(card: str, notice: str) -> str:
+    """Put a notice on top of a card, directly after its front matter.
+
+    Parameters
+    ----------
+    card : str
+        The text of the card.
+    notice : str
+        A line.
+
+    Returns
+    -------
+    str
+        The card with the notice.
+
+    Raises
+    ------
+    ValueError
+        If the card has no front matter.
+    """
+    match = _FRONT_MATTER.match(card)
+    if match is None:
+        raise ValueError("the card has no YAML front matter between two lines of three hyphens")
+    return f"{match[0]}\n> **Notice**: {notice}\n\n{card[match.end() :]}"

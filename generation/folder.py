@@ -1,0 +1,263 @@
+"""Assemble the folder that is published: the one that a person uploads, and that every mirror serves.
+
+It is what the Hugging Face Hub takes as a repository, what `mwlmc_data.store` reads, and, since base names are unique
+and fewer than 100, what lies flat in a Zenodo record. A file is written beside its place and renamed into it, what is
+already right is kept, and SHA256SUMS comes last: a run that was killed is run again and makes the same folder.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from tqdm import tqdm
+
+from generation import card, croissant, zenodo
+from generation.plan import replace_file
+from generation.tables import files_of, read_split, write_table
+from mwlmc_data import release, schema, store
+from mwlmc_data.catalogue import load_catalogue
+from mwlmc_data.simulator import SIMULATOR_VERSION
+from mwlmc_data.validation import validation_table
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+COPIED = ("CITATION.cff", "LICENSE", "LICENSE-DATA")
+"""Files of the repository that the folder holds as they are."""
+README = "README.md"
+SUMS = "SHA256SUMS"
+NOT_PUBLISHED = (store.STAMPS, ".locks", ".cache")
+"""Subfolders that users of the folder leave in it, and the tool that uploads it: no part of it, and left alone."""
+PAGE = README
+"""Address of the dataset's page, before there is another: the card, beside its description."""
+
+_TEXTS = (store.MANIFEST, README, croissant.NAME, zenodo.NAME, *COPIED, SUMS)
+_LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.tmp$")
+_SCALARS = [column.name for column in schema.HALO_COLUMNS if column not in schema.STARS]
+
+
+class StrangerError(ValueError):
+    """The output folder holds something that is no part of a release."""
+
+
+def make_release(
+    out: Path, haloes: Path, *, date: str | None = None, url: str | None = None, progress: bool = True
+) -> Path:
+    """Make the folder to publish, or bring it up to date.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; it may exist, with an earlier state of the same release.
+    haloes : Path
+        Folder of a run of ``python -m generation haloes``. Its shards are linked where both folders lie on one file
+        system, else copied, never encoded again.
+    date : str, optional
+        Date of publication, as 2026-01-31; that of the folder's earlier state by default, or else today.
+    url : str, optional
+        Web page of the dataset; that of the earlier state by default, or else the card, README.md.
+    progress : bool
+        Whether to show progress bars on stderr.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    StrangerError
+        If the folder holds something else. Nothing is written then.
+    ValueError
+        If the haloes are of another version of the data or the simulator, of another set, not those of the catalogue,
+        or lack a split; or the date is none. Nothing is written then.
+    DamagedFileError
+        If a shard, or an embedded file, is not the one that its manifest, or the registry, describes.
+    """
+    out = out.absolute()
+    source = _open(haloes, out)
+    shards = sorted(source.manifest.files, key=lambda entry: entry.path)
+    date, url = _kept(out, "datePublished", date, datetime.date.today().isoformat()), _kept(out, "url", url, PAGE)
+    _check_date(date)
+    tables = {files_of(config, split): (config, split) for config in release.CATALOGUE_SEEDS for split in schema.SPLITS}
+    tables[files_of("validation", "test")] = ("validation", "test")
+    leftovers = _check_folder(out, {*_TEXTS, *tables, *(entry.path for entry in shards)})
+    catalogue = load_catalogue(columns=_SCALARS, format="arrow")
+    for entry in _with_bar(shards, "checking the haloes", progress):
+        _check_shard(source, entry, catalogue)
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+
+    files = [_put_table(out, path, config, split) for path, (config, split) in tables.items()]
+    for entry in _with_bar(shards, "placing the haloes", progress):
+        _place(source.path(entry), out / entry.path, entry.sha256)
+    manifest = store.Manifest(
+        release.DATA_VERSION, source.manifest.simulator_version, release.CATALOGUE_SEEDS, (*files, *shards)
+    )
+    for name, text in _texts(manifest, _notice(shards), date, url).items():
+        _put(out / name, text.encode())
+    _put(out / SUMS, _sums(out, manifest).encode())
+    return out
+
+
+def _open(haloes: Path, out: Path) -> store.Store:
+    """Open the folder of haloes, if they can be a part of this release."""
+    if haloes.absolute() == out:
+        raise ValueError(f"out {str(out)!r} is not allowed: it is the folder of the haloes; choose another")
+    source = store.Store(haloes.absolute())
+    manifest, embedded = source.manifest, release.entry_of("gaussian")
+    found = {
+        "data version": (manifest.data_version, release.DATA_VERSION),
+        "simulator version": (manifest.simulator_version, embedded["simulator_version"]),
+        "seeds": (dict(manifest.seeds), {"gaussian": embedded["seed"]}),
+        "this package's simulator version": (SIMULATOR_VERSION, embedded["simulator_version"]),
+    }
+    differences = [f"{what} {there!r}, not {wanted!r}" for what, (there, wanted) in found.items() if there != wanted]
+    if differences:
+        raise ValueError(f"the haloes in {haloes} are not of this release: {'; '.join(differences)}")
+    for entry in manifest.files:
+        if entry.config != "haloes" or not fnmatch(entry.path, files_of("haloes", entry.split)):
+            raise ValueError(f"{entry.path!r} in {haloes} is not allowed: haloes/haloes-SPLIT-*.parquet")
+    lacking = [split for split in schema.SPLITS if split not in {entry.split for entry in manifest.files}]
+    if lacking:
+        raise ValueError(f"the haloes in {haloes} lack the split {', '.join(lacking)}: make a range that has all three")
+    return source
+
+
+def _kept(out: Path, name: str, given: str | None, default: str) -> str:
+    """Give what was given, or else what the folder's description of the same version says, or else the default."""
+    if given is not None:
+        return given
+    try:
+        before = json.loads((out / croissant.NAME).read_text(encoding="utf-8"))
+        return str(before[name]) if before["version"] == release.DATA_VERSION else default
+    except (OSError, ValueError, KeyError, TypeError):
+        return default
+
+
+def _check_date(date: str) -> None:
+    try:
+        datetime.date.fromisoformat(date)
+    except ValueError as error:
+        raise ValueError(f"date {date!r} is not allowed: a day as 2026-01-31") from error
+
+
+def _check_folder(out: Path, names: set[str]) -> list[Path]:
+    """Refuse a folder with strangers; list the half-written files of a run that was killed."""
+    if not out.exists():
+        return []
+    folders = {name.rpartition("/")[0] for name in names}
+    leftovers: list[Path] = []
+    strangers: list[Path] = []
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if name.split("/", 1)[0] in NOT_PUBLISHED or (name in folders if path.is_dir() else name in names):
+            continue
+        is_leftover = _LEFTOVER.search(name) and _LEFTOVER.sub("", name) in names
+        (leftovers if is_leftover else strangers).append(path)
+    if strangers:
+        told = ", ".join(repr(path.relative_to(out).as_posix()) for path in strangers[:5])
+        more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
+        raise StrangerError(f"{out} holds {told}{more}, no part of this release: remove them or choose another folder")
+    return leftovers
+
+
+def _with_bar(shards: Sequence[store.Entry], what: str, shown: bool) -> Iterator[store.Entry]:
+    total = sum(entry.bytes for entry in shards)
+    with tqdm(total=total, desc=what, unit="B", unit_scale=True, file=sys.stderr, disable=not shown) as bar:
+        for entry in shards:
+            yield entry
+            bar.update(entry.bytes)
+
+
+def _check_shard(source: store.Store, entry: store.Entry, catalogue: pa.Table) -> None:
+    """Compare a shard with its hash, which no stamp spares here, and with the catalogue."""
+    path = source.path(entry)
+    if not path.is_file():
+        raise release.DamagedFileError(path, f"SHA-256 {entry.sha256}", "no such file")
+    found = release.sha256_of(path)
+    if found != entry.sha256:
+        raise release.DamagedFileError(path, f"SHA-256 {entry.sha256}", found)
+    if not pq.read_schema(path).equals(schema.halo_schema(), check_metadata=False):
+        raise ValueError(f"{path} is not allowed: its columns are not those of the schema")
+    scalars = pq.read_table(path, columns=_SCALARS)
+    ids = entry.sim_ids
+    if len(ids) != entry.rows or not scalars.equals(catalogue.take(pa.array(ids))):
+        raise ValueError(f"{path} is not allowed: its haloes are not those of the catalogue with the same sim_id")
+
+
+def _put_table(out: Path, path: str, config: str, split: str) -> store.Entry:
+    table = validation_table() if config == "validation" else read_split(config, split)
+    stream = pa.BufferOutputStream()
+    write_table(table, stream)
+    _put(out / path, stream.getvalue().to_pybytes())
+    return store.entry_for(out, path, config, split, table.num_rows)
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file, unless it is there with the same content."""
+    if path.is_file() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def _place(source: Path, target: Path, sha256: str) -> None:
+    """Link or copy a shard, unless it is there."""
+    if target.is_file() and (target.samefile(source) or release.sha256_of(target) == sha256):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(target, lambda temporary: _link(source, temporary, sha256))
+
+
+def _link(source: Path, target: Path, sha256: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+        found = release.sha256_of(target)
+        if found != sha256:
+            raise release.DamagedFileError(target, f"SHA-256 {sha256}", found) from None
+
+
+def _notice(shards: Sequence[store.Entry]) -> str | None:
+    """Say which haloes the folder holds, where it lacks some."""
+    total = release.entry_of("gaussian")["rows"]
+    ids = np.sort(np.concatenate([entry.sim_ids for entry in shards]))
+    if len(ids) == total:
+        return None
+    runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1)
+    told = ", ".join(f"{run[0]} to {run[-1]}" for run in runs)
+    return f"Of the {total:,} haloes this folder holds {len(ids):,}, those of sim_id {told}; the catalogues are whole."
+
+
+def _texts(manifest: store.Manifest, notice: str | None, date: str, url: str) -> dict[str, str]:
+    """Every file of text but the sums, by its name."""
+    texts = {name: (REPOSITORY / name).read_text(encoding="utf-8") for name in COPIED}
+    text = card.CARD.read_text(encoding="utf-8")
+    facts: dict[str, Any] = yaml.safe_load(texts["CITATION.cff"])
+    return {
+        **texts,
+        README: text if notice is None else card.with_notice(text, notice),
+        croissant.NAME: croissant.describe(manifest, facts, date, url, notice),
+        zenodo.NAME: zenodo.describe(manifest, facts, notice),
+        store.MANIFEST: manifest.to_json(),
+    }
+
+
+def _sums(out: Path, manifest: store.Manifest) -> str:
+    """Hashes of all files but the sums themselves, as ``sha256sum -c`` reads them."""
+    hashes = {entry.path: entry.sha256 for entry in manifest.files}
+    hashes |= {name: release.sha256_of(out / name) for name in _TEXTS if name != SUMS}
+    return "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))

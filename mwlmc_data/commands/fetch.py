@@ -1,0 +1,75 @@
+"""`mwlmc fetch`: download files of the release into the local store."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from mwlmc_data.commands.common import add_json, print_json
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the parser of the command."""
+    fetch = commands.add_parser("fetch", help="download files of the release and verify them")
+    fetch.add_argument(
+        "config",
+        nargs="?",
+        default="haloes",
+        metavar="CONFIG",
+        help="such as haloes, gaussian or validation, or all (default: %(default)s)",
+    )
+    fetch.add_argument("--split", help="train, validation or test (default: all)")
+    fetch.add_argument("--sims", metavar="A:B", help="only files with haloes of sim_id A to before B")
+    fetch.add_argument(
+        "--mirror",
+        action="append",
+        metavar="MIRROR",
+        help="doi:10.5281/zenodo.N, hf:OWNER/NAME[@REVISION], a URL or a folder; may be given several times "
+        "(default: MWLMC_MIRRORS, else the registered ones)",
+    )
+    fetch.add_argument(
+        "--directory", type=Path, metavar="DIR", help="folder of the files (default: in MWLMC_DATA_DIR, else the cache)"
+    )
+    fetch.add_argument("--jobs", type=int, default=4, help="files at the same time (default: %(default)s)")
+    fetch.add_argument("--quiet", action="store_true", help="show no progress")
+    add_json(fetch)
+    fetch.set_defaults(run=_fetch)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    sim_ids = None if options.sims is None else _range(options.sims)
+    from mwlmc_data.fetching import FetchError, fetch
+    from mwlmc_data.fetching_errors import size_text
+    from mwlmc_data.release import DATA_VERSION
+
+    try:
+        paths = fetch(
+            None if options.config == "all" else options.config,
+            split=options.split,
+            sim_ids=sim_ids,
+            mirrors=options.mirror,
+            directory=options.directory,
+            jobs=options.jobs,
+            progress=not options.quiet,
+        )
+    except FetchError as error:
+        # The input was right: status 1.
+        raise RuntimeError(str(error)) from error
+    files = [{"path": str(path), "bytes": path.stat().st_size} for path in paths]
+    total = sum(path.stat().st_size for path in paths)
+    if options.json:
+        print_json({"data_version": DATA_VERSION, "files": files, "bytes": total})
+    else:
+        for path in paths:
+            print(path)
+        print(f"{len(paths)} files, {size_text(total)}, verified")
+    return 0
+
+
+def _range(text: str) -> range:
+    """Read A:B."""
+    match = re.fullmatch(r"(\d+):(\d+)", text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise ValueError(f"--sims {text!r} is not allowed: A:B with integers 0 <= A < B")
+    return range(int(match[1]), int(match[2]))

@@ -1,0 +1,79 @@
+"""`mwlmc plot`: draw a halo, or columns of the catalogue against each other."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mwlmc_data import schema
+from mwlmc_data.commands.common import check_output
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the parser of the command."""
+    plot = commands.add_parser("plot", help="draw a halo, or columns of the catalogue")
+    kinds = plot.add_subparsers(required=True, metavar="KIND", parser_class=type(plot))
+    halo = kinds.add_parser(
+        "halo",
+        help="the sky and the profiles of a halo",
+        description="Draw the map of v_GSR with the apex of the reflex motion and the LMC's past orbit, and the "
+        "density and the velocities by radius.",
+    )
+    halo.add_argument("sim_id", type=int, metavar="SIM_ID")
+    halo.add_argument("--r-min", type=float, default=50.0, metavar="kpc", help="least radius (default: 50)")
+    halo.add_argument("--source", default="auto", help="auto, store or simulation (default: %(default)s)")
+    _add_common(halo)
+    halo.set_defaults(run=_halo)
+    corner = kinds.add_parser(
+        "corner",
+        help="columns of the catalogue against each other",
+        description="Draw the distributions of columns and of every two of them. `mwlmc info` lists the columns.",
+    )
+    corner.add_argument("columns", nargs="+", metavar="COLUMN")
+    corner.add_argument("--split", help=f"{', '.join(schema.SPLITS)} (default: all)")
+    corner.add_argument("--rows", type=int, metavar="N", help="only the first N rows")
+    _add_common(corner)
+    corner.set_defaults(run=_corner)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", default="gaussian", help="gaussian, flat or wide (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"ends in {', '.join(_SUFFIXES)}")
+
+
+def _halo(options: argparse.Namespace) -> int:
+    check_output(options.out, _SUFFIXES)
+    from mwlmc_data.catalogue import load_catalogue
+    from mwlmc_data.haloes import load_halo
+    from mwlmc_data.simulator import Parameters, integrate_orbit
+
+    halo = load_halo(options.sim_id, source=options.source, config=options.config)
+    drawn = load_catalogue(config=options.config, columns=schema.DRAWN, format="arrow")
+    orbit = integrate_orbit(Parameters.from_row(drawn.slice(options.sim_id, 1).to_pylist()[0]))
+    title = f"{options.config} set, simulation {options.sim_id}"
+    _write(halo.plot(r_min=options.r_min, orbit=orbit, title=title), options.out)
+    return 0
+
+
+def _corner(options: argparse.Namespace) -> int:
+    check_output(options.out, _SUFFIXES)
+    if options.rows is not None and options.rows < 1:
+        raise ValueError(f"--rows {options.rows} is not allowed: 1 or more")
+    from mwlmc_data.catalogue import load_catalogue
+    from mwlmc_data.plotting.corners import corner_plot
+
+    table = load_catalogue(options.split, options.config, columns=options.columns)[: options.rows]
+    title = f"{options.config} set, {options.split or 'all splits'}: {len(table):,} simulations"
+    _write(corner_plot(table, options.columns, title=title), options.out)
+    return 0
+
+
+def _write(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=200, bbox_inches="tight")
+    print(f"wrote {path}")

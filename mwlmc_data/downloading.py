@@ -1,0 +1,256 @@
+"""One file from a list of mirrors, verified before anyone sees it.
+
+`pooch` writes a file under a temporary name and compares its SHA-256; it gets its own name when all is well, so that a
+file that is there is whole. What a mirror sends is looked at as it comes: an HTML page in place of the file, another
+size and a connection that breaks off are failures with a reason, and `mwlmc_data.retrying` knows what to do then.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, suppress
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pooch
+import requests
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from mwlmc_data import __version__, retrying
+from mwlmc_data.mirrors import Mirror
+from mwlmc_data.retrying import Halt, MirrorError, ask
+from mwlmc_data.store import Entry
+
+CHUNK = 1 << 20
+HEADERS = {
+    "User-Agent": f"mwlmc-data/{__version__}",
+    # The bytes of the file as they are: they are counted.
+    "Accept-Encoding": "identity",
+}
+THREADS = "mwlmc-fetch"
+"""How the names of the threads begin that download."""
+_AGAIN_LATER = {408, 425, 429}
+"""Client errors that pass, like those of the server (5xx)."""
+
+
+def read(
+    mirror: Mirror, path: str, session: requests.Session, halt: Halt, size: int | None = None
+) -> Generator[bytes, None, None]:
+    """Read a file of a mirror in parts.
+
+    Parameters
+    ----------
+    mirror : Mirror
+        Where from.
+    path : str
+        Place of the file in the release.
+    session : requests.Session
+        Keeps connections open.
+    halt : Halt
+        Ends it.
+    size : int, optional
+        Size that the file has to have [bytes].
+
+    Yields
+    ------
+    bytes
+
+    Raises
+    ------
+    MirrorError
+        If the mirror does not give the file, or gives another of which that can be seen: an HTML page, another size.
+    """
+    location = mirror.location(path)
+    parts = _read_local(Path(location)) if mirror.is_local else _read_web(location, session, halt, size)
+    received = 0
+    with closing(parts):
+        for part in parts:
+            halt.check()
+            if not received and part.lstrip()[:1] == b"<":
+                raise _no_page()
+            received += len(part)
+            if size is not None and received > size:
+                raise MirrorError(f"sends more than the {size} bytes of the file", retrying.PATIENCE.few_tries)
+            yield part
+    if size is not None and received != size:
+        raise MirrorError(f"ended after {received} of {size} bytes", retrying.PATIENCE.tries)
+
+
+def _no_page() -> MirrorError:
+    return MirrorError("sends an HTML page in place of the file", retrying.PATIENCE.few_tries)
+
+
+def _read_local(path: Path) -> Generator[bytes, None, None]:
+    try:
+        with open(path, "rb") as file:
+            while part := file.read(CHUNK):
+                yield part
+    except OSError as error:
+        raise MirrorError(f"{path.name}: {error.strerror or error}") from error
+
+
+def _read_web(url: str, session: requests.Session, halt: Halt, size: int | None) -> Generator[bytes, None, None]:
+    timeout = (retrying.PATIENCE.connect, retrying.PATIENCE.read)
+    try:
+        with session.get(url, stream=True, timeout=timeout, headers=HEADERS) as answer, halt.watching(answer):
+            _refuse(answer, size)
+            yield from answer.iter_content(CHUNK)
+    except (requests.RequestException, HTTPError, ValueError) as error:
+        halt.check()
+        raise _failure(error) from error
+
+
+def _refuse(answer: requests.Response, size: int | None) -> None:
+    """Raise MirrorError unless the answer may be the file."""
+    status = answer.status_code
+    if status != 200:
+        passes = status >= 500 or status in _AGAIN_LATER
+        asked = asked_pause(answer.headers) if passes else None
+        raise MirrorError(
+            f"HTTP {status} {answer.reason or ''}".strip(), retrying.PATIENCE.tries if passes else 1, asked
+        )
+    if answer.headers.get("Content-Type", "").lower().startswith("text/html"):
+        raise _no_page()
+    length = answer.headers.get("Content-Length", "")
+    is_plain = answer.headers.get("Content-Encoding", "identity") == "identity"
+    if size is not None and is_plain and length.isdigit() and int(length) != size:
+        raise MirrorError(f"has a file of {length} bytes, not of {size}", retrying.PATIENCE.few_tries)
+
+
+def _failure(error: Exception) -> MirrorError:
+    """Say what went wrong with a connection, and whether to try again."""
+    causes = [error]
+    while inner := _cause_of(causes[-1]):
+        causes.append(inner)
+    text = str(causes[-1]).rpartition(": ")[2].strip() or type(causes[-1]).__name__
+    if isinstance(error, requests.exceptions.SSLError):
+        return MirrorError(f"no secure connection ({text})")
+    is_unreachable = isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError)
+    if is_unreachable or any(isinstance(cause, NewConnectionError) for cause in causes):
+        return MirrorError(f"no connection ({text})", retrying.PATIENCE.few_tries, is_unreachable=True)
+    if isinstance(error, ValueError | requests.exceptions.TooManyRedirects):
+        return MirrorError(text)
+    return MirrorError(f"the connection broke ({text})", retrying.PATIENCE.tries)
+
+
+def _cause_of(error: Exception) -> Exception | None:
+    """What requests and urllib3 have wrapped."""
+    return next((part for part in (getattr(error, "reason", None), *error.args) if isinstance(part, Exception)), None)
+
+
+def asked_pause(headers: Mapping[str, str]) -> float | None:
+    """Tell how long a server asks to wait.
+
+    Parameters
+    ----------
+    headers : mapping of str to str
+        Of its answer: Retry-After in seconds or as a date (RFC 9110, sec. 10.2.3), or else the `t` of RateLimit, with
+        which Hugging Face says when its window ends (draft-ietf-httpapi-ratelimit-headers-09).
+
+    Returns
+    -------
+    float or None
+        Seconds from now, not negative; None where it does not say.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    with suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    match = re.search(r"\bt\s*=\s*(\d+)", headers.get("RateLimit", ""))
+    return float(match[1]) if match else None
+
+
+def partial_of(target: Path) -> Path:
+    """Folder beside a file in which it comes into being."""
+    return target.with_name(f".{target.name}.partial")
+
+
+def download(
+    entry: Entry,
+    target: Path,
+    mirrors: Sequence[Mirror],
+    session: requests.Session,
+    halt: Halt,
+    count: Callable[[int], None],
+) -> None:
+    """Get a file from the first mirror that has it. Who calls holds the lock of the file.
+
+    Parameters
+    ----------
+    entry : Entry
+        The file.
+    target : Path
+        Where it shall lie; what lies there is replaced.
+    mirrors : sequence of Mirror
+        At least one.
+    session : requests.Session
+        Keeps connections open.
+    halt : Halt
+        Ends it.
+    count : callable
+        Is told the bytes that came, and with a minus those that came in vain.
+
+    Raises
+    ------
+    NoMirrorHelpsError
+        If no mirror gives the file.
+    StoppedError
+        If another thread asked to stop.
+    OSError
+        If it cannot be written, such as on a full disk. Nothing is left.
+    """
+    partial = partial_of(target)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        ask(mirrors, lambda mirror: _attempt(entry, partial, mirror, session, halt, count), halt)
+        made = partial / entry.name
+        # A temporary file is its owner's alone. The folder was made with the rights that new files shall have.
+        made.chmod(partial.stat().st_mode & 0o666)
+        os.replace(made, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _attempt(
+    entry: Entry,
+    folder: Path,
+    mirror: Mirror,
+    session: requests.Session,
+    halt: Halt,
+    count: Callable[[int], None],
+) -> None:
+    received = 0
+
+    def write(_url: str, output_file: str, _pooch: object) -> None:
+        nonlocal received
+        with open(output_file, "wb") as file, closing(read(mirror, entry.path, session, halt, entry.bytes)) as parts:
+            for part in parts:
+                file.write(part)
+                received += len(part)
+                count(len(part))
+            file.flush()
+            # A stamp will vouch for the file, also after a power cut.
+            os.fsync(file.fileno())
+
+    pooch.get_logger().addFilter(_is_not_news)
+    try:
+        pooch.retrieve(mirror.name, f"sha256:{entry.sha256}", fname=entry.name, path=folder, downloader=write)
+    except BaseException as error:
+        count(-received)
+        if isinstance(error, ValueError):
+            raise MirrorError(
+                "has a file with another SHA-256 than the manifest", retrying.PATIENCE.few_tries
+            ) from error
+        raise
+
+
+def _is_not_news(record: object) -> bool:
+    """Keep pooch from telling of every file: the progress bar does. What others download with pooch is told."""
+    return not threading.current_thread().name.startswith(THREADS)

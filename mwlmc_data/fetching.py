@@ -1,0 +1,169 @@
+"""Files of the release, from mirrors into the local store.
+
+Files come in parallel, each by itself: a shard that is whole stays, whatever happens to the others, and is not fetched
+again. Several processes may fetch into one store at once; a lock for each file lets one of them do it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from filelock import Timeout
+from numpy.typing import NDArray
+
+from mwlmc_data import downloading, release
+from mwlmc_data.fetching_errors import FetchError, Request, free_space
+from mwlmc_data.fetching_manifest import lock_of, open_store
+from mwlmc_data.fetching_transfer import Bar, Transfer, seems_present
+from mwlmc_data.mirrors import mirrors_of
+from mwlmc_data.retrying import Halt
+from mwlmc_data.store import Entry, Manifest, Store, data_dir
+
+__all__ = ["FetchError", "fetch"]
+
+
+def fetch(
+    config: str | None = "haloes",
+    split: str | None = None,
+    sim_ids: Iterable[int] | NDArray[np.integer] | None = None,
+    mirrors: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    version: str | None = None,
+    jobs: int = 4,
+    progress: bool = True,
+) -> list[Path]:
+    """Fetch files of the release into the local store, and verify them.
+
+    What is there is not fetched again. Interrupted, the same call goes on with the files that are missing. The package
+    embeds the catalogues; to fetch is for the haloes, and for the release's own files of the catalogues.
+
+    Parameters
+    ----------
+    config : str, optional
+        Config of the release: "haloes" (13.8 GB), "gaussian", "flat", "wide" or "validation"; None for all.
+    split : str, optional
+        "train", "validation" or "test"; all by default.
+    sim_ids : iterable of int, optional
+        Of the haloes' files only those that hold these simulations.
+    mirrors : str, path or iterable of them, optional
+        Where from, in the forms of `mwlmc_data.mirrors`; those of `MWLMC_MIRRORS`, or else the registered ones, by
+        default.
+    directory : path, optional
+        Folder of the files; the local store, `mwlmc_data.store.data_dir`, by default.
+    version : str, optional
+        Version of the data; `release.DATA_VERSION` by default.
+    jobs : int
+        Files that are fetched at the same time.
+    progress : bool
+        Whether to show a bar, in bytes of all files.
+
+    Returns
+    -------
+    list of Path
+        The files, each verified against the SHA-256 of the manifest.
+
+    Raises
+    ------
+    ValueError
+        If there is no such config, split, simulation, version or form of a mirror, or `jobs` is less than 1.
+    FetchError
+        If files cannot be fetched or written, an OSError. It says which, why, and how else to get them.
+
+    Examples
+    --------
+    >>> fetch(sim_ids=range(1000), mirrors="/data/mwlmc")  # doctest: +SKIP
+    """
+    version = release.DATA_VERSION if version is None else version
+    record = release.record_of(version)
+    if not isinstance(jobs, int) or jobs < 1:
+        raise ValueError(f"jobs {jobs!r} is not allowed: an integer from 1")
+    ids = _checked(sim_ids)
+    root = data_dir(version) if directory is None else Path(directory).expanduser()
+    request = Request(version, config, split, root, mirrors_of(mirrors, record["mirrors"]), record)
+    halt = Halt()
+    store = open_store(request, halt)
+    entries = chosen(store.manifest, config, split, ids)
+    _remove_leftovers(store)
+    missing = [entry for entry in entries if not seems_present(store, entry)]
+    if missing and not request.mirrors:
+        raise request.no_mirror(f"{len(missing)} of {len(entries)} files")
+    needed = _still_to_write(store, missing)
+    if needed > free_space(root):
+        raise request.no_space(needed)
+    with Bar(sum(entry.bytes for entry in entries), config or "release", progress) as bar:
+        Transfer(request, store, entries, halt, bar).run(min(jobs, len(entries)))
+    return [store.path(entry) for entry in entries]
+
+
+def chosen(
+    manifest: Manifest, config: str | None, split: str | None = None, sim_ids: NDArray[np.integer] | None = None
+) -> list[Entry]:
+    """Choose files of a release.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What there is.
+    config, split : str, optional
+        All by default.
+    sim_ids : integer array of shape (n,), optional
+        Of the haloes' files only those that hold these simulations.
+
+    Returns
+    -------
+    list of Entry
+
+    Raises
+    ------
+    ValueError
+        If there is no such config, split or simulation.
+    """
+    entries = manifest.select(config, split)
+    if sim_ids is None:
+        return entries
+    shards = [entry for entry in manifest.select(config) if entry.first_sim_id is not None]
+    if not shards:
+        allowed = dict.fromkeys(entry.config for entry in manifest.files if entry.first_sim_id is not None)
+        raise ValueError(f"config {config!r} with sim_ids is not allowed: they choose among files of haloes "
+                         f"({', '.join(allowed) or 'none in this release'})")  # fmt: skip
+    unknown = np.setdiff1d(sim_ids, np.concatenate([entry.sim_ids for entry in shards]))
+    if len(unknown):
+        last = max(int(entry.sim_ids[-1]) for entry in shards)
+        raise ValueError(f"sim_id {unknown[0]} is not in data version {manifest.data_version}; allowed: 0 to {last}")
+    found = [entry for entry in entries if entry.first_sim_id is None or np.isin(sim_ids, entry.sim_ids).any()]
+    if len(sim_ids) and not found:
+        raise ValueError(f"sim_ids from {sim_ids[0]} to {sim_ids[-1]} are not allowed with split {split!r}: "
+                         "none of them belongs to it")  # fmt: skip
+    return found
+
+
+def _checked(sim_ids: Iterable[int] | NDArray[np.integer] | None) -> NDArray[np.integer] | None:
+    if sim_ids is None:
+        return None
+    ids = sim_ids if isinstance(sim_ids, np.ndarray) else np.array(list(sim_ids) or np.empty(0, dtype=np.int64))
+    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(f"sim_ids {sim_ids!r} are not allowed: a sequence of integers")
+    return ids
+
+
+def _remove_leftovers(store: Store) -> None:
+    """Remove what killed processes left: nobody holds the lock of such a file."""
+    for entry in store.manifest.files:
+        partial = downloading.partial_of(store.path(entry))
+        if partial.exists():
+            with suppress(OSError, Timeout), lock_of(store.root, entry.name).acquire(timeout=0):
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+def _still_to_write(store: Store, missing: Sequence[Entry]) -> int:
+    """Space that missing files need, without what other processes have written of them [bytes]."""
+    begun = 0
+    for entry in missing:
+        with suppress(OSError):
+            begun += sum(file.stat().st_size for file in downloading.partial_of(store.path(entry)).iterdir())
+    return sum(entry.bytes for entry in missing) - begun

@@ -1,0 +1,154 @@
+"""What a person is told when files of the release cannot be fetched: what is missing, why, and how else to get it."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mwlmc_data.mirrors import VARIABLE, Mirror
+from mwlmc_data.release import DamagedFileError
+from mwlmc_data.store import DATA_DIR_VARIABLE, MANIFEST
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""No space, no quota left, and a limit on the size of files."""
+_LISTED = 3
+_ELSEWHERE = f"Choose another folder (`directory`, or {DATA_DIR_VARIABLE})"
+
+
+class FetchError(OSError):
+    """Files of the release could not be fetched; the message says which, why, and how else to get them."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
+
+    Attributes
+    ----------
+    version : str
+        Version of the data.
+    config, split : str, optional
+        Files to fetch; None is all.
+    root : Path
+        Folder that they go to.
+    mirrors : sequence of Mirror
+        Where they may come from.
+    record : mapping
+        What the registry says of the version.
+    """
+
+    version: str
+    config: str | None
+    split: str | None
+    root: Path
+    mirrors: Sequence[Mirror]
+    record: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        config = "every config" if self.config is None else f"config {self.config!r}"
+        split = "" if self.split is None else f", split {self.split!r},"
+        return f"{config}{split} of data version {self.version}"
+
+    def no_mirror(self, missing: str) -> FetchError:
+        """There is nowhere to fetch from."""
+        why = "no mirror was given" if self.record["mirrors"] else "no deposit of this version is registered yet"
+        return FetchError(
+            f"{missing} of {self} are not in {str(self.root)!r}, and there is no mirror to fetch them from: {why}. "
+            f"{self._advice()}"
+        )
+
+    def unreachable(self, missing: str, reasons: str) -> FetchError:
+        """No mirror can be reached at all."""
+        return FetchError(
+            f"{missing} of {self} cannot be fetched: this machine is offline, or no mirror can be reached ({reasons}). "
+            f"{self._advice()}"
+        )
+
+    def no_manifest(self, reasons: str) -> FetchError:
+        """No mirror says what the release holds."""
+        return FetchError(
+            f"the files of {self} cannot be fetched: no mirror gives a {MANIFEST} ({reasons}). {self._advice()}"
+        )
+
+    def failed(self, total: int, reasons: Mapping[str, str]) -> FetchError:
+        """Some of the files could not be fetched from any mirror."""
+        listed = [f"{name}: {reason}" for name, reason in list(reasons.items())[:_LISTED]]
+        more = f"; and {len(reasons) - _LISTED} more" if len(reasons) > _LISTED else ""
+        kept = total - len(reasons)
+        return FetchError(
+            f"{len(reasons)} of {total} files of {self} cannot be fetched ({'; '.join(listed)}{more}). "
+            f"{kept} are in {str(self.root)!r}; the same call fetches what is missing. {self._advice()}"
+        )
+
+    def mixture(self, names: Sequence[str], version: str) -> FetchError:
+        """The folder holds other files than those of the release."""
+        return FetchError(
+            f"{str(self.root)!r} holds files of data version {version} that are not those of the release "
+            f"({', '.join(names[:_LISTED])}{', ...' if len(names) > _LISTED else ''}), but made here or fetched from "
+            f"elsewhere. The two are not mixed, and nothing was changed. {_ELSEWHERE}, or remove this one."
+        )
+
+    def no_space(self, needed: int) -> FetchError:
+        """The files do not fit."""
+        return FetchError(
+            f"the disk is full or too small: {size_text(needed)} are needed in {str(self.root)!r} for what is missing "
+            f"of {self}, {size_text(free_space(self.root))} are free. Files that are whole were kept. {_ELSEWHERE}, "
+            "or make space."
+        )
+
+    @contextmanager
+    def writing(self, needed: int = 0) -> Iterator[None]:
+        """Turn an error of the disk into a sentence; `needed` is what is still to be written [bytes]."""
+        try:
+            yield
+        except (FetchError, DamagedFileError):
+            raise
+        except OSError as error:
+            if error.errno in _FULL:
+                raise self.no_space(needed) from error
+            raise FetchError(f"cannot write to {str(self.root)!r}: {error.strerror or error}. {_ELSEWHERE}.") from error
+
+    def _advice(self) -> str:
+        config = self.config or "all"
+        ways = [f"name a mirror that has them (`mwlmc fetch {config} --mirror MIRROR`, or {VARIABLE})"]
+        if config.startswith("haloes") or self.config is None:
+            name = config.removeprefix("haloes").removeprefix("-") if self.config else ""
+            options = f" --config {name}" if name else ""
+            ways.append(f"make them in a checkout (`python -m generation haloes --out DIR{options}`)")
+            ways.append("or let `load_halo` simulate those that you need")
+        elif config in self.record["files"]:
+            ways.append(f"or read what the package embeds (`load_catalogue(config={config!r})`)")
+        text = ", ".join(ways)
+        return text[0].upper() + text[1:] + "."
+
+
+def free_space(folder: Path) -> int:
+    """Free space where a folder is, or will be [bytes]."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def size_text(size: int) -> str:
+    """Write a size with its unit.
+
+    Parameters
+    ----------
+    size : int
+        In bytes.
+
+    Returns
+    -------
+    str
+        Such as "13.8 GB"; a GB has 1e9 bytes.
+    """
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"

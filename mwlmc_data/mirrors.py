@@ -1,0 +1,155 @@
+"""Mirrors: the places that the files of a release are fetched from.
+
+A mirror is written in one of these forms:
+
+    doi:10.5281/zenodo.N          a record of Zenodo; its files lie beside each other under their base names
+    hf:OWNER/NAME[@REVISION]      a dataset of Hugging Face; the revision is "main" by default
+    https://HOST/FOLDER           a folder of any web server, also http://
+    /folder, ./folder, ~/folder   a folder on this machine, also a relative path that exists; its files are copied
+
+The mirrors are those of the call, else those of the environment variable `MWLMC_MIRRORS` (separated by white space),
+else those that the registry holds for the version.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote, urlsplit
+
+VARIABLE = "MWLMC_MIRRORS"
+"""Environment variable: mirrors, separated by white space."""
+FORMS = (
+    "doi:10.5281/zenodo.N, hf:OWNER/NAME[@REVISION], http(s)://HOST/FOLDER, "
+    "or a folder on this machine (/folder, ./folder, ~/folder)"
+)
+ZENODO = "https://zenodo.org"
+HUGGING_FACE = "https://huggingface.co"
+
+_DOI = re.compile(r"doi:10\.5281/zenodo\.(\d+)")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_DATASET = re.compile(rf"hf:({_NAME}/{_NAME})(?:@([^\s@]+))?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+"""Two letters at least: one is a drive."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """One place that holds the files of a release.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it; a password in a URL is left out.
+    base : str
+        URL, or absolute path of a folder on this machine.
+    is_local : bool
+        Whether it is a folder on this machine.
+    is_flat : bool
+        Whether files lie beside each other under their base names.
+    query : str
+        What follows the URL of a file.
+    """
+
+    name: str
+    base: str
+    is_local: bool = False
+    is_flat: bool = False
+    query: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def location(self, path: str) -> str:
+        """Tell where a file of the release lies.
+
+        Parameters
+        ----------
+        path : str
+            Its place in the release, with slashes.
+
+        Returns
+        -------
+        str
+            URL, or path on this machine. A folder may also hold the files beside each other, as a person gets
+            them from Zenodo.
+        """
+        name = PurePosixPath(path).name
+        if self.is_local:
+            place = Path(self.base, path)
+            return str(place if place.exists() or not Path(self.base, name).exists() else Path(self.base, name))
+        return f"{self.base}/{quote(name if self.is_flat else path)}{self.query}"
+
+
+def parse(text: str | os.PathLike[str]) -> Mirror:
+    """Read what a mirror is written as.
+
+    Parameters
+    ----------
+    text : str or path
+        One of the forms above.
+
+    Returns
+    -------
+    Mirror
+
+    Raises
+    ------
+    ValueError
+        If it has none of the forms; the message names it and them.
+    """
+    text = os.fspath(text).strip()
+    if match := _DOI.fullmatch(text):
+        return Mirror(text, f"{ZENODO}/records/{match[1]}/files", is_flat=True, query="?download=1")
+    if match := _DATASET.fullmatch(text):
+        return Mirror(text, f"{HUGGING_FACE}/datasets/{match[1]}/resolve/{quote(match[2] or 'main', safe='')}")
+    if text.startswith(("http://", "https://")) and _is_base(text):
+        base = text.rstrip("/")
+        return Mirror(re.sub("//[^/]*@", "//", base), base)
+    if text and not _SCHEME.match(text):
+        folder = Path(os.path.expanduser(text)).absolute()
+        if Path(text).is_absolute() or text.startswith((".", "~")) or folder.is_dir():
+            return Mirror(str(folder), str(folder), is_local=True)
+    raise ValueError(f"mirror {text!r} is not understood; allowed: {FORMS}")
+
+
+def _is_base(url: str) -> bool:
+    """Whether it is a URL that a path can be appended to."""
+    try:
+        parts = urlsplit(url)
+        is_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_host and not parts.query and not parts.fragment and not re.search(r"\s", url)
+
+
+def mirrors_of(
+    given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None, registered: Iterable[str] = ()
+) -> list[Mirror]:
+    """List the mirrors to try, in their order.
+
+    Parameters
+    ----------
+    given : str, path or iterable of them, optional
+        The mirrors of the call. None takes those of `MWLMC_MIRRORS`, or else the registered ones.
+    registered : iterable of str
+        Those that the registry holds.
+
+    Returns
+    -------
+    list of Mirror
+        Each once.
+
+    Raises
+    ------
+    ValueError
+        If one of them has none of the allowed forms.
+    """
+    if given is None:
+        given = os.environ.get(VARIABLE, "").split() or registered
+    elif isinstance(given, str | os.PathLike):
+        given = [given]
+    return list(dict.fromkeys(parse(text) for text in given))

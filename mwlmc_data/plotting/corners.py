@@ -1,0 +1,166 @@
+"""Corner plots of columns of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mwlmc_data import schema
+from mwlmc_data.plotting.style import BLUE, LARGE, MEDIUM, RED, SMALL, needed, new_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: Most columns of a plot.
+MAX_COLUMNS = 16
+#: Size of a panel, of the margins left and below, and of those right and above [inches].
+PANEL, LOWER, UPPER = 1.9, 1.1, 0.5
+#: Fractions of the rows that the contours hold.
+LEVELS = (0.39, 0.68, 0.95)
+#: Unit in which a mass is drawn [Msun], and its name.
+_MASSES = {"m200_mw": (1e11, "1e11 Msun"), "m_lmc": (1e10, "1e10 Msun"), "m_lmc_8p7": (1e10, "1e10 Msun")}
+
+
+def corner_plot(
+    table: pd.DataFrame | Mapping[str, ArrayLike],
+    columns: Sequence[str],
+    truths: Mapping[str, Any] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw the distributions of columns of a table, and of every two of them, with contours of 39, 68 and 95%.
+
+    Needs corner (extra ``plot``; Foreman-Mackey 2016). The figure is none of pyplot's; a notebook shows it, and
+    ``.savefig(path)`` writes it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame or mapping of str to array_like
+        A catalogue, draws of a prior or of a posterior; masses in Msun, which are drawn in 1e10 and 1e11 Msun.
+    columns : sequence of str
+        Names of up to 16 numeric columns, in the wanted order. Units come from the schema of the catalogue.
+    truths : mapping of str to float, or pandas.Series, optional
+        Values to mark, in the units of the table; those of other columns than the drawn ones are passed over, so that
+        a row of a catalogue may be given.
+    title : str, optional
+        Heading.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If a column is unknown, holds text or a number that is not finite, or repeats; if there are none or too many;
+        if the table has fewer rows than columns, or a truth is not a finite number.
+    ImportError
+        If corner or matplotlib is not installed.
+
+    Examples
+    --------
+    >>> table = load_catalogue("test")                                     # doctest: +SKIP
+    >>> corner_plot(table, ["m_lmc", "v_travel", "l_apex"], truths=table.iloc[0])    # doctest: +SKIP
+    """
+    names = _checked_names(table, columns)
+    values = np.stack([_numbers(table, name) / _scale(name) for name in names], axis=1)
+    if len(values) < max(2, len(names)):
+        raise ValueError(f"the table has {len(values)} rows; {len(names)} columns need {max(2, len(names))} or more")
+    marks = [_truth({} if truths is None else truths, name) for name in names]
+    corner = needed("corner")
+    size = max(PANEL * len(names) + LOWER + UPPER, 4.5)
+    figure = new_figure(size, size, layout="none")
+    corner.corner(
+        values,
+        fig=figure,
+        labels=[label(name).replace(" [", "\n[") for name in names],
+        truths=marks,
+        range=[_span(column, mark) for column, mark in zip(values.T, marks, strict=True)],
+        color=BLUE,
+        truth_color=RED,
+        levels=LEVELS,
+        fill_contours=True,
+        plot_density=False,
+        # Odd, so that a column of one value falls into the middle of a bin.
+        bins=int(np.clip(1.5 * np.cbrt(len(values)), 12, 32)) | 1,
+        smooth=1.0,
+        label_kwargs={"fontsize": MEDIUM},
+        max_n_ticks=4,
+        data_kwargs={"ms": 1.5 if len(values) > 2000 else 3.0, "alpha": float(np.clip(1e3 / len(values), 0.1, 1.0))},
+        hist_kwargs={"lw": 1.4},
+    )
+    figure.subplots_adjust(left=LOWER / size, bottom=LOWER / size, right=1 - UPPER / size, top=1 - UPPER / size)
+    is_constant = np.ptp(values, axis=0) == 0
+    for k, ax in enumerate(figure.axes):
+        ax.tick_params(labelsize=SMALL)
+        row, column = divmod(k, len(names))
+        if is_constant[row] or is_constant[column]:
+            # Smoothed contours would give a single value a width; the points stay.
+            for contours in list(ax.collections):
+                contours.remove()
+    if title is not None:
+        figure.suptitle(title, fontsize=LARGE)
+    return figure
+
+
+def label(name: str) -> str:
+    """A column's name and, where the schema knows it, its unit as it is drawn."""
+    if name not in schema.CATALOGUE_NAMES:
+        return name
+    unit = _MASSES[name][1] if name in _MASSES else schema.column(name).unit
+    return f"{name} [{unit}]" if unit else name
+
+
+def _scale(name: str) -> float:
+    return _MASSES[name][0] if name in _MASSES else 1.0
+
+
+def _checked_names(table: pd.DataFrame | Mapping[str, ArrayLike], columns: Sequence[str]) -> list[str]:
+    """The names, refused unless each is a column of the table, once."""
+    if isinstance(columns, str):
+        raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
+    names = list(columns)
+    if not 1 <= len(names) <= MAX_COLUMNS or len(set(names)) < len(names):
+        raise ValueError(f"columns {names!r} are not allowed: 1 to {MAX_COLUMNS} names, each once")
+    for name in names:
+        if name not in table:
+            allowed = ", ".join(str(key) for key in table if key not in schema.TEXT)
+            raise ValueError(f"unknown column {name!r}; allowed: {allowed}")
+    return names
+
+
+def _numbers(table: pd.DataFrame | Mapping[str, ArrayLike], name: str) -> NDArray[np.float64]:
+    column = np.asarray(table[name])
+    if column.dtype.kind not in "fiub":
+        raise ValueError(f"column {name!r} is not allowed: it holds text or objects, and a plot needs numbers")
+    if not np.isfinite(column).all():
+        row = int(np.flatnonzero(~np.isfinite(column))[0])
+        raise ValueError(f"column {name!r} has {column[row]} in row {row}; allowed are finite numbers")
+    return column.astype(np.float64)
+
+
+def _truth(truths: Mapping[str, Any], name: str) -> float | None:
+    if name not in truths:
+        return None
+    try:
+        value = float(truths[name])
+    except (TypeError, ValueError):
+        value = np.nan
+    if not np.isfinite(value):
+        raise ValueError(f"truth {truths[name]!r} of {name!r} is not allowed: a finite number")
+    return value / _scale(name)
+
+
+def _span(values: NDArray[np.float64], mark: float | None) -> tuple[float, float]:
+    """Limits of an axis: all values and what is marked, and room about a single value."""
+    shown = values if mark is None else np.append(values, mark)
+    low, high = float(shown.min()), float(shown.max())
+    if low < high:
+        # A mark beyond the values would otherwise lie on the frame.
+        room = 0.03 * (high - low) if mark in (low, high) else 0.0
+    else:
+        room = 0.05 * abs(low) or 0.5
+    return low - room, high + room

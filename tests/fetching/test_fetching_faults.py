@@ -1,0 +1,303 @@
+"""What mirrors do wrong: asked again, given up, waited for; and never a wrong file in the store."""
+
+import email.utils
+import random
+import re
+import threading
+import time
+
+import pytest
+import requests
+from requests.structures import CaseInsensitiveDict
+
+from mwlmc_data import downloading, fetching, retrying, store
+from mwlmc_data.fetching import FetchError
+from mwlmc_data.mirrors import parse
+from mwlmc_data.retrying import Patience
+from mwlmc_data.store import Store
+from tests.release_server import (
+    SHARDS,
+    TRAIN,
+    changed,
+    cut,
+    files_in,
+    hang_up,
+    longer,
+    moved,
+    page,
+    shorter,
+    status,
+    wait_for,
+    without_length,
+)
+
+MANIFEST = store.MANIFEST
+FILE = TRAIN[0]
+
+PASSING = {
+    "429": [status(429)],
+    "429 with Retry-After in the past": [status(429, Retry_After="Wed, 01 Jan 2020 00:00:00 GMT")],
+    "503 with an HTML page": [page(503), page(503)],
+    "500, 502, 504, 408": [status(500), status(502), status(504), status(408)],
+    "an HTML page with status 200": [page()],
+    "an HTML page that says it is a file": [page(content_type="application/octet-stream")],
+    "a cut connection": [cut()],
+    "a cut connection after the first byte": [cut(1)],
+    "a cut connection before the first byte": [cut(0)],
+    "a cut connection a byte early": [cut(-1)],
+    "no answer": [hang_up, hang_up],
+    "an end that nobody told of": [without_length(2_000_000)],
+    "a wrong hash": [changed],
+    "a shorter file": [shorter],
+    "a longer file": [longer],
+    "one after the other": [status(429), cut(), page(503), hang_up],
+    "a wrong hash after others": [cut(), status(503), changed],
+}
+
+# Fault that stays -> requests that it is worth, and what the error says of it.
+LASTING = {
+    "404": (status(404), 1, "HTTP 404"),
+    "403": (status(403), 1, "HTTP 403"),
+    "401": (status(401), 1, "HTTP 401"),
+    "410": (status(410), 1, "HTTP 410"),
+    "206": (status(206), 1, "HTTP 206"),
+    "429": (status(429), 5, "HTTP 429"),
+    "503 with an HTML page": (page(503), 5, "HTTP 503"),
+    "an HTML page with status 200": (page(), 2, "HTML page"),
+    "an HTML page that says it is a file": (page(content_type="application/octet-stream"), 2, "HTML page|a file of"),
+    "a cut connection": (cut(), 5, "the connection broke"),
+    "no answer": (hang_up, 5, "the connection broke"),
+    "an end that nobody told of": (without_length(2_000_000), 5, r"ended after 2000000 of \d+ bytes"),
+    "a wrong hash": (changed, 2, "another SHA-256"),
+    "a shorter file": (shorter, 2, r"a file of \d+ bytes, not of"),
+    "a longer file": (longer, 2, "more than the"),
+}
+
+
+def is_whole(root, original, names=SHARDS):
+    return files_in(root) == sorted([*names, MANIFEST]) and all(
+        (root / name).read_bytes() == (original / name).read_bytes() for name in names
+    )
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_passes_is_asked_again(fetch, server, original, root, name):
+    server.faults[FILE] = list(PASSING[name])
+    fetch(mirrors=server.url)
+    assert is_whole(root, original)
+    assert server.count(FILE) == len(PASSING[name]) + 1
+    assert [server.count(other) for other in SHARDS if other != FILE] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", [name for name in PASSING if "file" not in name and "hash" not in name])
+def test_so_is_the_manifest(fetch, server, original, root, name):
+    faults = PASSING[name] if name != "an end that nobody told of" else [without_length(50)]
+    server.faults[MANIFEST] = list(faults)
+    fetch(mirrors=server.url)
+    assert is_whole(root, original)
+    assert server.count(MANIFEST) == len(faults) + 1
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_the_next_mirror_gives_what_one_does_not(fetch, serve, original, root, name):
+    bad, good = serve(), serve()
+    fault, requests_worth, _ = LASTING[name]
+    bad.always[FILE] = fault
+    fetch(mirrors=[bad.url, good.url])
+    assert is_whole(root, original)
+    assert bad.count(FILE) == requests_worth
+    assert [seen.path for seen in good.seen] == [FILE]
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_if_none_gives_it_all_are_named_and_nothing_is_there(fetch, serve, original, root, name):
+    one, other = serve(), serve()
+    fault, _, told = LASTING[name]
+    one.always[FILE] = fault
+    other.always[FILE] = status(404)
+    with pytest.raises(FetchError) as caught:
+        fetch(mirrors=[one.url, other.url])
+    text = str(caught.value)
+    assert re.search(rf"{re.escape(one.url)}: .*({told}).*{re.escape(other.url)}: HTTP 404", text)
+    assert "1 of 4 files" in text
+    assert FILE.partition("/")[2] in text
+    assert "3 are in" in text
+    assert str(root) in text
+    assert is_whole(root, original, [other for other in SHARDS if other != FILE])
+    one.always.clear()
+    fetch(mirrors=one.url)
+    assert is_whole(root, original)
+    assert sum(one.count(other) for other in SHARDS if other != FILE) == 3
+
+
+def test_a_mirror_without_the_manifest_gives_way(fetch, serve, original, root):
+    bad, good = serve(), serve()
+    bad.always[MANIFEST] = status(404)
+    fetch(mirrors=[bad.url, good.url])
+    assert is_whole(root, original)
+    assert bad.count(MANIFEST) == good.count(MANIFEST) == 1
+
+
+def test_redirects_without_end_are_left(fetch, server, original):
+    server.always[MANIFEST] = moved(f"/{MANIFEST}")
+    with pytest.raises(FetchError, match="redirects"):
+        fetch(mirrors=server.url)
+    server.always[MANIFEST] = moved("http://[")
+    with pytest.raises(FetchError, match=MANIFEST):
+        fetch(mirrors=server.url)
+
+
+def test_a_server_that_says_nothing_more_is_left(fetch, server, serve, original, root, monkeypatch):
+    silent = serve()
+    silent.always[FILE] = lambda handler, content: (
+        handler.answer(200, content[:1000], length=len(content)), silent.released.wait()
+    )  # fmt: skip
+    monkeypatch.setattr(retrying, "PATIENCE", Patience(tries=2, first=0.005, read=0.8))
+    fetch(mirrors=[silent.url, server.url])
+    assert is_whole(root, original)
+    assert silent.count(FILE) == 2
+
+
+class TestWaiting:
+    def test_the_server_says_how_long(self, fetch, server, original, root):
+        server.faults[FILE] = [status(429, Retry_After="1")]
+        fetch(mirrors=server.url)
+        first, second = server.times(FILE)
+        assert second - first >= 1.0
+        assert is_whole(root, original)
+
+    def test_while_others_go_on(self, fetch, server, original, root):
+        server.faults[FILE] = [status(503, Retry_After="1")]
+        fetch(mirrors=server.url, jobs=2)
+        first, second = server.times(FILE)
+        assert second - first >= 1.0
+        assert all(server.times(name)[0] < second for name in SHARDS if name != FILE)
+
+    def test_pauses_double_and_differ(self):
+        patience = Patience(first=1.0, longest=8.0)
+        for tried, longest in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 8.0), (50, 8.0)):
+            pauses = {patience.pause(tried, None) for _ in range(50)}
+            assert all(longest / 2 <= pause <= longest for pause in pauses)
+            assert len(pauses) > 40
+
+    @pytest.mark.parametrize(("asked", "least"), [(0.0, 0.0), (7.0, 7.0), (120.0, 120.0), (1e6, 120.0)])
+    def test_the_servers_wish_has_a_limit(self, asked, least):
+        patience = Patience()
+        for tried in (1, 4):
+            assert least <= patience.pause(tried, asked) <= least + 0.1 * patience.longest
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            ({}, None),
+            ({"Retry-After": "17"}, 17.0),
+            ({"retry-after": " 0 "}, 0.0),
+            ({"Retry-After": "-3"}, None),
+            ({"Retry-After": "soon"}, None),
+            ({"Retry-After": ""}, None),
+            ({"Retry-After": "Wed, 01 Jan 2020 00:00:00 GMT"}, 0.0),
+            ({"RateLimit": '"resolvers";r=0;t=55'}, 55.0),
+            ({"RateLimit": '"resolvers";r=0;t=55', "Retry-After": "3"}, 3.0),
+        ],
+    )
+    def test_how_a_wish_is_read(self, headers, seconds):
+        assert downloading.asked_pause(CaseInsensitiveDict(headers)) == seconds
+
+    def test_a_date_is_read_as_the_time_until_then(self):
+        date = email.utils.formatdate(time.time() + 60, usegmt=True)
+        assert 55.0 < downloading.asked_pause({"Retry-After": date}) <= 60.0
+
+    def test_random_numbers_of_the_user_stay(self, fetch, server):
+        server.faults[FILE] = [cut(), cut()]
+        random.seed(11)
+        expected = random.random()
+        random.seed(11)
+        fetch(mirrors=server.url)
+        assert random.random() == expected
+
+
+class TestStopping:
+    def test_who_reads_and_who_waits_is_woken(self, serve):
+        silent = serve()
+        silent.always[FILE] = lambda handler, content: (
+            handler.answer(200, content[:1000], length=len(content)), silent.released.wait()
+        )  # fmt: skip
+        silent.always[SHARDS[0]] = status(429, Retry_After="100")
+        ended = []
+
+        def work(path):
+            entry = next(e for e in Store(silent.folder).manifest.files if e.path == path)
+            with requests.Session() as session:
+                try:
+                    retrying.ask([parse(silent.url)], lambda m: list(read(m, entry, session)), halt)
+                except retrying.StoppedError:
+                    ended.append(path)
+
+        def read(mirror, entry, session):
+            return downloading.read(mirror, entry.path, session, halt, entry.bytes)
+
+        halt = retrying.Halt()
+        threads = [threading.Thread(target=work, args=(path,), daemon=True) for path in (FILE, SHARDS[0])]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(silent.seen) == 2)
+        time.sleep(0.1)
+        halt.set()
+        for thread in threads:
+            thread.join(10.0)
+        assert sorted(ended) == sorted([FILE, SHARDS[0]])
+
+    def test_an_error_of_our_own_stops_all_and_comes_out(self, fetch, server, root, monkeypatch):
+        def fail(*_):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(downloading, "download", fail)
+        with pytest.raises(ZeroDivisionError):
+            fetch(mirrors=server.url)
+        assert files_in(root) == [MANIFEST]
+
+
+class Recorder:
+    """Stands in for the bar."""
+
+    def __init__(self, total, label, is_shown):
+        self.total, self.label, self.is_shown, self.came, self.present = total, label, is_shown, 0, 0
+        Recorder.last = self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def add(self, size):
+        self.came += size
+
+    def add_present(self, size):
+        self.present += size
+
+
+class TestProgress:
+    def test_bytes_that_came_in_vain_do_not_count(self, fetch, server, original, monkeypatch):
+        sizes = {name: (original / name).stat().st_size for name in SHARDS}
+        fetch(mirrors=server.url, split="test")
+        monkeypatch.setattr(fetching, "Bar", Recorder)
+        server.faults[FILE] = [cut(), changed, status(503)]
+        fetch(mirrors=server.url, jobs=1)
+        bar = Recorder.last
+        assert (bar.total, bar.label) == (sum(sizes.values()), "haloes")
+        assert bar.present == sizes[SHARDS[0]]
+        assert bar.came == bar.total - bar.present
+
+    def test_the_bar_ends_full(self, server, original, capfd):
+        fetching.fetch(mirrors=server.url)
+        out, err = capfd.readouterr()
+        assert out == ""
+        assert "haloes: 100%" in err
+        fetching.fetch(mirrors=server.url)
+        assert "haloes: 100%" in capfd.readouterr().err
+
+    def test_without_it_nothing_is_printed(self, fetch, server, capfd):
+        server.faults[FILE] = [changed]
+        fetch(mirrors=server.url)
+        assert capfd.readouterr() == ("", "")
