@@ -190,7 +190,8 @@ class Store:
         path = self.root / MANIFEST
         if not path.is_file():
             raise FileNotFoundError(f"{str(self.root)!r} is no folder of released files: it has no {MANIFEST}")
-        self.manifest = Manifest.from_json(path.read_text(encoding="utf-8"), path)
+        # bytes that are no text become signs that are no manifest
+        self.manifest = Manifest.from_json(path.read_text(encoding="utf-8", errors="replace"), path)
 
     def path(self, entry: Entry) -> Path:
         """Where a file lies, or would lie."""

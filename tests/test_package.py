@@ -21,6 +21,7 @@ PUBLIC_NAMES = (
     "Prior",
     "cite",
     "corner_plot",
+    "fetch",
     "fit_reflex",
     "fit_reflex_observed",
     "galactocentric_frame",
@@ -52,7 +53,9 @@ NOT_IN_THE_CORE = {
 }  # fmt: skip
 
 PACKAGE = "mwlmc_data"
-DATA_MODULES = ("schema", "priors", "release", "catalogue", "store", "library", "haloes", "batches", "sameness")
+DATA_MODULES = (
+    "schema", "priors", "release", "catalogue", "store", "library", "haloes", "batches", "sameness", "fetching",
+)  # fmt: skip
 UNKNOWN_TO_THE_SIMULATOR = (
     *DATA_MODULES[1:], "validation", "observations", "scoring", "verification", "cli", "commands",
 )  # fmt: skip

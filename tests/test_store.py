@@ -60,9 +60,11 @@ def test_a_manifest_cannot_name_a_file_outside_the_folder(mini, path):
         store.Manifest.from_json(json.dumps(content), "manifest.json")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "<html>503</html>", '{"files": [{}], "data_version": "1"}'])
-def test_other_text_is_no_manifest(mini, text):
-    (mini.root / "manifest.json").write_text(text)
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b"<html>503</html>", b'{"files": [{}], "data_version": "1"}', b"PAR1\xff\xfe"]
+)
+def test_other_content_is_no_manifest(mini, content):
+    (mini.root / "manifest.json").write_bytes(content)
     with pytest.raises(release.DamagedFileError, match=r"manifest\.json"):
         store.Store(mini.root)
 

@@ -31,6 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     fetch.add_argument(
         "--directory", type=Path, metavar="DIR", help="folder of the files (default: in MWLMC_DATA_DIR, else the cache)"
     )
+    fetch.add_argument("--version", help="version of the data (default: the package's own)")
     fetch.add_argument("--jobs", type=int, default=4, help="files at the same time (default: %(default)s)")
     fetch.add_argument("--quiet", action="store_true", help="show no progress")
     add_json(fetch)
@@ -40,7 +41,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _fetch(options: argparse.Namespace) -> int:
     sim_ids = None if options.sims is None else _range(options.sims)
     from mwlmc_data.fetching import FetchError, fetch
-    from mwlmc_data.fetching_errors import size_text
+    from mwlmc_data.fetching.errors import size_text
     from mwlmc_data.release import DATA_VERSION
 
     try:
@@ -50,6 +51,7 @@ def _fetch(options: argparse.Namespace) -> int:
             sim_ids=sim_ids,
             mirrors=options.mirror,
             directory=options.directory,
+            version=options.version,
             jobs=options.jobs,
             progress=not options.quiet,
         )
@@ -59,7 +61,7 @@ def _fetch(options: argparse.Namespace) -> int:
     files = [{"path": str(path), "bytes": path.stat().st_size} for path in paths]
     total = sum(path.stat().st_size for path in paths)
     if options.json:
-        print_json({"data_version": DATA_VERSION, "files": files, "bytes": total})
+        print_json({"data_version": options.version or DATA_VERSION, "files": files, "bytes": total})
     else:
         for path in paths:
             print(path)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mwlmc_data import fetching, mirrors, release, retrying, store
+from mwlmc_data import fetching, release, store
+from mwlmc_data.fetching import mirrors, retrying
 from tests.release_server import ReleaseServer, small_release
 
 

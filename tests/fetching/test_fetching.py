@@ -9,8 +9,8 @@ import threading
 import pytest
 
 import mwlmc_data
-from mwlmc_data import downloading, fetching_manifest, mirrors, release, schema, store
-from mwlmc_data.fetching import FetchError
+from mwlmc_data import library, release, schema, store
+from mwlmc_data.fetching import FetchError, downloading, manifest, mirrors
 from tests.release_server import SHARDS, TRAIN, files_in, moved, small_release, write_manifest
 
 MANIFEST = store.MANIFEST
@@ -157,7 +157,7 @@ class TestTheSecondTime:
         for module in (store, release):
             monkeypatch.setattr(module, "sha256_of", lambda path: pytest.fail(f"{path} is hashed again"))
         monkeypatch.setattr(
-            fetching_manifest, "FileLock", lambda path: pytest.fail("a lock needs a folder to write to")
+            manifest, "FileLock", lambda path: pytest.fail("a lock needs a folder to write to")
         )
         assert fetch(mirrors=server.url) == paths
         assert fetch(mirrors=[]) == paths
@@ -297,6 +297,21 @@ class TestManifest:
             root.mkdir(parents=True)
             (root / MANIFEST).write_bytes(content)
         assert same_bytes(fetch(mirrors=original), original, root)
+
+
+def test_real_haloes_can_be_loaded_once_they_are_fetched(fetch, serve, tmp_path, monkeypatch):
+    """The few haloes of the package, as if they were a release."""
+    few = library.MINI
+    expected = mwlmc_data.load_halo(3, source="store")
+    monkeypatch.setattr(library, "MINI", tmp_path / "nowhere")
+    with pytest.raises(library.MissingHaloError, match="mwlmc fetch haloes"):
+        mwlmc_data.load_halo(3, source="store")
+    paths = fetch(mirrors=serve(few).url, sim_ids=[3])
+    halo = mwlmc_data.load_halo(3, source="store")
+    assert halo.source == "store"
+    assert [path.name.split("-")[1] for path in paths] == ["test"]
+    assert (halo.positions == expected.positions).all()
+    assert (halo.velocities == expected.velocities).all()
 
 
 class TestNoMirror:

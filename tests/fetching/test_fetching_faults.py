@@ -10,10 +10,10 @@ import pytest
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from mwlmc_data import downloading, fetching, retrying, store
-from mwlmc_data.fetching import FetchError
-from mwlmc_data.mirrors import parse
-from mwlmc_data.retrying import Patience
+from mwlmc_data import fetching, store
+from mwlmc_data.fetching import FetchError, downloading, files, retrying
+from mwlmc_data.fetching.mirrors import parse
+from mwlmc_data.fetching.retrying import Patience
 from mwlmc_data.store import Store
 from tests.release_server import (
     SHARDS,
@@ -145,6 +145,11 @@ def test_redirects_without_end_are_left(fetch, server, original):
     server.always[MANIFEST] = moved("http://[")
     with pytest.raises(FetchError, match=MANIFEST):
         fetch(mirrors=server.url)
+
+
+def test_a_server_without_encryption_is_not_asked_again(fetch, server):
+    with pytest.raises(FetchError, match="no secure connection"):
+        fetch(mirrors=server.url.replace("http:", "https:"))
 
 
 def test_a_server_that_says_nothing_more_is_left(fetch, server, serve, original, root, monkeypatch):
@@ -281,7 +286,7 @@ class TestProgress:
     def test_bytes_that_came_in_vain_do_not_count(self, fetch, server, original, monkeypatch):
         sizes = {name: (original / name).stat().st_size for name in SHARDS}
         fetch(mirrors=server.url, split="test")
-        monkeypatch.setattr(fetching, "Bar", Recorder)
+        monkeypatch.setattr(files, "Bar", Recorder)
         server.faults[FILE] = [cut(), changed, status(503)]
         fetch(mirrors=server.url, jobs=1)
         bar = Recorder.last

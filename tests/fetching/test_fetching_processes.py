@@ -9,17 +9,24 @@ import sys
 
 import pytest
 
-from mwlmc_data import cli, fetching, mirrors, release, store
-from mwlmc_data.downloading import partial_of
-from mwlmc_data.fetching import FetchError
-from mwlmc_data.fetching_errors import size_text
+from mwlmc_data import cli, fetching, release, store
+from mwlmc_data.fetching import FetchError, mirrors
+from mwlmc_data.fetching.downloading import partial_of
+from mwlmc_data.fetching.errors import size_text
 from tests.release_server import SHARDS, TRAIN, files_in, stalled, status, wait_for
 
 MANIFEST = store.MANIFEST
 
 CLIENT = """
 import sys
-from mwlmc_data import downloading, fetching, fetching_manifest, retrying
+from mwlmc_data import fetching
+from mwlmc_data.fetching import transfer, retrying
+
+def locked(root, name, halt):
+    print("locks", name, flush=True)
+    return plain(root, name, halt)
+
+plain, transfer.locked = transfer.locked, locked
 retrying.PATIENCE = retrying.Patience(first=0.01, longest=0.02)
 url, directory, jobs = sys.argv[1:]
 print("started", flush=True)
@@ -33,7 +40,7 @@ from mwlmc_data import fetching
 url, directory, limit = sys.argv[1:]
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-fetching.free_space = lambda folder: 10**15
+fetching.files.free_space = lambda folder: 10**15
 try:
     fetching.fetch(mirrors=url, directory=directory, jobs=1, progress=False)
 except fetching.FetchError as error:
@@ -127,21 +134,43 @@ class TestKilled:
         assert partials(root) == {}
         assert not any((root / name).exists() for name in TRAIN)
 
+    def test_also_while_a_server_does_not_answer(self, start, server, root):
+        for name in SHARDS:
+            server.always[name] = lambda handler, content: server.released.wait()
+        client = start(sys.executable, "-m", "mwlmc_data.cli", "fetch", "--mirror", server.url, "--directory", root)
+        wait_for(lambda: len(server.seen) == 5)
+        client.send_signal(signal.SIGINT)
+        client.communicate(timeout=40)
+        assert client.returncode == 130
+
 
 class TestSeveralAtOnce:
-    def test_each_file_comes_once(self, start, server, original, root):
+    def assert_each_came_once(self, clients, server, original, root):
+        for client in clients:
+            out, err = client.communicate(timeout=120)
+            assert (client.returncode, out.splitlines()[-1], err) == (0, "4", "")
+        assert is_whole(root, original)
+        assert [server.count(name) for name in (MANIFEST, *SHARDS)] == [1] * 5
+        assert list(root.rglob("*.partial")) == []
+
+    def test_from_the_start(self, start, server, original, root):
         for name in (MANIFEST, *SHARDS):
             server.always[name] = stalled(server, 100)
         clients = [start(sys.executable, "-c", CLIENT, server.url, root, 2) for _ in range(3)]
         for client in clients:
             assert client.stdout.readline() == "started\n"
         server.released.set()
+        self.assert_each_came_once(clients, server, original, root)
+
+    def test_who_waited_for_a_file_finds_it(self, start, server, original, root):
+        server.always[SHARDS[0]] = stalled(server, 100)
+        clients = [start(sys.executable, "-c", CLIENT, server.url, root, 1) for _ in range(3)]
         for client in clients:
-            out, err = client.communicate(timeout=120)
-            assert (client.returncode, out, err) == (0, "4\n", "")
-        assert is_whole(root, original)
-        assert [server.count(name) for name in (MANIFEST, *SHARDS)] == [1] * 5
-        assert list(root.rglob("*.partial")) == []
+            assert client.stdout.readline() == "started\n"
+            assert client.stdout.readline() == f"locks {SHARDS[0].partition('/')[2]}\n"
+        wait_for(lambda: server.count(SHARDS[0]))
+        server.released.set()
+        self.assert_each_came_once(clients, server, original, root)
 
     def test_who_waits_takes_over_from_who_was_killed(self, start, server, original, root):
         server.faults[TRAIN[0]] = [stalled(server, 1_500_000)]
@@ -151,7 +180,7 @@ class TestSeveralAtOnce:
         assert second.stdout.readline() == "started\n"
         first.send_signal(signal.SIGKILL)
         out, err = second.communicate(timeout=120)
-        assert (second.returncode, out, err) == (0, "4\n", "")
+        assert (second.returncode, out.splitlines()[-1], err) == (0, "4", "")
         assert is_whole(root, original)
         assert server.count(TRAIN[0]) == 2
 
@@ -168,6 +197,22 @@ class TestFullDisk:
         assert [seen.path for seen in server.seen] == [MANIFEST]
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed))
         assert len(fetch(mirrors=server.url)) == 4
+
+    def test_what_others_have_written_needs_no_more_space(self, start, server, fetch, original, root, monkeypatch):
+        server.always[TRAIN[1]] = stalled(server, 1_500_000)
+        client = start(sys.executable, "-c", CLIENT, server.url, root, 4)
+        wait_for(lambda: len(list((root / store.STAMPS).glob("haloes*.json"))) == 3)
+        wait_for(has_begun(root))
+        usage = shutil.disk_usage(root)
+
+        def nearly_full(_):
+            server.released.set()
+            return usage._replace(free=(original / TRAIN[1]).stat().st_size - 1_000_000)
+
+        monkeypatch.setattr(shutil, "disk_usage", nearly_full)
+        assert len(fetch(mirrors=server.url)) == 4
+        client.communicate(timeout=120)
+        assert server.count(TRAIN[1]) == 1
 
     def test_what_is_there_needs_no_space(self, fetch, server, root, monkeypatch):
         paths = fetch(mirrors=server.url)
@@ -193,7 +238,7 @@ class TestFullDisk:
         assert files_in(root) == sorted([MANIFEST, SHARDS[0]])
 
     def on_a_small_disk(self, start, folder, *command):
-        """Start a program that sees a disk of 4 MB in a folder; only it sees the disk, whose files are gone afterwards."""
+        """Start a program that alone sees a disk of 4 MB in a folder; it lists what is left there."""
         alone = ["unshare", "-rm"]
         if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
             pytest.skip("mounting a small disk is not permitted here")

@@ -16,12 +16,13 @@ import numpy as np
 from filelock import Timeout
 from numpy.typing import NDArray
 
-from mwlmc_data import downloading, release
-from mwlmc_data.fetching_errors import FetchError, Request, free_space
-from mwlmc_data.fetching_manifest import lock_of, open_store
-from mwlmc_data.fetching_transfer import Bar, Transfer, seems_present
-from mwlmc_data.mirrors import mirrors_of
-from mwlmc_data.retrying import Halt
+from mwlmc_data import release
+from mwlmc_data.fetching import downloading
+from mwlmc_data.fetching.errors import FetchError, Request, free_space
+from mwlmc_data.fetching.manifest import lock_of, open_store
+from mwlmc_data.fetching.mirrors import mirrors_of
+from mwlmc_data.fetching.retrying import Halt
+from mwlmc_data.fetching.transfer import Bar, Transfer, seems_present
 from mwlmc_data.store import Entry, Manifest, Store, data_dir
 
 __all__ = ["FetchError", "fetch"]
@@ -45,14 +46,14 @@ def fetch(
     Parameters
     ----------
     config : str, optional
-        Config of the release: "haloes" (13.8 GB), "gaussian", "flat", "wide" or "validation"; None for all.
+        Config of the release: "haloes", "gaussian", "flat", "wide" or "validation"; None for all.
     split : str, optional
         "train", "validation" or "test"; all by default.
     sim_ids : iterable of int, optional
         Of the haloes' files only those that hold these simulations.
     mirrors : str, path or iterable of them, optional
-        Where from, in the forms of `mwlmc_data.mirrors`; those of `MWLMC_MIRRORS`, or else the registered ones, by
-        default.
+        Where from, in the forms of `mwlmc_data.fetching.mirrors`; those of `MWLMC_MIRRORS`, or else the registered
+        ones, by default.
     directory : path, optional
         Folder of the files; the local store, `mwlmc_data.store.data_dir`, by default.
     version : str, optional

@@ -2,7 +2,7 @@
 
 `pooch` writes a file under a temporary name and compares its SHA-256; it gets its own name when all is well, so that a
 file that is there is whole. What a mirror sends is looked at as it comes: an HTML page in place of the file, another
-size and a connection that breaks off are failures with a reason, and `mwlmc_data.retrying` knows what to do then.
+size and a connection that breaks off are failures with a reason, and `retrying` knows what to do then.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import pooch
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from mwlmc_data import __version__, retrying
-from mwlmc_data.mirrors import Mirror
-from mwlmc_data.retrying import Halt, MirrorError, ask
+from mwlmc_data import __version__
+from mwlmc_data.fetching import retrying
+from mwlmc_data.fetching.mirrors import Mirror
+from mwlmc_data.fetching.retrying import Halt, MirrorError, ask
 from mwlmc_data.store import Entry
 
 CHUNK = 1 << 20
@@ -101,7 +102,6 @@ def _read_web(url: str, session: requests.Session, halt: Halt, size: int | None)
             _refuse(answer, size)
             yield from answer.iter_content(CHUNK)
     except (requests.RequestException, HTTPError, ValueError) as error:
-        halt.check()
         raise _failure(error) from error
 
 

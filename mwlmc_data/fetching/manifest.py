@@ -16,11 +16,11 @@ from pathlib import Path
 import requests
 from filelock import FileLock, Timeout
 
-from mwlmc_data import downloading, retrying
-from mwlmc_data.fetching_errors import Request
-from mwlmc_data.mirrors import Mirror
+from mwlmc_data.fetching import downloading, retrying
+from mwlmc_data.fetching.errors import Request
+from mwlmc_data.fetching.mirrors import Mirror
+from mwlmc_data.fetching.retrying import Halt, MirrorError, NoMirrorHelpsError, ask
 from mwlmc_data.release import DamagedFileError
-from mwlmc_data.retrying import Halt, MirrorError, NoMirrorHelpsError, ask
 from mwlmc_data.store import MANIFEST, STAMPS, Manifest, Store
 
 LOCKS = ".locks"
@@ -147,7 +147,7 @@ def _refuse_mixture(request: Request, wanted: Manifest) -> None:
     """Raise FetchError if files of another manifest lie in the folder that are not in the wanted one."""
     try:
         here = Store(request.root)
-    except (FileNotFoundError, DamagedFileError, UnicodeDecodeError):
+    except (FileNotFoundError, DamagedFileError):
         return
     hashes = {entry.path: entry.sha256 for entry in wanted.files}
     other = [entry.name for entry in here.present() if hashes.get(entry.path) != entry.sha256]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mwlmc_data.mirrors import VARIABLE, Mirror
+from mwlmc_data.fetching.mirrors import VARIABLE, Mirror
 from mwlmc_data.release import DamagedFileError
 from mwlmc_data.store import DATA_DIR_VARIABLE, MANIFEST
 

@@ -10,14 +10,14 @@ from contextlib import suppress
 
 import requests
 
-from mwlmc_data import downloading
-from mwlmc_data.fetching_errors import Request
-from mwlmc_data.fetching_manifest import locked
+from mwlmc_data.fetching import downloading
+from mwlmc_data.fetching.errors import Request
+from mwlmc_data.fetching.manifest import locked
+from mwlmc_data.fetching.retrying import Halt, NoMirrorHelpsError
 from mwlmc_data.release import DamagedFileError
-from mwlmc_data.retrying import Halt, NoMirrorHelpsError
 from mwlmc_data.store import Entry, Store
 
-_LAST_WAIT = 3.0
+_LAST_WAIT = 1.5
 """Time that threads get to put away what they began, when all shall stop [s]."""
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from mwlmc_data.mirrors import Mirror
+from mwlmc_data.fetching.mirrors import Mirror
 
 if TYPE_CHECKING:
     import requests

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mwlmc_data import mirrors
+from mwlmc_data.fetching import mirrors
 
 SHARD = "haloes/haloes-train-00003-of-00027.parquet"
 NAME = "haloes-train-00003-of-00027.parquet"
