@@ -21,12 +21,13 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 PYTEST_ARGS ?=
 RUN_ARGS ?=
 
-.PHONY: help run test lint wheel clean
+.PHONY: help run test lint examples wheel clean
 
 help:
 	@echo "make run    install, then train and score the baseline; the report goes to build/report"
 	@echo "make test   install, then check style and types and run the tests"
 	@echo "make lint   only check style and types"
+	@echo "make examples  execute the notebooks in examples/ again"
 	@echo "make wheel  build the wheel into dist/"
 	@echo "make clean  remove everything that make made, the virtual environment too"
 
@@ -42,6 +43,9 @@ lint: $(VENV)/.has-test
 	@echo "==> style and types"
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+examples: $(VENV)/.has-test
+	$(PY) -m examples
 
 wheel: $(VENV)/.has-test
 	@echo "==> wheel"

@@ -30,7 +30,7 @@ Stars = tuple[NDArray[np.float32], NDArray[np.float32]]
 Batch = dict[str, NDArray[Any]]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class HaloBatches:
     """Haloes batch by batch; every pass over it begins anew.
 
@@ -68,6 +68,14 @@ class HaloBatches:
     def __post_init__(self) -> None:
         # what is missing is told now and not at the first batch
         library.locate(self.sim_ids, self.config, self.version, self.source)
+
+    def __repr__(self) -> str:
+        order = "in order" if self.shuffle is None else f"shuffled with seed {self.shuffle}"
+        columns = "".join(f", {name}" for name in self.columns)
+        return (
+            f"<{len(self.sim_ids)} haloes of the {self.config} set {order}, in {len(self)} batches of "
+            f"{self.batch_size}: sim_id, positions, velocities{columns}>"
+        )
 
     def __len__(self) -> int:
         return -(-len(self.sim_ids) // self.batch_size)

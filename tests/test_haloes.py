@@ -127,6 +127,7 @@ def test_batches_come_in_the_order_asked_for(forbid_simulation):
     batches = mw.load_haloes(wanted, columns=["m_lmc", "n_stars_fit"], batch_size=3)
     assert numbers(batches) == [[31, 0, 15], [16, 2, 1], [0]]
     assert len(batches) == 3
+    assert repr(batches).startswith("<7 haloes of the gaussian set in order, in 3 batches of 3: sim_id")
     table = mw.load_catalogue()
     for batch in batches:
         assert set(batch) == {"sim_id", "positions", "velocities", "m_lmc", "n_stars_fit"}

@@ -1,0 +1,136 @@
+"""Execute the notebooks of this folder again, in place: ``python -m examples [NOTEBOOK ...]``.
+
+Each runs in a fresh kernel of this Python, in an empty folder, on this checkout, with the haloes of the package only.
+What is written holds no times, versions or names of the machine, so that a change shows as a small difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+FOLDER = Path(__file__).resolve().parent
+#: Seconds that a cell may take: several times what the slowest takes.
+CELL_LIMIT = 300
+#: Compiles kernels and builds matplotlib's cache of fonts, which would say so in a notebook.
+WARM_UP = "import mwlmc_data as mw; mw.load_halo(0, source='simulation').plot()._repr_png_()"
+
+
+class ThisPython(KernelSpecManager):
+    """Kernels of the running interpreter, whatever is installed elsewhere."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Give the one kernel there is."""
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+
+def notebooks() -> list[Path]:
+    """All notebooks of this folder."""
+    return sorted(FOLDER.glob("*.ipynb"))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Environment of a kernel: this checkout, figures in the notebook, nobody's settings or haloes."""
+    paths = [str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MWLMC_DATA_DIR": str(folder / "none"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "OMP_NUM_THREADS": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+
+def warm_up() -> None:
+    """Do once what a first use of the package does and says."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-c", WARM_UP], env=environment(Path(folder)), cwd=folder, check=True)
+
+
+def execute(path: Path) -> NotebookNode:
+    """Execute a notebook.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook; it is only read.
+
+    Returns
+    -------
+    NotebookNode
+        With its new outputs.
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        If a cell fails.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        work = folder / "work"
+        work.mkdir()
+        manager = AsyncKernelManager(
+            kernel_spec_manager=ThisPython(),
+            connection_file=str(folder / "kernel.json"),
+            # sockets in the folder, where the system has such: a kernel on a port could be listened to
+            transport="tcp" if os.name == "nt" else "ipc",
+        )
+        client = NotebookClient(notebook, km=manager, timeout=CELL_LIMIT, record_timing=False, coalesce_streams=True)
+        client.execute(cwd=str(work), env=environment(folder), cleanup_kc=True)
+    return tidied(notebook)
+
+
+def tidied(notebook: NotebookNode) -> NotebookNode:
+    """Take out what belongs to the run and not to the notebook, and name the cells by their place."""
+    notebook.metadata = NotebookNode(
+        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
+        language_info={"name": "python"},
+    )
+    for place, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{place:02d}"
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = NotebookNode(tags=tags) if tags else NotebookNode()
+    return notebook
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Execute notebooks in place.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words of the command line; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status, 0.
+    """
+    parser = argparse.ArgumentParser(prog="python -m examples", description="Execute the notebooks again, in place.")
+    parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all of this folder")
+    paths = parser.parse_args(arguments).notebooks or notebooks()
+    warm_up()
+    for path in paths:
+        notebook = execute(path)
+        nbformat.validate(notebook)
+        nbformat.write(notebook, path)
+        print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
