@@ -43,10 +43,9 @@ class DamagedFileError(OSError):
     """
 
     def __init__(self, path: Path, expected: str, found: str) -> None:
-        super().__init__(
-            f"{path} is not the file of the release: expected {expected}, found {found}. "
-            "Install the package again to restore it."
-        )
+        is_embedded = Path(path).is_relative_to(DATA_DIR)
+        way = "Install the package again to restore it" if is_embedded else "Remove it, and fetch or make it again"
+        super().__init__(f"{path} is not the file of the release: expected {expected}, found {found}. {way}.")
         self.path, self.expected, self.found = path, expected, found
 
 

@@ -108,3 +108,9 @@ def test_every_embedded_file_is_the_registered_one():
 def test_the_registry_is_sorted_text(folder):
     text = (folder / "registry.json").read_text(encoding="utf-8")
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
+
+
+def test_what_to_do_about_a_damaged_file_depends_on_whose_it_is(tmp_path):
+    embedded = release.DamagedFileError(release.DATA_DIR / "flat.parquet", "this", "that")
+    assert str(embedded).endswith("Install the package again to restore it.")
+    assert str(release.DamagedFileError(tmp_path / "a", "this", "that")).endswith("fetch or make it again.")

@@ -106,7 +106,7 @@ def test_a_file_of_another_size_is_refused_unread(mini, hashed):
 def test_a_missing_file_is_named(mini):
     entry = mini.manifest.files[0]
     mini.path(entry).unlink()
-    with pytest.raises(release.DamagedFileError, match=f"{entry.name}.*no such file"):
+    with pytest.raises(release.DamagedFileError, match=f"{entry.name}.*no such file.*fetch or make it again"):
         mini.verified(entry)
     assert entry not in mini.present("haloes")
     assert len(mini.present("haloes")) == 2
