@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .haloes import load_halo, load_haloes
     from .plotting.corners import corner_plot
     from .priors import Prior
+    from .scoring.task import get_task, list_tasks
     from .simulator import (
         Halo,
         Orbit,
@@ -46,7 +47,9 @@ _HOME = {
     "fit_reflex": "simulator",
     "fit_reflex_observed": "simulator",
     "galactocentric_frame": "simulator.astropy_frame",
+    "get_task": "scoring.task",
     "integrate_orbit": "simulator",
+    "list_tasks": "scoring.task",
     "load_catalogue": "catalogue",
     "load_halo": "haloes",
     "load_haloes": "haloes",
@@ -70,7 +73,9 @@ __all__ = [
     "fit_reflex",
     "fit_reflex_observed",
     "galactocentric_frame",
+    "get_task",
     "integrate_orbit",
+    "list_tasks",
     "load_catalogue",
     "load_halo",
     "load_haloes",

@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 # No test may open a window.
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Threads of a library that wait for a core of each other, on a busy machine, took five times as long.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 # The first call of a compiled kernel takes seconds: time limits belong to tests, not to single examples.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -25,6 +25,8 @@ PUBLIC_NAMES = (
     "fit_reflex",
     "fit_reflex_observed",
     "galactocentric_frame",
+    "get_task",
+    "list_tasks",
     "load_catalogue",
     "load_halo",
     "load_haloes",

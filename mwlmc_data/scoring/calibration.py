@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from mwlmc_data.scoring.checks import checked_level, checked_samples, checked_vector
+from mwlmc_data.scoring.checks import checked_bins, checked_draws, checked_level, checked_samples, checked_vector
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RankCalibration:
 
 
 def rank_fractions(samples: ArrayLike, truth: ArrayLike, seed: int = 0) -> NDArray:
-    """Randomised rank fractions of the truth: (number of draws below + U) / (m + 1).
+    """Randomised rank fractions of the truth: (number of draws below + U) / (m + 1) (after Talts et al. 2018).
 
     The uniform number U spreads each of the m + 1 possible ranks over its cell, and over the cells of tied
     draws, so that the fractions of a calibrated posterior are uniform exactly, for any m.
@@ -100,9 +100,7 @@ def rank_calibration(
     """
     fractions = rank_fractions(samples, truth, seed)
     n, d = fractions.shape
-    bins = int(np.clip(n // 32, 4, 20)) if bins is None else bins
-    if bins < 2:
-        raise ValueError(f"bins is {bins}; allowed: 2 or more")
+    bins = checked_bins(bins, int(np.clip(n // 32, 4, 20)))
     histogram = np.stack([np.histogram(fractions[:, j], bins=bins, range=(0.0, 1.0))[0] for j in range(d)])
     tests = [stats.kstest(fractions[:, j], "uniform") for j in range(d)]
     return RankCalibration(
@@ -160,7 +158,9 @@ def ecdf_band(
 
 
 def interval_coverage(samples: ArrayLike, truth: ArrayLike, level: float) -> tuple[NDArray, NDArray]:
-    """Fraction of truths inside the central interval of the given level, per parameter.
+    """Fraction of truths inside the central interval of the given level, per parameter (after Cook et al. 2006).
+
+    The interval is that of `central_interval`, so a calibrated posterior covers at the level with any number of draws.
 
     Parameters
     ----------
@@ -178,9 +178,18 @@ def interval_coverage(samples: ArrayLike, truth: ArrayLike, level: float) -> tup
     """
     samples, truth = checked_samples(samples, truth)
     level = checked_level(level)
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    low, high = central_interval(samples, level)
     fraction = ((truth >= low) & (truth <= high)).mean(axis=0)
     return fraction, np.full(fraction.shape, np.sqrt(level * (1 - level) / len(truth)))
+
+
+def central_interval(samples: NDArray, level: float) -> NDArray[np.float64]:
+    """Ends of the central interval of draws (n, m, d) that holds one more draw with probability `level`, (2, n, d).
+
+    Quantile p is at place p (m + 1) among the draws (Weibull's plotting position; Hyndman & Fan 1996, type 6): NumPy's
+    default covers (m - 1) / (m + 1) times the level, a third of the error of 10,000 observations at m = 1,000.
+    """
+    return np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
 
 
 def contraction(samples: ArrayLike, prior_variance: ArrayLike) -> NDArray:
@@ -200,12 +209,11 @@ def contraction(samples: ArrayLike, prior_variance: ArrayLike) -> NDArray:
     ndarray, shape (d,)
         Mean over observations.
     """
-    samples = np.asarray(samples, dtype=np.float64)
+    samples = checked_draws(samples, least=2)
     variance = checked_vector(prior_variance, "prior_variance")
-    if samples.ndim != 3 or samples.shape[2] != variance.size or samples.shape[1] < 2:
+    if samples.shape[2] != variance.size:
         raise ValueError(
-            f"samples have shape {samples.shape} for {variance.size} prior variances; "
-            "allowed: (observations, at least 2 draws, parameters)"
+            f"samples have shape {samples.shape} for {variance.size} prior variances; allowed: one a parameter"
         )
     if (variance <= 0).any():
         raise ValueError(f"prior_variance holds {variance.min()}; allowed: positive numbers")

@@ -6,7 +6,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def checked_samples(samples: ArrayLike, truth: ArrayLike) -> tuple[NDArray, NDArray]:
+def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> NDArray[np.float64]:
+    """Return draws (n, m, d) as float64, or say what is wrong with them.
+
+    Raises
+    ------
+    ValueError
+        If they are not three-dimensional, empty, fewer than `least` an observation, or not finite.
+    """
+    array = np.asarray(samples, dtype=np.float64)
+    if array.ndim != 3:
+        raise ValueError(f"{name} have shape {array.shape}; allowed: (observations, draws, parameters)")
+    if 0 in array.shape:
+        raise ValueError(f"{name} have shape {array.shape}; every size must be at least 1")
+    if array.shape[1] < least:
+        raise ValueError(f"{name} have shape {array.shape}; allowed: at least {least} draws an observation")
+    refuse_not_finite(array, name)
+    return array
+
+
+def checked_samples(
+    samples: ArrayLike, truth: ArrayLike, least: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return samples (n, m, d) and truth (n, d) as float64, or say what is wrong with them.
 
     Raises
@@ -14,32 +35,53 @@ def checked_samples(samples: ArrayLike, truth: ArrayLike) -> tuple[NDArray, NDAr
     ValueError
         If a shape is wrong, the two do not match, or a value is not finite.
     """
-    samples = np.asarray(samples, dtype=np.float64)
-    truth = np.asarray(truth, dtype=np.float64)
-    if samples.ndim != 3:
-        raise ValueError(f"samples have shape {samples.shape}; allowed: (observations, draws, parameters)")
-    expected = (samples.shape[0], samples.shape[2])
-    if truth.shape != expected:
-        raise ValueError(f"truth has shape {truth.shape}; samples of shape {samples.shape} need {expected}")
-    if 0 in samples.shape:
-        raise ValueError(f"samples have shape {samples.shape}; every size must be at least 1")
-    for name, array in (("samples", samples), ("truth", truth)):
-        bad = np.argwhere(~np.isfinite(array))
-        if len(bad):
-            place = tuple(map(int, bad[0]))
-            raise ValueError(f"{name} hold {array[place]} at {place}; allowed: finite numbers")
-    return samples, truth
+    draws = checked_draws(samples, least=least)
+    known = np.asarray(truth, dtype=np.float64)
+    expected = (draws.shape[0], draws.shape[2])
+    if known.shape != expected:
+        raise ValueError(f"truth has shape {known.shape}; samples of shape {draws.shape} need {expected}")
+    refuse_not_finite(known, "truth")
+    return draws, known
 
 
-def checked_vector(values: ArrayLike, name: str) -> NDArray:
+def checked_pair(
+    samples: ArrayLike, reference: ArrayLike, least: int = 2
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return samples (n, m, d) and reference draws (n, k, d) as float64, or say what is wrong with them.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, the two differ in n or d, have fewer than `least` draws, or a value is not finite.
+    """
+    draws, exact = checked_draws(samples, least=least), checked_draws(reference, "reference", least)
+    if draws.shape[0] != exact.shape[0] or draws.shape[2] != exact.shape[2]:
+        raise ValueError(
+            f"reference has shape {exact.shape}; samples of shape {draws.shape} need "
+            f"({draws.shape[0]}, any number of draws, {draws.shape[2]})"
+        )
+    return draws, exact
+
+
+def checked_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Return a finite, non-empty one-dimensional float64 array, or raise ValueError that names it."""
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"{name} has shape {values.shape}; allowed: (n,) with n at least 1")
-    bad = np.flatnonzero(~np.isfinite(values))
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}; allowed: (n,) with n at least 1")
+    bad = np.flatnonzero(~np.isfinite(array))
     if bad.size:
-        raise ValueError(f"{name} holds {values[bad[0]]} at {int(bad[0])}; allowed: finite numbers")
-    return values
+        raise ValueError(f"{name} holds {array[bad[0]]} at {int(bad[0])}; allowed: finite numbers")
+    return array
+
+
+def checked_scale(scale: ArrayLike, n_parameters: int) -> NDArray[np.float64]:
+    """Return the scales (d,) that parameters are divided by, all positive, or raise ValueError."""
+    array = checked_vector(scale, "scale")
+    if array.size != n_parameters:
+        raise ValueError(f"scale has shape {array.shape}; allowed: ({n_parameters},), one for each parameter")
+    if (array <= 0).any():
+        raise ValueError(f"scale holds {array.min()}; allowed: positive numbers")
+    return array
 
 
 def checked_level(level: float) -> float:
@@ -47,3 +89,38 @@ def checked_level(level: float) -> float:
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is {level!r}; allowed: between 0 and 1, both excluded")
     return float(level)
+
+
+def checked_bins(bins: int | None, default: int) -> int:
+    """Return the number of bins, 2 or more, or raise ValueError."""
+    chosen = default if bins is None else bins
+    if chosen < 2:
+        raise ValueError(f"bins is {chosen}; allowed: 2 or more")
+    return chosen
+
+
+def varying_std(draws: NDArray, name: str) -> NDArray[np.float64]:
+    """Return the standard deviation of draws (n, m, d) over m, shape (n, d), or name the draws that do not vary.
+
+    Raises
+    ------
+    ValueError
+        If all draws of a parameter are equal: nothing can be measured in units of their scatter.
+    """
+    # The range and not the standard deviation tells: that of equal numbers may come out at 1e-17 of them.
+    constant = np.argwhere(draws.max(axis=1) == draws.min(axis=1))
+    if len(constant):
+        row, parameter = map(int, constant[0])
+        raise ValueError(
+            f"all {name} of observation {row}, parameter {parameter} are {draws[row, 0, parameter]}; "
+            "allowed: draws that vary"
+        )
+    return draws.std(axis=1, ddof=1)
+
+
+def refuse_not_finite(array: NDArray, name: str) -> None:
+    """Raise ValueError that names the first value that is not finite."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        place = tuple(map(int, np.argwhere(~finite)[0]))
+        raise ValueError(f"{name} hold {array[place]} at {place}; allowed: finite numbers")

@@ -1,7 +1,14 @@
-"""Tests of accuracy with random points (TARP; Lemos et al. 2023, arXiv:2302.03026)."""
+"""Tests of accuracy with random points (TARP; Lemos et al. 2023, arXiv:2302.03026).
+
+It sees a wrong width. The reference points lie on all sides of the posterior, so a shift or a shear of it makes some
+balls too large and others too small, and most of that cancels: a bias of 0.3 sigma or a missing correlation takes
+thousands of observations to see (`highest_density_coverage` and `region_coverage` see both sooner). The points do not
+know the data, so a posterior that equals the prior passes.
+"""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from mwlmc_data.scoring.calibration import ecdf_band, randomised_fractions
-from mwlmc_data.scoring.checks import checked_samples
+from mwlmc_data.scoring.checks import checked_bins, checked_samples, refuse_not_finite
+from mwlmc_data.scoring.coverage import empirical_distribution
 
 _MODES = ("valid", "paper")
+_BLOCK = 1 << 18
+"""Numbers of samples worked on at once (2 MB: they stay in the cache)."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,8 @@ class Tarp:
     fractions : ndarray, shape (n,)
         Coverage fraction of each truth, randomised in mode "valid".
     area : float
-        Area between curve and diagonal above credibility one half. Positive: too wide; negative: too narrow.
-        It is blind to a bias.
+        Integral of coverage - credibility above credibility one half ("ATC", without its factor of the grid).
+        Positive: too wide, conservative; negative: too narrow, overconfident. It is blind to a bias.
     ks_pvalue : float
         In mode "valid" the one-sample test of the fractions against the uniform distribution. In mode
         "paper" the two-sample test of the two gridded curves, as the paper prints it: it compares some 65
@@ -42,6 +52,12 @@ class Tarp:
     fractions: NDArray
     area: float
     ks_pvalue: float
+
+    @property
+    def area_error(self) -> float:
+        """Standard deviation of `area` in mode "valid" over sets of n calibrated observations."""
+        # That of min(1 - u, 1/2) for uniform u, whose mean the area is but for a constant.
+        return float(np.sqrt(5.0 / 192.0 / len(self.fractions)))
 
 
 def draw_references(truth: ArrayLike, seed: int = 0) -> NDArray:
@@ -59,8 +75,9 @@ def draw_references(truth: ArrayLike, seed: int = 0) -> NDArray:
     ndarray, shape (n, d)
     """
     truth = np.asarray(truth, dtype=np.float64)
-    if truth.ndim != 2 or len(truth) == 0:
+    if truth.ndim != 2 or truth.size == 0:
         raise ValueError(f"truth has shape {truth.shape}; allowed: (observations, parameters)")
+    refuse_not_finite(truth, "truth")
     return np.random.default_rng(seed).uniform(truth.min(axis=0), truth.max(axis=0), size=truth.shape)
 
 
@@ -110,9 +127,8 @@ def tarp(
     references = draw_references(truth, seed) if references is None else np.asarray(references, np.float64)
     if references.shape != truth.shape:
         raise ValueError(f"references have shape {references.shape}; allowed: that of truth, {truth.shape}")
-    bins = max(2, len(truth) // 10) if bins is None else bins
-    if bins < 2:
-        raise ValueError(f"bins is {bins}; allowed: 2 or more")
+    refuse_not_finite(references, "references")
+    bins = checked_bins(bins, max(2, len(truth) // 10))
     closer, tied = _closer_draws(samples, truth, references)
     if mode == "paper":
         return _paper_curve(closer / samples.shape[1], bins)
@@ -154,17 +170,22 @@ def _closer_draws(samples: NDArray, truth: NDArray, references: NDArray) -> tupl
         )
     scale = np.where(span > 0, span, 1.0)
     to_truth = np.linalg.norm((references - truth) / scale, axis=1)
-    to_draws = np.linalg.norm((references[:, None, :] - samples) / scale, axis=2)
-    return (to_draws < to_truth[:, None]).sum(axis=1), (to_draws == to_truth[:, None]).sum(axis=1)
+    closer, tied = np.empty(len(truth), dtype=int), np.empty(len(truth), dtype=int)
+    step = max(1, _BLOCK // samples[0].size)
+    for start in range(0, len(truth), step):
+        rows = slice(start, start + step)
+        to_draws = np.linalg.norm((references[rows, None, :] - samples[rows]) / scale, axis=2)
+        closer[rows] = (to_draws < to_truth[rows, None]).sum(axis=1)
+        tied[rows] = (to_draws == to_truth[rows, None]).sum(axis=1)
+    return closer, tied
 
 
 def _valid_curve(fractions: NDArray, bins: int) -> Tarp:
-    """Exact empirical distribution of the fractions on a fixed grid, and its one-sample test."""
+    """Exact empirical distribution of the fractions on a fixed grid, its exact area, and the one-sample test."""
     grid = np.linspace(0.0, 1.0, bins + 1)
-    coverage = np.searchsorted(np.sort(fractions), grid, side="right") / len(fractions)
-    upper = grid >= 0.5
-    area = float(np.trapezoid((coverage - grid)[upper], grid[upper]))
-    return Tarp("valid", grid, coverage, fractions, area, float(stats.kstest(fractions, "uniform").pvalue))
+    area = float(np.minimum(1.0 - fractions, 0.5).mean() - 0.375)
+    pvalue = float(stats.kstest(fractions, "uniform").pvalue)
+    return Tarp("valid", grid, empirical_distribution(fractions, grid), fractions, area, pvalue)
 
 
 def _paper_curve(fractions: NDArray, bins: int) -> Tarp:
@@ -173,7 +194,9 @@ def _paper_curve(fractions: NDArray, bins: int) -> Tarp:
     coverage = np.concatenate([[0.0], np.cumsum(histogram) / histogram.sum()])
     middle = len(grid) // 2
     area = float(((coverage[middle:] - grid[middle:]) * (grid[1] - grid[0])).sum())
-    # scipy tries the exact distribution up to 10,000 points and gives up on the way, with a warning
+    # scipy tries the exact distribution up to 10,000 points and may give up on the way, with a warning
     method = "auto" if bins <= 500 else "asymp"
-    pvalue = float(stats.ks_2samp(coverage, grid, method=method).pvalue)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning)
+        pvalue = float(stats.ks_2samp(coverage, grid, method=method).pvalue)
     return Tarp("paper", grid, coverage, fractions, area, pvalue)

@@ -1,0 +1,47 @@
+"""`mwlmc score`: check a submission and score it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mwlmc_data.commands.common import add_json, check_output, print_json
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the parser of the command."""
+    score = commands.add_parser(
+        "score",
+        help="check a submission to the benchmark and score it",
+        description="Check a directory with manifest.json and samples.npz and print its report. Exit status: 0 scored, "
+        "1 not a valid submission (all that is wrong is told), 2 no such directory.",
+    )
+    score.add_argument("directory", type=Path, metavar="DIR", help="a submission")
+    score.add_argument("--out", type=Path, metavar="FILE", help="write the report as .json or .txt")
+    add_json(score)
+    score.set_defaults(run=_score)
+
+
+def _score(options: argparse.Namespace) -> int:
+    if options.out is not None:
+        check_output(options.out, (".json", ".txt"))
+    from mwlmc_data.scoring.submission import SubmissionError, read_submission
+
+    try:
+        submission = read_submission(options.directory)
+    except SubmissionError as error:
+        if options.json:
+            print_json({"problems": list(error.problems)})
+        else:
+            for problem in error.problems:
+                print(f"PROBLEM: {problem}")
+            print(f"{options.directory} is no valid submission")
+        return 1
+    report = submission.score()
+    if options.out is not None:
+        report.write(options.out)
+    if options.json:
+        print_json(report.to_dict())
+    else:
+        print(report)
+    return 0

@@ -1,0 +1,128 @@
+"""Expected coverage: how often regions of a stated credibility hold the truth, as a curve with its band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from mwlmc_data.scoring.checks import checked_level, checked_vector
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Coverage fractions of the truths and the curve that they make.
+
+    Attributes
+    ----------
+    fractions : ndarray, shape (n,)
+        Credibility of the smallest region that holds the truth, randomised: uniform in (0, 1) if calibrated.
+    credibility, coverage : ndarray, shape (k,)
+        The curve: nominal credibility and the fraction of truths within it. The diagonal is right.
+    ks_pvalue : float
+        One-sample Kolmogorov-Smirnov test of the fractions against the uniform distribution.
+    """
+
+    fractions: NDArray[np.float64]
+    credibility: NDArray[np.float64]
+    coverage: NDArray[np.float64]
+    ks_pvalue: float
+
+    @property
+    def deviation(self) -> float:
+        """Mean of the fractions minus one half. Negative: conservative; positive: overconfident."""
+        return float(self.fractions.mean() - 0.5)
+
+    @property
+    def area(self) -> float:
+        """Integral of coverage - credibility, minus `deviation`. Positive: conservative; negative: overconfident."""
+        return -self.deviation
+
+    @property
+    def area_error(self) -> float:
+        """Standard deviation of `area` and `deviation` over sets of n calibrated observations."""
+        return float(np.sqrt(1.0 / 12.0 / len(self.fractions)))
+
+
+def coverage_of(fractions: NDArray, bins: int) -> Coverage:
+    """Curve and test of coverage fractions (n,), evaluated at bins + 1 credibilities from 0 to 1."""
+    grid = np.linspace(0.0, 1.0, bins + 1)
+    pvalue = float(stats.kstest(fractions, "uniform").pvalue)
+    return Coverage(fractions, grid, empirical_distribution(fractions, grid), pvalue)
+
+
+def empirical_distribution(values: NDArray, points: NDArray) -> NDArray[np.float64]:
+    """Fraction of values (n,) at or below each of the points (k,)."""
+    return np.searchsorted(np.sort(values), points, side="right") / len(values)
+
+
+def coverage_band(
+    fractions: ArrayLike, credibility: ArrayLike, level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Band over tests: what the measured curve could be with other observations, pointwise.
+
+    The curve at one credibility is a binomial fraction, so its exact interval (Clopper & Pearson 1934) takes the
+    place of the bootstrap over observations of Lemos et al. (2023), which has no width where the curve is 0 or 1.
+    Where the whole curve of a calibrated posterior may lie is another question: `tarp_band`.
+
+    Parameters
+    ----------
+    fractions : array_like, shape (n,)
+        Coverage fractions of TARP or of highest-density regions.
+    credibility : array_like, shape (k,)
+        Where to evaluate, in [0, 1].
+    level : float
+        Level of the interval at each credibility.
+
+    Returns
+    -------
+    low, high : ndarray, shape (k,)
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or outside [0, 1].
+    """
+    values, points = checked_vector(fractions, "fractions"), checked_vector(credibility, "credibility")
+    for name, array in (("fractions", values), ("credibility", points)):
+        if array.min() < 0 or array.max() > 1:
+            raise ValueError(f"{name} span {array.min()} to {array.max()}; allowed: between 0 and 1")
+    inside = np.searchsorted(np.sort(values), points, side="right")
+    return binomial_interval(inside, values.size, level)
+
+
+def binomial_interval(count: ArrayLike, n: int, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Exact interval of a fraction of which `count` of n were seen (Clopper & Pearson 1934), at `level` or above.
+
+    Parameters
+    ----------
+    count : array_like of int
+        How many of n, any shape.
+    n : int
+        Number of trials.
+    level : float
+        Level of the interval.
+
+    Returns
+    -------
+    low, high : ndarray
+        Of the shape of count.
+
+    Raises
+    ------
+    ValueError
+        If n is below 1 or a count is outside 0 to n.
+    """
+    seen = np.asarray(count)
+    if n < 1:
+        raise ValueError(f"n is {n}; allowed: 1 or more")
+    bad = seen[~((seen >= 0) & (seen <= n))]  # written so that NaN is bad
+    if seen.size == 0 or bad.size:
+        raise ValueError(f"count holds {bad.tolist() or 'nothing'}; allowed: whole numbers from 0 to {n}")
+    tail = (1.0 - checked_level(level)) / 2.0
+    # The quantile of a beta distribution with a shape of zero is not defined: there the end is the edge itself.
+    low = np.where(seen == 0, 0.0, stats.beta.ppf(tail, np.maximum(seen, 1), n - seen + 1))
+    high = np.where(seen == n, 1.0, stats.beta.isf(tail, seen + 1, np.maximum(n - seen, 1)))
+    return low, high

@@ -1,0 +1,116 @@
+"""Small files of the benchmark that the package embeds, each checked against its hash before it is read.
+
+They are no sets of simulations, so that they have a registry of their own beside that of the release
+(`mwlmc_data.release`), of the same form: `data/benchmark.json`, name -> file, sha256, bytes, rows, simulator_version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from mwlmc_data import release
+
+REGISTRY = "benchmark.json"
+_FIELDS = {"file", "sha256", "bytes", "rows", "simulator_version"}
+
+
+def load_registry(directory: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Read the registry.
+
+    Parameters
+    ----------
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    dict
+        Name -> entry; empty where there is no registry.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no registry.
+    """
+    path = _directory(directory) / REGISTRY
+    if not path.exists():
+        return {}
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return {name: {key: entry[key] for key in sorted(_FIELDS)} for name, entry in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise release.DamagedFileError(path, "a registry of files", f"other text ({error!r})") from error
+
+
+def verified(name: str, directory: Path | None = None) -> Path | None:
+    """Find a file and check it against its hash.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    Path or None
+        None where no such file is registered: it is not part of this version.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is registered and missing, or has another hash.
+    """
+    entry = load_registry(directory).get(name)
+    if entry is None:
+        return None
+    path = _directory(directory) / entry["file"]
+    expected = f"SHA-256 {entry['sha256']} ({entry['bytes']} bytes)"
+    if not path.is_file():
+        raise release.DamagedFileError(path, expected, "no such file")
+    found = release.sha256_of(path)
+    if found != entry["sha256"]:
+        raise release.DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
+    return path
+
+
+def register(path: Path, name: str, rows: int, simulator_version: str) -> dict[str, Any]:
+    """Enter a file into the registry that lies beside it.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file in the folder of the registry, which is made where it is missing.
+    name : str
+        Name to find it by.
+    rows : int
+        Rows in it.
+    simulator_version : str
+        Version of the simulator that made its numbers.
+
+    Returns
+    -------
+    dict
+        The new entry.
+    """
+    entries = load_registry(path.parent)
+    entries[name] = {
+        "file": path.name,
+        "sha256": release.sha256_of(path),
+        "bytes": path.stat().st_size,
+        "rows": rows,
+        "simulator_version": simulator_version,
+    }
+    registry = path.parent / REGISTRY
+    temporary = registry.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.replace(registry)
+    return entries[name]
+
+
+def _directory(directory: Path | None) -> Path:
+    return release.DATA_DIR if directory is None else directory

@@ -1,0 +1,126 @@
+"""Checks of what is handed in for a task: shapes and types, and whether the numbers can be what they claim to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.priors import Prior
+
+_LEAST_INSIDE = 0.01
+"""Share of draws inside the prior below which they are in other units and not merely bad."""
+_MOST_NATS = 10.0
+"""Nats between a density and a Gaussian of the draws, in the median: more is another unit or another posterior."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array that an entry may or must hand in.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtypes : tuple of str
+        Types that a submission may store it in.
+    what : str
+        What it holds.
+    is_required : bool
+        Whether a score needs it.
+    is_draws : bool
+        Whether it holds posterior draws, (rows, draws, parameters).
+    """
+
+    shape: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    what: str
+    is_required: bool = False
+    is_draws: bool = False
+
+    @property
+    def most_bytes(self) -> int:
+        """Size in memory in the widest of the types."""
+        return int(np.prod(self.shape)) * max(np.dtype(name).itemsize for name in self.dtypes)
+
+
+def array_problems(task: str, wanted: Mapping[str, Array], arrays: Mapping[str, NDArray]) -> list[str]:
+    """Say what is wrong with the names, types, shapes and values of arrays.
+
+    Parameters
+    ----------
+    task : str
+        Name of the task, for the sentences.
+    wanted : mapping of str to Array
+        What must or may be there.
+    arrays : mapping of str to ndarray
+        What is there.
+
+    Returns
+    -------
+    list of str
+        Sentences, each with the value and what is allowed.
+    """
+    allowed = ", ".join(wanted)
+    found = [f"there is no array {name!r} in {task}; allowed: {allowed}" for name in arrays if name not in wanted]
+    for name, array in wanted.items():
+        if name in arrays:
+            found += _one_problem(name, array, arrays[name])
+        elif array.is_required:
+            found.append(f"{name} is missing: {array.what}")
+    return found
+
+
+def _one_problem(name: str, wanted: Array, array: NDArray) -> list[str]:
+    if array.dtype.kind not in "fiu":
+        return [f"{name} is of type {array.dtype}; allowed: real numbers"]
+    if array.shape != wanted.shape:
+        return [f"{name} has shape {array.shape}; allowed: {wanted.shape}, {wanted.what}"]
+    bad = ~np.isfinite(array)
+    if bad.any():
+        place = tuple(map(int, np.argwhere(bad)[0]))
+        return [f"{name} holds {array[place]} at {place}, {int(bad.sum())} such in all; allowed: finite numbers"]
+    return []
+
+
+def draw_problems(name: str, draws: NDArray, prior: Prior) -> list[str]:
+    """Say what is wrong with draws (n, m, d): that they do not vary, or are in other units than the prior's."""
+    still = np.argwhere(draws.max(axis=1) == draws.min(axis=1))
+    if len(still):
+        row, parameter = map(int, still[0])
+        told = f"all draws of {prior.parameters[parameter]} for row {row} are {draws[row, 0, parameter]}"
+        return [f"{name}: {told}, {len(still)} such in all; allowed: draws that vary"]
+    inside = np.isfinite(prior.log_prob(draws.reshape(-1, draws.shape[-1]))).mean()
+    if inside >= _LEAST_INSIDE:
+        return []
+    middle = ", ".join(f"{value:.4g}" for value in np.median(draws, axis=(0, 1)))
+    units = ", ".join(f"{n} {low:g} to {high:g}" for n, (low, high) in prior.support.items())
+    return [f"{name}: {inside:.1%} of the draws are inside the prior, their medians are {middle}; allowed: {units}"]
+
+
+def density_problems(samples: NDArray, log_prob_truth: NDArray, truth: NDArray, prior: Prior) -> list[str]:
+    """Say if densities do not belong to the draws: in other units they are off by the same number everywhere."""
+    excess = float(np.median(log_prob_truth - gaussian_log_density(samples, truth)))
+    if abs(excess) < _MOST_NATS:
+        return []
+    return [
+        f"log_prob_truth is off by {excess:+.1f} nats in the median from a Gaussian with the draws' own mean and "
+        f"covariance; allowed: {_MOST_NATS:g} at most, of densities per unit of {', '.join(prior.parameters)} as "
+        "task.prior.log_prob gives them"
+    ]
+
+
+def gaussian_log_density(samples: NDArray, truth: NDArray) -> NDArray[np.float64]:
+    """Log density of the truth (n, d) under a Gaussian with mean and covariance of its draws (n, m, d), shape (n,)."""
+    draws = np.asarray(samples, dtype=np.float64)
+    mean, std = draws.mean(axis=1), draws.std(axis=1)
+    standard = (draws - mean[:, None]) / std[:, None]
+    d = draws.shape[2]
+    # a trace of the identity keeps draws in a plane from dividing by zero
+    correlation = np.einsum("nmi,nmj->nij", standard, standard) / draws.shape[1] + 1e-9 * np.eye(d)
+    z = (np.asarray(truth, dtype=np.float64) - mean) / std
+    distance = np.einsum("ni,ni->n", z, np.linalg.solve(correlation, z[..., None])[..., 0])
+    log_volume = np.log(std).sum(axis=1) + 0.5 * np.linalg.slogdet(correlation)[1]
+    return -0.5 * distance - log_volume - 0.5 * d * np.log(2.0 * np.pi)

@@ -1,0 +1,220 @@
+"""Observations that differ from the training set by a known amount, made from its own test rows.
+
+Noise and bias act on the reflex vector of a row and its own covariance. A clipped sky and an infalling half of the halo
+need the stars: they are made from released haloes, fitted again, and the results are embedded (`data/shift.parquet`, by
+`make_haloes` and `write_haloes`), so that using them costs nothing.
+
+A contraction of the whole halo at one speed is no rung: the fit has a mean radial velocity of its own, which takes all
+of it, and the reflex motion stays what it was. Where only one half falls in, the fit takes half of it for a motion of
+the disc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from mwlmc_data import release
+from mwlmc_data.scoring import embedded
+
+if TYPE_CHECKING:
+    from mwlmc_data.simulator import Halo
+
+NAME = "shift"
+"""Name of the embedded file in the registry of the benchmark's files."""
+TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
+COVARIANCE = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
+NOISE = {"noise-2": 2.0, "noise-4": 4.0}
+"""Factor on the standard errors of the reflex vector."""
+BIAS = {"bias-10": 10.0, "bias-20": 20.0, "bias-40": 40.0}
+"""Added to v_travel [km/s]."""
+LATITUDE = 30.0
+"""Edge of the clipped skies in Galactic latitude as seen from the Sun [deg]."""
+_NOISE_KEY = 20250714
+_COLUMNS = ("group", "sim_id", *TRAVEL)
+
+
+def _beyond_the_plane(halo: Halo) -> tuple[NDArray, NDArray]:
+    keep = np.abs(latitude(halo.positions)) > LATITUDE
+    return halo.positions[keep], halo.velocities[keep]
+
+
+def _northern(halo: Halo) -> tuple[NDArray, NDArray]:
+    keep = latitude(halo.positions) > LATITUDE
+    return halo.positions[keep], halo.velocities[keep]
+
+
+def _infalling(speed: float) -> Callable[[Halo], tuple[NDArray, NDArray]]:
+    def change(halo: Halo) -> tuple[NDArray, NDArray]:
+        outwards = halo.positions / np.linalg.norm(halo.positions, axis=1, keepdims=True)
+        return halo.positions, halo.velocities - speed * outwards * (halo.positions[:, 2:] > 0)
+
+    return change
+
+
+HALO_GROUPS: dict[str, Callable[[Halo], tuple[NDArray, NDArray]]] = {
+    "sky-plane": _beyond_the_plane,
+    "sky-north": _northern,
+    "contraction-20": _infalling(20.0),
+    "contraction-40": _infalling(40.0),
+}
+"""What is done to a halo before it is fitted again: stars at |b| < 30 deg are missing; all but those at b > 30 deg are;
+stars north of the disc's plane fall in with 20, or 40, km/s in addition."""
+
+WHAT = {
+    "noise-2": "noise added until the errors of the reflex vector are twice the row's own",
+    "noise-4": "noise added until the errors of the reflex vector are four times the row's own",
+    "bias-10": "v_travel too large by 10 km/s",
+    "bias-20": "v_travel too large by 20 km/s",
+    "bias-40": "v_travel too large by 40 km/s",
+    "sky-plane": "fitted without the stars within 30 deg of the Galactic plane",
+    "sky-north": "fitted to the stars at b > 30 deg alone",
+    "contraction-20": "the northern half of the halo falls in with 20 km/s",
+    "contraction-40": "the northern half of the halo falls in with 40 km/s",
+}
+"""Each group in words."""
+
+
+def latitude(positions: NDArray) -> NDArray[np.float64]:
+    """Galactic latitude as seen from the Sun [deg] of Galactocentric positions (n, 3) [kpc]."""
+    from mwlmc_data.simulator.constants import SUN_POSITION
+
+    from_sun = np.asarray(positions, dtype=np.float64) - SUN_POSITION
+    return np.degrees(np.arcsin(from_sun[:, 2] / np.linalg.norm(from_sun, axis=1)))
+
+
+def reflex_data(travel: NDArray) -> NDArray[np.float32]:
+    """Speed [km/s] and apex l, b [deg] of travel vectors (n, 3) [km/s], shape (n, 3)."""
+    x, y, z = np.asarray(travel, dtype=np.float64).T
+    speed = np.sqrt(x * x + y * y + z * z)
+    longitude, latitude = np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(z / speed))
+    return np.stack([speed, longitude, latitude], axis=1).astype(np.float32)
+
+
+def noisier(table: Mapping[str, NDArray], factor: float) -> NDArray[np.float64]:
+    """Travel vectors with errors `factor` times as large: noise of each row's own covariance is added.
+
+    Parameters
+    ----------
+    table : mapping
+        Columns sim_id, `TRAVEL` and `COVARIANCE` of n rows.
+    factor : float
+        1 or more.
+
+    Returns
+    -------
+    ndarray, shape (n, 3)
+        [km/s]. A row has the same deviates, by its sim_id, at every factor.
+    """
+    matrices = np.empty((len(table["sim_id"]), 3, 3))
+    for name, (i, j) in zip(COVARIANCE, ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)), strict=True):
+        matrices[:, i, j] = matrices[:, j, i] = table[name]
+    noise = np.einsum("nij,nj->ni", np.linalg.cholesky(matrices), deviates(table["sim_id"]))
+    return _travel(table) + np.sqrt(factor**2 - 1.0) * noise
+
+
+def deviates(sim_ids: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Standard Gaussian numbers of each row, shape (n, 3), from raw words of Philox that no NumPy release changes."""
+    words = np.stack([np.random.Philox(key=[_NOISE_KEY, int(i)]).random_raw(3) for i in sim_ids])
+    return ndtri(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+
+
+def biased(table: Mapping[str, NDArray], shift: float) -> NDArray[np.float64]:
+    """Travel vectors lengthened by `shift` [km/s], shape (n, 3)."""
+    travel = _travel(table)
+    return travel * (1.0 + shift / np.linalg.norm(travel, axis=1, keepdims=True))
+
+
+def make_haloes(sim_ids: NDArray[np.integer]) -> dict[str, NDArray]:
+    """Change haloes and fit them again.
+
+    Parameters
+    ----------
+    sim_ids : integer array of shape (n,)
+        Released simulations.
+
+    Returns
+    -------
+    dict
+        group, sim_id and `TRAVEL` [km/s, float32], a row for each of `HALO_GROUPS` and simulation.
+    """
+    from mwlmc_data.haloes import load_halo
+    from mwlmc_data.simulator import Halo, fit_reflex
+
+    vectors = np.empty((len(HALO_GROUPS), len(sim_ids), 3), dtype=np.float32)
+    for j, sim_id in enumerate(sim_ids):
+        halo = load_halo(int(sim_id))
+        # in double precision, so that a change is not lost in rounding
+        halo = Halo(halo.positions.astype(float), halo.velocities.astype(float), source=halo.source)
+        for i, change in enumerate(HALO_GROUPS.values()):
+            vectors[i, j] = fit_reflex(*change(halo)).vector
+    flat = vectors.reshape(-1, 3)
+    names = np.repeat(list(HALO_GROUPS), len(sim_ids))
+    numbers = np.tile(np.asarray(sim_ids, dtype=np.int32), len(HALO_GROUPS))
+    return {"group": names, "sim_id": numbers} | {name: flat[:, i] for i, name in enumerate(TRAVEL)}
+
+
+def write_haloes(table: Mapping[str, NDArray], directory: Path | None = None) -> Path:
+    """Write what `make_haloes` gives to `shift.parquet` and register it.
+
+    Parameters
+    ----------
+    table : mapping
+        As `make_haloes` gives it.
+    directory : Path, optional
+        Folder of the embedded files; that of the package by default.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    types = (pa.string(), pa.int32(), *(pa.float32(),) * 3)
+    fields = [pa.field(name, kind, nullable=False) for name, kind in zip(_COLUMNS, types, strict=True)]
+    schema = pa.schema(fields, metadata={"simulator_version": SIMULATOR_VERSION, "source": __name__})
+    path = (release.DATA_DIR if directory is None else directory) / f"{NAME}.parquet"
+    pq.write_table(pa.table({name: table[name] for name in _COLUMNS}, schema=schema), path, compression="zstd")
+    embedded.register(path, NAME, len(table["sim_id"]), SIMULATOR_VERSION)
+    return path
+
+
+def read_haloes(directory: Path | None = None) -> dict[str, NDArray]:
+    """Read the embedded results of `make_haloes`.
+
+    Parameters
+    ----------
+    directory : Path, optional
+        Folder of the embedded files; that of the package by default.
+
+    Returns
+    -------
+    dict
+        As `make_haloes` gives it.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is missing or has another hash.
+    """
+    import pyarrow.parquet as pq
+
+    path = embedded.verified(NAME, directory)
+    if path is None:
+        home = release.DATA_DIR if directory is None else directory
+        raise release.DamagedFileError(home / embedded.REGISTRY, f"an entry {NAME!r}", "none")
+    table = pq.read_table(path)
+    return {name: table[name].to_numpy() for name in _COLUMNS}
+
+
+def _travel(table: Mapping[str, NDArray]) -> NDArray[np.float64]:
+    return np.stack([table[name] for name in TRAVEL], axis=1).astype(np.float64)

@@ -1,0 +1,137 @@
+"""Reference posteriors of fixed test rows and of the validation cases.
+
+They are made by ``python -m benchmarks references`` from the simulator itself, and embedded as
+`data/references.parquet`. A version of the package without that file has no references, and reports say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.release import DamagedFileError
+from mwlmc_data.scoring import embedded
+
+NAME = "references"
+"""Name in the registry of the benchmark's files."""
+THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
+DENSITY_UNIT = (1e10, 1e11, 1.0)
+"""Units of `THETA` in which the file has densities: per 1e10 Msun, 1e11 Msun and dex."""
+COLUMNS = ("name", "kind", "sim_id", "samples", "log_prob_truth", "certified")
+"""Columns that are read; the file has more, the certificates in full among them."""
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """Draws of reference posteriors.
+
+    Attributes
+    ----------
+    names, kinds : tuple of str
+        "test-" and the sim_id, or the case's name; "test" or the case's kind.
+    sim_id : ndarray, shape (n,), int64
+        Of a test row, -1 for a case.
+    samples : ndarray, shape (n, k, 3), float32
+        Draws of `THETA` [Msun, Msun, dex].
+    log_prob_truth : ndarray, shape (n,), float64
+        Log posterior density of the truth [nats, per unit of `THETA`], NaN where a truth is not quoted in full.
+    certified : ndarray of bool, shape (n,)
+        Whether the reference passed all its checks; only such are scored against.
+    """
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    sim_id: NDArray[np.int64]
+    samples: NDArray[np.float32]
+    log_prob_truth: NDArray[np.float64]
+    certified: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def places(self, wanted: Sequence[str | int]) -> NDArray[np.intp]:
+        """Where certified references are.
+
+        Parameters
+        ----------
+        wanted : sequence of str or int
+            Names, or sim_ids of test rows.
+
+        Returns
+        -------
+        ndarray of int, shape (len(wanted),)
+            -1 where there is no certified one.
+        """
+        of_name: dict[str | int, int] = {name: i for i, name in enumerate(self.names) if self.certified[i]}
+        of_name |= {int(n): i for i, n in enumerate(self.sim_id) if n >= 0 and self.certified[i]}
+        return np.array([of_name.get(key, -1) for key in wanted], dtype=np.intp)
+
+
+def load_references(directory: Path | None = None) -> ReferenceSet | None:
+    """Load the embedded reference posteriors.
+
+    Parameters
+    ----------
+    directory : Path, optional
+        Folder of the embedded files; that of the package by default.
+
+    Returns
+    -------
+    ReferenceSet or None
+        None where this version of the package has none.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is registered and is missing, has another hash, or is no file of references.
+    """
+    path = embedded.verified(NAME, directory)
+    return None if path is None else read_references(path)
+
+
+def read_references(path: Path) -> ReferenceSet:
+    """Read a file of reference posteriors, whatever its hash.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet, with `COLUMNS`: samples a list of k times 3 numbers, or of k lists of 3, in the units of `THETA`;
+        log_prob_truth per `DENSITY_UNIT`.
+
+    Returns
+    -------
+    ReferenceSet
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no such file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=list(COLUMNS))
+        if missing := [name for name in COLUMNS if name not in table.column_names]:
+            raise ValueError(f"no columns {missing}")
+        samples = table["samples"].combine_chunks()
+        while not pa.types.is_floating(samples.type):
+            samples = samples.flatten()
+        draws = samples.to_numpy().reshape(table.num_rows, -1, len(THETA))
+    except (pa.ArrowException, ValueError, AttributeError) as error:
+        expected = f"a file of references with the columns {', '.join(COLUMNS)}"
+        raise DamagedFileError(path, expected, f"another ({error})") from error
+    columns = {name: table[name].to_pylist() for name in COLUMNS if name != "samples"}
+    log_prob = [np.nan if value is None else value for value in columns["log_prob_truth"]]
+    return ReferenceSet(
+        names=tuple(columns["name"]),
+        kinds=tuple(columns["kind"]),
+        sim_id=np.array([-1 if value is None else value for value in columns["sim_id"]], dtype=np.int64),
+        samples=draws.astype(np.float32, copy=False),
+        log_prob_truth=np.array(log_prob, dtype=np.float64) - np.log(DENSITY_UNIT).sum(),
+        certified=np.array(columns["certified"], dtype=bool),
+    )

@@ -1,0 +1,149 @@
+"""Coverage of highest-density regions, with and without densities.
+
+The fraction of draws that lie in denser places than the truth is the credibility of the smallest region that holds
+it; if the posterior is calibrated it is uniform. Regions are centred on the posterior, so a bias leaves the truth
+outside as a narrow posterior does: a negative area says "overconfident" and does not tell which of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from mwlmc_data.scoring.calibration import randomised_fractions
+from mwlmc_data.scoring.checks import checked_bins, checked_samples, refuse_not_finite, varying_std
+from mwlmc_data.scoring.coverage import Coverage, coverage_of
+
+
+def highest_density_coverage(
+    log_prob_samples: ArrayLike, log_prob_truth: ArrayLike, bins: int | None = None, seed: int = 0
+) -> Coverage:
+    """Expected coverage of highest-density regions (Hermans et al. 2022).
+
+    `Coverage.area` is positive for a conservative posterior and negative for an overconfident or biased one; a
+    missing correlation counts as conservative. A posterior that equals the prior passes.
+
+    Parameters
+    ----------
+    log_prob_samples : array_like, shape (n, m)
+        Log density of each posterior draw at its own observation. Any constant of an observation cancels.
+    log_prob_truth : array_like, shape (n,)
+        Log density of the truth. Minus infinity is allowed: no region holds such a truth.
+    bins : int, optional
+        Steps of the curve; by default n // 10, at least 2.
+    seed : int
+        Seed of the randomisation.
+
+    Returns
+    -------
+    Coverage
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, a value is not a number, a draw has no density, or bins is below 2.
+    """
+    draws = np.asarray(log_prob_samples, dtype=np.float64)
+    right = np.asarray(log_prob_truth, dtype=np.float64)
+    if draws.ndim != 2 or draws.size == 0:
+        raise ValueError(f"log_prob_samples have shape {draws.shape}; allowed: (observations, draws)")
+    if right.shape != draws.shape[:1]:
+        raise ValueError(
+            f"log_prob_truth has shape {right.shape}; log_prob_samples of shape {draws.shape} need ({len(draws)},)"
+        )
+    refuse_not_finite(draws, "log_prob_samples")
+    bad = np.flatnonzero(np.isnan(right) | (right == np.inf))
+    if bad.size:
+        raise ValueError(
+            f"log_prob_truth holds {right[bad[0]]} at {int(bad[0])}; allowed: finite numbers and minus infinity"
+        )
+    denser, tied = (draws > right[:, None]).sum(axis=1), (draws == right[:, None]).sum(axis=1)
+    return _coverage(denser, tied, draws.shape[1], bins, seed)
+
+
+def region_coverage(
+    samples: ArrayLike,
+    truth: ArrayLike,
+    regions: str = "neighbours",
+    bins: int | None = None,
+    seed: int = 0,
+) -> Coverage:
+    """Expected coverage of regions made from the draws alone, for entries without a density.
+
+    The truth and the m draws are pooled, whitened with the covariance of the pool, and ordered by a number that
+    treats all alike, so that the truth's place is uniform for a calibrated posterior with any m, however good the
+    regions are (a conformal argument; Vovk et al. 2005). "ellipsoid": Mahalanobis distance; of a Gaussian posterior
+    these are the regions of highest density. "neighbours": distance to the k-th nearest of the pool, k = sqrt(m):
+    a density estimate (Loftsgaarden & Quesenberry 1965) that follows any shape, with edges blurred at walls.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n, m, d)
+        Posterior draws, more than d an observation.
+    truth : array_like, shape (n, d)
+        True parameters.
+    regions : {"neighbours", "ellipsoid"}
+        Shape of the regions.
+    bins : int, optional
+        Steps of the curve; by default n // 10, at least 2.
+    seed : int
+        Seed of the randomisation.
+
+    Returns
+    -------
+    Coverage
+        `area` is positive for a conservative posterior, negative for an overconfident or biased one.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, a value is not finite, the draws are too few or all equal, or regions is unknown.
+    """
+    if regions not in _REMOTENESS:
+        raise ValueError(f"regions is {regions!r}; allowed: {', '.join(_REMOTENESS)}")
+    draws, known = checked_samples(samples, truth)
+    n, m, d = draws.shape
+    if m <= d:
+        raise ValueError(f"samples have shape {draws.shape}; allowed: more draws than parameters")
+    varying_std(draws, "samples")
+    closer, tied = np.empty(n, dtype=int), np.empty(n, dtype=int)
+    for i in range(n):
+        remote = _REMOTENESS[regions](_whitened(np.concatenate([known[i : i + 1], draws[i]])))
+        closer[i], tied[i] = (remote[1:] < remote[0]).sum(), (remote[1:] == remote[0]).sum()
+    return _coverage(closer, tied, m, bins, seed)
+
+
+def _coverage(denser: NDArray, tied: NDArray, n_draws: int, bins: int | None, seed: int) -> Coverage:
+    """Turn counts of draws in denser places into the curve."""
+    fractions = randomised_fractions(denser, tied, n_draws, np.random.default_rng(seed))
+    return coverage_of(fractions, checked_bins(bins, max(2, len(fractions) // 10)))
+
+
+def _whitened(points: NDArray) -> NDArray[np.float64]:
+    """Points (k, d) in coordinates of unit covariance; directions without any extent are left out."""
+    # Parameters in their own units may differ by 1e20 in variance: to unit variance first.
+    standard = (points - points.mean(axis=0)) / points.std(axis=0)
+    variance, axes = np.linalg.eigh(standard.T @ standard / len(points))
+    kept = variance > 1e-12 * variance[-1]
+    return standard @ axes[:, kept] / np.sqrt(variance[kept])
+
+
+def _mahalanobis(points: NDArray) -> NDArray[np.float64]:
+    """Squared distance of whitened points from their mean."""
+    return np.square(points).sum(axis=1)
+
+
+def _neighbour_distance(points: NDArray) -> NDArray[np.float64]:
+    """Distance of each point to its k-th nearest other, k the root of their number."""
+    k = max(1, round(np.sqrt(len(points) - 1)))
+    # The nearest of all is the point itself.
+    return cKDTree(points).query(points, k=[k + 1])[0][:, 0]
+
+
+_REMOTENESS: dict[str, Callable[[NDArray], NDArray[np.float64]]] = {
+    "neighbours": _neighbour_distance,
+    "ellipsoid": _mahalanobis,
+}

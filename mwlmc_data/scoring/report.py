@@ -1,0 +1,227 @@
+"""What a score says: a dict for programs, an aligned table for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+WIDTH = 120
+Value = float | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One metric.
+
+    Attributes
+    ----------
+    value, error : float or mapping of parameter to float
+        The number and its standard error; NaN where there is none, None where no error is known.
+    right : str
+        What a right answer looks like.
+    digits : int
+        Decimals in the table.
+    is_pvalue : bool
+        Small numbers are told as "<.001".
+    """
+
+    value: Value
+    error: Value | None = None
+    right: str = ""
+    digits: int = 3
+    is_pvalue: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Value, error and right answer; JSON has no NaN, so that None stands for it."""
+        return {"value": _plain(self.value), "error": _plain(self.error), "right": self.right}
+
+    def text(self) -> str:
+        """The number with its error, several with strokes between them."""
+        if isinstance(self.value, Mapping):
+            values = [self._number(v) for v in self.value.values()]
+            errors = list(self.error.values()) if isinstance(self.error, Mapping) else []
+            shown = [_number(e, self.digits) for e in errors]
+            if shown and len(set(shown)) == 1:
+                return f"{' / '.join(values)} ± {shown[0]}"
+            if shown:
+                values = [f"{v} ± {e}" for v, e in zip(values, shown, strict=True)]
+            return " / ".join(values)
+        told = self._number(self.value)
+        return told if not isinstance(self.error, int | float) else f"{told} ± {_number(self.error, self.digits)}"
+
+    def _number(self, value: float) -> str:
+        if self.is_pvalue and value < 0.001:
+            return "<.001"
+        return _number(value, self.digits)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Metrics that belong together.
+
+    Attributes
+    ----------
+    name : str
+        Key in the dict, heading in the table.
+    entries : mapping of str to Entry
+        Metrics by name.
+    in_grid : bool
+        Neighbours with the same metrics become the lines of one table, a column a metric.
+    """
+
+    name: str
+    entries: Mapping[str, Entry]
+    in_grid: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Report(Mapping[str, Any]):
+    """Score of one entry in one task: a mapping, and a table when printed.
+
+    Attributes
+    ----------
+    task : str
+        Name and version, such as "summary-9@1.0".
+    headline : Section
+        What a leaderboard shows.
+    sections : sequence of Section
+        All else.
+    notes : sequence of str
+        Sentences: what was not given, what the numbers cannot tell.
+    parameters : sequence of str
+        Names to which the values of a metric belong, in their order.
+    submission : mapping
+        The manifest of the submission; empty for arrays that were scored directly.
+
+    Examples
+    --------
+    >>> report = Report("t@1.0", Section("headline", {"energy_score": Entry(0.61, 0.01, "less")}))
+    >>> report["headline"]["energy_score"]["value"]
+    0.61
+    """
+
+    task: str
+    headline: Section
+    sections: Sequence[Section] = ()
+    notes: Sequence[str] = ()
+    parameters: Sequence[str] = ()
+    submission: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values that JSON can hold.
+
+        Returns
+        -------
+        dict
+            `task`; `headline`, metric -> value, error, right; `scores`, section -> metric -> the same; `notes`;
+            `submission`, its manifest or {}.
+        """
+        return {
+            "task": self.task,
+            "headline": {name: entry.to_dict() for name, entry in self.headline.entries.items()},
+            "scores": {s.name: {name: entry.to_dict() for name, entry in s.entries.items()} for s in self.sections},
+            "notes": list(self.notes),
+            "submission": dict(self.submission),
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_dict()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_dict())
+
+    def __len__(self) -> int:
+        return len(self.to_dict())
+
+    def __repr__(self) -> str:
+        return f"<Report of {self.task}: {', '.join([self.headline.name, *(s.name for s in self.sections)])}>"
+
+    def __str__(self) -> str:
+        method = self.submission.get("method")
+        lines = [f"{self.task}: {method}" if method else self.task]
+        if self.parameters:
+            lines.append(f"values with strokes are of {' / '.join(self.parameters)}")
+        for block in _blocks([self.headline, *self.sections]):
+            lines += ["", *(_grid(block) if block[0].in_grid else _list(block[0]))]
+        if self.notes:
+            lines.append("")
+        for note in self.notes:
+            lines += textwrap.wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  ")
+        return "\n".join(line.rstrip() for line in lines)
+
+    def of(self, submission: Mapping[str, Any]) -> Report:
+        """The same report with the manifest of the submission that it is of."""
+        return replace(self, submission=submission)
+
+    def with_section(self, section: Section) -> Report:
+        """The same report with one section more, such as what a trained classifier found."""
+        return replace(self, sections=(*self.sections, section))
+
+    def write(self, path: Path) -> None:
+        """Write the dict (.json) or the table (.txt).
+
+        Parameters
+        ----------
+        path : Path
+            File, which is replaced.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise.
+        """
+        if path.suffix not in (".json", ".txt"):
+            raise ValueError(f"{str(path)!r} is not allowed for a report: the name ends in .json or .txt")
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) if path.suffix == ".json" else str(self)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Value | None) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return {name: _plain(float(number)) for name, number in value.items()}
+    return float(value) if math.isfinite(value) else None
+
+
+def _number(value: float, digits: int) -> str:
+    # the zero takes the sign from what rounds to nothing
+    return "-" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def _blocks(sections: Sequence[Section]) -> list[list[Section]]:
+    """Sections one by one, but neighbours of a grid together."""
+    blocks: list[list[Section]] = []
+    for section in sections:
+        last = blocks[-1][-1] if blocks else None
+        if last is not None and section.in_grid and last.in_grid and [*last.entries] == [*section.entries]:
+            blocks[-1].append(section)
+        elif section.entries:
+            blocks.append([section])
+    return blocks
+
+
+def _list(section: Section) -> list[str]:
+    rows = [(_words(name), entry.text(), entry.right) for name, entry in section.entries.items()]
+    return [section.name, *_aligned(rows)]
+
+
+def _grid(sections: Sequence[Section]) -> list[str]:
+    names = list(sections[0].entries)
+    rows = [("", *map(_words, names))]
+    rows += [(s.name, *(s.entries[name].text() for name in names)) for s in sections]
+    return _aligned(rows, indent="")
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [indent + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

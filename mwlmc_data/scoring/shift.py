@@ -1,0 +1,210 @@
+"""Does an estimator know that it does not know? Scores for observations that differ from those it was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
+
+from mwlmc_data.scoring.calibration import central_interval
+from mwlmc_data.scoring.checks import (
+    checked_draws,
+    checked_level,
+    checked_samples,
+    checked_scale,
+    checked_vector,
+    varying_std,
+)
+from mwlmc_data.scoring.coverage import binomial_interval
+
+
+def z_of_truth(samples: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
+    """Distance of the truth from the posterior mean in posterior standard deviations (Schad et al. 2021).
+
+    Its square has mean 1 over observations if mean and width are right (for m draws 1 + 1/m, times (m - 1)/(m - 3) of
+    a Gaussian); its sign tells the direction: positive where the posterior lies too low.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n, m, d)
+        Posterior draws, at least 2 an observation.
+    truth : array_like, shape (n, d)
+        True parameters.
+
+    Returns
+    -------
+    ndarray, shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, a value is not finite, or draws are all equal.
+    """
+    draws, known = checked_samples(samples, truth, least=2)
+    return (known - draws.mean(axis=1)) / varying_std(draws, "samples")
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Truths inside central intervals, per parameter.
+
+    Attributes
+    ----------
+    level : float
+        Nominal level of the intervals.
+    inside : ndarray of bool, shape (n, d)
+        Whether each truth is inside.
+    count : ndarray of int, shape (d,)
+        How many of n are.
+    fraction, low, high : ndarray, shape (d,)
+        count / n and its exact binomial interval at 95%: the posterior is off where `level` lies outside.
+    """
+
+    level: float
+    inside: NDArray[np.bool_]
+    count: NDArray[np.int64]
+    fraction: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def hits(samples: ArrayLike, truth: ArrayLike, level: float) -> Hits:
+    """Count the truths inside the central interval of a level, with intervals that hold for few observations.
+
+    `interval_coverage` gives the same fractions with the error at the nominal level; here the interval is exact
+    (Clopper & Pearson 1934) and about what was counted, so it serves for eight cases as for ten thousand rows.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n, m, d)
+        Posterior draws.
+    truth : array_like, shape (n, d)
+        True parameters.
+    level : float
+        Nominal level, e.g. 0.68.
+
+    Returns
+    -------
+    Hits
+    """
+    draws, known = checked_samples(samples, truth)
+    level = checked_level(level)
+    lower, upper = central_interval(draws, level)
+    inside = (known >= lower) & (known <= upper)
+    count = inside.sum(axis=0)
+    low, high = binomial_interval(count, len(known))
+    return Hits(level, inside, count, count / len(known), low, high)
+
+
+def log_volume(samples: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
+    """Half the log determinant of the posterior covariance (generalised variance; Wilks 1932) of each observation.
+
+    A statistic for `detection_auroc` that any entry has: one that knows that it does not know answers a shifted
+    observation with a larger volume.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n, m, d)
+        Posterior draws, more than d an observation.
+    scale : array_like, shape (d,)
+        What each parameter is divided by, in its unit.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        In nats; a Gaussian posterior of unit standard deviations in units of `scale` has 0.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, a value is not finite, or the draws of an observation lie in a plane.
+    """
+    draws = checked_draws(samples)
+    m, d = draws.shape[1:]
+    unit = checked_scale(scale, d)
+    if m <= d:
+        raise ValueError(f"samples have shape {draws.shape}; allowed: more draws than parameters")
+    std = varying_std(draws, "samples")
+    standard = (draws - draws.mean(axis=1, keepdims=True)) / std[:, None]
+    correlation = np.einsum("nmi,nmj->nij", standard, standard) / (m - 1)
+    sign, log_determinant = np.linalg.slogdet(correlation)
+    # Of draws in a plane rounding leaves a determinant of about the precision, of either sign.
+    flat = np.flatnonzero((sign <= 0) | (log_determinant < -33.0))
+    if flat.size:
+        raise ValueError(f"samples of observation {int(flat[0])} lie in a plane; allowed: draws in all {d} directions")
+    return np.log(std / unit).sum(axis=1) + 0.5 * log_determinant
+
+
+@dataclass(frozen=True)
+class Auroc:
+    """Area under the receiver operating characteristic: the chance that a shifted row has the larger statistic.
+
+    Attributes
+    ----------
+    value : float
+        One half: the shift is not seen; 1: every shifted row is above every nominal one; below one half: the
+        statistic falls where it should rise.
+    error : float
+        Standard error (DeLong et al. 1988); zero where the two do not overlap, which `low` and `high` do not believe.
+    low, high : float
+        95% interval (Newcombe 2006, method 5), with some width at 0 and 1 too.
+    """
+
+    value: float
+    error: float
+    low: float
+    high: float
+
+
+def detection_auroc(statistic_shifted: ArrayLike, statistic_nominal: ArrayLike) -> Auroc:
+    """How well a statistic tells shifted observations from nominal ones (Mann & Whitney 1947; DeLong et al. 1988).
+
+    Errors are those of rows drawn independently; where the shifted rows are the nominal ones made again with a shift,
+    the two statistics rise and fall together and the errors are too large rather than too small.
+
+    Parameters
+    ----------
+    statistic_shifted : array_like, shape (a,)
+        Statistic of shifted observations, at least 2. It should be larger there: the volume of the posterior, or
+        minus the log evidence.
+    statistic_nominal : array_like, shape (b,)
+        The same statistic of observations like those of the training set, at least 2. Ties count one half.
+
+    Returns
+    -------
+    Auroc
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, there are fewer than 2 of either, or a value is not finite.
+    """
+    shifted = checked_vector(statistic_shifted, "statistic_shifted")
+    nominal = checked_vector(statistic_nominal, "statistic_nominal")
+    for name, array in (("statistic_shifted", shifted), ("statistic_nominal", nominal)):
+        if array.size < 2:
+            raise ValueError(f"{name} holds 1 value; an error needs at least 2")
+    a, b = shifted.size, nominal.size
+    together = stats.rankdata(np.concatenate([shifted, nominal]))
+    # Of each row the fraction of the other kind that it exceeds, or that exceeds it.
+    above = (together[:a] - stats.rankdata(shifted)) / b
+    below = 1.0 - (together[a:] - stats.rankdata(nominal)) / a
+    value = float(above.mean())
+    error = float(np.sqrt(above.var(ddof=1) / a + below.var(ddof=1) / b))
+    return Auroc(value, error, *_newcombe(value, a, b))
+
+
+def _newcombe(value: float, a: int, b: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of an area under the curve that keeps its width at 0 and 1 (Newcombe 2006, method 5)."""
+    z, pairs = stats.norm.isf((1 - level) / 2), (a + b) / 2 - 1
+
+    def misfit(area: float, sign: float) -> float:
+        spread = area * (1 - area) * (1 + pairs * (1 - area) / (2 - area) + pairs * area / (1 + area)) / (a * b)
+        return area + sign * z * np.sqrt(spread) - value
+
+    # At 0 and 1 the value itself solves the equation too; the end wanted is the other solution.
+    low = 0.0 if value == 0 else optimize.brentq(misfit, 0.0, min(value, 1 - 1e-9), args=(1.0,))
+    high = 1.0 if value == 1 else optimize.brentq(misfit, max(value, 1e-9), 1.0, args=(-1.0,))
+    return float(low), float(high)

@@ -1,0 +1,204 @@
+"""Submissions: a directory with `manifest.json` and `samples.npz`, written and read strictly, never a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mwlmc_data.scoring.manifest import make_manifest, manifest_problems, read_manifest
+from mwlmc_data.scoring.npz import load_npz, npz_problems
+from mwlmc_data.scoring.report import Report
+from mwlmc_data.scoring.task import Task, get_task
+
+MANIFEST, SAMPLES = "manifest.json", "samples.npz"
+
+
+class SubmissionError(ValueError):
+    """A submission is not what it has to be.
+
+    Parameters
+    ----------
+    place : str
+        Which.
+    problems : sequence of str
+        All that is wrong, each with the value and what is allowed.
+    """
+
+    def __init__(self, place: str, problems: Sequence[str]) -> None:
+        super().__init__(f"{place} is no valid submission: {'; '.join(problems)}")
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission that was read and found valid.
+
+    Attributes
+    ----------
+    task : Task
+        What it is for.
+    manifest : dict
+        What it says of itself.
+    arrays : dict of str to ndarray
+        Draws, and what else was handed in.
+    """
+
+    task: Task
+    manifest: Mapping[str, Any]
+    arrays: Mapping[str, NDArray]
+
+    def score(self) -> Report:
+        """Score it.
+
+        Returns
+        -------
+        Report
+            With the manifest under `submission`.
+        """
+        return self.task.score(**self.arrays).of(self.manifest)
+
+
+def write_submission(
+    directory: str | Path,
+    task: Task | str,
+    samples: ArrayLike,
+    log_prob_truth: ArrayLike | None = None,
+    *,
+    method: str,
+    seeds: Sequence[int],
+    cost: Mapping[str, float],
+    code: str,
+    date: str | None = None,
+    **optional: ArrayLike | None,
+) -> Path:
+    """Write a submission, if it is one that can be read back.
+
+    Parameters
+    ----------
+    directory : str or Path
+        New or empty, or one with an earlier submission, which is replaced.
+    task : Task or str
+        What the draws are for, or its name.
+    samples : array_like, shape (observations, draws, parameters)
+        Posterior draws, as for `Task.score`; stored as float32.
+    log_prob_truth : array_like, optional
+        As for `Task.score`.
+    method : str
+        Name of the method.
+    seeds : sequence of int
+        Seeds of the training.
+    cost : mapping
+        cpu_seconds (processor time of training and drawing, of all cores), simulations (that were used, those for
+        validation included), parameters (that were trained); 0 where there is none.
+    code : str
+        Where the code is: free text or a URL.
+    date : str, optional
+        YYYY-MM-DD; today by default.
+    **optional : array_like
+        Further arrays that the task takes (`Task.arrays`).
+
+    Returns
+    -------
+    Path
+        The directory.
+
+    Raises
+    ------
+    SubmissionError
+        If anything is not as it has to be, a ValueError; it lists all of it, and nothing is written.
+    """
+    task = get_task(task) if isinstance(task, str) else task
+    home = Path(directory)
+    given = {"samples": samples, "log_prob_truth": log_prob_truth, **optional}
+    arrays = {name: _stored(task, name, value) for name, value in given.items() if value is not None}
+    costs = {name: _plain(value) for name, value in cost.items()}
+    manifest = make_manifest(task, method, [_plain(seed) for seed in seeds], costs, code, date)
+    problems = [*_folder_problems(home), *manifest_problems(manifest), *task.problems(arrays)]
+    if problems:
+        raise SubmissionError(str(home), problems)
+    home.mkdir(parents=True, exist_ok=True)
+    partial = {name: home / f".{name}.{os.getpid()}" for name in (MANIFEST, SAMPLES)}
+    with open(partial[SAMPLES], "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    partial[MANIFEST].write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    for name, path in partial.items():
+        path.replace(home / name)
+    return home
+
+
+def read_submission(directory: str | Path) -> Submission:
+    """Read a submission, and refuse it unless everything is as it has to be.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Holds `manifest.json` and `samples.npz` and nothing else.
+
+    Returns
+    -------
+    Submission
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such directory.
+    SubmissionError
+        If anything is wrong, a ValueError; `problems` lists all of it. Arrays are loaded only if their names, types and
+        sizes are right, and never unpickled.
+    """
+    home = Path(directory)
+    if not home.is_dir():
+        raise FileNotFoundError(f"there is no directory {str(home)!r}; a submission has {MANIFEST} and {SAMPLES}")
+    problems = _folder_problems(home)
+    manifest, found = read_manifest(home / MANIFEST)
+    problems += found
+    task = _task_of(manifest)
+    if task is None:
+        problems += [] if (home / SAMPLES).is_file() else [f"there is no {SAMPLES}"]
+        raise SubmissionError(str(home), problems)
+    found = npz_problems(home / SAMPLES, task.arrays)
+    if found:
+        raise SubmissionError(str(home), problems + found)
+    arrays, found = load_npz(home / SAMPLES)
+    problems += found or task.problems(arrays)
+    if problems:
+        raise SubmissionError(str(home), problems)
+    return Submission(task, manifest, arrays)
+
+
+def _task_of(manifest: Mapping[str, Any]) -> Task | None:
+    """The task, if the manifest names one."""
+    try:
+        return get_task(manifest["task"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _folder_problems(home: Path) -> list[str]:
+    if not home.exists():
+        return []
+    if not home.is_dir():
+        return [f"{str(home)!r} is no directory"]
+    extra = sorted(path.name for path in home.iterdir() if path.name not in (MANIFEST, SAMPLES))
+    return [f"the directory holds {extra}; allowed: {MANIFEST} and {SAMPLES}"] if extra else []
+
+
+def _stored(task: Task, name: str, value: ArrayLike) -> NDArray:
+    """An array in the widest type that the task lets it be stored in, where it is of numbers."""
+    array = np.asarray(value)
+    wanted = task.arrays.get(name)
+    if wanted is None or array.dtype.kind not in "fiu":
+        return array
+    return array.astype(wanted.dtypes[-1], copy=False)
+
+
+def _plain(value: Any) -> Any:
+    """A number of Python, which JSON can hold, where it is one of NumPy."""
+    return value.item() if isinstance(value, np.generic) else value

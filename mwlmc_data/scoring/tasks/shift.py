@@ -1,0 +1,161 @@
+"""Does a method know that it does not know? Observations that move away from the training set step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data import scoring
+from mwlmc_data.scoring import ladders, metrics
+from mwlmc_data.scoring.observations import FIXED_START, Observations, stacked, test_columns, test_ids
+from mwlmc_data.scoring.report import Entry, Section
+from mwlmc_data.scoring.task import Array, Task
+from mwlmc_data.scoring.tasks.summary import REFLEX, Summary9, SummaryTask
+
+NOMINAL = "test"
+NOMINAL_ROWS = slice(FIXED_START, None, 20)
+LADDER_ROWS = slice(FIXED_START, None, 100)
+HALO_ROWS = slice(FIXED_START, None, 200)
+"""Of the test rows in the order of sim_id: as they are, with noise and bias, and those whose haloes are changed."""
+_Part = tuple[str, NDArray, NDArray, NDArray]
+
+
+class Shift(Task):
+    """Draws for rows of the test set, cases of other fidelity and ladders of noise, bias, clipped sky and infall.
+
+    Training set, parameters and data are those of summary-9. The observations come in groups: "test", 500 rows like
+    the training set; each validation case; 100 of the rows with noise and with biased v_travel; 50 whose haloes were
+    clipped or fall in on one side, and were fitted again (`mwlmc_data.scoring.ladders`). A statistic may be handed in
+    that is larger where an observation is stranger to the method, such as minus its log evidence.
+    """
+
+    name = "shift"
+    theta_names = SummaryTask.theta_names
+    x_names = Summary9.x_names
+    scale = SummaryTask.scale
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """What may be handed in."""
+        n, d = len(self.observations), len(self.theta_names)
+        stranger = "(observations,), larger where an observation is stranger"
+        return {
+            "samples": Array((n, self.n_draws, d), ("float32",), "(observations, draws, parameters)", True, True),
+            "statistic": Array((n,), ("float32", "float64"), stranger),
+        }
+
+    def load_observations(self) -> Observations:
+        """Build the observations, group by group."""
+        names = [*self.theta_names, *self.x_names, *ladders.TRAVEL, *ladders.COVARIANCE]
+        rows = (NOMINAL_ROWS, LADDER_ROWS, HALO_ROWS)
+        nominal, ladder, halo = (test_columns(test_ids(chosen), names) for chosen in rows)
+        cases, none = self.cases, np.array([-1])
+        parts = [(NOMINAL, nominal["sim_id"], stacked(nominal, self.theta_names), stacked(nominal, self.x_names))]
+        parts += [(name, none, cases.theta[i : i + 1], cases.x[i : i + 1]) for i, name in enumerate(cases.names)]
+        for name, factor in ladders.NOISE.items():
+            parts.append(self._moved(name, ladder, ladders.noisier(ladder, factor)))
+        for name, shift in ladders.BIAS.items():
+            parts.append(self._moved(name, ladder, ladders.biased(ladder, shift)))
+        made = ladders.read_haloes()
+        for name in ladders.HALO_GROUPS:
+            vectors = {key: values[made["group"] == name] for key, values in made.items()}
+            if not np.array_equal(vectors["sim_id"], halo["sim_id"]):
+                raise ValueError(f"embedded haloes of {name!r} are of simulations {vectors['sim_id'].tolist()}; "
+                                 f"allowed: {halo['sim_id'].tolist()}")  # fmt: skip
+            parts.append(self._moved(name, halo, stacked(vectors, ladders.TRAVEL)))
+        groups, ids, theta, x = zip(*parts, strict=True)
+        group = np.repeat(groups, [len(part) for part in ids])
+        return Observations(np.concatenate(x), np.concatenate(theta), np.concatenate(ids).astype(np.int32), group)
+
+    def _moved(self, group: str, table: Mapping[str, NDArray], travel: NDArray) -> _Part:
+        """Rows whose reflex vector is another."""
+        x = stacked(table, self.x_names).copy()
+        x[:, [self.x_names.index(name) for name in REFLEX]] = ladders.reflex_data(travel)
+        return group, table["sim_id"], stacked(table, self.theta_names), x
+
+    def score_arrays(self, arrays: Mapping[str, NDArray]) -> tuple[Section, Sequence[Section], Sequence[str]]:
+        """Headline, a line for each group, notes."""
+        samples, statistic = arrays["samples"].astype(np.float64), arrays.get("statistic")
+        truth = self.observations.theta.astype(np.float64)
+        volume = scoring.log_volume(samples, self.scale)
+        sections = []
+        for group in self.observations.groups:
+            rows = self.observations.rows(group)
+            of_group = {
+                "contraction": metrics.contraction(samples[rows], self.prior, self.theta_names),
+                **self._truth_entries(samples[rows], truth[rows]),
+                "auroc_volume": self._auroc(volume, group),
+                "auroc_statistic": Entry(float("nan")) if statistic is None else self._auroc(statistic, group),
+            }
+            sections.append(Section(group, of_group, in_grid=True))
+        nominal = self.observations.rows(NOMINAL)
+        prior = metrics.prior_energy(self.prior, truth[nominal], self.scale)
+        energy = scoring.energy_score(samples[nominal], truth[nominal], self.scale)
+        headline = {
+            "energy_score": metrics.mean_entry(energy, f"less is better; the prior {prior.mean():.4f}", 4),
+            "gain_over_prior": metrics.paired_entry(prior, energy, "more is better; 0: knows nothing"),
+            "contraction": sections[0].entries["contraction"],
+            **self._pooled(samples, truth),
+            "auroc_volume": self._mean_auroc(volume),
+        }
+        if statistic is not None:
+            headline["auroc_statistic"] = self._mean_auroc(statistic)
+        return Section("headline", headline), sections, self._notes(statistic is not None)
+
+    def _truth_entries(self, samples: NDArray, truth: NDArray) -> dict[str, Entry]:
+        """Root mean square z of the truths (z of a single one), and hits at two levels."""
+        if len(samples) == 1:
+            return metrics.truth_entries(samples, truth, self.theta_names)
+        z = np.sqrt(np.square(scoring.z_of_truth(samples, truth)).mean(axis=0))
+        return {
+            "z": Entry(metrics.by_name(self.theta_names, z), right="1", digits=1),
+            "hits_68": Entry(metrics.by_name(self.theta_names, scoring.hits(samples, truth, 0.68).fraction), digits=2),
+            "hits_95": Entry(metrics.by_name(self.theta_names, scoring.hits(samples, truth, 0.95).fraction), digits=2),
+        }
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """Groups that are shifted on purpose."""
+        return (*ladders.NOISE, *ladders.BIAS, *ladders.HALO_GROUPS)
+
+    def _pooled(self, samples: NDArray, truth: NDArray) -> dict[str, Entry]:
+        """Hits over rows like the training set, and over all rungs together."""
+        nominal = self.observations.rows(NOMINAL)
+        moved = np.flatnonzero(np.isin(self.observations.group, self.rungs))
+        # the rungs of one row share its truth: they are not so many independent trials
+        trials = len(np.unique(self.observations.sim_id[moved]))
+        found = {}
+        for name, rows, n in (("test", nominal, len(nominal)), ("shifted", moved, trials)):
+            for level in (0.68, 0.95):
+                told = metrics.hits(samples[rows], truth[rows], self.theta_names, level)
+                error = dict.fromkeys(self.theta_names, float(np.sqrt(level * (1.0 - level) / n)))
+                found[f"hits_{100 * level:.0f}_{name}"] = replace(told, error=error)
+        return found
+
+    def _auroc(self, statistic: NDArray, group: str) -> Entry:
+        """Chance that a row of the group has the larger statistic; of a single case, the share of rows below it."""
+        shift, nominal = statistic[self.observations.rows(group)], statistic[self.observations.rows(NOMINAL)]
+        if group == NOMINAL:
+            return Entry(float("nan"))
+        if len(shift) == 1:
+            return Entry(float((nominal < shift).mean() + 0.5 * (nominal == shift).mean()), digits=2)
+        return Entry(scoring.detection_auroc(shift, nominal).value, digits=2)
+
+    def _mean_auroc(self, statistic: NDArray) -> Entry:
+        found = np.array([self._auroc(statistic, group).value for group in self.rungs], dtype=float)
+        return Entry(float(found.mean()), right="mean over the rungs; 1: every shift is seen, 0.5: none", digits=3)
+
+    def _notes(self, has_statistic: bool) -> list[str]:
+        notes = [
+            "z is the root mean square of (truth - mean) / width over a group, of a case the number itself: 1 is right,"
+            " more is overconfident. Read hits beside contraction: a posterior as wide as the prior hits.",
+            "Energy score and contraction of the headline are of the rows like the training set.",
+            "auroc volume: detection by the volume of the posterior, which any entry has. A bias within the range of "
+            "the training set can hardly be seen in the data: there hits fall and AUROC stays near one half.",
+        ]
+        if not has_statistic:
+            notes.append("statistic was not given: how well the method itself detects a shift is not told.")
+        return [*notes, *self.cases.notes(), *(f"{name}: {what}." for name, what in ladders.WHAT.items())]

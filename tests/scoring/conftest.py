@@ -1,0 +1,37 @@
+"""Fixtures of the tests of tasks: each task once, with few draws an observation, and a Gaussian fitted to it."""
+
+import pytest
+
+import mwlmc_data as mw
+from mwlmc_data.scoring.tasks import summary
+from tests.scoring.entries import SHORT, Gaussian
+
+
+@pytest.fixture(scope="session")
+def loaded():
+    """Each task once, with few draws an observation."""
+    tasks = {name: mw.get_task(name) for name in mw.list_tasks()}
+    for task in tasks.values():
+        task.n_draws = SHORT
+    tasks["summary-6@1.0"].n_reference_draws = 4 * SHORT
+    return tasks
+
+
+@pytest.fixture(scope="session")
+def gaussians(loaded):
+    return {name: Gaussian(task) for name, task in loaded.items()}
+
+
+@pytest.fixture
+def summary9(loaded):
+    return loaded["summary-9@1.0"]
+
+
+@pytest.fixture
+def shift(loaded):
+    return loaded["shift@1.0"]
+
+
+@pytest.fixture
+def without_references(monkeypatch):
+    monkeypatch.setattr(summary, "load_references", lambda: None)

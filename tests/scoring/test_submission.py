@@ -1,0 +1,402 @@
+"""Submissions: written and read back, and everything that is wrong with one told at once."""
+
+import functools
+import io
+import json
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+import mwlmc_data as mw
+from mwlmc_data import cli, release
+from mwlmc_data.scoring import npz, observations
+from mwlmc_data.scoring import task as task_module
+from mwlmc_data.scoring.submission import SubmissionError, read_submission, write_submission
+from mwlmc_data.scoring.tasks import summary
+from tests.scoring.entries import prior_samples
+
+DRAWS = 16
+COST = {"cpu_seconds": 12.5, "simulations": 1000, "parameters": 0}
+ABOUT = {"method": "prior", "seeds": [0], "cost": COST, "code": "this test", "date": "2026-01-31"}
+
+
+_columns_of, _load_cases = functools.cache(observations.columns_of), functools.cache(observations.load_cases)
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Few draws an observation, and the catalogue decoded once and not for every submission that is read."""
+    monkeypatch.setattr(observations, "columns_of", lambda split, names: _columns_of(split, tuple(names)))
+    monkeypatch.setattr(task_module, "load_cases", _load_cases)
+    monkeypatch.setattr(task_module.Task, "n_draws", DRAWS)
+    monkeypatch.setattr(summary.Summary6, "n_reference_draws", 64)
+    monkeypatch.setattr(summary, "load_references", lambda: None)
+
+
+@pytest.fixture
+def task():
+    return mw.get_task("budget-1000")
+
+
+@pytest.fixture
+def samples(task):
+    return prior_samples(task)
+
+
+@pytest.fixture
+def folder(tmp_path, task, samples):
+    log_prob = task.prior.log_prob(task.observations.theta)
+    return write_submission(tmp_path / "mine", task, samples, log_prob, **ABOUT)
+
+
+def change(folder, **fields):
+    """Change the manifest; a field that becomes None goes."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text()) | fields
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+
+
+def save(folder, **arrays):
+    np.savez(folder / "samples.npz", **arrays)
+
+
+def problems_of(folder):
+    with pytest.raises(SubmissionError) as told:
+        read_submission(folder)
+    assert all(problem in str(told.value) for problem in told.value.problems)
+    return told.value.problems
+
+
+def assert_only(problems, *parts):
+    (problem,) = problems
+    for part in parts:
+        assert part in problem
+
+
+class TestRoundTrip:
+    def test_what_is_written_is_read(self, folder, task, samples):
+        read = read_submission(folder)
+        assert read.task.id == task.id
+        assert np.array_equal(read.arrays["samples"], samples) and read.arrays["samples"].dtype == np.float32
+        assert read.arrays["log_prob_truth"].dtype == np.float64
+        assert read.manifest == {
+            "format": "mwlmc-submission-1",
+            "task": "budget-1000@1.0",
+            "data": {"version": release.DATA_VERSION, "sha256": release.entry_of("gaussian")["sha256"]},
+            **ABOUT,
+        }
+        assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "samples.npz"]
+
+    def test_the_score_is_that_of_the_arrays(self, folder, task, samples):
+        report = read_submission(folder).score()
+        direct = task.score(samples, task.prior.log_prob(task.observations.theta))
+        assert report["headline"] == direct["headline"] and report["scores"] == direct["scores"]
+        assert report["submission"]["method"] == "prior"
+
+    def test_the_same_submission_is_the_same_bytes(self, folder, tmp_path, task, samples):
+        log_prob = task.prior.log_prob(task.observations.theta)
+        again = write_submission(str(tmp_path / "again"), task.id, samples.astype(float), log_prob, **ABOUT)
+        for name in ("manifest.json", "samples.npz"):
+            assert (folder / name).read_bytes() == (again / name).read_bytes()
+
+    def test_an_earlier_submission_is_replaced(self, folder, task, samples):
+        write_submission(folder, task, samples, **ABOUT | {"method": "again"})
+        read = read_submission(folder)
+        assert read.manifest["method"] == "again" and set(read.arrays) == {"samples"}
+
+    def test_compressed_and_fortran_arrays_are_read(self, folder, samples):
+        np.savez_compressed(folder / "samples.npz", samples=np.asfortranarray(samples))
+        assert np.array_equal(read_submission(folder).arrays["samples"], samples)
+
+    def test_cases_come_along(self, tmp_path, task, samples):
+        folder = write_submission(tmp_path / "b", task, samples, case_samples=prior_samples(task, rows=3), **ABOUT)
+        assert "rigid" in read_submission(folder).score()["scores"]
+
+    @pytest.mark.parametrize("name", mw.list_tasks())
+    def test_every_task_can_be_submitted_to(self, tmp_path, name):
+        task = mw.get_task(name)
+        folder = write_submission(tmp_path / "a", name, prior_samples(task), **ABOUT)
+        assert read_submission(folder).score()["task"] == name
+
+    def test_numbers_of_numpy_and_todays_date(self, tmp_path, task, samples):
+        cost = {"cpu_seconds": np.float32(2), "simulations": np.int64(5), "parameters": 3}
+        about = ABOUT | {"cost": cost, "seeds": np.arange(2), "date": None}
+        manifest = read_submission(write_submission(tmp_path / "a", task, samples, **about)).manifest
+        assert manifest["cost"] == {"cpu_seconds": 2.0, "simulations": 5, "parameters": 3}
+        assert manifest["seeds"] == [0, 1] and len(manifest["date"]) == 10
+
+
+class TestWriting:
+    def test_nothing_is_written_unless_all_is_well_and_all_is_told(self, tmp_path, task, samples):
+        wrong = ABOUT | {"seeds": [], "cost": {"cpu_seconds": -1}, "method": ""}
+        with pytest.raises(SubmissionError) as told:
+            write_submission(tmp_path / "a", task, samples[:5], weights=np.ones(3), **wrong)
+        text = str(told.value)
+        for part in ("seeds is []", "cost lacks 'simulations'", "cpu_seconds is -1", "method is ''",
+                     "samples has shape (5,", "no array 'weights'"):  # fmt: skip
+            assert part in text, part
+        assert not (tmp_path / "a").exists()
+
+    def test_a_folder_with_other_files_is_left_alone(self, tmp_path, task, samples):
+        (tmp_path / "thesis.tex").write_text("words")
+        with pytest.raises(SubmissionError, match=r"holds \['thesis\.tex'\]; allowed: manifest\.json and samples\.npz"):
+            write_submission(tmp_path, task, samples, **ABOUT)
+        assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+    def test_an_unknown_task(self, tmp_path, samples):
+        with pytest.raises(ValueError, match="unknown task 'summary-8'"):
+            write_submission(tmp_path, "summary-8", samples, **ABOUT)
+
+
+class TestManifest:
+    @pytest.mark.parametrize(
+        ("field", "value", "parts"),
+        [
+            ("format", "mwlmc-submission-2", ["'mwlmc-submission-2'", "mwlmc-submission-1"]),
+            ("format", None, ["lacks 'format'", "needed: format, task"]),
+            ("task", "summary-9", ["'summary-9'", "with its version"]),
+            ("task", 9, ["task is 9"]),
+            ("data", {"version": "1.0.0", "sha256": "ab"}, ["data.sha256 is 'ab'", "be8fc4e0"]),
+            ("data", {"version": "3.0.0", "sha256": "ab"}, ["data.version is '3.0.0'", "allowed: 1.0.0"]),
+            ("data", {"version": ["1.0.0"], "sha256": "ab"}, ["data.version is ['1.0.0']"]),
+            ("data", {"version": "1.0.0"}, ["data lacks 'sha256'"]),
+            ("data", "1.0.0", ["data is '1.0.0'", "an object"]),
+            ("method", "", ["method is ''", "1 to 2000 characters"]),
+            ("method", "two\nlines", ["method is 'two\\nlines'", "a line of text"]),
+            ("method", "a" * 3000, ["method is 'aaa", "1 to 2000"]),
+            ("seeds", [], ["seeds is []", "integers from 0"]),
+            ("seeds", 3, ["seeds is 3"]),
+            ("seeds", [0, -1], ["seeds is [0, -1]"]),
+            ("seeds", [True], ["seeds is [True]"]),
+            ("seeds", [0.5], ["seeds is [0.5]"]),
+            ("cost", 12, ["cost is 12", "cpu_seconds, simulations, parameters"]),
+            ("cost", COST | {"watts": 3}, ["cost has 'watts'"]),
+            ("cost", COST | {"cpu_seconds": "1 h"}, ["cost.cpu_seconds is '1 h'", "a number from 0"]),
+            ("cost", COST | {"parameters": 1.5}, ["cost.parameters is 1.5", "an integer from 0"]),
+            ("cost", COST | {"simulations": 1101}, ["cost.simulations is 1101", "budget-1000@1.0: 1100 at most"]),
+            ("code", None, ["lacks 'code'"]),
+            ("date", "31.01.2026", ["'31.01.2026'", "YYYY-MM-DD"]),
+            ("date", "2026-02-30", ["'2026-02-30'"]),
+            ("date", "20260131", ["'20260131'"]),
+            ("date", 20260131, ["date is 20260131"]),
+            ("rank", 1, ["manifest has 'rank'", "allowed: format, task"]),
+        ],
+    )
+    def test_each_wrong_field_is_named(self, folder, field, value, parts):
+        change(folder, **{field: value})
+        assert_only(problems_of(folder), *parts)
+
+    def test_a_budget_leaves_room_for_validation(self, folder):
+        change(folder, cost=COST | {"simulations": 1100})
+        read_submission(folder)
+
+    @pytest.mark.parametrize(
+        ("text", "part"),
+        [
+            ("", "is no JSON"),
+            ("[1]", "holds [1]; allowed: a JSON object"),
+            ('{"format": NaN}', "NaN is no number in JSON"),
+            ('{"task": "a", "task": "b"}', "the key 'task' comes more than once"),
+            ("[" * 60000, "is no JSON"),
+            (" " * 70000, "has 70000 bytes; allowed: 65536 at most"),
+            (b"\xff\xfe", "is no JSON"),
+        ],
+    )
+    def test_what_is_no_manifest_is_told(self, folder, text, part):
+        (folder / "manifest.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+        assert_only(problems_of(folder), "manifest.json", part)
+
+    @pytest.mark.filterwarnings("ignore::mwlmc_data.release.RetractedVersionWarning")
+    def test_data_of_a_retracted_version_are_refused(self, folder, monkeypatch):
+        registry = release.load_registry()
+        registry["1.0.0"]["retracted"] = "erratum 1: signs"
+        monkeypatch.setattr(release, "load_registry", lambda directory=None: registry)
+        assert_only(problems_of(folder), "data.version is 1.0.0, which was retracted: erratum 1: signs")
+
+    def test_data_of_another_major_version_are_refused(self, folder, monkeypatch):
+        registry = release.load_registry()
+        registry["2.0.0"] = registry["1.0.0"]
+        monkeypatch.setattr(release, "load_registry", lambda directory=None: registry)
+        change(folder, data={"version": "2.0.0", "sha256": registry["1.0.0"]["files"]["gaussian"]["sha256"]})
+        assert_only(problems_of(folder), "data.version is 2.0.0; allowed in budget-1000@1.0: 1.x")
+
+
+class Pickled:
+    """Would leave a file behind if it were ever unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def npy(array):
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array)
+    return out.getvalue()
+
+
+class TestArrays:
+    def test_no_file_at_all(self, folder):
+        (folder / "samples.npz").unlink()
+        assert_only(problems_of(folder), "there is no samples.npz")
+
+    def test_wrong_shape_type_and_names_are_told_at_once(self, folder, samples):
+        save(folder, samples=samples[:3], log_prob_truth=np.zeros(1100, dtype=int), extra=np.zeros(2))
+        problems = problems_of(folder)
+        assert len(problems) == 3
+        text = " ".join(problems)
+        for part in ("samples has shape (3, 16, 3); allowed: (1100, 16, 3)", "'extra.npy' in the file; allowed: the "
+                     "arrays samples,", "log_prob_truth is of type int64; allowed: float32 or float64"):  # fmt: skip
+            assert part in text, part
+
+    def test_draws_in_double_precision_are_refused(self, folder, samples):
+        save(folder, samples=samples.astype(float))
+        assert_only(problems_of(folder), "samples is of type float64; allowed: float32")
+
+    def test_what_is_required(self, folder):
+        save(folder, log_prob_truth=np.zeros(1100))
+        assert_only(problems_of(folder), "samples is missing: (observations, draws, parameters)")
+
+    def test_values_are_checked_as_in_a_score(self, folder, samples):
+        samples[0, 0, 0] = np.nan
+        save(folder, samples=samples)
+        assert_only(problems_of(folder), "samples holds nan at (0, 0, 0)")
+
+    def test_a_pickle_is_never_opened(self, folder, tmp_path):
+        trap = tmp_path / "opened"
+        np.savez(folder / "samples.npz", samples=np.array([Pickled(trap)], dtype=object))
+        assert_only(problems_of(folder), "samples holds Python objects, which are never loaded")
+        (folder / "samples.npz").unlink()
+        np.save(folder / "samples.npz", np.array([Pickled(trap)], dtype=object), allow_pickle=True)
+        (folder / "samples.npz.npy").rename(folder / "samples.npz")
+        assert_only(problems_of(folder), "samples.npz is no file of numpy.savez")
+        assert not trap.exists()
+
+    def test_a_bomb_is_refused_by_its_size(self, folder, samples, monkeypatch):
+        monkeypatch.setattr(npz.np, "load", lambda *a, **k: pytest.fail("the file was loaded"))
+        with zipfile.ZipFile(folder / "samples.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("samples.npy", npy(samples) + b"\0" * 50_000_000)
+        assert_only(problems_of(folder), "samples has 50211328 bytes; allowed: 211328")
+
+    def test_a_file_that_is_too_large_is_not_opened(self, folder):
+        with open(folder / "samples.npz", "ab") as file:
+            file.truncate(1 << 30)
+        assert_only(problems_of(folder), "samples.npz has 1073741824 bytes; allowed: ")
+
+    def test_a_header_that_promises_more_than_there_is(self, folder, samples):
+        with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
+            archive.writestr("samples.npy", npy(samples)[:-400])
+        assert_only(problems_of(folder), "bytes; allowed: 211328")
+
+    def test_the_same_array_twice(self, folder, samples):
+        with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
+            archive.writestr("samples.npy", npy(samples))
+            with pytest.warns(UserWarning, match="Duplicate name"):
+                archive.writestr("samples.npy", npy(samples))
+        assert_only(problems_of(folder), "samples comes 2 times; allowed: once")
+
+    @pytest.mark.parametrize("name", ["samples", "../samples.npy", "samples.npy/", "samples.npy.npy"])
+    def test_other_names(self, folder, samples, name):
+        with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
+            archive.writestr(name, npy(samples))
+        problems = problems_of(folder)
+        assert any(f"there is an entry {name!r} in the file" in problem for problem in problems)
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_other_compression(self, folder, samples, method):
+        with zipfile.ZipFile(folder / "samples.npz", "w", method) as archive:
+            archive.writestr("samples.npy", npy(samples))
+        assert_only(problems_of(folder), f"compressed by method {method}; allowed: stored, or deflated (8)")
+
+    def test_an_encrypted_array(self, folder):
+        path = folder / "samples.npz"
+        content = bytearray(path.read_bytes())
+        for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+            place = content.find(signature)
+            struct.pack_into("<H", content, place + offset, 1)
+        path.write_bytes(bytes(content))
+        assert any("is encrypted" in problem for problem in problems_of(folder))
+
+    @pytest.mark.parametrize(
+        "content", [b"no array at all" * 20, b"\x93NUMPY\x07\x00" + b"{}" * 100, b"\x93NUMPY\x01\x00\xff"]
+    )
+    def test_members_that_are_no_arrays(self, folder, content):
+        with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
+            archive.writestr("samples.npy", content)
+        assert_only(problems_of(folder), "samples is no array")
+
+    def test_flipped_bits_are_found(self, folder):
+        path = folder / "samples.npz"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 4] ^= 0xFF
+        path.write_bytes(bytes(content))
+        assert_only(problems_of(folder), "samples.npz is damaged", "CRC-32")
+
+    @pytest.mark.parametrize("length", [0, 10, 5000, -30])
+    def test_a_file_cut_short(self, folder, length):
+        path = folder / "samples.npz"
+        path.write_bytes(path.read_bytes()[:length])
+        assert_only(problems_of(folder), "samples.npz is no file of numpy.savez")
+
+    def test_structured_types(self, folder):
+        save(folder, samples=np.zeros((1100, 16, 3), dtype=[("a", "f4")]))
+        assert_only(problems_of(folder), "samples is of type [('a', '<f4')]; allowed: float32")
+
+
+class TestFolder:
+    def test_there_is_none(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="there is no directory"):
+            read_submission(tmp_path / "none")
+
+    def test_an_empty_one(self, tmp_path):
+        first, second = problems_of(tmp_path)
+        assert "there is no manifest.json" in first and "there is no samples.npz" in second
+
+    def test_all_is_told_at_once(self, folder, samples):
+        (folder / "notes.txt").write_text("x")
+        change(folder, seeds=[], date="today")
+        save(folder, samples=samples[:2])
+        text = " ".join(problems_of(folder))
+        for part in ("['notes.txt']", "seeds is []", "date is 'today'", "samples has shape (2, 16, 3)"):
+            assert part in text
+
+
+class TestCommand:
+    @pytest.fixture
+    def run(self, capsys):
+        def run(*words):
+            try:
+                status = cli.main(["score", *map(str, words)])
+            except SystemExit as stop:
+                status = stop.code
+            captured = capsys.readouterr()
+            return status, captured.out, captured.err
+
+        return run
+
+    def test_it_prints_the_table(self, run, folder):
+        assert run(folder) == (0, str(read_submission(folder).score()) + "\n", "")
+
+    def test_it_prints_json_and_writes_files(self, run, folder, tmp_path):
+        status, out, _ = run(folder, "--json", "--out", tmp_path / "report.json")
+        assert status == 0
+        assert json.loads(out) == json.loads((tmp_path / "report.json").read_text()) == read_submission(folder).score()
+        assert run(folder, "--out", tmp_path / "report.txt")[1] == (tmp_path / "report.txt").read_text(encoding="utf-8")
+
+    def test_what_is_not_valid_gives_status_1_and_all_problems(self, run, folder):
+        change(folder, seeds=[], date="today")
+        status, out, err = run(folder)
+        assert (status, err) == (1, "")
+        assert [line[:20] for line in out.splitlines()[:2]] == ["PROBLEM: seeds is []", "PROBLEM: date is 'to"]
+        status, out, _ = run(folder, "--json")
+        assert status == 1 and len(json.loads(out)["problems"]) == 2
+
+    def test_bad_input_gives_status_2(self, run, folder, tmp_path):
+        wrong = (((tmp_path / "none",), "there is no directory"), ((folder, "--out", "a.csv"), ".json or .txt"))
+        for words, part in wrong:
+            status, out, err = run(*words)
+            assert (status, out) == (2, "") and part in err and len(err.splitlines()) == 1
