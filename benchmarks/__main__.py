@@ -71,6 +71,12 @@ def parser() -> argparse.ArgumentParser:
     files.add_argument("--haloes", type=whole_from(64), default=2048, help="default: %(default)s")
     files.add_argument("--rounds", type=whole_from(1), default=3, help="medians of them are reported")
     files.set_defaults(run=_loading)
+    known = commands.add_parser("references", help="make reference posteriors of fixed test rows and of the cases")
+    known.add_argument("--out", type=Path, default=Path("build/references"), help="folder of the run; it resumes")
+    known.add_argument("--stage", default="all", help="simulate, infer, check, collect or all (default)")
+    known.add_argument("--rows", type=whole_from(1), help="so many rows only, the cases first; by default all 103")
+    known.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
+    known.set_defaults(run=_references)
     return top
 
 
@@ -149,6 +155,12 @@ def _loading(args: argparse.Namespace) -> None:
     from benchmarks import loading
 
     loading.main(args.out, args.haloes, args.rounds)
+
+
+def _references(args: argparse.Namespace) -> None:
+    from benchmarks.references import run
+
+    run.main(args.out, args.stage, args.rows, args.workers)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,132 @@
+"""What a reference posterior has to pass before it may be called one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from benchmarks.references.agreement import Agreement
+from benchmarks.references.gaussianity import TESTS
+from benchmarks.references.importance import ImportanceCheck
+
+MOST_HALVES = Agreement(distance=0.15, shift=0.3, spread=1.4)
+"""Difference of the posteriors from the two halves of a design. Errors of a half are larger than those of the whole by
+the root of two, and two halves differ by twice the whole's own error."""
+MOST_RERUN = Agreement(distance=0.1, shift=0.2, spread=1.25)
+"""Difference of posteriors from two designs, and of the reference from one fitted to many more simulations near it."""
+MOST_C2ST = 0.55
+"""Accuracy of a classifier of samples from two designs."""
+LEAST_P = 1e-4
+"""p-value of each test of Gaussianity, and of the marginals against importance sampling; some thousand are made."""
+MOST_INTERPOLATION = 0.15
+"""Root mean square error of the log density that comes of the grid."""
+MOST_DISTANCE = 3.0
+"""Sigmas of the observation from the nearest predicted mean: beyond, a posterior rests on tails that nothing tests."""
+LEAST_EFFECTIVE = 100.0
+"""Effective sample size with which importance sampling counts as a check."""
+MOST_SHIFT, SHIFT_ERRORS = 0.15, 3.0
+"""Sigmas by which a mean may differ from importance sampling's, beside so many standard errors."""
+MOST_EVIDENCE = 0.15
+"""The same of the log evidence."""
+NOISE_SCALE, NOISE_KURTOSIS = (0.93, 1.07), (0.9, 1.15)
+"""Range of the noise's variance, and of its kurtosis, over what the reflex fits and a Gaussian say."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """How one reference was tested.
+
+    Attributes
+    ----------
+    n_simulations, n_failed : int
+        Of its design.
+    n_near : int
+        Simulations near the observation, on which Gaussianity was tested.
+    log_likelihood : float
+        Mean log density of simulations left out of the fit [nats].
+    log_evidence : float
+        Log density of the observation, averaged over the prior [per (km/s)^3].
+    nearest : float
+        Whitened distance of the observation from the nearest predicted mean of the design.
+    interpolation : float
+        Root mean square error of the log density that comes of the grid.
+    halves : Agreement
+        Of the posteriors from the two halves of the design.
+    tests : dict of str to float
+        p-values by `gaussianity.TESTS`.
+    rerun : Agreement, optional
+        With the posterior from another design.
+    c2st : float, optional
+        Accuracy of a classifier of samples from both.
+    importance : ImportanceCheck, optional
+        Agreement with importance sampling.
+    refit : Agreement, optional
+        With the posterior from all simulations, those of the importance sampling included.
+    """
+
+    n_simulations: int
+    n_failed: int
+    n_near: int
+    log_likelihood: float
+    log_evidence: float
+    nearest: float
+    interpolation: float
+    halves: Agreement
+    tests: dict[str, float]
+    rerun: Agreement | None = None
+    c2st: float | None = None
+    importance: ImportanceCheck | None = None
+    refit: Agreement | None = None
+
+    @property
+    def certified(self) -> bool:
+        """Whether every test that was made is passed."""
+        return not self.reasons()
+
+    def reasons(self) -> list[str]:
+        """What is not passed, each with the number and what is allowed."""
+        return list(self._reasons())
+
+    def _reasons(self) -> Iterator[str]:
+        yield from _over("halves", self.halves, MOST_HALVES)
+        for name in TESTS:
+            if self.tests[name] < LEAST_P:
+                yield f"Gaussianity ({name}): p = {self.tests[name]:.1e}, at least {LEAST_P:g}"
+        if self.interpolation > MOST_INTERPOLATION:
+            yield f"interpolation error {self.interpolation:.3f}, at most {MOST_INTERPOLATION}"
+        if self.nearest > MOST_DISTANCE:
+            yield f"the observation is {self.nearest:.1f} sigmas from all that the model gives, at most {MOST_DISTANCE}"
+        if self.rerun is not None:
+            yield from _over("rerun", self.rerun, MOST_RERUN)
+        if self.c2st is not None and self.c2st > MOST_C2ST:
+            yield f"rerun: C2ST {self.c2st:.3f}, at most {MOST_C2ST}"
+        if self.refit is not None:
+            yield from _over("refit", self.refit, MOST_RERUN)
+        if self.importance is not None:
+            yield from _importance(self.importance)
+
+
+def _over(name: str, found: Agreement, most: Agreement) -> Iterator[str]:
+    for field in dataclasses.fields(Agreement):
+        value, allowed = getattr(found, field.name), getattr(most, field.name)
+        if value > allowed:
+            yield f"{name}: {field.name} {value:.3f}, at most {allowed}"
+
+
+def _importance(found: ImportanceCheck) -> Iterator[str]:
+    if found.effective < LEAST_EFFECTIVE:
+        yield f"importance: effective sample size {found.effective:.0f}, at least {LEAST_EFFECTIVE:.0f}"
+        return
+    for shift, error in zip(found.shift, found.shift_error, strict=True):
+        allowed = MOST_SHIFT + SHIFT_ERRORS * error
+        if abs(shift) > allowed:
+            yield f"importance: shift {shift:.3f}, at most {allowed:.3f}"
+    allowed = MOST_EVIDENCE + SHIFT_ERRORS * found.evidence_error
+    if abs(found.evidence) > allowed:
+        yield f"importance: log evidence off by {found.evidence:.3f}, at most {allowed:.3f}"
+    if min(found.distribution) < LEAST_P:
+        yield f"importance: p of a marginal {min(found.distribution):.1e}, at least {LEAST_P:g}"
+    ranges = (("scale", found.noise_scale, NOISE_SCALE), ("kurtosis", found.noise_kurtosis, NOISE_KURTOSIS))
+    for name, value, (low, high) in ranges:
+        if not low <= value <= high:
+            yield f"noise {name} {value:.3f}, allowed {low} to {high}"

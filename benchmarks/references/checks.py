@@ -1,0 +1,153 @@
+"""The stage that checks some references with further simulations: another design, and importance sampling."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.references import conditional, importance, inference, simulations
+from benchmarks.references.agreement import Agreement, c2st, compare
+from benchmarks.references.certificate import Certificate
+from benchmarks.references.grid import Grid
+from benchmarks.references.history import histories as integrate
+from benchmarks.references.importance import ImportanceCheck, Proposals
+from benchmarks.references.inference import Inferred, Integrate
+from benchmarks.references.rows import Row
+from benchmarks.references.simulations import SEED, Simulated, Simulator, join, simulator_row
+
+N_CHECKED = 13
+"""Rows that are checked: the first, which are the cases and ten test rows."""
+CHECK_VERSION = 1
+"""Rises when the same simulations give another outcome."""
+_RERUN, _IMPORTANCE = 1, 2  # streams of random numbers
+_N_CLASSIFIED = 2000  # samples of each that the classifier sees
+
+
+def simulate(
+    out: Path,
+    row: Row,
+    n: int,
+    n_kept: int = importance.N_KEPT,
+    integrate: Integrate = integrate,
+    simulator: Simulator = simulator_row,
+) -> None:
+    """Simulate another design of a row, and the points of its importance sampling; files that are there are left."""
+    simulations.make(out, row, _RERUN, n, simulator)
+    path = simulations.path_of(out, row, _IMPORTANCE)
+    about = _settings(row, n, n_kept)
+    if path.exists():
+        simulations.check(path, about)
+        return
+    model, travel = _model(out, row, n, integrate), np.array(row.observation)
+
+    def log_density(points: NDArray) -> NDArray:
+        return model.log_density(travel, points, integrate(points, lmc=row.lmc))
+
+    proposals = importance.propose(log_density, (SEED, row.number, _IMPORTANCE), n_kept=n_kept)
+    twice = np.repeat(proposals.points, importance.REPLICATES, axis=0)
+    data = simulations.run_points(row, twice, _IMPORTANCE, simulator)
+    simulations.save(path, about, values=proposals.points, probability=proposals.probability, data=data)
+
+
+def compute(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT, integrate: Integrate = integrate) -> None:
+    """Compare a row's posterior with its checks and write the outcome; a file that is there is left."""
+    path = path_of(out, row)
+    about = {**_settings(row, n, n_kept), "check": CHECK_VERSION}
+    if path.exists():
+        simulations.check(path, about)
+        return
+    travel = np.array(row.observation)
+    found = inference.infer(row, simulations.load(out, row, 0, n), integrate)
+    other = inference.infer(row, simulations.load(out, row, _RERUN, n), integrate)
+    grid = found.inference.grid
+    rerun = compare(grid, found.inference.lattice.posterior(other.fitted.model, travel)[0])
+    seeds = [(SEED, row.number, which) for which in (2, 3)]
+    samples, others = (g.sample(_N_CLASSIFIED, s) for g, s in zip((grid, other.inference.grid), seeds, strict=True))
+    proposals, vectors, covariances = load(out, row, n, n_kept)
+    weighed = importance.check(grid, proposals, travel, vectors, covariances)
+    refit = compare(grid, _refit(row, found, other, proposals, vectors, covariances, integrate))
+    outcome = {
+        "rerun": dataclasses.asdict(rerun),
+        "c2st": c2st(samples, others),
+        "importance": dataclasses.asdict(weighed),
+        "refit": dataclasses.asdict(refit),
+    }
+    simulations.save(path, {**about, "outcome": outcome})
+
+
+def make(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT) -> None:
+    """Simulate a row's checks and compute their outcome."""
+    simulate(out, row, n, n_kept)
+    compute(out, row, n, n_kept)
+
+
+def attach(out: Path, row: Row, certificate: Certificate) -> Certificate:
+    """Add the outcome of a row's checks to its certificate, where they were made."""
+    path = path_of(out, row)
+    if not path.exists():
+        return certificate
+    with np.load(path) as file:
+        outcome = json.loads(str(file["settings"]))["outcome"]
+    weighed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in outcome["importance"].items()}
+    return dataclasses.replace(
+        certificate,
+        rerun=Agreement(**outcome["rerun"]),
+        c2st=outcome["c2st"],
+        importance=ImportanceCheck(**weighed),
+        refit=Agreement(**outcome["refit"]),
+    )
+
+
+def load(out: Path, row: Row, n: int, n_kept: int) -> tuple[Proposals, NDArray, NDArray]:
+    """Read the simulations of a row's importance sampling: proposals, travel vectors (n, k, 3), covariances (n, k, 6).
+
+    Points of which a simulation failed are left out.
+    """
+    path = simulations.path_of(out, row, _IMPORTANCE)
+    simulations.check(path, _settings(row, n, n_kept))
+    with np.load(path) as file:
+        data = file["data"].astype(float).reshape(len(file["values"]), importance.REPLICATES, 9)
+        whole = np.isfinite(data).all(axis=(1, 2))
+        proposals = Proposals(file["values"][whole], file["probability"][whole], importance.N_POOL)
+    return proposals, data[whole, :, :3], data[whole, :, 3:]
+
+
+def path_of(out: Path, row: Row) -> Path:
+    """File of a row's outcome."""
+    return out / "checked" / f"{row.name}.npz"
+
+
+def _refit(
+    row: Row,
+    found: Inferred,
+    other: Inferred,
+    proposals: Proposals,
+    vectors: NDArray,
+    covariances: NDArray,
+    integrate: Integrate,
+) -> Grid:
+    """Posterior from all simulations of a row, most of them near the observation."""
+    k = vectors.shape[1]
+    points = np.repeat(proposals.points.astype(float), k, axis=0)
+    close = Simulated(points[:, :3], points[:, 3:], vectors.reshape(-1, 3), covariances.reshape(-1, 6))
+    past = np.repeat(integrate(proposals.points, lmc=row.lmc), k, axis=0)
+    everything = join([found.simulated, other.simulated, close])
+    model = conditional.fit(everything, np.concatenate([found.past, other.past, past])).model
+    return found.inference.lattice.posterior(model, np.array(row.observation))[0]
+
+
+def _model(out: Path, row: Row, n: int, integrate: Integrate) -> conditional.Conditional:
+    simulated = simulations.load(out, row, 0, n)
+    points = np.concatenate([simulated.theta, simulated.nuisances], axis=1)
+    return conditional.fit(simulated, partial(integrate, lmc=row.lmc)(points)).model
+
+
+def _settings(row: Row, n: int, n_kept: int) -> dict[str, object]:
+    about = {**simulations.settings(row, _IMPORTANCE, n), "pool": importance.N_POOL, "kept": n_kept}
+    return {**about, "replicates": importance.REPLICATES, "inference": inference.INFERENCE_VERSION}

@@ -1,0 +1,110 @@
+"""Where the simulations behind a reference posterior are placed: parameters and nuisances on a quasi-random design.
+
+Six numbers vary at a fixed present day of the LMC: theta = (`m_lmc`, `m200_mw`, `log10_lambda_df`), which is inferred,
+and the nuisances (`m_lmc_8p7`, `beta0`, `r_dehnen`), which are averaged over. Each is a quantile of half the prior and
+half a uniform distribution over the prior's central range, so that a model fitted to the simulations does not
+extrapolate where a posterior reaches into the prior's tail. Points are those of a scrambled Sobol sequence (Owen 1998).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from scipy.stats import qmc
+
+from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS, Normal, Uniform
+
+DESIGN_VERSION = 1
+"""Rises when the points of a design change."""
+CONFIG = "gaussian"
+"""Set of simulations whose prior the references have."""
+THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
+NUISANCES = ("m_lmc_8p7", "beta0", "r_dehnen")
+DIMENSIONS = (*THETA, *NUISANCES)
+CENTRAL = 0.999
+"""Probability of the range over which the design's uniform half is spread."""
+_BISECTIONS = 60
+
+
+def design(n: int, seed: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Points of a design.
+
+    Parameters
+    ----------
+    n : int
+        Number of points, a power of two.
+    seed : tuple of int
+        Of the scrambling.
+
+    Returns
+    -------
+    unit : ndarray, shape (n, 6)
+        In the open unit cube.
+    values : ndarray, shape (n, 6), float32
+        The columns `DIMENSIONS` in the catalogue's units.
+
+    Raises
+    ------
+    ValueError
+        If `n` is no power of two.
+    """
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"a design of n = {n!r} points: allowed is a power of two")
+    sampler = qmc.Sobol(len(DIMENSIONS), scramble=True, rng=np.random.default_rng(seed))
+    unit = np.clip(sampler.random(n), 2.0**-40, 1.0 - 2.0**-40)
+    return unit, from_unit(unit)
+
+
+def from_unit(unit: NDArray) -> NDArray[np.float32]:
+    """Map points of the unit cube to parameters, rounded as a catalogue stores them.
+
+    Parameters
+    ----------
+    unit : ndarray, shape (n, 6)
+        Probabilities of the design's distribution, in the order of `DIMENSIONS`.
+
+    Returns
+    -------
+    ndarray, shape (n, 6), float32
+    """
+    values = np.empty(unit.shape, dtype=np.float32)
+    for i, name in enumerate(DIMENSIONS):
+        if name == "m_lmc_8p7":
+            given = values[:, DIMENSIONS.index("m_lmc")].astype(np.float64)
+            law = ENCLOSED_MASS
+            cut: NDArray | float = law.fraction * given
+            values[:, i] = _half_quantile(unit[:, i], law.loc, law.scale, law.low, cut)
+            continue
+        marginal = MARGINALS[CONFIG][name]
+        if isinstance(marginal, Normal):
+            values[:, i] = _half_quantile(unit[:, i], marginal.loc, marginal.scale, marginal.low, marginal.high)
+        else:
+            values[:, i] = marginal.quantile(unit[:, i])
+    return values
+
+
+def box() -> NDArray[np.float64]:
+    """Central range of the prior of theta over which the design's uniform half is spread, shape (3, 2)."""
+    tail = 0.5 * (1.0 - CENTRAL)
+    ranges = []
+    for name in THETA:
+        marginal = MARGINALS[CONFIG][name]
+        ends = np.array([0.0, 1.0]) if isinstance(marginal, Uniform) else np.array([tail, 1.0 - tail])
+        ranges.append(marginal.quantile(ends))
+    return np.array(ranges)
+
+
+def _half_quantile(u: NDArray, loc: float, scale: float, low: float, high: float | NDArray) -> NDArray[np.float64]:
+    """Quantiles of half a cut Gaussian and half a uniform over that Gaussian's central range, by bisection."""
+    below, above = ndtr((low - loc) / scale), ndtr((high - loc) / scale)
+    tail = 0.5 * (1.0 - CENTRAL)
+    cut = Normal(loc, scale, low, high)  # type: ignore[arg-type]
+    first, last = cut.quantile(np.full_like(u, tail)), cut.quantile(np.full_like(u, 1.0 - tail))
+    left, right = np.full_like(u, low), np.minimum(np.full_like(u, 1.0) * high, loc + 12.0 * scale)
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (left + right)
+        gaussian = (ndtr((middle - loc) / scale) - below) / (above - below)
+        probability = 0.5 * gaussian + 0.5 * np.clip((middle - first) / (last - first), 0.0, 1.0)
+        left, right = np.where(probability < u, middle, left), np.where(probability < u, right, middle)
+    return 0.5 * (left + right)

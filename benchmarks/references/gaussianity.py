@@ -1,0 +1,80 @@
+"""Is the travel vector Gaussian given the parameters? Tests on residuals that the model has whitened.
+
+Only simulations near the observation are tested: those whose predicted mean lies within some sigmas of it. What the
+model says of parameters that the posterior excludes does not matter. They are chosen by their parameters, never by
+their own travel vectors, so the tests stay what they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+NEAR = 5.0
+"""Sigmas from the observation within which a predicted mean is near."""
+LEAST_NEAR = 100
+"""So many of the nearest are tested if fewer are near."""
+TESTS = ("normal", "kurtosis", "scale", "mean", "spread")
+
+
+def near(distances: NDArray) -> NDArray[np.intp]:
+    """Which simulations are near the observation, given the whitened distances (n,) of their means from it."""
+    order = np.argsort(distances)
+    return order[: max(LEAST_NEAR, int(np.count_nonzero(distances < NEAR)))]
+
+
+def test_whitened(z: NDArray, x: NDArray) -> dict[str, float]:
+    """Test whitened residuals against the standard Gaussian, and against any dependence on the parameters.
+
+    Parameters
+    ----------
+    z : ndarray, shape (n, 3)
+        Whitened residuals.
+    x : ndarray, shape (n, d)
+        Coordinates of the parameters.
+
+    Returns
+    -------
+    dict of str to float
+        p-values by the names `TESTS`: Kolmogorov and Smirnov's of each component (the least of three times three);
+        Mardia's kurtosis (1970, Biometrika 57, 519); chi-square of the mean square length; F of a regression of z on
+        coordinates and their products (the least of three times three); F of one of the squared length on coordinates.
+    """
+    square = np.square(z).sum(axis=1)
+    linear = np.concatenate([np.ones((len(x), 1)), x], axis=1)
+    products = [x[:, i] * x[:, j] for i in range(3) for j in range(i + 1)]
+    quadratic = np.concatenate([linear, np.stack(products, axis=1)], axis=1)
+    scale = float(stats.chi2.cdf(square.sum(), z.size))
+    return {
+        "normal": min(1.0, 3.0 * min(float(stats.kstest(column, "norm").pvalue) for column in z.T)),
+        "kurtosis": mardia_kurtosis(z)[1],
+        "scale": 2.0 * min(scale, 1.0 - scale),
+        "mean": min(1.0, 3.0 * min(_regression_p(column, quadratic) for column in z.T)),
+        "spread": _regression_p(square, linear),
+    }
+
+
+test_whitened.__test__ = False  # type: ignore[attr-defined]  # no test of ours, whatever its name
+
+
+def mardia_kurtosis(z: NDArray) -> tuple[float, float]:
+    """Mardia's multivariate kurtosis over its value for a Gaussian, and its two-sided p-value."""
+    n, d = z.shape
+    centred = z - z.mean(axis=0)
+    length = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(centred.T @ centred / n), centred)
+    expected = d * (d + 2)
+    found = float(np.square(length).mean())
+    # The mean of b for finite n is expected (n - 1) / (n + 1).
+    sigma = (found - expected * (n - 1) / (n + 1)) / np.sqrt(8.0 * expected / n)
+    return found / expected, float(2.0 * stats.norm.sf(abs(sigma)))
+
+
+def _regression_p(target: NDArray, design: NDArray) -> float:
+    """p-value of F for a dependence of the target on the columns of the design beyond its first, a constant."""
+    n, p = design.shape
+    solution, *_ = np.linalg.lstsq(design, target, rcond=None)
+    residual = np.square(target - design @ solution).sum()
+    total = np.square(target - target.mean()).sum()
+    f = ((total - residual) / (p - 1)) / (residual / (n - p))
+    return float(stats.f.sf(f, p - 1, n - p))

@@ -1,0 +1,222 @@
+"""A check of a reference by importance sampling, with simulations in place of the conditional model.
+
+Points of theta and the nuisances are drawn from the prior and kept with a probability that follows the reference's
+likelihood to the power 1/9, a Gaussian widened three times. Each kept point is simulated k times with stars of its own.
+Given the parameters the travel vector is Gaussian with the covariance C that the reflex fits report, so the mean of the
+k is N(mu, C / k), and
+
+    N(observation; mean of the k, (1 - 1/k) C)
+
+has the expectation N(observation; mu, C): an unbiased estimate of the likelihood that never asks the conditional model
+for mu (pseudo-marginal importance sampling, Andrieu & Roberts 2009). The model decides only where points lie. That C is
+right, and the noise Gaussian, is tested by the differences of the k, of which the mean drops out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import logsumexp
+
+from benchmarks.features import SCALE
+from benchmarks.references.design import CONFIG, DIMENSIONS
+from benchmarks.references.gaussianity import mardia_kurtosis
+from benchmarks.references.grid import Grid
+from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
+
+WIDENED = 3.0
+"""Factor by which the likelihood is widened."""
+N_POOL = 32_768
+N_KEPT = 5_000
+"""Points that are kept, on average."""
+REPLICATES = 2
+"""Simulations of each; with `N_KEPT` no more than 20,000 a row."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposals:
+    """Points that are simulated.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n, 6), float32
+        Columns `design.DIMENSIONS`.
+    probability : ndarray, shape (n,)
+        With which each was kept.
+    n_pool : int
+        Draws of the prior that they were kept from.
+    """
+
+    points: NDArray
+    probability: NDArray
+    n_pool: int
+
+
+def prior_points(n: int, seed: tuple[int, ...]) -> NDArray[np.float32]:
+    """Draw all six parameters from the prior, shape (n, 6), as a catalogue rounds them."""
+    u = np.random.default_rng(seed).uniform(size=(n, len(DIMENSIONS)))
+    values = np.empty(u.shape, dtype=np.float32)
+    for i, name in enumerate(DIMENSIONS):
+        if name == "m_lmc_8p7":
+            values[:, i] = ENCLOSED_MASS.quantile(u[:, i], values[:, 0].astype(float))
+        else:
+            values[:, i] = MARGINALS[CONFIG][name].quantile(u[:, i])
+    return values
+
+
+def propose(
+    log_density: Callable[[NDArray], NDArray], seed: tuple[int, ...], n_pool: int = N_POOL, n_kept: int = N_KEPT
+) -> Proposals:
+    """Choose the points to simulate.
+
+    Parameters
+    ----------
+    log_density : callable
+        Of the observation given points (n, 6), by the conditional model.
+    seed : tuple of int
+    n_pool, n_kept : int
+        Draws of the prior, and how many to keep on average.
+
+    Returns
+    -------
+    Proposals
+    """
+    pool = prior_points(n_pool, (*seed, 0))
+    logs = log_density(pool) / WIDENED**2
+    weight = np.exp(logs - logs.max())
+    low, high = 0.0, 1e12
+    for _ in range(200):  # of the factor with which the kept number is right on average
+        factor = 0.5 * (low + high) if high < 1e12 else max(1.0, 2.0 * low)
+        if np.minimum(1.0, factor * weight).sum() < min(n_kept, 0.999 * n_pool):
+            low = factor
+        else:
+            high = factor
+    probability = np.minimum(1.0, high * weight)
+    kept = np.random.default_rng((*seed, 1)).uniform(size=n_pool) < probability
+    return Proposals(pool[kept], probability[kept], n_pool)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportanceCheck:
+    """How a reference agrees with importance sampling.
+
+    Attributes
+    ----------
+    effective : float
+        Effective sample size, (sum of weights)^2 / sum of squared weights.
+    shift, shift_error : tuple of three float
+        Mean less the reference's, in its standard deviations, and the standard error of that.
+    spread : tuple of three float
+        Variance over the reference's.
+    distribution : tuple of three float
+        p-values of Kolmogorov and Smirnov's for each marginal, at the effective sample size.
+    evidence, evidence_error : float
+        Log evidence less the reference's, and its standard error.
+    noise_scale, noise_scale_p : float
+        Mean square of the whitened differences of replicates over its expectation, and its p-value.
+    noise_kurtosis, noise_kurtosis_p : float
+        Mardia's kurtosis of them over that of a Gaussian, and its p-value.
+    """
+
+    effective: float
+    shift: tuple[float, ...]
+    shift_error: tuple[float, ...]
+    spread: tuple[float, ...]
+    distribution: tuple[float, ...]
+    evidence: float
+    evidence_error: float
+    noise_scale: float
+    noise_scale_p: float
+    noise_kurtosis: float
+    noise_kurtosis_p: float
+
+
+def check(
+    reference: Grid, proposals: Proposals, travel: NDArray, vectors: NDArray, covariances: NDArray
+) -> ImportanceCheck:
+    """Weigh simulations and compare them with a reference.
+
+    Parameters
+    ----------
+    reference : Grid
+    proposals : Proposals
+        n points.
+    travel : ndarray, shape (3,)
+        The observation [km/s].
+    vectors : ndarray, shape (n, k, 3)
+        Travel vectors of k simulations of each point [km/s].
+    covariances : ndarray, shape (n, k, 6)
+        Of their errors: xx, xy, xz, yy, yz, zz.
+
+    Returns
+    -------
+    ImportanceCheck
+    """
+    matrices = as_matrices(covariances.mean(axis=1))
+    log_weight = log_likelihoods(travel, vectors, matrices) - np.log(proposals.probability)
+    log_total = float(logsumexp(log_weight))
+    w = np.exp(log_weight - log_total)
+    effective = float(1.0 / np.square(w).sum())
+    theta = proposals.points[:, :3] / SCALE
+    mean, covariance = reference.moments()
+    sigma = np.sqrt(np.diag(covariance))
+    found = w @ theta
+    error = np.sqrt(np.square(w) @ np.square(theta - found))
+    spread = (w @ np.square(theta - found)) / sigma**2
+    differences = whitened_differences(vectors, matrices)
+    scale = np.square(differences).sum()
+    p_scale = float(stats.chi2.cdf(scale, differences.size))
+    kurtosis, p_kurtosis = mardia_kurtosis(differences)
+    return ImportanceCheck(
+        effective=effective,
+        shift=tuple(((found - mean) / sigma).tolist()),
+        shift_error=tuple((error / sigma).tolist()),
+        spread=tuple(spread.tolist()),
+        distribution=tuple(_weighted_ks(reference.cumulative(i, theta[:, i]), w) for i in range(3)),
+        evidence=log_total - float(np.log(proposals.n_pool)) - reference.log_evidence,
+        evidence_error=float(np.sqrt(np.square(w).sum())),
+        noise_scale=float(scale / differences.size),
+        noise_scale_p=2.0 * min(p_scale, 1.0 - p_scale),
+        noise_kurtosis=kurtosis,
+        noise_kurtosis_p=p_kurtosis,
+    )
+
+
+def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> NDArray[np.float64]:
+    """Logarithms of unbiased estimates of the likelihood from k simulations of each of n points, shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If there is only one simulation of each point.
+    """
+    k = vectors.shape[1]
+    if k < 2:
+        raise ValueError(f"{k} simulation of each point: allowed are 2 or more")
+    factor = np.linalg.cholesky((1.0 - 1.0 / k) * matrices)
+    z = np.linalg.solve(factor, (travel - vectors.mean(axis=1))[..., None])[..., 0]
+    log_root = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+    return -0.5 * np.square(z).sum(axis=1) - log_root - 1.5 * np.log(2.0 * np.pi)
+
+
+def whitened_differences(vectors: NDArray, matrices: NDArray) -> NDArray[np.float64]:
+    """Differences of the first two of each point's simulations, whitened: standard Gaussian, shape (n, 3)."""
+    difference = (vectors[:, 0] - vectors[:, 1]) / np.sqrt(2.0)
+    return np.linalg.solve(np.linalg.cholesky(matrices), difference[..., None])[..., 0]
+
+
+def as_matrices(covariances: NDArray) -> NDArray[np.float64]:
+    """Symmetric matrices (n, 3, 3) of their upper triangles (n, 6)."""
+    return covariances[:, [[0, 1, 2], [1, 3, 4], [2, 4, 5]]]
+
+
+def _weighted_ks(fractions: NDArray, w: NDArray) -> float:
+    """p-value of Kolmogorov's statistic for weighted fractions that should be uniform."""
+    order = np.argsort(fractions)
+    after = np.cumsum(w[order])
+    statistic = max(np.abs(after - fractions[order]).max(), np.abs(after - w[order] - fractions[order]).max())
+    return float(stats.kstwobign.sf(statistic * np.sqrt(1.0 / np.square(w).sum())))

@@ -1,0 +1,197 @@
+"""The stage that turns a row's simulations into its posterior, with what can be tested without further simulations."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RegularGridInterpolator
+
+from benchmarks.features import SCALE
+from benchmarks.references import conditional, gaussianity, posterior, simulations
+from benchmarks.references.agreement import Agreement, compare
+from benchmarks.references.certificate import Certificate
+from benchmarks.references.history import histories as integrate
+from benchmarks.references.rows import Row
+from benchmarks.references.simulations import SEED, Simulated
+
+INFERENCE_VERSION = 1
+"""Rises when the same simulations give another posterior."""
+N_DRAWN = 10_000
+"""Samples drawn from the grid."""
+N_KEPT = 2000
+"""Samples that are published: the first of them."""
+_N_TESTED = 128  # samples at which the grid is compared with the likelihood itself
+
+Integrate = Callable[..., NDArray]
+"""Points and `lmc`, its present day, in; the Milky Way's past out: `history.histories`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inferred:
+    """A row's posterior and what it was made with.
+
+    Attributes
+    ----------
+    fitted : conditional.Fitted
+    inference : posterior.Inference
+    simulated : Simulated
+    points, past : ndarray, shape (n, 6) and (n, h)
+        Its parameters and the Milky Way's past.
+    """
+
+    fitted: conditional.Fitted
+    inference: posterior.Inference
+    simulated: Simulated
+    points: NDArray
+    past: NDArray
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A row's reference posterior as it is kept.
+
+    Attributes
+    ----------
+    samples : ndarray, shape (n, 3), float32
+        m_lmc, m200_mw [Msun], log10_lambda_df.
+    log_prob_truth : float
+        Log density of the truth per unit of `benchmarks.features.SCALE`; NaN where none is known.
+    ranks : tuple of three float
+        Marginal distribution functions at the truth; NaN likewise.
+    certificate : Certificate
+    """
+
+    samples: NDArray[np.float32]
+    log_prob_truth: float
+    ranks: tuple[float, ...]
+    certificate: Certificate
+
+
+def infer(row: Row, simulated: Simulated, integrate: Integrate = integrate) -> Inferred:
+    """Fit the conditional model to a row's simulations and compute the posterior.
+
+    Parameters
+    ----------
+    row : Row
+    simulated : Simulated
+        At its present day of the LMC.
+    integrate : callable
+        Gives the Milky Way's past.
+
+    Returns
+    -------
+    Inferred
+    """
+    points = np.concatenate([simulated.theta, simulated.nuisances], axis=1)
+    past = integrate(points, lmc=row.lmc)
+    fitted = conditional.fit(simulated, past)
+    travel = np.array(row.observation)
+    box = posterior.first_box(fitted.model.log_density(travel, points, past), simulated.theta / SCALE)
+    inference = posterior.infer(fitted.model, travel, partial(integrate, lmc=row.lmc), box)
+    return Inferred(fitted, inference, simulated, points, past)
+
+
+def certify(row: Row, found: Inferred, n_failed: int, integrate: Integrate = integrate) -> Certificate:
+    """Test a posterior as far as its own simulations allow."""
+    model, travel, grid = found.fitted.model, np.array(row.observation), found.inference.grid
+    offsets = travel - model.predict(found.points, found.past)
+    distances = np.linalg.norm(model.whiten(found.points, offsets)[0], axis=1)
+    near = gaussianity.near(distances)
+    halves, z = split_halves(found, travel)
+    tests = gaussianity.test_whitened(z[near], conditional.coordinates(found.points[near]))
+    probes = grid.sample(_N_TESTED, (SEED, row.number, 1))
+    direct = posterior.log_probability(model, travel, probes, partial(integrate, lmc=row.lmc), grid.log_evidence)
+    on_grid = np.log(RegularGridInterpolator(grid.axes, grid.density)(probes))
+    return Certificate(
+        n_simulations=len(found.simulated),
+        n_failed=n_failed,
+        n_near=len(near),
+        log_likelihood=found.fitted.log_likelihood,
+        log_evidence=grid.log_evidence,
+        nearest=float(distances.min()),
+        interpolation=float(np.sqrt(np.mean(np.square(on_grid - direct)))),
+        halves=halves,
+        tests=tests,
+    )
+
+
+def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
+    """Infer from each half of a design, which is a low-discrepancy set of its own.
+
+    Returns
+    -------
+    agreement : Agreement
+        Of the two posteriors.
+    whitened : ndarray, shape (n, 3)
+        Residual of each simulation from the model fitted to the half that it is not in, whitened by that model.
+    """
+    middle = len(found.simulated) // 2
+    halves = (slice(0, middle), slice(middle, None))
+    models = [conditional.fit(found.simulated.take(half), found.past[half]).model for half in halves]
+    grids = [found.inference.lattice.posterior(model, travel)[0] for model in models]
+    whitened = []
+    for model, other in zip(reversed(models), halves, strict=True):
+        residuals = found.simulated.travel[other] - model.predict(found.points[other], found.past[other])
+        whitened.append(model.whiten(found.points[other], residuals)[0])
+    return compare(*grids), np.concatenate(whitened)
+
+
+def make(out: Path, row: Row, n: int, integrate: Integrate = integrate) -> None:
+    """Infer a row's posterior and write its file; one that is there is left."""
+    path = path_of(out, row)
+    if path.exists():
+        simulations.check(path, settings(row, n))
+        return
+    simulated = simulations.load(out, row, 0, n)
+    found = infer(row, simulated, integrate)
+    grid = found.inference.grid
+    certificate = certify(row, found, n - len(simulated), integrate)
+    truth = np.array(row.truth) / SCALE
+    log_prob, ranks = np.nan, [np.nan] * 3
+    if np.isfinite(truth).all():
+        model, travel = found.fitted.model, np.array(row.observation)
+        past = partial(integrate, lmc=row.lmc)
+        log_prob = float(posterior.log_probability(model, travel, truth[None], past, grid.log_evidence)[0])
+        ranks = [float(grid.cumulative(i, truth[i : i + 1])[0]) for i in range(3)]
+    samples = (grid.sample(N_DRAWN, (SEED, row.number, 0)) * SCALE).astype(np.float32)
+    simulations.save(
+        path,
+        {**settings(row, n), "certificate": dataclasses.asdict(certificate)},
+        axes=np.stack(grid.axes),
+        density=grid.density.astype(np.float32),
+        samples=samples,
+        truth=np.array([log_prob, *ranks]),
+    )
+
+
+def load(out: Path, row: Row, n: int) -> Reference:
+    """Read a row's posterior.
+
+    Raises
+    ------
+    ValueError
+        If the file has other settings.
+    """
+    path = path_of(out, row)
+    simulations.check(path, settings(row, n))
+    with np.load(path) as file:
+        about = json.loads(str(file["settings"]))["certificate"]
+        truth = file["truth"].tolist()
+        certificate = Certificate(**{**about, "halves": Agreement(**about["halves"])})
+        return Reference(file["samples"], truth[0], tuple(truth[1:]), certificate)
+
+
+def path_of(out: Path, row: Row) -> Path:
+    """File of a row's posterior."""
+    return out / "inferred" / f"{row.name}.npz"
+
+
+def settings(row: Row, n: int) -> dict[str, object]:
+    """What a file's posterior depends on."""
+    return {**simulations.settings(row, 0, n), "inference": INFERENCE_VERSION, "observation": list(row.observation)}

@@ -1,0 +1,215 @@
+"""The posterior of theta on a fine grid, from the likelihood at some thousands of nodes.
+
+``log p(theta | y) = log p(theta) + log p(y | theta) + constant``. The likelihood is computed on a lattice of nodes,
+where the orbits are integrated; averaged over the nuisances its logarithm is smooth and is carried by cubic splines to
+the fine grid. Box and spacing of the lattice are chosen until what the splines miss is small. Theta is in units of
+`benchmarks.features.SCALE`, and so are densities.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
+
+from benchmarks.features import SCALE
+from benchmarks.references.conditional import Conditional
+from benchmarks.references.design import CONFIG, THETA
+from benchmarks.references.grid import Grid
+from benchmarks.references.likelihood import FINE, QUADRATURE, ROUGH, Histories, Nodes, log_prior
+from mwlmc_data.priors import MARGINALS, Prior
+
+N_GRID = 72
+"""Points of the fine grid a side."""
+TOLERANCE = 0.03
+"""Error of the log density that the splines may have at the lattice's spacing, each axis, by their own estimate."""
+_SHAPE, _ROUGH_SHAPE = (12, 14, 12), (12, 10, 12)
+_MOST_SIDE, _MOST_NODES = 24, 6000
+_ROUNDS = 4
+_DEPTH = 12.0  # log density below the greatest at which a point of the design is outside the first box
+_FAR = 1e-6  # probability of the prior beyond the widest box's ends, where these are no walls
+_SHRINKS = 0.85  # a box is laid anew when the posterior needs less than this part of a side
+_CUT = 1e-3  # marginal density, of the greatest, at an end that is no wall beyond which a side is made longer
+_POWERS = (0.5, 0.5, 1.0)  # of theta, in which points are equidistant: the likelihood is rougher at small masses
+
+
+@dataclasses.dataclass(frozen=True)
+class Lattice:
+    """Nodes on a lattice.
+
+    Attributes
+    ----------
+    axes : tuple of three ndarray
+    nodes : Nodes
+        Its points, the last coordinate running fastest.
+    """
+
+    axes: tuple[NDArray, ...]
+    nodes: Nodes
+
+    @classmethod
+    def lay(
+        cls, box: NDArray, shape: tuple[int, ...], quadrature: tuple[int, int, int], histories: Histories
+    ) -> Lattice:
+        """Lay a lattice in a box (3, 2), its ends included, and integrate the orbits."""
+        axes = _axes(box, shape)
+        theta = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=1)
+        return cls(axes, Nodes.at(theta, quadrature, histories))
+
+    def posterior(self, model: Conditional, travel: NDArray) -> tuple[Grid, NDArray]:
+        """The posterior of a travel vector (3,), and what the splines may miss of its logarithm, each axis, (3,)."""
+        values = self.nodes.log_likelihood(model, travel).reshape([len(axis) for axis in self.axes])
+        box = np.array([[axis[0], axis[-1]] for axis in self.axes])
+        fine = _axes(box, (N_GRID,) * 3)
+        spline = values
+        for i in range(3):
+            spline = make_interp_spline(_warp(i, self.axes[i]), spline, k=3, axis=i)(_warp(i, fine[i]))
+        grid = Grid.from_log(fine, spline + _log_prior(fine))
+        weight = np.exp(values + _log_prior(self.axes) - (values + _log_prior(self.axes)).max())
+        return grid, _missed(values, self.axes, weight) / 16.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """A posterior and how it was computed.
+
+    Attributes
+    ----------
+    grid : Grid
+    lattice : Lattice
+        On which others can be computed for comparison.
+    missed : ndarray, shape (3,)
+        Error of the log density by the splines' own estimate, each axis.
+    """
+
+    grid: Grid
+    lattice: Lattice
+    missed: NDArray
+
+
+def infer(model: Conditional, travel: NDArray, histories: Histories, box: NDArray) -> Inference:
+    """Compute a posterior.
+
+    Parameters
+    ----------
+    model : Conditional
+    travel : ndarray, shape (3,)
+        The observation [km/s].
+    histories : callable
+        Integrates orbits.
+    box : ndarray, shape (3, 2)
+        Holds the posterior.
+
+    Returns
+    -------
+    Inference
+    """
+    shape, quadrature = np.array(_ROUGH_SHAPE), ROUGH
+    for _ in range(_ROUNDS):
+        lattice = Lattice.lay(box, tuple(shape.tolist()), quadrature, histories)
+        grid, missed = lattice.posterior(model, travel)
+        better = _better_box(grid, box)
+        part = np.array([np.ptp(_warp(i, better[i])) / np.ptp(_warp(i, box[i])) for i in range(3)])
+        if (part >= _SHRINKS).all() and (part <= 1.0).all():
+            better, part = box, np.ones(3)
+            if (missed < TOLERANCE).all() and quadrature == QUADRATURE:
+                break
+        # Of fourth order: what is missed falls with the fourth power of the spacing, here to half the tolerance.
+        wanted = shape * part * np.maximum(missed / (0.5 * TOLERANCE), 1e-3) ** 0.25
+        shape = np.ceil(np.where(missed * part**4 > TOLERANCE, wanted, shape))
+        shape = np.clip(shape, _SHAPE, _MOST_SIDE)
+        excess = shape.prod() / _MOST_NODES
+        shape = np.maximum(shape / max(excess, 1.0) ** (1 / 3), _SHAPE).astype(int)
+        box, quadrature = better, QUADRATURE
+    return Inference(grid, lattice, missed)
+
+
+def _better_box(grid: Grid, box: NDArray) -> NDArray[np.float64]:
+    """Box that holds the posterior more closely, or on a side where it is cut one that reaches further."""
+    better, widest = grid.zoom(), widest_box()
+    for i in range(3):
+        marginal = grid.marginal(i)
+        for end, outwards in ((0, -1.0), (-1, 1.0)):
+            if marginal[end] > _CUT * marginal.max() and abs(box[i, end] - widest[i, end]) > 1e-6:
+                better[i, end] = box[i, end] + outwards * 0.25 * np.ptp(box[i])
+    return np.clip(better, widest[:, :1], widest[:, 1:])
+
+
+def first_box(log_density: NDArray, theta: NDArray) -> NDArray[np.float64]:
+    """Box that holds a posterior, from the simulations of a design.
+
+    Parameters
+    ----------
+    log_density : ndarray, shape (n,)
+        Of the observation, given each simulation's parameters and nuisances.
+    theta : ndarray, shape (n, 3)
+        Theirs, in units of `SCALE`.
+
+    Returns
+    -------
+    ndarray, shape (3, 2)
+        Within the prior, its far tails left out.
+    """
+    widest = widest_box()
+    inside = np.clip(theta, widest[:, 0], widest[:, 1])
+    total = log_density + sum(log_prior(i, inside[:, i]) for i in range(3))
+    held = inside[total > total.max() - _DEPTH]
+    margin = 0.1 * np.ptp(held, axis=0)
+    box = np.stack([held.min(axis=0) - margin, held.max(axis=0) + margin], axis=1)
+    # Where the posterior comes near a wall the grid ends at it.
+    near = 0.02 * np.ptp(widest, axis=1)
+    box[:, 0] = np.where(box[:, 0] < widest[:, 0] + near, widest[:, 0], box[:, 0])
+    box[:, 1] = np.where(box[:, 1] > widest[:, 1] - near, widest[:, 1], box[:, 1])
+    return box
+
+
+def widest_box() -> NDArray[np.float64]:
+    """Range of the prior, its far tails left out, shape (3, 2)."""
+    ends = []
+    for name, scale in zip(THETA, SCALE, strict=True):
+        marginal = MARGINALS[CONFIG][name]
+        top = float(marginal.quantile(np.array(1.0 - _FAR)))
+        high = marginal.high if top > 0.9 * marginal.high else top
+        ends.append((marginal.low / scale, high / scale))
+    return np.array(ends)
+
+
+def log_probability(
+    model: Conditional, travel: NDArray, theta: NDArray, histories: Histories, log_evidence: float
+) -> NDArray[np.float64]:
+    """Log posterior density at theta (k, 3), without a grid but for the evidence, and with finer quadrature."""
+    prior = Prior(CONFIG, THETA).log_prob(theta * SCALE) + np.log(SCALE).sum()
+    return prior + Nodes.at(theta, FINE, histories).log_likelihood(model, travel) - log_evidence
+
+
+def _axes(box: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, ...]:
+    axes = []
+    for i, n in enumerate(shape):
+        low, high = _warp(i, box[i]).tolist()
+        axis = np.linspace(low, high, n) ** (1.0 / _POWERS[i]) if _POWERS[i] != 1.0 else np.linspace(low, high, n)
+        axis[[0, -1]] = box[i]
+        axes.append(axis)
+    return tuple(axes)
+
+
+def _warp(i: int, values: NDArray) -> NDArray[np.float64]:
+    return values ** _POWERS[i] if _POWERS[i] != 1.0 else values
+
+
+def _log_prior(axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
+    parts = [log_prior(i, axis) for i, axis in enumerate(axes)]
+    return parts[0][:, None, None] + parts[1][None, :, None] + parts[2]
+
+
+def _missed(values: NDArray, axes: tuple[NDArray, ...], weight: NDArray) -> NDArray[np.float64]:
+    """What splines through every other node of each axis miss, root mean square under a weight, (3,)."""
+    found = np.zeros(3)
+    for i, axis in enumerate(axes):
+        kept = np.unique(np.r_[0 : len(axis) : 2, len(axis) - 1])
+        spline = make_interp_spline(_warp(i, axis[kept]), np.take(values, kept, axis=i), k=3, axis=i)
+        square = np.delete(np.square(spline(_warp(i, axis)) - values), kept, axis=i)
+        w = np.delete(weight, kept, axis=i)
+        found[i] = np.sqrt((square * w).sum() / w.sum())
+    return found

@@ -1,0 +1,191 @@
+"""The table of references and its description in words."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.references import checks, inference
+from benchmarks.references.certificate import Certificate
+from benchmarks.references.design import CONFIG, THETA
+from benchmarks.references.gaussianity import TESTS
+from benchmarks.references.inference import N_KEPT, Reference
+from benchmarks.references.rows import TRAVEL, Row
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
+
+if TYPE_CHECKING:
+    import pyarrow
+
+FILE = "references.parquet"
+
+
+def collect(out: Path, rows: list[Row], n: int) -> str:
+    """Write the table of all references that are there, and describe it.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run; the table is written there.
+    rows : list of Row
+        Those to look for.
+    n : int
+        Simulations of a design.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    import pyarrow.parquet as pq
+
+    there = [row for row in rows if inference.path_of(out, row).exists()]
+    if not there:
+        raise ValueError(f"{out} holds no inferred posterior; make them with --stage infer")
+    found = []
+    for row in there:
+        reference = inference.load(out, row, n)
+        certificate = checks.attach(out, row, reference.certificate)
+        found.append((row, dataclasses.replace(reference, certificate=certificate)))
+    order = sorted(found, key=lambda pair: pair[0].number if pair[0].kind == "test" else -1)
+    temporary = out / f"{FILE}.tmp"
+    pq.write_table(table(order), temporary, compression="zstd")
+    temporary.replace(out / FILE)
+    missing = f"; {len(rows) - len(there)} of {len(rows)} rows are not inferred yet" if len(there) < len(rows) else ""
+    return f"{describe(order)}\n{out / FILE}: {len(there)} rows{missing}"
+
+
+def table(found: list[tuple[Row, Reference]]) -> pyarrow.Table:
+    """Build the table, a row a reference.
+
+    Returns
+    -------
+    pyarrow.Table
+        name, kind, sim_id (null for a case), config, simulator_version; x_lmc ... vz_lmc [kpc, km/s]; vx_travel ...
+        [km/s]; truth_m_lmc ... (null where unknown); samples, 2,000 of (m_lmc, m200_mw [Msun], log10_lambda_df);
+        log_prob_truth per (1e10 Msun x 1e11 Msun x dex); certified, reasons; and the certificate's numbers, null where
+        a check was not made.
+    """
+    import pyarrow as pa
+
+    records = [record(row, reference) for row, reference in found]
+    sizes = pa.list_(pa.list_(pa.float32(), len(THETA)), N_KEPT)
+    columns: dict[str, Any] = {}
+    for name in records[0]:
+        values = [r[name] for r in records]
+        if name == "samples":
+            flat = pa.array(np.concatenate(values).ravel(), pa.float32())
+            inner = pa.FixedSizeListArray.from_arrays(flat, len(THETA))
+            columns[name] = pa.FixedSizeListArray.from_arrays(inner, N_KEPT).cast(sizes)
+        else:
+            known = next((v for v in values if v is not None), None)
+            kind = pa.float32() if isinstance(known, float) or known is None else None
+            columns[name] = pa.array(values, kind)
+    return pa.table(columns)
+
+
+def record(row: Row, reference: Reference) -> dict[str, Any]:
+    """One row of the table."""
+    truth = {f"truth_{name}": _known(value) for name, value in zip(THETA, row.truth, strict=True)}
+    reasons = reference.certificate.reasons()
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "sim_id": row.sim_id,
+        "config": CONFIG,
+        "simulator_version": SIMULATOR_VERSION,
+        **dict(zip(CARTESIAN_NAMES, row.vector, strict=True)),
+        **dict(zip(TRAVEL, row.observation, strict=True)),
+        **truth,
+        "samples": reference.samples[:N_KEPT],
+        "log_prob_truth": _known(reference.log_prob_truth),
+        "certified": not reasons,
+        "reasons": "; ".join(reasons),
+        **flatten(reference.certificate),
+    }
+
+
+def flatten(certificate: Certificate) -> dict[str, Any]:
+    """Numbers of a certificate by flat names; None where a check was not made."""
+    flat: dict[str, Any] = {}
+    for name in ("n_simulations", "n_failed", "n_near", "log_likelihood", "log_evidence", "nearest", "interpolation"):
+        flat[name] = getattr(certificate, name)
+    for name in ("halves", "rerun", "refit"):
+        for field in ("distance", "shift", "spread"):
+            part = getattr(certificate, name)
+            flat[f"{name}_{field}"] = None if part is None else getattr(part, field)
+    flat |= {f"p_{name}": certificate.tests[name] for name in TESTS}
+    flat["rerun_c2st"] = certificate.c2st
+    weighed = certificate.importance
+    for name in ("effective", "evidence", "evidence_error", "noise_scale", "noise_kurtosis"):
+        flat[f"importance_{name}"] = None if weighed is None else getattr(weighed, name)
+    for i, parameter in enumerate(THETA):
+        for name in ("shift", "shift_error", "spread", "distribution"):
+            flat[f"importance_{name}_{parameter}"] = None if weighed is None else getattr(weighed, name)[i]
+    return flat
+
+
+def describe(found: list[tuple[Row, Reference]]) -> str:
+    """Describe references in words."""
+    certificates = [reference.certificate for _, reference in found]
+    tests = [(row, reference) for row, reference in found if row.kind == "test"]
+    lines = [f"{sum(c.certified for c in certificates)} of {len(found)} references are certified"]
+    for row, reference in found:
+        if not reference.certificate.certified:
+            lines.append(f"  not {row.name}: {'; '.join(reference.certificate.reasons())}")
+    if len(tests) > 1:
+        scores = np.array([-reference.log_prob_truth for _, reference in tests])
+        error = scores.std(ddof=1) / np.sqrt(len(scores))
+        score = f"{scores.mean():.3f} +- {error:.3f}"
+        lines.append(f"mean negative log posterior of the truth of {len(tests)} test rows: {score} nats")
+        ranks = np.array([reference.ranks for _, reference in tests])
+        uniform = [stats.kstest(column, "uniform").pvalue for column in ranks.T]
+        told = ", ".join(f"{name} {p:.2f}" for name, p in zip(THETA, uniform, strict=True))
+        lines.append(f"uniformity of the truths' ranks, p: {told}")
+        for level in (0.68, 0.95):
+            inside = (np.abs(ranks - 0.5) < 0.5 * level).mean(axis=0)
+            lines.append(f"{level:.0%} intervals hold {', '.join(f'{v:.2f}' for v in inside)} of the truths")
+    halves = np.array([dataclasses.astuple(c.halves) for c in certificates])
+    lines.append(_spread("halves of a design: total variation distance", halves[:, 0]))
+    lines.append(_spread("                    shift of means [sigma]", halves[:, 1]))
+    lines.append(_spread("interpolation error of the log density", np.array([c.interpolation for c in certificates])))
+    for name in TESTS:
+        ps = np.array([c.tests[name] for c in certificates])
+        together = stats.kstest(ps, "uniform").pvalue if len(ps) > 1 else np.nan
+        lines.append(
+            f"Gaussianity ({name}): least p {ps.min():.1e} of {len(ps)} rows; uniformity of them {together:.2g}"
+        )
+    return "\n".join([*lines, *_checked(found)])
+
+
+def _checked(found: list[tuple[Row, Reference]]) -> list[str]:
+    checked = [(row, ref.certificate) for row, ref in found if ref.certificate.importance is not None]
+    lines = [f"{len(checked)} references checked with further simulations"]
+    for row, c in checked:
+        assert c.rerun is not None and c.refit is not None and c.importance is not None and c.c2st is not None
+        shifts = ", ".join(
+            f"{s:+.2f} +- {e:.2f}" for s, e in zip(c.importance.shift, c.importance.shift_error, strict=True)
+        )
+        lines.append(
+            f"  {row.name:14s} rerun: distance {c.rerun.distance:.3f}, C2ST {c.c2st:.3f}; refit: distance "
+            f"{c.refit.distance:.3f}; importance: effective size {c.importance.effective:.0f}, shifts {shifts}, log "
+            f"evidence {c.importance.evidence:+.2f} +- {c.importance.evidence_error:.2f}; noise: scale "
+            f"{c.importance.noise_scale:.3f}, kurtosis {c.importance.noise_kurtosis:.3f}"
+        )
+    return lines
+
+
+def _spread(name: str, values: np.ndarray) -> str:
+    return f"{name}: median {np.median(values):.3f}, greatest {values.max():.3f}"
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,107 @@
+"""The observations that get a reference posterior: fixed test rows, and the validation cases."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from benchmarks.references.design import CONFIG, THETA
+from mwlmc_data import load_catalogue, schema, validation_cases
+from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
+
+EVERY = 100
+"""Of the test rows in the order of sim_id, each so many-th gets a reference."""
+TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """An observation that gets a reference posterior.
+
+    Attributes
+    ----------
+    name : str
+        Of the case, or ``"test-"`` and the sim_id.
+    kind : str
+        ``"test"``, or the case's kind.
+    sim_id : int or None
+        Of the test row.
+    number : int
+        Keys the random numbers: that of the test row among the references, or from 1,000 on of the case.
+    lmc : mapping
+        The LMC's present day as it is simulated: on the sky for a test row, Galactocentric for a case.
+    vector : tuple of float
+        x_lmc ... vz_lmc [kpc, km/s].
+    observation : tuple of float
+        vx_travel, vy_travel, vz_travel [km/s].
+    truth : tuple of float
+        m_lmc, m200_mw [Msun], log10_lambda_df; NaN where a case quotes none.
+    """
+
+    name: str
+    kind: str
+    sim_id: int | None
+    number: int
+    lmc: Mapping[str, float]
+    vector: tuple[float, ...]
+    observation: tuple[float, ...]
+    truth: tuple[float, ...]
+
+
+def reference_ids(n_simulations: int = 128_000) -> np.ndarray:
+    """sim_id of the test rows that get a reference."""
+    return np.asarray(schema.ids_of("test", 0, n_simulations))[::EVERY]
+
+
+def all_rows() -> list[Row]:
+    """The cases, then the test rows in an order that spreads over them, so that a part of a run is useful.
+
+    Returns
+    -------
+    list of Row
+    """
+    return [*case_rows(), *spread(test_rows())]
+
+
+def case_rows() -> list[Row]:
+    """A row for each validation case."""
+    rows = []
+    for i, case in enumerate(validation_cases().values()):
+        data = case.observation
+        vector = tuple(data[name] for name in CARTESIAN_NAMES)
+        motion = cartesian(data["v_travel"], data["l_apex"], data["b_apex"])
+        truth = tuple(case.truth.get(name, np.nan) for name in THETA)
+        lmc = dict(zip(CARTESIAN_NAMES, vector, strict=True))
+        rows.append(Row(case.name, case.kind, None, 1000 + i, lmc, vector, motion, truth))
+    return rows
+
+
+def test_rows() -> list[Row]:
+    """A row for each test row that gets a reference, in the order of sim_id."""
+    columns = ["sim_id", *SKY_NAMES, *CARTESIAN_NAMES, *TRAVEL, *THETA]
+    table = load_catalogue("test", config=CONFIG, columns=columns).set_index("sim_id", drop=False)
+    rows = []
+    for number, sim_id in enumerate(reference_ids().tolist()):
+        data = {name: float(value) for name, value in table.loc[sim_id].items()}
+        take = [tuple(data[name] for name in names) for names in (CARTESIAN_NAMES, TRAVEL, THETA)]
+        lmc = {name: data[name] for name in SKY_NAMES}
+        rows.append(Row(f"test-{sim_id:06d}", "test", sim_id, number, lmc, *take))
+    return rows
+
+
+test_rows.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its name
+
+
+def cartesian(v_travel: float, l_apex: float, b_apex: float) -> tuple[float, ...]:
+    """Vector [km/s] of a speed [km/s] towards an apex [deg]."""
+    l, b = np.radians([l_apex, b_apex])
+    vector = v_travel * np.array([np.cos(b) * np.cos(l), np.cos(b) * np.sin(l), np.sin(b)])
+    return tuple(vector.tolist())
+
+
+def spread(rows: list[Row]) -> list[Row]:
+    """The same rows in bit-reversed order."""
+    bits = max(1, (len(rows) - 1).bit_length())
+    return [rows[i] for i in sorted(range(len(rows)), key=lambda i: int(f"{i:0{bits}b}"[::-1], 2))]

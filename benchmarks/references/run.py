@@ -1,0 +1,47 @@
+"""The program: simulate, infer, check, collect; each stage continues where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.references import checks, importance, inference, results, simulations
+from benchmarks.references.rows import all_rows
+from benchmarks.references.simulations import N_POINTS, run_tasks
+from mwlmc_data.simulator.simulation import available_cores
+
+STAGES = ("simulate", "infer", "check", "collect")
+
+
+def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | None = None) -> None:
+    """Run one stage or all.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run.
+    stage : str
+        One of `STAGES`, or ``"all"``. The later ones take what the earlier ones have left so far.
+    rows : int, optional
+        So many rows only, the cases first.
+    workers : int, optional
+        Processes; by default all cores.
+
+    Raises
+    ------
+    ValueError
+        If there is no such stage, or the folder holds files of other settings.
+    """
+    if stage not in (*STAGES, "all"):
+        raise ValueError(f"stage {stage!r}; allowed: {', '.join(STAGES)} or all")
+    chosen, count, n = all_rows()[:rows], workers or available_cores(), N_POINTS
+    wanted = STAGES if stage == "all" else (stage,)
+    if "simulate" in wanted:
+        run_tasks([(simulations.make, (out, row, 0, n)) for row in chosen], count, "simulate")
+    simulated = [row for row in chosen if simulations.path_of(out, row, 0).exists()]
+    if "infer" in wanted:
+        run_tasks([(inference.make, (out, row, n)) for row in simulated], count, "infer")
+    if "check" in wanted:
+        checked = [(out, row, n, importance.N_KEPT) for row in simulated[: checks.N_CHECKED]]
+        run_tasks([(checks.make, arguments) for arguments in checked], count, "check")
+    if "collect" in wanted:
+        print(results.collect(out, chosen, n))

@@ -1,0 +1,214 @@
+"""The simulations of a design at one present day of the LMC, kept in a file a row so that a run can be killed.
+
+A file is written beside its place and renamed into it. Its settings are inside: a file of another seed, design or
+simulator is refused, not mixed in.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import io
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, design
+from benchmarks.references.rows import TRAVEL, Row
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.simulation import compile_kernels, simulate_row
+
+SEED = 20250720
+"""Of the stars and designs of the references; none of the catalogues' (`release.CATALOGUE_SEEDS`)."""
+N_POINTS = 2048
+"""Simulations of a row's design."""
+COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
+MOST_FAILURES = 0.01
+"""Greatest fraction of a row's simulations that may fail."""
+_STRIDE = 1 << 20  # sim_ids of a design; those of rows and designs are apart
+
+Simulator = Callable[[dict[str, Any]], NDArray]
+"""A row of parameters in, the travel vector and its covariances (9 numbers) out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulated:
+    """Simulations at one present day of the LMC.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (n, 3)
+        m_lmc, m200_mw [Msun], log10_lambda_df.
+    nuisances : ndarray, shape (n, 3)
+        m_lmc_8p7 [Msun], beta0, r_dehnen [kpc].
+    travel : ndarray, shape (n, 3)
+        Travel vector [km/s].
+    covariances : ndarray, shape (n, 6)
+        Of its errors as each fit gives them [km^2/s^2]: xx, xy, xz, yy, yz, zz.
+    """
+
+    theta: NDArray
+    nuisances: NDArray
+    travel: NDArray
+    covariances: NDArray
+
+    def __len__(self) -> int:
+        return len(self.theta)
+
+    def take(self, which: NDArray | slice) -> Simulated:
+        """Some of the simulations."""
+        return Simulated(*(getattr(self, field.name)[which] for field in dataclasses.fields(self)))
+
+    @property
+    def whole(self) -> Simulated:
+        """Those that did not fail."""
+        return self.take(np.isfinite(self.travel).all(axis=1))
+
+
+def join(parts: Sequence[Simulated]) -> Simulated:
+    """Put simulations together."""
+    return Simulated(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Simulated)))
+
+
+def simulator_row(row: dict[str, Any]) -> NDArray[np.float32]:
+    """Travel vector and covariances of one simulation; NaN where it cannot be computed."""
+    try:
+        found = simulate_row((row, SEED, const.N_STARS, "numba"))
+    except (ValueError, RuntimeError, FloatingPointError):
+        return np.full(9, np.nan, dtype=np.float32)
+    return np.array([found[name] for name in (*TRAVEL, *COVARIANCES)], dtype=np.float32)
+
+
+def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator = simulator_row) -> NDArray[np.float32]:
+    """Simulate points at the LMC's present day of a row.
+
+    Parameters
+    ----------
+    row : Row
+        Gives the present day.
+    values : ndarray, shape (n, 6)
+        Columns `DIMENSIONS`.
+    stream : int
+        Number of the design: simulations of different rows, streams and points have stars of their own.
+    simulator : callable
+        Simulates one row.
+
+    Returns
+    -------
+    ndarray, shape (n, 9)
+        Travel vector and covariances.
+    """
+    first = (row.number * 64 + stream) * _STRIDE
+    table = [dict(zip(DIMENSIONS, point, strict=True)) for point in np.asarray(values, float).tolist()]
+    jobs = [{**point, **row.lmc, "sim_id": first + i} for i, point in enumerate(table)]
+    return np.array([simulator(job) for job in jobs], dtype=np.float32)
+
+
+def settings(row: Row, stream: int, n: int) -> dict[str, Any]:
+    """What a file's simulations depend on."""
+    return {
+        "name": row.name,
+        "lmc": dict(row.lmc),
+        "seed": SEED,
+        "stream": stream,
+        "n": n,
+        "design": DESIGN_VERSION,
+        "simulator": const.SIMULATOR_VERSION,
+        "n_stars": const.N_STARS,
+    }
+
+
+def path_of(out: Path, row: Row, stream: int) -> Path:
+    """File of a row's design."""
+    return out / "simulations" / f"{row.name}.{stream}.npz"
+
+
+def make(out: Path, row: Row, stream: int, n: int = N_POINTS, simulator: Simulator = simulator_row) -> None:
+    """Simulate a design and write its file; one that is there is left."""
+    path = path_of(out, row, stream)
+    if path.exists():
+        check(path, settings(row, stream, n))
+        return
+    unit, values = design(n, (SEED, row.number, stream))
+    data = run_points(row, values, stream, simulator)
+    save(path, settings(row, stream, n), unit=unit.astype(np.float32), values=values, data=data)
+
+
+def save(path: Path, about: dict[str, Any], **arrays: NDArray) -> None:
+    """Write arrays with their settings, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, settings=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check(path: Path, expected: dict[str, Any]) -> None:
+    """Refuse a file of other settings.
+
+    Raises
+    ------
+    ValueError
+        If a setting differs; the message names it.
+    """
+    with np.load(path) as file:
+        found = json.loads(str(file["settings"]))
+    wrong = [f"{k} is {found.get(k)!r} there and {v!r} now" for k, v in expected.items() if found.get(k) != v]
+    if wrong:
+        raise ValueError(f"{path} holds simulations of other settings: {'; '.join(wrong)}; choose another --out")
+
+
+def load(out: Path, row: Row, stream: int, n: int = N_POINTS) -> Simulated:
+    """Read a row's simulations.
+
+    Raises
+    ------
+    ValueError
+        If the file has other settings, or too many of its simulations failed.
+    """
+    path = path_of(out, row, stream)
+    check(path, settings(row, stream, n))
+    with np.load(path) as file:
+        values, data = file["values"].astype(float), file["data"].astype(float)
+    k = len(THETA)
+    found = Simulated(values[:, :k], values[:, k:], data[:, :3], data[:, 3:])
+    failed = len(found) - len(found.whole)
+    if failed > MOST_FAILURES * len(found):
+        raise ValueError(f"{path}: {failed} of {len(found)} simulations failed; allowed are {MOST_FAILURES:.0%}")
+    return found.whole
+
+
+Task = tuple[Callable[..., None], tuple[Any, ...]]
+
+
+def run_tasks(tasks: Sequence[Task], workers: int, label: str) -> None:
+    """Do tasks, each of which writes its own file, on so many processes and with a progress bar."""
+    list(tqdm(_done(tasks, workers), total=len(tasks), desc=label, unit="row", smoothing=0.1))
+
+
+def _done(tasks: Sequence[Task], workers: int) -> Iterator[None]:
+    if workers == 1 or len(tasks) < 2:
+        for function, arguments in tasks:
+            yield function(*arguments)
+        return
+    compile_kernels()
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
+        futures = [pool.submit(function, *arguments) for function, arguments in tasks]
+        try:
+            for future in futures:
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
