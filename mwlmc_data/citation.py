@@ -9,7 +9,7 @@ from mwlmc_data._version import __version__
 from mwlmc_data.release import DATA_VERSION
 
 # Classic BibTeX sorts and abbreviates names rightly only when accents are TeX commands in braces.
-_TEX = str.maketrans({"á": r"{\'a}", "é": r"{\'e}", "&": r"\&"})
+_TEX = str.maketrans({"á": r"{\'a}", "é": r"{\'e}", "ë": r'{\"e}', "&": r"\&"})
 
 
 @dataclass(frozen=True)
@@ -210,6 +210,16 @@ SOFTWARE = (
         "10",
         "7754",
         "10.21105/joss.07754",
+    ),
+    # The Journal of Machine Learning Research gives no DOIs.
+    Reference(
+        key="Pedregosa2011",
+        kind="article",
+        authors=("Pedregosa, Fabian", "Varoquaux, Gaël", "Gramfort, Alexandre", "others"),
+        title="Scikit-learn: Machine Learning in Python",
+        year=2011,
+        where="Journal of Machine Learning Research 12, 2825-2830",
+        fields=(("journal", "Journal of Machine Learning Research"), ("volume", "12"), ("pages", "2825--2830")),
     ),
     _proceedings(
         "Ansel2024",

@@ -41,6 +41,7 @@ CITED = {
     "pooch": "Uieda2020",
     "agama": "Vasiliev2019",
     "sbi": "Boelts2025",
+    "scikit-learn": "Pedregosa2011",
     "torch": "Ansel2024",
     "matplotlib": "Hunter2007",
     "corner": "ForemanMackey2016",
