@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.baselines.base import Effort
+from benchmarks.baselines.maf import Maf
+from benchmarks.baselines.training import Training, one_thread
 from benchmarks.evaluate import Evaluation, evaluate, infer_case
-from benchmarks.features import DATA, THETA, Problem
-from benchmarks.maf import Maf, Training
 from benchmarks.outcome import Entry, Outcome
+from benchmarks.sets import SPLITS, SimulationSet
 from mwlmc_data.simulator import available_cores
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mwlmc_data.validation import Case
 
 #: Names of the two estimators.
@@ -90,11 +90,10 @@ class Steps:
 
 
 def run(
-    table: pd.DataFrame,
+    problem: SimulationSet,
     cases: dict[str, Case],
     settings: Settings,
     seed: int = 0,
-    config: str = "gaussian",
     reference: Path | None = None,
     workers: int | None = None,
     quiet: bool = False,
@@ -103,16 +102,14 @@ def run(
 
     Parameters
     ----------
-    table : DataFrame
-        The catalogue: columns of `features.THETA` and `features.DATA`, and split.
+    problem : SimulationSet
+        The simulations.
     cases : dict of str to Case
         Validation cases.
     settings : Settings
         How much of everything.
     seed : int
         Of the whole run.
-    config : str
-        Set of simulations that the table is; its prior is used.
     reference : Path, optional
         Folder with published orbits; without it friction is not fitted.
     workers : int, optional
@@ -126,12 +123,11 @@ def run(
     """
     steps = Steps(quiet)
     with steps.step("loading torch and sbi"):
-        _one_thread()
-    problem = Problem.from_table(table, config)
+        _load_torch()
     training = Training(max_epochs=settings.max_epochs, max_seconds=settings.max_seconds)
     estimators = {
-        PAPER: Maf(training, progress=not quiet),
-        BOUNDED: Maf(training, bounded=True, progress=not quiet),
+        PAPER: Maf(Effort(progress=not quiet), training),
+        BOUNDED: Maf(Effort(progress=not quiet), training, bounded=True),
     }
     jobs = [_Job(name, estimator, problem, settings.draws, seed, quiet) for name, estimator in estimators.items()]
     entries = {}
@@ -141,9 +137,9 @@ def run(
             results = {name: infer_case(estimator, c, settings.case_draws, seed) for name, c in cases.items()}
         entries[job.name] = Entry(estimator, evaluation, results)
     outcome = Outcome(
-        config=config,
+        config=problem.config,
         seed=seed,
-        rows={split: len(x) for split, x in problem.x.items()},
+        rows=_rows(problem),
         settings=asdict(settings),
         versions=_versions(),
         entries=entries,
@@ -160,7 +156,7 @@ class _Job:
 
     name: str
     estimator: Maf
-    problem: Problem
+    problem: SimulationSet
     draws: int
     seed: int
     quiet: bool
@@ -168,13 +164,17 @@ class _Job:
 
 def _train_and_score(job: _Job) -> tuple[Maf, Evaluation, dict[str, float]]:
     """Train one estimator and score it; also the seconds of each step."""
-    steps, rows = Steps(job.quiet), {split: len(x) for split, x in job.problem.x.items()}
-    _one_thread()
+    steps, rows = Steps(job.quiet), _rows(job.problem)
+    _load_torch()
     with steps.step(f"training {job.name}", f"{rows['train']:,} simulations"):
         job.estimator.fit(job.problem, job.seed)
     with steps.step(f"scoring {job.name}", f"{rows['test']:,} test rows, {job.draws:,} draws each"):
         evaluation = evaluate(job.estimator, job.problem, job.draws, job.seed)
     return job.estimator, evaluation, steps.seconds
+
+
+def _rows(problem: SimulationSet) -> dict[str, int]:
+    return {split: len(getattr(problem, split)) for split in SPLITS}
 
 
 def _map(function: Callable[[_Job], Any], jobs: list[_Job], workers: int | None) -> Iterator[Any]:
@@ -187,12 +187,11 @@ def _map(function: Callable[[_Job], Any], jobs: list[_Job], workers: int | None)
         yield from pool.map(function, jobs)
 
 
-def _one_thread() -> None:
-    """Load torch with one thread: at these sizes a second one waits more than it works."""
-    import torch
-    from sbi.neural_nets import posterior_nn  # noqa: F401 (loaded here so that its seconds are announced)
+def _load_torch() -> None:
+    """Load what takes seconds, where they are announced, with one thread."""
+    from sbi.neural_nets import posterior_nn  # noqa: F401
 
-    torch.set_num_threads(1)
+    one_thread()
 
 
 def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int | None, quiet: bool) -> None:
@@ -281,17 +280,17 @@ def main(out: Path, fast: bool, seed: int, config: str, reference: Path | None, 
     """
     from benchmarks import report, summary
     from benchmarks.published import GC19_FILE
-    from mwlmc_data import load_catalogue, validation_cases
+    from mwlmc_data import validation_cases
 
     if reference is not None and not (reference / GC19_FILE).is_file():
         raise ValueError(f"reference {str(reference)!r} has no {GC19_FILE}; allowed: a folder that has it")
+    problem = SimulationSet(config)
     # Before anything is computed: a folder that cannot be written must not cost minutes.
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    table = load_catalogue(config=config, columns=["sim_id", "split", *THETA, *DATA])
     settings = Settings.fast() if fast else Settings()
     start = time.monotonic()
-    found = run(table, validation_cases(), settings, seed, config, reference or DEFAULT_REFERENCE, workers)
+    found = run(problem, validation_cases(), settings, seed, reference or DEFAULT_REFERENCE, workers)
     (out / "results.json").write_text(json.dumps(found.as_dict(), indent=1), encoding="utf-8")
     (out / "report.html").write_text(report.render(found), encoding="utf-8")
     print(summary.terminal(found))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.estimator import Draws, Estimator
-from benchmarks.features import LABELS, SCALE, THETA, UNITS, Problem, features
+from benchmarks.baselines.base import Baseline
+from benchmarks.features import DATA, LABELS, SCALE, THETA, UNITS, ScaledPrior
+from benchmarks.sets import SimulationSet
 from mwlmc_data import scoring
 
 if TYPE_CHECKING:
@@ -111,14 +112,14 @@ class Evaluation:
         }
 
 
-def evaluate(estimator: Estimator, problem: Problem, n_draws: int, seed: int = 0) -> Evaluation:
+def evaluate(estimator: Baseline, problem: SimulationSet, n_draws: int, seed: int = 0) -> Evaluation:
     """Score on the test split.
 
     Parameters
     ----------
-    estimator : Estimator
+    estimator : Baseline
         Trained.
-    problem : Problem
+    problem : SimulationSet
         Its split "test" is used.
     n_draws : int
         Posterior draws for each test row.
@@ -134,13 +135,13 @@ def evaluate(estimator: Estimator, problem: Problem, n_draws: int, seed: int = 0
     ValueError
         If the draws of no row could be completed, or a truth has density zero.
     """
-    truth, x, prior = problem.theta["test"], problem.x["test"], problem.prior
+    x, truth, prior = problem.test.x, problem.test.theta / SCALE, ScaledPrior(problem.config)
     draws = estimator.sample(x, n_draws, seed)
-    log_prob = estimator.log_prob(truth, x, np.maximum(draws.acceptance, 1e-6))
+    log_prob = estimator.log_prob(problem.test.theta, x, draws.acceptance) + np.log(SCALE).sum()
     done = draws.complete
     if not done.any():
         raise ValueError(f"the draws of 0 of {len(x)} test rows could be completed; allowed: at least 1")
-    samples, known = draws.theta[done], truth[done]
+    samples, known = draws.theta[done] / SCALE, truth[done]
     return Evaluation(
         n_test=len(truth),
         n_draws=n_draws,
@@ -211,12 +212,12 @@ class CaseResult:
         return out
 
 
-def infer_case(estimator: Estimator, case: Case, n_draws: int, seed: int = 0) -> CaseResult:
+def infer_case(estimator: Baseline, case: Case, n_draws: int, seed: int = 0) -> CaseResult:
     """Draw the posterior of one case and lay it beside the truth.
 
     Parameters
     ----------
-    estimator : Estimator
+    estimator : Baseline
         Trained.
     case : Case
         Its `observation` has the columns of `features.DATA`.
@@ -229,11 +230,11 @@ def infer_case(estimator: Estimator, case: Case, n_draws: int, seed: int = 0) ->
     -------
     CaseResult
     """
-    drawn: Draws = estimator.sample(features(case.observation), n_draws, seed)
+    drawn = estimator.sample(np.array([[case.observation[name] for name in DATA]]), n_draws, seed)
     acceptance = float(drawn.acceptance[0])
     if not drawn.complete[0]:
         return CaseResult(case, np.empty((0, len(THETA))), acceptance, {})
-    draws = drawn.theta[0]
+    draws = drawn.theta[0] / SCALE
     summaries = {}
     for j, name in enumerate(THETA):
         truth = case.truth.get(name)

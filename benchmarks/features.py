@@ -1,8 +1,7 @@
-"""From a table of simulations to the arrays that an estimator sees, and back.
+"""Names and units of the parameters and data, as reports tell them.
 
-The parameters are scaled to numbers of order ten: m_lmc in 1e10 Msun, m200_mw in 1e11 Msun, log10_lambda_df
-in dex. Every density in this package is per unit of those. The apex enters as a unit vector, because its
-longitude is circular and the network has to see something continuous.
+The parameters are scaled to numbers of order ten there: m_lmc in 1e10 Msun, m200_mw in 1e11 Msun, log10_lambda_df in
+dex, and densities are per unit of those.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, logit
 
 from mwlmc_data.priors import Prior
-from mwlmc_data.simulator.frames import sky_basis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,34 +49,6 @@ def theta_table(theta: NDArray) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(np.asarray(theta, dtype=np.float64) * SCALE, columns=list(THETA))
-
-
-def features(table: pd.DataFrame | Mapping[str, NDArray | float]) -> NDArray[np.float64]:
-    """What the network is given: the LMC's phase-space, the travel speed and the apex as a unit vector.
-
-    Parameters
-    ----------
-    table : DataFrame or mapping
-        Has the columns `DATA` [kpc, km/s, deg]. One observation, a mapping of numbers, gives one row.
-
-    Returns
-    -------
-    ndarray, shape (n, 10)
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or a value is not finite.
-    """
-    missing = [name for name in DATA if name not in table]
-    if missing:
-        raise ValueError(f"the data lack {missing}; needed: {', '.join(DATA)}")
-    columns = {name: np.atleast_1d(np.asarray(table[name], dtype=np.float64)) for name in DATA}
-    for name, values in columns.items():
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds {values[~np.isfinite(values)][0]}; allowed: finite numbers")
-    apex = sky_basis(columns["l_apex"], columns["b_apex"])[:, 0]
-    return np.column_stack([*(columns[name] for name in (*PHASE_SPACE, "v_travel")), apex])
 
 
 @dataclass(frozen=True)
@@ -121,62 +90,3 @@ class ScaledPrior:
     def sample(self, n: int, seed: int = 0) -> NDArray[np.float64]:
         """Draws in scaled units, shape (n, 3)."""
         return theta_array(self.prior.sample(n, seed=seed))
-
-
-@dataclass(frozen=True)
-class Logit:
-    """Map between a box and the whole space, parameter by parameter: u = logit((theta - low) / (high - low)).
-
-    Parameters
-    ----------
-    low, high : ndarray, shape (d,)
-        The box.
-    """
-
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-    def forward(self, theta: NDArray) -> NDArray[np.float64]:
-        """From the box (..., d) to the whole space; a value at a wall is taken a millionth inside."""
-        return logit(np.clip((theta - self.low) / (self.high - self.low), 1e-6, 1 - 1e-6))
-
-    def inverse(self, u: NDArray) -> NDArray[np.float64]:
-        """From the whole space (..., d) into the box."""
-        return self.low + expit(u) * (self.high - self.low)
-
-    def log_jacobian(self, u: NDArray) -> NDArray[np.float64]:
-        """Log of |du / dtheta| at u (..., d); shape (...)."""
-        return -(log_expit(u) + log_expit(-u) + np.log(self.high - self.low)).sum(axis=-1)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Arrays of the three splits and the prior: all that an estimator may know."""
-
-    theta: dict[str, NDArray[np.float64]]
-    x: dict[str, NDArray[np.float64]]
-    prior: ScaledPrior
-
-    @classmethod
-    def from_table(cls, table: pd.DataFrame, config: str = "gaussian") -> Problem:
-        """Arrays of a catalogue that has the columns `THETA`, `DATA` and `split`.
-
-        Raises
-        ------
-        ValueError
-            If a split has no rows, or a parameter lies outside the prior's support.
-        """
-        prior = ScaledPrior(config)
-        theta, x = {}, {}
-        for split in ("train", "validation", "test"):
-            rows = table[np.asarray(table["split"] == split)]
-            if len(rows) == 0:
-                raise ValueError(f"split {split!r} has 0 rows of {len(table)}; allowed: at least 1")
-            theta[split], x[split] = theta_array(rows), features(rows)
-            outside = ((theta[split] < prior.low) | (theta[split] > prior.high)).any(axis=1)
-            if outside.any():
-                raise ValueError(
-                    f"split {split!r} holds parameters {theta[split][outside][0] * SCALE} outside the prior "
-                    f"{config!r}; allowed: {prior.low * SCALE} to {prior.high * SCALE}"
-                )
-        return cls(theta, x, prior)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.baselines.maf import Maf
 from benchmarks.evaluate import CaseResult, Evaluation
 from benchmarks.friction import FrictionFit
-from benchmarks.maf import Maf
 from benchmarks.orbits import OrbitBand
 from benchmarks.predictive import PERCENTS, Prediction
 from mwlmc_data.skymap import SkyMap
@@ -24,12 +24,12 @@ class Entry:
     def as_dict(self) -> dict[str, Any]:
         """Numbers for a JSON file."""
         return {
-            "name": self.estimator.name,
+            "name": self.estimator.title,
             "bounded": self.estimator.bounded,
-            "weights": self.estimator.n_weights,
+            "weights": self.estimator.n_parameters,
             "epochs": len(self.estimator.history),
-            "stopped_by": self.estimator.stopped_by,
-            "training_seconds": self.estimator.seconds,
+            "stopped_by": self.estimator.outcome.stopped_by,
+            "training_seconds": self.estimator.outcome.seconds,
             "history": self.estimator.history,
             "scores": self.evaluation.as_dict(),
             "cases": {name: result.as_dict() for name, result in self.cases.items()},

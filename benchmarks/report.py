@@ -38,7 +38,7 @@ def render(outcome: Outcome) -> str:
     ]
     rows = outcome.rows
     lead = (
-        f"{outcome.main.estimator.name}, trained on {rows['train']:,} simulations of the set "
+        f"{outcome.main.estimator.title}, trained on {rows['train']:,} simulations of the set "
         f"“{outcome.config}”, scored on {rows['test']:,} it never saw and on {len(outcome.main.cases)} cases "
         f"of known or quoted truth."
     )
@@ -50,19 +50,19 @@ def _done(o: Outcome) -> str:
     why = {"patience": "the validation loss had stopped falling", "time": "its time was over"}
     text = (
         "The estimator of Brooks et al. (2025), here “paper”, is trained anew: a masked autoregressive flow "
-        f"of {maf.training.transforms} transforms with {maf.training.hidden} hidden units ({maf.n_weights:,} "
-        "weights) learns p(M_LMC, M200, log10 λ_DF) given nine data: position and velocity of the LMC, and "
-        "the travel speed and apex of the Milky Way's disc against the stellar halo beyond 50 kpc. The apex "
-        f"enters as a unit vector. The training ended after {len(maf.history)} epochs and {maf.seconds:.0f} "
-        f"s because {why.get(maf.stopped_by, 'its epochs were over')}; the weights with the least validation "
+        f"of {maf.network['num_transforms']} transforms with {maf.network['hidden_features']} hidden units "
+        f"({maf.n_parameters:,} weights) learns p(M_LMC, M200, log10 λ_DF) given nine data: position and velocity "
+        "of the LMC, and the travel speed and apex of the Milky Way's disc against the stellar halo beyond 50 kpc. The "
+        f"apex enters as a unit vector. The training ended after {len(maf.history)} epochs and {maf.outcome.seconds:.0f} "
+        f"s because {why.get(maf.outcome.stopped_by, 'its epochs were over')}; the weights with the least validation "
         "loss are kept."
     )
     truncated = (
         f"The flow is not bounded, the prior is: draws outside its support are rejected and the density is "
         f"divided by the mass inside. On the test split {100 * (1 - e.acceptance.mean()):.2f}% of the flow's "
         f"mass lies outside on average, {100 * (1 - e.acceptance.min()):.1f}% at most. Beside it stands "
-        f"“bounded”, the same flow, data and training on the logit of each parameter within the prior's "
-        f"support, which cannot leak: what differs between the two is the walls' doing."
+        f"“bounded”, the same flow, data and training on normal scores of the parameters under the "
+        f"prior, which cannot leak: what differs between the two is the walls' doing."
     )
     caption = "Mean loss of “paper” by epoch; lower is better. The kept weights are those at the dot."
     figure = page.image(figures.training_figure(maf.history), caption)

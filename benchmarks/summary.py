@@ -121,9 +121,9 @@ def terminal(outcome: Outcome) -> str:
     main = outcome.main.estimator
     lines = [
         "",
-        f"{main.name}, {main.n_weights:,} weights; set {outcome.config}, seed {outcome.seed}",
+        f"{main.title}, {main.n_parameters:,} weights; set {outcome.config}, seed {outcome.seed}",
         f"{rows['train']:,} train, {rows['validation']:,} validation, {rows['test']:,} test; "
-        f"“bounded” is the same flow on the logit of the parameters",
+        f"“bounded” is the same flow on normal scores of the parameters",
         "",
         *columns(
             [("score", *entries, "right"), *score_rows([e.evaluation for e in entries.values()])],

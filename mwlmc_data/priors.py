@@ -48,6 +48,10 @@ class Uniform:
         """Values at the probabilities `u`."""
         return self.low + u * (self.high - self.low)
 
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """Probabilities below `x`, the inverse of `quantile`."""
+        return np.clip((x - self.low) / (self.high - self.low), 0.0, 1.0)
+
     def log_pdf(self, x: np.ndarray) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
         inside = (x >= self.low) & (x <= self.high)
@@ -85,6 +89,11 @@ class Normal:
     def quantile(self, u: np.ndarray) -> np.ndarray:
         """Values at the probabilities `u`."""
         return _cut_normal_quantile(u, self.loc, self.scale, self.low, self.high)
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        """Probabilities below `x`, the inverse of `quantile`."""
+        below, above = (ndtr((edge - self.loc) / self.scale) for edge in (self.low, self.high))
+        return np.clip((ndtr((np.asarray(x) - self.loc) / self.scale) - below) / (above - below), 0.0, 1.0)
 
     def log_pdf(self, x: np.ndarray) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""

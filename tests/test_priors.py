@@ -182,6 +182,16 @@ def test_means_and_widths_are_those_of_scipy():
             assert marginal.std == pytest.approx(law.std(), rel=1e-9)
 
 
+@pytest.mark.parametrize("config", CONFIGS)
+def test_cdf_is_that_of_scipy_and_undoes_the_quantile(config):
+    u = np.linspace(0.001, 0.999, 101)
+    for name, marginal in MARGINALS[config].items():
+        law = LAWS[config][name]
+        np.testing.assert_allclose(marginal.cdf(law.ppf(u)), u, atol=1e-12)
+        np.testing.assert_allclose(marginal.cdf(marginal.quantile(u)), u, atol=1e-12)
+        assert marginal.cdf(np.array([law.ppf(0) - 1.0, law.ppf(1) + 1.0])).tolist() == pytest.approx([0, 1])
+
+
 class TestBadInput:
     def test_config(self):
         with pytest.raises(ValueError, match=r"'gauss'.*gaussian, flat, wide"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.parallel import run_tasks
 from benchmarks.references import checks, importance, inference, results, simulations
 from benchmarks.references.rows import all_rows
-from benchmarks.references.simulations import N_POINTS, run_tasks
+from benchmarks.references.simulations import N_POINTS
 from mwlmc_data.simulator.simulation import available_cores
 
 STAGES = ("simulate", "infer", "check", "collect")

@@ -6,24 +6,21 @@ simulator is refused, not mixed in.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import io
 import json
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, design
 from benchmarks.references.rows import TRAVEL, Row
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.simulation import compile_kernels, simulate_row
+from mwlmc_data.simulator.simulation import simulate_row
 
 SEED = 20250720
 """Of the stars and designs of the references; none of the catalogues' (`release.CATALOGUE_SEEDS`)."""
@@ -189,26 +186,3 @@ def load(out: Path, row: Row, stream: int, n: int = N_POINTS) -> Simulated:
     return found.whole
 
 
-Task = tuple[Callable[..., None], tuple[Any, ...]]
-
-
-def run_tasks(tasks: Sequence[Task], workers: int, label: str) -> None:
-    """Do tasks, each of which writes its own file, on so many processes and with a progress bar."""
-    list(tqdm(_done(tasks, workers), total=len(tasks), desc=label, unit="row", smoothing=0.1))
-
-
-def _done(tasks: Sequence[Task], workers: int) -> Iterator[None]:
-    if workers == 1 or len(tasks) < 2:
-        for function, arguments in tasks:
-            yield function(*arguments)
-        return
-    compile_kernels()
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
-        futures = [pool.submit(function, *arguments) for function, arguments in tasks]
-        try:
-            for future in futures:
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial.distance import cdist
-from scipy.special import ndtr
 
 from mwlmc_data import scoring
-from mwlmc_data.priors import Marginal, Prior, Uniform
+from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.energy import mean_pair_distance
 from mwlmc_data.scoring.report import Entry
 
@@ -53,15 +52,6 @@ def prior_energy(prior: Prior, truth: NDArray, scale: Sequence[float]) -> NDArra
     return to_truth - 0.5 * mean_pair_distance(draws)
 
 
-def _cumulative(marginal: Marginal, values: NDArray) -> NDArray[np.float64]:
-    """Probability of a marginal of the prior below each of the values."""
-    low, high = marginal.low, marginal.high
-    if isinstance(marginal, Uniform):
-        return np.clip((values - low) / (high - low), 0.0, 1.0)
-    below, at, above = (ndtr((v - marginal.loc) / marginal.scale) for v in (low, values, high))
-    return np.clip((at - below) / (above - below), 0.0, 1.0)
-
-
 def contraction(samples: NDArray, prior: Prior, names: Sequence[str]) -> Entry:
     """Contraction of each parameter."""
     found = scoring.contraction(samples, prior_variance(prior))
@@ -97,7 +87,7 @@ def calibration(samples: NDArray, truth: NDArray, names: Sequence[str], prior: P
     regions = scoring.region_coverage(samples, truth)
     outside = ~np.isfinite(prior.log_prob(samples.reshape(-1, samples.shape[2])))
     marginals = prior.marginals.values()
-    own = [stats.kstest(_cumulative(m, truth[:, j]), "uniform").pvalue for j, m in enumerate(marginals)]
+    own = [stats.kstest(truth[:, j], m.cdf).pvalue for j, m in enumerate(marginals)]
     uniform = "above 0.05; small: not calibrated"
     return {
         "prior_ks_pvalue": Entry(

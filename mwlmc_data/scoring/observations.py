@@ -158,7 +158,7 @@ test_ids.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its
 
 
 def load_split(
-    split: str, theta_names: Sequence[str], x_names: Sequence[str], rows: int | None = None
+    split: str, theta_names: Sequence[str], x_names: Sequence[str], rows: int | None = None, config: str = CONFIG
 ) -> Split:
     """Load a part of the set as arrays.
 
@@ -170,20 +170,22 @@ def load_split(
         Columns of the catalogue.
     rows : int, optional
         Only the first so many simulations.
+    config : str
+        Set of simulations.
 
     Returns
     -------
     Split
     """
-    table = columns_of(split, ["sim_id", *theta_names, *x_names])
+    table = columns_of(split, ["sim_id", *theta_names, *x_names], config)
     return Split(stacked(table, theta_names, rows), stacked(table, x_names, rows), table["sim_id"][:rows].copy())
 
 
-def columns_of(split: str, names: Sequence[str]) -> dict[str, NDArray]:
-    """Columns of one part of the set, by name."""
+def columns_of(split: str, names: Sequence[str], config: str = CONFIG) -> dict[str, NDArray]:
+    """Columns of one part of a set, by name."""
     from mwlmc_data.catalogue import load_catalogue
 
-    return load_catalogue(split, CONFIG, list(dict.fromkeys(names)), format="numpy")
+    return load_catalogue(split, config, list(dict.fromkeys(names)), format="numpy")
 
 
 def test_columns(sim_ids: NDArray[np.integer], names: Sequence[str]) -> dict[str, NDArray]:

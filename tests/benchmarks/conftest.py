@@ -2,21 +2,22 @@
 
 import pytest
 
-from benchmarks.features import Problem
-from benchmarks.maf import Maf, Training
+from benchmarks.baselines.maf import Maf
+from benchmarks.baselines.training import Training
+from benchmarks.sets import SimulationSet
 from tests.benchmarks.synthetic import synthetic_catalogue
 
 
 @pytest.fixture(scope="session")
 def problem():
     """1,024 rows of the stand-in world."""
-    return Problem.from_table(synthetic_catalogue(1024))
+    return SimulationSet("gaussian", synthetic_catalogue(1024))
 
 
 @pytest.fixture(scope="session")
 def trained(problem):
     """The paper's estimator after a few epochs."""
     pytest.importorskip("sbi", reason="sbi is not installed: the estimator cannot be trained")
-    estimator = Maf(Training(max_epochs=25, batch=50), progress=False)
+    estimator = Maf(training=Training(max_epochs=25, batch=50))
     estimator.fit(problem, seed=1)
     return estimator

@@ -1,6 +1,7 @@
 """The main job on the stand-in catalogue with the real simulator, and its command line."""
 
 import dataclasses
+import functools
 import json
 import re
 import subprocess
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import baseline, report, summary
+from benchmarks import baseline, report, sets, summary
 from benchmarks.evaluate import CaseResult
+from benchmarks.sets import SimulationSet
+from mwlmc_data import load_catalogue
 from tests.benchmarks.cases import stand_in_cases
 from tests.benchmarks.synthetic import synthetic_catalogue
 
@@ -24,7 +27,8 @@ def outcome():
     cases = stand_in_cases()
     # Far enough outside to be labelled, near enough to be simulated.
     cases["far"].observation.update(x_lmc=8.0, vx_lmc=40.0, v_travel=90.0)
-    return baseline.run(synthetic_catalogue(640), cases, TINY, seed=2, workers=1, quiet=True)
+    problem = SimulationSet("gaussian", synthetic_catalogue(640))
+    return baseline.run(problem, cases, TINY, seed=2, workers=1, quiet=True)
 
 
 def test_results_are_plain_json_with_every_part(outcome):
@@ -82,10 +86,10 @@ def test_sky_and_orbits_are_those_of_the_case(outcome):
 
 def test_main_writes_the_report_from_the_embedded_catalogue(tmp_path, monkeypatch, capsys):
     """The command itself, on a cut of the real catalogue and with the real cases."""
-    import mwlmc_data
-
-    table = mwlmc_data.load_catalogue().iloc[:1280]
-    monkeypatch.setattr(mwlmc_data, "load_catalogue", lambda **_: table)
+    table = load_catalogue().iloc[:1280]
+    monkeypatch.setattr(
+        sets.SimulationSet, "__init__", functools.partialmethod(sets.SimulationSet.__init__, table=table)
+    )
     monkeypatch.setattr(baseline.Settings, "fast", classmethod(lambda cls: TINY))
     assert command.main(["baseline", "--out", str(tmp_path / "new" / "report"), "--fast", "--workers", "1"]) == 0
     found = json.loads((tmp_path / "new" / "report" / "results.json").read_text())

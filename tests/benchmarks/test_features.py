@@ -2,19 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, stats
 
-from benchmarks.features import (
-    DATA,
-    SCALE,
-    THETA,
-    Logit,
-    Problem,
-    ScaledPrior,
-    features,
-    theta_array,
-    theta_table,
-)
+from benchmarks.baselines.encoding import Inputs, Scores, expand
+from benchmarks.features import DATA, SCALE, THETA, ScaledPrior, theta_array, theta_table
+from benchmarks.sets import SimulationSet
+from mwlmc_data import Prior
 from tests.benchmarks.synthetic import synthetic_catalogue
 
 
@@ -25,27 +18,52 @@ def test_theta_goes_there_and_back():
     assert theta_array(table).max() < 200
 
 
-def test_features_are_continuous_across_the_edge_of_longitude():
-    row = {name: 1.0 for name in DATA}
-    east, west = ({**row, "l_apex": value} for value in (179.999, -179.999))
-    np.testing.assert_allclose(features(east), features(west), atol=1e-4)
-    north = [features({**row, "b_apex": 90.0, "l_apex": value}) for value in (0.0, 120.0)]
+def row(**changed):
+    """One observation of nine data."""
+    return np.array([list(({name: 1.0 for name in DATA} | changed).values())])
+
+
+def test_data_are_continuous_across_the_edge_of_longitude():
+    east, west = (expand(row(l_apex=value), DATA) for value in (179.999, -179.999))
+    np.testing.assert_allclose(east, west, atol=1e-4)
+    north = [expand(row(b_apex=90.0, l_apex=value), DATA) for value in (0.0, 120.0)]
     np.testing.assert_allclose(*north, atol=1e-12)
 
 
-def test_features_hold_the_data_and_a_unit_vector():
-    x = features(synthetic_catalogue(20))
-    assert x.shape == (20, 10)
-    np.testing.assert_allclose(np.linalg.norm(x[:, 7:], axis=1), 1.0)
+def test_inputs_hold_the_data_and_a_unit_vector_and_are_standardised():
+    x = synthetic_catalogue(200)[list(DATA)].to_numpy()
+    expanded = expand(x, DATA)
+    assert expanded.shape == (200, 10)
+    np.testing.assert_array_equal(expanded[:, :7], x[:, :7])
+    np.testing.assert_allclose(np.linalg.norm(expanded[:, 7:], axis=1), 1.0)
+    inputs = Inputs.of(x, DATA)(x)
+    np.testing.assert_allclose(inputs.mean(axis=0), 0.0, atol=1e-6)
+    np.testing.assert_allclose(inputs.std(axis=0), 1.0, atol=1e-6)
+    np.testing.assert_array_equal(expand(x[:, :6], DATA[:6]), x[:, :6])
 
 
-@pytest.mark.parametrize("name, value, words", [("l_apex", None, "lack.*l_apex"), ("v_travel", np.nan, "v_travel")])
-def test_bad_data_are_named(name, value, words):
-    row = {n: 1.0 for n in DATA} | {name: value}
-    if value is None:
-        del row[name]
+@pytest.mark.parametrize(
+    "x, words", [(row(v_travel=np.nan), "v_travel holds nan"), (np.ones((2, 8)), r"\(2, 8\); allowed: \(n, 9\)")]
+)
+def test_bad_data_are_named(x, words):
     with pytest.raises(ValueError, match=words):
-        features(row)
+        expand(x, DATA)
+
+
+@pytest.mark.parametrize("config", ["gaussian", "flat"])
+def test_scores_make_the_prior_a_standard_normal(config):
+    prior = Prior(config, THETA)
+    scores = Scores(prior)
+    theta = prior.sample(20_000, seed=1)[list(THETA)].to_numpy(float)
+    u = scores.forward(theta)
+    assert min(stats.kstest(column, "norm").pvalue for column in u.T) > 1e-3
+    np.testing.assert_allclose(scores.inverse(u), theta, rtol=1e-6, atol=1e-5)
+    # of the standard normal itself the density is that of the prior
+    log_normal = stats.norm.logpdf(u).sum(axis=1)
+    np.testing.assert_allclose(scores.log_density(log_normal, theta), prior.log_prob(theta), rtol=1e-12)
+    low, high = np.array(list(prior.support.values())).T
+    ends = scores.inverse(np.array([[-40.0] * 3, [40.0] * 3]))
+    assert (ends >= low).all() and (ends <= high).all() and np.isfinite(scores.forward(np.stack([low, high]))).all()
 
 
 def test_scaled_prior_is_a_density_in_scaled_units():
@@ -65,21 +83,10 @@ def test_scaled_prior_is_a_density_in_scaled_units():
     assert mass == pytest.approx(float(np.exp(expected)) * SCALE[1], rel=1e-4)
 
 
-def test_problem_needs_every_split_and_rows_inside_the_prior():
+def test_a_set_needs_every_split_and_rows_inside_the_prior():
     table = synthetic_catalogue(256)
     with pytest.raises(ValueError, match="'test' has 0 rows"):
-        Problem.from_table(table[table["split"] != "test"])
+        SimulationSet("gaussian", table[table["split"] != "test"])
     table.loc[100, "m_lmc"] = 2e12
     with pytest.raises(ValueError, match="outside the prior 'gaussian'"):
-        Problem.from_table(table)
-
-
-def test_logit_and_its_jacobian():
-    box = Logit(np.array([2.5, -3.0]), np.array([100.0, 1.0]))
-    theta = np.random.default_rng(0).uniform(box.low + 0.1, box.high - 0.1, (20, 2))
-    np.testing.assert_allclose(box.inverse(box.forward(theta)), theta, rtol=1e-9)
-    step = 1e-5
-    slopes = (box.forward(theta + step) - box.forward(theta - step)) / (2 * step)
-    np.testing.assert_allclose(box.log_jacobian(box.forward(theta)), np.log(slopes).sum(axis=1), atol=1e-6)
-    walls = box.forward(np.stack([box.low, box.high]))
-    assert np.isfinite(walls).all() and (walls[0] < walls[1]).all()
+        SimulationSet("gaussian", table)

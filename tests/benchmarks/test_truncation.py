@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.estimator import truncated_draws
+from benchmarks.baselines.truncation import truncated_draws
 
 LOW, HIGH = np.array([0.0]), np.array([1.0])
 
