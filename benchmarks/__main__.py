@@ -77,6 +77,22 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--rows", type=whole_from(1), help="so many rows only, the cases first; by default all 103")
     known.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
     known.set_defaults(run=_references)
+    suite = commands.add_parser("suite", help="train and score all baselines in all tasks")
+    suite.add_argument("--out", type=Path, default=Path("build/suite"), help="folder of the run; it resumes")
+    suite.add_argument("--fast", action="store_true", help="few epochs, one seed: a look, and no scores to quote")
+    suite.add_argument("--tasks", help="some of the tasks, with commas between; by default all")
+    suite.add_argument("--baselines", help="some of the baselines, with commas between; by default all")
+    suite.add_argument("--seeds", type=whole_from(1), help="in the tasks with a budget; by default 3, 1 if fast")
+    suite.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
+    suite.add_argument("--device", help="of torch; by default a GPU if there is one")
+    suite.set_defaults(run=_suite)
+    page = commands.add_parser("report", help="draw the report of a run of the suite")
+    page.add_argument("--run", type=Path, default=Path("build/suite"), dest="folder", help="default: %(default)s")
+    page.set_defaults(run=_report)
+    board = commands.add_parser("leaderboard", help="write LEADERBOARD.md again from the stored results")
+    board.add_argument("--run", type=Path, dest="folder", help="take the results of this run of the suite first")
+    board.add_argument("--add", type=Path, nargs="+", default=[], metavar="DIR", help="score these submissions first")
+    board.set_defaults(run=_leaderboard)
     return top
 
 
@@ -161,6 +177,26 @@ def _references(args: argparse.Namespace) -> None:
     from benchmarks.references import run
 
     run.main(args.out, args.stage, args.rows, args.workers)
+
+
+def _suite(args: argparse.Namespace) -> None:
+    from benchmarks.suite import plan
+
+    tasks = args.tasks.split(",") if args.tasks else plan.TASKS
+    baselines = args.baselines.split(",") if args.baselines else None
+    plan.main(args.out, args.fast, tasks, baselines, args.seeds, args.workers, args.device)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from benchmarks import suite_report
+
+    print(f"written: {suite_report.write(args.folder)}")
+
+
+def _leaderboard(args: argparse.Namespace) -> None:
+    from benchmarks import leaderboard
+
+    leaderboard.main(args.folder, args.add)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def corner_figure(result: CaseResult, drawn: dict[str, NDArray], prior_draws: ND
                 ax.yaxis.set_major_locator(MaxNLocator(4))
                 if truths[row] is not None:
                     ax.axhline(truths[row], color=RED, lw=1.2)
-                _contours(ax, draws[:, column], draws[:, row])
+                contours(ax, draws[:, column], draws[:, row])
             ax.tick_params(labelbottom=row == d - 1, labelleft=column == 0 and row > 0)
             if row == d - 1:
                 ax.set_xlabel(f"{LABELS[column]} [{UNITS[column]}]", fontsize=9)
@@ -160,8 +160,8 @@ def _paper_bar(ax: Axes, quoted: tuple[float, float, float]) -> None:
     ax.plot(quoted[1], height, "o", color=GREEN, ms=4)
 
 
-def _contours(ax: Axes, x: NDArray, y: NDArray) -> None:
-    """Smallest regions that hold 39, 68 and 95% of the draws, from a lightly smoothed histogram."""
+def contours(ax: Axes, x: NDArray, y: NDArray, shades: tuple[str, str, str] = (PALE, "#8fb0d0", BLUE)) -> None:
+    """Smallest regions that hold 39, 68 and 95% of the draws, the largest first, from a lightly smoothed histogram."""
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=40)
     # A ring of empty cells lets contours close that end at a wall of the prior.
     smooth = np.pad(gaussian_filter(counts, 1.6, mode="nearest"), 1)
@@ -169,7 +169,7 @@ def _contours(ax: Axes, x: NDArray, y: NDArray) -> None:
     mass = np.cumsum(ordered) / ordered.sum()
     levels = [ordered[np.searchsorted(mass, p)] for p in (0.95, 0.68, 0.39)]
     centres = [_padded_centres(edges) for edges in (x_edges, y_edges)]
-    ax.contourf(*centres, smooth.T, levels=[*levels, smooth.max() * 1.01], colors=[PALE, "#8fb0d0", BLUE])
+    ax.contourf(*centres, smooth.T, levels=[*levels, smooth.max() * 1.01], colors=shades)
 
 
 def _padded_centres(edges: NDArray) -> NDArray:

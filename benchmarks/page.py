@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 from matplotlib.figure import Figure
@@ -28,6 +28,10 @@ figcaption { font: 13.5px/1.45 system-ui, sans-serif; color: #555d66; margin-top
 .box { background: #f5f6f8; border-left: 3px solid #c8702a; padding: .6rem 1rem; margin: 1rem 0; }
 .box p { margin: .3rem 0; }
 .note { color: #555d66; font-size: .93rem; }
+table.dense { font-size: 12px; } table.dense th, table.dense td { padding-right: .55rem; }
+table.dense td:not(.text) { white-space: nowrap; }
+i.swatch { display: inline-block; width: .65rem; height: .65rem; margin-right: .4rem; border-radius: 2px; }
+details { margin: .5rem 0; } summary { cursor: pointer; font: 14px/1.6 system-ui, sans-serif; }
 nav { font: 14px/1.6 system-ui, sans-serif; }
 nav a { color: #2b5c8a; margin-right: 1rem; text-decoration: none; }
 """
@@ -38,9 +42,10 @@ def heading(text: str, anchor: str) -> str:
     return f'<h2 id="{escape(anchor, quote=True)}">{escape(text)}</h2>'
 
 
-def subheading(text: str) -> str:
-    """Heading inside a section."""
-    return f"<h3>{escape(text)}</h3>"
+def subheading(text: str, anchor: str = "") -> str:
+    """Heading inside a section; with an anchor a link can reach it."""
+    attribute = f' id="{escape(anchor, quote=True)}"' if anchor else ""
+    return f"<h3{attribute}>{escape(text)}</h3>"
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -59,16 +64,57 @@ def bullets(items: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: Sequence[int] = ()) -> str:
-    """Table of plain texts; the first column and `text_columns` are set to the left."""
+def details(summary: str, html: str) -> str:
+    """HTML that is folded away under a line of plain text until it is asked for."""
+    return f"<details><summary>{escape(summary)}</summary>{html}</details>"
 
-    def cell(tag: str, k: int, content: str) -> str:
-        kind = ' class="text"' if k in text_columns else ""
-        return f"<{tag}{kind}>{escape(content)}</{tag}>"
 
-    head = "".join(cell("th", k, c) for k, c in enumerate(header))
-    body = "".join("<tr>" + "".join(cell("td", k, c) for k, c in enumerate(row)) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    text_columns: Sequence[int] = (),
+    bold: Collection[tuple[int, int]] = (),
+    swatches: Sequence[str | None] = (),
+    kind: str = "",
+) -> str:
+    """Table of plain texts.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Of the columns.
+    rows : iterable of sequence of str
+        Cells.
+    text_columns : sequence of int
+        Set to the left, as the first column always is.
+    bold : collection of (row, column)
+        Cells that are stressed.
+    swatches : sequence of str or None
+        Colour that stands before the first cell of each row; None for none.
+    kind : str
+        Class of the style: "dense" for tables of many columns.
+
+    Returns
+    -------
+    str
+    """
+
+    def cell(tag: str, k: int, content: str, stressed: bool = False, color: str | None = None) -> str:
+        attribute = ' class="text"' if k in text_columns else ""
+        inner = f"<strong>{escape(content)}</strong>" if stressed else escape(content)
+        mark = f'<i class="swatch" style="background:{escape(color, quote=True)}"></i>' if color else ""
+        return f"<{tag}{attribute}>{mark}{inner}</{tag}>"
+
+    head = "".join(cell("th", k, content) for k, content in enumerate(header))
+    colors = dict(enumerate(swatches))
+    body = ""
+    for i, row in enumerate(rows):
+        cells = (
+            cell("td", k, content, (i, k) in bold, colors.get(i) if k == 0 else None) for k, content in enumerate(row)
+        )
+        body += f"<tr>{''.join(cells)}</tr>"
+    opening = f'<table class="{escape(kind, quote=True)}">' if kind else "<table>"
+    return f"{opening}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def image(figure: Figure, caption: str, dpi: int = 150) -> str:

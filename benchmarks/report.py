@@ -53,9 +53,9 @@ def _done(o: Outcome) -> str:
         f"of {maf.network['num_transforms']} transforms with {maf.network['hidden_features']} hidden units "
         f"({maf.n_parameters:,} weights) learns p(M_LMC, M200, log10 λ_DF) given nine data: position and velocity "
         "of the LMC, and the travel speed and apex of the Milky Way's disc against the stellar halo beyond 50 kpc. The "
-        f"apex enters as a unit vector. The training ended after {len(maf.history)} epochs and {maf.outcome.seconds:.0f} "
-        f"s because {why.get(maf.outcome.stopped_by, 'its epochs were over')}; the weights with the least validation "
-        "loss are kept."
+        f"apex enters as a unit vector. The training ended after {len(maf.history)} epochs and "
+        f"{maf.outcome.seconds:.0f} s because {why.get(maf.outcome.stopped_by, 'its epochs were over')}; the weights "
+        "with the least validation loss are kept."
     )
     truncated = (
         f"The flow is not bounded, the prior is: draws outside its support are rejected and the density is "

@@ -29,7 +29,7 @@ class Maf(Flow):
     title = "NPE, MAF (as the paper)"
     source = "Papamakarios et al. 2017, arXiv:1705.07057; Brooks et al. 2025, arXiv:2507.10667, sec. 3"
     network: ClassVar[dict[str, Any]] = {"model": "maf", "hidden_features": 50, "num_transforms": 5}
-    default = Training(max_seconds=420.0)
+    default = Training()
 
     def __init__(self, effort: Effort | None = None, training: Training | None = None, bounded: bool = False) -> None:
         super().__init__(effort, training)

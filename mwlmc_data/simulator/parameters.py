@@ -108,8 +108,9 @@ class Parameters:
     a_lmc: float = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        given: dict[str, object] = dataclasses.asdict(self)
-        if given["m_lmc_8p7"] == "fixed":
+        enclosed: object = self.m_lmc_8p7
+        needs_a_lmc, needs_c200 = self.a_lmc is None, self.c200 is None
+        if enclosed == "fixed":
             _check("m_lmc", self.m_lmc)
             self._set("m_lmc_8p7", min(const.LMC_ENCLOSED_MASS, 0.8 * float(self.m_lmc)))
         self._complete_present_day()
@@ -117,14 +118,14 @@ class Parameters:
             value = getattr(self, field.name)
             if value is not None:
                 self._set(field.name, _check(field.name, value))
-        if given["a_lmc"] is None:
+        if needs_a_lmc:
             if not self.m_lmc_8p7 < self.m_lmc:
                 raise ValueError(
                     f"m_lmc_8p7 = {self.m_lmc_8p7:g} Msun: allowed is less than m_lmc = {self.m_lmc:g} Msun"
                 )
             self._set("a_lmc", lmc_scale_radius(self.m_lmc, self.m_lmc_8p7))
             _check("a_lmc", self.a_lmc)
-        if given["c200"] is None:
+        if needs_c200:
             self._set("c200", concentration(self.m200_mw))
 
     def _set(self, name: str, value: object) -> None:

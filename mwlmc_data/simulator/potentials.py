@@ -184,10 +184,14 @@ def _disc_point(R: float, z: float) -> tuple[float, float]:
 def nfw_shape(x: ArrayLike) -> FloatArray:
     """``ln(1 + x) - x / (1 + x)``, the NFW mass in units of 4 pi rho_s r_s^3, exact also for small x."""
     x = np.asarray(x, float)
-    small = np.minimum(x, 0.02)
+    difference = np.log1p(x) - x / (1 + x)
+    is_small = x < 0.02
+    if not is_small.any():
+        return difference
     # the difference cancels for small x: series x^2 (1/2 - 2x/3 + 3x^2/4 - ...), coefficients k / (k + 1)
+    small = np.minimum(x, 0.02)
     series = sum((-1) ** (k + 1) * (k / (k + 1)) * small ** (k + 1) for k in range(1, 10))
-    return np.where(x < 0.02, series, np.log1p(x) - x / (1 + x))
+    return np.where(is_small, series, difference)
 
 
 def virial_radius(m200: ArrayLike) -> FloatArray:
@@ -238,6 +242,7 @@ def _halo_mass_at_the_sun() -> float:
     return (const.CIRCULAR_SPEED**2 / radius - baryons) * radius**2 / const.G
 
 
+@functools.lru_cache(maxsize=256)
 def concentration(m200: float) -> float:
     """Concentration that makes the circular speed 235 km/s at 8.3 kpc (sec. 2.1).
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from benchmarks.baselines.encoding import Inputs, Scores, expand
 from benchmarks.features import DATA, SCALE, THETA, ScaledPrior, theta_array, theta_table
 from benchmarks.sets import SimulationSet
 from mwlmc_data import Prior
+from mwlmc_data.inference.encoding import Inputs, Scores, expand
 from tests.benchmarks.synthetic import synthetic_catalogue
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from benchmarks.baselines.encoding import Scores
 from benchmarks.baselines.maf import Maf
 from benchmarks.baselines.training import Training, mean_loss, tensor
 from benchmarks.evaluate import evaluate, infer_case
 from benchmarks.features import SCALE
+from mwlmc_data.inference.encoding import Scores
 from tests.benchmarks.cases import stand_in_cases
 
 pytest.importorskip("sbi", reason="sbi is not installed: the estimator cannot be trained")

@@ -1,0 +1,245 @@
+"""What a baseline is: one protocol for all, one small file each, found without being listed."""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmarks.sets import Learnable
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Posterior draws inside the prior's support.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (k, n, d)
+        Draws for k observations, in the task's units; NaN where `complete` is False.
+    acceptance : ndarray, shape (k,)
+        Fraction of the estimator's own draws that fell inside: one minus its leakage.
+    complete : ndarray of bool, shape (k,)
+        Whether all n draws were found within the limits of time and attempts.
+    statistic : ndarray, shape (k,), optional
+        Larger where an observation is stranger to the method, if it can tell.
+    """
+
+    theta: NDArray[np.float64]
+    acceptance: NDArray[np.float64]
+    complete: NDArray[np.bool_]
+    statistic: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, theta: NDArray) -> Draws:
+        """Draws (k, n, d) of an estimator that never leaves the support."""
+        return cls(theta, np.ones(len(theta)), np.ones(len(theta), dtype=bool))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is spent, and where.
+
+    Attributes
+    ----------
+    fast : bool
+        A fifth of the epochs, and less of whatever else costs time: for a look, not for a score.
+    progress : bool
+        Show a bar.
+    device : str
+        Of torch: "cpu" or "cuda".
+    """
+
+    fast: bool = False
+    progress: bool = False
+    device: str = "cpu"
+
+    def epochs(self, n: int) -> int:
+        """So many of n epochs."""
+        return max(3, n // 5) if self.fast else n
+
+
+class Baseline(abc.ABC):
+    """Base of all baselines. A concrete class that sets `name` is found by `find`.
+
+    Parameters
+    ----------
+    effort : Effort
+        How much is spent, and where.
+
+    Attributes
+    ----------
+    name, title : str
+        Key, and what tables call it.
+    source : str
+        The paper of the method.
+    version : int
+        Rises when the same task and seed give other draws; what was computed with another is computed again.
+    has_density : bool
+        Whether `log_prob` can be asked for.
+    needs_torch : bool
+        Whether it is a network.
+    uses_simulations : bool
+        Whether it learns from the task's simulations at all.
+    budget_seeds : int
+        Seeds with which it enters the tasks that have a budget.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    source: ClassVar[str]
+    version: ClassVar[int] = 1
+    has_density: ClassVar[bool] = True
+    needs_torch: ClassVar[bool] = True
+    uses_simulations: ClassVar[bool] = True
+    budget_seeds: ClassVar[int] = 3
+
+    @classmethod
+    def parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
+        """Names and seeds of the baselines that one is made of with a seed, which `trained` gives."""
+        return ()
+
+    def __init__(self, effort: Effort | None = None) -> None:
+        self.effort = effort or Effort()
+        self.trained: Callable[[str, Learnable, int], Baseline] = self._train_part
+        """Gives a trained baseline by name, task and seed, for those that are made of others; trains it anew unless a
+        program that keeps what it trained puts its own function here."""
+
+    @abc.abstractmethod
+    def fit(self, task: Learnable, seed: int = 0) -> None:
+        """Train on the splits train and validation of a task; the split test is not looked at.
+
+        Parameters
+        ----------
+        task : Learnable
+            A task of the benchmark, or another set of simulations.
+        seed : int
+            Of all that is random.
+        """
+
+    @abc.abstractmethod
+    def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
+        """Draw from posteriors.
+
+        Parameters
+        ----------
+        x : ndarray, shape (k, f)
+            Observations, as in the task.
+        n : int
+            Draws for each.
+        seed : int
+            Of the draws.
+
+        Returns
+        -------
+        Draws
+        """
+
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+        """Log posterior density, normalised over the prior's support.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (k, d)
+            Parameters, one row for each observation.
+        x : ndarray, shape (k, f)
+            Observations.
+        acceptance : ndarray, shape (k,), optional
+            As `sample` gave it for the same rows; a baseline that leaks would estimate it again.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Per unit of theta [nats]; -inf outside the support.
+
+        Raises
+        ------
+        NotImplementedError
+            If the method has no density (`has_density`).
+        """
+        raise NotImplementedError(f"{self.title} has no density")
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that were fitted."""
+        return sum(values.size for values in self.state().values())
+
+    @property
+    def history(self) -> list[tuple[float, float]]:
+        """Mean loss of training and validation after each epoch; empty where there are none."""
+        return []
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, NDArray]:
+        """All that was learnt, as arrays by name; what `restore` takes."""
+
+    @abc.abstractmethod
+    def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
+        """Become what was trained on a task, from its arrays."""
+
+    def _train_part(self, name: str, task: Learnable, seed: int) -> Baseline:
+        part = create(name, self.effort)
+        part.fit(task, seed)
+        return part
+
+
+def find() -> dict[str, type[Baseline]]:
+    """Find all baselines.
+
+    Returns
+    -------
+    dict of str to type
+        Name -> class; those without a network first, then in the order of the alphabet.
+    """
+    import benchmarks.baselines as package
+
+    found: dict[str, type[Baseline]] = {}
+    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+        members = vars(importlib.import_module(f"{package.__name__}.{module}")).values()
+        for member in members:
+            is_one = isinstance(member, type) and issubclass(member, Baseline) and not inspect.isabstract(member)
+            if is_one and "name" in member.__dict__:
+                other = found.setdefault(member.name, member)
+                if other is not member:
+                    raise ValueError(
+                        f"baseline {member.name!r} is {other.__qualname__} already, not {member.__qualname__}"
+                    )
+    return dict(sorted(found.items(), key=lambda item: (item[1].needs_torch, item[0])))
+
+
+def create(name: str, effort: Effort | None = None) -> Baseline:
+    """Make an untrained baseline.
+
+    Parameters
+    ----------
+    name : str
+        One of `find`.
+    effort : Effort, optional
+        How much is spent.
+
+    Returns
+    -------
+    Baseline
+
+    Raises
+    ------
+    ValueError
+        If there is no such baseline.
+    """
+    known = find()
+    if name not in known:
+        raise ValueError(f"unknown baseline {name!r}; allowed: {', '.join(known)}")
+    return known[name](effort)
+
+
+def in_support(theta: ArrayLike, low: NDArray, high: NDArray) -> NDArray[np.bool_]:
+    """Whether each of parameters (..., d) lies in a box; shape (...)."""
+    theta = np.asarray(theta)
+    return np.all((theta >= low) & (theta <= high), axis=-1)

@@ -1,0 +1,274 @@
+"""A neural spline flow corrected by the likelihood of the travel vector: neural importance sampling."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from tqdm import tqdm
+
+from benchmarks.baselines.base import Baseline, Draws, Effort, create, in_support
+from benchmarks.baselines.enclosed import EnclosedMass
+from benchmarks.baselines.likelihood import Likelihood, Past, Points, past_velocities, simulated
+from benchmarks.baselines.weights import Weighed
+from benchmarks.sets import Learnable
+from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
+from mwlmc_data.schema import LMC_VECTOR
+from mwlmc_data.scoring.tasks.summary import REFLEX
+from mwlmc_data.simulator.frames import sky_basis
+
+PROPOSAL = "nsf"
+N_PROPOSALS, N_PROPOSALS_FAST = 500, 100
+"""Proposals for an observation, each with an orbit."""
+FROM_PRIOR = 0.1
+"""Part of the proposals that the prior makes, where the flow may have missed some of the posterior."""
+N_ENCLOSED = 24
+"""Orbits for the density of a single theta: nodes in the quantiles of m_lmc_8p7."""
+_N_HALO = (3, 2)  # nodes in the quantiles of beta0 and r_dehnen, on which no orbit depends
+_BLOCK = 16  # observations whose proposals are drawn together
+
+
+class Corrected(Baseline):
+    """Proposals of a spline flow, a tenth of them of the prior, weighed by prior times likelihood over their density.
+
+    The likelihood is Gaussian and learnt from the task's own rows (`likelihood.Likelihood`). Of the nuisances,
+    m_lmc_8p7 is proposed with the parameters (`enclosed.EnclosedMass`) and its prior is part of the weight; the
+    likelihood is averaged over beta0 and r_dehnen by nodes in their quantiles. Orbits of the pair are needed but no
+    stars: 1 for each training and validation row, 500 for each observation, and 24 for the density of its truth; none
+    of that is a simulation, and none is counted as one. Where the data have no reflex motion they say nothing of the
+    parameters, and the weights turn the flow into the prior.
+
+    Parameters
+    ----------
+    effort : Effort
+        How much is spent, and where.
+    past : callable, optional
+        Integrates orbits.
+
+    Attributes
+    ----------
+    proposal : Baseline or None
+        The flow, once trained.
+    likelihood : Likelihood or None
+    enclosed : EnclosedMass or None
+        None where the data have no reflex motion.
+    effective : ndarray, shape (k,)
+        Effective number of draws for each observation of the last `sample`, of `n_proposals`.
+    """
+
+    name = "nsf-corrected"
+    title = "NSF, importance-corrected"
+    source = "Dax et al. 2023, arXiv:2210.05686"
+    budget_seeds = 1  # its orbits cost as much as all other baselines together
+
+    @classmethod
+    def parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
+        """The flow that proposes."""
+        return ((PROPOSAL, seed),)
+
+    def __init__(self, effort: Effort | None = None, past: Past = past_velocities) -> None:
+        super().__init__(effort)
+        self.proposal: Baseline | None = None
+        self.likelihood: Likelihood | None = None
+        self.enclosed: EnclosedMass | None = None
+        self.effective = np.empty(0)
+        self._past = past
+        self._task: Learnable | None = None
+        self._log_evidence: dict[bytes, float] = {}
+
+    @property
+    def n_proposals(self) -> int:
+        """Proposals for each observation."""
+        return N_PROPOSALS_FAST if self.effort.fast else N_PROPOSALS
+
+    def fit(self, task: Learnable, seed: int = 0) -> None:
+        """Train the flow, or take it from elsewhere (`trained`), and learn the likelihood.
+
+        Raises
+        ------
+        ValueError
+            If the data are neither the LMC's vector and the reflex motion nor the LMC's vector alone.
+        """
+        informed = _has_reflex(task)
+        self._task, self._log_evidence = task, {}
+        self.proposal, self.likelihood, self.enclosed = self.trained(PROPOSAL, task, seed), None, None
+        if informed:
+            self.likelihood, self.enclosed = Likelihood(task.prior, self.effort), EnclosedMass(task, self.effort)
+            training = simulated(task, task.train, "train", self._past)
+            validation = simulated(task, task.validation, "validation", self._past)
+            self.likelihood.fit(training, validation, seed)
+            masses = [points.nuisances[:, 0] for points, _ in (training, validation)]
+            self.enclosed.fit((task.train, masses[0]), (task.validation, masses[1]), seed)
+
+    def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
+        """Draw from the corrected posterior; equal draws occur, as proposals of great weight are taken repeatedly."""
+        x = np.atleast_2d(x)
+        found = self._weigh(x, seed)
+        self._log_evidence |= {_key(row): weighed.log_evidence for row, weighed in zip(x, found, strict=True)}
+        self.effective = np.array([weighed.effective for weighed in found])
+        drawn = [weighed.resample(n, np.random.default_rng([seed, i, 1])) for i, weighed in enumerate(found)]
+        # The evidence of a likelihood that is constant would tell nothing.
+        stranger = None if self.likelihood is None else np.array([-weighed.log_evidence for weighed in found])
+        return dataclasses.replace(Draws.of(np.stack(drawn)), statistic=stranger)
+
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+        """Log posterior density: prior times likelihood over the evidence, which `sample` has estimated."""
+        task, _ = self._trained()
+        theta, x = np.asarray(theta, dtype=np.float64), np.atleast_2d(x)
+        low, high = np.array([task.prior.support[name] for name in task.theta_names]).T
+        found = np.full(len(theta), -np.inf)
+        inside = np.flatnonzero(in_support(theta, low, high))
+        found[inside] = task.prior.log_prob(theta[inside])
+        if self.likelihood is None:
+            return found
+        evidence = self.log_evidence(x)
+        for i in inside:
+            if np.isfinite(evidence[i]):
+                found[i] += self._averaged(theta[i], x[i]) - evidence[i]
+            else:  # the draws are the proposals themselves
+                found[i] = self._log_proposal(theta[i : i + 1], x[i])[0]
+        return found
+
+    def log_evidence(self, x: NDArray) -> NDArray[np.float64]:
+        """Log density of the travel vector given the LMC today; minus it tells how strange an observation is.
+
+        Parameters
+        ----------
+        x : ndarray, shape (k, f)
+            Observations; what `sample` has not seen is weighed anew.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Per (km/s)^3 [nats]; 0 where the data have no reflex motion, -inf where no proposal has any weight.
+        """
+        x = np.atleast_2d(x)
+        new = [i for i, row in enumerate(x) if _key(row) not in self._log_evidence]
+        for i, weighed in zip(new, self._weigh(x[new], 0), strict=True):
+            self._log_evidence[_key(x[i])] = weighed.log_evidence
+        return np.array([self._log_evidence[_key(row)] for row in x])
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights of the flow, and all else that was learnt."""
+        others = sum(v.size for name, v in self.state().items() if not name.startswith("proposal."))
+        return self._trained()[1].n_parameters + others
+
+    @property
+    def history(self) -> list[tuple[float, float]]:
+        """Mean loss of the likelihood's training and validation after each epoch."""
+        return [] if self.likelihood is None else self.likelihood.outcome.history
+
+    def state(self) -> dict[str, NDArray]:
+        """Arrays of the flow, of the likelihood and of the proposals of m_lmc_8p7."""
+        parts = {"proposal": self._trained()[1].state()}
+        if self.likelihood is not None and self.enclosed is not None:
+            parts |= {"likelihood": self.likelihood.state(), "enclosed": self.enclosed.state()}
+        return {f"{part}.{name}": values for part, arrays in parts.items() for name, values in arrays.items()}
+
+    def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
+        """Become what was trained on a task."""
+
+        def part(prefix: str) -> dict[str, NDArray]:
+            return {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+
+        self._task, self._log_evidence = task, {}
+        self.proposal, self.likelihood, self.enclosed = create(PROPOSAL, self.effort), None, None
+        self.proposal.restore(task, part("proposal."))
+        if _has_reflex(task):
+            self.likelihood, self.enclosed = Likelihood(task.prior, self.effort), EnclosedMass(task, self.effort)
+            self.likelihood.restore(part("likelihood."))
+            self.enclosed.restore(part("enclosed."))
+
+    def _weigh(self, x: NDArray, seed: int) -> list[Weighed]:
+        """Proposals with weights for each observation (k, f)."""
+        task, proposal = self._trained()
+        m = self.n_proposals
+        n_prior = round(FROM_PRIOR * m)
+        found: list[Weighed] = []
+        for i in tqdm(range(0, len(x), _BLOCK), "  observations", disable=not self.effort.progress, leave=False):
+            rows = x[i : i + _BLOCK]
+            for row, own in zip(rows, proposal.sample(rows, m - n_prior, seed).theta, strict=True):
+                rng = np.random.default_rng([seed, len(found), 0])
+                theta = np.concatenate([own, _from_prior(task, n_prior, rng)])
+                log_weight = task.prior.log_prob(theta) - self._log_proposal(theta, row)
+                if self.enclosed is not None:
+                    enclosed, log_ratio = self.enclosed.propose(theta, row, rng)
+                    log_weight = log_weight + log_ratio + self._log_likelihood(theta, enclosed, row)
+                found.append(Weighed(theta, np.where(np.isnan(log_weight), -np.inf, log_weight)))
+        return found
+
+    def _log_proposal(self, theta: NDArray, x: NDArray) -> NDArray[np.float64]:
+        """Log density of the proposals for an observation (f,) at theta (m, d), shape (m,)."""
+        task, proposal = self._trained()
+        log_flow = proposal.log_prob(theta, np.repeat(x[None], len(theta), axis=0))
+        return np.logaddexp(np.log1p(-FROM_PRIOR) + log_flow, np.log(FROM_PRIOR) + task.prior.log_prob(theta))
+
+    def _averaged(self, theta: NDArray, x: NDArray) -> float:
+        """Log likelihood of one theta (3,), averaged over all nuisances."""
+        u, weight = _legendre(N_ENCLOSED)
+        every = np.repeat(theta[None], N_ENCLOSED, axis=0)
+        log_likelihood = self._log_likelihood(every, ENCLOSED_MASS.quantile(u, every[:, 0]), x)
+        return float(logsumexp(log_likelihood + np.log(weight)))
+
+    def _log_likelihood(self, theta: NDArray, enclosed: NDArray, x: NDArray) -> NDArray[np.float64]:
+        """Log likelihood of theta (m, 3) and m_lmc_8p7 (m,), averaged over beta0 and r_dehnen, shape (m,)."""
+        task, _ = self._trained()
+        assert self.likelihood is not None
+        lmc, travel = _parts(task, x)
+        past = self._past(theta, enclosed, lmc)
+        halo = MARGINALS[task.prior.config]
+        (u_beta, w_beta), (u_scale, w_scale) = (_legendre(n) for n in _N_HALO)
+        terms = []
+        for beta, w in zip(halo["beta0"].quantile(u_beta), w_beta, strict=True):
+            for scale, v in zip(halo["r_dehnen"].quantile(u_scale), w_scale, strict=True):
+                nuisances = np.stack([enclosed, np.full_like(enclosed, beta), np.full_like(enclosed, scale)], axis=1)
+                points = Points(theta, nuisances, np.broadcast_to(lmc, (len(theta), len(lmc))), past)
+                terms.append(self.likelihood.log_density(travel, points) + np.log(w * v))
+        return logsumexp(terms, axis=0)
+
+    def _trained(self) -> tuple[Learnable, Baseline]:
+        if self._task is None or self.proposal is None:
+            raise RuntimeError("the baseline is not trained; call fit first")
+        return self._task, self.proposal
+
+
+def _has_reflex(task: Learnable) -> bool:
+    """Whether the data have the reflex motion."""
+    names = set(task.x_names)
+    if names == {*LMC_VECTOR, *REFLEX}:
+        return True
+    if names == set(LMC_VECTOR):
+        return False
+    allowed = f"{', '.join(LMC_VECTOR)}, with or without {', '.join(REFLEX)}"
+    raise ValueError(f"the data are {', '.join(task.x_names)}; allowed: {allowed}")
+
+
+def _parts(task: Learnable, x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The LMC today (6,) and the travel vector (3,) of an observation (f,)."""
+    data = dict(zip(task.x_names, np.asarray(x, dtype=np.float64), strict=True))
+    speed, l, b = (data[name] for name in REFLEX)
+    return np.array([data[name] for name in LMC_VECTOR]), speed * sky_basis(np.array([l]), np.array([b]))[0, 0]
+
+
+def _from_prior(task: Learnable, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draws (n, d) from the prior, each parameter in strata."""
+    return np.stack([marginal.quantile(_strata(n, rng)) for marginal in task.prior.marginals.values()], axis=1)
+
+
+def _strata(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A uniform number in each of n equal parts of (0, 1), in random order."""
+    return (rng.permutation(n) + rng.random(n)) / n
+
+
+def _legendre(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights of Gauss and Legendre on (0, 1)."""
+    x, w = np.polynomial.legendre.leggauss(n)
+    return 0.5 * (x + 1.0), 0.5 * w
+
+
+def _key(x: NDArray) -> bytes:
+    return np.asarray(x, dtype=np.float32).tobytes()

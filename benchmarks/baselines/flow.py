@@ -1,0 +1,162 @@
+"""Neural posterior estimation with a network of sbi (Greenberg et al. 2019, one round): what the flows share."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines import training as loop
+from benchmarks.baselines.base import Baseline, Draws, Effort, in_support
+from benchmarks.baselines.training import Trained, Training
+from benchmarks.baselines.truncation import truncated_draws
+from benchmarks.sets import Learnable
+from mwlmc_data.inference.encoding import Inputs, Scores
+
+_BLOCK = 64  # observations drawn together
+_N_MASS = 2000  # draws by which the mass inside the support is estimated
+
+
+class Flow(Baseline, abc.ABC):
+    """A density estimator of sbi, trained with our own loop.
+
+    Parameters
+    ----------
+    effort : Effort
+        How much is spent, and where.
+    training : Training, optional
+        Settings in place of the baseline's own.
+
+    Attributes
+    ----------
+    bounded : bool
+        True: the flow lives on normal scores of the prior and cannot leave its support. False: it lives on the
+        parameters, as the paper's; draws outside are rejected, and the density is divided by the mass inside.
+    network : dict
+        Name of sbi's builder and its options.
+    """
+
+    bounded: bool = True
+    network: ClassVar[dict[str, Any]]
+    default: ClassVar[Training]
+
+    def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
+        super().__init__(effort)
+        self.training = training or self.default
+        self.outcome = Trained()
+        self._net: Any = None
+        self._task: Learnable | None = None
+        self._inputs: Inputs | None = None
+
+    def fit(self, task: Learnable, seed: int = 0) -> None:
+        """Train on the split train and keep the weights that are best on the split validation."""
+        import torch
+
+        self._task, self._inputs = task, Inputs.of(task.train.x, task.x_names)
+        device = self.effort.device
+        data = [(self._tensor(s.theta), loop.tensor(self._inputs(s.x), device)) for s in (task.train, task.validation)]
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self._net = self._build(*data[0])
+            self.outcome = loop.train(self._net, data[0], data[1], self._settings(), self.effort.progress)
+
+    def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
+        """Draw from the posterior inside the prior's support."""
+        import torch
+
+        net, task, inputs = self._fitted()
+        x = np.atleast_2d(x)
+
+        def draw(rows: NDArray, m: int) -> NDArray:
+            with torch.no_grad():
+                drawn = net.sample((m,), loop.tensor(inputs(rows), self.effort.device))
+            return self._from_flow(drawn.transpose(0, 1).cpu().numpy().astype(np.float64))
+
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            if not self.bounded:
+                return truncated_draws(draw, x, n, *self._box(task), block=_BLOCK)
+            return Draws.of(np.concatenate([draw(x[i : i + _BLOCK], n) for i in range(0, len(x), _BLOCK)]))
+
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+        """Log posterior density per unit of theta, normalised over the prior's support by the acceptance."""
+        import torch
+
+        net, task, inputs = self._fitted()
+        theta = np.asarray(theta, dtype=np.float64)
+        device = self.effort.device
+        with torch.no_grad():
+            found = -net.loss(self._tensor(theta), loop.tensor(inputs(x), device)).cpu().numpy().astype(np.float64)
+        if self.bounded:
+            found = Scores(task.prior).log_density(found, theta)
+        else:
+            if acceptance is None:
+                acceptance = self.sample(x, _N_MASS, seed=0).acceptance
+            with np.errstate(divide="ignore"):
+                found = found - np.log(self._widths(task)).sum() - np.log(np.maximum(acceptance, 1e-6))
+        return np.where(in_support(theta, *self._box(task)), found, -np.inf)
+
+    @property
+    def history(self) -> list[tuple[float, float]]:
+        """Mean loss of training and validation after each epoch."""
+        return self.outcome.history
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained weights."""
+        return sum(p.numel() for p in self._fitted()[0].parameters())
+
+    def state(self) -> dict[str, NDArray]:
+        """Weights of the network, and what standardises its data."""
+        net, _, inputs = self._fitted()
+        weights = {f"net.{name}": values for name, values in loop.state_of(net).items()}
+        return {**weights, "x_centre": inputs.centre, "x_width": inputs.width}
+
+    def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
+        """Become what was trained on a task."""
+        self._task = task
+        self._inputs = Inputs(tuple(task.x_names), state["x_centre"], state["x_width"])
+        # the builder standardises by these and needs some spread; the state holds what it was in the training
+        rng = np.random.default_rng(0)
+        theta, x = rng.normal(size=(16, len(task.theta_names))), rng.normal(size=(16, len(self._inputs.centre)))
+        self._net = self._build(loop.tensor(theta), loop.tensor(x))
+        weights = {name.removeprefix("net."): v for name, v in state.items() if name.startswith("net.")}
+        loop.load_state(self._net, weights, self.effort.device)
+
+    def _build(self, theta: Any, x: Any) -> Any:
+        """Sbi's density estimator, which standardises both arguments by these tensors."""
+        from sbi.neural_nets import posterior_nn
+
+        return posterior_nn(**self.network)(theta, x).to(self.effort.device)
+
+    def _settings(self) -> Training:
+        return self.training if not self.effort.fast else self.training.shorter(self.effort.epochs)
+
+    def _tensor(self, theta: NDArray) -> Any:
+        """From the task's parameters to what the flow lives on."""
+        task = self._task
+        assert task is not None
+        values = Scores(task.prior).forward(theta) if self.bounded else np.asarray(theta, float) / self._widths(task)
+        return loop.tensor(values, self.effort.device)
+
+    def _from_flow(self, values: NDArray) -> NDArray[np.float64]:
+        task = self._task
+        assert task is not None
+        return Scores(task.prior).inverse(values) if self.bounded else values * self._widths(task)
+
+    @staticmethod
+    def _widths(task: Learnable) -> NDArray[np.float64]:
+        return np.array([marginal.std for marginal in task.prior.marginals.values()])
+
+    @staticmethod
+    def _box(task: Learnable) -> tuple[NDArray, NDArray]:
+        low, high = np.array([task.prior.support[name] for name in task.theta_names]).T
+        return low, high
+
+    def _fitted(self) -> tuple[Any, Learnable, Inputs]:
+        if self._net is None or self._task is None or self._inputs is None:
+            raise RuntimeError("the baseline is not trained; call fit first")
+        return self._net, self._task, self._inputs

@@ -1,0 +1,26 @@
+"""Flow matching posterior estimation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from benchmarks.baselines.training import Training
+from benchmarks.baselines.vector_field import VectorField
+
+
+class Fmpe(VectorField):
+    """Straight paths from noise to the posterior, whose mean velocity a network learns (rectified flow, as in sbi).
+
+    The network learns what the velocity has beyond that of a standard normal, which the prior is in its scores.
+    """
+
+    name = "fmpe"
+    title = "FMPE, flow matching"
+    source = "Wildberger et al. 2023, arXiv:2305.17161; Lipman et al. 2023, arXiv:2210.02747"
+    network: ClassVar = {"model": "mlp", "hidden_features": 64, "num_layers": 4, "gaussian_baseline": True}
+    default = Training(epochs=40, learning_rate=3e-3, most_batch=1000, weight_decay=1e-3)
+
+    def _build(self, theta: Any, x: Any) -> Any:
+        from sbi.neural_nets import posterior_flow_nn
+
+        return posterior_flow_nn(**self._options())(theta, x).to(self.effort.device)

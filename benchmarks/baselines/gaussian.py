@@ -1,0 +1,104 @@
+"""A network that gives a Gaussian: what the parts of the importance correction that are learnt have in common."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines import training as loop
+from benchmarks.baselines.base import Effort
+from benchmarks.baselines.training import Trained, Training
+
+_CHUNK = 50_000  # rows that the network is given at a time
+Pair = tuple[NDArray, NDArray]
+"""Numbers y (n, d) and inputs (n, f), both standardised."""
+
+
+class ConditionalGaussian:
+    """Gaussian density of y (d) given inputs (f), with a full covariance; untrained it is the standard normal.
+
+    Parameters
+    ----------
+    n_inputs, d : int
+        f and d.
+    hidden : int
+        Units of each of three layers.
+
+    Attributes
+    ----------
+    outcome : Trained
+        How the training went.
+    """
+
+    def __init__(self, n_inputs: int, d: int, hidden: int) -> None:
+        self.outcome = Trained()
+        self._net = _network()(n_inputs, d, hidden)
+
+    def fit(self, training: Pair, validation: Pair, setting: Training, effort: Effort) -> None:
+        """Train by the likelihood of y; the weights that are best on the validation rows are kept."""
+        data = [(loop.tensor(y), loop.tensor(x)) for y, x in (training, validation)]
+        setting = setting.shorter(effort.epochs) if effort.fast else setting
+        self.outcome = loop.train(self._net, data[0], data[1], setting, effort.progress)
+
+    def log_density(self, y: NDArray, x: NDArray) -> NDArray[np.float64]:
+        """Log density (n,) of y (n, d)."""
+        import torch
+
+        pairs = zip(loop.tensor(y).split(_CHUNK), loop.tensor(x).split(_CHUNK), strict=True)
+        with torch.no_grad():
+            parts = [self._net.loss(*pair) for pair in pairs]
+        return -torch.cat(parts).numpy().astype(np.float64)
+
+    def marginals(self, x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Means and widths (n, d); the widths are those of independent numbers and right where d = 1."""
+        import torch
+
+        with torch.no_grad():
+            mean, log_scale, _ = self._net(loop.tensor(x))
+        return mean.numpy().astype(np.float64), np.exp(-log_scale.numpy().astype(np.float64))
+
+    def state(self) -> dict[str, NDArray]:
+        """The weights."""
+        return loop.state_of(self._net)
+
+    def restore(self, state: Mapping[str, NDArray]) -> None:
+        """Take the weights."""
+        loop.load_state(self._net, dict(state))
+
+
+@cache
+def _network() -> Any:
+    """The class of the network; made when it is first needed, because torch takes seconds to import."""
+    import torch
+    from torch import nn
+
+    class Gaussian(nn.Module):
+        def __init__(self, n_inputs: int, d: int, hidden: int) -> None:
+            super().__init__()
+            self.sizes = (d, d, d * (d - 1) // 2)
+            layers = [(nn.Linear(a, b), nn.SiLU()) for a, b in itertools.pairwise((n_inputs, hidden, hidden, hidden))]
+            last = nn.Linear(hidden, sum(self.sizes))
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.body = nn.Sequential(*itertools.chain(*layers), last)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            """Mean, and of the whitening matrix the logarithms of its diagonal and what is below, row by row."""
+            return self.body(x).split(self.sizes, dim=1)
+
+        def loss(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+            """Negative log density of each row of y."""
+            mean, log_scale, below = self(x)
+            rest = y - mean
+            z = list((rest * log_scale.exp()).unbind(dim=1))
+            for row, column, element in zip(*np.tril_indices(len(z), -1), below.unbind(dim=1), strict=True):
+                z[row] = z[row] + element * rest[:, column]
+            square = torch.stack(z).square().sum(dim=0)
+            return 0.5 * square - log_scale.sum(dim=1) + 0.5 * len(z) * float(np.log(2.0 * np.pi))
+
+    return Gaussian

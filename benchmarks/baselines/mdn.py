@@ -1,0 +1,153 @@
+"""Mixture density network: a mixture of Gaussians whose parameters a small network gives.
+
+Torch trains it and is needed for nothing else: the trained network is evaluated with NumPy alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines import training as loop
+from benchmarks.baselines.base import Baseline, Draws, Effort
+from benchmarks.baselines.training import Trained, Training
+from benchmarks.sets import Learnable
+from mwlmc_data.inference.encoding import Inputs, Scores
+from mwlmc_data.inference.mixture import STEEPEST, Mixture, outputs
+
+
+class Mdn(Baseline):
+    """Mixture of Gaussians with full covariances, on normal scores of the prior.
+
+    Parameters
+    ----------
+    effort : Effort
+        How much is spent, and where.
+    training : Training, optional
+        Settings in place of the default, which decays weights and drops units the more the fewer simulations there are.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Units of each hidden layer.
+    n_components : int
+        Gaussians.
+    """
+
+    name = "mdn"
+    title = "NPE, mixture density network"
+    source = "Bishop 1994, Aston University report NCRG/94/004"
+    hidden = (128, 128, 128)
+    n_components = 8
+
+    def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
+        super().__init__(effort)
+        self.training = training
+        self.outcome = Trained()
+        self._scores: Scores | None = None
+        self._inputs: Inputs | None = None
+        self._mixture: Mixture | None = None
+
+    def fit(self, task: Learnable, seed: int = 0) -> None:
+        """Train on the split train and keep the weights that are best on the split validation."""
+        import torch
+
+        scores, inputs, device = Scores(task.prior), Inputs.of(task.train.x, task.x_names), self.effort.device
+        data = [
+            (loop.tensor(scores.forward(split.theta), device), loop.tensor(inputs(split.x), device))
+            for split in (task.train, task.validation)
+        ]
+        d, f = data[0][0].shape[1], data[0][1].shape[1]
+        setting = self.training or default_training(len(data[0][0]))
+        if self.effort.fast:
+            setting = setting.shorter(self.effort.epochs)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            net = _network()((f, *self.hidden), self.n_components, d, dropout(len(data[0][0]))).to(device)
+            self.outcome = loop.train(net, data[0], data[1], setting, self.effort.progress)
+        self._scores, self._inputs, self._mixture = scores, inputs, Mixture.of(loop.state_of(net), d)
+
+    def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
+        """Draw scores from the mixture."""
+        mixture, scores, inputs = self._fitted()
+        return Draws.of(scores.inverse(mixture.sample(inputs(np.atleast_2d(x)), n, np.random.default_rng(seed))))
+
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+        """Log posterior density per unit of theta; -inf outside the support."""
+        mixture, scores, inputs = self._fitted()
+        return scores.log_density(mixture.log_prob(scores.forward(theta), inputs(x)), theta)
+
+    @property
+    def history(self) -> list[tuple[float, float]]:
+        """Mean loss of training and validation after each epoch, in normal scores."""
+        return self.outcome.history
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained weights."""
+        return sum(weight.size + bias.size for weight, bias in self._fitted()[0].layers)
+
+    def state(self) -> dict[str, NDArray]:
+        """Weights, as `Mixture.of` takes them, and what standardises the data."""
+        mixture, _, inputs = self._fitted()
+        found = {"x_centre": inputs.centre, "x_width": inputs.width}
+        for i, (weight, bias) in enumerate(mixture.layers):
+            found |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
+        return found
+
+    def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
+        """Become what was trained on a task; without torch."""
+        self._scores = Scores(task.prior)
+        self._inputs = Inputs(tuple(task.x_names), np.array(state["x_centre"]), np.array(state["x_width"]))
+        self._mixture = Mixture.of({name: np.array(v) for name, v in state.items()}, len(task.theta_names))
+
+    def _fitted(self) -> tuple[Mixture, Scores, Inputs]:
+        if self._mixture is None or self._scores is None or self._inputs is None:
+            raise RuntimeError("the baseline is not trained; call fit first")
+        return self._mixture, self._scores, self._inputs
+
+
+def default_training(n: int) -> Training:
+    """Settings for n simulations: near the best weight decay, of 0.01 to 10, at 1,000, 10,000 and 108,000 alike."""
+    return Training(epochs=40, learning_rate=5e-3, most_batch=1000, weight_decay=50.0 / math.sqrt(n))
+
+
+def dropout(n: int) -> float:
+    """Share of the hidden units that are left out of a step with n simulations; 0.16 at 1,000."""
+    return min(0.2, 5.0 / math.sqrt(n))
+
+
+@cache
+def _network() -> type[Any]:
+    """`Mixture` as a module of torch, which is imported only here."""
+    import torch
+    from torch import nn
+
+    class Network(nn.Module):
+        def __init__(self, sizes: tuple[int, ...], n_components: int, d: int, drop: float) -> None:
+            super().__init__()
+            ends = (*sizes[1:], n_components * outputs(d))
+            self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, ends, strict=True))
+            self.drop, self.d = nn.Dropout(drop), d
+            self.below = np.tril_indices(d, -1)
+
+        def loss(self, u: Any, x: Any) -> Any:
+            """Minus the log density of each row."""
+            d, h = self.d, self.layers[0](x)
+            for layer in list(self.layers)[1:]:
+                h = layer(self.drop(nn.functional.silu(h)))
+            out = h.view(len(h), -1, outputs(d))
+            logit, mean, log_diagonal, below = out.split([1, d, d, d * (d - 1) // 2], dim=-1)
+            log_diagonal = STEEPEST * torch.tanh(log_diagonal / STEEPEST)
+            away = u[:, None] - mean
+            row, column = (torch.as_tensor(i, device=u.device) for i in self.below)
+            z = (torch.exp(log_diagonal) * away).index_add(-1, row, below * away[..., column])
+            log_normal = (log_diagonal - 0.5 * (z.square() + math.log(2.0 * math.pi))).sum(dim=-1)
+            return -torch.logsumexp(torch.log_softmax(logit[..., 0], dim=-1) + log_normal, dim=-1)
+
+    return Network

@@ -1,0 +1,61 @@
+"""The prior: what an estimator scores that has learnt nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines.base import Baseline, Draws, Effort
+from benchmarks.sets import Learnable
+
+
+class PriorDraws(Baseline):
+    """Draws of the prior, other ones for each observation.
+
+    Parameters
+    ----------
+    effort : Effort
+        Without effect.
+    """
+
+    name = "prior"
+    title = "Prior"
+    source = "Brooks et al. 2025, arXiv:2507.10667, Table 1"
+    needs_torch = False
+    uses_simulations = False
+
+    def __init__(self, effort: Effort | None = None) -> None:
+        super().__init__(effort)
+        self._task: Learnable | None = None
+
+    def fit(self, task: Learnable, seed: int = 0) -> None:
+        """Take the prior of the task; its simulations are not looked at."""
+        self._task = task
+
+    def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
+        """Draw from the prior."""
+        # not `Prior.sample`: with the seed of a release it would give the very parameters that were simulated
+        rng = np.random.default_rng(seed)
+        marginals = self._fitted().prior.marginals.values()
+        shape = (len(np.atleast_2d(x)), n)
+        return Draws.of(np.stack([marginal.quantile(rng.random(shape)) for marginal in marginals], axis=-1))
+
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+        """Log density of the prior per unit of theta; the data play no part."""
+        return np.atleast_1d(self._fitted().prior.log_prob(np.asarray(theta, dtype=np.float64)))
+
+    def state(self) -> dict[str, NDArray]:
+        """Nothing was learnt."""
+        self._fitted()
+        return {}
+
+    def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
+        """Take the prior of the task."""
+        self._task = task
+
+    def _fitted(self) -> Learnable:
+        if self._task is None:
+            raise RuntimeError("the baseline is not trained; call fit first")
+        return self._task

@@ -1,0 +1,95 @@
+"""What flow matching and score estimation share: a vector field of sbi that carries noise to the posterior."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines import training as loop
+from benchmarks.baselines.base import Draws, in_support
+from benchmarks.baselines.flow import Flow
+from benchmarks.sets import Learnable
+from mwlmc_data.inference.encoding import Inputs, Scores
+
+_BLOCK = 50  # observations drawn together: one solution of the equation for all their draws
+_VALIDATE_WITH = 5  # the loss is random: times and noise that each validation row is seen with
+_TOLERANCE = 3e-3  # error that a step may have, of the worst draw [scores]; the draws then err by 0.002
+_TOLERANCE_OF_DENSITY = 1e-4  # likewise; the density errs by less than 0.001
+
+
+class VectorField(Flow, abc.ABC):
+    """A vector field of sbi on normal scores of the prior, trained with our own loop.
+
+    An ordinary differential equation along the field maps noise to draws; back along it and with the trace of the
+    field's Jacobian, which is exact in three dimensions, it gives the density (Chen et al. 2018, arXiv:1806.07366,
+    eq. 8). Both are sbi's adaptive solver (Dormand-Prince), for many observations at once.
+    """
+
+    def fit(self, task: Learnable, seed: int = 0) -> None:
+        """Train on the split train and keep the weights that are best on the split validation."""
+        import torch
+
+        self._task, self._inputs = task, Inputs.of(task.train.x, task.x_names)
+        device = self.effort.device
+        data = [(self._tensor(s.theta), loop.tensor(self._inputs(s.x), device)) for s in (task.train, task.validation)]
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self._net = self._build(*data[0])
+            self.outcome = loop.train(
+                self._net, data[0], data[1], self._settings(), self.effort.progress, _VALIDATE_WITH
+            )
+
+    def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
+        """Draw from the posterior, which cannot leave the prior's support."""
+        import torch
+
+        _, _, inputs = self._fitted()
+        x = np.atleast_2d(x)
+        blocks = []
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(seed)
+            for i in range(0, len(x), _BLOCK):
+                flow = self._solver(_TOLERANCE)(loop.tensor(inputs(x[i : i + _BLOCK]), self.effort.device))
+                blocks.append(flow.sample((n,)).transpose(0, 1).cpu().numpy().astype(np.float64))
+        return Draws.of(self._from_flow(np.concatenate(blocks)))
+
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+        """Log posterior density per unit of theta; there is no mass outside that an acceptance would tell of."""
+        import torch
+
+        _, task, inputs = self._fitted()
+        theta = np.asarray(theta, dtype=np.float64)
+        with torch.no_grad():
+            flow = self._solver(_TOLERANCE_OF_DENSITY)(loop.tensor(inputs(x), self.effort.device))
+            log_q = flow.log_prob(self._tensor(theta)).cpu().numpy().astype(np.float64)
+        return np.where(in_support(theta, *self._box(task)), Scores(task.prior).log_density(log_q, theta), -np.inf)
+
+    def _solver(self, tolerance: float) -> Any:
+        """Sbi's neural ordinary differential equation along the trained field."""
+        from sbi.samplers.ode_solvers import build_neural_ode
+
+        net = self._fitted()[0]
+        return build_neural_ode(
+            net.ode_fn,
+            net,
+            net.mean_base,
+            net.std_base,
+            net.condition_shape,
+            t_min=net.t_min,
+            t_max=net.t_max,
+            atol=tolerance,
+            rtol=tolerance,
+        )
+
+    def _options(self) -> dict[str, Any]:
+        """Of sbi's builder: scores and data are standardised already, and SiLU is faster than GELU."""
+        from torch import nn
+
+        return {"z_score_theta": "none", "z_score_x": "none", "activation": nn.SiLU, **self.network}
+
+    @abc.abstractmethod
+    def _build(self, theta: Any, x: Any) -> Any:
+        """Sbi's estimator of the field."""

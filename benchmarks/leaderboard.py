@@ -1,0 +1,278 @@
+"""The leaderboard: stored results in, `leaderboard.json` and LEADERBOARD.md out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.suite.jobs import FORMAT, references_hash, write_json
+from mwlmc_data import list_tasks, release
+from mwlmc_data.scoring.submission import read_submission
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+"""Stored results, a folder a task."""
+DATA, TEXT = HERE / "leaderboard.json", HERE.parent / "LEADERBOARD.md"
+COLUMNS = {
+    "energy_score": "energy score",
+    "gap_to_reference": "gap to reference",
+    "neg_log_posterior": "−log posterior [nats]",
+    "gap_to_reference_nats": "gap [nats]",
+    "contraction": "contraction",
+    "hits_68": "68% hold",
+    "tarp_ks_pvalue": "TARP p",
+    "c2st": "C2ST",
+    "auroc_volume": "AUROC volume",
+    "auroc_statistic": "AUROC own",
+}
+"""What is told of an entry, where the task has it."""
+_ABOUT = """\
+# Leaderboard
+
+Scores of the tasks of `mwlmc-data`, best energy score first. It is the mean over 1,000 fixed test rows of how far the
+draws are from the truth, less half of how far they are from each other, in standard deviations of the prior; less is
+better. The gap to the reference is that of the 100 rows with a reference posterior, with its paired bootstrap error: 0
+is as good as can be. −log posterior is the mean negative log density at the truth per 1e10 Msun, 1e11 Msun and dex.
+Contraction, and the share of truths that 68% intervals hold, are of m_lmc / m200_mw / log10_lambda_df; a posterior as
+wide as the prior holds the right share and contracts by 0. Several seeds are told as their mean and standard deviation.
+Cost is that of training and drawing, in seconds of one core. An entry of the suite is made again by `python -m
+benchmarks suite`; how to hand one in is told in the README.
+
+This file is written by `python -m benchmarks leaderboard` from `benchmarks/results/`.
+"""
+
+
+def rebuild(results: Path = RESULTS) -> dict[str, Any]:
+    """Put the stored results together.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of them.
+
+    Returns
+    -------
+    dict
+        data, the version; references_sha256; tasks: by identifier a list of entries, best energy score first, each
+        with title, seeds, metrics (value and error by `COLUMNS`), cost, code and the files that it is made of.
+
+    Raises
+    ------
+    ValueError
+        If a file is no result, of a task that is not known, of other data or of other references than the package's.
+    """
+    by_task: dict[str, dict[str, list[tuple[Path, dict[str, Any]]]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(results.glob("*/*.json")):
+        result = read_result(path)
+        method = result["baseline"] or path.stem
+        by_task[result["task"]][method].append((path.relative_to(results), result))
+    tasks = {
+        task: sorted((_entry(found) for found in by_task[task].values()), key=_order)
+        for task in list_tasks()
+        if task in by_task
+    }
+    return {"data": release.DATA_VERSION, "references_sha256": references_hash(), "tasks": tasks}
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a stored result.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If it is none that may stand beside the others.
+    """
+    try:
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+    expected = {
+        "format": (FORMAT,),
+        "task": tuple(list_tasks()),
+        "data_sha256": (release.entry_of("gaussian")["sha256"],),
+        "references_sha256": (references_hash(),),
+        "fast": (False,),
+    }
+    for key, allowed in expected.items():
+        if result.get(key) not in allowed:
+            raise ValueError(f"{path}: {key} is {result.get(key)!r}; allowed: {', '.join(map(repr, allowed))}")
+    return result
+
+
+def metrics_of(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Value and error of each of `COLUMNS` that a result has."""
+    scores = result["scores"]
+    places = [scores["headline"], *scores["scores"].values()]
+    found = {}
+    for name in COLUMNS:
+        entry = next((place[name] for place in places if name in place), None)
+        if entry is not None:
+            found[name] = {"value": entry["value"], "error": entry["error"]}
+    return found
+
+
+def markdown(board: Mapping[str, Any]) -> str:
+    """The leaderboard as text."""
+    what = list_tasks()
+    parts = [_ABOUT]
+    for task, entries in board["tasks"].items():
+        names = [name for name in COLUMNS if any(name in entry["metrics"] for entry in entries)]
+        header = ["", "method", *(COLUMNS[name] for name in names), "CPU [s]", "simulations", "parameters"]
+        rows = [[str(i + 1), *_row(entry, names)] for i, entry in enumerate(entries)]
+        lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
+        parts.append(f"## {task}\n\n{what[task]}\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def take(run: Path, results: Path = RESULTS) -> int:
+    """Copy the results of a run of the suite among the stored ones.
+
+    Parameters
+    ----------
+    run : Path
+        Its folder.
+    results : Path
+        Of the stored ones.
+
+    Returns
+    -------
+    int
+        How many.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one of them may not stand there; nothing is copied then.
+    """
+    paths = sorted((run / "results").glob("*/*.json"))
+    if not paths:
+        raise ValueError(f"{str(run)!r} holds no results; allowed: a folder of python -m benchmarks suite")
+    for path in paths:
+        read_result(path)
+    for path in paths:
+        target = results / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return len(paths)
+
+
+def add(directory: Path, results: Path = RESULTS) -> Path:
+    """Score a submission and store its result.
+
+    Parameters
+    ----------
+    directory : Path
+        As `mwlmc score` takes it.
+    results : Path
+        Of the stored ones.
+
+    Returns
+    -------
+    Path
+        The file, named after method and seeds; an earlier one of the same name is replaced.
+
+    Raises
+    ------
+    SubmissionError
+        If it is no valid submission, a ValueError.
+    """
+    submission = read_submission(directory)
+    manifest, report = dict(submission.manifest), submission.score().to_dict()
+    words = re.sub(r"[^a-z0-9]+", "-", manifest["method"].lower()).strip("-")[:60] or "entry"
+    seeds = "-".join(map(str, manifest["seeds"]))
+    result = {
+        "format": FORMAT,
+        "task": submission.task.id,
+        "data_sha256": manifest["data"]["sha256"],
+        "references_sha256": references_hash(),
+        "fast": False,
+        "baseline": None,
+        "title": manifest["method"],
+        "manifest": manifest,
+        "scores": {key: value for key, value in report.items() if key not in ("submission", "task")},
+    }
+    path = results / submission.task.name / f"{words}-s{seeds}.json"
+    write_json(path, result)
+    return path
+
+
+def main(run: Path | None = None, submissions: Sequence[Path] = ()) -> None:
+    """Take what is new, and write both files again."""
+    if run is not None:
+        print(f"{take(run)} results taken from {run}")
+    for directory in submissions:
+        print(f"{directory} scored: {add(directory)}")
+    board = rebuild()
+    DATA.write_text(json.dumps(board, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    TEXT.write_text(markdown(board), encoding="utf-8")
+    print(f"{TEXT.name}: {sum(map(len, board['tasks'].values()))} entries in {len(board['tasks'])} tasks")
+
+
+def _entry(found: Sequence[tuple[Path, dict[str, Any]]]) -> dict[str, Any]:
+    """One line: the results of one method in one task, whatever their seeds."""
+    results = [result for _, result in found]
+    costs = [result["manifest"]["cost"] for result in results]
+    return {
+        "title": results[0]["title"],
+        "code": results[0]["manifest"]["code"],
+        "date": max(result["manifest"]["date"] for result in results),
+        "seeds": [seed for result in results for seed in result["manifest"]["seeds"]],
+        "metrics": _averaged([metrics_of(result) for result in results]),
+        "cost": {name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]},
+        "results": [path.as_posix() for path, _ in found],
+    }
+
+
+def _averaged(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over seeds with their standard deviations; of a single seed its own error."""
+    if len(found) == 1:
+        return dict(found[0])
+    averaged: dict[str, Any] = {}
+    for name in found[0]:
+        values = [metrics[name]["value"] for metrics in found]
+        if isinstance(values[0], Mapping):
+            of_each = {key: [value[key] for value in values] for key in values[0]}
+            averaged[name] = {
+                "value": {key: float(np.mean(v)) for key, v in of_each.items()},
+                "error": {key: float(np.std(v, ddof=1)) for key, v in of_each.items()},
+            }
+        else:
+            averaged[name] = {"value": float(np.mean(values)), "error": float(np.std(values, ddof=1))}
+    return averaged
+
+
+def _order(entry: Mapping[str, Any]) -> tuple[float, str]:
+    return entry["metrics"]["energy_score"]["value"], entry["title"]
+
+
+def _row(entry: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    cells = [_cell(name, entry["metrics"].get(name)) for name in names]
+    cost = entry["cost"]
+    return [entry["title"], *cells, *(f"{cost[k]:,.0f}" for k in ("cpu_seconds", "simulations", "parameters"))]
+
+
+def _cell(name: str, metric: Mapping[str, Any] | None) -> str:
+    if metric is None or metric["value"] is None:
+        return "–"
+    value, error = metric["value"], metric["error"]
+    if isinstance(value, Mapping):
+        return " / ".join("–" if v is None else f"{v:.2f}" for v in value.values())
+    if name.endswith("pvalue"):
+        return "<.001" if value < 0.001 else f"{value:.3f}"
+    digits = 4 if name in ("energy_score", "gap_to_reference") else 3
+    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")

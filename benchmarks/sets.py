@@ -1,0 +1,123 @@
+"""What a baseline learns from: a task of the benchmark, or another set of simulations with the same attributes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from mwlmc_data.priors import Prior
+from mwlmc_data.scoring.observations import Split, load_split
+from mwlmc_data.scoring.tasks.summary import Summary9
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "validation", "test")
+
+
+class Learnable(Protocol):
+    """All that an estimator may know; every task has it.
+
+    Attributes
+    ----------
+    id : str
+        What it is called in records.
+    theta_names, x_names : tuple of str
+        Columns of the catalogue, in its units.
+    train, validation : Split
+        Arrays theta (n, d) and x (n, k).
+    prior : Prior
+        Of the parameters in their order.
+    """
+
+    @property
+    def id(self) -> str:
+        """See above, as for the others."""
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """See above."""
+
+    @property
+    def x_names(self) -> tuple[str, ...]:
+        """See above."""
+
+    @property
+    def train(self) -> Split:
+        """See above."""
+
+    @property
+    def validation(self) -> Split:
+        """See above."""
+
+    @property
+    def prior(self) -> Prior:
+        """See above."""
+
+
+class SimulationSet:
+    """A set of simulations, with the parameters and data of summary-9.
+
+    Parameters
+    ----------
+    config : str
+        Name of the set.
+    table : DataFrame, optional
+        Its simulations, in place of the embedded ones: columns `theta_names`, `x_names`, sim_id and split.
+
+    Raises
+    ------
+    ValueError
+        If a split of the table has no rows, or a parameter lies outside the prior's support.
+    """
+
+    theta_names = Summary9.theta_names
+    x_names = Summary9.x_names
+
+    def __init__(self, config: str, table: pd.DataFrame | None = None) -> None:
+        self.config = config
+        self.prior = Prior(config, self.theta_names)
+        if table is not None:
+            self._take(table)
+
+    @property
+    def id(self) -> str:
+        """Name of the set."""
+        return self.config
+
+    def _take(self, table: pd.DataFrame) -> None:
+        low, high = np.array([self.prior.support[name] for name in self.theta_names]).T
+        for split in SPLITS:
+            rows = table[np.asarray(table["split"] == split)]
+            if len(rows) == 0:
+                raise ValueError(f"split {split!r} has 0 rows of {len(table)}; allowed: at least 1")
+            theta = rows[list(self.theta_names)].to_numpy(np.float32)
+            outside = ((theta < low) | (theta > high)).any(axis=1)
+            if outside.any():
+                raise ValueError(
+                    f"split {split!r} holds parameters {theta[outside][0]} outside the prior {self.config!r}; "
+                    f"allowed: {low} to {high}"
+                )
+            x, sim_id = rows[list(self.x_names)].to_numpy(np.float32), rows["sim_id"].to_numpy(np.int32)
+            # in the place of what the property of that name would load
+            self.__dict__[split] = Split(theta, x, sim_id)
+
+    @cached_property
+    def train(self) -> Split:
+        """Simulations to learn from."""
+        return self._split("train")
+
+    @cached_property
+    def validation(self) -> Split:
+        """Simulations to stop by."""
+        return self._split("validation")
+
+    @cached_property
+    def test(self) -> Split:
+        """Simulations that nothing is learnt from."""
+        return self._split("test")
+
+    def _split(self, name: str) -> Split:
+        return load_split(name, self.theta_names, self.x_names, config=self.config)

@@ -1,0 +1,48 @@
+"""Curves of calibration that a report draws, few enough numbers to be stored with a score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data import scoring
+from mwlmc_data.scoring.coverage import empirical_distribution
+from mwlmc_data.scoring.task import Task
+from mwlmc_data.scoring.tasks.shift import NOMINAL
+from mwlmc_data.scoring.tasks.summary import FIXED
+
+LEVELS = np.linspace(0.0, 1.0, 51)
+"""Levels at which the curves are told."""
+
+
+def curves(task: Task, samples: NDArray) -> dict[str, Any]:
+    """Empirical distributions of what is uniform if an entry is calibrated.
+
+    Parameters
+    ----------
+    task : Task
+    samples : ndarray, shape (n, m, d)
+        Draws for its observations.
+
+    Returns
+    -------
+    dict
+        n, the number of observations like the training set; ranks, by parameter; tarp; region: each the fractions
+        below `LEVELS`.
+    """
+    group = FIXED if FIXED in task.observations.groups else NOMINAL
+    rows = task.observations.rows(group)
+    draws, truth = samples[rows].astype(np.float64), task.observations.theta[rows].astype(np.float64)
+    ranks = scoring.rank_fractions(draws, truth)
+    fractions = {
+        "tarp": scoring.tarp(draws, truth).fractions,
+        "region": scoring.region_coverage(draws, truth).fractions,
+    }
+    by_name = {name: _told(ranks[:, j]) for j, name in enumerate(task.theta_names)}
+    return {"n": len(rows), "ranks": by_name, **{name: _told(values) for name, values in fractions.items()}}
+
+
+def _told(values: NDArray) -> list[float]:
+    return [round(float(v), 4) for v in empirical_distribution(values, LEVELS)]

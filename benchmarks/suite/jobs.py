@@ -1,0 +1,269 @@
+"""One job of the suite: a baseline in a task with a seed, from training to the stored result."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines.base import Baseline, Draws, Effort, create, find
+from benchmarks.baselines.training import one_thread
+from benchmarks.c2st import c2st
+from benchmarks.sets import Learnable, SimulationSet
+from benchmarks.suite import models
+from benchmarks.suite.curves import curves
+from benchmarks.suite.models import cpu_seconds
+from mwlmc_data import __version__, get_task, release
+from mwlmc_data.scoring import metrics
+from mwlmc_data.scoring.report import Entry, Report, Section
+from mwlmc_data.scoring.submission import read_submission, write_submission
+from mwlmc_data.scoring.task import Task
+from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
+
+FORMAT = "mwlmc-result-1"
+RESULT_VERSION = 1
+"""Rises when the same draws give another result file."""
+CODE = "python -m benchmarks suite"
+C2ST_TASKS = ("summary-9", "summary-6")
+"""Tasks in which a classifier is trained for each reference; it costs half a minute an entry."""
+_LIBRARIES = ("numpy", "scipy", "torch", "sbi", "scikit-learn")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A baseline in a task.
+
+    Attributes
+    ----------
+    task : str
+        Its name.
+    baseline : str
+        Its name.
+    seed : int
+        Of training and drawing.
+    """
+
+    task: str
+    baseline: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return f"{self.baseline}-s{self.seed}"
+
+    def result(self, out: Path) -> Path:
+        """File of its result."""
+        return out / "results" / self.task / f"{self.name}.json"
+
+    def entry(self, out: Path) -> Path:
+        """Directory of its submission."""
+        return out / "entries" / self.task / self.name
+
+
+def run(out: Path, job: Job, effort: Effort) -> None:
+    """Train, draw, score and write; what is there already, made in the same way, is left.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run.
+    job : Job
+    effort : Effort
+    """
+    task, path = get_task(job.task), job.result(out)
+    identity, scoring = settings(job, effort)
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if is_same(earlier, identity | scoring):
+        return
+    one_thread()
+    if not (is_same(earlier, identity) and job.entry(out).is_dir()):
+        earlier = _draw_entry(out, job, task, effort)
+    submission = read_submission(job.entry(out))
+    report = submission.score()
+    if task.name in C2ST_TASKS and isinstance(task, SummaryTask):
+        report = with_c2st(report, task, submission.arrays["samples"], effort)
+    result = {
+        **identity,
+        **scoring,
+        **{key: earlier[key] for key in ("title", "source", "model", "drawn", "versions")},
+        "manifest": dict(submission.manifest),
+        "scores": {key: value for key, value in report.to_dict().items() if key not in ("submission", "task")},
+        "curves": curves(task, submission.arrays["samples"]),
+    }
+    write_json(path, result)
+
+
+def _draw_entry(out: Path, job: Job, task: Task, effort: Effort) -> dict[str, Any]:
+    """Train, draw and write the submission; what the result tells of that."""
+    kept, source = models.Models(out / "models", effort), source_of(task)
+    baseline, about = kept.get(job.baseline, source, job.seed)
+    start = cpu_seconds()
+    arrays, drawn = draw(baseline, task, job.seed)
+    cost = {
+        "cpu_seconds": round(training_cost(kept, job, source) + cpu_seconds() - start, 1),
+        "simulations": baseline.uses_simulations * (len(task.train) + len(task.validation)),
+        "parameters": baseline.n_parameters,
+    }
+    home, seeds = job.entry(out), [job.seed]
+    write_submission(home, task, method=baseline.title, seeds=seeds, cost=cost, code=CODE, **arrays)
+    model = {key: about[key] for key in ("sha256", "n_parameters", "cpu_seconds", "history")}
+    told = {"title": baseline.title, "source": baseline.source, "versions": versions()}
+    return {**told, "model": model, "drawn": drawn}
+
+
+def train(out: Path, job: Job, effort: Effort) -> None:
+    """Train a baseline that others are made of, and keep it."""
+    one_thread()
+    models.Models(out / "models", effort).get(job.baseline, source_of(get_task(job.task)), job.seed)
+
+
+def run_cases(out: Path, config: str, name: str, seed: int, effort: Effort) -> None:
+    """Infer the validation cases with a baseline trained on another set of simulations, and keep the draws."""
+    path = cases_path(out, config, name, seed)
+    learnt, task = SimulationSet(config), get_task("summary-9")
+    wanted = json.dumps(models.identity(create(name, effort), learnt, seed))
+    if path.exists():
+        with np.load(path) as file:
+            if str(file["identity"]) == wanted:
+                return
+    one_thread()
+    baseline, _ = models.Models(out / "models", effort).get(name, learnt, seed)
+    samples, _ = drawn_for(baseline, learnt, task.cases.x, task.n_draws, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    np.savez(partial, samples=samples, names=np.array(task.cases.names), identity=np.array(wanted))
+    partial.replace(path)
+
+
+def cases_path(out: Path, config: str, name: str, seed: int) -> Path:
+    """File of the cases' draws by a baseline trained on a set."""
+    return out / "cases" / config / f"{name}-s{seed}.npz"
+
+
+def source_of(task: Task) -> Learnable:
+    """What a baseline learns from: tasks that differ in their observations alone share what is trained."""
+    plain = get_task("summary-9")
+    same = (plain.theta_names, plain.x_names, plain.budget) == (task.theta_names, task.x_names, task.budget)
+    return plain if same else task
+
+
+def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw for all that a task takes.
+
+    Parameters
+    ----------
+    baseline : Baseline
+        Trained.
+    task : Task
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        What is handed in.
+    about : dict
+        Mass inside the prior's support, and for how many observations no draws were found. Those are answered with the
+        prior.
+    """
+    x = task.observations.x
+    samples, drawn = drawn_for(baseline, task, x, task.n_draws, seed)
+    arrays: dict[str, Any] = {"samples": samples}
+    wanted = task.arrays
+    if "log_prob_truth" in wanted and baseline.has_density:
+        found = baseline.log_prob(task.observations.theta, x, np.maximum(drawn.acceptance, 1e-6))
+        given_up = task.prior.log_prob(task.observations.theta.astype(np.float64))
+        arrays["log_prob_truth"] = np.where(drawn.complete, found, given_up)
+    if "statistic" in wanted and drawn.statistic is not None:
+        arrays["statistic"] = drawn.statistic
+    if "case_samples" in wanted:
+        # One at a time: a case far from the training set must not hold up the others.
+        cases = [drawn_for(baseline, task, row[None], task.n_draws, seed)[0] for row in task.cases.x]
+        arrays["case_samples"] = np.concatenate(cases)
+    about = {
+        "acceptance_mean": float(drawn.acceptance.mean()),
+        "acceptance_least": float(drawn.acceptance.min()),
+        "incomplete": int((~drawn.complete).sum()),
+    }
+    if drawn.statistic is not None:
+        about["statistic_median"] = float(np.median(drawn.statistic))
+    return arrays, about
+
+
+def drawn_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int) -> tuple[NDArray[np.float32], Draws]:
+    """Draws in the form of a submission: float32 and inside the support; of the prior where there are none."""
+    drawn = baseline.sample(x, n, seed)
+    theta = drawn.theta.copy()
+    missing = np.flatnonzero(~drawn.complete)
+    if len(missing):
+        of_prior = metrics.prior_draws(task.prior, n * len(missing), seed)
+        theta[missing] = of_prior.reshape(len(missing), n, -1)
+    low, high = np.array([task.prior.support[name] for name in task.theta_names], dtype=np.float32).T
+    return np.clip(theta.astype(np.float32), low, high), drawn
+
+
+def training_cost(kept: models.Models, job: Job, source: Learnable) -> float:
+    """Processor seconds of the training, that of the parts included."""
+    parts = [(job.baseline, job.seed), *find()[job.baseline].parts(job.seed)]
+    return sum(float(models.read_about(kept.path(name, source, seed))["cpu_seconds"]) for name, seed in parts)
+
+
+def with_c2st(report: Report, task: SummaryTask, samples: NDArray, effort: Effort) -> Report:
+    """Add to a report what a trained classifier sees between the draws and the certified references."""
+    references = task.references()
+    if references is None:
+        return report
+    held = task.observations.rows(REFERENCE)
+    places = references.places(task.observations.sim_id[held].tolist())
+    rows, found = held[places >= 0], places[places >= 0]
+    if effort.fast:
+        rows, found = rows[::10], found[::10]
+    if len(rows) < 2:
+        return report
+    scale = np.array(task.scale)
+    accuracy = c2st(samples[rows] / scale, references.samples[found][:, : samples.shape[1]] / scale)
+    entries = {
+        "c2st": Entry(accuracy.mean, float(accuracy.accuracy.std(ddof=1) / np.sqrt(len(rows))), "0.5", 3),
+        "c2st_permuted": Entry(accuracy.null_mean, right="0.5: what the same classifier finds where there is nothing"),
+    }
+    return report.with_section(Section("classifier", entries))
+
+
+def settings(job: Job, effort: Effort) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the draws of a job depend on, and what their scores depend on besides."""
+    made_with = models.identity(create(job.baseline, effort), get_task(job.task), job.seed)
+    return made_with, {"format": FORMAT, "result_version": RESULT_VERSION, "references_sha256": references_hash()}
+
+
+def references_hash() -> str | None:
+    """Hash of the embedded reference posteriors."""
+    from mwlmc_data.scoring import embedded, references
+
+    entry = embedded.load_registry().get(references.NAME)
+    return None if entry is None else str(entry["sha256"])
+
+
+def is_same(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a file was made in the way that is wanted."""
+    return {key: found.get(key) for key in wanted} == wanted
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    libraries = {name: metadata.version(name) for name in _LIBRARIES}
+    return {"mwlmc-data": __version__, "data": release.DATA_VERSION, **libraries}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)

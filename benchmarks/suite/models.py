@@ -1,0 +1,129 @@
+"""Trained baselines as files: weights in safetensors, which is loaded without unpickling, and what they are of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines.base import Baseline, Effort, create
+from benchmarks.sets import Learnable
+from mwlmc_data import release
+
+_ABOUT = "about"
+
+
+class Models:
+    """A folder of trained baselines. What is there is loaded; what is not is trained and kept.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first model is kept.
+    effort : Effort
+        For what has to be trained. Models of another effort are not loaded.
+    """
+
+    def __init__(self, folder: Path, effort: Effort) -> None:
+        self.folder, self.effort = folder, effort
+
+    def path(self, name: str, task: Learnable, seed: int) -> Path:
+        """File of a baseline trained on a task."""
+        return self.folder / task.id / f"{name}-s{seed}.safetensors"
+
+    def get(self, name: str, task: Learnable, seed: int) -> tuple[Baseline, dict[str, Any]]:
+        """Load a trained baseline, or train it.
+
+        Parameters
+        ----------
+        name : str
+            Of the baseline.
+        task : Learnable
+            What it learns from.
+        seed : int
+            Of the training.
+
+        Returns
+        -------
+        baseline : Baseline
+        about : dict
+            What the file says of it: `describe`, with the hash of the file under "sha256".
+        """
+        baseline, path = create(name, self.effort), self.path(name, task, seed)
+        baseline.trained = self._part
+        wanted = identity(baseline, task, seed)
+        if path.exists():
+            about = read_about(path)
+            if {key: about.get(key) for key in wanted} == wanted:
+                baseline.restore(task, read_arrays(path))
+                return baseline, {**about, "sha256": sha256(path)}
+        start = cpu_seconds()
+        baseline.fit(task, seed)
+        about = {**wanted, **describe(baseline), "cpu_seconds": round(cpu_seconds() - start, 1)}
+        write(path, baseline.state(), about)
+        return baseline, {**about, "sha256": sha256(path)}
+
+    def _part(self, name: str, task: Learnable, seed: int) -> Baseline:
+        return self.get(name, task, seed)[0]
+
+
+def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
+    """What has to be the same for a file to be of use."""
+    config = getattr(task, "config", "gaussian")
+    return {
+        "baseline": baseline.name,
+        "version": baseline.version,
+        "task": task.id,
+        "data_sha256": release.entry_of(config)["sha256"],
+        "seed": seed,
+        "fast": baseline.effort.fast,
+    }
+
+
+def describe(baseline: Baseline) -> dict[str, Any]:
+    """What is told of a trained baseline."""
+    history = [[round(value, 4) for value in pair] for pair in baseline.history]
+    return {"n_parameters": baseline.n_parameters, "history": history}
+
+
+def write(path: Path, state: Mapping[str, NDArray], about: Mapping[str, Any]) -> None:
+    """Write arrays and what they are of; the file appears whole or not at all."""
+    from safetensors.numpy import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    arrays = {name: np.ascontiguousarray(values) for name, values in state.items()}
+    save_file(arrays, partial, metadata={_ABOUT: json.dumps(about)})
+    partial.replace(path)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What a file says of its arrays."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return dict(json.loads((file.metadata() or {}).get(_ABOUT, "{}")))
+
+
+def read_arrays(path: Path) -> dict[str, NDArray]:
+    """The arrays of a file."""
+    from safetensors.numpy import load_file
+
+    return dict(load_file(path))
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and those that it waited for [s]."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

@@ -1,0 +1,133 @@
+"""The program that runs the suite: which jobs there are, in which order, and how long it may take."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.baselines.base import Effort, find
+from benchmarks.parallel import run_tasks
+from benchmarks.suite import jobs
+from benchmarks.suite.jobs import Job
+from mwlmc_data import get_task
+from mwlmc_data.simulator.simulation import available_cores
+
+TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
+CASE_SETS = {"wide": ("maf", "mdn", "nsf")}
+"""Sets besides the task's that baselines are trained on for the validation cases, which extrapolate there less."""
+
+
+Call = tuple[Callable[..., None], tuple[Any, ...]]
+"""A function of `jobs` and what it is called with after the folder and before the effort."""
+
+
+def plan(
+    tasks: Sequence[str] = TASKS, baselines: Sequence[str] | None = None, seeds: int | None = None
+) -> list[list[Call]]:
+    """Say what a run does.
+
+    Parameters
+    ----------
+    tasks, baselines : sequence of str
+        Names; by default all.
+    seeds : int, optional
+        In the tasks with a budget, in place of each baseline's own number; one in the others.
+
+    Returns
+    -------
+    list of list of call
+        Waves: one begins when the one before it is done, because what it runs is made of what that trained.
+
+    Raises
+    ------
+    ValueError
+        If there is no such task or baseline.
+    """
+    known = find()
+    chosen = tuple(known) if baselines is None else tuple(baselines)
+    if unknown := [name for name in chosen if name not in known]:
+        raise ValueError(f"unknown baselines {unknown}; allowed: {', '.join(known)}")
+    wanted = [
+        Job(get_task(task).name, name, seed)
+        for task in tasks
+        for name in chosen
+        for seed in range((seeds or known[name].budget_seeds) if get_task(task).budget else 1)
+    ]
+    own = [job for job in wanted if jobs.source_of(get_task(job.task)).id == get_task(job.task).id]
+    simple = [job for job in own if not known[job.baseline].parts(job.seed)]
+    # Members that are no entries of their own are trained and not scored; of a shared training the owner's comes first.
+    members = [Job(job.task, *part) for job in own for part in known[job.baseline].parts(job.seed)]
+    only_trained = [job for job in dict.fromkeys(members) if job not in simple]
+    composed = [job for job in own if job not in simple]
+    shared = [job for job in wanted if job not in own]
+    cases = [(config, name) for config, names in CASE_SETS.items() for name in names if name in chosen]
+    first: list[Call] = [(jobs.run, (job,)) for job in simple] + [(jobs.train, (job,)) for job in only_trained]
+    last: list[Call] = [(jobs.run_cases, (config, name, 0)) for config, name in cases]
+    last += [(jobs.run, (job,)) for job in shared]
+    return [wave for wave in (sorted(first, key=_longest), [(jobs.run, (job,)) for job in composed], last) if wave]
+
+
+def _longest(call: Call) -> tuple[int, int]:
+    """Large training sets first, so that the processes end together."""
+    task = get_task(call[1][0].task)
+    return -len(task.train.sim_id) if task.budget else -(10**9), call[1][0].seed
+
+
+def main(
+    out: Path,
+    fast: bool = False,
+    tasks: Sequence[str] = TASKS,
+    baselines: Sequence[str] | None = None,
+    seeds: int | None = None,
+    workers: int | None = None,
+    device: str | None = None,
+) -> None:
+    """Run the suite; what is done already is left.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run: models, entries, results, cases.
+    fast : bool
+        A fifth of the epochs, one seed: a look at everything in some ten minutes, and no scores to quote.
+    tasks, baselines : sequence of str
+        Names; by default all.
+    seeds : int, optional
+        In the tasks with a budget; by default each baseline's own number, 1 if fast.
+    workers : int, optional
+        Processes; by default all cores.
+    device : str, optional
+        Of torch; by default a GPU if there is one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such task, baseline or device.
+    """
+    waves = plan(tasks, baselines, 1 if fast and seeds is None else seeds)
+    out.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    effort = Effort(fast=fast, device=device_of(device))
+    start = time.monotonic()
+    for i, wave in enumerate(waves):
+        tasks_of = [(function, (out, *arguments, effort)) for function, arguments in wave]
+        run_tasks(tasks_of, workers or available_cores(), f"suite, part {i + 1} of {len(waves)}", "job")
+    print(f"{sum(map(len, waves))} jobs, {time.monotonic() - start:.0f} s; results in {out / 'results'}")
+
+
+def device_of(wanted: str | None) -> str:
+    """Name of torch's device: that which is wanted, else a GPU if there is one."""
+    import torch
+
+    if wanted is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device {wanted!r} cannot be used: {error}; allowed: cpu, or cuda on a machine with one"
+        ) from error
+    return wanted

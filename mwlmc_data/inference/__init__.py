@@ -1,0 +1,1 @@
+"""Posteriors of the parameters at once, by the estimator that the package embeds."""

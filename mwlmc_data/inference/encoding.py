@@ -1,0 +1,113 @@
+"""Between the units of a task and the numbers that a network sees.
+
+Data are standardised, angles as unit vectors. Parameters become normal scores of their prior, u = Phi^-1(F(theta)): the
+prior is then the standard normal, nothing can leave its support, and an estimator that has learnt nothing is right if
+it answers with a standard normal. Densities follow from the prior's own, p(theta) = q(u) p_prior(theta) / phi(u).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from mwlmc_data.priors import Prior
+from mwlmc_data.simulator.frames import sky_basis
+
+APEX = ("l_apex", "b_apex")
+_EDGE = 1e-7  # probability at which a score is cut: 5.2 sigma
+
+
+def expand(x: NDArray, x_names: Sequence[str]) -> NDArray[np.float64]:
+    """Replace the two angles of the apex by its unit vector; other data as they are.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, k)
+        Columns `x_names`, in the catalogue's units.
+    x_names : sequence of str
+        Names of the data.
+
+    Returns
+    -------
+    ndarray, shape (n, k) or (n, k + 1)
+        The unit vector comes last.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a value is not finite.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    if x.ndim != 2 or x.shape[1] != len(x_names):
+        raise ValueError(f"the data have the shape {x.shape}; allowed: (n, {len(x_names)})")
+    if not np.isfinite(x).all():
+        at = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(f"{x_names[at[1]]} holds {x[tuple(at)]}; allowed: finite numbers")
+    if not set(APEX) <= set(x_names):
+        return x
+    rest = [i for i, name in enumerate(x_names) if name not in APEX]
+    l, b = (x[:, list(x_names).index(name)] for name in APEX)
+    return np.concatenate([x[:, rest], sky_basis(l, b)[:, 0]], axis=1)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Data as a network sees them.
+
+    Attributes
+    ----------
+    x_names : tuple of str
+        Data in their order.
+    centre, width : ndarray, shape (f,)
+        Mean and standard deviation of the training set.
+    """
+
+    x_names: tuple[str, ...]
+    centre: NDArray[np.float64]
+    width: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, x: NDArray, x_names: Sequence[str]) -> Inputs:
+        """Standardise by a training set (n, k)."""
+        expanded = expand(x, x_names)
+        return cls(tuple(x_names), expanded.mean(axis=0), np.maximum(expanded.std(axis=0), 1e-12))
+
+    def __call__(self, x: NDArray) -> NDArray[np.float32]:
+        """Standardised data (n, f) of data (n, k)."""
+        return ((expand(x, self.x_names) - self.centre) / self.width).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Normal scores of parameters under their prior.
+
+    Attributes
+    ----------
+    prior : Prior
+        Its parameters are independent.
+    """
+
+    prior: Prior
+
+    def forward(self, theta: NDArray) -> NDArray[np.float64]:
+        """Scores (..., d) of parameters (..., d)."""
+        return ndtri(np.clip(self._each("cdf", theta), _EDGE, 1.0 - _EDGE))
+
+    def inverse(self, u: NDArray) -> NDArray[np.float64]:
+        """Parameters (..., d) of scores (..., d), inside the support."""
+        return self._each("quantile", ndtr(np.clip(u, ndtri(_EDGE), -ndtri(_EDGE))))
+
+    def log_density(self, log_q: NDArray, theta: NDArray) -> NDArray[np.float64]:
+        """Log density [per unit of theta] of parameters (n, d) from that of their scores, shape (n,)."""
+        u = self.forward(theta)
+        log_normal = -0.5 * (np.square(u) + np.log(2.0 * np.pi)).sum(axis=-1)
+        return log_q - log_normal + np.atleast_1d(self.prior.log_prob(np.asarray(theta, dtype=np.float64)))
+
+    def _each(self, method: str, values: NDArray) -> NDArray[np.float64]:
+        values = np.asarray(values, dtype=np.float64)
+        marginals = self.prior.marginals.values()
+        return np.stack([getattr(m, method)(values[..., i]) for i, m in enumerate(marginals)], axis=-1)

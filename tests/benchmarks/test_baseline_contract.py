@@ -1,0 +1,121 @@
+"""What every baseline keeps to, found by discovery: a new file in `benchmarks/baselines` is tested here unasked."""
+
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks.baselines.base import Baseline, Effort, create, find
+from benchmarks.baselines.training import one_thread
+from benchmarks.suite import jobs, models
+from mwlmc_data import Prior, get_task
+
+pytest.importorskip("sbi", reason="sbi is not installed: the networks cannot be built")
+
+BASELINES = list(find())
+N = 40
+
+
+@pytest.fixture(scope="module")
+def task():
+    return get_task("budget-1000")
+
+
+@pytest.fixture(scope="module")
+def kept(task, tmp_path_factory):
+    """Trained baselines by name, each trained once and kept, as the suite keeps them."""
+    one_thread()
+    store = models.Models(tmp_path_factory.mktemp("models"), Effort(fast=True))
+    trained = {}
+
+    def get(name):
+        if name not in trained:
+            trained[name] = store.get(name, task, 0)
+        return trained[name]
+
+    get.store = store
+    return get
+
+
+def test_those_of_the_issue_are_there():
+    assert set(BASELINES) >= {"prior", "rejection-abc", "linear-gaussian", "mdn", "maf", "nsf"}
+    assert set(BASELINES) >= {"nsf-ensemble", "fmpe", "npse", "nle", "nsf-corrected"}
+
+
+def test_an_unknown_name_is_told_what_is_known():
+    with pytest.raises(ValueError, match=r"unknown baseline 'maff'; allowed: .*maf"):
+        create("maff")
+
+
+@pytest.mark.parametrize("name", BASELINES)
+class TestEveryBaseline:
+    def test_it_is_described(self, name):
+        kind = find()[name]
+        assert issubclass(kind, Baseline) and kind.name == name and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+        assert kind.title and re.search(r"\b(19|20)\d\d\b", kind.source), "a source has a year"
+        assert kind.version >= 1 and all(part in BASELINES for part, _ in kind.parts(0))
+
+    def test_untrained_it_says_so(self, name, task):
+        with pytest.raises(RuntimeError, match="call fit first"):
+            create(name).sample(task.observations.x[:1], 2)
+
+    def test_draws_have_their_shape_and_stay_inside_the_prior(self, name, kept, task):
+        x = task.observations.x[:3]
+        drawn = kept(name)[0].sample(x, N, seed=1)
+        assert drawn.theta.shape == (3, N, 3) and drawn.acceptance.shape == drawn.complete.shape == (3,)
+        assert drawn.complete.all() and ((drawn.acceptance > 0) & (drawn.acceptance <= 1)).all()
+        low, high = np.array(list(task.prior.support.values())).T
+        assert ((drawn.theta >= low) & (drawn.theta <= high)).all()
+        assert drawn.statistic is None or (drawn.statistic.shape == (3,) and np.isfinite(drawn.statistic).all())
+        assert len(np.unique(drawn.theta[:, 0, 0])) == 3, "observations share no draws"
+
+    def test_a_seed_gives_its_draws_and_another_gives_others(self, name, kept, task):
+        x, baseline = task.observations.x[:2], kept(name)[0]
+        first, again, other = (baseline.sample(x, N, seed=seed).theta for seed in (3, 3, 4))
+        np.testing.assert_array_equal(first, again)
+        assert (first != other).any()
+
+    def test_a_density_is_normalised_inside_the_support(self, name, kept, task):
+        baseline, x = kept(name)[0], task.observations.x[:1]
+        if not baseline.has_density:
+            with pytest.raises(NotImplementedError, match=re.escape(baseline.title)):
+                baseline.log_prob(task.observations.theta[:1], x)
+            return
+        # Half from the prior, half from the posterior itself: the mean of density over that mixture's is one.
+        n = 2000
+        own = baseline.sample(x, n, seed=5).theta[0]
+        prior = Prior("gaussian", task.theta_names)
+        both = np.concatenate([own, prior.sample(n, seed=9)[list(task.theta_names)].to_numpy(float)])
+        rows, acceptance = np.repeat(x, len(both), axis=0), baseline.sample(x, n, seed=6).acceptance
+        log_own = baseline.log_prob(both, rows, np.repeat(acceptance, len(both)))
+        log_mixture = np.logaddexp(log_own, prior.log_prob(both)) - np.log(2.0)
+        ratio = np.exp(log_own - log_mixture)
+        assert ratio.mean() == pytest.approx(1.0, abs=0.02 + 4.0 * ratio.std() / np.sqrt(len(ratio)))
+        outside = own[:1] * [1.0, 1.0, 0.0] + [0.0, 0.0, 1.5]
+        assert baseline.log_prob(outside, x, acceptance)[0] == -np.inf
+
+    def test_it_is_what_it_was_after_a_file(self, name, kept, task):
+        baseline, about = kept(name)
+        path = kept.store.path(name, task, 0)
+        assert models.sha256(path) == about["sha256"] and about["n_parameters"] == baseline.n_parameters
+        again, found = kept.store.get(name, task, 0)
+        assert again is not baseline and found == about
+        x = task.observations.x[:2]
+        np.testing.assert_array_equal(again.sample(x, N, seed=2).theta, baseline.sample(x, N, seed=2).theta)
+
+    def test_the_null_control_and_the_cases_can_be_drawn(self, name, kept, task, tmp_path):
+        """What lies far outside the training set ends, and gives something that can be handed in."""
+        drawn, _ = jobs.drawn_for(kept(name)[0], task, task.cases.x, N, seed=0)
+        assert drawn.dtype == np.float32 and np.isfinite(drawn).all()
+        assert np.isfinite(task.prior.log_prob(drawn.reshape(-1, 3).astype(float))).all()
+        control = get_task("summary-6")
+        control.__dict__["train"], control.__dict__["validation"] = (
+            _first(s, 400) for s in (control.train, control.validation)
+        )
+        store = models.Models(tmp_path, Effort(fast=True))
+        null = store.get(name, control, 0)[0]
+        assert null.sample(control.observations.x[:2], N, seed=0).theta.shape == (2, N, 3)
+
+
+def _first(split, n):
+    return type(split)(split.theta[:n], split.x[:n], split.sim_id[:n])

@@ -1,0 +1,96 @@
+"""The leaderboard is what the stored results give, and takes nothing that may not stand there."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import leaderboard
+from mwlmc_data import get_task, list_tasks
+from mwlmc_data.scoring import metrics
+from mwlmc_data.scoring.submission import write_submission
+
+COST = {"cpu_seconds": 12.0, "simulations": 0, "parameters": 0}
+
+
+def stored_results():
+    return sorted(leaderboard.RESULTS.glob("*/*.json"))
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory):
+    """A submission of the prior, of which a quarter is moved a little: valid and poor."""
+    task = get_task("summary-6")
+    n = len(task.observations)
+    draws = metrics.prior_draws(task.prior, n * task.n_draws, seed=4).reshape(n, task.n_draws, 3).astype(np.float32)
+    home = tmp_path_factory.mktemp("entry") / "prior"
+    return write_submission(home, task, draws, method="The prior, again", seeds=[4], cost=COST, code="a test")
+
+
+def test_the_files_are_what_the_results_give():
+    board = leaderboard.rebuild()
+    assert json.loads(leaderboard.DATA.read_text(encoding="utf-8")) == board
+    assert leaderboard.TEXT.read_text(encoding="utf-8") == leaderboard.markdown(board)
+    of_entries = [name for entries in board["tasks"].values() for e in entries for name in e["results"]]
+    assert len(of_entries) == len(set(of_entries)) == len(stored_results())
+
+
+def test_every_task_has_entries_in_order_and_the_prior_among_them():
+    board = leaderboard.rebuild()
+    assert list(board["tasks"]) == list(list_tasks())
+    for task, entries in board["tasks"].items():
+        scores = [e["metrics"]["energy_score"]["value"] for e in entries]
+        assert scores == sorted(scores)
+        assert "Prior" in {e["title"] for e in entries}, task
+        if task != "summary-6@1.0":
+            prior = next(e for e in entries if e["title"] == "Prior")
+            assert prior["metrics"]["energy_score"]["value"] > 1.1 * scores[0]
+
+
+def test_seeds_are_averaged_and_their_spread_is_the_error(tmp_path):
+    for path in stored_results():
+        if path.parent.name == "budget-1000" and path.name.startswith("maf-"):
+            (tmp_path / "budget-1000").mkdir(exist_ok=True)
+            shutil.copy(path, tmp_path / "budget-1000")
+    (entry,) = leaderboard.rebuild(tmp_path)["tasks"]["budget-1000@1.0"]
+    values = [
+        json.loads(p.read_text())["scores"]["headline"]["energy_score"]["value"] for p in tmp_path.glob("*/*.json")
+    ]
+    assert entry["seeds"] == [0, 1, 2] and len(values) == 3
+    assert entry["metrics"]["energy_score"]["value"] == pytest.approx(np.mean(values))
+    assert entry["metrics"]["energy_score"]["error"] == pytest.approx(np.std(values, ddof=1))
+
+
+def test_a_submission_is_scored_and_stands_beside_the_others(entry, tmp_path):
+    path = leaderboard.add(entry, tmp_path)
+    assert path.name == "the-prior-again-s4.json"
+    (found,) = leaderboard.rebuild(tmp_path)["tasks"]["summary-6@1.0"]
+    report = get_task("summary-6").score(np.load(entry / "samples.npz")["samples"])
+    assert found["metrics"]["energy_score"]["value"] == report["headline"]["energy_score"]["value"]
+    assert found["cost"] == COST and found["code"] == "a test"
+    text = leaderboard.markdown(leaderboard.rebuild(tmp_path))
+    assert "| 1 | The prior, again |" in text and list_tasks()["summary-6@1.0"] in text
+
+
+@pytest.mark.parametrize(
+    "key, value", [("fast", True), ("task", "summary-8@1.0"), ("data_sha256", "0"), ("references_sha256", "0")]
+)
+def test_what_may_not_stand_there_is_refused_and_nothing_is_taken(entry, tmp_path, key, value):
+    good = leaderboard.add(entry, tmp_path / "run" / "results")
+    bad = good.with_name("another.json")
+    bad.write_text(json.dumps({**json.loads(good.read_text()), key: value}))
+    with pytest.raises(ValueError, match=f"another.json: {key} is {value!r}; allowed: "):
+        leaderboard.take(tmp_path / "run", tmp_path / "stored")
+    assert not (tmp_path / "stored").exists()
+    bad.unlink()
+    assert leaderboard.take(tmp_path / "run", tmp_path / "stored") == 1
+
+
+def test_a_folder_without_results_and_a_bad_submission_are_refused(tmp_path, capsys):
+    assert command.main(["leaderboard", "--run", str(tmp_path)]) == 2
+    assert "holds no results" in capsys.readouterr().err
+    (tmp_path / "bad").mkdir()
+    assert command.main(["leaderboard", "--add", str(tmp_path / "bad")]) == 2
+    assert "there is no manifest.json" in capsys.readouterr().err

@@ -1,0 +1,164 @@
+"""The suite: what it plans, that it resumes, and that what it writes can be scored by anyone."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.baselines.base import Effort, find
+from benchmarks.suite import jobs, models, plan
+from benchmarks.suite.curves import LEVELS
+from benchmarks.suite.jobs import Job
+from mwlmc_data import get_task, list_tasks
+from mwlmc_data.scoring.submission import read_submission
+
+JOB = Job("budget-1000", "linear-gaussian", 1)
+FAST = Effort(fast=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder in which one job was run."""
+    out = tmp_path_factory.mktemp("suite")
+    jobs.run(out, JOB, FAST)
+    return out
+
+
+def result(out):
+    return json.loads(JOB.result(out).read_text(encoding="utf-8"))
+
+
+def entries_of(waves, function):
+    return [arguments[0] for wave in waves for called, arguments in wave if called is function]
+
+
+class TestPlan:
+    def test_every_baseline_enters_every_task(self):
+        entries = entries_of(plan.plan(), jobs.run)
+        assert {(j.task, j.baseline) for j in entries} == {
+            (t.partition("@")[0], b) for t in list_tasks() for b in find()
+        }
+        assert len(entries) == len(set(entries))
+        for task in plan.TASKS:
+            for name, kind in find().items():
+                seeds = [job.seed for job in entries if (job.task, job.baseline) == (task, name)]
+                assert seeds == list(range(kind.budget_seeds if get_task(task).budget else 1))
+
+    def test_what_others_are_made_of_is_trained_before_them_and_only_once(self):
+        waves, done = plan.plan(), set()
+        for wave in waves:
+            trained = [arguments[0] for function, arguments in wave if function in (jobs.run, jobs.train)]
+            for job in trained:
+                parts = {Job(job.task, *part) for part in find()[job.baseline].parts(job.seed)}
+                if jobs.source_of(get_task(job.task)).id == get_task(job.task).id:
+                    assert parts <= done, job
+            done |= set(trained)
+            assert len(trained) == len(set(trained))
+
+    def test_shift_shares_what_summary_9_trained(self):
+        assert jobs.source_of(get_task("shift")).id == "summary-9@1.0"
+        assert jobs.source_of(get_task("budget-1000")).id == "budget-1000@1.0"
+        assert jobs.source_of(get_task("summary-6")).id == "summary-6@1.0"
+
+    def test_a_part_of_it_can_be_asked_for(self):
+        waves = plan.plan(("summary-6", "budget-1000"), ("prior",), seeds=2)
+        assert entries_of(waves, jobs.run) == [
+            Job("summary-6", "prior", 0), Job("budget-1000", "prior", 0), Job("budget-1000", "prior", 1)
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "options, words",
+        [
+            (["--baselines", "mafia"], "unknown baselines ['mafia']; allowed: "),
+            (["--tasks", "summary-8"], "unknown task 'summary-8'; allowed: "),
+            (["--device", "abacus"], "device 'abacus' cannot be used"),
+        ],
+    )
+    def test_bad_input_is_one_line_and_writes_nothing(self, options, words, tmp_path, capsys):
+        assert command.main(["suite", "--out", str(tmp_path / "new"), *options]) == 2
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "new" / "results").exists()
+
+
+class TestJob:
+    def test_its_entry_is_a_submission_with_the_scores_of_the_result(self, run):
+        submission = read_submission(JOB.entry(run))
+        assert submission.task.name == "budget-1000" and submission.manifest["seeds"] == [1]
+        report = submission.score().to_dict()
+        found = result(run)
+        assert found["scores"] == json.loads(json.dumps({k: report[k] for k in ("headline", "scores", "notes")}))
+        assert found["manifest"] == submission.manifest
+        cost = found["manifest"]["cost"]
+        assert cost["simulations"] == 1100 and cost["parameters"] == found["model"]["n_parameters"] > 0
+        assert cost["cpu_seconds"] > 0 and found["versions"]["data"] == "1.0.0"
+
+    def test_its_curves_are_distributions_at_the_levels(self, run):
+        found = result(run)["curves"]
+        assert found["n"] == 1000 and set(found["ranks"]) == set(get_task("summary-9").theta_names)
+        for curve in (*found["ranks"].values(), found["tarp"], found["region"]):
+            assert len(curve) == len(LEVELS) and curve == sorted(curve) and curve[-1] == 1.0
+            assert np.abs(np.array(curve) - LEVELS).max() < 0.15
+
+    def test_its_weights_are_kept_with_their_hash(self, run):
+        path = run / "models" / "budget-1000@1.0" / "linear-gaussian-s1.safetensors"
+        assert models.sha256(path) == result(run)["model"]["sha256"]
+        assert models.read_about(path)["seed"] == 1 and path.read_bytes()[:1] != b"\x80", "no pickle"
+
+    def test_what_is_done_is_left(self, run):
+        before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+        jobs.run(run, JOB, FAST)
+        assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
+
+    def test_other_references_are_scored_with_the_same_draws(self, run, monkeypatch):
+        drawn = (JOB.entry(run) / "samples.npz").stat().st_mtime_ns
+        monkeypatch.setattr(jobs, "references_hash", lambda: "another")
+        monkeypatch.setattr(models.Models, "get", None)
+        jobs.run(run, JOB, FAST)
+        assert result(run)["references_sha256"] == "another"
+        assert (JOB.entry(run) / "samples.npz").stat().st_mtime_ns == drawn
+
+    def test_another_version_of_the_baseline_is_trained_and_drawn_again(self, run, monkeypatch):
+        trained = models.read_about(run / "models" / "budget-1000@1.0" / "linear-gaussian-s1.safetensors")
+        monkeypatch.setattr(find()["linear-gaussian"], "version", 99)
+        jobs.run(run, JOB, FAST)
+        assert result(run)["version"] == 99 and trained["version"] == 1
+
+    def test_observations_without_draws_are_answered_with_the_prior_and_counted(self, run):
+        task = get_task("budget-1000")
+        baseline = models.Models(run / "models", FAST).get("linear-gaussian", task, 1)[0]
+        whole = baseline.sample
+
+        def starved(x, n, seed=0):
+            drawn = whole(x, n, seed)
+            drawn.theta[0], drawn.complete[0], drawn.acceptance[0] = np.nan, False, 0.0
+            return drawn
+
+        baseline.sample = starved
+        arrays, about = jobs.draw(baseline, task, 0)
+        assert about["incomplete"] == 1 and about["acceptance_least"] == 0.0
+        assert not task.problems(arrays)
+        prior = task.prior.log_prob(task.observations.theta[:1].astype(float))
+        assert arrays["log_prob_truth"][0] == pytest.approx(prior[0])
+        spread = arrays["samples"][0].std(axis=0) / np.sqrt([m.std**2 for m in task.prior.marginals.values()])
+        np.testing.assert_allclose(spread, 1.0, atol=0.15)
+
+
+def test_the_program_runs_in_processes_and_leaves_nothing_half_written(tmp_path):
+    options = ["--tasks", "summary-6", "--baselines", "prior,linear-gaussian", "--fast", "--workers", "2"]
+    assert command.main(["suite", "--out", str(tmp_path), *options]) == 0
+    names = sorted(path.name for path in (tmp_path / "results" / "summary-6").iterdir())
+    assert names == ["linear-gaussian-s0.json", "prior-s0.json"]
+    assert not [path for path in tmp_path.rglob(".*")]
+
+
+def test_cases_are_drawn_with_another_set(tmp_path):
+    jobs.run_cases(tmp_path, "wide", "linear-gaussian", 0, FAST)
+    with np.load(jobs.cases_path(tmp_path, "wide", "linear-gaussian", 0)) as file:
+        assert file["samples"].shape == (3, 1000, 3) and file["names"].tolist() == list(
+            get_task("summary-9").cases.names
+        )
+        first = file["samples"]
+    jobs.run_cases(tmp_path, "wide", "linear-gaussian", 0, FAST)
+    with np.load(jobs.cases_path(tmp_path, "wide", "linear-gaussian", 0)) as file:
+        np.testing.assert_array_equal(file["samples"], first)
