@@ -89,6 +89,10 @@ def parser() -> argparse.ArgumentParser:
     page = commands.add_parser("report", help="draw the report of a run of the suite")
     page.add_argument("--run", type=Path, default=Path("build/suite"), dest="folder", help="default: %(default)s")
     page.set_defaults(run=_report)
+    put = commands.add_parser("embed", help="put reference posteriors and trained networks into the package")
+    put.add_argument("--run", type=Path, dest="folder", help="a run of the suite, for its networks")
+    put.add_argument("--references", type=Path, dest="file", help="references.parquet of a run of references")
+    put.set_defaults(run=_embed)
     board = commands.add_parser("leaderboard", help="write LEADERBOARD.md again from the stored results")
     board.add_argument("--run", type=Path, dest="folder", help="take the results of this run of the suite first")
     board.add_argument("--add", type=Path, nargs="+", default=[], metavar="DIR", help="score these submissions first")
@@ -191,6 +195,12 @@ def _report(args: argparse.Namespace) -> None:
     from benchmarks import suite_report
 
     print(f"written: {suite_report.write(args.folder)}")
+
+
+def _embed(args: argparse.Namespace) -> None:
+    from benchmarks import embed
+
+    embed.main(args.folder, args.file)
 
 
 def _leaderboard(args: argparse.Namespace) -> None:

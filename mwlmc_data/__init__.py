@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .citation import cite
     from .fetching import fetch
     from .haloes import load_halo, load_haloes
+    from .inference import Posterior, infer
     from .plotting.corners import corner_plot
     from .priors import Prior
     from .scoring.task import get_task, list_tasks
@@ -38,6 +39,7 @@ _HOME = {
     "Halo": "simulator",
     "Orbit": "simulator",
     "Parameters": "simulator",
+    "Posterior": "inference",
     "Prior": "priors",
     "Reflex": "simulator",
     "Simulation": "simulator",
@@ -48,6 +50,7 @@ _HOME = {
     "fit_reflex_observed": "simulator",
     "galactocentric_frame": "simulator.astropy_frame",
     "get_task": "scoring.task",
+    "infer": "inference",
     "integrate_orbit": "simulator",
     "list_tasks": "scoring.task",
     "load_catalogue": "catalogue",
@@ -63,6 +66,7 @@ __all__ = [
     "Halo",
     "Orbit",
     "Parameters",
+    "Posterior",
     "Prior",
     "Reflex",
     "Simulation",
@@ -74,6 +78,7 @@ __all__ = [
     "fit_reflex_observed",
     "galactocentric_frame",
     "get_task",
+    "infer",
     "integrate_orbit",
     "list_tasks",
     "load_catalogue",

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mwlmc_data.commands import cite, fetch, halo, info, plot, reflex, score, simulate, verify
+from mwlmc_data.commands import cite, fetch, halo, infer, info, plot, reflex, score, simulate, verify
 
-_COMMANDS = (info, fetch, simulate, halo, reflex, plot, verify, score, cite)
+_COMMANDS = (info, fetch, simulate, halo, reflex, infer, plot, verify, score, cite)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

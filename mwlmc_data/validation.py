@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from . import schema
 from .catalogue import load_catalogue
-from .priors import MARGINALS, Normal
+from .priors import MARGINALS, Marginal, Normal
 from .scoring.circular import circular_mean, wrap_degrees
 from .simulator.frames import galactocentric_to_sky
 from .simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
@@ -216,20 +216,55 @@ def validation_cases() -> dict[str, Case]:
     >>> case.extrapolates, round(case.in_support["v_los_lmc"])
     (True, 8)
     """
-    reflex = load_catalogue(columns=["v_travel", "l_apex", "b_apex"], format="numpy")
+    reflex = _reflex_of("gaussian")
     return {case["name"]: _build(case, reflex) for case in _CASES}
 
 
-def _build(case: dict[str, Any], reflex: Mapping[str, np.ndarray]) -> Case:
-    observation = dict(zip(_OBSERVED, case["observation"], strict=True))
-    sky = _on_the_sky(observation)
-    priors = MARGINALS["gaussian"]
-    sigmas = {name: (value - priors[name].mean) / priors[name].std for name, value in sky.items()}
-    outside = tuple(name for name, value in sky.items() if _is_outside(name, value))
+def support(observation: Mapping[str, float], config: str = "gaussian") -> tuple[dict[str, float], tuple[str, ...]]:
+    """Say how far an observation is from a set of simulations.
+
+    Parameters
+    ----------
+    observation : mapping
+        x_lmc ... vz_lmc [kpc, km/s], v_travel [km/s], l_apex, b_apex [deg].
+    config : str
+        Name of the set.
+
+    Returns
+    -------
+    in_support : dict of str to float
+        Sigmas of each datum, as `Case.in_support`.
+    outside : tuple of str
+        Data beyond the support of the set's prior, as `Case.outside`.
+
+    Raises
+    ------
+    DamagedFileError
+        If the embedded catalogue is not what was released.
+    """
+    return _support(observation, config, _reflex_of(config))
+
+
+def _support(
+    observation: Mapping[str, float], config: str, reflex: Mapping[str, np.ndarray]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The same beside the reflex motions of the set."""
+    sky, priors = _on_the_sky(observation), MARGINALS[config]
+    sigmas = {name: float((value - priors[name].mean) / priors[name].std) for name, value in sky.items()}
     sigmas |= {name: rank_sigma(reflex[name], observation[name]) for name in ("v_travel", "b_apex")}
     middle = circular_mean(reflex["l_apex"])
     offset = float(wrap_degrees(observation["l_apex"] - middle))
     sigmas["l_apex"] = rank_sigma(wrap_degrees(reflex["l_apex"] - middle), offset)
+    return sigmas, tuple(name for name, value in sky.items() if _is_outside(priors[name], value))
+
+
+def _reflex_of(config: str) -> dict[str, np.ndarray]:
+    return load_catalogue(config=config, columns=[*_REFLEX], format="numpy")
+
+
+def _build(case: dict[str, Any], reflex: Mapping[str, np.ndarray]) -> Case:
+    observation = dict(zip(_OBSERVED, case["observation"], strict=True))
+    sigmas, outside = _support(observation, "gaussian", reflex)
     return Case(
         name=case["name"],
         kind=case["kind"],
@@ -237,7 +272,7 @@ def _build(case: dict[str, Any], reflex: Mapping[str, np.ndarray]) -> Case:
         truth=MappingProxyType(case["truth"]),
         source=case["source"],
         paper=MappingProxyType(case["paper"]),
-        in_support=MappingProxyType({name: float(value) for name, value in sigmas.items()}),
+        in_support=MappingProxyType(sigmas),
         outside=outside,
     )
 
@@ -247,8 +282,7 @@ def _on_the_sky(observation: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(SKY_NAMES, galactocentric_to_sky(present).tolist(), strict=True))
 
 
-def _is_outside(name: str, value: float) -> bool:
-    prior = MARGINALS["gaussian"][name]
+def _is_outside(prior: Marginal, value: float) -> bool:
     if isinstance(prior, Normal):
         return abs(value - prior.mean) > OUTSIDE * prior.std
     return not prior.low <= value <= prior.high
@@ -257,4 +291,3 @@ def _is_outside(name: str, value: float) -> bool:
 def rank_sigma(values: np.ndarray, value: float) -> float:
     """Normal quantile of the rank of `value` among `values`: 0 at the median, finite outside them."""
     return float(ndtri((np.count_nonzero(values < value) + 0.5) / (len(values) + 1)))
-

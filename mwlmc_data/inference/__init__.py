@@ -1,1 +1,5 @@
-"""Posteriors of the parameters at once, by the estimator that the package embeds."""
+"""Posteriors at once, by a network that the package embeds; how data and parameters are encoded for networks."""
+
+from mwlmc_data.inference.posterior import Posterior, infer
+
+__all__ = ["Posterior", "infer"]

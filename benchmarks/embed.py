@@ -1,0 +1,92 @@
+"""Put what the benchmark made into the package: reference posteriors, and the networks that `mw.infer` draws from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from benchmarks.baselines.base import create
+from benchmarks.baselines.mdn import Mdn
+from benchmarks.sets import Learnable, SimulationSet
+from benchmarks.suite import models
+from mwlmc_data import get_task, release
+from mwlmc_data.inference.posterior import NETWORKS
+from mwlmc_data.scoring import embedded, references
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+
+SEED = 0
+"""Of the training whose network is embedded."""
+
+
+def embed_networks(run: Path, directory: Path = release.DATA_DIR) -> list[Path]:
+    """Copy the mixture density networks of a run of the suite into a folder of embedded files.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the suite.
+    directory : Path
+        That of the package by default.
+
+    Returns
+    -------
+    list of Path
+        Files, registered with their hash.
+
+    Raises
+    ------
+    ValueError
+        If the run has no such network, or one that was trained in another way than this version would.
+    """
+    written = []
+    for config, name in NETWORKS.items():
+        task: Learnable = get_task("summary-9") if config == "gaussian" else SimulationSet(config)
+        source = run / "models" / task.id / f"{Mdn.name}-s{SEED}.safetensors"
+        if not source.exists():
+            raise ValueError(f"{source} does not exist; allowed: a run of python -m benchmarks suite with {Mdn.name!r}")
+        about, wanted = models.read_about(source), models.identity(create(Mdn.name), task, SEED)
+        for key, value in wanted.items():
+            if about.get(key) != value:
+                raise ValueError(f"{source}: {key} is {about.get(key)!r}; allowed: {value!r}")
+        told = {key: about[key] for key in (*wanted, "n_parameters", "cpu_seconds")}
+        names = {"theta_names": list(task.theta_names), "x_names": list(task.x_names)}
+        target = directory / f"{name}.safetensors"
+        models.write(target, models.read_arrays(source), {**told, **names, "simulations": len(task.train)})
+        embedded.register(target, name, len(task.train), SIMULATOR_VERSION)
+        written.append(target)
+    return written
+
+
+def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
+    """Copy a file of reference posteriors into a folder of embedded files.
+
+    Parameters
+    ----------
+    source : Path
+        As ``python -m benchmarks references`` writes it.
+    directory : Path
+        That of the package by default.
+
+    Returns
+    -------
+    Path
+        The file, registered with its hash.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no such file; nothing is written then.
+    """
+    found = references.read_references(source)
+    target = directory / f"{references.NAME}.parquet"
+    shutil.copyfile(source, target)
+    embedded.register(target, references.NAME, len(found), SIMULATOR_VERSION)
+    return target
+
+
+def main(run: Path | None, source: Path | None) -> None:
+    """Embed what is named."""
+    if run is None and source is None:
+        raise ValueError("nothing is named to be embedded; allowed: --run, --references or both")
+    for path in [*(embed_networks(run) if run else []), *([embed_references(source)] if source else [])]:
+        print(f"embedded: {path.name}, {path.stat().st_size / 1e6:.2f} MB")
