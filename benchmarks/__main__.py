@@ -88,6 +88,8 @@ def parser() -> argparse.ArgumentParser:
     suite.set_defaults(run=_suite)
     page = commands.add_parser("report", help="draw the report of a run of the suite")
     page.add_argument("--run", type=Path, default=Path("build/suite"), dest="folder", help="default: %(default)s")
+    page.add_argument("--reference", type=Path, help="folder with the published orbits (gc19/, fire/)")
+    page.add_argument("--no-simulations", action="store_true", help="leave out what has to be simulated for the page")
     page.set_defaults(run=_report)
     put = commands.add_parser("embed", help="put reference posteriors and trained networks into the package")
     put.add_argument("--run", type=Path, dest="folder", help="a run of the suite, for its networks")
@@ -193,8 +195,10 @@ def _suite(args: argparse.Namespace) -> None:
 
 def _report(args: argparse.Namespace) -> None:
     from benchmarks import suite_report
+    from benchmarks.baseline import DEFAULT_REFERENCE
 
-    print(f"written: {suite_report.write(args.folder)}")
+    orbits = args.reference or DEFAULT_REFERENCE
+    print(f"written: {suite_report.write(args.folder, simulate=not args.no_simulations, orbits=orbits)}")
 
 
 def _embed(args: argparse.Namespace) -> None:

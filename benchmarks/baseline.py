@@ -15,8 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from benchmarks.baselines.base import Effort
 from benchmarks.baselines.maf import Maf
 from benchmarks.baselines.training import Training, one_thread
@@ -197,7 +195,7 @@ def _load_torch() -> None:
 def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int | None, quiet: bool) -> None:
     """Run the simulator on posterior draws and on quoted truths, and rewind orbits."""
     from benchmarks.orbits import orbit_band
-    from benchmarks.predictive import predictive_check, predictive_parameters, quoted_parameters
+    from benchmarks.predictive import predictive_check, predictive_parameters, quoted_parameters, sky_of
 
     seed, config = outcome.seed, outcome.config
     options: dict[str, Any] = {"seed": seed, "workers": workers, "progress": not quiet}
@@ -215,22 +213,7 @@ def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int |
             outcome.bands[name] = orbit_band(result.draws[: settings.orbits], result.case, config, seed)
     if "rigid" in outcome.bands:
         with steps.step("map of the sky", f"{settings.sky} haloes"):
-            _map_sky(outcome, outcome.main.cases["rigid"].case, settings.sky)
-
-
-def _map_sky(outcome: Outcome, case: Case, haloes: int) -> None:
-    """Pool haloes of the case at its quoted parameters."""
-    from benchmarks.predictive import quoted_parameters
-    from mwlmc_data import Parameters, fit_reflex, simulate
-    from mwlmc_data.skymap import smoothed_map
-
-    row = quoted_parameters(case, 1, outcome.config, outcome.seed).to_dict("records")[0]
-    stars = [simulate(Parameters(**row), seed=outcome.seed, sim_id=i).halo for i in range(haloes)]
-    positions = np.concatenate([s.positions for s in stars])
-    velocities = np.concatenate([s.velocities for s in stars])
-    reflex = fit_reflex(positions, velocities)
-    outcome.sky = smoothed_map(positions, velocities)
-    outcome.apex = (float(reflex.l_apex), float(reflex.b_apex))
+            outcome.sky, outcome.apex = sky_of(outcome.main.cases["rigid"].case, settings.sky, config, seed)
 
 
 def _fit_friction(outcome: Outcome, steps: Steps, reference: Path | None) -> None:

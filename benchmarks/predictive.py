@@ -21,6 +21,7 @@ from mwlmc_data.priors import ENCLOSED_MASS, Prior
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mwlmc_data.skymap import SkyMap
     from mwlmc_data.validation import Case
 
 Simulator = Callable[..., "pd.DataFrame"]
@@ -204,3 +205,34 @@ def predict(values: NDArray, observed: float, circular: bool) -> Prediction:
         values = centre + scoring.wrap_degrees(values - centre)
         observed = centre + float(scoring.wrap_degrees(observed - centre))
     return Prediction(values, observed, np.percentile(values, PERCENTS), tail)
+
+
+def sky_of(case: Case, haloes: int, config: str, seed: int) -> tuple[SkyMap, tuple[float, float]]:
+    """Pool haloes of a case at its quoted parameters.
+
+    Parameters
+    ----------
+    case : Case
+        Quotes its parameters.
+    haloes : int
+        How many.
+    config : str
+        Set whose prior gives what is not quoted.
+    seed : int
+        Of the stars.
+
+    Returns
+    -------
+    sky : SkyMap
+    apex : (float, float)
+        Galactic longitude and latitude [deg] fitted to all their stars.
+    """
+    from mwlmc_data import Parameters, fit_reflex, simulate
+    from mwlmc_data.skymap import smoothed_map
+
+    row = quoted_parameters(case, 1, config, seed).to_dict("records")[0]
+    stars = [simulate(Parameters(**row), seed=seed, sim_id=i).halo for i in range(haloes)]
+    positions = np.concatenate([s.positions for s in stars])
+    velocities = np.concatenate([s.velocities for s in stars])
+    reflex = fit_reflex(positions, velocities)
+    return smoothed_map(positions, velocities), (float(reflex.l_apex), float(reflex.b_apex))

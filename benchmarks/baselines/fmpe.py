@@ -18,7 +18,7 @@ class Fmpe(VectorField):
     title = "FMPE, flow matching"
     source = "Wildberger et al. 2023, arXiv:2305.17161; Lipman et al. 2023, arXiv:2210.02747"
     network: ClassVar = {"model": "mlp", "hidden_features": 64, "num_layers": 4, "gaussian_baseline": True}
-    default = Training(epochs=40, learning_rate=3e-3, most_batch=1000, weight_decay=1e-3)
+    default = Training(epochs=40, learning_rate=3e-3, most_batch=1000, least_steps=2000)
 
     def _build(self, theta: Any, x: Any) -> Any:
         from sbi.neural_nets import posterior_flow_nn

@@ -24,7 +24,7 @@ class Npse(VectorField):
     title = "NPSE, score estimation"
     source = "Geffner et al. 2023, arXiv:2209.14249; Sharrock et al. 2024, arXiv:2210.04872"
     network: ClassVar = {"model": "mlp", "sde_type": "vp", "beta_max": 20.0, "hidden_features": 64, "num_layers": 4}
-    default = Training(epochs=40, learning_rate=3e-3, most_batch=1000, weight_decay=1e-3)
+    default = Training(epochs=40, learning_rate=3e-3, most_batch=1000, least_steps=2000)
 
     def _build(self, theta: Any, x: Any) -> Any:
         from sbi.neural_nets import posterior_score_nn

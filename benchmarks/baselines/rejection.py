@@ -79,12 +79,12 @@ class RejectionAbc(Baseline):
     def state(self) -> dict[str, NDArray]:
         """How many are kept; the simulations are the task's."""
         self._fitted()
-        return {"kept": np.array(self._kept)}
+        return {"kept": np.array([self._kept])}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Keep so many simulations of a task."""
         self._look_up(task)
-        self._kept = int(state["kept"])
+        self._kept = int(state["kept"][0])
 
     def _look_up(self, task: Learnable) -> None:
         self._inputs = Inputs.of(task.train.x, task.x_names)

@@ -39,6 +39,8 @@ class Training:
     epochs : int or None
         None: the rate is halved whenever the validation loss stalls, until it no longer falls. A number: the rate
         follows one cycle over so many epochs (Smith & Topin 2017), and there is no patience.
+    least_steps : int
+        Small training sets get more epochs than that number, so that there are so many steps.
     patience : int
         Epochs without a better validation loss after which the training ends; a third of it halves the rate.
     max_epochs : int
@@ -54,6 +56,7 @@ class Training:
     learning_rate: float | None = None
     weight_decay: float = 0.0
     epochs: int | None = None
+    least_steps: int = 0
     patience: int = 24
     max_epochs: int = 1000
     max_seconds: float = math.inf
@@ -67,11 +70,17 @@ class Training:
         """Learning rate for a batch."""
         return self.learning_rate or min(2e-3, 5e-4 * math.sqrt(batch / 50))
 
+    def epochs_for(self, n: int) -> int:
+        """Epochs for a training set of n; upper limit where patience decides."""
+        if self.epochs is None:
+            return self.max_epochs
+        return max(self.epochs, math.ceil(self.least_steps / math.ceil(n / self.batch_for(n))))
+
     def shorter(self, epochs: Callable[[int], int]) -> Training:
         """The same with fewer epochs: those that `epochs` makes of a number, a tenth of what patience allows."""
         if self.epochs is None:
             return replace(self, max_epochs=epochs(self.max_epochs // 10))
-        return replace(self, epochs=epochs(self.epochs))
+        return replace(self, epochs=epochs(self.epochs), least_steps=self.least_steps // 5)
 
 
 @dataclass
@@ -126,7 +135,7 @@ def train(
     import torch
 
     batch = setting.batch_for(len(training[0]))
-    epochs = setting.max_epochs if setting.epochs is None else setting.epochs
+    epochs = setting.epochs_for(len(training[0]))
     optimiser = torch.optim.AdamW(net.parameters(), lr=setting.rate_for(batch), weight_decay=setting.weight_decay)
     cycle = plateau = None
     if setting.epochs is None:

@@ -98,7 +98,7 @@ def write(path: Path, state: Mapping[str, NDArray], about: Mapping[str, Any]) ->
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    arrays = {name: np.ascontiguousarray(values) for name, values in state.items()}
+    arrays = {name: np.asarray(values, order="C") for name, values in state.items()}
     save_file(arrays, partial, metadata={_ABOUT: json.dumps(about)})
     partial.replace(path)
 

@@ -224,7 +224,7 @@ def test_abc_comes_nearer_to_the_exact_posterior_with_more_simulations(linear_wo
 
 def test_abc_draws_the_nearest_simulations_and_chooses_how_many(trained, bent_world):
     one, train = trained["rejection-abc"], bent_world.train
-    kept = int(one.state()["kept"])
+    kept = int(one.state()["kept"][0])
     assert one.scores[kept] == min(one.scores.values()) and 10 < kept < max(one.scores)
     x = bent_world.validation.x[0]
     standard = (train.x - train.x.mean(axis=0, dtype=float)) / train.x.std(axis=0, dtype=float)
@@ -238,7 +238,7 @@ def test_abc_draws_the_nearest_simulations_and_chooses_how_many(trained, bent_wo
 
 def test_abc_works_on_very_few_simulations():
     one = fitted(RejectionAbc, world(linear_mean, 20))
-    assert int(one.state()["kept"]) == 5
+    assert int(one.state()["kept"][0]) == 5
     assert one.sample(np.zeros((2, 3)), 3).theta.shape == (2, 3, 3)
 
 

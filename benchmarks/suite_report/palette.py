@@ -1,0 +1,48 @@
+"""One colour, one marker and one place for each baseline, the same in every figure and table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matplotlib.colors import to_hex, to_rgb
+
+from mwlmc_data.plotting.style import GREY
+
+STYLES: dict[str, tuple[str, str]] = {
+    "prior": (GREY, "x"),
+    "rejection-abc": ("#7a5230", "v"),
+    "linear-gaussian": ("#b8a41c", "s"),
+    "mdn": ("#117733", "^"),
+    "maf": ("#0072b2", "o"),
+    "nsf": ("#e69f00", "D"),
+    "nsf-ensemble": ("#882255", "P"),
+    "fmpe": ("#56b4e9", "<"),
+    "npse": ("#6f4fa0", ">"),
+    "nle": ("#44aa99", "h"),
+    "nsf-corrected": ("#cc79a7", "*"),
+}
+"""Colour and marker by name, from plain to elaborate; after Okabe & Ito and Tol, for readers of any colour vision."""
+SPARE = (("#332288", "p"), ("#999933", "X"), ("#ddcc77", "d"), ("#661100", "8"))
+"""For baselines that have no style of their own yet."""
+REFERENCE = "#30343a"
+"""Colour of the reference posteriors."""
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of baselines in the order of tables and legends; unknown ones last, by the alphabet."""
+    found = set(names)
+    return [name for name in STYLES if name in found] + sorted(found - set(STYLES))
+
+
+def styles(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each baseline, in order."""
+    spare = sorted(set(names) - set(STYLES))
+    own = {name: SPARE[i % len(SPARE)] for i, name in enumerate(spare)}
+    return {name: STYLES.get(name) or own[name] for name in in_order([*own, *names])}
+
+
+def shades(color: str) -> tuple[str, str, str]:
+    """Three shades of a colour, from pale to itself, for contours."""
+    r, g, b = (1.0 - c for c in to_rgb(color))
+    pale, middle = (to_hex((1.0 - w * r, 1.0 - w * g, 1.0 - w * b)) for w in (0.25, 0.6))
+    return pale, middle, color
