@@ -47,7 +47,7 @@ class Nle(Baseline):
     source = "Papamakarios et al. 2019, arXiv:1805.07226"
     width = 128
     components = 6
-    default = Training(epochs=30, learning_rate=3e-3, most_batch=1000, weight_decay=1e-3)
+    default = Training(epochs=30, learning_rate=3e-3, most_batch=1000, least_steps=2000)
 
     def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
         super().__init__(effort)
