@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from benchmarks.baselines.base import create
 from benchmarks.baselines.mdn import Mdn
@@ -38,23 +39,29 @@ def embed_networks(run: Path, directory: Path = release.DATA_DIR) -> list[Path]:
     ValueError
         If the run has no such network, or one that was trained in another way than this version would.
     """
+    found = [(name, *_trained(run, config)) for config, name in NETWORKS.items()]
     written = []
-    for config, name in NETWORKS.items():
-        task: Learnable = get_task("summary-9") if config == "gaussian" else SimulationSet(config)
-        source = run / "models" / task.id / f"{Mdn.name}-s{SEED}.safetensors"
-        if not source.exists():
-            raise ValueError(f"{source} does not exist; allowed: a run of python -m benchmarks suite with {Mdn.name!r}")
-        about, wanted = models.read_about(source), models.identity(create(Mdn.name), task, SEED)
-        for key, value in wanted.items():
-            if about.get(key) != value:
-                raise ValueError(f"{source}: {key} is {about.get(key)!r}; allowed: {value!r}")
-        told = {key: about[key] for key in (*wanted, "n_parameters", "cpu_seconds")}
-        names = {"theta_names": list(task.theta_names), "x_names": list(task.x_names)}
+    for name, source, about in found:
         target = directory / f"{name}.safetensors"
-        models.write(target, models.read_arrays(source), {**told, **names, "simulations": len(task.train)})
-        embedded.register(target, name, len(task.train), SIMULATOR_VERSION)
+        models.write(target, models.read_arrays(source), about)
+        embedded.register(target, name, about["simulations"], SIMULATOR_VERSION)
         written.append(target)
     return written
+
+
+def _trained(run: Path, config: str) -> tuple[Path, dict[str, Any]]:
+    """File of the network that was trained on a set, and what is told of it."""
+    task: Learnable = get_task("summary-9") if config == "gaussian" else SimulationSet(config)
+    source = run / "models" / task.id / f"{Mdn.name}-s{SEED}.safetensors"
+    if not source.exists():
+        raise ValueError(f"{source} does not exist; allowed: a run of python -m benchmarks suite with {Mdn.name!r}")
+    about, wanted = models.read_about(source), models.identity(create(Mdn.name), task, SEED)
+    for key, value in wanted.items():
+        if about.get(key) != value:
+            raise ValueError(f"{source}: {key} is {about.get(key)!r}; allowed: {value!r}")
+    told = {key: about[key] for key in (*wanted, "n_parameters", "cpu_seconds")}
+    names = {"theta_names": list(task.theta_names), "x_names": list(task.x_names)}
+    return source, {**told, **names, "simulations": len(task.train)}
 
 
 def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
