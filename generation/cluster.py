@@ -30,6 +30,8 @@ from mwlmc_data.release import sha256_of
 
 WINDOW = 1000
 """Shards that the scheduler knows of at a time: enough for any cluster, and its memory stays flat."""
+FETCH_SECONDS = 5.0
+"""How long the number of a finished shard is waited for before the next is looked at."""
 
 START = "start it with `python -m dask worker` in the folder of the checkout"
 SHARE = "the folder of the run must be on a file system that all machines share"
@@ -216,7 +218,16 @@ def _run_shards(
     tasks = as_completed([submit(shard) for shard in itertools.islice(waiting, WINDOW)], loop=client.loop)
     try:
         for task in tasks:
-            progress.advance(task.result())
+            try:
+                made = task.result(timeout=FETCH_SECONDS)
+            except TimeoutError:
+                if task.status == "error":
+                    raise  # the shard's own
+                # Its worker died with the number in its memory, and the task is made again where there is another
+                # worker. What else has happened, that a shard kills its workers for example, must not wait for that.
+                tasks.add(task)
+                continue
+            progress.advance(made)
             for shard in itertools.islice(waiting, 1):
                 tasks.add(submit(shard))
     except ImportError as error:

@@ -22,6 +22,7 @@ from mwlmc_data.simulator.frames import sky_basis
 
 _WIDEST = 5.2  # scores beyond it are cut (`encoding`)
 _POINTS = (11, 13, 21)  # of each axis where the network is asked, from box to smaller box
+_FEWER_POINTS = (9, 9, 13)  # likewise, when it should be fast
 _FINE = 48  # points of each axis of the final grid, between which the last of these is a spline
 _TAIL = 1e-5  # probability of a marginal that a smaller box may leave out on either side
 _CHUNK = 20_000  # rows that the network sees at once
@@ -130,7 +131,7 @@ class Nle(Baseline):
     def _grid(self, row: NDArray) -> Grid:
         """Posterior of the scores, for one observation."""
         box = np.array([[-_WIDEST, _WIDEST]] * 3)
-        for points in _POINTS:
+        for points in _FEWER_POINTS if self.effort.fast else _POINTS:
             axes = _axes(box, points)
             values = self._log_joint(_product(axes), row[None]).reshape(points, points, points)
             box = _smaller(Grid.from_log(axes, values))

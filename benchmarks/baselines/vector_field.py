@@ -18,6 +18,7 @@ from mwlmc_data.inference.encoding import Inputs, Scores
 _BLOCK = 50  # observations drawn together: one solution of the equation for all their draws
 _VALIDATE_WITH = 5  # the loss is random: times and noise that each validation row is seen with
 _PIECES = 4  # of the time, each solved for itself: the solver tries all of one at once, and its error then deceives
+_FEWER_PIECES = 2  # when it should be fast
 _TOLERANCE = 3e-3  # error that a step may have, of the worst draw [scores]
 _TOLERANCE_OF_DENSITY = 1e-4  # likewise; sbi allows the logarithm of the density a hundred times more
 
@@ -82,7 +83,8 @@ class VectorField(Flow, abc.ABC):
 
         net, _, inputs = self._fitted()
         given, fixed = loop.tensor(inputs(x), self.effort.device), (net.mean_base, net.std_base, net.condition_shape)
-        ends = np.square(np.linspace(net.t_min**0.5, net.t_max**0.5, _PIECES + 1)).tolist()
+        n = _FEWER_PIECES if self.effort.fast else _PIECES
+        ends = np.square(np.linspace(net.t_min**0.5, net.t_max**0.5, n + 1)).tolist()
         return [
             build_neural_ode(net.ode_fn, net, *fixed, t_min=start, t_max=end, atol=tolerance, rtol=tolerance)(given)
             for start, end in pairwise(ends)

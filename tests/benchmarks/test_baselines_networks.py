@@ -128,6 +128,17 @@ def test_a_restored_one_is_the_same(trained, task):
         np.testing.assert_array_equal(values, state[key])
 
 
+def test_a_fast_answer_is_nearly_the_same(trained, task):
+    fast = create(trained.name, Effort(fast=True))
+    fast.restore(task, trained.state())
+    x, theta = task.test.x[:10], task.test.theta[:10]
+    np.testing.assert_allclose(fast.log_prob(theta, x), trained.log_prob(theta, x), atol=0.01)
+    scores = (Scores(task.prior).forward(b.sample(x, 1000, seed=7).theta) for b in (fast, trained))
+    (fast_mean, fast_std), (mean, std) = ((u.mean(axis=1), u.std(axis=1)) for u in scores)
+    assert np.abs((fast_mean - mean) / std).max() < 0.2  # those of the grid are other draws: 4.5 standard errors
+    np.testing.assert_allclose(fast_std.mean(axis=0), std.mean(axis=0), rtol=0.04)
+
+
 def test_draws_follow_their_seed(trained, task):
     x = task.test.x[:3]
     first, same, other = (trained.sample(x, 40, seed=seed).theta for seed in (5, 5, 6))
