@@ -188,7 +188,7 @@ def _references(args: argparse.Namespace) -> None:
 def _suite(args: argparse.Namespace) -> None:
     from benchmarks.suite import plan
 
-    tasks = args.tasks.split(",") if args.tasks else plan.TASKS
+    tasks = args.tasks.split(",") if args.tasks else None
     baselines = args.baselines.split(",") if args.baselines else None
     plan.main(args.out, args.fast, tasks, baselines, args.seeds, args.workers, args.device)
 

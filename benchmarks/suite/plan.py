@@ -16,6 +16,8 @@ from mwlmc_data import get_task
 from mwlmc_data.simulator.simulation import available_cores
 
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
+FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
+"""The tasks of a fast run, where none are named."""
 CASE_SETS = {"wide": ("maf", "mdn", "nsf")}
 """Sets besides the task's that baselines are trained on for the validation cases, which extrapolate there less."""
 
@@ -79,7 +81,7 @@ def _longest(call: Call) -> tuple[int, int]:
 def main(
     out: Path,
     fast: bool = False,
-    tasks: Sequence[str] = TASKS,
+    tasks: Sequence[str] | None = None,
     baselines: Sequence[str] | None = None,
     seeds: int | None = None,
     workers: int | None = None,
@@ -92,8 +94,8 @@ def main(
     out : Path
         Folder of the run: models, entries, results, cases.
     fast : bool
-        A fifth of the epochs, one seed: a look at everything in some ten minutes, and no scores to quote.
-    tasks, baselines : sequence of str
+        A fifth of the epochs, one seed, `FAST_TASKS`: a look, and no scores to quote.
+    tasks, baselines : sequence of str, optional
         Names; by default all.
     seeds : int, optional
         In the tasks with a budget; by default each baseline's own number, 1 if fast.
@@ -107,7 +109,7 @@ def main(
     ValueError
         If there is no such task, baseline or device.
     """
-    waves = plan(tasks, baselines, 1 if fast and seeds is None else seeds)
+    waves = plan(tasks or (FAST_TASKS if fast else TASKS), baselines, 1 if fast and seeds is None else seeds)
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     effort = Effort(fast=fast, device=device_of(device))
