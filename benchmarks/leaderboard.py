@@ -23,6 +23,7 @@ DATA, TEXT = HERE / "leaderboard.json", HERE.parent / "LEADERBOARD.md"
 COLUMNS = {
     "energy_score": "energy score",
     "gap_to_reference": "gap to reference",
+    "energy_distance": "distance to reference",
     "neg_log_posterior": "−log posterior [nats]",
     "gap_to_reference_nats": "gap [nats]",
     "contraction": "contraction",
@@ -38,12 +39,13 @@ _ABOUT = """\
 
 Scores of the tasks of `mwlmc-data`, best energy score first. It is the mean over 1,000 fixed test rows of how far the
 draws are from the truth, less half of how far they are from each other, in standard deviations of the prior; less is
-better. The gap to the reference is that of the 100 rows with a reference posterior, with its paired bootstrap error: 0
-is as good as can be. −log posterior is the mean negative log density at the truth per 1e10 Msun, 1e11 Msun and dex.
+better. The gap to the reference is that of the rows with a certified reference posterior, with its paired bootstrap
+error: 0 is as good as can be; the distance to the reference (energy distance) expects the same with less noise.
+−log posterior is the mean negative log density at the truth per 1e10 Msun, 1e11 Msun and dex.
 Contraction, and the share of truths that 68% intervals hold, are of m_lmc / m200_mw / log10_lambda_df; a posterior as
 wide as the prior holds the right share and contracts by 0. Several seeds are told as their mean and standard deviation.
 Cost is that of training and drawing, in seconds of one core. An entry of the suite is made again by `python -m
-benchmarks suite`; how to hand one in is told in the README.
+benchmarks suite`; how to hand one in is told in [docs/BENCHMARK.md](docs/BENCHMARK.md).
 
 This file is written by `python -m benchmarks leaderboard` from `benchmarks/results/`.
 """
@@ -271,8 +273,9 @@ def _cell(name: str, metric: Mapping[str, Any] | None) -> str:
         return "–"
     value, error = metric["value"], metric["error"]
     if isinstance(value, Mapping):
-        return " / ".join("–" if v is None else f"{v:.2f}" for v in value.values())
+        # the zero takes the sign from what rounds to nothing
+        return " / ".join("–" if v is None else f"{round(v, 2) + 0.0:.2f}" for v in value.values())
     if name.endswith("pvalue"):
         return "<.001" if value < 0.001 else f"{value:.3f}"
-    digits = 4 if name in ("energy_score", "gap_to_reference") else 3
-    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+    digits = 4 if name in ("energy_score", "gap_to_reference", "energy_distance") else 3
+    return f"{round(value, digits) + 0.0:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
