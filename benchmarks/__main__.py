@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     files.set_defaults(run=_loading)
     known = commands.add_parser("references", help="make reference posteriors of fixed test rows and of the cases")
     known.add_argument("--out", type=Path, default=Path("build/references"), help="folder of the run; it resumes")
-    known.add_argument("--stage", default="all", help="simulate, infer, check, collect or all (default)")
+    known.add_argument("--stage", default="all", help="simulate, infer, extend, check, collect or all (default)")
     known.add_argument("--rows", type=whole_from(1), help="so many rows only, the cases first; by default all 103")
     known.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
     known.set_defaults(run=_references)

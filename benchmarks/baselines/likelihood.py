@@ -7,32 +7,25 @@ a network on top of it adds the rest and gives the covariance, which then holds 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from benchmarks.baselines.base import Effort
 from benchmarks.baselines.enclosed import score
 from benchmarks.baselines.gaussian import ConditionalGaussian
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.references.design import NUISANCES, THETA
-from benchmarks.references.history import LOOKBACK
+from benchmarks.references.history import past_velocities
 from benchmarks.references.rows import TRAVEL
 from benchmarks.sets import Learnable
 from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.priors import MARGINALS, Prior
 from mwlmc_data.schema import LMC_VECTOR
 from mwlmc_data.scoring.observations import Split, columns_of, stacked
-from mwlmc_data.simulator.constants import REWIND_GYR
-from mwlmc_data.simulator.interaction import integrate_orbit
-from mwlmc_data.simulator.parameters import LIMITS, Parameters
-from mwlmc_data.simulator.potentials import concentration
 
-_SPACING = 0.05  # of the orbit's output [Gyr], which divides every look-back time
 _RIDGE = 3.0  # of the linear map, worth so many simulations
 _FARTHEST = 6.0  # standard deviations of the training set at which inputs are cut
 
@@ -60,48 +53,6 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.theta)
-
-
-def past_velocities(theta: NDArray, enclosed: NDArray, lmc: NDArray) -> NDArray[np.float64]:
-    """How much the Milky Way's velocity has changed since each of `history.LOOKBACK`.
-
-    Parameters
-    ----------
-    theta : ndarray, shape (n, 3)
-        m_lmc, m200_mw [Msun], log10_lambda_df.
-    enclosed : ndarray, shape (n,)
-        m_lmc_8p7 [Msun].
-    lmc : ndarray, shape (n, 6) or (6,)
-        The LMC today, Galactocentric [kpc, km/s].
-
-    Returns
-    -------
-    ndarray, shape (n, 33)
-        Velocity change [km/s], x, y, z of the first time, then of the next; NaN where the orbit cannot be integrated.
-    """
-    n_output = round(REWIND_GYR / _SPACING) + 1
-    at = np.round((REWIND_GYR - np.array(LOOKBACK)) / _SPACING).astype(int)
-    theta, today = np.asarray(theta, float), np.broadcast_to(np.asarray(lmc, float), (len(theta), 6))
-    # with the concentrations at hand a simulation's parameters are made in a third of the time
-    c200 = np.exp(_log_concentration()(np.log(theta[:, 1])))
-    names = (*THETA, "m_lmc_8p7", "c200", *LMC_VECTOR)
-    rows = np.concatenate([theta, np.stack([enclosed, c200], axis=1), today], axis=1)
-    found = np.full((len(rows), 3 * len(LOOKBACK)), np.nan)
-    for i, row in enumerate(rows.tolist()):
-        parameters = Parameters(**dict(zip(names, row, strict=True)))
-        try:
-            found[i] = -integrate_orbit(parameters, n_output).mw[at, 3:].ravel()
-        except RuntimeError:  # the pair's centres meet: such a simulation could not have been made
-            continue
-    return found
-
-
-@functools.cache
-def _log_concentration() -> CubicSpline:
-    """Logarithm of c200 as a spline of the logarithm of m200 [Msun], within 1e-8."""
-    low, high, _ = LIMITS["m200_mw"]
-    log_mass = np.linspace(np.log(low), np.log(high), 257)
-    return CubicSpline(log_mass, np.log([concentration(mass) for mass in np.exp(log_mass).tolist()]))
 
 
 Past = Callable[[NDArray, NDArray, NDArray], NDArray]

@@ -23,7 +23,7 @@ from benchmarks.references.simulations import SEED, Simulated, Simulator, join, 
 
 N_CHECKED = 13
 """Rows that are checked: the first, which are the cases and ten test rows."""
-CHECK_VERSION = 1
+CHECK_VERSION = 2
 """Rises when the same simulations give another outcome."""
 _RERUN, _IMPORTANCE = 1, 2  # streams of random numbers
 _N_CLASSIFIED = 2000  # samples of each that the classifier sees
@@ -37,10 +37,13 @@ def simulate(
     integrate: Integrate = integrate,
     simulator: Simulator = simulator_row,
 ) -> None:
-    """Simulate another design of a row, and the points of its importance sampling; files that are there are left."""
-    simulations.make(out, row, _RERUN, n, simulator)
+    """Simulate another design of a row, and the points of its importance sampling; files that are there are left.
+
+    The other design is as large as the row's own with all its parts.
+    """
+    simulations.make(out, row, _RERUN, _size(out, row, n), simulator)
     path = simulations.path_of(out, row, _IMPORTANCE)
-    about = _settings(row, n, n_kept)
+    about = _settings(out, row, n, n_kept)
     if path.exists():
         simulations.check(path, about)
         return
@@ -58,13 +61,13 @@ def simulate(
 def compute(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT, integrate: Integrate = integrate) -> None:
     """Compare a row's posterior with its checks and write the outcome; a file that is there is left."""
     path = path_of(out, row)
-    about = {**_settings(row, n, n_kept), "check": CHECK_VERSION}
+    about = {**_settings(out, row, n, n_kept), "check": CHECK_VERSION}
     if path.exists():
         simulations.check(path, about)
         return
     travel = np.array(row.observation)
-    found = inference.infer(row, simulations.load(out, row, 0, n), integrate)
-    other = inference.infer(row, simulations.load(out, row, _RERUN, n), integrate)
+    found = inference.infer(row, simulations.load_parts(out, row, n), integrate)
+    other = inference.infer(row, simulations.load(out, row, _RERUN, _size(out, row, n)), integrate)
     grid = found.inference.grid
     rerun = compare(grid, found.inference.lattice.posterior(other.fitted.model, travel)[0])
     seeds = [(SEED, row.number, which) for which in (2, 3)]
@@ -110,7 +113,7 @@ def load(out: Path, row: Row, n: int, n_kept: int) -> tuple[Proposals, NDArray, 
     Points of which a simulation failed are left out.
     """
     path = simulations.path_of(out, row, _IMPORTANCE)
-    simulations.check(path, _settings(row, n, n_kept))
+    simulations.check(path, _settings(out, row, n, n_kept))
     with np.load(path) as file:
         data = file["data"].astype(float).reshape(len(file["values"]), importance.REPLICATES, 9)
         whole = np.isfinite(data).all(axis=(1, 2))
@@ -143,11 +146,15 @@ def _refit(
 
 
 def _model(out: Path, row: Row, n: int, integrate: Integrate) -> conditional.Conditional:
-    simulated = simulations.load(out, row, 0, n)
+    simulated = simulations.load_parts(out, row, n)
     points = np.concatenate([simulated.theta, simulated.nuisances], axis=1)
     return conditional.fit(simulated, partial(integrate, lmc=row.lmc)(points)).model
 
 
-def _settings(row: Row, n: int, n_kept: int) -> dict[str, object]:
-    about = {**simulations.settings(row, _IMPORTANCE, n), "pool": importance.N_POOL, "kept": n_kept}
+def _size(out: Path, row: Row, n: int) -> int:
+    return simulations.n_points(simulations.parts_there(out, row), n)
+
+
+def _settings(out: Path, row: Row, n: int, n_kept: int) -> dict[str, object]:
+    about = {**simulations.settings(row, _IMPORTANCE, _size(out, row, n)), "pool": importance.N_POOL, "kept": n_kept}
     return {**about, "replicates": importance.REPLICATES, "inference": inference.INFERENCE_VERSION}

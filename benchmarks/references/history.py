@@ -1,4 +1,4 @@
-"""The Milky Way's past velocity, by which the conditional model of the travel vector sees an orbit.
+"""The Milky Way's past velocity, by which models of the travel vector see an orbit.
 
 Where the pair has passed its pericentre more than once the travel vector is no smooth function of the parameters, but
 it is one of how the Milky Way moved. The orbit has no random part and costs half a millisecond.
@@ -6,17 +6,21 @@ it is one of how the Milky Way moved. The orbit has no random part and costs hal
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
-from benchmarks.references.design import DIMENSIONS
+from benchmarks.references.design import DIMENSIONS, THETA
 from mwlmc_data.simulator.constants import REWIND_GYR
+from mwlmc_data.simulator.frames import sky_to_galactocentric
 from mwlmc_data.simulator.interaction import integrate_orbit
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, LIMITS, SKY_NAMES, Parameters
+from mwlmc_data.simulator.potentials import concentration
 
-_SPACING = 0.05
+_SPACING = 0.05  # of the orbit's output [Gyr], which divides every look-back time
 _N_OUTPUT = round(REWIND_GYR / _SPACING) + 1
 LOOKBACK = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.2)
 """Times before today [Gyr]."""
@@ -25,24 +29,77 @@ ORBITAL = DIMENSIONS[:4]
 
 
 def histories(points: NDArray, lmc: Mapping[str, float]) -> NDArray[np.float32]:
-    """How much the Milky Way's velocity has changed since each of `LOOKBACK`.
+    """How much the Milky Way's velocity has changed since each of `LOOKBACK`, at one present day of the LMC.
 
     Parameters
     ----------
     points : ndarray, shape (n, 4) or wider
         Columns `ORBITAL`, in the catalogue's units.
     lmc : mapping
-        The LMC's present day.
+        The LMC's present day, on the sky or Galactocentric.
 
     Returns
     -------
     ndarray, shape (n, 33), float32
         Velocity change [km/s], x, y, z of the first time, then of the next.
+
+    Raises
+    ------
+    RuntimeError
+        If an orbit cannot be integrated.
+    """
+    points, today = np.asarray(points, float), vector_of(lmc)
+    found = past_velocities(points[:, : len(THETA)], points[:, len(THETA)], today)
+    failed = np.flatnonzero(np.isnan(found).any(axis=1))
+    if len(failed):
+        raise RuntimeError(f"the orbit of {dict(zip(ORBITAL, points[failed[0]].tolist(), strict=False))} cannot be "
+                           f"integrated with the LMC at {today.tolist()}")  # fmt: skip
+    return found.astype(np.float32)
+
+
+def past_velocities(theta: NDArray, enclosed: NDArray, lmc: NDArray) -> NDArray[np.float64]:
+    """How much the Milky Way's velocity has changed since each of `LOOKBACK`.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (n, 3)
+        m_lmc, m200_mw [Msun], log10_lambda_df.
+    enclosed : ndarray, shape (n,)
+        m_lmc_8p7 [Msun].
+    lmc : ndarray, shape (n, 6) or (6,)
+        The LMC today, Galactocentric [kpc, km/s].
+
+    Returns
+    -------
+    ndarray, shape (n, 33)
+        Velocity change [km/s], x, y, z of the first time, then of the next; NaN where the orbit cannot be integrated.
     """
     at = np.round((REWIND_GYR - np.array(LOOKBACK)) / _SPACING).astype(int)
-    found = np.empty((len(points), 3 * len(LOOKBACK)), dtype=np.float32)
-    for i, point in enumerate(np.asarray(points, float)[:, : len(ORBITAL)].tolist()):
-        parameters = Parameters(**dict(zip(ORBITAL, point, strict=True)), **lmc)
-        orbit = integrate_orbit(parameters, _N_OUTPUT)
-        found[i] = -orbit.mw[at, 3:].ravel()
+    theta, today = np.asarray(theta, float), np.broadcast_to(np.asarray(lmc, float), (len(theta), 6))
+    # with the concentrations at hand a simulation's parameters are made in a third of the time
+    c200 = np.exp(_log_concentration()(np.log(theta[:, 1])))
+    names = (*THETA, "m_lmc_8p7", "c200", *CARTESIAN_NAMES)
+    rows = np.concatenate([theta, np.stack([enclosed, c200], axis=1), today], axis=1)
+    found = np.full((len(rows), 3 * len(LOOKBACK)), np.nan)
+    for i, row in enumerate(rows.tolist()):
+        parameters = Parameters(**dict(zip(names, row, strict=True)))
+        try:
+            found[i] = -integrate_orbit(parameters, _N_OUTPUT).mw[at, 3:].ravel()
+        except RuntimeError:  # the pair's centres meet: such a simulation could not have been made
+            continue
     return found
+
+
+def vector_of(lmc: Mapping[str, float]) -> NDArray[np.float64]:
+    """The LMC's Galactocentric vector (6,) [kpc, km/s] of a present day in either form."""
+    if CARTESIAN_NAMES[0] in lmc:
+        return np.array([lmc[name] for name in CARTESIAN_NAMES])
+    return sky_to_galactocentric(*(lmc[name] for name in SKY_NAMES))
+
+
+@functools.cache
+def _log_concentration() -> CubicSpline:
+    """Logarithm of c200 as a spline of the logarithm of m200 [Msun], within 1e-8."""
+    low, high, _ = LIMITS["m200_mw"]
+    log_mass = np.linspace(np.log(low), np.log(high), 257)
+    return CubicSpline(log_mass, np.log([concentration(mass) for mass in np.exp(log_mass).tolist()]))

@@ -31,7 +31,7 @@ from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 WIDENED = 3.0
 """Factor by which the likelihood is widened."""
 N_POOL = 32_768
-N_KEPT = 5_000
+N_KEPT = 7_500
 """Points that are kept, on average."""
 REPLICATES = 2
 """Simulations of each; with `N_KEPT` no more than 20,000 a row."""

@@ -20,7 +20,7 @@ from benchmarks.references.history import histories as integrate
 from benchmarks.references.rows import Row
 from benchmarks.references.simulations import SEED, Simulated
 
-INFERENCE_VERSION = 1
+INFERENCE_VERSION = 2
 """Rises when the same simulations give another posterior."""
 N_DRAWN = 10_000
 """Samples drawn from the grid."""
@@ -143,15 +143,17 @@ def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
 
 
 def make(out: Path, row: Row, n: int, integrate: Integrate = integrate) -> None:
-    """Infer a row's posterior and write its file; one that is there is left."""
-    path = path_of(out, row)
+    """Infer a row's posterior and write its file; one that is there is left, unless its design has grown since."""
+    path, parts = path_of(out, row), simulations.parts_there(out, row)
     if path.exists():
-        simulations.check(path, settings(row, n))
-        return
-    simulated = simulations.load(out, row, 0, n)
+        before = parts_of(out, row)
+        simulations.check(path, settings(row, n, before))
+        if before == parts:
+            return
+    simulated = simulations.load_parts(out, row, n)
     found = infer(row, simulated, integrate)
     grid = found.inference.grid
-    certificate = certify(row, found, n - len(simulated), integrate)
+    certificate = certify(row, found, simulations.n_points(parts, n) - len(simulated), integrate)
     truth = np.array(row.truth) / SCALE
     log_prob, ranks = np.nan, [np.nan] * 3
     if np.isfinite(truth).all():
@@ -162,7 +164,7 @@ def make(out: Path, row: Row, n: int, integrate: Integrate = integrate) -> None:
     samples = (grid.sample(N_DRAWN, (SEED, row.number, 0)) * SCALE).astype(np.float32)
     simulations.save(
         path,
-        {**settings(row, n), "certificate": dataclasses.asdict(certificate)},
+        {**settings(row, n, parts), "certificate": dataclasses.asdict(certificate)},
         axes=np.stack(grid.axes),
         density=grid.density.astype(np.float32),
         samples=samples,
@@ -179,7 +181,7 @@ def load(out: Path, row: Row, n: int) -> Reference:
         If the file has other settings.
     """
     path = path_of(out, row)
-    simulations.check(path, settings(row, n))
+    simulations.check(path, settings(row, n, simulations.parts_there(out, row)))
     with np.load(path) as file:
         about = json.loads(str(file["settings"]))["certificate"]
         truth = file["truth"].tolist()
@@ -192,6 +194,13 @@ def path_of(out: Path, row: Row) -> Path:
     return out / "inferred" / f"{row.name}.npz"
 
 
-def settings(row: Row, n: int) -> dict[str, object]:
+def parts_of(out: Path, row: Row) -> int:
+    """Of how many parts of its design a row's posterior was inferred."""
+    with np.load(path_of(out, row)) as file:
+        return int(json.loads(str(file["settings"]))["parts"])
+
+
+def settings(row: Row, n: int, parts: int) -> dict[str, object]:
     """What a file's posterior depends on."""
-    return {**simulations.settings(row, 0, n), "inference": INFERENCE_VERSION, "observation": list(row.observation)}
+    about = {**simulations.settings(row, 0, n), "parts": parts, "inference": INFERENCE_VERSION}
+    return {**about, "observation": list(row.observation)}

@@ -26,7 +26,7 @@ N_GRID = 72
 TOLERANCE = 0.03
 """Error of the log density that the splines may have at the lattice's spacing, each axis, by their own estimate."""
 _SHAPE, _ROUGH_SHAPE = (12, 14, 12), (12, 10, 12)
-_MOST_SIDE, _MOST_NODES = 24, 6000
+_MOST_SIDE, _MOST_NODES = 30, 12_000
 _ROUNDS = 4
 _DEPTH = 12.0  # log density below the greatest at which a point of the design is outside the first box
 _FAR = 1e-6  # probability of the prior beyond the widest box's ends, where these are no walls

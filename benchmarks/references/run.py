@@ -1,16 +1,16 @@
-"""The program: simulate, infer, check, collect; each stage continues where it stopped."""
+"""The program: simulate, infer, extend, check, collect; each stage continues where it stopped."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from benchmarks.parallel import run_tasks
-from benchmarks.references import checks, importance, inference, results, simulations
+from benchmarks.references import checks, extension, importance, inference, results, simulations
 from benchmarks.references.rows import all_rows
 from benchmarks.references.simulations import N_POINTS
 from mwlmc_data.simulator.simulation import available_cores
 
-STAGES = ("simulate", "infer", "check", "collect")
+STAGES = ("simulate", "infer", "extend", "check", "collect")
 
 
 def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | None = None) -> None:
@@ -41,6 +41,10 @@ def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | 
     simulated = [row for row in chosen if simulations.path_of(out, row, 0).exists()]
     if "infer" in wanted:
         run_tasks([(inference.make, (out, row, n)) for row in simulated], count, "infer")
+    if "extend" in wanted:
+        for _ in range(extension.MOST_PARTS - 1):
+            short = [row for row in simulated if extension.is_short(out, row, n)]
+            run_tasks([(extension.make, (out, row, n)) for row in short], count, "extend")
     if "check" in wanted:
         checked = [(out, row, n, importance.N_KEPT) for row in simulated[: checks.N_CHECKED]]
         run_tasks([(checks.make, arguments) for arguments in checked], count, "check")

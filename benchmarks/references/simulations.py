@@ -25,7 +25,10 @@ from mwlmc_data.simulator.simulation import simulate_row
 SEED = 20250720
 """Of the stars and designs of the references; none of the catalogues' (`release.CATALOGUE_SEEDS`)."""
 N_POINTS = 2048
-"""Simulations of a row's design."""
+"""Simulations of a row's first design."""
+PARTS = ((0, 1), (3, 1), (4, 2))
+"""Designs that a row may have: the stream of each, and its size in units of the first; together powers of two. The
+streams between are those of the checks."""
 COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
 MOST_FAILURES = 0.01
 """Greatest fraction of a row's simulations that may fail."""
@@ -166,6 +169,29 @@ def check(path: Path, expected: dict[str, Any]) -> None:
         raise ValueError(f"{path} holds simulations of other settings: {'; '.join(wrong)}; choose another --out")
 
 
+def parts_there(out: Path, row: Row) -> int:
+    """How many of `PARTS` are simulated, one after another."""
+    there = [path_of(out, row, stream).exists() for stream, _ in PARTS]
+    return there.index(False) if False in there else len(there)
+
+
+def n_points(parts: int, n: int = N_POINTS) -> int:
+    """Simulations of so many parts."""
+    return n * sum(times for _, times in PARTS[:parts])
+
+
+def load_parts(out: Path, row: Row, n: int = N_POINTS) -> Simulated:
+    """Read all parts of a row's design that are there, one after another: each half is of low discrepancy.
+
+    Raises
+    ------
+    ValueError
+        As `load`.
+    """
+    parts = PARTS[: parts_there(out, row)] or PARTS[:1]
+    return join([load(out, row, stream, times * n) for stream, times in parts])
+
+
 def load(out: Path, row: Row, stream: int, n: int = N_POINTS) -> Simulated:
     """Read a row's simulations.
 
@@ -184,5 +210,3 @@ def load(out: Path, row: Row, stream: int, n: int = N_POINTS) -> Simulated:
     if failed > MOST_FAILURES * len(found):
         raise ValueError(f"{path}: {failed} of {len(found)} simulations failed; allowed are {MOST_FAILURES:.0%}")
     return found.whole
-
-

@@ -10,10 +10,11 @@ from benchmarks.baselines import likelihood as likelihood_module
 from benchmarks.baselines.base import Draws, Effort
 from benchmarks.baselines.corrected import FROM_PRIOR, Corrected
 from benchmarks.baselines.enclosed import EnclosedMass, score
-from benchmarks.baselines.likelihood import Likelihood, Points, past_velocities, simulated
+from benchmarks.baselines.likelihood import Likelihood, Points, simulated
 from benchmarks.baselines.weights import Weighed
+from benchmarks.references import history
 from benchmarks.references.design import NUISANCES, THETA
-from benchmarks.references.history import histories
+from benchmarks.references.history import histories, past_velocities
 from benchmarks.references.rows import TRAVEL
 from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.priors import ENCLOSED_MASS, Prior
@@ -303,6 +304,8 @@ def test_an_orbit_that_cannot_be_integrated_is_nan(monkeypatch):
     def fails(parameters, n_output):
         raise RuntimeError("steps vanish")
 
-    monkeypatch.setattr(likelihood_module, "integrate_orbit", fails)
+    monkeypatch.setattr(history, "integrate_orbit", fails)
     found = past_velocities(np.array([[1e11, 1e12, 0.0]]), np.array([1.7e10]), LMC)
     assert found.shape == (1, 33) and np.isnan(found).all()
+    with pytest.raises(RuntimeError, match=r"'m_lmc': 100000000000.0.*cannot be integrated with the LMC at"):
+        history.histories(np.array([[1e11, 1e12, 0.0, 1.7e10]]), dict(zip(LMC_VECTOR, LMC, strict=True)))

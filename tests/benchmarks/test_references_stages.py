@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks.references import checks, importance, inference, results, rows, run, simulations
+from benchmarks.features import SCALE
+from benchmarks.references import checks, extension, importance, inference, results, rows, run, simulations
+from benchmarks.references.agreement import Agreement
 from benchmarks.references.likelihood import Nodes
 from mwlmc_data import Parameters, release, simulate_many
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
@@ -29,6 +32,37 @@ def finished(tmp_path_factory):
     checks.simulate(out, world.row(), N, KEPT, world.histories, world.simulate)
     checks.compute(out, world.row(), N, KEPT, world.histories)
     return out, chosen
+
+
+def test_a_design_grows_where_its_halves_do_not_agree(tmp_path, monkeypatch):
+    row, case = world.row(), world.row("rigid", 1000, kind="rigid")
+    assert not extension.is_short(tmp_path, row, N), "what is not inferred yet cannot be judged"
+    for each in (row, case):
+        simulations.make(tmp_path, each, 0, N, world.simulate)
+        inference.make(tmp_path, each, N, world.histories)
+    first = inference.load(tmp_path, row, N)
+    assert not extension.is_short(tmp_path, row, N) and extension.is_short(tmp_path, case, N)
+    monkeypatch.setattr(extension, "MOST_HALVES", Agreement(0.0, 0.0, 1.0))
+    for size in (2 * N, 4 * N):
+        assert extension.is_short(tmp_path, row, N)
+        extension.make(tmp_path, row, N, world.histories, world.simulate)
+        assert inference.load(tmp_path, row, N).certificate.n_simulations == size
+    assert not extension.is_short(tmp_path, row, N), "there are no more parts"
+    grown, travel = inference.load(tmp_path, row, N), np.array(row.observation)
+    axes = tuple(np.linspace(*ends, 72) for ends in ((2.5, 30.0), (1.0, 38.0), (-3.0, 1.0)))
+    exact = world.exact(travel, axes).moments()[0]
+    error = [np.abs(r.samples.mean(axis=0) / SCALE - exact) for r in (first, grown)]
+    assert (error[1] < 0.25 * grown.samples.std(axis=0) / SCALE).all()
+
+
+def test_a_design_that_grew_is_inferred_again_and_not_mixed_up(finished, tmp_path):
+    out, chosen = finished
+    shutil.copytree(out, tmp_path / "copy")
+    simulations.make(tmp_path / "copy", chosen[1], 3, N, world.simulate)
+    with pytest.raises(ValueError, match="parts is 1 there and 2 now"):
+        inference.load(tmp_path / "copy", chosen[1], N)
+    inference.make(tmp_path / "copy", chosen[1], N, world.histories)
+    assert inference.load(tmp_path / "copy", chosen[1], N).certificate.n_simulations == 2 * N
 
 
 def refuse(job):
@@ -215,7 +249,7 @@ def test_nodes_average_over_the_prior_of_the_nuisances():
 
 def test_an_unknown_stage_is_refused(tmp_path, capsys):
     assert program.main(["references", "--out", str(tmp_path), "--stage", "guess"]) == 2
-    assert "stage 'guess'; allowed: simulate, infer, check, collect or all" in capsys.readouterr().err
+    assert "stage 'guess'; allowed: simulate, infer, extend, check, collect or all" in capsys.readouterr().err
 
 
 def test_collecting_nothing_is_refused(tmp_path, capsys):
@@ -225,5 +259,6 @@ def test_collecting_nothing_is_refused(tmp_path, capsys):
 
 def test_stages_go_on_without_what_is_not_there(tmp_path):
     run.main(tmp_path, "infer", rows=3, workers=1)
+    run.main(tmp_path, "extend", rows=3, workers=1)
     run.main(tmp_path, "check", rows=3, workers=1)
     assert not list(tmp_path.rglob("*.npz"))

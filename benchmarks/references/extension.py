@@ -1,0 +1,38 @@
+"""The stage that gives more simulations to the rows whose posterior two halves of a design do not agree on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from benchmarks.references import inference, simulations
+from benchmarks.references.agreement import Agreement
+from benchmarks.references.certificate import MOST_HALVES
+from benchmarks.references.history import histories as integrate
+from benchmarks.references.inference import Integrate
+from benchmarks.references.rows import Row
+from benchmarks.references.simulations import PARTS, Simulator, simulator_row
+
+MOST_PARTS = len(PARTS)
+
+
+def is_short(out: Path, row: Row, n: int) -> bool:
+    """Whether a row that is inferred needs and may have more simulations.
+
+    A case gets all: it is one of three, and lies where simulations are rare.
+    """
+    if not inference.path_of(out, row).exists() or simulations.parts_there(out, row) >= MOST_PARTS:
+        return False
+    return row.kind != "test" or not agrees(inference.load(out, row, n).certificate.halves)
+
+
+def make(out: Path, row: Row, n: int, integrate: Integrate = integrate, simulator: Simulator = simulator_row) -> None:
+    """Simulate the next part of a row's design and infer its posterior from all parts."""
+    stream, times = PARTS[simulations.parts_there(out, row)]
+    simulations.make(out, row, stream, times * n, simulator)
+    inference.make(out, row, n, integrate)
+
+
+def agrees(halves: Agreement) -> bool:
+    """Whether two halves differ by no more than is allowed."""
+    return all(getattr(halves, f.name) <= getattr(MOST_HALVES, f.name) for f in dataclasses.fields(Agreement))
