@@ -37,10 +37,13 @@ class Flow(Baseline, abc.ABC):
         parameters, as the paper's; draws outside are rejected, and the density is divided by the mass inside.
     network : dict
         Name of sbi's builder and its options.
+    validate_with : int
+        Times that each validation row is counted, where the loss is random.
     """
 
     bounded: bool = True
     network: ClassVar[dict[str, Any]]
+    validate_with: ClassVar[int] = 1
     default: ClassVar[Training]
 
     def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
@@ -61,7 +64,8 @@ class Flow(Baseline, abc.ABC):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self._net = self._build(*data[0])
-            self.outcome = loop.train(self._net, data[0], data[1], self._settings(), self.effort.progress)
+            settings, progress = self._settings(), self.effort.progress
+            self.outcome = loop.train(self._net, data[0], data[1], settings, progress, self.validate_with)
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
         """Draw from the posterior inside the prior's support."""

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Draws, in_support
 from benchmarks.baselines.flow import Flow
-from benchmarks.sets import Learnable
-from mwlmc_data.inference.encoding import Inputs, Scores
+from mwlmc_data.inference.encoding import Scores
 
 _BLOCK = 50  # observations drawn together: one solution of the equation for all their draws
-_VALIDATE_WITH = 5  # the loss is random: times and noise that each validation row is seen with
 _PIECES = 4  # of the time, each solved for itself: the solver tries all of one at once, and its error then deceives
 _FEWER_PIECES = 2  # when it should be fast
 _TOLERANCE = 3e-3  # error that a step may have, of the worst draw [scores]
@@ -31,19 +29,7 @@ class VectorField(Flow, abc.ABC):
     eq. 8). Both are sbi's adaptive solver (Dormand-Prince), for many observations at once.
     """
 
-    def fit(self, task: Learnable, seed: int = 0) -> None:
-        """Train on the split train and keep the weights that are best on the split validation."""
-        import torch
-
-        self._task, self._inputs = task, Inputs.of(task.train.x, task.x_names)
-        device = self.effort.device
-        data = [(self._tensor(s.theta), loop.tensor(self._inputs(s.x), device)) for s in (task.train, task.validation)]
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self._net = self._build(*data[0])
-            self.outcome = loop.train(
-                self._net, data[0], data[1], self._settings(), self.effort.progress, _VALIDATE_WITH
-            )
+    validate_with = 5
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
         """Draw from the posterior, which cannot leave the prior's support."""
