@@ -29,6 +29,14 @@ def entry(tmp_path_factory):
     return write_submission(home, task, draws, method="The prior, again", seeds=[4], cost=COST, code="a test")
 
 
+@pytest.fixture(scope="module")
+def scored(entry, tmp_path_factory):
+    """A folder of stored results that holds the score of the entry."""
+    results = tmp_path_factory.mktemp("scored")
+    assert leaderboard.add(entry, results).name == "the-prior-again-s4.json"
+    return results
+
+
 def test_the_files_are_what_the_results_give():
     board = leaderboard.rebuild()
     assert json.loads(leaderboard.DATA.read_text(encoding="utf-8")) == board
@@ -63,22 +71,21 @@ def test_seeds_are_averaged_and_their_spread_is_the_error(tmp_path):
     assert entry["metrics"]["energy_score"]["error"] == pytest.approx(np.std(values, ddof=1))
 
 
-def test_a_submission_is_scored_and_stands_beside_the_others(entry, tmp_path):
-    path = leaderboard.add(entry, tmp_path)
-    assert path.name == "the-prior-again-s4.json"
-    (found,) = leaderboard.rebuild(tmp_path)["tasks"]["summary-6@1.0"]
+def test_a_submission_is_scored_and_stands_beside_the_others(entry, scored):
+    (found,) = leaderboard.rebuild(scored)["tasks"]["summary-6@1.0"]
     report = get_task("summary-6").score(np.load(entry / "samples.npz")["samples"])
     assert found["metrics"]["energy_score"]["value"] == report["headline"]["energy_score"]["value"]
     assert found["cost"] == COST and found["code"] == "a test"
-    text = leaderboard.markdown(leaderboard.rebuild(tmp_path))
+    text = leaderboard.markdown(leaderboard.rebuild(scored))
     assert "| 1 | The prior, again |" in text and list_tasks()["summary-6@1.0"] in text
 
 
 @pytest.mark.parametrize(
     "key, value", [("fast", True), ("task", "summary-8@1.0"), ("data_sha256", "0"), ("references_sha256", "0")]
 )
-def test_what_may_not_stand_there_is_refused_and_nothing_is_taken(entry, tmp_path, key, value):
-    good = leaderboard.add(entry, tmp_path / "run" / "results")
+def test_what_may_not_stand_there_is_refused_and_nothing_is_taken(scored, tmp_path, key, value):
+    shutil.copytree(scored, tmp_path / "run" / "results")
+    (good,) = (tmp_path / "run").rglob("*.json")
     bad = good.with_name("another.json")
     bad.write_text(json.dumps({**json.loads(good.read_text()), key: value}))
     with pytest.raises(ValueError, match=f"another.json: {key} is {value!r}; allowed: "):
