@@ -48,6 +48,10 @@ class DamagedFileError(OSError):
         super().__init__(f"{path} is not the file of the release: expected {expected}, found {found}. {way}.")
         self.path, self.expected, self.found = path, expected, found
 
+    def __reduce__(self) -> tuple[type[DamagedFileError], tuple[Path, str, str]]:
+        # for a pool of processes, which pickles what is raised
+        return type(self), (self.path, self.expected, self.found)
+
 
 class RetractedVersionWarning(UserWarning):
     """The version of the data that is being loaded was retracted; the warning says which erratum tells why."""

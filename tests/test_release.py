@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 
 import pytest
 
@@ -114,3 +115,9 @@ def test_what_to_do_about_a_damaged_file_depends_on_whose_it_is(tmp_path):
     embedded = release.DamagedFileError(release.DATA_DIR / "flat.parquet", "this", "that")
     assert str(embedded).endswith("Install the package again to restore it.")
     assert str(release.DamagedFileError(tmp_path / "a", "this", "that")).endswith("fetch or make it again.")
+
+
+def test_a_damaged_file_is_told_across_processes(tmp_path):
+    error = release.DamagedFileError(tmp_path / "a.parquet", "one hash", "another")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is release.DamagedFileError and str(again) == str(error)

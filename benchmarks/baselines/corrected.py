@@ -62,6 +62,7 @@ class Corrected(Baseline):
     name = "nsf-corrected"
     title = "NSF, importance-corrected"
     source = "Dax et al. 2023, arXiv:2210.05686"
+    version = 2
     budget_seeds = 1  # its orbits cost as much as all other baselines together
 
     @classmethod

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+LEAST = 10.0
+"""Effective draws below which weights are tempered."""
+
 
 @dataclass(frozen=True)
 class Weighed:
@@ -36,14 +39,39 @@ class Weighed:
             return 0.0
         return float(np.exp(2.0 * logsumexp(self.log_weight) - logsumexp(2.0 * self.log_weight)))
 
+    def tempered(self) -> Weighed:
+        """Weights to a power, the greatest up to 1 at which `LEAST` draws are effective.
+
+        A posterior of one repeated draw is none. Far from the training set this leaves it between that of the proposals
+        and the corrected one, as the bridges of sequential Monte Carlo do (Del Moral et al. 2006). Where fewer
+        proposals have any weight, they count alike; a handful of proposals, ten times fewer, is left as it is.
+        """
+        possible = np.isfinite(self.log_weight)
+        if not possible.any():
+            return Weighed(self.theta, np.zeros(len(self.theta)))
+        if self.effective >= LEAST or len(self.theta) < 10 * LEAST:
+            return self
+        if possible.sum() <= LEAST:
+            return Weighed(self.theta, np.where(possible, 0.0, np.log(1e-3)))
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if self._power(middle).effective >= LEAST else (low, middle)
+        return self._power(low)
+
+    def _power(self, exponent: float) -> Weighed:
+        possible = np.isfinite(self.log_weight)
+        relative = np.where(possible, self.log_weight, 0.0) - self.log_weight[possible].max()
+        return Weighed(self.theta, np.where(possible, exponent * relative, -np.inf))
+
     def resample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw n by systematic resampling (Kitagawa 1996), in random order; unweighted where no proposal has weight.
+        """Draw n by systematic resampling (Kitagawa 1996), in random order, with tempered weights where few count.
 
         Returns
         -------
         ndarray, shape (n, d)
         """
-        log_weight = self.log_weight if self.effective else np.zeros(len(self.log_weight))
+        log_weight = self.tempered().log_weight
         upper = np.cumsum(np.exp(log_weight - logsumexp(log_weight)))
         wanted = (np.arange(n) + rng.random()) / n * upper[-1]
         return self.theta[rng.permutation(np.searchsorted(upper, wanted, side="right"))]

@@ -109,7 +109,8 @@ def tarp_claim(run: Run) -> str:
     area = (
         "The paper's area to the curve, 0.27, cannot be an area: between credibility one half and one, with coverage "
         f"at most 1, it is 0.125 at most. Here it is {own.area:+.4f}. Earlier versions of sbi summed the offsets of "
-        f"the curve over its {_BINS_OF_1000} bins (for 1,000 rows) without their width: {own.summed:+.2f} for these draws."
+        f"the curve over its {_BINS_OF_1000} bins (for 1,000 rows) without their width: {own.summed:+.2f} for these "
+        "draws."
     )
     return page.paragraph(text) + page.table(header, cells, kind="dense") + page.paragraph(area)
 

@@ -33,7 +33,11 @@ class SubmissionError(ValueError):
 
     def __init__(self, place: str, problems: Sequence[str]) -> None:
         super().__init__(f"{place} is no valid submission: {'; '.join(problems)}")
-        self.problems = tuple(problems)
+        self.place, self.problems = place, tuple(problems)
+
+    def __reduce__(self) -> tuple[type[SubmissionError], tuple[str, tuple[str, ...]]]:
+        # for a pool of processes, which pickles what is raised
+        return type(self), (self.place, self.problems)
 
 
 @dataclass(frozen=True)

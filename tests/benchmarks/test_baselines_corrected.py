@@ -157,6 +157,22 @@ def test_effective_number_of_draws():
     assert (np.diff(drawn) < 0).any()
 
 
+def test_few_effective_draws_are_tempered_and_many_are_left():
+    rng = np.random.default_rng(2)
+    theta = rng.normal(size=(400, 2))
+    steep = Weighed(theta, -400.0 * np.square(theta - 2.5).sum(axis=1))
+    assert steep.effective < 3 and steep.tempered().effective == pytest.approx(10.0, abs=0.01)
+    drawn = steep.resample(1000, rng)
+    assert len(np.unique(drawn[:, 0])) >= 8 and (drawn.mean(axis=0) > theta.mean(axis=0) + 0.5).all()
+    gentle = Weighed(theta, -0.1 * np.square(theta).sum(axis=1))
+    assert gentle.tempered() is gentle
+    one = np.full(400, -np.inf)
+    one[7] = 3.0
+    assert len(np.unique(Weighed(theta, one).resample(1000, rng)[:, 0])) > 5
+    none = Weighed(theta, np.full(400, -np.inf)).resample(1000, rng)
+    assert len(np.unique(none[:, 0])) == 400
+
+
 def test_data_without_reflex_give_the_prior():
     world = World(LMC_VECTOR)
     baseline = wired(Biased(np.array([0.4, 0.0, -0.3]), np.full(3, 0.8)), world=world)

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import pickle
 import struct
 import zipfile
 
@@ -400,3 +401,9 @@ class TestCommand:
         for words, part in wrong:
             status, out, err = run(*words)
             assert (status, out) == (2, "") and part in err and len(err.splitlines()) == 1
+
+
+def test_an_error_is_told_across_processes():
+    error = SubmissionError("here", ["one", "another"])
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is SubmissionError and (str(again), again.problems) == (str(error), ("one", "another"))
