@@ -25,7 +25,6 @@ LABELS = ("M_LMC", "M200", "log10 λ_DF")
 PHASE_SPACE = ("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc")
 REFLEX = ("v_travel", "l_apex", "b_apex")
 DATA = PHASE_SPACE + REFLEX
-DENSITY_UNIT = "per (1e10 Msun x 1e11 Msun x dex)"
 
 
 def theta_array(table: pd.DataFrame | Mapping[str, NDArray]) -> NDArray[np.float64]:
@@ -67,16 +66,6 @@ class ScaledPrior:
     def prior(self) -> Prior:
         """The package's prior of the three parameters."""
         return Prior(self.config, list(THETA))
-
-    @property
-    def low(self) -> NDArray[np.float64]:
-        """Lower edges of the support, shape (3,)."""
-        return np.array([self.prior.support[name][0] for name in THETA]) / SCALE
-
-    @property
-    def high(self) -> NDArray[np.float64]:
-        """Upper edges of the support, shape (3,)."""
-        return np.array([self.prior.support[name][1] for name in THETA]) / SCALE
 
     @property
     def variance(self) -> NDArray[np.float64]:

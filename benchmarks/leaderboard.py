@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.suite.jobs import FORMAT, references_hash, write_json
+from benchmarks.suite_report.values import MISSING, p_text, plain
 from mwlmc_data import list_tasks, release
 from mwlmc_data.scoring.submission import read_submission
 
@@ -270,12 +271,11 @@ def _row(entry: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 def _cell(name: str, metric: Mapping[str, Any] | None) -> str:
     if metric is None or metric["value"] is None:
-        return "–"
+        return MISSING
     value, error = metric["value"], metric["error"]
     if isinstance(value, Mapping):
-        # the zero takes the sign from what rounds to nothing
-        return " / ".join("–" if v is None else f"{round(v, 2) + 0.0:.2f}" for v in value.values())
+        return " / ".join(MISSING if v is None else plain(v, 2) for v in value.values())
     if name.endswith("pvalue"):
-        return "<.001" if value < 0.001 else f"{value:.3f}"
+        return p_text(value)
     digits = 4 if name in ("energy_score", "gap_to_reference", "energy_distance") else 3
-    return f"{round(value, digits) + 0.0:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+    return plain(value, digits) + (f" ± {error:.{digits}f}" if error is not None else "")

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.observations import Split, load_split
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("train", "validation", "test")
+
+
+def box_of(prior: Prior) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper ends of the support, shape (d,) each, in the order of the prior's parameters."""
+    low, high = np.array([prior.support[name] for name in prior.parameters]).T
+    return low, high
 
 
 class Learnable(Protocol):
@@ -88,7 +95,7 @@ class SimulationSet:
         return self.config
 
     def _take(self, table: pd.DataFrame) -> None:
-        low, high = np.array([self.prior.support[name] for name in self.theta_names]).T
+        low, high = box_of(self.prior)
         for split in SPLITS:
             rows = table[np.asarray(table["split"] == split)]
             if len(rows) == 0:

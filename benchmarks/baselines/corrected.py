@@ -14,11 +14,12 @@ from benchmarks.baselines.base import Baseline, Draws, Effort, create, in_suppor
 from benchmarks.baselines.enclosed import EnclosedMass
 from benchmarks.baselines.likelihood import Likelihood, Past, Points, past_velocities, simulated
 from benchmarks.baselines.weights import Weighed
-from benchmarks.sets import Learnable
+from benchmarks.references.likelihood import legendre
+from benchmarks.sets import Learnable, box_of
+from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 from mwlmc_data.schema import LMC_VECTOR
 from mwlmc_data.scoring.tasks.summary import REFLEX
-from mwlmc_data.simulator.frames import sky_basis
 
 PROPOSAL = "nsf"
 N_PROPOSALS, N_PROPOSALS_FAST = 500, 100
@@ -119,9 +120,8 @@ class Corrected(Baseline):
         """Log posterior density: prior times likelihood over the evidence, which `sample` has estimated."""
         task, _ = self._trained()
         theta, x = np.asarray(theta, dtype=np.float64), np.atleast_2d(x)
-        low, high = np.array([task.prior.support[name] for name in task.theta_names]).T
         found = np.full(len(theta), -np.inf)
-        inside = np.flatnonzero(in_support(theta, low, high))
+        inside = np.flatnonzero(in_support(theta, *box_of(task.prior)))
         found[inside] = task.prior.log_prob(theta[inside])
         if self.likelihood is None:
             return found
@@ -210,7 +210,7 @@ class Corrected(Baseline):
 
     def _averaged(self, theta: NDArray, x: NDArray) -> float:
         """Log likelihood of one theta (3,), averaged over all nuisances."""
-        u, weight = _legendre(N_ENCLOSED)
+        u, weight = legendre(N_ENCLOSED)
         every = np.repeat(theta[None], N_ENCLOSED, axis=0)
         log_likelihood = self._log_likelihood(every, ENCLOSED_MASS.quantile(u, every[:, 0]), x)
         return float(logsumexp(log_likelihood + np.log(weight)))
@@ -222,7 +222,7 @@ class Corrected(Baseline):
         lmc, travel = _parts(task, x)
         past = self._past(theta, enclosed, lmc)
         halo = MARGINALS[task.prior.config]
-        (u_beta, w_beta), (u_scale, w_scale) = (_legendre(n) for n in _N_HALO)
+        (u_beta, w_beta), (u_scale, w_scale) = (legendre(n) for n in _N_HALO)
         terms = []
         for beta, w in zip(halo["beta0"].quantile(u_beta), w_beta, strict=True):
             for scale, v in zip(halo["r_dehnen"].quantile(u_scale), w_scale, strict=True):
@@ -251,8 +251,8 @@ def _has_reflex(task: Learnable) -> bool:
 def _parts(task: Learnable, x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The LMC today (6,) and the travel vector (3,) of an observation (f,)."""
     data = dict(zip(task.x_names, np.asarray(x, dtype=np.float64), strict=True))
-    speed, l, b = (data[name] for name in REFLEX)
-    return np.array([data[name] for name in LMC_VECTOR]), speed * sky_basis(np.array([l]), np.array([b]))[0, 0]
+    lmc, reflex = (np.array([data[name] for name in names]) for names in (LMC_VECTOR, REFLEX))
+    return lmc, travel_vectors(reflex[None])[0]
 
 
 def _from_prior(task: Learnable, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -263,12 +263,6 @@ def _from_prior(task: Learnable, n: int, rng: np.random.Generator) -> NDArray[np
 def _strata(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """A uniform number in each of n equal parts of (0, 1), in random order."""
     return (rng.permutation(n) + rng.random(n)) / n
-
-
-def _legendre(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Nodes and weights of Gauss and Legendre on (0, 1)."""
-    x, w = np.polynomial.legendre.leggauss(n)
-    return 0.5 * (x + 1.0), 0.5 * w
 
 
 def _key(x: NDArray) -> bytes:

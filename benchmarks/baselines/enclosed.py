@@ -104,12 +104,12 @@ class EnclosedMass:
     def state(self) -> dict[str, NDArray]:
         """All that was learnt."""
         encode, net = self._fitted()
-        return {"x_centre": encode.centre, "x_width": encode.width, **net.state()}
+        return {**encode.state(), **net.state()}
 
     def restore(self, state: Mapping[str, NDArray]) -> None:
         """Become what was learnt, from `state`."""
-        weights = dict(state)
-        self._encode = Inputs(self._names, weights.pop("x_centre"), weights.pop("x_width"))
+        self._encode = Inputs.restored(state, self._names)
+        weights = {name: values for name, values in state.items() if name not in self._encode.state()}
         n_theta = len(self._scores.prior.parameters)
         self._net = ConditionalGaussian(n_theta + len(self._encode.centre), 1, self.hidden)
         self._net.restore(weights)

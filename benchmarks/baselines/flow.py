@@ -13,7 +13,7 @@ from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline, Draws, Effort, in_support
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.baselines.truncation import truncated_draws
-from benchmarks.sets import Learnable
+from benchmarks.sets import Learnable, box_of
 from mwlmc_data.inference.encoding import Inputs, Scores
 
 _BLOCK = 64  # observations drawn together
@@ -82,7 +82,7 @@ class Flow(Baseline, abc.ABC):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             if not self.bounded:
-                return truncated_draws(draw, x, n, *self._box(task), block=_BLOCK)
+                return truncated_draws(draw, x, n, *box_of(task.prior), block=_BLOCK)
             return Draws.of(np.concatenate([draw(x[i : i + _BLOCK], n) for i in range(0, len(x), _BLOCK)]))
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
@@ -101,7 +101,7 @@ class Flow(Baseline, abc.ABC):
                 acceptance = self.sample(x, _N_MASS, seed=0).acceptance
             with np.errstate(divide="ignore"):
                 found = found - np.log(self._widths(task)).sum() - np.log(np.maximum(acceptance, 1e-6))
-        return np.where(in_support(theta, *self._box(task)), found, -np.inf)
+        return np.where(in_support(theta, *box_of(task.prior)), found, -np.inf)
 
     @property
     def history(self) -> list[tuple[float, float]]:
@@ -117,12 +117,12 @@ class Flow(Baseline, abc.ABC):
         """Weights of the network, and what standardises its data."""
         net, _, inputs = self._fitted()
         weights = {f"net.{name}": values for name, values in loop.state_of(net).items()}
-        return {**weights, "x_centre": inputs.centre, "x_width": inputs.width}
+        return {**weights, **inputs.state()}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Become what was trained on a task."""
         self._task = task
-        self._inputs = Inputs(tuple(task.x_names), state["x_centre"], state["x_width"])
+        self._inputs = Inputs.restored(state, task.x_names)
         # the builder standardises by these and needs some spread; the state holds what it was in the training
         rng = np.random.default_rng(0)
         theta, x = rng.normal(size=(16, len(task.theta_names))), rng.normal(size=(16, len(self._inputs.centre)))
@@ -154,11 +154,6 @@ class Flow(Baseline, abc.ABC):
     @staticmethod
     def _widths(task: Learnable) -> NDArray[np.float64]:
         return np.array([marginal.std for marginal in task.prior.marginals.values()])
-
-    @staticmethod
-    def _box(task: Learnable) -> tuple[NDArray, NDArray]:
-        low, high = np.array([task.prior.support[name] for name in task.theta_names]).T
-        return low, high
 
     def _fitted(self) -> tuple[Any, Learnable, Inputs]:
         if self._net is None or self._task is None or self._inputs is None:

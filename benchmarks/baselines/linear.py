@@ -72,13 +72,12 @@ class LinearGaussian(Baseline):
         """Coefficients (1 + f, d), covariance (d, d), and what standardises the data."""
         self._fitted()
         assert self._inputs is not None
-        standard = {"x_centre": self._inputs.centre, "x_width": self._inputs.width}
-        return {"coefficients": self._coefficients, "covariance": self._covariance, **standard}
+        return {"coefficients": self._coefficients, "covariance": self._covariance, **self._inputs.state()}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Become what was fitted on a task."""
         self._scores = Scores(task.prior)
-        self._inputs = Inputs(tuple(task.x_names), np.array(state["x_centre"]), np.array(state["x_width"]))
+        self._inputs = Inputs.restored(state, task.x_names)
         self._coefficients, self._covariance = np.array(state["coefficients"]), np.array(state["covariance"])
 
     def _design(self, x: NDArray) -> NDArray[np.float64]:

@@ -95,7 +95,7 @@ class Mdn(Baseline):
     def state(self) -> dict[str, NDArray]:
         """Weights, as `Mixture.of` takes them, and what standardises the data."""
         mixture, _, inputs = self._fitted()
-        found = {"x_centre": inputs.centre, "x_width": inputs.width}
+        found = inputs.state()
         for i, (weight, bias) in enumerate(mixture.layers):
             found |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
         return found
@@ -103,7 +103,7 @@ class Mdn(Baseline):
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Become what was trained on a task; without torch."""
         self._scores = Scores(task.prior)
-        self._inputs = Inputs(tuple(task.x_names), np.array(state["x_centre"]), np.array(state["x_width"]))
+        self._inputs = Inputs.restored(state, task.x_names)
         self._mixture = Mixture.of({name: np.array(v) for name, v in state.items()}, len(task.theta_names))
 
     def _fitted(self) -> tuple[Mixture, Scores, Inputs]:

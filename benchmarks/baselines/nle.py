@@ -11,20 +11,18 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from benchmarks.baselines import training as loop
-from benchmarks.baselines.base import Baseline, Draws, Effort, in_support
+from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.references.grid import Grid
 from benchmarks.sets import Learnable
 from mwlmc_data import schema
-from mwlmc_data.inference.encoding import Scores
+from mwlmc_data.inference.encoding import Scores, travel_vectors
 from mwlmc_data.scoring.tasks.summary import REFLEX
-from mwlmc_data.simulator.frames import sky_basis
 
 _WIDEST = 5.2  # scores beyond it are cut (`encoding`)
 _POINTS = (11, 13, 21)  # of each axis where the network is asked, from box to smaller box
 _FEWER_POINTS = (9, 9, 13)  # likewise, when it should be fast
 _FINE = 48  # points of each axis of the final grid, between which the last of these is a spline
-_TAIL = 1e-5  # probability of a marginal that a smaller box may leave out on either side
 _CHUNK = 20_000  # rows that the network sees at once
 
 
@@ -97,9 +95,7 @@ class Nle(Baseline):
         rows, which = np.unique(x, axis=0, return_inverse=True)
         evidence = np.array([self._grid(row).log_evidence for row in rows])[which.ravel()]
         scores = Scores(task.prior)
-        found = scores.log_density(self._log_joint(scores.forward(theta), x) - evidence, theta)
-        low, high = np.array([task.prior.support[name] for name in task.theta_names]).T
-        return np.where(in_support(theta, low, high), found, -np.inf)
+        return scores.log_density(self._log_joint(scores.forward(theta), x) - evidence, theta)
 
     @property
     def n_parameters(self) -> int:
@@ -134,7 +130,7 @@ class Nle(Baseline):
         for points in _FEWER_POINTS if self.effort.fast else _POINTS:
             axes = _axes(box, points)
             values = self._log_joint(_product(axes), row[None]).reshape(points, points, points)
-            box = _smaller(Grid.from_log(axes, values))
+            box = Grid.from_log(axes, values).zoom(margin=1)
         fine = _axes(box, _FINE)
         for i in range(3):
             values = make_interp_spline(axes[i], values, k=3, axis=i)(fine[i])
@@ -165,9 +161,8 @@ class Nle(Baseline):
         """Travel vector (n, 3) [km/s] and the other data (n, k - 3)."""
         names = list(self._fitted().x_names)
         x = np.asarray(x, dtype=np.float64)
-        speed, l, b = (x[:, names.index(name)] for name in REFLEX)
         others = [i for i, name in enumerate(names) if name not in REFLEX]
-        return speed[:, None] * sky_basis(l, b)[:, 0], x[:, others]
+        return travel_vectors(x[:, [names.index(name) for name in REFLEX]]), x[:, others]
 
     def _build(self, travel: Any, context: Any) -> Any:
         """Sbi's mixture density network, whose context passes two smooth layers first."""
@@ -215,13 +210,3 @@ def _axes(box: NDArray, n: int) -> tuple[NDArray, ...]:
 def _product(axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
     """Points (n^3, 3) of a grid."""
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-
-
-def _smaller(grid: Grid) -> NDArray[np.float64]:
-    """Box (3, 2) from the last point before the mass to the first one behind it."""
-    box = np.empty((3, 2))
-    for i, axis in enumerate(grid.axes):
-        cumulative = grid.cumulative(i, axis)
-        held = np.flatnonzero((cumulative > _TAIL) & (cumulative < 1.0 - _TAIL))
-        box[i] = axis[max(held[0] - 1, 0)], axis[min(held[-1] + 1, len(axis) - 1)]
-    return box

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import training as loop
-from benchmarks.baselines.base import Draws, in_support
+from benchmarks.baselines.base import Draws
 from benchmarks.baselines.flow import Flow
 from mwlmc_data.inference.encoding import Scores
 
@@ -61,7 +61,7 @@ class VectorField(Flow, abc.ABC):
                 values, change = piece.transform.call_and_ladj(values)
                 log_volume = log_volume + change
             log_q = (pieces[-1].base.log_prob(values) + log_volume).cpu().numpy().astype(np.float64)
-        return np.where(in_support(theta, *self._box(task)), Scores(task.prior).log_density(log_q, theta), -np.inf)
+        return Scores(task.prior).log_density(log_q, theta)
 
     def _pieces(self, x: NDArray, tolerance: float) -> list[Any]:
         """Flows of sbi's neural ordinary differential equation over pieces of the time, from the data to the noise."""

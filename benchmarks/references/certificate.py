@@ -88,7 +88,7 @@ class Certificate:
         return list(self._reasons())
 
     def _reasons(self) -> Iterator[str]:
-        yield from _over("halves", self.halves, MOST_HALVES)
+        yield from over("halves", self.halves, MOST_HALVES)
         for name in TESTS:
             if self.tests[name] < LEAST_P:
                 yield f"Gaussianity ({name}): p = {self.tests[name]:.1e}, at least {LEAST_P:g}"
@@ -97,16 +97,17 @@ class Certificate:
         if self.nearest > MOST_DISTANCE:
             yield f"the observation is {self.nearest:.1f} sigmas from all that the model gives, at most {MOST_DISTANCE}"
         if self.rerun is not None:
-            yield from _over("rerun", self.rerun, MOST_RERUN)
+            yield from over("rerun", self.rerun, MOST_RERUN)
         if self.c2st is not None and self.c2st > MOST_C2ST:
             yield f"rerun: C2ST {self.c2st:.3f}, at most {MOST_C2ST}"
         if self.refit is not None:
-            yield from _over("refit", self.refit, MOST_RERUN)
+            yield from over("refit", self.refit, MOST_RERUN)
         if self.importance is not None:
             yield from _importance(self.importance)
 
 
-def _over(name: str, found: Agreement, most: Agreement) -> Iterator[str]:
+def over(name: str, found: Agreement, most: Agreement) -> Iterator[str]:
+    """Say what two computations differ by more than is allowed."""
     for field in dataclasses.fields(Agreement):
         value, allowed = getattr(found, field.name), getattr(most, field.name)
         if value > allowed:

@@ -63,13 +63,13 @@ class Grid:
         low, high = np.interp([tail, 1.0 - tail], self.cumulative(i, values), values)
         return float(low), float(high)
 
-    def zoom(self) -> NDArray[np.float64]:
-        """Box (3, 2) that holds all but a hundred-thousandth of each marginal on either side, and two points more."""
+    def zoom(self, margin: int = 3) -> NDArray[np.float64]:
+        """Box (3, 2) that ends so many points outside all but a hundred-thousandth of each marginal on either side."""
         box = np.empty((3, 2))
         for i, axis in enumerate(self.axes):
             cumulative = self.cumulative(i, axis)
             held = np.flatnonzero((cumulative > _TAIL) & (cumulative < 1.0 - _TAIL))
-            box[i] = axis[max(held[0] - 3, 0)], axis[min(held[-1] + 3, len(axis) - 1)]
+            box[i] = axis[max(held[0] - margin, 0)], axis[min(held[-1] + margin, len(axis) - 1)]
         return box
 
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

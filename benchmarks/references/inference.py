@@ -197,7 +197,7 @@ def path_of(out: Path, row: Row) -> Path:
 def parts_of(out: Path, row: Row) -> int:
     """Of how many parts of its design a row's posterior was inferred."""
     with np.load(path_of(out, row)) as file:
-        return int(json.loads(str(file["settings"]))["parts"])
+        return int(json.loads(str(file["settings"])).get("parts", 1))
 
 
 def settings(row: Row, n: int, parts: int) -> dict[str, object]:

@@ -53,7 +53,7 @@ class Nodes:
 
     def log_likelihood(self, model: Conditional, travel: NDArray) -> NDArray[np.float64]:
         """Log of the likelihood of a travel vector (3,) [per (km/s)^3], averaged over the nuisances, shape (k,)."""
-        (_, w_enclosed), (u_beta, w_beta), (u_scale, w_scale) = (_legendre(n) for n in self.quadrature)
+        (_, w_enclosed), (u_beta, w_beta), (u_scale, w_scale) = (legendre(n) for n in self.quadrature)
         halo = MARGINALS[CONFIG]
         beta, scale = halo["beta0"].quantile(u_beta), halo["r_dehnen"].quantile(u_scale)
         orbital = _orbital(self.theta, self.quadrature[0])
@@ -77,13 +77,13 @@ def log_prior(i: int, values: NDArray) -> NDArray[np.float64]:
 
 def _orbital(theta: NDArray, n_enclosed: int) -> NDArray[np.float64]:
     """Points (k q, 4) of theta in the catalogue's units, each with the quadrature's enclosed masses."""
-    u, _ = _legendre(n_enclosed)
+    u, _ = legendre(n_enclosed)
     scaled = np.repeat(theta * SCALE, n_enclosed, axis=0)
     enclosed = ENCLOSED_MASS.quantile(np.tile(u, len(theta)), scaled[:, 0])
     return np.concatenate([scaled, enclosed[:, None]], axis=1)
 
 
-def _legendre(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def legendre(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nodes and weights of Gauss and Legendre on (0, 1)."""
     x, w = np.polynomial.legendre.leggauss(n)
     return 0.5 * (x + 1.0), 0.5 * w

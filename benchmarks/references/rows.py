@@ -8,11 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from benchmarks.references.design import CONFIG, THETA
-from mwlmc_data import load_catalogue, schema, validation_cases
+from mwlmc_data import load_catalogue, validation_cases
+from mwlmc_data.inference.encoding import travel_vectors
+from mwlmc_data.scoring.observations import REFERENCE_ROWS, test_ids
+from mwlmc_data.scoring.tasks.summary import REFLEX
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 
-EVERY = 100
-"""Of the test rows in the order of sim_id, each so many-th gets a reference."""
 TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
 
 
@@ -50,9 +51,9 @@ class Row:
     truth: tuple[float, ...]
 
 
-def reference_ids(n_simulations: int = 128_000) -> np.ndarray:
-    """sim_id of the test rows that get a reference."""
-    return np.asarray(schema.ids_of("test", 0, n_simulations))[::EVERY]
+def reference_ids() -> np.ndarray:
+    """sim_id of the test rows that get a reference: those that the tasks ask for."""
+    return test_ids(REFERENCE_ROWS)
 
 
 def all_rows() -> list[Row]:
@@ -71,7 +72,8 @@ def case_rows() -> list[Row]:
     for i, case in enumerate(validation_cases().values()):
         data = case.observation
         vector = tuple(data[name] for name in CARTESIAN_NAMES)
-        motion = cartesian(data["v_travel"], data["l_apex"], data["b_apex"])
+        reflex = np.array([[data[name] for name in REFLEX]])
+        motion = tuple(travel_vectors(reflex)[0].tolist())
         truth = tuple(case.truth.get(name, np.nan) for name in THETA)
         lmc = dict(zip(CARTESIAN_NAMES, vector, strict=True))
         rows.append(Row(case.name, case.kind, None, 1000 + i, lmc, vector, motion, truth))
@@ -92,13 +94,6 @@ def test_rows() -> list[Row]:
 
 
 test_rows.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its name
-
-
-def cartesian(v_travel: float, l_apex: float, b_apex: float) -> tuple[float, ...]:
-    """Vector [km/s] of a speed [km/s] towards an apex [deg]."""
-    l, b = np.radians([l_apex, b_apex])
-    vector = v_travel * np.array([np.cos(b) * np.cos(l), np.cos(b) * np.sin(l), np.sin(b)])
-    return tuple(vector.tolist())
 
 
 def spread(rows: list[Row]) -> list[Row]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines.base import Baseline, Draws, Effort, create, find
 from benchmarks.baselines.training import one_thread
 from benchmarks.c2st import c2st
-from benchmarks.sets import Learnable, SimulationSet
+from benchmarks.sets import Learnable, SimulationSet, box_of
 from benchmarks.suite import models
 from benchmarks.suite.curves import curves
 from benchmarks.suite.models import cpu_seconds
@@ -205,8 +205,8 @@ def drawn_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int
     if len(missing):
         of_prior = metrics.prior_draws(task.prior, n * len(missing), seed)
         theta[missing] = of_prior.reshape(len(missing), n, -1)
-    low, high = np.array([task.prior.support[name] for name in task.theta_names], dtype=np.float32).T
-    return np.clip(theta.astype(np.float32), low, high), drawn
+    low, high = box_of(task.prior)
+    return np.clip(theta.astype(np.float32), low.astype(np.float32), high.astype(np.float32)), drawn
 
 
 def training_cost(kept: models.Models, job: Job, source: Learnable) -> float:

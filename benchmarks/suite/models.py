@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -62,12 +61,12 @@ class Models:
             about = read_about(path)
             if {key: about.get(key) for key in wanted} == wanted:
                 baseline.restore(task, read_arrays(path))
-                return baseline, {**about, "sha256": sha256(path)}
+                return baseline, {**about, "sha256": release.sha256_of(path)}
         start = cpu_seconds()
         baseline.fit(task, seed)
         about = {**wanted, **describe(baseline), "cpu_seconds": round(cpu_seconds() - start, 1)}
         write(path, baseline.state(), about)
-        return baseline, {**about, "sha256": sha256(path)}
+        return baseline, {**about, "sha256": release.sha256_of(path)}
 
     def _part(self, name: str, task: Learnable, seed: int) -> Baseline:
         return self.get(name, task, seed)[0]
@@ -75,12 +74,11 @@ class Models:
 
 def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
     """What has to be the same for a file to be of use."""
-    config = getattr(task, "config", "gaussian")
     return {
         "baseline": baseline.name,
         "version": baseline.version,
         "task": task.id,
-        "data_sha256": release.entry_of(config)["sha256"],
+        "data_sha256": release.entry_of(task.prior.config)["sha256"],
         "seed": seed,
         "fast": baseline.effort.fast,
     }
@@ -116,11 +114,6 @@ def read_arrays(path: Path) -> dict[str, NDArray]:
     from safetensors.numpy import load_file
 
     return dict(load_file(path))
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def cpu_seconds() -> float:

@@ -74,8 +74,8 @@ def plan(
 
 def _longest(call: Call) -> tuple[int, int]:
     """Large training sets first, so that the processes end together."""
-    task = get_task(call[1][0].task)
-    return -len(task.train.sim_id) if task.budget else -(10**9), call[1][0].seed
+    job = call[1][0]
+    return -(get_task(job.task).budget or 10**9), job.seed
 
 
 def main(

@@ -21,6 +21,19 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_column(parser: argparse.ArgumentParser, name: str, kind: type = float, required: bool = False) -> None:
+    """Add an option for a column of the catalogue, with its unit and description."""
+    column = schema.column(name)
+    parser.add_argument(
+        f"--{name.replace('_', '-')}",
+        dest=name,
+        type=kind,
+        required=required,
+        metavar=column.unit or "NUMBER",
+        help=column.description.replace("%", "%%"),
+    )
+
+
 def print_json(content: dict[str, Any]) -> None:
     """Print a dict as JSON."""
     print(json.dumps(content, indent=2, allow_nan=False))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwlmc_data import schema
-from mwlmc_data.commands.common import add_json, check_output, print_json
+from mwlmc_data.commands.common import add_column, add_json, check_output, print_json
 
 if TYPE_CHECKING:
     from mwlmc_data.inference import Posterior
@@ -29,14 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     infer.add_argument("--case", help="one of the validation cases in place of data: rigid, gc19-fiducial, fire-m12b")
     for name in _DATA:
-        column = schema.column(name)
-        infer.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=name,
-            type=float,
-            metavar=column.unit or "NUMBER",
-            help=column.description.replace("%", "%%"),
-        )
+        add_column(infer, name)
     infer.add_argument("--config", default="gaussian", help="training set of the network: gaussian (default) or wide")
     infer.add_argument("--n", type=int, default=10_000, help="draws (default: %(default)s)")
     infer.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")

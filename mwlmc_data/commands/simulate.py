@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 
 from mwlmc_data import schema
-from mwlmc_data.commands.common import add_json, check_output, print_json, print_reflex, reflex_numbers, write_halo
+from mwlmc_data.commands.common import (
+    add_column,
+    add_json,
+    check_output,
+    print_json,
+    print_reflex,
+    reflex_numbers,
+    write_halo,
+)
 
 _REQUIRED = ("m200_mw", "m_lmc", "log10_lambda_df")
 _PARAMETERS = (*schema.DRAWN, *schema.LMC_VECTOR, "c200", "a_lmc")
@@ -16,15 +24,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add the parser of the command."""
     simulate = commands.add_parser("simulate", help="make one simulation and fit its reflex motion")
     for name in _PARAMETERS:
-        column = schema.column(name)
-        simulate.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=name,
-            type=str if name == "m_lmc_8p7" else float,
-            required=name in _REQUIRED,
-            metavar=column.unit or "NUMBER",
-            help=column.description.replace("%", "%%"),
-        )
+        add_column(simulate, name, str if name == "m_lmc_8p7" else float, required=name in _REQUIRED)
     simulate.add_argument("--seed", type=int, default=0, help="seed of the stars (default: %(default)s)")
     simulate.add_argument(
         "--n-stars", type=int, default=4500, help="stars of the halo (default: %(default)s)"

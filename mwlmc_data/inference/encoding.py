@@ -7,7 +7,7 @@ it answers with a standard normal. Densities follow from the prior's own, p(thet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,12 @@ def expand(x: NDArray, x_names: Sequence[str]) -> NDArray[np.float64]:
     return np.concatenate([x[:, rest], sky_basis(l, b)[:, 0]], axis=1)
 
 
+def travel_vectors(reflex: NDArray) -> NDArray[np.float64]:
+    """Cartesian vectors (n, 3) [km/s] of speeds [km/s] towards an apex l, b [deg], (n, 3)."""
+    speed, l, b = np.asarray(reflex, dtype=np.float64).T
+    return speed[:, None] * sky_basis(l, b)[:, 0]
+
+
 @dataclass(frozen=True)
 class Inputs:
     """Data as a network sees them.
@@ -75,6 +81,15 @@ class Inputs:
         """Standardise by a training set (n, k)."""
         expanded = expand(x, x_names)
         return cls(tuple(x_names), expanded.mean(axis=0), np.maximum(expanded.std(axis=0), 1e-12))
+
+    @classmethod
+    def restored(cls, state: Mapping[str, NDArray], x_names: Sequence[str]) -> Inputs:
+        """Take what `state` gave, which may hold other arrays as well."""
+        return cls(tuple(x_names), np.array(state["x_centre"]), np.array(state["x_width"]))
+
+    def state(self) -> dict[str, NDArray]:
+        """What standardises, as arrays by name."""
+        return {"x_centre": self.centre, "x_width": self.width}
 
     def __call__(self, x: NDArray) -> NDArray[np.float32]:
         """Standardised data (n, f) of data (n, k)."""

@@ -243,7 +243,7 @@ def load_network(config: str) -> Network:
         with safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {})[_ABOUT])
             state = {name: file.get_tensor(name) for name in file.keys()}
-        inputs = Inputs(tuple(about["x_names"]), state["x_centre"], state["x_width"])
+        inputs = Inputs.restored(state, about["x_names"])
         prior = Prior(config, about["theta_names"])
         return Network(Mixture.of(state, len(prior.parameters)), inputs, Scores(prior), MappingProxyType(about))
     except (SafetensorError, KeyError, ValueError) as error:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.baselines.base import Baseline, Effort, create, find
 from benchmarks.baselines.training import one_thread
 from benchmarks.suite import jobs, models
-from mwlmc_data import Prior, get_task
+from mwlmc_data import Prior, get_task, release
 
 pytest.importorskip("sbi", reason="sbi is not installed: the networks cannot be built")
 
@@ -97,7 +97,7 @@ class TestEveryBaseline:
     def test_it_is_what_it_was_after_a_file(self, name, kept, task):
         baseline, about = kept(name)
         path = kept.store.path(name, task, 0)
-        assert models.sha256(path) == about["sha256"] and about["n_parameters"] == baseline.n_parameters
+        assert release.sha256_of(path) == about["sha256"] and about["n_parameters"] == baseline.n_parameters
         again, found = kept.store.get(name, task, 0)
         assert again is not baseline and found == about
         x = task.observations.x[:2]

@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from benchmarks.features import DATA, SCALE, THETA, ScaledPrior, theta_array, theta_table
-from benchmarks.sets import SimulationSet
+from benchmarks.sets import SimulationSet, box_of
 from mwlmc_data import Prior
 from mwlmc_data.inference.encoding import Inputs, Scores, expand
 from tests.benchmarks.synthetic import synthetic_catalogue
@@ -69,7 +69,8 @@ def test_scores_make_the_prior_a_standard_normal(config):
 def test_scaled_prior_is_a_density_in_scaled_units():
     prior = ScaledPrior("gaussian")
     middle = prior.sample(4000, seed=2)
-    assert ((middle >= prior.low) & (middle <= prior.high)).all()
+    low, high = (end / SCALE for end in box_of(prior.prior))
+    assert ((middle >= low) & (middle <= high)).all()
     np.testing.assert_allclose(middle.var(axis=0), prior.variance, rtol=0.1)
     at = middle.mean(axis=0)
 
@@ -77,7 +78,7 @@ def test_scaled_prior_is_a_density_in_scaled_units():
         return np.exp(prior.log_prob(np.array([[value, at[1], at[2]]])))[0]
 
     # The marginal of m_lmc integrates to the density of the other two, which are independent of it.
-    mass = integrate.quad(along_m_lmc, prior.low[0], prior.high[0], points=[15.0], limit=200)[0]
+    mass = integrate.quad(along_m_lmc, low[0], high[0], points=[15.0], limit=200)[0]
     others = prior.prior.marginals
     expected = others["m200_mw"].log_pdf(at[1] * SCALE[1]) + others["log10_lambda_df"].log_pdf(at[2])
     assert mass == pytest.approx(float(np.exp(expected)) * SCALE[1], rel=1e-4)

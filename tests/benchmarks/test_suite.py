@@ -10,7 +10,7 @@ from benchmarks.baselines.base import Effort, find
 from benchmarks.suite import jobs, models, plan
 from benchmarks.suite.curves import LEVELS
 from benchmarks.suite.jobs import Job
-from mwlmc_data import get_task, list_tasks
+from mwlmc_data import get_task, list_tasks, release
 from mwlmc_data.scoring.submission import read_submission
 
 JOB = Job("budget-1000", "linear-gaussian", 1)
@@ -102,7 +102,7 @@ class TestJob:
 
     def test_its_weights_are_kept_with_their_hash(self, run):
         path = run / "models" / "budget-1000@1.0" / "linear-gaussian-s1.safetensors"
-        assert models.sha256(path) == result(run)["model"]["sha256"]
+        assert release.sha256_of(path) == result(run)["model"]["sha256"]
         assert models.read_about(path)["seed"] == 1 and path.read_bytes()[:1] != b"\x80", "no pickle"
 
     def test_what_is_done_is_left(self, run):
