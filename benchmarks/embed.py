@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.baselines.base import create
-from benchmarks.baselines.mdn import Mdn
+from benchmarks.baselines.nle import Nle
 from benchmarks.sets import Learnable, SimulationSet
 from benchmarks.suite import models
 from mwlmc_data import get_task, release
@@ -20,7 +20,7 @@ SEED = 0
 
 
 def embed_networks(run: Path, directory: Path = release.DATA_DIR) -> list[Path]:
-    """Copy the mixture density networks of a run of the suite into a folder of embedded files.
+    """Copy the likelihood networks of a run of the suite into a folder of embedded files.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ def embed_networks(run: Path, directory: Path = release.DATA_DIR) -> list[Path]:
 def _trained(run: Path, config: str) -> tuple[Path, dict[str, Any]]:
     """File of the network that was trained on a set, and what is told of it."""
     task: Learnable = get_task("summary-9") if config == "gaussian" else SimulationSet(config)
-    source = run / "models" / task.id / f"{Mdn.name}-s{SEED}.safetensors"
+    source = run / "models" / task.id / f"{Nle.name}-s{SEED}.safetensors"
     if not source.exists():
-        raise ValueError(f"{source} does not exist; allowed: a run of python -m benchmarks suite with {Mdn.name!r}")
-    about, wanted = models.read_about(source), models.identity(create(Mdn.name), task, SEED)
+        raise ValueError(f"{source} does not exist; allowed: a run of python -m benchmarks suite with {Nle.name!r}")
+    about, wanted = models.read_about(source), models.identity(create(Nle.name), task, SEED)
     for key, value in wanted.items():
         if about.get(key) != value:
             raise ValueError(f"{source}: {key} is {about.get(key)!r}; allowed: {value!r}")

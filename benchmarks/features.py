@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.priors import Prior
+from mwlmc_data.schema import LMC_VECTOR, REFLEX
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +23,7 @@ THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
 SCALE = np.array([1e10, 1e11, 1.0])
 UNITS = ("10¹⁰ M☉", "10¹¹ M☉", "dex")
 LABELS = ("M_LMC", "M200", "log10 λ_DF")
-PHASE_SPACE = ("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc")
-REFLEX = ("v_travel", "l_apex", "b_apex")
-DATA = PHASE_SPACE + REFLEX
+DATA = LMC_VECTOR + REFLEX
 
 
 def theta_array(table: pd.DataFrame | Mapping[str, NDArray]) -> NDArray[np.float64]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.features import PHASE_SPACE, REFLEX, THETA, theta_table
+from benchmarks.features import THETA, theta_table
 from mwlmc_data import scoring
 from mwlmc_data.priors import ENCLOSED_MASS, Prior
+from mwlmc_data.schema import LMC_VECTOR, REFLEX
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,7 @@ def predictive_parameters(draws: NDArray, observation: Mapping[str, float], conf
     DataFrame
     """
     table = theta_table(draws)
-    for name in PHASE_SPACE:
+    for name in LMC_VECTOR:
         table[name] = float(observation[name])
     for name, values in nuisance_draws(config, table["m_lmc"].to_numpy(), seed).items():
         table[name] = values
@@ -133,7 +134,7 @@ def quoted_parameters(case: Case, n: int, config: str = "gaussian", seed: int = 
     missing = [name for name in ("m_lmc", "m200_mw") if name not in case.truth]
     if missing:
         raise ValueError(f"case {case.name!r} quotes no {missing}; needed: m_lmc and m200_mw")
-    table = pd.DataFrame({name: np.full(n, float(case.observation[name])) for name in PHASE_SPACE})
+    table = pd.DataFrame({name: np.full(n, float(case.observation[name])) for name in LMC_VECTOR})
     open_theta = Prior(config, list(THETA)).sample(n, seed=seed)
     for name in THETA:
         table[name] = float(case.truth[name]) if name in case.truth else open_theta[name].to_numpy()
@@ -160,7 +161,7 @@ def predictive_check(
         From `predictive_parameters`, a row for each posterior draw, or from `quoted_parameters`, which shows
         whether the observation is what the simulator makes of the quoted truth at all.
     observation : mapping
-        Has the columns of `features.REFLEX`.
+        Has the columns of `schema.REFLEX`.
     seed : int
         Of the stars.
     simulate_many : callable, optional

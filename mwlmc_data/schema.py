@@ -306,6 +306,8 @@ DERIVED: tuple[str, ...] = tuple(c.name for c in _DERIVED)
 """Names of what follows from the drawn parameters alone."""
 LMC_VECTOR: tuple[str, ...] = tuple(c.name for c in _LMC_VECTOR)
 """Names of the LMC's present-day Galactocentric position and velocity."""
+REFLEX: tuple[str, ...] = ("v_travel", "l_apex", "b_apex")
+"""Names of the disc's velocity against the outer halo, as speed and apex: what the masses are inferred from."""
 TEXT: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.dtype == "string")
 """Names of the columns that hold text."""
 

@@ -72,8 +72,7 @@ class Case:
         return bool(self.outside)
 
 
-_REFLEX = ("v_travel", "l_apex", "b_apex")
-_OBSERVED = (*CARTESIAN_NAMES, *_REFLEX)
+_OBSERVED = (*CARTESIAN_NAMES, *schema.REFLEX)
 _QUOTED = ("m200_mw", "m_lmc", "log10_lambda_df", "beta0", "r_dehnen", "c200", "a_lmc")
 _PAPER = "Brooks et al. 2025, arXiv:2507.10667"
 
@@ -119,7 +118,8 @@ def _truth(name: str) -> schema.Column:
 
 
 def _sigmas(name: str) -> schema.Column:
-    scale = "the middle of the Gaussian set, as a normal quantile" if name in _REFLEX else "the Gaussian set's prior"
+    is_reflex = name in schema.REFLEX
+    scale = "the middle of the Gaussian set, as a normal quantile" if is_reflex else "the Gaussian set's prior"
     return schema.Column(f"sigmas_{name}", "float32", "", f"Sigmas of {name} from {scale}")
 
 
@@ -131,7 +131,7 @@ VALIDATION_COLUMNS: tuple[schema.Column, ...] = (
     schema.column("l_apex"),
     schema.column("b_apex"),
     *(_truth(name) for name in _QUOTED),
-    *(_sigmas(name) for name in (*SKY_NAMES, *_REFLEX)),
+    *(_sigmas(name) for name in (*SKY_NAMES, *schema.REFLEX)),
     schema.Column(
         "outside",
         "string",
@@ -259,7 +259,7 @@ def _support(
 
 
 def _reflex_of(config: str) -> dict[str, np.ndarray]:
-    return load_catalogue(config=config, columns=[*_REFLEX], format="numpy")
+    return load_catalogue(config=config, columns=[*schema.REFLEX], format="numpy")
 
 
 def _build(case: dict[str, Any], reflex: Mapping[str, np.ndarray]) -> Case:

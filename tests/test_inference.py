@@ -26,41 +26,42 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def posteriors(rows):
-    network = module.load_network("gaussian")
-    x = rows[list(DATA)].to_numpy(float)
-    drawn = network.mixture.sample(network.inputs(x), 400, np.random.default_rng(1))
-    return network.scores.inverse(drawn)
+def likelihood():
+    return module.load_network("gaussian").likelihood
+
+
+@pytest.fixture(scope="module")
+def grids(rows, likelihood):
+    return [likelihood.grid(x) for x in rows[list(DATA)].to_numpy(float)]
 
 
 class TestNetwork:
-    def test_it_is_calibrated_on_rows_that_it_never_saw(self, rows, posteriors):
+    def test_it_is_calibrated_on_rows_that_it_never_saw(self, rows, likelihood, grids):
         truth = rows[THETA].to_numpy(float)
+        posteriors = likelihood.scores.inverse(np.stack([grid.sample(400, (1, i)) for i, grid in enumerate(grids)]))
         ranks = scoring.rank_calibration(posteriors, truth)
         assert ranks.ks_pvalue.min() > 1e-3
         inside, error = scoring.interval_coverage(posteriors, truth, 0.68)
         assert (np.abs(inside - 0.68) < 4 * error).all()
 
-    def test_it_knows_more_than_the_prior_and_about_what_the_leaderboard_says(self, rows):
+    def test_it_knows_more_than_the_prior_and_about_what_the_leaderboard_says(self, rows, likelihood, grids):
         truth, prior = rows[THETA], mw.Prior("gaussian", THETA)
-        network = module.load_network("gaussian")
-        u = network.scores.forward(truth.to_numpy(float))
-        log_q = network.mixture.log_prob(u, network.inputs(rows[list(DATA)].to_numpy(float)))
-        log_prob = network.scores.log_density(log_q, truth.to_numpy(float))
+        evidence = np.array([grid.log_evidence for grid in grids])
+        log_prob = likelihood.log_prob(truth.to_numpy(float), rows[list(DATA)].to_numpy(float), evidence)
         gain = log_prob - prior.log_prob(truth)
         assert gain.mean() == pytest.approx(1.3, abs=0.25)
 
     @pytest.mark.parametrize("config", ["gaussian", "wide"])
     def test_it_says_what_it_is(self, config):
         about = module.load_network(config).about
-        assert about["baseline"] == "mdn" and about["fast"] is False and about["theta_names"] == THETA
+        assert about["baseline"] == "nle" and about["fast"] is False and about["theta_names"] == THETA
         assert about["data_sha256"] == mw.release.entry_of(config)["sha256"]
 
     def test_a_damaged_file_is_refused(self, monkeypatch, tmp_path):
         path = tmp_path / "network.safetensors"
         path.write_bytes(b"nothing of use")
         monkeypatch.setattr(module.embedded, "verified", lambda name: path)
-        with pytest.raises(DamagedFileError, match="weights of a mixture density network"):
+        with pytest.raises(DamagedFileError, match="weights of a likelihood network"):
             module.load_network("gaussian")
 
 
@@ -102,6 +103,12 @@ class TestInfer:
             assert found.outside == case.outside and dict(found.in_support) == dict(case.in_support), name
             assert wide.outside == ()
         assert mw.infer(cases["fire-m12b"].observation, n=10).outside
+
+    @pytest.mark.parametrize("speed, apex", [(500.0, (40.0, -60.0)), (2000.0, (-100.0, 80.0)), (0.0, (0.0, 0.0))])
+    def test_a_motion_that_no_halo_has_is_told_and_answered_within_the_prior(self, speed, apex):
+        found = mw.infer({"v_travel": speed, "l_apex": apex[0], "b_apex": apex[1]}, n=200)
+        assert abs(found.in_support["v_travel"]) > 4
+        assert np.isfinite(found.log_prob(found.samples)).all()
 
     def test_percentiles_are_numpys(self):
         found = mw.infer(REFLEX, n=300)

@@ -18,8 +18,7 @@ from benchmarks.references.likelihood import legendre
 from benchmarks.sets import Learnable, box_of
 from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
-from mwlmc_data.schema import LMC_VECTOR
-from mwlmc_data.scoring.tasks.summary import REFLEX
+from mwlmc_data.schema import LMC_VECTOR, REFLEX
 
 PROPOSAL = "nsf"
 N_PROPOSALS, N_PROPOSALS_FAST = 500, 100

@@ -68,7 +68,7 @@ class Mdn(Baseline):
             setting = setting.shorter(self.effort.epochs)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            net = _network()((f, *self.hidden), self.n_components, d, dropout(len(data[0][0]))).to(device)
+            net = network()((f, *self.hidden), self.n_components, d, dropout(len(data[0][0]))).to(device)
             self.outcome = loop.train(net, data[0], data[1], setting, self.effort.progress)
         self._scores, self._inputs, self._mixture = scores, inputs, Mixture.of(loop.state_of(net), d)
 
@@ -90,15 +90,12 @@ class Mdn(Baseline):
     @property
     def n_parameters(self) -> int:
         """Number of trained weights."""
-        return sum(weight.size + bias.size for weight, bias in self._fitted()[0].layers)
+        return self._fitted()[0].size
 
     def state(self) -> dict[str, NDArray]:
         """Weights, as `Mixture.of` takes them, and what standardises the data."""
         mixture, _, inputs = self._fitted()
-        found = inputs.state()
-        for i, (weight, bias) in enumerate(mixture.layers):
-            found |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
-        return found
+        return {**inputs.state(), **mixture.state()}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Become what was trained on a task; without torch."""
@@ -123,7 +120,7 @@ def dropout(n: int) -> float:
 
 
 @cache
-def _network() -> type[Any]:
+def network() -> type[Any]:
     """`Mixture` as a module of torch, which is imported only here."""
     import torch
     from torch import nn

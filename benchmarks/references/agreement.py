@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.references.grid import Grid
+from mwlmc_data.inference.grid import Grid
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from benchmarks.references import conditional, importance, inference, simulations
 from benchmarks.references.agreement import Agreement, c2st, compare
 from benchmarks.references.certificate import Certificate
-from benchmarks.references.grid import Grid
 from benchmarks.references.history import histories as integrate
 from benchmarks.references.importance import ImportanceCheck, Proposals
 from benchmarks.references.inference import Inferred, Integrate
 from benchmarks.references.rows import Row
 from benchmarks.references.simulations import SEED, Simulated, Simulator, join, simulator_row
+from mwlmc_data.inference.grid import Grid
 
 N_CHECKED = 13
 """Rows that are checked: the first, which are the cases and ten test rows."""

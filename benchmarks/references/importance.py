@@ -25,7 +25,7 @@ from scipy.special import logsumexp
 from benchmarks.features import SCALE
 from benchmarks.references.design import CONFIG, DIMENSIONS
 from benchmarks.references.gaussianity import mardia_kurtosis
-from benchmarks.references.grid import Grid
+from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 
 WIDENED = 3.0

@@ -17,8 +17,8 @@ from scipy.interpolate import make_interp_spline
 from benchmarks.features import SCALE
 from benchmarks.references.conditional import Conditional
 from benchmarks.references.design import CONFIG, THETA
-from benchmarks.references.grid import Grid
 from benchmarks.references.likelihood import FINE, QUADRATURE, ROUGH, Histories, Nodes, log_prior
+from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import MARGINALS, Prior
 
 N_GRID = 72

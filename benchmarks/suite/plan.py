@@ -18,7 +18,7 @@ from mwlmc_data.simulator.simulation import available_cores
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
 """The tasks of a fast run, where none are named."""
-CASE_SETS = {"wide": ("maf", "mdn", "nsf")}
+CASE_SETS = {"wide": ("maf", "mdn", "nle", "nsf")}
 """Sets besides the task's that baselines are trained on for the validation cases, which extrapolate there less."""
 
 

@@ -12,9 +12,8 @@ from mwlmc_data.commands.common import add_column, add_json, check_output, print
 if TYPE_CHECKING:
     from mwlmc_data.inference import Posterior
 
-_REFLEX = ("v_travel", "l_apex", "b_apex")
 _SKY = ("ra_lmc", "dec_lmc", "distance_lmc", "v_los_lmc", "pm_ra_lmc", "pm_dec_lmc")
-_DATA = (*_REFLEX, *_SKY, *schema.LMC_VECTOR)
+_DATA = (*schema.REFLEX, *_SKY, *schema.LMC_VECTOR)
 _UNITS = {"m_lmc": (1e10, "1e10 Msun"), "m200_mw": (1e11, "1e11 Msun"), "log10_lambda_df": (1.0, "dex")}
 
 

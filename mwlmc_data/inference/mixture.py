@@ -27,7 +27,7 @@ class Mixture:
     layers : tuple of pairs of ndarray
         Weight (out, in) and bias (out,) of each layer.
     d : int
-        Number of parameters.
+        Dimensions of the Gaussians.
     """
 
     layers: tuple[tuple[NDArray, NDArray], ...]
@@ -39,8 +39,20 @@ class Mixture:
         n = sum(name.startswith("layers.") for name in state) // 2
         return cls(tuple((state[f"layers.{i}.weight"], state[f"layers.{i}.bias"]) for i in range(n)), d)
 
+    def state(self) -> dict[str, NDArray]:
+        """What `of` takes."""
+        found: dict[str, NDArray] = {}
+        for i, (weight, bias) in enumerate(self.layers):
+            found |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
+        return found
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return sum(weight.size + bias.size for weight, bias in self.layers)
+
     def components(self, x: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """Log weights (n, K), means (n, K, d) and L (n, K, d, d) for standardised data (n, f)."""
+        """Log weights (n, K), means (n, K, d) and L (n, K, d, d) for what they are conditional on, (n, f)."""
         d, h = self.d, np.asarray(x, dtype=np.float64)
         for i, (weight, bias) in enumerate(self.layers):
             h = (h * expit(h) if i else h) @ weight.T.astype(np.float64) + bias
@@ -51,7 +63,7 @@ class Mixture:
         return logit[..., 0] - logsumexp(logit[..., 0], axis=1, keepdims=True), mean, factor
 
     def log_prob(self, u: NDArray, x: NDArray) -> NDArray[np.float64]:
-        """Log density (n,) of scores (n, d)."""
+        """Log density (n,) of values (n, d)."""
         log_weight, mean, factor = self.components(x)
         z = np.einsum("nkij,nkj->nki", factor, u[:, None] - mean)
         log_diagonal = np.log(np.diagonal(factor, axis1=-2, axis2=-1))
@@ -59,7 +71,7 @@ class Mixture:
         return logsumexp(each, axis=1)
 
     def sample(self, x: NDArray, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw n scores (k, n, d) for each row."""
+        """Draw n values (k, n, d) for each row."""
         log_weight, mean, factor = self.components(x)
         spread = np.linalg.inv(factor)
         u = np.empty((len(x), n, self.d))

@@ -1,7 +1,7 @@
-"""The posterior of an observation, drawn from a network that the package embeds: no torch, no training, no waiting.
+"""The posterior of an observation, by a network that the package embeds: no torch, no training, no waiting.
 
-The network is a mixture density network (`mwlmc_data.inference.mixture`) that ``python -m benchmarks`` trained on a set
-of simulations; how it scores beside others is told in LEADERBOARD.md.
+The network is a likelihood of the travel velocity (`mwlmc_data.inference.likelihood`) that ``python -m benchmarks``
+trained on a set of simulations, the baseline "nle"; how it scores beside others is told in LEADERBOARD.md.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.inference.encoding import Inputs, Scores
-from mwlmc_data.inference.mixture import Mixture
+from mwlmc_data.inference.likelihood import TravelLikelihood
 from mwlmc_data.priors import Prior
 from mwlmc_data.release import DamagedFileError
-from mwlmc_data.schema import LMC_VECTOR
+from mwlmc_data.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.scoring import embedded
 from mwlmc_data.simulator.frames import sky_to_galactocentric
 from mwlmc_data.simulator.parameters import OBSERVED_LMC, SKY_NAMES
@@ -30,29 +29,22 @@ if TYPE_CHECKING:
 
 NETWORKS = {"gaussian": "posterior-gaussian", "wide": "posterior-wide"}
 """Names of the embedded networks in the registry, by the set that each was trained on."""
-REFLEX = ("v_travel", "l_apex", "b_apex")
 PERCENTS = (16, 50, 84)
 _ABOUT = "about"
 
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network with what it needs.
+    """A trained network and what is told of it.
 
     Attributes
     ----------
-    mixture : Mixture
-    inputs : Inputs
-        Of the data.
-    scores : Scores
-        Of the parameters.
+    likelihood : TravelLikelihood
     about : mapping
         What it is: baseline, task, seed, and how it was trained.
     """
 
-    mixture: Mixture
-    inputs: Inputs
-    scores: Scores
+    likelihood: TravelLikelihood
     about: Mapping[str, Any]
 
 
@@ -79,7 +71,8 @@ class Posterior:
     in_support: Mapping[str, float]
     outside: tuple[str, ...]
     config: str
-    _network: Network
+    _likelihood: TravelLikelihood
+    _log_evidence: float
 
     def percentiles(self, percents: tuple[float, ...] = PERCENTS) -> pd.DataFrame:
         """Percentiles of each parameter.
@@ -115,9 +108,8 @@ class Posterior:
         """
         names = list(self.samples.columns)
         values = np.asarray(theta, dtype=np.float64) if isinstance(theta, np.ndarray) else theta[names].to_numpy(float)
-        network = self._network
-        x = np.repeat(network.inputs(_row(self.observation, network.inputs.x_names)), len(values), axis=0)
-        return network.scores.log_density(network.mixture.log_prob(network.scores.forward(values), x), values)
+        likelihood = self._likelihood
+        return likelihood.log_prob(values, _row(self.observation, likelihood.x_names), self._log_evidence)
 
 
 def infer(observation: Mapping[str, float], n: int = 10_000, seed: int = 0, config: str = "gaussian") -> Posterior:
@@ -160,14 +152,15 @@ def infer(observation: Mapping[str, float], n: int = 10_000, seed: int = 0, conf
     """
     if isinstance(n, bool) or int(n) != n or n < 1:
         raise ValueError(f"n is {n!r}; allowed: a whole number from 1 up")
-    network, data = load_network(config), complete(observation)
-    rng = np.random.default_rng(seed)
-    drawn = network.mixture.sample(network.inputs(_row(data, network.inputs.x_names)), int(n), rng)[0]
+    likelihood, data = load_network(config).likelihood, complete(observation)
+    grid = likelihood.grid(_row(data, likelihood.x_names)[0])
     import pandas as pd
 
-    samples = pd.DataFrame(network.scores.inverse(drawn), columns=list(network.scores.prior.parameters))
+    theta = likelihood.scores.inverse(grid.sample(int(n), (int(seed),)))
+    samples = pd.DataFrame(theta, columns=list(likelihood.scores.prior.parameters))
     sigmas, outside = support(data, config)
-    return Posterior(samples, MappingProxyType(data), MappingProxyType(sigmas), outside, config, network)
+    known = MappingProxyType(data), MappingProxyType(sigmas)
+    return Posterior(samples, *known, outside, config, likelihood, grid.log_evidence)
 
 
 def complete(observation: Mapping[str, float]) -> dict[str, float]:
@@ -243,11 +236,10 @@ def load_network(config: str) -> Network:
         with safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {})[_ABOUT])
             state = {name: file.get_tensor(name) for name in file.keys()}
-        inputs = Inputs.restored(state, about["x_names"])
-        prior = Prior(config, about["theta_names"])
-        return Network(Mixture.of(state, len(prior.parameters)), inputs, Scores(prior), MappingProxyType(about))
+        likelihood = TravelLikelihood.restored(state, Prior(config, about["theta_names"]), about["x_names"])
+        return Network(likelihood, MappingProxyType(about))
     except (SafetensorError, KeyError, ValueError) as error:
-        raise DamagedFileError(path, "weights of a mixture density network", f"another file ({error!r})") from error
+        raise DamagedFileError(path, "weights of a likelihood network", f"another file ({error!r})") from error
 
 
 def _row(data: Mapping[str, float], names: tuple[str, ...]) -> NDArray[np.float64]:

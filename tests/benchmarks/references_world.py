@@ -9,9 +9,9 @@ from scipy.special import ndtr
 
 from benchmarks.features import SCALE
 from benchmarks.references.design import DIMENSIONS
-from benchmarks.references.grid import Grid
 from benchmarks.references.likelihood import log_prior
 from benchmarks.references.rows import Row
+from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import ENCLOSED_MASS
 
 SIGMA = np.array([2.0, 2.5, 4.0])

@@ -22,9 +22,9 @@ def run(tmp_path):
     out = tmp_path / "run"
     for config, name in NETWORKS.items():
         task = get_task("summary-9") if config == "gaussian" else SimulationSet(config)
-        about = {**models.identity(create("mdn"), task, embed.SEED), "n_parameters": 1, "cpu_seconds": 2.0}
+        about = {**models.identity(create("nle"), task, embed.SEED), "n_parameters": 1, "cpu_seconds": 2.0}
         state = models.read_arrays(embedded.verified(name))
-        models.write(out / "models" / task.id / f"mdn-s{embed.SEED}.safetensors", state, about)
+        models.write(out / "models" / task.id / f"nle-s{embed.SEED}.safetensors", state, about)
     return out
 
 
@@ -41,13 +41,13 @@ def test_networks_are_copied_registered_and_say_what_they_are(run, tmp_path):
 
 
 def test_a_run_without_them_or_of_another_version_is_refused(run, tmp_path, capsys):
-    path = run / "models" / "wide" / "mdn-s0.safetensors"
+    path = run / "models" / "wide" / "nle-s0.safetensors"
     models.write(path, models.read_arrays(path), {**models.read_about(path), "fast": True})
     with pytest.raises(ValueError, match="fast is True; allowed: False"):
         embed.embed_networks(run, tmp_path / "data")
     path.unlink()
     assert command.main(["embed", "--run", str(run)]) == 2
-    assert "mdn-s0.safetensors does not exist" in capsys.readouterr().err
+    assert "nle-s0.safetensors does not exist" in capsys.readouterr().err
     assert command.main(["embed"]) == 2
     assert "allowed: --run, --references or both" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()

@@ -10,8 +10,8 @@ from benchmarks.features import SCALE
 from benchmarks.references import conditional, gaussianity, inference, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import Certificate
-from benchmarks.references.grid import Grid
 from benchmarks.references.importance import ImportanceCheck
+from mwlmc_data.inference.grid import Grid
 from tests.benchmarks import references_world as world
 
 

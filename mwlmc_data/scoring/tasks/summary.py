@@ -15,7 +15,6 @@ from mwlmc_data.scoring.references import THETA, ReferenceSet, load_references
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.task import Array, Task
 
-REFLEX = ("v_travel", "l_apex", "b_apex")
 FIXED, REFERENCE = "fixed", "reference"
 
 
@@ -157,7 +156,7 @@ class Summary9(SummaryTask):
     """
 
     name = "summary-9"
-    x_names = (*schema.LMC_VECTOR, *REFLEX)
+    x_names = (*schema.LMC_VECTOR, *schema.REFLEX)
 
 
 class Summary6(SummaryTask):

@@ -68,8 +68,9 @@ class Grid:
         box = np.empty((3, 2))
         for i, axis in enumerate(self.axes):
             cumulative = self.cumulative(i, axis)
-            held = np.flatnonzero((cumulative > _TAIL) & (cumulative < 1.0 - _TAIL))
-            box[i] = axis[max(held[0] - margin, 0)], axis[min(held[-1] + margin, len(axis) - 1)]
+            # the second may come before the first: all the mass is between two points then
+            first, last = np.flatnonzero(cumulative > _TAIL)[0], np.flatnonzero(cumulative < 1.0 - _TAIL)[-1]
+            box[i] = axis[max(first - margin, 0)], axis[min(last + margin, len(axis) - 1)]
         return box
 
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
