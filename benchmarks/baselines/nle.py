@@ -14,6 +14,7 @@ from benchmarks.baselines.mdn import dropout, network
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.sets import Learnable
 from mwlmc_data.inference.encoding import Inputs, Scores
+from mwlmc_data.inference.grid import Grid
 from mwlmc_data.inference.likelihood import TravelLikelihood, rest_of, split
 from mwlmc_data.inference.mixture import Mixture
 from mwlmc_data.schema import LMC_VECTOR, REFLEX
@@ -55,6 +56,7 @@ class Nle(Baseline):
         self.outcome = Trained()
         self._likelihood: TravelLikelihood | None = None
         self._task: Learnable | None = None
+        self._evidence: dict[bytes, float] = {}
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
         """Train on the split train and keep the weights that are best on the split validation.
@@ -64,7 +66,7 @@ class Nle(Baseline):
         ValueError
             If the task's data are not the LMC's vector, with or without the reflex motion.
         """
-        self._task, self._likelihood = _checked(task), None
+        self._task, self._likelihood, self._evidence = _checked(task), None, {}
         if not _has_reflex(task):
             return
         import torch
@@ -93,22 +95,23 @@ class Nle(Baseline):
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
         """Draw from the grid of each observation; of the prior where there is no reflex motion."""
         task, likelihood = self._fitted(), self._likelihood
-        x = np.atleast_2d(x)
+        x = np.atleast_2d(np.asarray(x, dtype=np.float64))
         if likelihood is None:
             u = np.random.default_rng(seed).normal(size=(len(x), n, len(task.theta_names)))
         else:
-            u = np.stack([likelihood.grid(row).sample(n, (seed, i)) for i, row in enumerate(x)])
+            u = np.stack([self._grid(likelihood, row).sample(n, (seed, i)) for i, row in enumerate(x)])
         return Draws.of(Scores(task.prior).inverse(u))
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
         """Log posterior density per unit of theta: likelihood times prior by the evidence of the grid."""
         task, likelihood = self._fitted(), self._likelihood
-        theta, x = np.asarray(theta, dtype=np.float64), np.atleast_2d(x)
+        theta, x = np.asarray(theta, dtype=np.float64), np.atleast_2d(np.asarray(x, dtype=np.float64))
         if likelihood is None:
             return np.atleast_1d(task.prior.log_prob(theta))
-        rows, which = np.unique(x, axis=0, return_inverse=True)
-        evidence = np.array([likelihood.grid(row).log_evidence for row in rows])
-        return likelihood.log_prob(theta, x, evidence[which.ravel()])
+        for row in x:
+            if row.tobytes() not in self._evidence:
+                self._grid(likelihood, row)
+        return likelihood.log_prob(theta, x, np.array([self._evidence[row.tobytes()] for row in x]))
 
     @property
     def n_parameters(self) -> int:
@@ -128,9 +131,15 @@ class Nle(Baseline):
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Become what was trained on a task; without torch."""
-        self._task, self._likelihood = _checked(task), None
+        self._task, self._likelihood, self._evidence = _checked(task), None, {}
         if _has_reflex(task):
             self._likelihood = TravelLikelihood.restored(state, task.prior, task.x_names)
+
+    def _grid(self, likelihood: TravelLikelihood, row: NDArray) -> Grid:
+        """Posterior of the scores given one observation, whose evidence is kept for its density."""
+        grid = likelihood.grid(row)
+        self._evidence[row.tobytes()] = grid.log_evidence
+        return grid
 
     def _fitted(self) -> Learnable:
         if self._task is None:

@@ -53,10 +53,12 @@ class Mixture:
 
     def components(self, x: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Log weights (n, K), means (n, K, d) and L (n, K, d, d) for what they are conditional on, (n, f)."""
-        d, h = self.d, np.asarray(x, dtype=np.float64)
+        # in the precision of the weights, in which it was trained: half the time of doubles
+        d, h = self.d, np.asarray(x, dtype=self.layers[0][0].dtype)
         for i, (weight, bias) in enumerate(self.layers):
-            h = (h * expit(h) if i else h) @ weight.T.astype(np.float64) + bias
-        logit, mean, log_diagonal, below = np.split(h.reshape(len(h), -1, outputs(d)), [1, 1 + d, 1 + 2 * d], axis=-1)
+            h = (h * expit(h) if i else h) @ weight.T + bias
+        each = h.astype(np.float64).reshape(len(h), -1, outputs(d))
+        logit, mean, log_diagonal, below = np.split(each, [1, 1 + d, 1 + 2 * d], axis=-1)
         factor = np.zeros((*mean.shape, d))
         factor[..., np.arange(d), np.arange(d)] = np.exp(STEEPEST * np.tanh(log_diagonal / STEEPEST))
         factor[(..., *np.tril_indices(d, -1))] = below
