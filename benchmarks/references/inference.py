@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator
 
 from benchmarks.features import SCALE
 from benchmarks.references import conditional, gaussianity, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
-from benchmarks.references.certificate import Certificate
+from benchmarks.references.certificate import MOST_INTERPOLATION, Certificate
+from benchmarks.references.conditional import Conditional
 from benchmarks.references.history import histories as integrate
+from benchmarks.references.likelihood import Histories
+from benchmarks.references.posterior import Inference
 from benchmarks.references.rows import Row
 from benchmarks.references.simulations import SEED, Simulated
 
@@ -26,7 +28,7 @@ N_DRAWN = 10_000
 """Samples drawn from the grid."""
 N_KEPT = 2000
 """Samples that are published: the first of them."""
-_N_TESTED = 128  # samples at which the grid is compared with the likelihood itself
+_REFINEMENTS = 2  # of a lattice at most, each with twice as many nodes
 
 Integrate = Callable[..., NDArray]
 """Points and `lmc`, its present day, in; the Milky Way's past out: `history.histories`."""
@@ -93,7 +95,12 @@ def infer(row: Row, simulated: Simulated, integrate: Integrate = integrate) -> I
     fitted = conditional.fit(simulated, past)
     travel = np.array(row.observation)
     box = posterior.first_box(fitted.model.log_density(travel, points, past), simulated.theta / SCALE)
-    inference = posterior.infer(fitted.model, travel, partial(integrate, lmc=row.lmc), box)
+    histories = partial(integrate, lmc=row.lmc)
+    inference = posterior.infer(fitted.model, travel, histories, box)
+    for _ in range(_REFINEMENTS):
+        if _interpolation_error(row, inference, fitted.model, histories) <= MOST_INTERPOLATION:
+            break
+        inference = posterior.refine(inference, fitted.model, travel, histories)
     return Inferred(fitted, inference, simulated, points, past)
 
 
@@ -105,9 +112,6 @@ def certify(row: Row, found: Inferred, n_failed: int, integrate: Integrate = int
     near = gaussianity.near(distances)
     halves, z = split_halves(found, travel)
     tests = gaussianity.test_whitened(z[near], conditional.coordinates(found.points[near]))
-    probes = grid.sample(_N_TESTED, (SEED, row.number, 1))
-    direct = posterior.log_probability(model, travel, probes, partial(integrate, lmc=row.lmc), grid.log_evidence)
-    on_grid = np.log(RegularGridInterpolator(grid.axes, grid.density)(probes))
     return Certificate(
         n_simulations=len(found.simulated),
         n_failed=n_failed,
@@ -115,10 +119,14 @@ def certify(row: Row, found: Inferred, n_failed: int, integrate: Integrate = int
         log_likelihood=found.fitted.log_likelihood,
         log_evidence=grid.log_evidence,
         nearest=float(distances.min()),
-        interpolation=float(np.sqrt(np.mean(np.square(on_grid - direct)))),
+        interpolation=_interpolation_error(row, found.inference, model, partial(integrate, lmc=row.lmc)),
         halves=halves,
         tests=tests,
     )
+
+
+def _interpolation_error(row: Row, found: Inference, model: Conditional, histories: Histories) -> float:
+    return posterior.interpolation_error(found, model, np.array(row.observation), histories, (SEED, row.number, 1))
 
 
 def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:

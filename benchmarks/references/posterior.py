@@ -12,7 +12,7 @@ import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import make_interp_spline
+from scipy.interpolate import RegularGridInterpolator, make_interp_spline
 
 from benchmarks.features import SCALE
 from benchmarks.references.conditional import Conditional
@@ -32,6 +32,7 @@ _DEPTH = 12.0  # log density below the greatest at which a point of the design i
 _FAR = 1e-6  # probability of the prior beyond the widest box's ends, where these are no walls
 _SHRINKS = 0.85  # a box is laid anew when the posterior needs less than this part of a side
 _CUT = 1e-3  # marginal density, of the greatest, at an end that is no wall beyond which a side is made longer
+_N_PROBES = 128  # draws at which the grid is compared with the likelihood itself
 _POWERS = (0.5, 0.5, 1.0)  # of theta, in which points are equidistant: the likelihood is rougher at small masses
 
 
@@ -60,15 +61,18 @@ class Lattice:
 
     def posterior(self, model: Conditional, travel: NDArray) -> tuple[Grid, NDArray]:
         """The posterior of a travel vector (3,), and what the splines may miss of its logarithm, each axis, (3,)."""
-        values = self.nodes.log_likelihood(model, travel).reshape([len(axis) for axis in self.axes])
+        values = self.log_density(model, travel)
         box = np.array([[axis[0], axis[-1]] for axis in self.axes])
         fine = _axes(box, (N_GRID,) * 3)
         spline = values
         for i in range(3):
             spline = make_interp_spline(_warp(i, self.axes[i]), spline, k=3, axis=i)(_warp(i, fine[i]))
         grid = Grid.from_log(fine, spline + _log_prior(fine))
-        weight = np.exp(values + _log_prior(self.axes) - (values + _log_prior(self.axes)).max())
-        return grid, _missed(values, self.axes, weight) / 16.0
+        return grid, _missed(values, self.axes, _weight(values, self.axes)) / 16.0
+
+    def log_density(self, model: Conditional, travel: NDArray) -> NDArray[np.float64]:
+        """Log density of a travel vector (3,) at the points, an axis for each of the lattice's."""
+        return self.nodes.log_likelihood(model, travel).reshape([len(axis) for axis in self.axes])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +127,33 @@ def infer(model: Conditional, travel: NDArray, histories: Histories, box: NDArra
         excess = shape.prod() / _MOST_NODES
         shape = np.maximum(shape / max(excess, 1.0) ** (1 / 3), _SHAPE).astype(int)
         box, quadrature = better, QUADRATURE
+    return Inference(grid, lattice, missed)
+
+
+def interpolation_error(
+    found: Inference, model: Conditional, travel: NDArray, histories: Histories, seed: tuple[int, ...]
+) -> float:
+    """Root mean square error of the log density that comes of lattice and grid, at draws of the posterior."""
+    grid = found.grid
+    probes = grid.sample(_N_PROBES, seed)
+    direct = log_probability(model, travel, probes, histories, grid.log_evidence)
+    on_grid = np.log(RegularGridInterpolator(grid.axes, grid.density)(probes))
+    return float(np.sqrt(np.mean(np.square(on_grid - direct))))
+
+
+def refine(found: Inference, model: Conditional, travel: NDArray, histories: Histories) -> Inference:
+    """Lay a lattice anew with twice as many cells along the axis in which its splines miss most.
+
+    Their own estimate leaves out every other node but the last, and so does not see what is between the last two. Here
+    it leaves out the other half of the nodes as well.
+    """
+    axes = found.lattice.axes
+    values = found.lattice.log_density(model, travel)
+    worst = np.argmax(np.maximum(*(_missed(values, axes, _weight(values, axes), start) for start in (0, 1))))
+    shape = [2 * len(axis) - 1 if i == worst else len(axis) for i, axis in enumerate(axes)]
+    box = np.array([[axis[0], axis[-1]] for axis in axes])
+    lattice = Lattice.lay(box, tuple(shape), QUADRATURE, histories)
+    grid, missed = lattice.posterior(model, travel)
     return Inference(grid, lattice, missed)
 
 
@@ -203,11 +234,17 @@ def _log_prior(axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
     return parts[0][:, None, None] + parts[1][None, :, None] + parts[2]
 
 
-def _missed(values: NDArray, axes: tuple[NDArray, ...], weight: NDArray) -> NDArray[np.float64]:
+def _weight(values: NDArray, axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
+    """Posterior density at the points, the greatest being 1."""
+    total = values + _log_prior(axes)
+    return np.exp(total - total.max())
+
+
+def _missed(values: NDArray, axes: tuple[NDArray, ...], weight: NDArray, start: int = 0) -> NDArray[np.float64]:
     """What splines through every other node of each axis miss, root mean square under a weight, (3,)."""
     found = np.zeros(3)
     for i, axis in enumerate(axes):
-        kept = np.unique(np.r_[0 : len(axis) : 2, len(axis) - 1])
+        kept = np.unique(np.r_[0, start : len(axis) : 2, len(axis) - 1])
         spline = make_interp_spline(_warp(i, axis[kept]), np.take(values, kept, axis=i), k=3, axis=i)
         square = np.delete(np.square(spline(_warp(i, axis)) - values), kept, axis=i)
         w = np.delete(weight, kept, axis=i)

@@ -49,6 +49,27 @@ def test_the_grid_ends_where_the_posterior_does(inferred):
         assert low < 1e-3 and high > 1.0 - 1e-3
 
 
+class Steep:
+    """Nodes whose likelihood rises within the last cell of the last axis, and is flat elsewhere."""
+
+    def __init__(self, axes):
+        self.axes = axes
+
+    def log_likelihood(self, model, travel):
+        z = self.axes[2]
+        rise = np.exp(4.0 * (z - z[-1]) / (z[-1] - z[-2]))
+        return np.broadcast_to(rise, [len(axis) for axis in self.axes]).ravel()
+
+
+def test_a_lattice_gets_more_nodes_where_its_splines_miss(inferred):
+    axes, travel = inferred.inference.lattice.axes, np.array(world.row().observation)
+    steep = dataclasses.replace(inferred.inference, lattice=posterior.Lattice(axes, Steep(axes)))
+    found = posterior.refine(steep, inferred.fitted.model, travel, lambda points: world.histories(points, {}))
+    n = [len(axis) for axis in axes]
+    assert [len(axis) for axis in found.lattice.axes] == [n[0], n[1], 2 * n[2] - 1]
+    assert inferred.inference.grid.distance(found.grid) < 0.02
+
+
 def test_the_right_model_is_certified(certificate):
     assert certificate.reasons() == []
     assert certificate.halves.distance < 0.12 and certificate.interpolation < 0.1
