@@ -18,10 +18,9 @@ from benchmarks.references.history import histories, past_velocities
 from benchmarks.references.rows import TRAVEL
 from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.priors import ENCLOSED_MASS, Prior
-from mwlmc_data.schema import LMC_VECTOR
+from mwlmc_data.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.scoring.ladders import reflex_data
 from mwlmc_data.scoring.observations import Split, columns_of
-from mwlmc_data.scoring.tasks.summary import REFLEX
 
 PRIOR = Prior("gaussian", THETA)
 SCORES = Scores(PRIOR)
