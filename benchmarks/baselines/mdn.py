@@ -6,7 +6,7 @@ Torch trains it and is needed for nothing else: the trained network is evaluated
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -55,22 +55,14 @@ class Mdn(Baseline):
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
         """Train on the split train and keep the weights that are best on the split validation."""
-        import torch
-
         scores, inputs, device = Scores(task.prior), Inputs.of(task.train.x, task.x_names), self.effort.device
         data = [
             (loop.tensor(scores.forward(split.theta), device), loop.tensor(inputs(split.x), device))
             for split in (task.train, task.validation)
         ]
-        d, f = data[0][0].shape[1], data[0][1].shape[1]
-        setting = self.training or default_training(len(data[0][0]))
-        if self.effort.fast:
-            setting = setting.shorter(self.effort.epochs)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            net = network()((f, *self.hidden), self.n_components, d, dropout(len(data[0][0]))).to(device)
-            self.outcome = loop.train(net, data[0], data[1], setting, self.effort.progress)
-        self._scores, self._inputs, self._mixture = scores, inputs, Mixture.of(loop.state_of(net), d)
+        setting = self.training or default_training(len(task.train))
+        self._mixture, self.outcome = train_mixture(data, self.hidden, self.n_components, setting, self.effort, seed)
+        self._scores, self._inputs = scores, inputs
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
         """Draw scores from the mixture."""
@@ -107,6 +99,29 @@ class Mdn(Baseline):
         if self._mixture is None or self._scores is None or self._inputs is None:
             raise RuntimeError("the baseline is not trained; call fit first")
         return self._mixture, self._scores, self._inputs
+
+
+def train_mixture(
+    data: Sequence[loop.Pair], hidden: Sequence[int], n_components: int, setting: Training, effort: Effort, seed: int
+) -> tuple[Mixture, Trained]:
+    """Train a mixture on pairs of values (n, d) and what they are conditional on (n, f), for training and validation.
+
+    Returns
+    -------
+    mixture : Mixture
+        With the weights that are best on the validation pair.
+    outcome : Trained
+    """
+    import torch
+
+    values, given = data[0]
+    setting = setting.shorter(effort.epochs) if effort.fast else setting
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = network()((given.shape[1], *hidden), n_components, values.shape[1], dropout(len(values)))
+        net = net.to(effort.device)
+        outcome = loop.train(net, data[0], data[1], setting, effort.progress)
+    return Mixture.of(loop.state_of(net), values.shape[1]), outcome
 
 
 def default_training(n: int) -> Training:

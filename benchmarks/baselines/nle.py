@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline, Draws, Effort
-from benchmarks.baselines.mdn import dropout, network
+from benchmarks.baselines.mdn import train_mixture
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.sets import Learnable
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.inference.likelihood import TravelLikelihood, rest_of, split
-from mwlmc_data.inference.mixture import Mixture
 from mwlmc_data.schema import LMC_VECTOR, REFLEX
 
 _LARGE = 20_000  # rows of a training set from which on more Gaussians lower the loss on rows that it does not hold
@@ -69,27 +68,18 @@ class Nle(Baseline):
         self._task, self._likelihood, self._evidence = _checked(task), None, {}
         if not _has_reflex(task):
             return
-        import torch
-
         names, scores, device = tuple(task.x_names), Scores(task.prior), self.effort.device
-        travel, rest = split(task.train.x, names)
+        parts = [(part.theta, *split(part.x, names)) for part in (task.train, task.validation)]
+        _, travel, rest = parts[0]
         inputs = Inputs.of(rest, rest_of(names))
         centre, width = travel.mean(axis=0), travel.std(axis=0)
         data = []
-        for part in (task.train, task.validation):
-            travel, rest = split(part.x, names)
-            context = np.concatenate([scores.forward(part.theta), inputs(rest)], axis=1)
+        for theta, travel, rest in parts:
+            context = np.concatenate([scores.forward(theta), inputs(rest)], axis=1)
             data.append((loop.tensor((travel - centre) / width, device), loop.tensor(context, device)))
-        d, f = data[0][0].shape[1], data[0][1].shape[1]
-        n = len(task.train)
-        n_components = self.n_components[n >= _LARGE]
-        setting = self.training or default_training(n)
-        setting = setting.shorter(self.effort.epochs) if self.effort.fast else setting
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            net = network()((f, *self.hidden), n_components, d, dropout(n)).to(device)
-            self.outcome = loop.train(net, data[0], data[1], setting, self.effort.progress)
-        mixture = Mixture.of(loop.state_of(net), d)
+        n_components = self.n_components[len(task.train) >= _LARGE]
+        setting = self.training or default_training(len(task.train))
+        mixture, self.outcome = train_mixture(data, self.hidden, n_components, setting, self.effort, seed)
         self._likelihood = TravelLikelihood(mixture, inputs, centre, width, scores, names)
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:

@@ -15,10 +15,7 @@ from benchmarks.features import SCALE
 from benchmarks.references import conditional, gaussianity, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import MOST_INTERPOLATION, Certificate
-from benchmarks.references.conditional import Conditional
 from benchmarks.references.history import histories as integrate
-from benchmarks.references.likelihood import Histories
-from benchmarks.references.posterior import Inference
 from benchmarks.references.rows import Row
 from benchmarks.references.simulations import SEED, Simulated
 
@@ -42,6 +39,8 @@ class Inferred:
     ----------
     fitted : conditional.Fitted
     inference : posterior.Inference
+    interpolation : float
+        Root mean square error of the log density that comes of its lattice and grid.
     simulated : Simulated
     points, past : ndarray, shape (n, 6) and (n, h)
         Its parameters and the Milky Way's past.
@@ -49,6 +48,7 @@ class Inferred:
 
     fitted: conditional.Fitted
     inference: posterior.Inference
+    interpolation: float
     simulated: Simulated
     points: NDArray
     past: NDArray
@@ -97,14 +97,17 @@ def infer(row: Row, simulated: Simulated, integrate: Integrate = integrate) -> I
     box = posterior.first_box(fitted.model.log_density(travel, points, past), simulated.theta / SCALE)
     histories = partial(integrate, lmc=row.lmc)
     inference = posterior.infer(fitted.model, travel, histories, box)
+    seed = (SEED, row.number, 1)
+    error = posterior.interpolation_error(inference, fitted.model, travel, histories, seed)
     for _ in range(_REFINEMENTS):
-        if _interpolation_error(row, inference, fitted.model, histories) <= MOST_INTERPOLATION:
+        if error <= MOST_INTERPOLATION:
             break
         inference = posterior.refine(inference, fitted.model, travel, histories)
-    return Inferred(fitted, inference, simulated, points, past)
+        error = posterior.interpolation_error(inference, fitted.model, travel, histories, seed)
+    return Inferred(fitted, inference, error, simulated, points, past)
 
 
-def certify(row: Row, found: Inferred, n_failed: int, integrate: Integrate = integrate) -> Certificate:
+def certify(row: Row, found: Inferred, n_failed: int) -> Certificate:
     """Test a posterior as far as its own simulations allow."""
     model, travel, grid = found.fitted.model, np.array(row.observation), found.inference.grid
     offsets = travel - model.predict(found.points, found.past)
@@ -119,14 +122,10 @@ def certify(row: Row, found: Inferred, n_failed: int, integrate: Integrate = int
         log_likelihood=found.fitted.log_likelihood,
         log_evidence=grid.log_evidence,
         nearest=float(distances.min()),
-        interpolation=_interpolation_error(row, found.inference, model, partial(integrate, lmc=row.lmc)),
+        interpolation=found.interpolation,
         halves=halves,
         tests=tests,
     )
-
-
-def _interpolation_error(row: Row, found: Inference, model: Conditional, histories: Histories) -> float:
-    return posterior.interpolation_error(found, model, np.array(row.observation), histories, (SEED, row.number, 1))
 
 
 def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
@@ -161,7 +160,7 @@ def make(out: Path, row: Row, n: int, integrate: Integrate = integrate) -> None:
     simulated = simulations.load_parts(out, row, n)
     found = infer(row, simulated, integrate)
     grid = found.inference.grid
-    certificate = certify(row, found, simulations.n_points(parts, n) - len(simulated), integrate)
+    certificate = certify(row, found, simulations.n_points(parts, n) - len(simulated))
     truth = np.array(row.truth) / SCALE
     log_prob, ranks = np.nan, [np.nan] * 3
     if np.isfinite(truth).all():

@@ -60,6 +60,11 @@ def travel_vectors(reflex: NDArray) -> NDArray[np.float64]:
     return speed[:, None] * sky_basis(l, b)[:, 0]
 
 
+def log_normal(u: NDArray) -> NDArray[np.float64]:
+    """Log density (...) of scores (..., d) under the prior, the standard normal."""
+    return np.asarray(-0.5 * (np.square(u) + np.log(2.0 * np.pi)).sum(axis=-1))
+
+
 @dataclass(frozen=True)
 class Inputs:
     """Data as a network sees them.
@@ -118,9 +123,8 @@ class Scores:
 
     def log_density(self, log_q: NDArray, theta: NDArray) -> NDArray[np.float64]:
         """Log density [per unit of theta] of parameters (n, d) from that of their scores, shape (n,)."""
-        u = self.forward(theta)
-        log_normal = -0.5 * (np.square(u) + np.log(2.0 * np.pi)).sum(axis=-1)
-        return log_q - log_normal + np.atleast_1d(self.prior.log_prob(np.asarray(theta, dtype=np.float64)))
+        log_prior = np.atleast_1d(self.prior.log_prob(np.asarray(theta, dtype=np.float64)))
+        return log_q - log_normal(self.forward(theta)) + log_prior
 
     def _each(self, method: str, values: NDArray) -> NDArray[np.float64]:
         values = np.asarray(values, dtype=np.float64)

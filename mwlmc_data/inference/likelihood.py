@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
-from mwlmc_data.inference.encoding import Inputs, Scores, travel_vectors
+from mwlmc_data.inference.encoding import Inputs, Scores, log_normal, travel_vectors
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.inference.mixture import Mixture
 from mwlmc_data.priors import Prior
@@ -80,8 +80,7 @@ class TravelLikelihood:
         travel, rest = split(x, self.x_names)
         context = np.concatenate([u, np.broadcast_to(self.rest(rest), (len(u), rest.shape[1]))], axis=1)
         z = np.broadcast_to((travel - self.centre) / self.width, (len(u), 3))
-        log_likelihood = self.mixture.log_prob(z, context) - np.log(self.width).sum()
-        return log_likelihood - 0.5 * (np.square(u) + np.log(2.0 * np.pi)).sum(axis=1)
+        return self.mixture.log_prob(z, context) - np.log(self.width).sum() + log_normal(u)
 
     def log_prob(self, theta: NDArray, x: NDArray, log_evidence: NDArray | float) -> NDArray[np.float64]:
         """Log posterior density [per unit of theta] of parameters (n, 3) with data (n, k) or (1, k)."""

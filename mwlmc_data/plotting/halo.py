@@ -9,6 +9,7 @@ import numpy as np
 from mwlmc_data.plotting.profile import draw_density, draw_dispersions, draw_means, draw_radius, radial_profile
 from mwlmc_data.plotting.sky import draw_apex, draw_map, draw_place, draw_today, draw_track, on_map, outlined
 from mwlmc_data.plotting.style import LARGE, MEDIUM, SMALL, new_figure
+from mwlmc_data.schema import REFLEX
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.reflex import fit_reflex
 from mwlmc_data.skymap import SkyMap, from_the_sun, smoothed_map
@@ -70,7 +71,7 @@ def _draw_sky(ax: Axes, sky: SkyMap, reflex: Reflex, orbit: Orbit | None) -> Non
 def _motion(reflex: Reflex) -> str:
     """The fitted motion in words, with its standard errors."""
     errors = reflex.errors
-    numbers = [(getattr(reflex, name), errors[name]) for name in ("v_travel", "l_apex", "b_apex")]
+    numbers = [(getattr(reflex, name), errors[name]) for name in REFLEX]
     v, l, b = (f"{value:.0f} ± {error:.0f}".replace("-", "−") for value, error in numbers)
     return f"The disc moves at {v} km/s towards l = {l}°, b = {b}°"
 

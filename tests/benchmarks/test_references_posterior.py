@@ -29,7 +29,7 @@ def inferred():
 
 @pytest.fixture(scope="module")
 def certificate(inferred):
-    return inference.certify(world.row(), inferred, 0, world.histories)
+    return inference.certify(world.row(), inferred, 0)
 
 
 def test_the_posterior_is_the_known_one(inferred):
@@ -92,14 +92,14 @@ def test_log_prob_of_the_truth_is_the_known_one(inferred):
 def test_heavy_tails_are_refused():
     row = world.row()
     heavy = inference.infer(row, simulated(world.simulate_heavy), world.histories)
-    found = inference.certify(row, heavy, 0, world.histories)
+    found = inference.certify(row, heavy, 0)
     assert found.tests["kurtosis"] < 1e-6
     assert any("Gaussianity (kurtosis)" in reason for reason in found.reasons())
 
 
 def test_an_observation_that_no_parameters_give_is_refused(inferred):
     row = dataclasses.replace(world.row(), observation=(60.0, 6.0, -42.0))
-    reasons = inference.certify(row, inferred, 0, world.histories).reasons()
+    reasons = inference.certify(row, inferred, 0).reasons()
     assert any("sigmas from all that the model gives" in reason for reason in reasons)
 
 
