@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -45,7 +46,7 @@ class Nle(Baseline):
     name = "nle"
     title = "NLE, posterior on a grid"
     source = "Papamakarios et al. 2019, arXiv:1805.07226"
-    version = 2
+    version = 3
     hidden = (128, 128, 128)
     n_components = (2, 6)
 
@@ -83,14 +84,15 @@ class Nle(Baseline):
         self._likelihood = TravelLikelihood(mixture, inputs, centre, width, scores, names)
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
-        """Draw from the grid of each observation; of the prior where there is no reflex motion."""
+        """Draw from each observation's grid, the stranger the less its evidence; of the prior without reflex motion."""
         task, likelihood = self._fitted(), self._likelihood
         x = np.atleast_2d(np.asarray(x, dtype=np.float64))
         if likelihood is None:
             u = np.random.default_rng(seed).normal(size=(len(x), n, len(task.theta_names)))
-        else:
-            u = np.stack([self._grid(likelihood, row).sample(n, (seed, i)) for i, row in enumerate(x)])
-        return Draws.of(Scores(task.prior).inverse(u))
+            return Draws.of(Scores(task.prior).inverse(u))
+        u = np.stack([self._grid(likelihood, row).sample(n, (seed, i)) for i, row in enumerate(x)])
+        stranger = np.array([-self._evidence[row.tobytes()] for row in x])
+        return dataclasses.replace(Draws.of(Scores(task.prior).inverse(u)), statistic=stranger)
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
         """Log posterior density per unit of theta: likelihood times prior by the evidence of the grid."""

@@ -94,7 +94,7 @@ def main(
     out : Path
         Folder of the run: models, entries, results, cases.
     fast : bool
-        A fifth of the epochs, one seed, `FAST_TASKS`: a look, and no scores to quote.
+        A fifth of the epochs and of the draws, one seed, `FAST_TASKS`: a look, and no scores to quote.
     tasks, baselines : sequence of str, optional
         Names; by default all.
     seeds : int, optional

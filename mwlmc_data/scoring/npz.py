@@ -7,6 +7,7 @@ is wanted and no more.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -22,6 +23,8 @@ _SLACK = 4
 """Times what is wanted that a file may hold and still be opened, to say what is wrong with it."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
+_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError)
+"""What reading bytes that are no longer what was written may raise."""
 
 
 def npz_problems(path: Path, wanted: Mapping[str, Array]) -> list[str]:
@@ -48,7 +51,7 @@ def npz_problems(path: Path, wanted: Mapping[str, Array]) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _archive_problems(archive, wanted)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError) as error:
+    except (*_DAMAGE, NotImplementedError) as error:
         return [f"{path.name} is no file of numpy.savez ({error})"]
 
 
@@ -70,7 +73,7 @@ def load_npz(path: Path) -> tuple[dict[str, NDArray], list[str]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}, []
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+    except (*_DAMAGE, ValueError) as error:
         return {}, [f"{path.name} is damaged ({error})"]
 
 

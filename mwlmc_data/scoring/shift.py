@@ -187,13 +187,30 @@ def detection_auroc(statistic_shifted: ArrayLike, statistic_nominal: ArrayLike) 
         if array.size < 2:
             raise ValueError(f"{name} holds 1 value; an error needs at least 2")
     a, b = shifted.size, nominal.size
-    together = stats.rankdata(np.concatenate([shifted, nominal]))
-    # Of each row the fraction of the other kind that it exceeds, or that exceeds it.
-    above = (together[:a] - stats.rankdata(shifted)) / b
-    below = 1.0 - (together[a:] - stats.rankdata(nominal)) / a
+    above, below = placements(shifted, nominal)
     value = float(above.mean())
     error = float(np.sqrt(above.var(ddof=1) / a + below.var(ddof=1) / b))
     return Auroc(value, error, *_newcombe(value, a, b))
+
+
+def placements(shifted: NDArray, nominal: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each row the fraction of the other kind that it exceeds, or that exceeds it (DeLong et al. 1988, eq. 4).
+
+    Parameters
+    ----------
+    shifted, nominal : ndarray, shape (a,) and (b,)
+        A statistic of both kinds.
+
+    Returns
+    -------
+    above, below : ndarray, shape (a,) and (b,)
+        The mean of either is the area under the curve; what a row adds to it is its own value less that mean, over a
+        or b.
+    """
+    a, b = len(shifted), len(nominal)
+    together = stats.rankdata(np.concatenate([shifted, nominal]))
+    above = (together[:a] - stats.rankdata(shifted)) / b
+    return above, 1.0 - (together[a:] - stats.rankdata(nominal)) / a
 
 
 def _newcombe(value: float, a: int, b: int, level: float = 0.95) -> tuple[float, float]:

@@ -137,13 +137,15 @@ def write_submission(
     return home
 
 
-def read_submission(directory: str | Path) -> Submission:
+def read_submission(directory: str | Path, task: Task | None = None) -> Submission:
     """Read a submission, and refuse it unless everything is as it has to be.
 
     Parameters
     ----------
     directory : str or Path
         Holds `manifest.json` and `samples.npz` and nothing else.
+    task : Task, optional
+        What it has to be for; by default whatever task its manifest names.
 
     Returns
     -------
@@ -163,10 +165,13 @@ def read_submission(directory: str | Path) -> Submission:
     problems = _folder_problems(home)
     manifest, found = read_manifest(home / MANIFEST)
     problems += found
-    task = _task_of(manifest)
-    if task is None:
+    named = _task_of(manifest)
+    if named is not None and task is not None and named.id != task.id:
+        raise SubmissionError(str(home), [*problems, f"the manifest's task is {named.id!r}; allowed: {task.id!r}"])
+    if named is None:
         problems += [] if (home / SAMPLES).is_file() else [f"there is no {SAMPLES}"]
         raise SubmissionError(str(home), problems)
+    task = task or named
     found = npz_problems(home / SAMPLES, task.arrays)
     if found:
         raise SubmissionError(str(home), problems + found)

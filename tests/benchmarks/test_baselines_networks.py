@@ -185,6 +185,16 @@ def test_a_likelihood_of_nothing_leaves_the_prior():
     assert min(stats.kstest(column, "norm").pvalue for column in u.T) > 0.01
 
 
+def test_one_with_a_likelihood_tells_how_strange_an_observation_is(trained, task):
+    far = task.test.x.copy()
+    far[:, task.x_names.index("v_travel")] += 300.0
+    usual, strange = (trained.sample(x, 5).statistic for x in (task.test.x, far))
+    if trained.name == "nle":
+        assert usual.shape == (60,) and np.all(strange > usual.max())
+    else:
+        assert usual is None and strange is None
+
+
 def test_a_likelihood_refuses_data_that_its_factors_do_not_hold_for():
     with pytest.raises(ValueError, match="with all of v_travel, l_apex, b_apex or none"):
         create("nle").fit(LinearTask(n=300, x_names=("x_lmc", "v_travel")))

@@ -11,17 +11,17 @@ from benchmarks.suite import jobs, models, plan
 from benchmarks.suite.curves import LEVELS
 from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task, list_tasks, release
-from mwlmc_data.scoring.submission import read_submission
+from mwlmc_data.scoring.submission import SubmissionError, read_submission
 
 JOB = Job("budget-1000", "linear-gaussian", 1)
-FAST = Effort(fast=True)
+EFFORT = Effort()
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A folder in which one job was run."""
     out = tmp_path_factory.mktemp("suite")
-    jobs.run(out, JOB, FAST)
+    jobs.run(out, JOB, EFFORT)
     return out
 
 
@@ -107,26 +107,26 @@ class TestJob:
 
     def test_what_is_done_is_left(self, run):
         before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
-        jobs.run(run, JOB, FAST)
+        jobs.run(run, JOB, EFFORT)
         assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
 
     def test_other_references_are_scored_with_the_same_draws(self, run, monkeypatch):
         drawn = (JOB.entry(run) / "samples.npz").stat().st_mtime_ns
         monkeypatch.setattr(jobs, "references_hash", lambda: "another")
         monkeypatch.setattr(models.Models, "get", None)
-        jobs.run(run, JOB, FAST)
+        jobs.run(run, JOB, EFFORT)
         assert result(run)["references_sha256"] == "another"
         assert (JOB.entry(run) / "samples.npz").stat().st_mtime_ns == drawn
 
     def test_another_version_of_the_baseline_is_trained_and_drawn_again(self, run, monkeypatch):
         trained = models.read_about(run / "models" / "budget-1000@1.0" / "linear-gaussian-s1.safetensors")
         monkeypatch.setattr(find()["linear-gaussian"], "version", 99)
-        jobs.run(run, JOB, FAST)
+        jobs.run(run, JOB, EFFORT)
         assert result(run)["version"] == 99 and trained["version"] == 1
 
     def test_observations_without_draws_are_answered_with_the_prior_and_counted(self, run):
         task = get_task("budget-1000")
-        baseline = models.Models(run / "models", FAST).get("linear-gaussian", task, 1)[0]
+        baseline = models.Models(run / "models", EFFORT).get("linear-gaussian", task, 1)[0]
         whole = baseline.sample
 
         def starved(x, n, seed=0):
@@ -150,15 +150,20 @@ def test_the_program_runs_in_processes_and_leaves_nothing_half_written(tmp_path)
     names = sorted(path.name for path in (tmp_path / "results" / "summary-6").iterdir())
     assert names == ["linear-gaussian-s0.json", "prior-s0.json"]
     assert not [path for path in tmp_path.rglob(".*")]
+    entry = Job("summary-6", "linear-gaussian", 0).entry(tmp_path)
+    with np.load(entry / "samples.npz") as file:
+        assert file["samples"].shape == (1100, jobs.FAST_DRAWS, 3)
+    with pytest.raises(SubmissionError, match="1000"):  # no entry to hand in
+        read_submission(entry)
 
 
 def test_cases_are_drawn_with_another_set(tmp_path):
-    jobs.run_cases(tmp_path, "wide", "linear-gaussian", 0, FAST)
+    jobs.run_cases(tmp_path, "wide", "linear-gaussian", 0, EFFORT)
     with np.load(jobs.cases_path(tmp_path, "wide", "linear-gaussian", 0)) as file:
         assert file["samples"].shape == (3, 1000, 3) and file["names"].tolist() == list(
             get_task("summary-9").cases.names
         )
         first = file["samples"]
-    jobs.run_cases(tmp_path, "wide", "linear-gaussian", 0, FAST)
+    jobs.run_cases(tmp_path, "wide", "linear-gaussian", 0, EFFORT)
     with np.load(jobs.cases_path(tmp_path, "wide", "linear-gaussian", 0)) as file:
         np.testing.assert_array_equal(file["samples"], first)

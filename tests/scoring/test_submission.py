@@ -111,6 +111,11 @@ class TestRoundTrip:
         np.savez_compressed(folder / "samples.npz", samples=np.asfortranarray(samples))
         assert np.array_equal(read_submission(folder).arrays["samples"], samples)
 
+    def test_it_has_to_be_for_the_task_that_is_asked_for(self, folder, task):
+        assert read_submission(folder, task).task is task
+        with pytest.raises(SubmissionError, match=r"task is 'budget-1000@1\.0'; allowed: 'summary-9@1\.0'"):
+            read_submission(folder, mw.get_task("summary-9"))
+
     def test_cases_come_along(self, tmp_path, task, samples):
         folder = write_submission(tmp_path / "b", task, samples, case_samples=prior_samples(task, rows=3), **ABOUT)
         assert "rigid" in read_submission(folder).score()["scores"]
@@ -336,6 +341,18 @@ class TestArrays:
         content[len(content) // 4] ^= 0xFF
         path.write_bytes(bytes(content))
         assert_only(problems_of(folder), "samples.npz is damaged", "CRC-32")
+
+    @pytest.mark.parametrize("place", [0, 1, 40, 5000])
+    def test_a_stream_that_cannot_be_inflated_is_damage(self, folder, samples, place):
+        path = folder / "samples.npz"
+        np.savez_compressed(path, samples=samples)
+        with zipfile.ZipFile(path) as archive:
+            member = archive.infolist()[0]
+        start = member.header_offset + 30 + len(member.filename) + place
+        content = bytearray(path.read_bytes())
+        content[start : start + 40] = b"\xff" * 40
+        path.write_bytes(bytes(content))
+        assert_only(problems_of(folder), "samples.npz is ")
 
     @pytest.mark.parametrize("length", [0, 10, 5000, -30])
     def test_a_file_cut_short(self, folder, length):

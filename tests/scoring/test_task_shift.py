@@ -114,6 +114,18 @@ class TestShift:
         assert "auroc_statistic" not in without["headline"]
         assert any("statistic was not given" in note for note in without["notes"])
 
+    def test_the_error_of_the_mean_auroc_is_its_spread(self, shift):
+        """Rungs of one simulation rise and fall together, and with the row that they are made of."""
+        seen, rng = shift.observations, np.random.default_rng(4)
+        _, place = np.unique(seen.sim_id, return_inverse=True)
+        found = []
+        for _ in range(150):
+            own = rng.standard_normal(place.max() + 1)[place] + 0.5 * rng.standard_normal(len(place))
+            found.append(shift._mean_auroc(own + 0.7 * (seen.group != "test")))
+        values, errors = np.array([(entry.value, entry.error) for entry in found]).T
+        assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.2)
+        assert errors.std() < 0.1 * errors.mean()
+
     def test_a_posterior_that_widens_detects_by_its_volume(self, shift, gaussians):
         own, seen = gaussians[shift.id], shift.observations
         samples = own.sample(seen.x, width=0.3)
