@@ -68,7 +68,8 @@ a part of it:
   python -m generation haloes --sims 0:2048 --out DIR
 
 on a Dask cluster as for the catalogue, with --scheduler ADDRESS. Load from it with MWLMC_DATA_DIR, which holds a folder
-for every version of the data: --out "$MWLMC_DATA_DIR/1.0.0". An interrupted run continues with the same command.
+for every version of the data: --out "$MWLMC_DATA_DIR/1.0.0". It may hold several sets (--config), but not beside what
+was fetched. An interrupted run continues with the same command.
 """
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from generation.plan import replace_file
+from generation.plan import RunMismatchError, replace_file
 from generation.shards import finish, is_finished, make_shards
 from mwlmc_data import library, release, schema, store
 from mwlmc_data.catalogue import load_catalogue
@@ -108,7 +108,7 @@ class HaloPlan:
     @property
     def pins_path(self) -> Path:
         """Where the settings are written down that the run may not change."""
-        return self.out / ".run" / "run.json"
+        return self.out / ".run" / f"{library.halo_config(self.config)}.json"
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -139,7 +139,7 @@ def make_haloes(
     Parameters
     ----------
     plan : HaloPlan
-        What to make.
+        What to make. Its folder may hold runs of other sets; with theirs, its manifest lists all haloes that are there.
     workers, progress, scheduler, timeout
         As for `generation.shards.make_shards`.
 
@@ -151,24 +151,49 @@ def make_haloes(
     Raises
     ------
     RunMismatchError
-        If the folder belongs to a run with other settings.
+        If the folder belongs to a run with other settings, or its files were made elsewhere. Nothing is changed then.
     RuntimeError
         If a halo cannot be simulated; the message names it. Finished shards stay.
     ClusterSetupError, ClusterLostError
         If the cluster cannot be used, or fails during the run.
     """
     plan = dataclasses.replace(plan, out=plan.out.absolute())
-    make_shards(plan, make_shard, (plan,), workers, progress, scheduler, timeout)
     name = library.halo_config(plan.config)
+    before = _manifest_before(plan)
+    make_shards(plan, make_shard, (plan,), workers, progress, scheduler, timeout)
     files = [store.entry_for(plan.out, path, name, split, len(ids), ids) for path, split, ids in plan.shards]
-    manifest = store.Manifest(
-        release.DATA_VERSION, plan.simulator_version, {plan.config: plan.seed}, tuple(files)
-    )
+    others = [entry for entry in before.files if entry.config != name]
+    seeds = {**before.seeds, plan.config: plan.seed}
+    manifest = store.Manifest(release.DATA_VERSION, plan.simulator_version, seeds, (*others, *files))
     text = manifest.to_json()
     replace_file(plan.out / store.MANIFEST, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     for entry in files:
         store.stamp(plan.out, entry)
     return store.Store(plan.out)
+
+
+def _manifest_before(plan: HaloPlan) -> store.Manifest:
+    """What the folder holds already, of runs of this program alone: what was fetched must stay what it is."""
+    if not (plan.out / store.MANIFEST).exists():
+        return store.Manifest(release.DATA_VERSION, plan.simulator_version, {}, ())
+    found = store.Store(plan.out).manifest
+    made = [name for name in sorted({entry.config for entry in found.files}) if not _is_of_a_run(plan, name)]
+    if made:
+        raise RunMismatchError(
+            f"{plan.out} holds {', '.join(made)} of data version {found.data_version} that no run made there; allowed: "
+            "a folder of runs of this program, or a new one"
+        )
+    versions = (found.data_version, found.simulator_version)
+    if versions != (release.DATA_VERSION, plan.simulator_version):
+        raise RunMismatchError(
+            f"{plan.out} holds data {versions[0]} of simulator {versions[1]}; allowed: data {release.DATA_VERSION} of "
+            f"simulator {plan.simulator_version}, or a new folder"
+        )
+    return found
+
+
+def _is_of_a_run(plan: HaloPlan, name: str) -> bool:
+    return (plan.pins_path.parent / f"{name}.json").is_file()
 
 
 def make_shard(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> None:

@@ -91,9 +91,15 @@ class HaloBatches:
 
     def all(self) -> Batch:
         """Give all haloes as one batch, in memory."""
-        size = max(1, len(self.sim_ids))
-        whole = dataclasses.replace(self, batch_size=size)
-        return next(iter(whole), None) or self._batch(np.empty(0, np.int64), *_no_stars())
+        n, begin = len(self.sim_ids), 0
+        none = self._batch(np.empty(0, np.int64), *_no_stars())
+        whole = {name: np.empty((n, *values.shape[1:]), values.dtype) for name, values in none.items()}
+        for batch in self:
+            end = begin + len(batch["sim_id"])
+            for name, values in batch.items():
+                whole[name][begin:end] = values
+            begin = end
+        return whole
 
     def windows(self, epoch: int) -> list[list[Chunk]]:
         """Chunks in the order of one pass; those of a window are read together, and mixed when shuffling."""
@@ -154,7 +160,8 @@ class HaloBatches:
     ) -> tuple[ProcessPoolExecutor, int] | None:
         """Processes for the chunks that are to be simulated, where there are more than a few."""
         todo = sum(not chunk.is_stored for window in windows for chunk in window)
-        if todo < 2:
+        # a worker of somebody else's loader may have no processes of its own
+        if todo < 2 or multiprocessing.current_process().daemon:
             return None
         from mwlmc_data.simulator import available_cores, compile_kernels
 

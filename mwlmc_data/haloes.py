@@ -42,7 +42,8 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     Returns
     -------
     Halo
-        Positions [kpc] and velocities [km/s], each (4500, 3) float32; its `source` says where they come from.
+        Positions [kpc] and velocities [km/s], each (4500, 3) float32, and the simulation's `parameters`; its `source`
+        says where the stars come from.
 
     Raises
     ------
@@ -67,7 +68,8 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     positions, velocities = library.load_chunk(chunk, config, version)
     # a copy: what is read lies in a row group of many haloes
     name = "store" if chunk.is_stored else "simulation"
-    return Halo(positions[0].copy(), velocities[0].copy(), source=name)
+    parameters = library.parameters_of(chunk.sim_ids[0], config, version)
+    return Halo(positions[0].copy(), velocities[0].copy(), name, parameters)
 
 
 def load_haloes(
@@ -90,7 +92,8 @@ def load_haloes(
     Parameters
     ----------
     sim_ids : sequence of int, optional
-        Numbers of the simulations, in the order wanted; by default the whole set, one split after the other.
+        Numbers of the simulations, in the order wanted; by default the whole set, one split after the other. Several
+        workers of a torch loader deal in turn, so that there the order is theirs.
     streaming : bool
         Go through them batch by batch, or hold them all in memory (108 kB each).
     format : {"numpy", "datasets", "torch"}
@@ -107,12 +110,13 @@ def load_haloes(
         Haloes of a batch.
     shuffle : int, optional
         Seed of a random order, another one in each pass. Files are read a row group at a time, and eight of them are
-        mixed.
+        mixed. The passes of a `datasets` stream are alike: its own `.shuffle()` and `.set_epoch()` make them differ.
     workers : int, optional
         Processes that simulate, or that load for a torch loader; by default one a core where haloes are to be
         simulated, none otherwise. 0 does everything in this process.
     progress : bool, optional
-        Show a progress bar on standard error; by default where it is a terminal.
+        Show a progress bar on standard error; by default where it is a terminal. A `datasets` stream has none, nor
+        has a torch loader with workers.
     version : str, optional
         Version of the data; the package's own by default.
 
@@ -171,7 +175,7 @@ def _wanted(sim_ids: Any, split: str | None, config: str, version: str | None) -
         rows = release.entry_of(config, version)["rows"]
         return np.concatenate([schema.ids_of(part, 0, rows) for part in splits]).astype(np.int64)
     ids = np.asarray(sim_ids)
-    wanted = library.checked_ids(ids if len(ids) else ids.astype(np.int64), config, version)
+    wanted = library.checked_ids(ids if ids.size else ids.astype(np.int64), config, version)
     return wanted if split is None else wanted[schema.split_of(wanted) == split]
 
 

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data import release, schema, store
 from mwlmc_data.store import Entry, Store
+
+if TYPE_CHECKING:
+    from mwlmc_data.simulator import Parameters
 
 SOURCES = ("auto", "store", "simulation")
 MINI = release.DATA_DIR / "mini"
@@ -148,7 +152,7 @@ def locate(
         raise MissingHaloError(
             f"{len(missing)} of {len(sim_ids)} haloes of the {config} set are in no file on this machine, the first is "
             f"sim_id {missing[0]}; looked in {', '.join(str(home.root) for home in stores(version)) or 'no folder'}. "
-            f"Get the files with `mwlmc fetch {halo_config(config)}`, or let them be simulated with source='auto'"
+            f"{way_to(config, version)}, and source='auto' lets haloes be simulated"
         )
     return place, group, row
 
@@ -238,11 +242,25 @@ def recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[st
     if entry["simulator_version"] != SIMULATOR_VERSION:
         raise MissingHaloError(
             f"the {config} set was made with simulator {entry['simulator_version']} and this is {SIMULATOR_VERSION}, "
-            f"which gives other stars: get the files with `mwlmc fetch {halo_config(config)}`"
+            f"which gives other stars: {way_to(config, version)}"
         )
     drawn = _drawn(config, version)
     rows = [{"sim_id": i, **{name: float(values[i]) for name, values in drawn.items()}} for i in chunk.sim_ids]
     return rows, int(entry["seed"])
+
+
+def parameters_of(sim_id: int, config: str, version: str | None) -> Parameters:
+    """Parameters of a released simulation, as its row of the catalogue has them."""
+    from mwlmc_data.simulator import Parameters
+
+    return Parameters.from_row({name: float(values[sim_id]) for name, values in _drawn(config, version).items()})
+
+
+def way_to(config: str, version: str | None) -> str:
+    """Tell how the files with the haloes of a set are got; the published folder holds those of the Gaussian set."""
+    if config == "gaussian":
+        return f"`mwlmc fetch {halo_config(config)}{'' if version is None else f' --version {version}'}` gets the files"
+    return f"`python -m generation haloes --config {config}` makes the files"
 
 
 @lru_cache(maxsize=4)

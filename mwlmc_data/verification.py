@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mwlmc_data import library, release, schema
-from mwlmc_data.store import Entry, Store
+from mwlmc_data.store import MANIFEST, Entry, Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +23,7 @@ SAMPLE = 16
 """Haloes that are simulated again by default: a second or two."""
 CHECKSUMS = "SHA256SUMS"
 """File of the published folder that lists the hash of every other."""
+_OF_SERIES = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.parquet")
 
 
 @dataclass
@@ -94,7 +97,8 @@ def verify(
     store = Store(Path(directory))
     found = Verification(store.root, store.manifest.data_version)
     shown = sys.stderr.isatty() if progress is None else progress
-    known = release.load_registry().get(store.manifest.data_version, {}).get("files", {})
+    record = release.load_registry().get(store.manifest.data_version, {})
+    known = record.get("files", {})
     entries = store.present()
     found.absent = [entry.path for entry in store.manifest.files if entry not in entries]
     if found.absent and not partial:
@@ -108,6 +112,7 @@ def verify(
             found.files, found.bytes, found.rows = found.files + 1, found.bytes + entry.bytes, found.rows + entry.rows
             good += [] if problems else [entry]
             bar.update(entry.bytes)
+    found.problems += _manifest_problems(store, record)
     found.problems += _count_problems(store, known)
     found.problems += _checksum_problems(store, partial)
     _compare_sample(store, [entry for entry in good if _set_of(entry.config) in known], sample, found)
@@ -196,13 +201,40 @@ def _schema_of(config: str) -> pa.Schema | None:
     return schema.arrow_schema() if config in release.CATALOGUE_SEEDS else None
 
 
+def _manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[str]:
+    """What the manifest says of itself must be what the package knows of that version, or nothing can be compared."""
+    manifest = store.manifest
+    if not record:
+        allowed = ", ".join(release.load_registry())
+        yield (
+            f"data version {manifest.data_version} is not known to this package ({allowed} are): no catalogue could be "
+            "compared and no halo simulated again"
+        )
+        return
+    for config, seed in manifest.seeds.items():
+        wanted = record["files"].get(config, {}).get("seed")
+        if seed != wanted:
+            yield f"the seed of {config} is {seed} in the manifest, not {wanted}"
+    if record["manifest"] is not None and "gaussian" in {entry.config for entry in manifest.files}:
+        digest = release.sha256_of(store.root / MANIFEST)
+        if digest != record["manifest"]:
+            yield f"{MANIFEST}: its SHA-256 is {digest}, not that of the published one, {record['manifest']}"
+
+
 def _count_problems(store: Store, known: dict[str, Any]) -> Iterator[str]:
     """Catalogues must be whole; haloes may be a part."""
     for config, record in known.items():
         rows = sum(entry.rows for entry in store.manifest.files if entry.config == config)
         if rows not in (0, record["rows"]):
             yield f"the {config} catalogue has {rows} rows in all, not {record['rows']}"
+    series: dict[tuple[str, int], set[int]] = defaultdict(set)
     names = [entry.name for entry in store.manifest.files]
+    for name in names:
+        if match := _OF_SERIES.fullmatch(name):
+            series[match[1], int(match[3])].add(int(match[2]))
+    for (name, n), parts in series.items():
+        if lacking := sorted(set(range(n)) - parts):
+            yield f"the manifest lists {len(parts)} of the {n} files of {name}: number {lacking[0]} is not among them"
     yield from (f"the name {name} occurs twice" for name in sorted({n for n in names if names.count(n) > 1}))
 
 

@@ -125,6 +125,19 @@ class TestInfo:
         for column in schema.COLUMNS:
             assert column.description in out
 
+    def test_other_versions_are_named_and_what_was_retracted(self, run, folder):
+        path = folder / "registry.json"
+        content = json.loads(path.read_text())
+        content["versions"]["0.9.0"] = content["versions"][release.DATA_VERSION] | {"retracted": "erratum 1: signs"}
+        path.write_text(json.dumps(content))
+        status, out, _ = run("info")
+        assert status == 0
+        assert "0.9.0: not embedded; `mwlmc fetch all --version 0.9.0` gets it" in out
+        assert "0.9.0 was RETRACTED: erratum 1: signs" in out
+        known = json.loads(run("info", "--json")[1])["known"]
+        assert known["0.9.0"] == {"embedded": False, "retracted": "erratum 1: signs"}
+        assert known[release.DATA_VERSION] == {"embedded": True, "retracted": None}
+
     def test_damage_is_told_and_gives_status_1(self, run, folder):
         (folder / "gaussian.parquet").write_bytes(b"rots" * 10)
         status, out, _ = run("info", "--json")

@@ -207,6 +207,8 @@ def test_no_haloes_are_no_batches():
         ({"columns": ["m_lmc", "m_lmc"]}, "each once"),
         ({"sim_ids": [0, 128_000]}, "sim_id 128000"),
         ({"sim_ids": [0.5]}, "integers"),
+        ({"sim_ids": 7}, "a sequence of integers"),
+        ({"sim_ids": (i for i in range(3))}, "a sequence of integers"),
         ({"source": "web"}, "'web'"),
     ],
 )
@@ -237,6 +239,28 @@ def test_as_a_stream_of_datasets(forbid_simulation):
     assert stream.features["velocities"].shape == (schema.N_STARS, 3)
     shuffled = [int(row["sim_id"]) for row in stream.shuffle(seed=1, buffer_size=16).with_format("numpy")]
     assert sorted(shuffled) == list(range(8, 24)) != shuffled
+
+
+def test_passes_of_a_stream_of_datasets_are_alike_unless_it_shuffles_itself(forbid_simulation):
+    stream = mw.load_haloes(range(32), format="datasets", shuffle=3)
+    passes = [[row["sim_id"] for row in stream] for _ in range(2)]
+    assert passes[0] == passes[1] != list(range(32))
+    again = stream.shuffle(seed=1, buffer_size=8)
+    first = [row["sim_id"] for row in again]
+    again.set_epoch(1)
+    assert sorted(first) == list(range(32)) and [row["sim_id"] for row in again] != first
+
+
+def test_a_stream_of_datasets_is_shared_by_workers_that_simulate():
+    data = pytest.importorskip("torch.utils.data")
+    # Stored ones and others in turn: each is a window, and one of the two workers gets all that are to be simulated.
+    wanted = [32, 0, 33, 1, 34, 2, 35, 3]
+    stream = mw.load_haloes(wanted, format="datasets").with_format("torch")
+    loader = data.DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    rows = {int(row["sim_id"]): row["positions"].numpy() for row in loader}
+    assert sorted(rows) == sorted(wanted)
+    for sim_id in (3, 34):
+        assert np.array_equal(rows[sim_id], mw.load_halo(sim_id).positions)
 
 
 def test_as_a_dataset_in_memory():

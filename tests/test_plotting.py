@@ -138,6 +138,12 @@ class TestHaloFigure:
         expected = on_map(from_the_sun(simulation.orbit.relative[-1:, :3]))
         assert line(sky, "LMC today")[0] == pytest.approx(np.ravel(expected))
 
+    def test_a_released_halo_is_drawn_with_the_orbit_of_its_row(self):
+        today = mwlmc_data.load_catalogue(columns=["x_lmc", "y_lmc", "z_lmc"], format="numpy")
+        sky = mwlmc_data.load_halo(7).plot().axes[0]
+        expected = on_map(from_the_sun(np.array([[today[f"{axis}_lmc"][7] for axis in "xyz"]])))
+        assert line(sky, "LMC today")[0] == pytest.approx(np.ravel(expected), abs=1e-4)
+
     def test_pyplot_knows_nothing_of_it_and_a_notebook_shows_it(self, figure):
         import matplotlib.pyplot as plt
 
@@ -307,12 +313,15 @@ class TestCommand:
     def test_a_halo_is_drawn_with_the_orbit_of_its_row(self, capsys, tmp_path, monkeypatch):
         drawn = {}
         plot = Halo.plot
-        monkeypatch.setattr(Halo, "plot", lambda self, **options: drawn.update(options) or plot(self, **options))
+        monkeypatch.setattr(
+            Halo, "plot", lambda self, **options: drawn.update(options, halo=self) or plot(self, **options)
+        )
         out = tmp_path / "halo.png"
         assert self.run(capsys, "halo", 7, "--out", out, "--r-min", 60) == (0, f"wrote {out}\n", "")
         assert out.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
         row = mwlmc_data.load_catalogue(columns=["sim_id", "pericentre_lmc"]).set_index("sim_id").loc[7]
-        assert drawn["orbit"].pericentre == pytest.approx(row.pericentre_lmc, abs=1e-3)
+        orbit = integrate_orbit(drawn["halo"].parameters)
+        assert orbit.pericentre == pytest.approx(row.pericentre_lmc, abs=1e-3)
         assert drawn["r_min"] == 60 and drawn["title"] == "gaussian set, simulation 7"
 
     @pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".pdf", b"%PDF-")])

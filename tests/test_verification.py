@@ -131,6 +131,50 @@ def test_wrong_contents_under_a_right_hash_are_found(mini, change, match):
     assert all(match in problem for problem in found.problems[:1]), found.problems
 
 
+def say(mini, **changes):
+    text = dataclasses.replace(mini.manifest, **changes).to_json()
+    (mini.root / store.MANIFEST).write_text(text)
+
+
+def part_of_three(entry):
+    return dataclasses.replace(entry, path=entry.path.replace("of-00001", "of-00003"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"data_version": "9.9.9"}, "data version 9.9.9 is not known to this package"),
+        ({"seeds": {"gaussian": 1}}, "the seed of gaussian is 1 in the manifest, not 20250710"),
+        ({"seeds": {"gaussian": 20250710, "narrow": 2}}, "the seed of narrow is 2 in the manifest, not None"),
+    ],
+)
+def test_a_manifest_that_the_package_cannot_compare_with_is_no_good(mini, changes, match):
+    say(mini, **changes)
+    (problem,) = verify(mini.root, sample=0).problems
+    assert match in problem
+
+
+def test_a_series_lacks_none_of_its_files(mini):
+    for entry in mini.manifest.files:
+        mini.path(entry).rename(mini.root / part_of_three(entry).path)
+    say(mini, files=tuple(map(part_of_three, mini.manifest.files)))
+    problems = verify(mini.root, sample=0).problems
+    assert len(problems) == 3
+    assert problems[0] == "the manifest lists 1 of the 3 files of haloes-test: number 1 is not among them"
+
+
+def test_the_manifest_is_the_published_one_once_that_is_known(mini, monkeypatch):
+    digest = release.sha256_of(mini.root / store.MANIFEST)
+    registry = release.load_registry()
+    monkeypatch.setattr(release, "load_registry", lambda directory=None: registry)
+    registry[release.DATA_VERSION]["manifest"] = "0" * 64
+    mixed = [dataclasses.replace(entry, config="gaussian") for entry in mini.manifest.files[:1]]
+    assert verify(mini.root, sample=0).problems == [], "haloes made here are not the published ones"
+    say(mini, files=(*mini.manifest.files, *mixed))
+    (problem, *_) = [p for p in verify(mini.root, sample=0).problems if p.startswith(store.MANIFEST)]
+    assert digest not in problem and "not that of the published one, 000000" in problem
+
+
 def test_a_part_may_be_absent_where_that_is_said(mini):
     removed(mini)
     found = verify(mini.root, sample=0, partial=True)

@@ -67,8 +67,10 @@ def plan(
     shared = [job for job in wanted if job not in own]
     cases = [(config, name) for config, names in CASE_SETS.items() for name in names if name in chosen]
     first: list[Call] = [(jobs.run, (job,)) for job in simple] + [(jobs.train, (job,)) for job in only_trained]
-    last: list[Call] = [(jobs.run_cases, (config, name, 0)) for config, name in cases]
-    last += [(jobs.run, (job,)) for job in shared]
+    # Composed ones draw longest, and trainings are longer than drawings: so the processes end together.
+    last: list[Call] = [(jobs.run, (job,)) for job in shared if known[job.baseline].parts(job.seed)]
+    last += [(jobs.run_cases, (config, name, 0)) for config, name in cases]
+    last += [(jobs.run, (job,)) for job in shared if not known[job.baseline].parts(job.seed)]
     return [wave for wave in (sorted(first, key=_longest), [(jobs.run, (job,)) for job in composed], last) if wave]
 
 

@@ -14,6 +14,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     halo.add_argument("sim_id", type=int, metavar="SIM_ID", help="number of the simulation in its set")
     halo.add_argument("--config", default="gaussian", help="gaussian, flat or wide (default: %(default)s)")
     halo.add_argument("--source", default="auto", help="auto, store or simulation (default: %(default)s)")
+    halo.add_argument("--version", help="of the data; default: the package's own")
     halo.add_argument("--out", type=Path, metavar="FILE", help="write the stars as .npz or .parquet")
     add_json(halo)
     halo.set_defaults(run=_halo)
@@ -25,7 +26,7 @@ def _halo(options: argparse.Namespace) -> int:
     from mwlmc_data.haloes import load_halo
     from mwlmc_data.simulator import fit_reflex
 
-    halo = load_halo(options.sim_id, options.source, options.config)
+    halo = load_halo(options.sim_id, options.source, options.config, options.version)
     told = {"config": options.config, "sim_id": options.sim_id}
     if options.out is not None:
         write_halo(halo, options.out, told)

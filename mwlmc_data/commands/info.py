@@ -20,15 +20,18 @@ def _info(options: argparse.Namespace) -> int:
     from mwlmc_data.simulator import SIMULATOR_VERSION
     from mwlmc_data.store import DATA_DIR_VARIABLE, data_dir
 
-    files = []
-    for version, record in release.load_registry().items():
-        for config, entry in record["files"].items():
-            try:
-                release.verified_path(config, version)
-                state = "verified"
-            except release.DamagedFileError as error:
-                state = str(error)
-            files.append({"version": version, "config": config, **entry, "state": state})
+    registry, files = release.load_registry(), []
+    for config, entry in registry.get(release.DATA_VERSION, {}).get("files", {}).items():
+        try:
+            release.verified_path(config)
+            state = "verified"
+        except release.DamagedFileError as error:
+            state = str(error)
+        files.append({"version": release.DATA_VERSION, "config": config, **entry, "state": state})
+    known = {
+        version: {"embedded": version == release.DATA_VERSION, "retracted": record["retracted"]}
+        for version, record in registry.items()
+    }
     folders = [
         {"path": str(home.root), "present": len(home.present()), "files": len(home.manifest.files)}
         for home in library.stores()
@@ -43,7 +46,7 @@ def _info(options: argparse.Namespace) -> int:
             "data": release.DATA_VERSION,
             "simulator": SIMULATOR_VERSION,
         }
-        print_json({"versions": versions, "files": files, "folders": folders, "columns": columns})
+        print_json({"versions": versions, "known": known, "files": files, "folders": folders, "columns": columns})
     else:
         print(f"mwlmc-data {__version__}, data {release.DATA_VERSION}, simulator {SIMULATOR_VERSION}\n")
         print("Embedded files" if files else "No embedded files")
@@ -53,6 +56,11 @@ def _info(options: argparse.Namespace) -> int:
                 f"seed {f['seed']}"
             )
             print(f"    SHA-256 {f['sha256']}: {f['state']}")
+        for version, facts in known.items():
+            if not facts["embedded"]:
+                print(f"  {version}: not embedded; `mwlmc fetch all --version {version}` gets it")
+            if facts["retracted"]:
+                print(f"  {version} was RETRACTED: {facts['retracted']}")
         print("\nFolders with haloes")
         for folder in folders:
             print(f"  {folder['path']}: {folder['present']} of {folder['files']} files")

@@ -44,20 +44,17 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="gaussian", help="gaussian, flat or wide (default: %(default)s)")
+    parser.add_argument("--version", help="of the data; default: the package's own")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"ends in {', '.join(_SUFFIXES)}")
 
 
 def _halo(options: argparse.Namespace) -> int:
     check_output(options.out, _SUFFIXES)
-    from mwlmc_data.catalogue import load_catalogue
     from mwlmc_data.haloes import load_halo
-    from mwlmc_data.simulator import Parameters, integrate_orbit
 
-    halo = load_halo(options.sim_id, source=options.source, config=options.config)
-    drawn = load_catalogue(config=options.config, columns=schema.DRAWN, format="arrow")
-    orbit = integrate_orbit(Parameters.from_row(drawn.slice(options.sim_id, 1).to_pylist()[0]))
+    halo = load_halo(options.sim_id, options.source, options.config, options.version)
     title = f"{options.config} set, simulation {options.sim_id}"
-    _write(halo.plot(r_min=options.r_min, orbit=orbit, title=title), options.out)
+    _write(halo.plot(r_min=options.r_min, title=title), options.out)
     return 0
 
 
@@ -68,7 +65,8 @@ def _corner(options: argparse.Namespace) -> int:
     from mwlmc_data.catalogue import load_catalogue
     from mwlmc_data.plotting.corners import corner_plot
 
-    table = load_catalogue(options.split, options.config, columns=options.columns)[: options.rows]
+    table = load_catalogue(options.split, options.config, columns=options.columns, version=options.version)
+    table = table[: options.rows]
     title = f"{options.config} set, {options.split or 'all splits'}: {len(table):,} simulations"
     _write(corner_plot(table, options.columns, title=title), options.out)
     return 0

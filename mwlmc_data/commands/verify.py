@@ -34,7 +34,7 @@ def _verify(options: argparse.Namespace) -> int:
     print(f"{found.root}: data {found.data_version}, {found.files} files, {found.rows} rows, {found.bytes} bytes")
     if found.absent and options.partial:
         print(f"{len(found.absent)} files of the manifest are not here")
-    if found.simulated:
+    if options.sample:
         print(f"{found.simulated} haloes simulated again, {found.identical} of them the same to the bit")
     for problem in found.problems:
         print(f"PROBLEM: {problem}")

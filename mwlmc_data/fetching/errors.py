@@ -115,7 +115,9 @@ class Request:
 
     def _advice(self) -> str:
         config = self.config or "all"
-        ways = [f"name a mirror that has them (`mwlmc fetch {config} --mirror MIRROR`, or {VARIABLE})"]
+        ways = []
+        if not config.startswith("haloes-"):  # the published folder holds the haloes of the Gaussian set alone
+            ways.append(f"name a mirror that has them (`mwlmc fetch {config} --mirror MIRROR`, or {VARIABLE})")
         if config.startswith("haloes") or self.config is None:
             name = config.removeprefix("haloes").removeprefix("-") if self.config else ""
             options = f" --config {name}" if name else ""

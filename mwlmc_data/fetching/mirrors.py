@@ -2,7 +2,8 @@
 
 A mirror is written in one of these forms:
 
-    doi:10.5281/zenodo.N          a record of Zenodo; its files lie beside each other under their base names
+    doi:10.5281/zenodo.N          a record of Zenodo, also https://doi.org/10.5281/zenodo.N; its files lie beside each
+                                  other under their base names
     hf:OWNER/NAME[@REVISION]      a dataset of Hugging Face; the revision is "main" by default
     https://HOST/FOLDER           a folder of any web server, also http://
     /folder, ./folder, ~/folder   a folder on this machine, also a relative path that exists; its files are copied
@@ -29,7 +30,7 @@ FORMS = (
 ZENODO = "https://zenodo.org"
 HUGGING_FACE = "https://huggingface.co"
 
-_DOI = re.compile(r"doi:10\.5281/zenodo\.(\d+)")
+_DOI = re.compile(r"(?:doi:|https://doi\.org/)10\.5281/zenodo\.(\d+)")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _DATASET = re.compile(rf"hf:({_NAME}/{_NAME})(?:@([^\s@]+))?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")

@@ -11,7 +11,7 @@ from mwlmc_data.scoring.energy import mean_pair_distance
 
 _BLOCK = 1 << 18
 """Kernel values held at once (2 MB: they stay in the cache)."""
-_BANDWIDTH_DRAWS = 2000
+_BANDWIDTH_DRAWS = 500
 """Reference draws whose pairs set the bandwidth."""
 
 
@@ -27,7 +27,7 @@ def mmd(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike | None = None
     samples : array_like, shape (n, m, d)
         Posterior draws, at least 2 an observation.
     reference : array_like, shape (n, k, d)
-        Draws of the reference posteriors of the same observations, at least 2. More than 2,000 are thinned
+        Draws of the reference posteriors of the same observations, at least 2. More than 500 are thinned
         evenly where the bandwidth is set, and only there.
     scale : array_like, shape (d,), optional
         What each parameter is divided by; by default the reference's standard deviation at that observation,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from . import constants as const
 from . import engines
-from .interaction import Orbit
+from .interaction import Orbit, integrate_orbit
 from .parameters import CARTESIAN_NAMES, Parameters
 from .reflex import REFLEX_NAMES, Reflex, fit_reflex, fit_shells
 from .streams import halo_stream
@@ -46,11 +46,14 @@ class Halo:
         Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre.
     source : str
         Where the stars come from: ``"simulation"`` or ``"store"``.
+    parameters : Parameters or None
+        Of the simulation whose stars they are, where it is known.
     """
 
     positions: NDArray[np.float32]
     velocities: NDArray[np.float32]
     source: str = "simulation"
+    parameters: Parameters | None = None
 
     def to_astropy(self) -> astropy.coordinates.SkyCoord:
         """The stars as an astropy coordinate in the Galactocentric frame, with units.
@@ -85,7 +88,7 @@ class Halo:
         title: str | None = None,
         figure: Figure | SubFigure | None = None,
     ) -> Figure:
-        """Draw the sky map of v_GSR with the apex of the reflex motion, and the profiles by radius.
+        """Draw the sky map of v_GSR with the apex of the reflex motion and the LMC's orbit, and the profiles by radius.
 
         Needs matplotlib (extra ``plot``). The figure is none of pyplot's: nothing opens a window and nothing has to
         be closed; a notebook shows it, and ``.savefig(path)`` writes it.
@@ -95,7 +98,8 @@ class Halo:
         r_min : float
             Galactocentric radius [kpc] beyond which stars are mapped and fitted.
         orbit : Orbit, optional
-            Past of the pair, of which the LMC's part is drawn on the sky.
+            Past of the pair, of which the LMC's part is drawn on the sky; by default that of `parameters`, none
+            without them.
         reflex : Reflex, optional
             The fitted reflex motion; fitted to the stars beyond `r_min` if not given.
         kernel : float
@@ -119,12 +123,13 @@ class Halo:
 
         Examples
         --------
-        >>> simulation = simulate(Parameters(m200_mw=9.1e11, m_lmc=2.3e11, log10_lambda_df=0.7))
-        >>> figure = simulation.halo.plot(orbit=simulation.orbit)          # doctest: +SKIP
+        >>> figure = load_halo(7).plot()                                   # doctest: +SKIP
         >>> figure.savefig("halo.png", dpi=200)                            # doctest: +SKIP
         """
         from ..plotting.halo import plot_halo
 
+        if orbit is None and self.parameters is not None:
+            orbit = integrate_orbit(self.parameters)
         return plot_halo(self, r_min, orbit, reflex, kernel, title, figure)
 
 
@@ -252,7 +257,7 @@ def check_n_stars(n_stars: int) -> None:
 def finished(parameters: Parameters, seed: int, sim_id: int, orbit: Orbit, stars: NDArray[np.floating]) -> Simulation:
     """The simulation of which an engine gave orbit and stars."""
     # the catalogue's fit sees the stars as they are released
-    halo = Halo(stars[:, :3].astype(np.float32), stars[:, 3:].astype(np.float32))
+    halo = Halo(stars[:, :3].astype(np.float32), stars[:, 3:].astype(np.float32), parameters=parameters)
     return Simulation(parameters, int(seed), int(sim_id), orbit, halo)
 
 

@@ -17,6 +17,7 @@ from mwlmc_data import library, release, schema, store
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.verification import verify
 from tests.generation.stand_in import wait_for
+from tests.halo_folders import copy_of_mini
 
 SIMS = range(4, 26)
 
@@ -144,6 +145,26 @@ def test_impossible_plans_are_refused(tmp_path, changes, match):
 def test_the_folder_of_another_run_is_refused(made):
     with pytest.raises(RunMismatchError, match=r"sims is '4:26' there and '4:27' now"):
         make_haloes(plan_for(made.root, sims=range(4, 27)), progress=False)
+
+
+def test_a_folder_may_hold_several_sets(tmp_path, monkeypatch):
+    make_haloes(plan_for(tmp_path / release.DATA_VERSION, sims=range(40, 42)), progress=False)
+    made = make_haloes(plan_for(tmp_path / release.DATA_VERSION, config="flat", sims=range(30, 32)), progress=False)
+    assert {entry.config for entry in made.manifest.files} == {"haloes", "haloes-flat"}
+    assert dict(made.manifest.seeds) == {name: release.CATALOGUE_SEEDS[name] for name in ("gaussian", "flat")}
+    assert verify(made.root, sample=4).problems == []
+    monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
+    for config, sim_id in (("gaussian", 41), ("flat", 30)):
+        assert mw.load_halo(sim_id, source="store", config=config).source == "store"
+
+
+@pytest.mark.parametrize("config", ["gaussian", "flat"])
+def test_files_that_no_run_made_are_left_alone(tmp_path, config):
+    fetched = copy_of_mini(tmp_path / "fetched")
+    before = contents(fetched)
+    with pytest.raises(RunMismatchError, match=r"holds haloes of data version .* that no run made there"):
+        make_haloes(plan_for(fetched.root, config=config, sims=range(2)), progress=False)
+    assert contents(fetched) == before and not (fetched.root / ".run").exists()
 
 
 def test_the_whole_set_is_33_shards(tmp_path):
