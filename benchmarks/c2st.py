@@ -76,7 +76,7 @@ def c2st(
     permutations: int = 1,
     n_jobs: int = 1,
 ) -> C2st:
-    """Accuracy of a small network that tells posterior draws from reference draws, observation by observation.
+    """Accuracy of a small network that tells posterior draws from reference draws (Lopez-Paz & Oquab 2017, sec. 3).
 
     Both kinds are cut to the smaller number of draws, so that 0.5 is chance, and standardised with the moments of the
     reference. A network of one hidden layer is trained on all folds but one and asked about that one.

@@ -33,8 +33,8 @@ from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.validation import validation_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-COPIED = ("CITATION.cff", "LICENSE", "LICENSE-DATA")
-"""Files of the repository that the folder holds as they are."""
+COPIED = {"CITATION.cff": "CITATION.cff", "LICENSE": "LICENSE-DATA"}
+"""Files of the folder and those of the repository that they are: it holds data, so its licence is that of the data."""
 README = "README.md"
 SUMS = "SHA256SUMS"
 NOT_PUBLISHED = (store.STAMPS, ".locks", ".cache")
@@ -244,7 +244,7 @@ def _notice(shards: Sequence[store.Entry]) -> str | None:
 
 def _texts(manifest: store.Manifest, notice: str | None, date: str, url: str) -> dict[str, str]:
     """Every file of text but the sums, by its name."""
-    texts = {name: (REPOSITORY / name).read_text(encoding="utf-8") for name in COPIED}
+    texts = {name: (REPOSITORY / source).read_text(encoding="utf-8") for name, source in COPIED.items()}
     text = card.CARD.read_text(encoding="utf-8")
     facts: dict[str, Any] = yaml.safe_load(texts["CITATION.cff"])
     return {

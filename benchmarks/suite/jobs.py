@@ -22,7 +22,7 @@ from benchmarks.suite.models import cpu_seconds
 from mwlmc_data import __version__, get_task, release
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.report import Entry, Report, Section
-from mwlmc_data.scoring.submission import read_submission, write_submission
+from mwlmc_data.scoring.submission import Submission, read_submission, write_submission
 from mwlmc_data.scoring.task import Task
 from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
 
@@ -88,9 +88,7 @@ def run(out: Path, job: Job, effort: Effort) -> None:
     if not (is_same(earlier, identity) and job.entry(out).is_dir()):
         earlier = _draw_entry(out, job, task, effort)
     submission = read_submission(job.entry(out), task)
-    report = submission.score()
-    if task.name in C2ST_TASKS and isinstance(task, SummaryTask) and not effort.fast:
-        report = with_c2st(report, task, submission.arrays["samples"])
+    report = submission.score() if effort.fast else scored(submission)
     result = {
         **identity,
         **scoring,
@@ -223,6 +221,14 @@ def training_cost(kept: models.Models, job: Job, source: Learnable) -> float:
     """Processor seconds of the training, that of the parts included."""
     parts = [(job.baseline, job.seed), *find()[job.baseline].parts(job.seed)]
     return sum(float(models.read_about(kept.path(name, source, seed))["cpu_seconds"]) for name, seed in parts)
+
+
+def scored(submission: Submission) -> Report:
+    """Score a submission, with C2ST where the task has it."""
+    report, task = submission.score(), submission.task
+    if task.name in C2ST_TASKS and isinstance(task, SummaryTask):
+        return with_c2st(report, task, submission.arrays["samples"])
+    return report
 
 
 def with_c2st(report: Report, task: SummaryTask, samples: NDArray) -> Report:

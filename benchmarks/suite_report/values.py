@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.features import THETA
 from benchmarks.suite_report.folder import Result
@@ -64,10 +65,15 @@ def value(results: Sequence[Result], section: str, metric: str, parameter: str |
     if len(numbers) == 0:
         return Value(float("nan"), float("nan"), ())
     told = np.array([result.number(section, metric, parameter, "error") for result in results])
-    error = float(np.nanmean(told)) if np.isfinite(told).any() else float("nan")
-    if len(numbers) > 1:
-        error = float(np.hypot(np.nan_to_num(error), numbers.std(ddof=1) / np.sqrt(len(numbers))))
-    return Value(float(numbers.mean()), error, tuple(numbers.tolist()))
+    return Value(float(numbers.mean()), error_over_seeds(numbers, told), tuple(numbers.tolist()))
+
+
+def error_over_seeds(numbers: NDArray, errors: NDArray) -> float:
+    """Error of the mean of finite numbers (n,), a seed each, with errors over observations, NaN where not known."""
+    error = float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
+    if len(numbers) == 1:
+        return error
+    return float(np.hypot(np.nan_to_num(error), numbers.std(ddof=1) / np.sqrt(len(numbers))))
 
 
 def median(results: Sequence[Result], section: str, metric: str, parameter: str | None = None) -> float:

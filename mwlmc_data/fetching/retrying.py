@@ -1,14 +1,15 @@
 """Asking mirrors again, where that may help, and stopping when asked to.
 
 A mirror that is busy or breaks off is asked again after a pause that doubles, and not before the time that it names.
-One that does not hold a file, or holds another, gives way to the next mirror.
+One that does not hold a file, or holds another, gives way to the next mirror; so does, for a while, one that asks for a
+long pause.
 """
 
 from __future__ import annotations
 
 import random
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -144,6 +145,8 @@ class Halt:
 def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror], Result], halt: Halt) -> Result:
     """Try mirrors in their order, each as often as its failure deserves.
 
+    One that asks for a pause longer than `Patience.longest` is asked again after the others.
+
     Parameters
     ----------
     mirrors : sequence of Mirror
@@ -166,18 +169,37 @@ def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror], Result], halt: Ha
         If another thread asked to stop.
     """
     failures = []
-    for mirror in mirrors:
-        tried: Counter[int] = Counter()
-        while True:
-            halt.check()
-            try:
-                return attempt(mirror)
-            except MirrorError as error:
-                failure = error
-            # Failures of one kind: a wrong file after a cut connection is the first wrong file.
-            tried[failure.tries] += 1
-            if tried[failure.tries] >= failure.tries or tried.total() >= PATIENCE.tries:
-                break
-            halt.wait(PATIENCE.pause(tried.total(), failure.asked))
-        failures.append((mirror, failure))
+    waiting, deferred = deque(mirrors), set()
+    while waiting:
+        mirror = waiting.popleft()
+        is_patient = not waiting or mirror in deferred
+        try:
+            return _ask_one(mirror, attempt, halt, PATIENCE.longest_asked if is_patient else PATIENCE.longest)
+        except _LaterError:
+            deferred.add(mirror)
+            waiting.append(mirror)
+        except MirrorError as failure:
+            failures.append((mirror, failure))
     raise NoMirrorHelpsError(failures)
+
+
+class _LaterError(Exception):
+    """A mirror wants to be left alone for longer than others are to wait for it."""
+
+
+def _ask_one(mirror: Mirror, attempt: Callable[[Mirror], Result], halt: Halt, most: float) -> Result:
+    """Try one mirror as often as its failures deserve, unless it asks for a longer pause [s] than the most."""
+    tried: Counter[int] = Counter()
+    while True:
+        halt.check()
+        try:
+            return attempt(mirror)
+        except MirrorError as error:
+            failure = error
+        # Failures of one kind: a wrong file after a cut connection is the first wrong file.
+        tried[failure.tries] += 1
+        if tried[failure.tries] >= failure.tries or tried.total() >= PATIENCE.tries:
+            raise failure
+        if min(failure.asked or 0.0, PATIENCE.longest_asked) > most:
+            raise _LaterError
+        halt.wait(PATIENCE.pause(tried.total(), failure.asked))

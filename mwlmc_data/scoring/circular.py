@@ -44,6 +44,8 @@ def circular_mean(angle: ArrayLike) -> float:
 def circular_percentiles(angle: ArrayLike, percent: ArrayLike = (16, 50, 84)) -> NDArray:
     """Percentiles of angles, counted around their mean direction so that no wrap falls inside the bulk.
 
+    The mean direction is that of the summed unit vectors (Mardia & Jupp 2000, sec. 2.2.1).
+
     Parameters
     ----------
     angle : array_like, shape (n,)

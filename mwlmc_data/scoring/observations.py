@@ -1,7 +1,7 @@
 """The arrays of a task: its splits, its fixed observations and the validation cases.
 
 The observations are fixed rows of the test split in the order of sim_id: every 100th has a reference posterior, and
-1,000 others, every tenth from the sixth on, are what a score is the mean over.
+1,000 others, every tenth from the eighth on, are what a score is the mean over.
 """
 
 from __future__ import annotations

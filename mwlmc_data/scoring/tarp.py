@@ -140,6 +140,8 @@ def tarp(
 def tarp_band(n: int, credibility: ArrayLike, level: float = 0.95) -> tuple[NDArray, NDArray]:
     """Simultaneous band within which the curve of n calibrated observations stays with probability `level`.
 
+    The curve is the empirical distribution of uniform fractions: `ecdf_band` (Säilynoja et al. 2022).
+
     Parameters
     ----------
     n : int

@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import leaderboard
-from mwlmc_data import get_task, list_tasks
+from benchmarks.suite import jobs
+from mwlmc_data import get_task, list_tasks, release
 from mwlmc_data.scoring import metrics
+from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.submission import write_submission
 
 COST = {"cpu_seconds": 12.0, "simulations": 0, "parameters": 0}
@@ -22,7 +24,7 @@ def stored_results():
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory):
     """A submission of the prior, of which a quarter is moved a little: valid and poor."""
-    task = get_task("summary-6")
+    task = get_task("budget-1000")
     n = len(task.observations)
     draws = metrics.prior_draws(task.prior, n * task.n_draws, seed=4).reshape(n, task.n_draws, 3).astype(np.float32)
     home = tmp_path_factory.mktemp("entry") / "prior"
@@ -33,7 +35,7 @@ def entry(tmp_path_factory):
 def scored(entry, tmp_path_factory):
     """A folder of stored results that holds the score of the entry."""
     results = tmp_path_factory.mktemp("scored")
-    assert leaderboard.add(entry, results).name == "the-prior-again-s4.json"
+    assert leaderboard.add(entry, results).name == "entry-the-prior-again-s4.json"
     return results
 
 
@@ -57,27 +59,56 @@ def test_every_task_has_entries_in_order_and_the_prior_among_them():
             assert prior["metrics"]["energy_score"]["value"] > 1.1 * scores[0]
 
 
-def test_seeds_are_averaged_and_their_spread_is_the_error(tmp_path):
+def test_seeds_are_averaged_and_their_spread_adds_to_the_error(tmp_path):
     for path in stored_results():
         if path.parent.name == "budget-1000" and path.name.startswith("maf-"):
             (tmp_path / "budget-1000").mkdir(exist_ok=True)
             shutil.copy(path, tmp_path / "budget-1000")
     (entry,) = leaderboard.rebuild(tmp_path)["tasks"]["budget-1000@1.0"]
-    values = [
-        json.loads(p.read_text())["scores"]["headline"]["energy_score"]["value"] for p in tmp_path.glob("*/*.json")
-    ]
+    scores = [json.loads(p.read_text())["scores"] for p in tmp_path.glob("*/*.json")]
+    energy = [score["headline"]["energy_score"] for score in scores]
+    values, errors = [e["value"] for e in energy], [e["error"] for e in energy]
+    found = entry["metrics"]
     assert entry["seeds"] == [0, 1, 2] and len(values) == 3
-    assert entry["metrics"]["energy_score"]["value"] == pytest.approx(np.mean(values))
-    assert entry["metrics"]["energy_score"]["error"] == pytest.approx(np.std(values, ddof=1))
+    assert found["energy_score"]["value"] == pytest.approx(np.mean(values))
+    expected = np.hypot(np.mean(errors), np.std(values, ddof=1) / np.sqrt(3))
+    assert found["energy_score"]["error"] == pytest.approx(expected)
+    p_values = [score["scores"]["calibration"]["tarp_ks_pvalue"]["value"] for score in scores]
+    assert found["tarp_ks_pvalue"] == {"value": np.median(p_values), "error": None}
+    hits = [score["scores"]["calibration"]["hits_68"] for score in scores]
+    assert found["hits_68"]["value"]["m_lmc"] == pytest.approx(np.mean([h["value"]["m_lmc"] for h in hits]))
+    assert found["hits_68"]["error"]["m_lmc"] >= np.mean([h["error"]["m_lmc"] for h in hits])
 
 
 def test_a_submission_is_scored_and_stands_beside_the_others(entry, scored):
-    (found,) = leaderboard.rebuild(scored)["tasks"]["summary-6@1.0"]
-    report = get_task("summary-6").score(np.load(entry / "samples.npz")["samples"])
+    (found,) = leaderboard.rebuild(scored)["tasks"]["budget-1000@1.0"]
+    report = get_task("budget-1000").score(np.load(entry / "samples.npz")["samples"])
     assert found["metrics"]["energy_score"]["value"] == report["headline"]["energy_score"]["value"]
     assert found["cost"] == COST and found["code"] == "a test"
     text = leaderboard.markdown(leaderboard.rebuild(scored))
-    assert "| 1 | The prior, again |" in text and list_tasks()["summary-6@1.0"] in text
+    assert "| 1 | The prior, again | 1 |" in text and list_tasks()["budget-1000@1.0"] in text
+    (path,) = scored.rglob("*.json")
+    assert json.loads(path.read_text())["samples_sha256"] == release.sha256_of(entry / "samples.npz")
+
+
+def test_a_submission_is_told_apart_by_the_classifier_as_the_baselines_are(entry, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "C2ST_TASKS", ("budget-1000",))
+    monkeypatch.setattr(jobs, "with_c2st", lambda report, task, samples: report.with_section(Section("classifier", {
+        "c2st": Entry(float(samples.shape[1]))
+    })))  # fmt: skip
+    found = json.loads(leaderboard.add(entry, tmp_path).read_text())
+    assert found["scores"]["scores"]["classifier"]["c2st"]["value"] == 1000
+
+
+def test_one_name_is_one_method(entry, scored, tmp_path):
+    shutil.copytree(scored, tmp_path / "results")
+    shutil.copytree(entry, tmp_path / "other")
+    manifest = tmp_path / "other" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"a test"', '"another test"'))
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")}
+    with pytest.raises(ValueError, match="is of the code 'a test'; allowed: that code, or another name"):
+        leaderboard.add(tmp_path / "other", tmp_path / "results")
+    assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")} == before
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,25 @@ class TestWaiting:
         date = email.utils.formatdate(time.time() + 60, usegmt=True)
         assert 55.0 < downloading.asked_pause({"Retry-After": date}) <= 60.0
 
+    def test_who_asks_for_a_long_pause_is_asked_again_after_the_others(self, monkeypatch):
+        monkeypatch.setattr(retrying, "PATIENCE", Patience(first=0.0, longest=0.01, longest_asked=0.1))
+        busy, good, asked = parse("https://example.org/busy"), parse("https://example.org/good"), []
+
+        def attempt(mirror, fails=()):
+            asked.append(mirror)
+            if mirror is busy and asked.count(busy) < 3:
+                raise retrying.MirrorError("HTTP 429", tries=5, asked=60.0)
+            if mirror in fails:
+                raise retrying.MirrorError("HTTP 404")
+            return mirror
+
+        halt = retrying.Halt()
+        assert retrying.ask([busy, good], attempt, halt) is good
+        assert asked == [busy, good]
+        asked.clear()
+        assert retrying.ask([busy, good], lambda mirror: attempt(mirror, [good]), halt) is busy
+        assert asked == [busy, good, busy, busy]
+
     def test_random_numbers_of_the_user_stay(self, fetch, server):
         server.faults[FILE] = [cut(), cut()]
         random.seed(11)

@@ -14,6 +14,7 @@ NAME = "haloes-train-00003-of-00027.parquet"
     ("text", "location"),
     [
         ("doi:10.5281/zenodo.123", f"https://zenodo.org/records/123/files/{NAME}?download=1"),
+        ("https://doi.org/10.5281/zenodo.123", f"https://zenodo.org/records/123/files/{NAME}?download=1"),
         ("hf:someone/some-data", f"https://huggingface.co/datasets/someone/some-data/resolve/main/{SHARD}"),
         ("hf:a/b@v1.0.0", f"https://huggingface.co/datasets/a/b/resolve/v1.0.0/{SHARD}"),
         ("hf:a/b@refs/pr/1", f"https://huggingface.co/datasets/a/b/resolve/refs%2Fpr%2F1/{SHARD}"),

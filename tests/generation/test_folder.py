@@ -173,9 +173,10 @@ class TestContents:
         part = [entry("test", 0, 127_881), entry("validation", 10, 19), entry("train", 20, 127_999)]
         assert "holds 118,010, those of sim_id 0 to 137, 148 to 265," in folder._notice(part)
 
-    @pytest.mark.parametrize("name", ["CITATION.cff", "LICENSE", "LICENSE-DATA"])
-    def test_files_of_the_repository_are_copied(self, published, repository, name):
-        assert (published / name).read_bytes() == (repository / name).read_bytes()
+    @pytest.mark.parametrize(("name", "source"), [("CITATION.cff", "CITATION.cff"), ("LICENSE", "LICENSE-DATA")])
+    def test_files_of_the_repository_are_copied(self, published, repository, name, source):
+        """The licence of the folder is that of the data, which is all it holds."""
+        assert (published / name).read_bytes() == (repository / source).read_bytes()
 
 
 class TestRefusals:

@@ -4,8 +4,11 @@ The problem is conjugate, so that the exact posterior and every defect are formu
 each metric and each defect whether 2,000 observations show it, and, where that is a theorem, that no number does.
 """
 
+import inspect
+import re
 from collections import Counter
 from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -245,8 +248,30 @@ def rejections(defect):
 NOMINAL = stats.binom.ppf([0.001, 0.999], TRIALS, LEVEL)
 
 
+ELSEWHERE = {
+    "binomial_interval": "test_binomial_intervals_hold_the_true_fraction_at_least_at_their_level",
+    "circular_mean": "test_angles_are_circular",
+    "circular_percentiles": "test_angles_are_circular",
+    "contraction": "test_contraction_is_that_of_the_conjugate_posterior",
+    "coverage_band": "test_the_band_over_tests_holds_the_curve_of_a_posterior_that_is_off",
+    "detection_auroc": "test_auroc_of_gaussians_with_its_error_and_interval",
+    "draw_references": "test_paper_mode_equals_sbi",
+    "negative_log_posterior": "test_log_score_of_the_exact_posterior_is_its_entropy",
+    "predictive_tail": "test_predictive_tail_counts_both_sides_and_goes_round_the_circle",
+    "summarise_posterior": "test_summary_of_a_posterior_beside_its_truth",
+    "wrap_degrees": "test_angles_are_circular",
+}
+"""Public functions that judge no posterior by themselves: the test that holds what each claims."""
+
+
 def test_the_table_speaks_of_every_metric():
     assert set(TABLE) == set(METRICS)
+    here = Path(__file__)
+    rated = set(re.findall(r"scoring\.(\w+)\(", here.read_text().partition("TABLE = {")[0]))
+    public = {name for name in scoring.__all__ if inspect.isfunction(getattr(scoring, name))}
+    assert public - rated == set(ELSEWHERE)
+    tests = "".join(path.read_text() for path in here.parent.glob("test_*.py"))
+    assert [test for test in ELSEWHERE.values() if f"def {test}(" not in tests] == []
 
 
 @pytest.mark.parametrize("metric", RATED)
