@@ -53,7 +53,7 @@ Scores of the tasks of `mwlmc-data`, best energy score first.
 - **AUROC**: detection of the shifted rows, mean over the rungs, by the volume of the posterior and by the method's own
   statistic.
 - **seeds**: trainings. Of several the mean is told, its error being that over observations and that over seeds in
-  quadrature, and of p-values the median. Five flows and the corrected flow have one in the budgets, for what they cost.
+  quadrature, and of p-values the median.
 - **CPU**: training and drawing, in seconds of one core.
 
 The corrected flow is given more than the task gives: the nuisances of its training rows, and an orbit of the pair for

@@ -88,8 +88,6 @@ class Baseline(abc.ABC):
         Whether it is a network.
     uses_simulations : bool
         Whether it learns from the task's simulations at all.
-    budget_seeds : int
-        Seeds with which it enters the tasks that have a budget.
     """
 
     name: ClassVar[str]
@@ -99,7 +97,6 @@ class Baseline(abc.ABC):
     has_density: ClassVar[bool] = True
     needs_torch: ClassVar[bool] = True
     uses_simulations: ClassVar[bool] = True
-    budget_seeds: ClassVar[int] = 3
 
     @classmethod
     def parts(cls, seed: int) -> tuple[tuple[str, int], ...]:

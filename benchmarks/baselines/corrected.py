@@ -65,7 +65,6 @@ class Corrected(Baseline):
     title = "NSF, importance-corrected"
     source = "Dax et al. 2023, arXiv:2210.05686"
     version = 2
-    budget_seeds = 1  # its orbits cost as much as all other baselines together
 
     @classmethod
     def parts(cls, seed: int) -> tuple[tuple[str, int], ...]:

@@ -31,8 +31,6 @@ class NsfEnsemble(Baseline):
     title = "NPE, 5 neural spline flows"
     source = "Lakshminarayanan et al. 2017, arXiv:1612.01474; Hermans et al. 2022, arXiv:2110.06581, sec. 4"
 
-    budget_seeds = 1  # five trainings each
-
     @classmethod
     def parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
         """The members."""

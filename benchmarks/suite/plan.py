@@ -18,6 +18,8 @@ from mwlmc_data.simulator.simulation import available_cores
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
 """The tasks of a fast run, where none are named."""
+BUDGET_SEEDS = 3
+"""Trainings in each task that has a budget."""
 CASE_SETS = {"wide": ("maf", "mdn", "nle", "nsf")}
 """Sets besides the task's that baselines are trained on for the validation cases, which extrapolate there less."""
 
@@ -36,7 +38,7 @@ def plan(
     tasks, baselines : sequence of str
         Names; by default all.
     seeds : int, optional
-        In the tasks with a budget, in place of each baseline's own number; one in the others.
+        In the tasks with a budget, in place of `BUDGET_SEEDS`; one in the others.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def plan(
         Job(get_task(task).name, name, seed)
         for task in tasks
         for name in chosen
-        for seed in range((seeds or known[name].budget_seeds) if get_task(task).budget else 1)
+        for seed in range((seeds or BUDGET_SEEDS) if get_task(task).budget else 1)
     ]
     own = [job for job in wanted if jobs.source_of(get_task(job.task)).id == get_task(job.task).id]
     simple = [job for job in own if not known[job.baseline].parts(job.seed)]
@@ -100,7 +102,7 @@ def main(
     tasks, baselines : sequence of str, optional
         Names; by default all.
     seeds : int, optional
-        In the tasks with a budget; by default each baseline's own number, 1 if fast.
+        In the tasks with a budget; by default `BUDGET_SEEDS`, 1 if fast.
     workers : int, optional
         Processes; by default all cores.
     device : str, optional

@@ -41,9 +41,9 @@ class TestPlan:
         }
         assert len(entries) == len(set(entries))
         for task in plan.TASKS:
-            for name, kind in find().items():
+            for name in find():
                 seeds = [job.seed for job in entries if (job.task, job.baseline) == (task, name)]
-                assert seeds == list(range(kind.budget_seeds if get_task(task).budget else 1))
+                assert seeds == list(range(plan.BUDGET_SEEDS if get_task(task).budget else 1))
 
     def test_what_others_are_made_of_is_trained_before_them_and_only_once(self):
         waves, done = plan.plan(), set()
