@@ -22,7 +22,7 @@ from mwlmc_data.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.scoring.observations import Split
 
 PROPOSAL = "nsf"
-N_PROPOSALS, N_PROPOSALS_FAST = 500, 50
+N_PROPOSALS, N_PROPOSALS_FAST = 500, 100
 """Proposals for an observation, each with an orbit."""
 FROM_PRIOR = 0.1
 """Part of the proposals that the prior makes, where the flow may have missed some of the posterior."""

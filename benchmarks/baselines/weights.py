@@ -44,13 +44,12 @@ class Weighed:
 
         A posterior of one repeated draw is none. Far from the training set this leaves it between that of the proposals
         and the corrected one, as the bridges of sequential Monte Carlo do (Del Moral et al. 2006). Where fewer
-        proposals have any weight, they count alike; a handful of proposals, less than five times as many, is left as it
-        is.
+        proposals have any weight, they count alike; a handful of proposals, ten times fewer, is left as it is.
         """
         possible = np.isfinite(self.log_weight)
         if not possible.any():
             return Weighed(self.theta, np.zeros(len(self.theta)))
-        if self.effective >= LEAST or len(self.theta) < 5 * LEAST:
+        if self.effective >= LEAST or len(self.theta) < 10 * LEAST:
             return self
         if possible.sum() <= LEAST:
             return Weighed(self.theta, np.where(possible, 0.0, np.log(1e-3)))
