@@ -108,7 +108,7 @@ class HaloPlan:
     @property
     def pins_path(self) -> Path:
         """Where the settings are written down that the run may not change."""
-        return self.out / ".run" / f"{library.halo_config(self.config)}.json"
+        return _pins_path(self.out, library.halo_config(self.config))
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -177,11 +177,12 @@ def _manifest_before(plan: HaloPlan) -> store.Manifest:
     if not (plan.out / store.MANIFEST).exists():
         return store.Manifest(release.DATA_VERSION, plan.simulator_version, {}, ())
     found = store.Store(plan.out).manifest
-    made = [name for name in sorted({entry.config for entry in found.files}) if not _is_of_a_run(plan, name)]
-    if made:
+    configs = sorted({entry.config for entry in found.files})
+    strangers = [name for name in configs if not _pins_path(plan.out, name).is_file()]
+    if strangers:
         raise RunMismatchError(
-            f"{plan.out} holds {', '.join(made)} of data version {found.data_version} that no run made there; allowed: "
-            "a folder of runs of this program, or a new one"
+            f"{plan.out} holds {', '.join(strangers)} of data version {found.data_version} that no run made there; "
+            "allowed: a folder of runs of this program, or a new one"
         )
     versions = (found.data_version, found.simulator_version)
     if versions != (release.DATA_VERSION, plan.simulator_version):
@@ -192,8 +193,9 @@ def _manifest_before(plan: HaloPlan) -> store.Manifest:
     return found
 
 
-def _is_of_a_run(plan: HaloPlan, name: str) -> bool:
-    return (plan.pins_path.parent / f"{name}.json").is_file()
+def _pins_path(out: Path, name: str) -> Path:
+    """Where a run writes down its settings, by the name of the config that it makes."""
+    return out / ".run" / f"{name}.json"
 
 
 def make_shard(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> None:

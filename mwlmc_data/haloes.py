@@ -68,7 +68,7 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     positions, velocities = library.load_chunk(chunk, config, version)
     # a copy: what is read lies in a row group of many haloes
     name = "store" if chunk.is_stored else "simulation"
-    parameters = library.parameters_of(chunk.sim_ids[0], config, version)
+    parameters = library.parameters_of(chunk, config, version)
     return Halo(positions[0].copy(), velocities[0].copy(), name, parameters)
 
 

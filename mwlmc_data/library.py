@@ -249,11 +249,17 @@ def recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[st
     return rows, int(entry["seed"])
 
 
-def parameters_of(sim_id: int, config: str, version: str | None) -> Parameters:
-    """Parameters of a released simulation, as its row of the catalogue has them."""
+def parameters_of(chunk: Chunk, config: str, version: str | None) -> Parameters:
+    """Parameters of the one simulation of a chunk: what its file says, or else what it is simulated from."""
     from mwlmc_data.simulator import Parameters
 
-    return Parameters.from_row({name: float(values[sim_id]) for name, values in _drawn(config, version).items()})
+    if chunk.root is None or chunk.entry is None:
+        return Parameters.from_row(recipe(chunk, config, version)[0][0])
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(store.verified(chunk.root, chunk.entry)) as file:
+        table = file.read_row_group(chunk.group, columns=list(schema.DRAWN))
+    return Parameters.from_row(table.slice(chunk.rows[0], 1).to_pylist()[0])
 
 
 def way_to(config: str, version: str | None) -> str:

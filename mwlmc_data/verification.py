@@ -97,7 +97,8 @@ def verify(
     store = Store(Path(directory))
     found = Verification(store.root, store.manifest.data_version)
     shown = sys.stderr.isatty() if progress is None else progress
-    record = release.load_registry().get(store.manifest.data_version, {})
+    registry = release.load_registry()
+    record = registry.get(store.manifest.data_version, {})
     known = record.get("files", {})
     entries = store.present()
     found.absent = [entry.path for entry in store.manifest.files if entry not in entries]
@@ -112,8 +113,15 @@ def verify(
             found.files, found.bytes, found.rows = found.files + 1, found.bytes + entry.bytes, found.rows + entry.rows
             good += [] if problems else [entry]
             bar.update(entry.bytes)
-    found.problems += _manifest_problems(store, record)
+    if record:
+        found.problems += _manifest_problems(store, record)
+    else:
+        found.problems.append(
+            f"data version {found.data_version} is not known to this package ({', '.join(registry)} are): no catalogue "
+            "could be compared and no halo simulated again"
+        )
     found.problems += _count_problems(store, known)
+    found.problems += _name_problems([entry.name for entry in store.manifest.files])
     found.problems += _checksum_problems(store, partial)
     _compare_sample(store, [entry for entry in good if _set_of(entry.config) in known], sample, found)
     return found
@@ -202,15 +210,8 @@ def _schema_of(config: str) -> pa.Schema | None:
 
 
 def _manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[str]:
-    """What the manifest says of itself must be what the package knows of that version, or nothing can be compared."""
+    """What the manifest says of itself must be what the package knows of that version."""
     manifest = store.manifest
-    if not record:
-        allowed = ", ".join(release.load_registry())
-        yield (
-            f"data version {manifest.data_version} is not known to this package ({allowed} are): no catalogue could be "
-            "compared and no halo simulated again"
-        )
-        return
     for config, seed in manifest.seeds.items():
         wanted = record["files"].get(config, {}).get("seed")
         if seed != wanted:
@@ -227,8 +228,11 @@ def _count_problems(store: Store, known: dict[str, Any]) -> Iterator[str]:
         rows = sum(entry.rows for entry in store.manifest.files if entry.config == config)
         if rows not in (0, record["rows"]):
             yield f"the {config} catalogue has {rows} rows in all, not {record['rows']}"
+
+
+def _name_problems(names: list[str]) -> Iterator[str]:
+    """Series must be whole, and names unique."""
     series: dict[tuple[str, int], set[int]] = defaultdict(set)
-    names = [entry.name for entry in store.manifest.files]
     for name in names:
         if match := _OF_SERIES.fullmatch(name):
             series[match[1], int(match[3])].add(int(match[2]))

@@ -41,6 +41,12 @@ def test_a_halo_of_the_package_is_read(forbid_simulation):
     assert (mw.load_halo(7).positions[0] != 0).any()
 
 
+def test_the_parameters_of_a_stored_halo_need_no_catalogue(forbid_simulation, monkeypatch):
+    expected = library.parameters_of(library.Chunk((7,)), "gaussian", None)
+    monkeypatch.setattr(library, "_drawn", lambda *_: pytest.fail("read the catalogue"))
+    assert mw.load_halo(7).parameters == expected
+
+
 def test_a_halo_made_again_is_the_same():
     pairs = [(mw.load_halo(i), mw.load_halo(i, source="simulation")) for i in range(0, 32, 4)]
     assert {(a.source, b.source) for a, b in pairs} == {("store", "simulation")}

@@ -21,6 +21,12 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose a set of simulations and the version of the data."""
+    parser.add_argument("--config", default="gaussian", help="gaussian, flat or wide (default: %(default)s)")
+    parser.add_argument("--version", help="of the data; default: the package's own")
+
+
 def add_column(parser: argparse.ArgumentParser, name: str, kind: type = float, required: bool = False) -> None:
     """Add an option for a column of the catalogue, with its unit and description."""
     column = schema.column(name)

@@ -5,16 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mwlmc_data.commands.common import add_json, check_output, print_json, print_reflex, reflex_numbers, write_halo
+from mwlmc_data.commands.common import (
+    add_json,
+    add_set,
+    check_output,
+    print_json,
+    print_reflex,
+    reflex_numbers,
+    write_halo,
+)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the parser of the command."""
     halo = commands.add_parser("halo", help="the stars of one released simulation, from a file or made again")
     halo.add_argument("sim_id", type=int, metavar="SIM_ID", help="number of the simulation in its set")
-    halo.add_argument("--config", default="gaussian", help="gaussian, flat or wide (default: %(default)s)")
+    add_set(halo)
     halo.add_argument("--source", default="auto", help="auto, store or simulation (default: %(default)s)")
-    halo.add_argument("--version", help="of the data; default: the package's own")
     halo.add_argument("--out", type=Path, metavar="FILE", help="write the stars as .npz or .parquet")
     add_json(halo)
     halo.set_defaults(run=_halo)

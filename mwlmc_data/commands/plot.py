@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwlmc_data import schema
-from mwlmc_data.commands.common import check_output
+from mwlmc_data.commands.common import add_set, check_output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,8 +43,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", default="gaussian", help="gaussian, flat or wide (default: %(default)s)")
-    parser.add_argument("--version", help="of the data; default: the package's own")
+    add_set(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"ends in {', '.join(_SUFFIXES)}")
 
 

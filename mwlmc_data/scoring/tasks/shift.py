@@ -158,7 +158,7 @@ class Shift(Task):
             value += float(above.mean()) / n_rungs
             np.add.at(pull, place[rows], (above - above.mean()) / len(rows) / n_rungs)
             np.add.at(pull, place[nominal], (below - below.mean()) / len(nominal) / n_rungs)
-        n = len(np.unique(place[nominal]))
+        n = len(nominal)  # the rungs are made of these simulations
         error = float(np.sqrt(n / (n - 1) * np.square(pull).sum()))
         return Entry(value, error, "mean over the rungs; 1: every shift is seen, 0.5: none", 3)
 
