@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument("--fast", action="store_true", help="little of everything; the scores are not the baseline's")
     base.add_argument("--seed", type=whole_from(0), default=0)
     base.add_argument("--config", default="gaussian", help="set of simulations")
-    base.add_argument("--reference", type=Path, help="folder with the published orbits (gc19/, fire/)")
+    base.add_argument("--reference", type=Path, help="folder of published orbits to fit (gc19/, fire/)")
     base.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
     base.set_defaults(run=_baseline)
     fit = commands.add_parser("friction", help="which friction reproduces a published orbit of the LMC")
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--a-lmc", type=float, help="its scale radius [kpc]; by default 1.7e10 Msun within 8.7 kpc")
     fit.set_defaults(run=_friction)
     table = commands.add_parser("accuracy", help="compare the simulator with agama's numbers and its own yardstick")
-    table.add_argument("--reference", type=Path, required=True, help="folder with agama/summary.json and arrays")
+    table.add_argument("--reference", type=Path, required=True, help="folder with agama/, and reflex/ if at hand")
     table.set_defaults(run=_accuracy)
     speed = commands.add_parser("speed", help="time the simulator beside agama, gala and galpy")
     speed.add_argument("--reference", type=Path, help="folder with agama/: its stars; by default stars drawn here")
@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     suite.set_defaults(run=_suite)
     page = commands.add_parser("report", help="draw the report of a run of the suite")
     page.add_argument("--run", type=Path, default=Path("build/suite"), dest="folder", help="default: %(default)s")
-    page.add_argument("--reference", type=Path, help="folder with the published orbits (gc19/, fire/)")
+    page.add_argument("--reference", type=Path, help="folder of published orbits to fit (gc19/, fire/)")
     page.add_argument("--no-simulations", action="store_true", help="leave out what has to be simulated for the page")
     page.set_defaults(run=_report)
     put = commands.add_parser("embed", help="put reference posteriors and trained networks into the package")
@@ -139,9 +139,12 @@ def _friction(args: argparse.Namespace) -> None:
 
 
 def _accuracy(args: argparse.Namespace) -> None:
-    from benchmarks import accuracy
+    from benchmarks import accuracy, published_stars
 
     print(accuracy.describe(accuracy.compare(args.reference)))
+    fits = published_stars.compare(args.reference)
+    if fits:
+        print(f"\n{published_stars.describe(fits)}")
 
 
 def _speed(args: argparse.Namespace) -> None:
@@ -195,10 +198,9 @@ def _suite(args: argparse.Namespace) -> None:
 
 def _report(args: argparse.Namespace) -> None:
     from benchmarks import suite_report
-    from benchmarks.baseline import DEFAULT_REFERENCE
 
-    orbits = args.reference or DEFAULT_REFERENCE
-    print(f"written: {suite_report.write(args.folder, simulate=not args.no_simulations, orbits=orbits)}")
+    simulate = not args.no_simulations
+    print(f"written: {suite_report.write(args.folder, simulate=simulate, orbits=args.reference)}")
 
 
 def _embed(args: argparse.Namespace) -> None:

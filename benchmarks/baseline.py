@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 #: Names of the two estimators.
 PAPER, BOUNDED = "paper", "bounded"
-DEFAULT_REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 
 
 @dataclass(frozen=True)
@@ -252,7 +251,7 @@ def main(out: Path, fast: bool, seed: int, config: str, reference: Path | None, 
     config : str
         Set of simulations.
     reference : Path or None
-        Folder with published orbits; by default the one beside the checkout, if it is there.
+        Folder with published orbits; without it friction is not fitted.
     workers : int or None
         Processes.
 
@@ -273,7 +272,7 @@ def main(out: Path, fast: bool, seed: int, config: str, reference: Path | None, 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings = Settings.fast() if fast else Settings()
     start = time.monotonic()
-    found = run(problem, validation_cases(), settings, seed, reference or DEFAULT_REFERENCE, workers)
+    found = run(problem, validation_cases(), settings, seed, reference, workers)
     (out / "results.json").write_text(json.dumps(found.as_dict(), indent=1), encoding="utf-8")
     (out / "report.html").write_text(report.render(found), encoding="utf-8")
     print(summary.terminal(found))

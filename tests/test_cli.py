@@ -262,22 +262,37 @@ class TestReflex:
         assert status == 0
         assert "v_travel" in out
 
-    def test_observed_k_giants(self, run, tmp_path, reference):
-        """The 253 K giants of Yaaqib et al. (2024): 40.9 km/s towards (40.8, -37.5) deg."""
-        rows = np.loadtxt(reference / "reflex" / "kgiants_yaaqib24_r50.txt")
-        names = "x y z vx vy vz l b distance v_los pm_l pm_b err_distance err_v_los err_pm_l err_pm_b corr_pm"
-        table = pd.DataFrame(rows.T, columns=names.split())
-        path = write(table, tmp_path / "giants.csv")
-        status, out, _ = run("reflex", path, "--observed", "--json")
+    def test_observed_stars(self, run, tmp_path):
+        """A table of what is observed gives the fit of these very columns, their errors and correlation among them."""
+        rng, n = np.random.default_rng(4), 60
+        names = "l b distance v_los pm_l pm_b err_distance err_v_los err_pm_l err_pm_b corr_pm".split()
+        table = pd.DataFrame(
+            [
+                rng.uniform(-180, 180, n),
+                rng.uniform(-80, 80, n),
+                rng.uniform(70, 120, n),
+                rng.normal(-20, 90, n),
+                rng.normal(0, 0.3, n),
+                rng.normal(-0.4, 0.3, n),
+                rng.uniform(5, 9, n),
+                rng.uniform(1, 5, n),
+                rng.uniform(0.05, 0.2, n),
+                rng.uniform(0.05, 0.2, n),
+                rng.uniform(-0.8, 0.8, n),
+            ],
+            index=names,
+        ).T
+        status, out, _ = run("reflex", write(table, tmp_path / "giants.csv"), "--observed", "--json")
         result = json.loads(out)
-        assert status == 0
-        # The Sun of that table moves by 0.01 km/s and lies by 0.01 kpc otherwise than ours.
-        assert result["v_travel"] == pytest.approx(40.9, abs=0.5)
-        assert result["l_apex"] == pytest.approx(40.8, abs=0.8)
-        assert result["b_apex"] == pytest.approx(-37.5, abs=0.8)
+        errors = dict(zip(("distance", "v_los", "pm_l", "pm_b", "corr"), table.to_numpy().T[6:], strict=True))
+        fit = mwlmc_data.fit_reflex_observed(*table.to_numpy().T[:6], errors)
+        assert status == 0 and result["n_stars_fit"] == n
+        for name in ("v_travel", "l_apex", "b_apex"):
+            assert result[name] == pytest.approx(getattr(fit, name), rel=1e-9)
+            assert result["errors"][name] == pytest.approx(fit.errors[name], rel=1e-9)
         without = write(table.drop(columns="corr_pm"), tmp_path / "uncorrelated.csv")
         _, out, _ = run("reflex", without, "--observed", "--json")
-        assert json.loads(out)["v_travel"] != result["v_travel"], "the correlation should matter"
+        assert abs(json.loads(out)["v_travel"] - result["v_travel"]) > 0.1, "the correlation should matter"
 
     def test_missing_file(self, run, tmp_path):
         assert_refused(run("reflex", tmp_path / "none.csv"), "none.csv")

@@ -49,6 +49,17 @@ def test_the_lmc_is_where_the_field_puts_it():
     assert np.all(np.abs(found - [-1, -41, -28, -57, -226, 221]) < [1, 1, 1, 13, 15, 19])
 
 
+def test_a_published_star():
+    """The first K giant of Yaaqib et al. (2024), whose table has both its observables and its phase-space."""
+    l, b, d, v_los, pm_l, pm_b = -79.21, 64.61, 55.75, 74.4, -0.1926, -0.711
+    e_d, e_l, e_b = frames.sky_basis(l, b)
+    k = 4.74057 * d  # as the table has it; ours is 4.74047
+    position = np.array([-8.3, 0.0, 0.03]) + d * e_d
+    velocity = np.array([11.1, 244.24, 7.25]) + v_los * e_d + k * (pm_l * e_l + pm_b * e_b)
+    assert position == pytest.approx([-3.82487092, -23.48171345, 50.39511544], abs=1e-7)
+    assert velocity == pytest.approx([-1.149144, 36.617109, -6.106958], abs=1e-6)
+
+
 @given(st.floats(0, 359.99), st.floats(-89, 89), st.floats(10, 200), st.floats(-500, 500), PROPER_MOTION, PROPER_MOTION)
 def test_round_trip(ra, dec, d, v, mu_a, mu_d):
     back = frames.galactocentric_to_sky(frames.sky_to_galactocentric(ra, dec, d, v, mu_a, mu_d))

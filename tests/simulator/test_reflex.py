@@ -1,7 +1,5 @@
 """The reflex fit: optimum, recovery, covariance, real stars."""
 
-import gzip
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,8 +12,6 @@ from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis
 from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells
 
 TRUTH = np.array([20.0, 25.0, -40.0, -10.0, 5.0, -3.0, 100.0, 60.0, 70.0])
-#: Sun of the published tables.
-SUN = {"sun_position": (-8.3, 0.0, 0.03), "sun_velocity": (11.1, 244.24, 7.25)}
 
 
 def mock(truth, n, seed, kurtosis=False):
@@ -164,51 +160,6 @@ def test_shell():
     inside = (r > 60) & (r < 120)
     shell = fit_reflex(x, v, r_min=60, r_max=120)
     assert shell.values == pytest.approx(fit_reflex(x[inside], v[inside], r_min=0).values)
-    assert (shell.r_min, shell.r_max) == (60.0, 120.0)
-    whole = fit_reflex(x, v)
-    assert (whole.r_min, whole.r_max) == (const.FIT_R_MIN, np.inf)
-
-
-def giants(reference, name):
-    columns = np.loadtxt(reference / "reflex" / name)
-    l, b, d, v_los, pm_l, pm_b, e_d, e_v, e_l, e_b, corr = columns[6:17]
-    errors = {"distance": e_d, "v_los": e_v, "pm_l": e_l, "pm_b": e_b, "corr": corr}
-    return fit_reflex_observed(l, b, d, v_los, pm_l, pm_b, errors, **SUN)
-
-
-@pytest.mark.parametrize(
-    ("name", "v", "l", "b"),
-    [("kgiants_yaaqib24_r50.txt", 40.9, 40.8, -37.5), ("kgiants_petersen21_r40.txt", 35.6, 49.8, -35.3)],
-)
-def test_k_giants(reference, name, v, l, b):
-    """Yaaqib et al. 2024 and Petersen & Penarrubia 2021: the maximum likelihood of their stars."""
-    fit = giants(reference, name)
-    assert fit.v_travel == pytest.approx(v, abs=0.3)
-    assert fit.l_apex == pytest.approx(l, abs=0.5)
-    assert fit.b_apex == pytest.approx(b, abs=0.5)
-
-
-def test_k_giants_published_fit(reference):
-    """Yaaqib et al. 2024: 40 +- 7, 40 +- 11, -36 +- 13; means -5, -30, 19; dispersions 88, 61, 70."""
-    fit = giants(reference, "kgiants_yaaqib24_r50.txt")
-    assert fit.errors["v_travel"] == pytest.approx(7, rel=0.3)
-    assert fit.errors["l_apex"] == pytest.approx(11, rel=0.3)
-    assert fit.errors["b_apex"] == pytest.approx(13, rel=0.3)
-    assert fit.means == pytest.approx([-5, -30, 19], abs=2.5)
-    assert fit.dispersions == pytest.approx([88, 61, 70], abs=2)
-
-
-def test_n_body_mock(reference):
-    """A live N-body model seen as SDSS would: 51.2 km/s, 330, -63 deg."""
-    with gzip.open(reference / "reflex" / "mock_live_s14.txt.gz", "rt") as file:
-        stars = np.genfromtxt(file, skip_header=1)
-    r = np.linalg.norm(stars[:, :3], axis=1)
-    stars = stars[(stars[:, 18] == 1) & (r > 40) & (r < 150)].T
-    errors = dict(zip(("distance", "v_los", "pm_l", "pm_b"), stars[12:16], strict=True))
-    fit = fit_reflex_observed(*stars[6:12], errors, **SUN)
-    assert fit.v_travel == pytest.approx(51.2, abs=1)
-    assert fit.l_apex % 360 == pytest.approx(330, abs=1)
-    assert fit.b_apex == pytest.approx(-63, abs=1)
 
 
 def test_names_and_order():

@@ -1,0 +1,71 @@
+"""Fits of published samples beside the published ones, on tables of their form."""
+
+import numpy as np
+import pytest
+
+from benchmarks import published_stars
+from benchmarks.__main__ import main
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.frames import sky_basis
+
+VECTOR = np.array([20.0, -10.0, -40.0])
+
+
+def stars(n=400, seed=0):
+    """Positions 45 to 60 kpc from the Sun of the published tables, and observables of a halo that is hot and moves."""
+    rng = np.random.default_rng(seed)
+    l, b, d = rng.uniform(-180, 180, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(52, 70, n)
+    basis = sky_basis(l, b)
+    x = np.array(published_stars.SUN_POSITION) + d[:, None] * basis[:, 0]
+    v = rng.normal(0, 60, (n, 3)) - VECTOR
+    speeds = np.einsum("nki,ni->nk", basis, v - np.array(published_stars.SUN_VELOCITY))
+    k = const.KMS_PER_MASYR_KPC * d
+    observed = [l, b, d, speeds[:, 0], speeds[:, 1] / k, speeds[:, 2] / k]
+    errors = [0.01 * d, np.full(n, 1.0), np.full(n, 0.01), np.full(n, 0.01)]
+    return np.vstack([x.T, v.T, observed, errors])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "reflex").mkdir()
+    giants = stars()
+    np.savetxt(tmp_path / "reflex" / "kgiants_yaaqib24_r50.txt", np.vstack([giants, np.zeros(giants.shape[1])]))
+    # Stars that the survey does not see, and stars within 40 kpc, are not fitted: these move at 500 km/s.
+    unseen, near = stars(300, 1), stars(300, 2)
+    unseen[9:12] += 500.0
+    near[9:12] += 500.0
+    near[:3] /= 2.5
+    table = np.hstack([np.vstack([part, np.zeros((2, part.shape[1]))]) for part in (stars(seed=3), unseen, near)])
+    seen = np.r_[np.ones(400), np.zeros(300), np.ones(300)]
+    np.savetxt(tmp_path / "reflex" / "mock_live_s14.txt.gz", np.vstack([table, seen]).T, header="columns", comments="")
+    return tmp_path
+
+
+def test_samples_that_are_there_are_fitted(folder):
+    fits = published_stars.compare(folder)
+    assert list(fits) == ["kgiants_yaaqib24_r50.txt", "mock_live_s14.txt.gz"]
+    for fit in fits.values():
+        assert fit.n_stars == 400
+        assert np.abs((fit.vector - VECTOR) / np.sqrt(np.diag(fit.covariance)[:3])).max() < 4
+    text = published_stars.describe(fits)
+    fit = fits["kgiants_yaaqib24_r50.txt"]
+    assert f"{fit.v_travel:.1f} +- {fit.errors['v_travel']:.1f} (40 +- 7)" in text
+    assert f"{fits['mock_live_s14.txt.gz'].l_apex % 360:.1f} +- " in text and "(348 +- 18)" in text
+
+
+def test_another_form_is_refused(folder):
+    path = folder / "reflex" / "kgiants_yaaqib24_r50.txt"
+    np.savetxt(path, np.ones((5, 30)))
+    with pytest.raises(ValueError, match=r"yaaqib24_r50.txt has 5 rows; allowed: 17"):
+        published_stars.compare(folder)
+    path.unlink()
+    np.savetxt(folder / "reflex" / "mock_live_s14.txt.gz", np.ones((5, 3)), header="columns", comments="")
+    with pytest.raises(ValueError, match=r"mock_live_s14.txt.gz has 3 columns; allowed: at least 19"):
+        published_stars.compare(folder)
+
+
+def test_the_program_prints_both_tables_where_both_are(folder, reference, capsys):
+    (folder / "agama").symlink_to(reference / "agama")
+    assert main(["accuracy", "--reference", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "travel vector [km/s]" in out and "253 K giants (Yaaqib et al. 2024)" in out and "558" not in out
