@@ -62,6 +62,12 @@ def parser() -> argparse.ArgumentParser:
     margin.add_argument("--seed", type=whole_from(0), default=0)
     margin.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
     margin.set_defaults(run=_outskirts)
+    start = commands.add_parser("equilibrium", help="what the stars' start does to them, and how far out they lie")
+    start.add_argument("--config", default="gaussian", help="set of simulations")
+    start.add_argument("--simulations", type=whole_from(6), default=500, help="draws (default: %(default)s)")
+    start.add_argument("--seed", type=whole_from(0), default=0)
+    start.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
+    start.set_defaults(run=_equilibrium)
     again = commands.add_parser("regeneration", help="how much a halo differs that another processor makes again")
     again.add_argument("--config", default="gaussian", help="set of simulations")
     again.add_argument("--haloes", type=whole_from(1), default=100, help="default: %(default)s")
@@ -168,6 +174,13 @@ def _outskirts(args: argparse.Namespace) -> None:
 
     found = {name: outskirts.margins(name, args.simulations, args.seed, args.workers) for name in MARGINALS}
     print(outskirts.describe(found))
+
+
+def _equilibrium(args: argparse.Namespace) -> None:
+    from benchmarks import equilibrium
+
+    found = equilibrium.drifts(args.config, args.simulations, args.seed, args.workers)
+    print(equilibrium.describe(args.config, found))
 
 
 def _regeneration(args: argparse.Namespace) -> None:

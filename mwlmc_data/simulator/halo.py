@@ -12,7 +12,11 @@ anisotropy beta (sec. 2.2 of the paper):
 
 All is done in units of the NFW halo, x = r / r_s and Psi = ln(1 + x) / x (of G M_s / r_s), so that f1 depends on
 b = r_dehnen / r_s and beta alone. For beta > gamma / 2 the inversion is negative near the centre (An & Evans 2006):
-f1 is set to zero there, and radii are drawn from the density of that f1, so that what is drawn is stationary.
+f1 is set to zero there, and radii are drawn from the density of that f1, so that what is drawn is stationary in the
+NFW potential.
+
+The simulation moves the stars in the potential of bulge, disc and halo. Without an LMC that makes them contract, by
+some 5 km/s at 300 to 1,000 kpc: ``python -m benchmarks equilibrium`` measures it.
 """
 
 from __future__ import annotations

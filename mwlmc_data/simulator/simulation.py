@@ -196,7 +196,8 @@ def simulate(
 ) -> Simulation:
     """Simulate the Milky Way, the LMC and a stellar halo (sec. 2 of the paper).
 
-    Rewinds both galaxies by 2.2 Gyr, draws a halo in equilibrium, and moves its stars to today.
+    Rewinds both galaxies by 2.2 Gyr, draws a halo in equilibrium in the NFW potential, and moves its stars to today in
+    that of bulge, disc, NFW halo and LMC.
 
     Parameters
     ----------

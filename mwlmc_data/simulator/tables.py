@@ -82,14 +82,22 @@ def _missing_disc_mass(radius: FloatArray, nodes: FloatArray, missing: FloatArra
     return spline * np.minimum(radius / nodes[0], 1.0) ** 3
 
 
-def milky_way(m200: float, c200: float) -> MilkyWay:
-    """Tables of the Milky Way with a halo of mass `m200` [Msun] and concentration `c200`."""
+def milky_way(m200: float, c200: float, baryons: bool = True) -> MilkyWay:
+    """Tables of the Milky Way with a halo of mass `m200` [Msun] and concentration `c200`.
+
+    Without `baryons` they are those of the halo alone, in which the stars are in equilibrium when they are drawn.
+    """
     static = _static()
     r_s, m_s = nfw_scales(m200, c200)
-    mass = static.baryon_mass + m_s * nfw_shape(static.radius / r_s)
+    mass = m_s * nfw_shape(static.radius / r_s)
+    disc = static.disc
+    if baryons:
+        mass = static.baryon_mass + mass
+    else:
+        disc = disc * [0.0, 1.0, 1.0]
     # einsum, here and where else the stars depend on a product: the same sums whatever BLAS is installed
     radial = np.einsum("ck,pk->cp", const.G * mass / static.radius**3, static.to_cubic)
-    return MilkyWay(radial, static.disc, static.height)
+    return MilkyWay(radial, disc, static.height)
 
 
 def hermite_quintic(x: FloatArray, v: FloatArray, a: FloatArray, dt: float) -> FloatArray:

@@ -65,14 +65,9 @@ def test_equilibrium(beta, r_dehnen):
 
 def evolve_in_nfw(stars, m200, c200):
     """Move stars for 2.2 Gyr in the NFW halo alone: no bulge, no disc, no LMC."""
-    static = tables._static()
-    r_s, m_s = potentials.nfw_scales(m200, c200)
-    mass = m_s * potentials.nfw_shape(static.radius / r_s)
     start = -const.REWIND_GYR / const.GYR_PER_TIME_UNIT
     field = tables.Field(
-        radial=np.ascontiguousarray(const.G * mass / static.radius**3 @ static.to_cubic.T),
-        disc=np.array([[0.0, 1.0, 0.0]]),
-        height=0.4,
+        **tables.milky_way(m200, c200, baryons=False)._asdict(),
         orbit=np.ones((440, 6, 3)),
         t_start=start,
         dt=-start / 440,
