@@ -60,6 +60,8 @@ class Reflex:
         At the maximum.
     n_stars : int
         Stars that entered the fit.
+    r_min, r_max : float
+        The shell that was fitted: Galactocentric r_min < r < r_max [kpc].
     """
 
     values: FloatArray
@@ -67,6 +69,8 @@ class Reflex:
     covariance_plain: FloatArray
     log_likelihood: float
     n_stars: int
+    r_min: float
+    r_max: float
 
     @property
     def vector(self) -> FloatArray:
@@ -149,7 +153,7 @@ def fit_reflex(
     """
     x, v, w = _checked(positions, velocities, r_min, r_max, weights)
     design, data = _linear_model(x, v)
-    return _robust(design, data, w, *_fit(_sums(design, data, w)))
+    return _robust(design, data, w, *_fit(_sums(design, data, w)), (float(r_min), float(r_max)))
 
 
 def fit_shells(
@@ -190,7 +194,7 @@ def fit_shells(
         inner = outer
     ring = radius >= inner
     sums = _added(sums, _sums(design[ring], data[ring], w[ring]))
-    return _robust(design, data, w, *_fit(sums)), shells
+    return _robust(design, data, w, *_fit(sums), (float(r_min), math.inf)), shells
 
 
 def design_matrix(positions: FloatArray, basis: FloatArray) -> FloatArray:
@@ -301,7 +305,14 @@ def _fit(sums: _Sums) -> tuple[FloatArray, FloatArray]:
     return np.r_[theta, np.sqrt(variance)], np.linalg.inv(information)
 
 
-def _robust(design: FloatArray, data: FloatArray, weights: FloatArray, values: FloatArray, plain: FloatArray) -> Reflex:
+def _robust(
+    design: FloatArray,
+    data: FloatArray,
+    weights: FloatArray,
+    values: FloatArray,
+    plain: FloatArray,
+    shell: tuple[float, float],
+) -> Reflex:
     """The fit with its sandwich covariance (Huber 1967): the scatter of the stars' scores between two plain ones."""
     theta, sigma = values[:6], values[6:]
     residuals = (data - np.einsum("nki,i->nk", design, theta)) / sigma
@@ -309,7 +320,7 @@ def _robust(design: FloatArray, data: FloatArray, weights: FloatArray, values: F
     scatter = np.einsum("ni,nj->ij", scores * weights[:, None] ** 2, scores)
     total = float(weights.sum())
     log_likelihood = -total * (np.log(sigma).sum() + 1.5 * math.log(2 * math.pi) + 1.5)
-    return Reflex(values, plain @ scatter @ plain, plain, float(log_likelihood), len(data))
+    return Reflex(values, plain @ scatter @ plain, plain, float(log_likelihood), len(data), *shell)
 
 
 def _checked(

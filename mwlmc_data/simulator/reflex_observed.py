@@ -80,7 +80,8 @@ def fit_reflex_observed(
     tangential = const.KMS_PER_MASYR_KPC * stars["distance"]
     velocity = np.stack([stars["v_los"], tangential * stars["pm_l"], tangential * stars["pm_b"]], axis=1)
     data = velocity + basis @ np.asarray(sun_velocity, float)
-    return _fisher_scoring(design_matrix(x, basis), data, _error_covariance(stars, tangential))
+    shell = float(r_min), float(r_max)
+    return _fisher_scoring(design_matrix(x, basis), data, _error_covariance(stars, tangential), shell)
 
 
 def _error_covariance(stars: dict[str, FloatArray], tangential: FloatArray) -> FloatArray:
@@ -107,7 +108,9 @@ def _evaluate(
     return -0.5 * float(chi2 + log_det + 3 * len(data) * math.log(2 * math.pi)), residual, inverse
 
 
-def _fisher_scoring(design: FloatArray, data: FloatArray, noise: FloatArray) -> Reflex:
+def _fisher_scoring(
+    design: FloatArray, data: FloatArray, noise: FloatArray, shell: tuple[float, float]
+) -> Reflex:
     """Maximise the likelihood of velocities with covariance ``noise + diag(sigma^2)``."""
     theta = np.zeros(6)
     variance = np.maximum(data.var(axis=0) - noise.diagonal(axis1=1, axis2=2).mean(axis=0), 0.1 * data.var(axis=0))
@@ -130,7 +133,7 @@ def _fisher_scoring(design: FloatArray, data: FloatArray, noise: FloatArray) -> 
         theta, variance, value, residual, inverse = theta + fraction * step, trial, new, residual_new, inverse_new
         if converged:
             break
-    return _result(design, residual, inverse, theta, variance, value)
+    return _result(design, residual, inverse, theta, variance, value, shell)
 
 
 def _result(
@@ -140,6 +143,7 @@ def _result(
     theta: FloatArray,
     variance: FloatArray,
     value: float,
+    shell: tuple[float, float],
 ) -> Reflex:
     """The fit with its plain and sandwich covariances."""
     sigma = np.sqrt(variance)
@@ -151,7 +155,7 @@ def _result(
         [np.einsum("nki,nk->ni", design, whitened), sigma * (whitened**2 - inverse.diagonal(axis1=1, axis2=2))], axis=1
     )
     plain = np.linalg.inv(information)
-    return Reflex(np.r_[theta, sigma], plain @ (scores.T @ scores) @ plain, plain, value, len(residual))
+    return Reflex(np.r_[theta, sigma], plain @ (scores.T @ scores) @ plain, plain, value, len(residual), *shell)
 
 
 def _checked(columns: Mapping[str, ArrayLike], errors: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:

@@ -160,6 +160,9 @@ def test_shell():
     inside = (r > 60) & (r < 120)
     shell = fit_reflex(x, v, r_min=60, r_max=120)
     assert shell.values == pytest.approx(fit_reflex(x[inside], v[inside], r_min=0).values)
+    assert (shell.r_min, shell.r_max) == (60.0, 120.0)
+    whole = fit_reflex(x, v)
+    assert (whole.r_min, whole.r_max) == (const.FIT_R_MIN, np.inf)
 
 
 def test_names_and_order():
