@@ -22,7 +22,8 @@ def as_iterable_dataset(batches: HaloBatches) -> datasets.IterableDataset:
     ----------
     batches : HaloBatches
         What to load; each of its windows is a shard of the stream, so that loaders with several workers share them.
-        Every pass has the order of the first: `.shuffle()` and `.set_epoch()` of the stream give others.
+        Every pass has the order of the first: `.shuffle()` and `.set_epoch()` of the stream give others. What `.take()`
+        and `.skip()` part depends on the number of workers: part `batches` by their numbers.
 
     Returns
     -------

@@ -124,7 +124,9 @@ def load_haloes(
     -------
     HaloBatches, datasets.IterableDataset or torch.utils.data.DataLoader
         With `streaming`. The first and the last give batches, dicts of sim_id (n,), positions and velocities
-        (n, 4500, 3) [kpc, km/s] and the columns (n,), as NumPy arrays or tensors; the dataset gives haloes.
+        (n, 4500, 3) [kpc, km/s] and the columns (n,), as NumPy arrays or tensors; the dataset gives haloes. Part a
+        stream by `split` or `sim_ids`, never by `.take()` and `.skip()` of the dataset: in a DataLoader with workers
+        each worker takes or skips within its own share, so that haloes held out come back in training.
     dict or datasets.Dataset
         Without: one such dict of all haloes.
 

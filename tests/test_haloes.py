@@ -269,6 +269,38 @@ def test_a_stream_of_datasets_is_shared_by_workers_that_simulate():
         assert np.array_equal(rows[sim_id], mw.load_halo(sim_id).positions)
 
 
+#: Stored haloes whose row group changes from one to the next, so that each is a shard of a stream by itself.
+SCATTERED = [sim_id for trio in zip(range(10), range(10, 20), range(20, 30), strict=True) for sim_id in trio]
+
+
+def passed(stream, workers):
+    """Numbers of the haloes that a DataLoader gets from a stream."""
+    data = pytest.importorskip("torch.utils.data")
+    context = "spawn" if workers else None
+    # without the stars, whose way through the processes takes longest
+    stream = stream.remove_columns(["positions", "velocities"]).with_format("torch")
+    loader = data.DataLoader(stream, batch_size=None, num_workers=workers, multiprocessing_context=context)
+    return [int(row["sim_id"]) for row in loader]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_streams_of_datasets_are_parted_cleanly_by_split_and_by_sim_ids(workers, forbid_simulation):
+    held_out = mw.load_haloes(SCATTERED, format="datasets", split="test")
+    rest = mw.load_haloes([i for i in SCATTERED if i >= 10], format="datasets")
+    assert sorted(passed(held_out, workers)) == list(range(10))
+    assert sorted(passed(rest, workers)) == list(range(10, 30))
+
+
+def test_take_and_skip_part_a_stream_as_the_loader_has_workers(forbid_simulation):
+    """Why the documentation says to part by split or sim_ids: datasets takes and skips in each worker's share."""
+    stream = mw.load_haloes([*range(10), *SCATTERED[1:3]], format="datasets")
+    held_out = passed(stream.take(8), workers=0)
+    assert held_out == list(range(8))
+    assert sorted(passed(stream.skip(8), workers=0)) == [8, 9, 10, 20]
+    # each of two workers skips four of its own: half of those held out come back, and 10 is lost
+    assert sorted(passed(stream.skip(8), workers=2)) == [4, 5, 6, 7, 8, 9, 20]
+
+
 def test_as_a_dataset_in_memory():
     dataset = mw.load_haloes(range(5), streaming=False, format="datasets", columns=["m_lmc"]).with_format("numpy")
     assert dataset.num_rows == 5
