@@ -34,6 +34,7 @@ def as_floats(
     maximum: float = math.inf,
     above: float | None = None,
     allow_nan: bool = False,
+    allow_infinite: bool = False,
     broadcast: bool = False,
 ) -> NDArray[np.float64]:
     """Take an array of real numbers from a user.
@@ -54,6 +55,8 @@ def as_floats(
         A bound that all numbers must exceed.
     allow_nan : bool
         Take NaN for "not measured". Masked and null values then become NaN; without it, they are refused.
+    allow_infinite : bool
+        Take infinite numbers.
     broadcast : bool
         Repeat a single number to `shape`, which then holds sizes only.
 
@@ -68,21 +71,22 @@ def as_floats(
         If a value is masked, missing, not finite, no real number or out of range, or the shape or the unit is another;
         the message gives the name, the first such value, and their count.
     """
-    array = _to_floats(name, value, unit, allow_nan)
+    allowed = _range_text(minimum, maximum, above, unit, allow_infinite)
+    array = _to_floats(name, value, unit, allow_nan, allowed if shape == () else "an array of real numbers")
     if broadcast and array.ndim == 0 and shape is not None:
         array = np.full([int(size) for size in shape], array)
     if shape is not None:
         check_shape(name, array, shape)
-    allowed = _range_text(minimum, maximum, above, unit)
-    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
+    bad = np.zeros(array.shape, dtype=bool) if allow_nan else np.isnan(array)
+    bad |= np.isinf(array) & (not allow_infinite)
     if bad.any():
         half = getattr(value, "dtype", None) == np.float16
         hint = ", in a precision that holds it (float16 ends at 65504)" if half else ""
-        _refuse(name, array, bad, ("NaN (not measured) or " if allow_nan else "") + allowed + hint)
+        refuse(name, array, bad, ("NaN (not measured) or " if allow_nan else "") + allowed + hint)
     low = array < minimum if above is None else (array < minimum) | (array <= above)
     bad = low | (array > maximum)
     if bad.any():
-        _refuse(name, array, bad, allowed)
+        refuse(name, array, bad, allowed)
     return np.ascontiguousarray(array) if array.ndim else array
 
 
@@ -144,9 +148,7 @@ def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]
     if isinstance(value, Iterable) and not hasattr(value, "__array__") and not hasattr(value, "__len__"):
         value = list(value)
     refuse_masked(name, value)
-    if getattr(value, "unit", None) is not None:
-        value = _convert(name, value, "")
-    array = _to_array(name, value)
+    array = _to_array(name, *_without_unit(name, value, ""), "a list of whole numbers")
     if array.size == 0 and array.ndim == 1:
         return np.empty(0, dtype=np.int64)
     check_shape(name, array, ("n",))
@@ -154,12 +156,12 @@ def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]
     if array.dtype.kind in "iu":
         bad = (array < 0) | (array > maximum)
         if bad.any():
-            _refuse(name, array, bad, allowed)
+            refuse(name, array, bad, allowed)
         return array.astype(np.int64)
     wholes = [_whole(item) for item in array.tolist()] if array.dtype.kind in "fO" else [None] * len(array)
     bad = np.array([number is None or not 0 <= number <= maximum for number in wholes])
     if bad.any():
-        _refuse(name, array, bad, allowed)
+        refuse(name, array, bad, allowed)
     return np.array(wholes, dtype=np.int64)
 
 
@@ -197,7 +199,7 @@ def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed:
     """
     seen: set[Any] = set()
     for key in given:
-        if key not in allowed:
+        if not isinstance(key, str) or key not in allowed:
             raise ValueError(f"{name} holds {shorten(key)}: allowed is {', '.join(allowed)}{_nearest(key, allowed)}")
         if key in seen:
             raise ValueError(f"{name} holds {key!r} more than once: allowed is each name once")
@@ -223,10 +225,22 @@ def refuse_masked(name: str, value: Any) -> None:
     """Refuse masked (numpy, astropy) and null (arrow, polars, pandas) values; raise ValueError with their count."""
     hidden = _hidden(value)
     if hidden is not None and hidden.any():
+        first = tuple(map(int, np.argwhere(hidden)[0]))
+        place = f" (the first is {name}[{', '.join(map(str, first))}])" if first else ""
         raise ValueError(
             f"{name} = {_plural(int(hidden.sum()), 'masked or missing value')} of {hidden.size}: "
-            "allowed are values without a mask; leave those out"
+            f"allowed are values without a mask; leave those out{place}"
         )
+
+
+def refuse(name: str, array: NDArray, bad: NDArray[np.bool_], allowed: str) -> None:
+    """Raise ValueError with the first of the bad values, and how many there are."""
+    first = tuple(map(int, np.argwhere(bad)[0]))
+    place = f"{name}[{', '.join(map(str, first))}]" if first else name
+    count = int(bad.sum())
+    others = f" (and {count - 1} more of {bad.size})" if count > 1 else ""
+    item = array[first]
+    raise ValueError(f"{place} = {item.item() if hasattr(item, 'item') else item!r}{others}: allowed is {allowed}")
 
 
 def shorten(value: Any) -> str:
@@ -235,85 +249,113 @@ def shorten(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _to_floats(name: str, value: Any, unit: str | None, allow_nan: bool) -> NDArray[np.float64]:
+def _to_floats(name: str, value: Any, unit: str | None, allow_nan: bool, what: str) -> NDArray[np.float64]:
     """Numbers in `unit`; what is masked is refused or becomes NaN."""
     if _is_nested(value):
-        parts = [_to_floats(f"{name}[{i}]", item, unit, allow_nan) for i, item in enumerate(value)]
+        parts = [_to_floats(f"{name}[{i}]", item, unit, allow_nan, what) for i, item in enumerate(value)]
         if len({part.shape for part in parts}) > 1:
             raise ValueError(f"{name} = rows of shapes {sorted({p.shape for p in parts})}: allowed are rows alike")
         return np.stack(parts)
     hidden = _hidden(value)
     if not allow_nan:
         refuse_masked(name, value)
-    if hasattr(value, "unmasked"):  # astropy's Masked
-        value = value.unmasked
-    array = _to_array(name, _convert(name, value, unit))
+    array = _to_array(name, *_without_unit(name, value, unit), what)
     if array.dtype.kind == "O":
         array = _from_objects(name, array)
     if array.dtype.kind not in "iuf":
-        raise ValueError(f"{name} = {shorten(value)}: allowed are real numbers, not {array.dtype}")
-    floats = array.astype(np.float64, copy=False)
+        raise ValueError(f"{name} = {shorten(value)}: allowed is {what}, not {_kind(array)}")
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+        floats = array.astype(np.float64, copy=False)
     if hidden is not None and hidden.any():
         floats = np.where(hidden, np.nan, floats)
     return floats
 
 
-def _is_nested(value: Any) -> bool:
+def _is_nested(value: Any, depth: int = 0) -> bool:
     """Whether it is a list of arrays or quantities, whose masks and units numpy would drop."""
-    return isinstance(value, list | tuple) and any(
-        hasattr(item, "unit") or hasattr(item, "units") or hasattr(item, "mask") or _is_nested(item) for item in value
+    return (
+        isinstance(value, list | tuple)
+        and depth < 64  # the most axes that numpy has
+        and any(
+            hasattr(item, "unit") or hasattr(item, "units") or hasattr(item, "mask") or _is_nested(item, depth + 1)
+            for item in value
+        )
     )
 
 
 def _hidden(value: Any) -> NDArray[np.bool_] | None:
     """What is masked or null, None where the kind of array knows no such thing."""
-    if isinstance(value, np.ma.MaskedArray):
+    value = getattr(value, "magnitude", value)  # pint
+    if isinstance(value, np.ma.MaskedArray) and value.dtype.names is None:
         return np.ma.getmaskarray(value)
     if hasattr(value, "unmasked") and hasattr(value, "mask"):
         return np.broadcast_to(np.asarray(value.mask), np.shape(value.unmasked))
     if hasattr(value, "is_null"):  # arrow and polars
         return np.asarray(value.is_null())
-    kind = str(getattr(getattr(value, "dtype", None), "na_value", ""))
-    if kind == "<NA>":  # pandas' nullable types; in its other types a missing number is NaN
+    if _is_nullable(value):
         return np.asarray(value.isna())
     return None
 
 
-def _convert(name: str, value: Any, unit: str | None) -> Any:
-    """The plain numbers of a quantity in `unit`; other values as they are."""
+def _is_nullable(value: Any) -> bool:
+    """Whether it is of pandas' nullable types; in its other types a missing number is NaN."""
+    return str(getattr(getattr(value, "dtype", None), "na_value", "")) == "<NA>" and hasattr(value, "isna")
+
+
+def _without_unit(name: str, value: Any, unit: str | None) -> tuple[Any, float]:
+    """The numbers without their mask and unit, and the factor that converts them to `unit`."""
+    if hasattr(value, "as_py") and not hasattr(value, "__array__"):  # a scalar of arrow
+        value = value.as_py()
+    if hasattr(value, "unmasked"):  # astropy's Masked
+        value = value.unmasked
     if hasattr(value, "to_astropy"):  # unyt
         value = value.to_astropy()
-    given = getattr(value, "unit", None) or getattr(value, "units", None)
-    if given is None or callable(given):
-        return value
+    given, value = _unit_of(value), getattr(value, "magnitude", value)  # pint keeps its numbers in `magnitude`
+    if given is None:
+        return value, 1.0
     import astropy.units as u
 
     wanted = u.one if unit is None or unit in _PURE else u.Unit(unit)
-    if unit == "dex" and str(given) == "dex":
-        return value.value
+    text = "" if str(given) == "dimensionless" else str(given)  # pint's word
+    if unit == "dex" and text == "dex":
+        return value.value, 1.0
     try:
         if isinstance(value, u.Quantity):
-            return value.to_value(wanted)
-        factor = u.Unit(given if isinstance(given, u.UnitBase) else str(given)).to(wanted)
+            return value.to_value(wanted), 1.0
+        return value, u.Unit(given if isinstance(given, u.UnitBase) else text).to(wanted)
     except (ValueError, TypeError, u.UnitsError) as error:
         target = f"a unit of {wanted.physical_type} such as {unit}" if unit and unit not in _PURE else "a pure number"
         raise ValueError(f"{name} = numbers in {given}: allowed is {target}") from error
-    plain = np.asarray(np.ma.getdata(getattr(value, "magnitude", value)))  # pint keeps its numbers in `magnitude`
-    return plain if factor == 1.0 else plain * factor
 
 
-def _to_array(name: str, value: Any) -> NDArray:
-    """A plain array of what has no unit and no mask."""
+def _unit_of(value: Any) -> Any:
+    """Unit of an array of astropy, unyt, pint or xarray, None where it has none."""
+    if type(value).__module__.startswith("pandas"):  # a row or a column may be called "unit", and times have another
+        return None
+    for attribute in ("unit", "units"):
+        given = getattr(value, attribute, None)
+        # units of magnitudes are callable, and so would be a method of that name
+        if given is not None and (not callable(given) or hasattr(given, "to_string")):
+            return None if isinstance(given, str) and not given else given
+    return None
+
+
+def _to_array(name: str, value: Any, factor: float, what: str) -> NDArray:
+    """A plain array of what has no unit and no mask, times a factor."""
+    if isinstance(value, dict | set | str | bytes | bytearray) or value is None:
+        raise ValueError(f"{name} = {shorten(value)}: allowed is {what}")
     if isinstance(value, np.ma.MaskedArray):
-        return np.ma.getdata(value)
-    if isinstance(value, dict | set | str | bytes) or value is None:
-        raise ValueError(f"{name} = {shorten(value)}: allowed is an array of numbers")
-    if str(getattr(getattr(value, "dtype", None), "na_value", "")) == "<NA>" and hasattr(value, "to_numpy"):
-        return value.to_numpy(dtype=np.float64, na_value=np.nan) if value.isna().any() else np.asarray(value.to_numpy())
+        value = np.ma.getdata(value)
     try:
-        return np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} = {shorten(value)}: allowed are rows of equal length ({error})") from error
+        if _is_nullable(value) and value.isna().any():
+            value = value.to_numpy(dtype=object, na_value=None)
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        detail = " ".join(str(error).split())
+        raise ValueError(
+            f"{name} = {shorten(value)}: allowed is {what}, all rows of equal length ({detail})"
+        ) from error
+    return array if factor == 1.0 or array.dtype.kind not in "iuf" else array * factor
 
 
 def _from_objects(name: str, array: NDArray) -> NDArray[np.float64]:
@@ -324,12 +366,22 @@ def _from_objects(name: str, array: NDArray) -> NDArray[np.float64]:
     for place, item in np.ndenumerate(array):
         if item is None or type(item).__name__ in ("NAType", "NaTType"):
             floats[place] = np.nan
-        elif not isinstance(item, bool | np.bool_) and isinstance(item, numbers.Real | decimal.Decimal):
+            continue
+        try:
+            item = item.as_py() if hasattr(item, "as_py") else item
+            if isinstance(item, bool | np.bool_) or not isinstance(item, numbers.Real | decimal.Decimal):
+                raise TypeError("no real number")
             floats[place] = float(item)
-        else:
+        except (TypeError, ValueError, OverflowError) as error:
             where = f"{name}[{', '.join(map(str, place))}]" if place else name
-            raise ValueError(f"{where} = {shorten(item)}: allowed is a real number")
+            raise ValueError(f"{where} = {shorten(item)}: allowed is a real number") from error
     return floats
+
+
+def _kind(array: NDArray) -> str:
+    """What an array holds, in a word."""
+    words = {"b": "booleans", "c": "complex numbers", "M": "dates", "m": "durations", "V": "rows of several columns"}
+    return words.get(array.dtype.kind, "text" if array.dtype.kind in "USTO" else str(array.dtype))
 
 
 def _whole(value: Any) -> int | None:
@@ -348,17 +400,7 @@ def _whole(value: Any) -> int | None:
     return None
 
 
-def _refuse(name: str, array: NDArray, bad: NDArray[np.bool_], allowed: str) -> None:
-    """Raise ValueError with the first of the bad values, and how many there are."""
-    first = tuple(map(int, np.argwhere(bad)[0]))
-    place = f"{name}[{', '.join(map(str, first))}]" if first else name
-    count = int(bad.sum())
-    others = f" (and {count - 1} more of {bad.size})" if count > 1 else ""
-    item = array[first]
-    raise ValueError(f"{place} = {item.item() if hasattr(item, 'item') else item!r}{others}: allowed is {allowed}")
-
-
-def _range_text(minimum: float, maximum: float, above: float | None, unit: str | None) -> str:
+def _range_text(minimum: float, maximum: float, above: float | None, unit: str | None, infinite: bool) -> str:
     """What is allowed, in words."""
     tail = f" {unit}" if unit and unit not in _PURE else ""
     low = f"above {above:g}" if above is not None else f"from {minimum:g}" if minimum > -math.inf else ""
@@ -367,7 +409,7 @@ def _range_text(minimum: float, maximum: float, above: float | None, unit: str |
         high = f"and at most {maximum:g}"
     if not low and high:
         high = f"up {high}"
-    return " ".join(["a finite number", *filter(None, (low, high))]) + tail
+    return " ".join(["a number" if infinite else "a finite number", *filter(None, (low, high))]) + tail
 
 
 def _nearest(value: Any, allowed: Sequence[str]) -> str:

@@ -48,6 +48,12 @@ PLAIN = [1.0, 2.5, -3.0]
         (pd.Series(PLAIN, dtype="float64[pyarrow]"), "kpc"),
         (pa.array(PLAIN), "kpc"),
         (pa.chunked_array([PLAIN[:1], PLAIN[1:]]), "kpc"),
+        (pa.array(PLAIN).dictionary_encode(), "kpc"),
+        (pd.Series(PLAIN).astype("category"), "kpc"),
+        (pd.Series(PLAIN, index=["unit", "units", "mask"]), "kpc"),
+        (np.array(PLAIN, dtype=">f8"), "kpc"),
+        (np.array(PLAIN) * u.pc / u.pc, ""),
+        ([pa.scalar(x) for x in PLAIN], None),
         ([decimal.Decimal("1"), decimal.Decimal("2.5"), -3], None),
     ],
 )
@@ -83,6 +89,25 @@ def test_masked_and_null_values_are_refused_or_become_nan(value):
     np.testing.assert_array_equal(got, [1.0, np.nan, 3.0])
 
 
+@pytest.mark.parametrize("dtype", ["boolean", "string"])
+def test_nullable_columns_of_no_numbers_are_not_read_as_numbers(dtype):
+    """pandas itself turns True and "1" into 1.0 where a value is missing."""
+    value = pd.Series([True if dtype == "boolean" else "1", None], dtype=dtype)
+    with pytest.raises(ValueError, match=r"x\[0\] = .*: allowed is a real number"):
+        arrays.as_floats("x", value, allow_nan=True)
+
+
+def test_infinite_numbers_only_where_they_mean_something():
+    assert arrays.as_floats("x", [np.inf, -np.inf], allow_infinite=True).tolist() == [np.inf, -np.inf]
+    with pytest.raises(ValueError, match=r"x\[0\] = nan: allowed is a number"):
+        arrays.as_floats("x", [np.nan], allow_infinite=True)
+
+
+def test_a_table_with_columns_named_like_attributes_is_an_array():
+    frame = pd.DataFrame({"unit": [1.0], "mask": [2.0], "dtype": [3.0]})
+    assert arrays.as_floats("x", frame).tolist() == [[1.0, 2.0, 3.0]]
+
+
 def test_a_list_of_masked_arrays_keeps_their_masks():
     rows = [np.ma.masked_array([1.0, 2.0], [False, True]), np.ma.masked_array([3.0, 4.0])]
     with pytest.raises(ValueError, match=re.escape("x[0] = 1 masked")):
@@ -98,20 +123,39 @@ def test_a_list_of_masked_arrays_keeps_their_masks():
         (np.array(PLAIN) * u.one, "kpc", "allowed is a unit of length such as kpc"),
         (Column(PLAIN, unit="km/s"), "kpc", "numbers in km / s"),
         ([1.0 * u.kpc, 2.0 * u.s], "kpc", "x[1] = numbers in s"),
-        (np.array([1 + 2j]), None, "allowed are real numbers, not complex128"),
-        (["1", "2"], None, "allowed are real numbers"),
-        (np.array([b"1"]), None, "allowed are real numbers"),
-        ([True, False], None, "allowed are real numbers, not bool"),
-        ([1.0, True, "a"], None, "allowed are real numbers"),
+        (np.array([1 + 2j]), None, "allowed is an array of real numbers, not complex numbers"),
+        (["1", "2"], None, "allowed is an array of real numbers"),
+        (np.array([b"1"]), None, "allowed is an array of real numbers"),
+        ([True, False], None, "allowed is an array of real numbers, not booleans"),
+        ([1.0, True, "a"], None, "allowed is an array of real numbers"),
         (np.array([1.0, True], dtype=object), None, "x[1] = True: allowed is a real number"),
-        (np.array(["2020-01-01"], dtype="datetime64[D]"), None, "allowed are real numbers"),
-        ({"a": 1}, None, "x = {'a': 1}: allowed is an array of numbers"),
-        ("12", None, "x = '12': allowed is an array of numbers"),
-        (None, None, "x = None: allowed is an array of numbers"),
-        ([[1, 2], [3]], None, "allowed are rows of equal length"),
+        (np.array(["2020-01-01"], dtype="datetime64[D]"), None, "allowed is an array of real numbers"),
+        ({"a": 1}, None, "x = {'a': 1}: allowed is an array of real numbers"),
+        ("12", None, "x = '12': allowed is an array of real numbers"),
+        (None, None, "x = None: allowed is an array of real numbers"),
+        ([[1, 2], [3]], None, "all rows of equal length"),
         ([np.arange(2.0) * u.kpc, np.arange(3.0) * u.kpc], "kpc", "allowed are rows alike"),
         ([1.0, np.nan, np.nan], None, "x[1] = nan (and 1 more of 3): allowed is a finite number"),
         ([1.0, None], None, "x[1] = nan: allowed is a finite number"),
+        (np.array([1.0, 2.0]) * u.mag, "kpc", "x = numbers in mag: allowed is a unit of length"),
+        (pd.Series([True, False], dtype="boolean"), None, "allowed is an array of real numbers, not booleans"),
+        (pd.Series([1.0, True]), None, "x[1] = True: allowed is a real number"),
+        (pd.Series(["1", "2"]), None, "x[0] = '1': allowed is a real number"),
+        (pd.Series(["1", "2"]).astype("category"), None, "x[0] = '1': allowed is a real number"),
+        (pd.to_datetime(["2020-01-01"]), "Gyr", "not dates"),
+        ([pd.Timestamp("2020-01-01")], "Gyr", "allowed is a real number"),
+        (pd.Series([1.0 * u.kpc]), "kpc", "x[0] = <Quantity 1. kpc>: allowed is a real number"),
+        (pa.array([True]), None, "not booleans"),
+        (pa.array(["1"]), None, "x[0] = '1'"),
+        (pa.array([[1.0, 2.0]]), None, "allowed is a real number"),
+        (pa.scalar(None, pa.float64()), None, "x = None"),
+        (np.array([(1.0, 2.0)], dtype="f8,f8"), None, "not rows of several columns"),
+        (np.ma.array([(1.0, 2.0)], dtype="f8,f8"), None, "not rows of several columns"),
+        (bytearray(b"12"), None, "allowed is an array of real numbers"),
+        (iter([1.0]), None, "allowed is a real number"),
+        ([10**400], None, "allowed is a real number"),
+        ([decimal.Decimal("sNaN")], None, "x[0] = Decimal('sNaN'): allowed is a real number"),
+        (np.array([np.finfo(np.longdouble).max]), None, "x[0] = inf: allowed is a finite number"),
         (np.array([1.0, np.inf], dtype=np.float16), None, "x[1] = inf: allowed is a finite number, in a precision"),
     ],
 )
@@ -233,6 +277,13 @@ def test_quantities_of_other_libraries_are_converted_or_refused():
         magnitude, units = np.array([1000.0]), "pc"
 
     assert arrays.as_floats("x", Pint(), unit="kpc").tolist() == [1.0]
+    Pint.magnitude = np.ma.masked_array([1000.0, 1.0], [True, False])
+    with pytest.raises(ValueError, match=r"x = 1 masked or missing value of 2.*the first is x\[0\]"):
+        arrays.as_floats("x", Pint(), unit="kpc")
+    with pytest.raises(ValueError, match="x = numbers in pc: allowed is a pure number"):
+        arrays.as_ids("x", type("Pint", (), {"magnitude": np.array([1]), "units": "pc"})())
+    Pint.magnitude, Pint.units = np.array([1000.0]), "dimensionless"
+    assert arrays.as_floats("x", Pint(), unit="").tolist() == [1000.0]
     Pint.units = "parsec_per_fortnight"
     with pytest.raises(ValueError, match="x = numbers in parsec_per_fortnight"):
         arrays.as_floats("x", Pint(), unit="kpc")
