@@ -17,9 +17,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from . import schema
+from .angles import wrap_degrees
 from .catalogue import load_catalogue
 from .priors import MARGINALS, Marginal, Normal
-from .scoring.circular import circular_mean, wrap_degrees
+from .scoring.circular import circular_mean
 from .simulator.frames import galactocentric_to_sky
 from .simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.angles import wrap_degrees
+from mwlmc_data.arrays import as_floats
 from mwlmc_data.plotting.style import SMALL, YELLOW, needed
 from mwlmc_data.skymap import SkyMap, from_the_sun
 
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 def on_map(angles: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places on the map's axes [rad] of Galactic longitudes and latitudes [deg], (2,) or (n, 2)."""
-    angles = np.atleast_2d(np.asarray(angles, float))
-    return -np.radians((angles[:, 0] + 180.0) % 360.0 - 180.0), np.radians(angles[:, 1])
+    angles = np.atleast_2d(as_floats("angles", angles, unit="deg"))
+    return -np.radians(wrap_degrees(angles[:, 0])), np.radians(angles[:, 1])
 
 
 def draw_map(ax: Axes, sky: SkyMap, whole: bool = True, size: float = SMALL) -> QuadMesh:

@@ -20,6 +20,7 @@ angles                    `wrap_degrees`, `circular_mean`, `circular_percentiles
 What is blind to what is tested in ``tests/scoring/test_metrics_on_defects.py``.
 """
 
+from mwlmc_data.angles import wrap_degrees
 from mwlmc_data.scoring.calibration import (
     RankCalibration,
     contraction,
@@ -28,7 +29,7 @@ from mwlmc_data.scoring.calibration import (
     rank_calibration,
     rank_fractions,
 )
-from mwlmc_data.scoring.circular import circular_mean, circular_percentiles, wrap_degrees
+from mwlmc_data.scoring.circular import circular_mean, circular_percentiles
 from mwlmc_data.scoring.coverage import Coverage, binomial_interval, coverage_band
 from mwlmc_data.scoring.distance import mean_error, mmd, variance_ratio
 from mwlmc_data.scoring.energy import Difference, energy_distance, energy_score, paired_difference

@@ -5,23 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.angles import wrap_degrees
 from mwlmc_data.scoring.checks import checked_vector
-
-
-def wrap_degrees(angle: ArrayLike) -> NDArray:
-    """Wrap angles to [-180, 180).
-
-    Parameters
-    ----------
-    angle : array_like
-        Angles [deg], any shape.
-
-    Returns
-    -------
-    ndarray
-        The same angles in [-180, 180) [deg].
-    """
-    return (np.asarray(angle, dtype=np.float64) + 180.0) % 360.0 - 180.0
 
 
 def circular_mean(angle: ArrayLike) -> float:
@@ -35,7 +20,7 @@ def circular_mean(angle: ArrayLike) -> float:
     Returns
     -------
     float
-        Mean direction in [-180, 180) [deg].
+        Mean direction in (-180, 180] [deg].
     """
     radians = np.radians(checked_vector(angle, "angle"))
     return float(wrap_degrees(np.degrees(np.arctan2(np.sin(radians).mean(), np.cos(radians).mean()))))
@@ -56,7 +41,7 @@ def circular_percentiles(angle: ArrayLike, percent: ArrayLike = (16, 50, 84)) ->
     Returns
     -------
     ndarray, shape (k,)
-        Percentiles [deg]. They are continuous about the mean direction, so they may leave [-180, 180).
+        Percentiles [deg]. They are continuous about the mean direction, so they may leave (-180, 180].
     """
     centre = circular_mean(angle)
     offsets = wrap_degrees(np.asarray(angle, dtype=np.float64) - centre)

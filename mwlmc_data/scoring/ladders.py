@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from mwlmc_data import release
+from mwlmc_data.angles import longitude_of
 from mwlmc_data.scoring import embedded
 
 if TYPE_CHECKING:
@@ -92,8 +93,7 @@ def reflex_data(travel: NDArray) -> NDArray[np.float32]:
     """Speed [km/s] and apex l, b [deg] of travel vectors (n, 3) [km/s], shape (n, 3)."""
     x, y, z = np.asarray(travel, dtype=np.float64).T
     speed = np.sqrt(x * x + y * y + z * z)
-    longitude, latitude = np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(z / speed))
-    return np.stack([speed, longitude, latitude], axis=1).astype(np.float32)
+    return np.stack([speed, longitude_of(x, y), np.degrees(np.arcsin(z / speed))], axis=1).astype(np.float32)
 
 
 def noisier(table: Mapping[str, NDArray], factor: float) -> NDArray[np.float64]:

@@ -11,6 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.angles import longitude_of
+from mwlmc_data.arrays import as_floats
+
 from . import constants as const
 
 FloatArray = NDArray[np.float64]
@@ -46,7 +49,10 @@ def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> FloatArray:
     ndarray, shape (..., 3, 3)
         ``[..., k, :]`` is the Cartesian vector of k = (line of sight, longitude, latitude).
     """
-    lon, lat = np.radians(longitude), np.radians(latitude)
+    lon, lat = (
+        np.radians(as_floats(name, angle, unit="deg"))
+        for name, angle in (("longitude", longitude), ("latitude", latitude))
+    )
     sin_l, cos_l, sin_b, cos_b = np.sin(lon), np.cos(lon), np.sin(lat), np.cos(lat)
     zero = np.zeros_like(sin_l * sin_b)
     rows = [
@@ -59,9 +65,8 @@ def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> FloatArray:
 
 def spherical_angles(vectors: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Longitude (-180, 180] and latitude [deg] of vectors (..., 3)."""
-    v = np.asarray(vectors, float)
-    longitude = np.degrees(np.arctan2(v[..., 1], v[..., 0]))
-    return longitude, np.degrees(np.arctan2(v[..., 2], np.hypot(v[..., 0], v[..., 1])))
+    v = _vectors("vectors", vectors, 3)
+    return longitude_of(v[..., 0], v[..., 1]), np.degrees(np.arctan2(v[..., 2], np.hypot(v[..., 0], v[..., 1])))
 
 
 def galactocentric_basis(positions: ArrayLike) -> FloatArray:
@@ -72,9 +77,20 @@ def galactocentric_basis(positions: ArrayLike) -> FloatArray:
     ndarray, shape (n, 3, 3)
         ``[:, k, :]`` is the Cartesian vector of k = (r, phi, theta).
     """
-    basis = sky_basis(*spherical_angles(positions))
+    basis = sky_basis(*spherical_angles(as_floats("positions", positions, unit="kpc")))
     basis[..., 2, :] *= -1.0
     return basis
+
+
+#: Arguments of :func:`sky_to_galactocentric` and their units.
+_SKY_UNITS = (
+    ("ra", "deg"),
+    ("dec", "deg"),
+    ("distance", "kpc"),
+    ("v_los", "km/s"),
+    ("pm_ra", "mas/yr"),
+    ("pm_dec", "mas/yr"),
+)
 
 
 def sky_to_galactocentric(
@@ -97,8 +113,16 @@ def sky_to_galactocentric(
     -------
     ndarray, shape (..., 6)
         Position [kpc] and velocity [km/s].
+
+    Raises
+    ------
+    ValueError
+        If a number is masked, not finite or in another kind of unit.
     """
-    ra, dec, d, v, mu_a, mu_d = np.broadcast_arrays(*map(np.asarray, (ra, dec, distance, v_los, pm_ra, pm_dec)))
+    given = (ra, dec, distance, v_los, pm_ra, pm_dec)
+    ra, dec, d, v, mu_a, mu_d = np.broadcast_arrays(
+        *(as_floats(name, value, unit=unit) for (name, unit), value in zip(_SKY_UNITS, given, strict=True))
+    )
     basis = sky_basis(ra, dec) @ ICRS_TO_GALACTIC.T
     tangential = const.KMS_PER_MASYR_KPC * d
     speeds = np.stack([v, tangential * mu_a, tangential * mu_d], axis=-1).astype(float)
@@ -117,19 +141,35 @@ def galactocentric_to_sky(phase_space: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray, shape (..., 6)
-        ra (0 to 360), dec [deg], distance [kpc], v_los [km/s], pm_ra (with cos dec), pm_dec [mas/yr].
+        ra in [0, 360), dec [deg], distance [kpc], v_los [km/s], pm_ra (with cos dec), pm_dec [mas/yr].
+
+    Raises
+    ------
+    ValueError
+        If a number is masked or not finite, or the last axis has another length.
     """
-    w = np.asarray(phase_space, float)
+    w = _vectors("phase_space", phase_space, 6)
     heliocentric = (w[..., :3] - const.SUN_POSITION) @ ICRS_TO_GALACTIC
     velocity = (w[..., 3:] - const.SUN_VELOCITY) @ ICRS_TO_GALACTIC
     distance = np.linalg.norm(heliocentric, axis=-1)
     ra, dec = spherical_angles(heliocentric)
     speeds = np.einsum("...ki,...i->...k", sky_basis(ra, dec), velocity)
     tangential = (const.KMS_PER_MASYR_KPC * distance)[..., None]
-    place = np.stack([ra % 360.0, dec, distance, speeds[..., 0]], axis=-1)
+    ra = ra % 360.0
+    # A negative angle smaller than the spacing of numbers at 360 comes out as 360.
+    place = np.stack([np.where(ra == 360.0, 0.0, ra), dec, distance, speeds[..., 0]], axis=-1)
     return np.concatenate([place, speeds[..., 1:] / tangential], axis=-1)
 
 
 def heliocentric_basis(positions: ArrayLike, sun_position: ArrayLike = const.SUN_POSITION) -> FloatArray:
     """Unit vectors e_los, e_l, e_b at Galactocentric positions (n, 3), as seen from the Sun: (n, 3, 3)."""
-    return sky_basis(*spherical_angles(np.asarray(positions, float) - np.asarray(sun_position)))
+    sun = as_floats("sun_position", sun_position, unit="kpc", shape=(3,))
+    return sky_basis(*spherical_angles(as_floats("positions", positions, unit="kpc") - sun))
+
+
+def _vectors(name: str, value: ArrayLike, size: int) -> FloatArray:
+    """Vectors with `size` components; ValueError if they are others."""
+    array = as_floats(name, value)
+    if array.ndim == 0 or array.shape[-1] != size:
+        raise ValueError(f"{name} = an array of shape {array.shape}: allowed is the shape (..., {size})")
+    return array

@@ -37,7 +37,7 @@ def test_angles_are_circular():
     assert abs(scoring.circular_mean(angles)) == pytest.approx(180.0)
     low, mid, high = scoring.wrap_degrees(scoring.circular_percentiles(angles, [0, 50, 100]))
     assert (low, abs(mid), high) == pytest.approx((170.0, 180.0, -170.0))
-    assert scoring.wrap_degrees(540.0) == -180.0
+    assert scoring.wrap_degrees([-540.0, -180.0, 180.0, 540.0]).tolist() == [180.0] * 4
 
 
 def test_predictive_tail_counts_both_sides_and_goes_round_the_circle():

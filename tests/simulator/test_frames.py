@@ -8,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mwlmc_data
+from mwlmc_data.angles import wrap_degrees
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import frames
 from mwlmc_data.simulator.parameters import OBSERVED_LMC
 from mwlmc_data.simulator.simulation import Halo
 
 PROPER_MOTION = st.floats(-5, 5)
+UNITS = (u.deg, u.deg, u.kpc, u.km / u.s, u.mas / u.yr, u.mas / u.yr)
+OTHER_UNITS = (u.rad, u.arcmin, u.pc, u.m / u.s, u.arcsec / u.yr, u.rad / u.s)
 SKY = (78.76, -69.19, 49.6, 262.2, 1.9, 0.33)
 
 
@@ -138,3 +141,50 @@ def test_the_frame_of_astropy_has_our_sun_and_the_disc_turns_backwards():
     momentum = sun.x * sun.v_y - sun.y * sun.v_x
     assert momentum.value < 0
     assert np.cross(const.SUN_POSITION, const.SUN_VELOCITY)[2] == pytest.approx(momentum.value, abs=1e-5)
+
+
+def test_units_are_converted():
+    there = frames.sky_to_galactocentric(*SKY)
+    others = [(value * unit).to(other) for value, unit, other in zip(SKY, UNITS, OTHER_UNITS, strict=True)]
+    assert frames.sky_to_galactocentric(*others) == pytest.approx(there, rel=1e-12)
+    assert frames.sky_basis(1.0 * u.rad, 0.5 * u.rad) == pytest.approx(frames.sky_basis(*np.degrees([1.0, 0.5])))
+    x = np.array([[10.0, 20.0, 30.0]])
+    for basis in (frames.galactocentric_basis, frames.heliocentric_basis):
+        assert basis((x * u.kpc).to(u.pc)) == pytest.approx(basis(x))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: frames.sky_to_galactocentric(*SKY[:2], np.ma.masked_array([50.0], [True]), *SKY[3:]), "distance = 1"),
+        (lambda: frames.sky_to_galactocentric(*SKY[:3], np.nan, *SKY[4:]), "v_los = nan"),
+        (lambda: frames.sky_to_galactocentric(*SKY[:2], 50 * u.deg, *SKY[3:]), "distance = numbers in deg"),
+        (lambda: frames.galactocentric_to_sky(np.zeros((5, 3))), r"phase_space = an array of shape \(5, 3\)"),
+        (lambda: frames.galactocentric_to_sky([np.nan] * 6), "phase_space"),
+        (lambda: frames.spherical_angles(5.0), r"vectors = an array of shape \(\)"),
+        (lambda: frames.sky_basis([10.0, np.inf], 0.0), r"longitude\[1\] = inf"),
+        (lambda: frames.heliocentric_basis(np.ones((4, 3)), sun_position=-8.3), "sun_position = a number"),
+        (lambda: frames.galactocentric_basis(np.ma.masked_less(np.eye(3), 0.5)), "positions = 6 masked"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_longitudes_lie_above_minus_180_and_up_to_180():
+    """A zero may be negative, and a small angle may round: the half circle is +180 and a right ascension below 360."""
+    for y in (0.0, -0.0, -1e-300):
+        assert frames.spherical_angles([-1.0, y, 0.0])[0] == 180.0
+    assert frames.spherical_angles([0.0, 0.0, 1.0]) == (0.0, 90.0)
+    east = frames.ICRS_TO_GALACTIC @ [1.0, -1e-18, 0.0]
+    ra = frames.galactocentric_to_sky(np.r_[50 * east + const.SUN_POSITION, const.SUN_VELOCITY])[0]
+    assert 0.0 <= ra < 360.0
+
+
+@given(st.floats(-1e4, 1e4))
+def test_angles_are_wrapped_once(angle):
+    wrapped = float(wrap_degrees(angle))
+    assert -180.0 < wrapped <= 180.0
+    assert np.cos(np.radians(wrapped - angle)) == pytest.approx(1.0)
+    assert np.cos(np.radians(float(wrap_degrees(wrapped + 360.0)) - wrapped)) == pytest.approx(1.0)
