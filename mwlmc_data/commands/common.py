@@ -62,7 +62,10 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
     columns = {name: stars[:, i] for i, name in enumerate(PHASE_SPACE)}
     text = json.dumps(parameters)
     if path.suffix == ".npz":
-        np.savez(path, allow_pickle=False, parameters=text, **columns)  # type: ignore[arg-type]
+        from mwlmc_data.npz import write_npz
+
+        with open(path, "wb") as file:
+            write_npz(file, {"parameters": text, **columns})
         return
     import pyarrow as pa
     import pyarrow.parquet as pq

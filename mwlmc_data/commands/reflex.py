@@ -102,14 +102,11 @@ def _read_stars(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _read_npz(path: Path) -> pd.DataFrame:
-    import numpy as np
     import pandas as pd
 
-    loaded = np.load(path)
-    if isinstance(loaded, np.ndarray):
-        raise ValueError("it holds one array and no names")
-    with loaded as file:
-        return pd.DataFrame({name: file[name] for name in file.files if file[name].ndim == 1})
+    from mwlmc_data.npz import load_columns
+
+    return pd.DataFrame(load_columns(path))
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.npz import Member, NpzError, load_members, read_members, write_npz
+from mwlmc_data.scoring.inputs import Array
 from mwlmc_data.scoring.manifest import make_manifest, manifest_problems, read_manifest
-from mwlmc_data.scoring.npz import load_npz, npz_problems
 from mwlmc_data.scoring.report import Report
 from mwlmc_data.scoring.task import Task, get_task
 
 MANIFEST, SAMPLES = "manifest.json", "samples.npz"
+_SLACK, _HEADER = 4, 1 << 14
+"""Times what is wanted, and bytes of an array's header, that a file may hold and still be opened."""
 
 
 class SubmissionError(ValueError):
@@ -130,7 +133,7 @@ def write_submission(
     home.mkdir(parents=True, exist_ok=True)
     partial = {name: home / f".{name}.{os.getpid()}" for name in (MANIFEST, SAMPLES)}
     with open(partial[SAMPLES], "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        write_npz(file, arrays)
     partial[MANIFEST].write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     for name, path in partial.items():
         path.replace(home / name)
@@ -172,14 +175,52 @@ def read_submission(directory: str | Path, task: Task | None = None) -> Submissi
         problems += [] if (home / SAMPLES).is_file() else [f"there is no {SAMPLES}"]
         raise SubmissionError(str(home), problems)
     task = task or named
-    found = npz_problems(home / SAMPLES, task.arrays)
-    if found:
-        raise SubmissionError(str(home), problems + found)
-    arrays, found = load_npz(home / SAMPLES)
+    arrays, found = _read_arrays(home / SAMPLES, task.arrays)
     problems += found or task.problems(arrays)
     if problems:
         raise SubmissionError(str(home), problems)
     return Submission(task, manifest, arrays)
+
+
+def _read_arrays(path: Path, wanted: Mapping[str, Array]) -> tuple[dict[str, NDArray], list[str]]:
+    """Arrays of a file, or all that is wrong with it; nothing is loaded unless it declares what is wanted."""
+    if not path.is_file():
+        return {}, [f"there is no {path.name}; allowed: a file as numpy.savez writes it"]
+    most = _SLACK * sum(array.most_bytes + _HEADER for array in wanted.values())
+    size = path.stat().st_size
+    if size > most:
+        return {}, [f"{path.name} has {size} bytes; allowed: {most} at most"]
+    try:
+        members = read_members(path)
+        found = _declared_problems(members, wanted)
+        return ({}, found) if found else (load_members(path, members.values()), [])
+    except NpzError as error:
+        return {}, list(error.problems)
+
+
+def _declared_problems(members: Mapping[str, Member], wanted: Mapping[str, Array]) -> list[str]:
+    """What is wrong with the names, types and shapes that a file declares."""
+    found = []
+    for name, member in members.items():
+        if name not in wanted:
+            told = f"there is an entry {name[:80] + '.npy'!r} in the file"
+            found.append(f"{told}; allowed: the arrays {', '.join(wanted)}")
+        elif member.dtype.hasobject:
+            types = " or ".join(wanted[name].dtypes)
+            found.append(f"{name} holds Python objects, which are never loaded; allowed: {types}")
+        else:
+            found += _member_problems(member, wanted[name])
+    missing = [name for name, array in wanted.items() if array.is_required and name not in members]
+    return sorted(found) + [f"{name} is missing: {wanted[name].what}" for name in missing]
+
+
+def _member_problems(member: Member, wanted: Array) -> list[str]:
+    found = []
+    if member.dtype.newbyteorder("=") not in [np.dtype(allowed) for allowed in wanted.dtypes]:
+        found.append(f"{member.name} is of type {member.dtype}; allowed: {' or '.join(wanted.dtypes)}")
+    if member.shape != wanted.shape:
+        found.append(f"{member.name} has shape {member.shape}; allowed: {wanted.shape}, {wanted.what}")
+    return found
 
 
 def _task_of(manifest: Mapping[str, Any]) -> Task | None:
