@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import mwlmc_data as mw
 from benchmarks import outskirts as margins
 from mwlmc_data.priors import MARGINALS
+from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import outskirts, potentials
 from mwlmc_data.simulator import simulation as simulation_module
 from mwlmc_data.simulator.engines import TOLERANCE, begin
@@ -87,3 +88,79 @@ def test_other_engines_move_all(monkeypatch):
     draw = mw.Prior("gaussian").sample(1, seed=1).iloc[0].to_dict()
     row = simulate_row((draw | {"sim_id": 0}, 1, 300, "numba-float64"))
     assert row["n_stars_fit"] > 50
+
+
+class Moved:
+    """Stands in for the lanes: says which stars were moved, and puts them at the radii that it is told."""
+
+    def __init__(self, radii):
+        self.radii, self.calls = radii, []
+
+    def __call__(self, stars, field, tolerance):
+        self.calls.append(stars[:, 0].tolist())
+        moved = np.zeros((len(stars), 6), np.float32)
+        moved[:, 1] = [self.radii.get(x, 10.0) for x in stars[:, 0].tolist()]
+        return moved, 0
+
+
+def stars_of_reach(reach, parameters, fractions):
+    """Stars at rest whose r(E) are these fractions of the reach: each is named by its x, which is its radius."""
+    stars = np.zeros((len(fractions), 6))
+    stars[:, 0] = reach * np.array(fractions)
+    return stars
+
+
+def test_the_alarm_is_for_watched_stars_beyond_35_kpc_alone(monkeypatch):
+    """r(E) / p of 0.4: left out; 0.6: watched; 0.7 and 2: moved, and free to go where they want."""
+    parameters = mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
+    orbit, field, _ = begin(parameters, 1, halo_stream(1, 1))
+    reach = min(orbit.pericentre, 50.0)
+    assert 40 < reach <= 50
+    stars = stars_of_reach(reach, parameters, [0.4, 0.6, 0.7, 2.0, 0.45])
+    inside, watched, beyond, far, inside_too = stars[:, 0].tolist()
+
+    def moved(radii):
+        lanes = Moved(radii)
+        monkeypatch.setattr(outskirts, "integrate_lanes", lanes)
+        return outskirts.integrate_outskirts(stars, parameters, orbit, field, TOLERANCE), lanes.calls
+
+    quiet, calls = moved({watched: 34.9, beyond: 300.0, far: 300.0})
+    assert calls == [[watched, beyond, far]]
+    assert quiet[:, 1] == pytest.approx([34.9, 300.0, 300.0])
+    for radius in (35.1, 60.0):
+        whole, calls = moved({watched: radius, inside: 1.0, inside_too: 2.0, far: 90.0})
+        assert calls == [[watched, beyond, far], [inside, inside_too]]
+        assert whole[:, 1] == pytest.approx([1.0, radius, 10.0, 90.0, 2.0])
+
+
+def test_the_reach_is_the_pericentre_or_the_radius_of_the_fit(monkeypatch):
+    """An LMC that stays beyond 50 kpc lifts none from within 25; one that came to 20 kpc lifts from 10."""
+    parameters = mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
+    orbit, field, _ = begin(parameters, 1, halo_stream(1, 1))
+
+    class Closest:
+        def __init__(self, pericentre):
+            self.pericentre = pericentre
+
+    for pericentre, reach in ((20.0, 20.0), (80.0, 50.0)):
+        stars = stars_of_reach(reach, parameters, [0.49, 0.51, 0.64, 0.66])
+        names = stars[:, 0].tolist()
+        lanes = Moved({names[3]: 100.0})
+        monkeypatch.setattr(outskirts, "integrate_lanes", lanes)
+        outskirts.integrate_outskirts(stars, parameters, Closest(pericentre), field, TOLERANCE)
+        assert lanes.calls == [names[1:]]
+        lanes = Moved({names[2]: 100.0})
+        monkeypatch.setattr(outskirts, "integrate_lanes", lanes)
+        outskirts.integrate_outskirts(stars, parameters, Closest(pericentre), field, TOLERANCE)
+        assert lanes.calls == [names[1:], names[:1]]
+
+
+def test_estimated_energy_is_kinetic_and_potential():
+    p = mw.Parameters(m200_mw=1e12, m_lmc=1e10, log10_lambda_df=0)
+    stars = np.array([[3.0, -4.0, 12.0, 100.0, -20.0, 50.0]])
+    r200 = (1e12 / (4 / 3 * np.pi * 200 * const.RHO_CRITICAL)) ** (1 / 3)
+    r_s, m_s = r200 / p.c200, 1e12 / (np.log(1 + p.c200) - p.c200 / (1 + p.c200))
+    halo = m_s * np.log(1 + 13.0 / r_s) / 13.0
+    baryons = 1.2e10 / np.sqrt(169 + 0.25) + 5e10 / np.sqrt(169 + 3.5**2)
+    expected = 0.5 * (100**2 + 20**2 + 50**2) - const.G * (halo + baryons)
+    assert outskirts.energy_estimate(stars, p) == pytest.approx([expected], rel=1e-9)
