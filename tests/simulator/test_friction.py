@@ -111,8 +111,8 @@ def test_the_orbit_keeps_its_speed_limit_and_direction_of_time():
     orbit = integrate_orbit(p)
     dt = (orbit.time[-2] - orbit.time[-1]) / const.GYR_PER_TIME_UNIT
     assert orbit.time[-2] == pytest.approx(-2.2 / 440)
-    for path, start, a in ((orbit.lmc, (*place, *velocity), accelerations(place, velocity, log10_lambda_df=0.0)[1]),
-                           (orbit.mw, np.zeros(6), accelerations(place, velocity, log10_lambda_df=0.0)[0])):  # fmt: skip
+    of_mw, of_lmc = accelerations(place, velocity, log10_lambda_df=0.0)
+    for path, start, a in ((orbit.lmc, (*place, *velocity), of_lmc), (orbit.mw, np.zeros(6), of_mw)):
         x, v = np.array(start[:3]), np.array(start[3:])
         assert path[-2, :3] == pytest.approx(x + v * dt + 0.5 * a * dt**2, abs=2e-3)
         assert path[-2, 3:] == pytest.approx(v + a * dt, abs=0.3)

@@ -136,7 +136,7 @@ def test_the_alarm_is_for_watched_stars_beyond_35_kpc_alone(monkeypatch):
 def test_the_reach_is_the_pericentre_or_the_radius_of_the_fit(monkeypatch):
     """An LMC that stays beyond 50 kpc lifts none from within 25; one that came to 20 kpc lifts from 10."""
     parameters = mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
-    orbit, field, _ = begin(parameters, 1, halo_stream(1, 1))
+    _, field, _ = begin(parameters, 1, halo_stream(1, 1))
 
     class Closest:
         def __init__(self, pericentre):
