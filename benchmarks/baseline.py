@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -21,7 +19,7 @@ from benchmarks.baselines.training import Training, one_thread
 from benchmarks.evaluate import Evaluation, evaluate, infer_case
 from benchmarks.outcome import Entry, Outcome
 from benchmarks.sets import SPLITS, SimulationSet
-from mwlmc_data.simulator import available_cores
+from mwlmc_data.workers import available_cores, start_pool
 
 if TYPE_CHECKING:
     from mwlmc_data.validation import Case
@@ -180,7 +178,7 @@ def _map(function: Callable[[_Job], Any], jobs: list[_Job], workers: int | None)
     if processes == 1:
         yield from map(function, jobs)
         return
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with start_pool(processes) as pool:
         yield from pool.map(function, jobs)
 
 

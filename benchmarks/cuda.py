@@ -11,10 +11,11 @@ import dataclasses
 import time
 
 from mwlmc_data import Parameters, Prior, simulate_many
-from mwlmc_data.simulator import available_cores, compile_kernels, engines
+from mwlmc_data.simulator import compile_kernels, engines
 from mwlmc_data.simulator.constants import N_STARS
 from mwlmc_data.simulator.simulation import finished, stored_precision
 from mwlmc_data.simulator.streams import halo_stream
+from mwlmc_data.workers import available_cores
 
 #: Simulations of the full set, and the seconds that they may take with their haloes on an H200.
 FULL_SET, GOAL = 128_000, 120.0

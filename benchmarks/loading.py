@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from mwlmc_data import load_halo, load_haloes, release, schema, store
-from mwlmc_data.simulator import available_cores, compile_kernels
+from mwlmc_data.simulator import compile_kernels
 from mwlmc_data.verification import verify
+from mwlmc_data.workers import available_cores
 
 SIMULATED = 512
 """Haloes that are simulated to time it."""

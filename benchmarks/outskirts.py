@@ -6,14 +6,12 @@ For each simulation the smallest r(E) / p among the stars that end beyond 50 kpc
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import multiprocessing
 
 import numpy as np
 
 from mwlmc_data import Parameters, Prior
-from mwlmc_data.simulator import available_cores, compile_kernels
+from mwlmc_data.simulator import compile_kernels
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import TOLERANCE, begin
 from mwlmc_data.simulator.lanes import integrate_lanes
@@ -26,6 +24,7 @@ from mwlmc_data.simulator.outskirts import (
     potential_estimate,
 )
 from mwlmc_data.simulator.streams import halo_stream
+from mwlmc_data.workers import available_cores, start_pool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +85,7 @@ def margins(config: str, simulations: int, seed: int, workers: int | None = None
     draws = Prior(config).sample(simulations, seed=seed).to_dict("records")
     jobs = [(row, seed, i) for i, row in enumerate(draws)]
     compile_kernels()
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers or available_cores(), mp_context=context) as pool:
+    with start_pool(workers or available_cores()) as pool:
         return list(tqdm(pool.map(measure, jobs, chunksize=8), total=len(jobs), unit="sim", desc=config))
 
 

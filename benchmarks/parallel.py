@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
 from mwlmc_data.simulator.simulation import compile_kernels
+from mwlmc_data.workers import start_pool
 
 Task = tuple[Callable[..., None], tuple[Any, ...]]
 """A function and its arguments."""
@@ -36,8 +36,7 @@ def _done(tasks: Sequence[Task], workers: int) -> Iterator[None]:
             yield function(*arguments)
         return
     compile_kernels()
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
+    with start_pool(min(workers, len(tasks))) as pool:
         futures = [pool.submit(function, *arguments) for function, arguments in tasks]
         try:
             for future in concurrent.futures.as_completed(futures):

@@ -169,7 +169,8 @@ def _sims(text: str) -> range:
 
 def _machines(options: argparse.Namespace) -> dict[str, Any]:
     """Turn the options into arguments; for processes here the kernels are compiled once, before them."""
-    from mwlmc_data.simulator import available_cores, compile_kernels
+    from mwlmc_data.simulator import compile_kernels
+    from mwlmc_data.workers import available_cores
 
     if options.scheduler is None:
         compile_kernels()

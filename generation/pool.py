@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from typing import Any
 
 from tqdm import tqdm
+
+from mwlmc_data.workers import CONTEXT, start_pool
 
 POLL = 0.5
 """Seconds between two looks at the workers' counter."""
@@ -91,15 +89,8 @@ def run_shards(
         for shard in shards:
             make_shard(*arguments, shard, progress.advance)
         return
-    # Not fork: a forked child inherits the locks of the parent's compiled and numerical threads.
-    context = multiprocessing.get_context("spawn")
-    made, stop = context.Value("q", 0), context.Event()
-    pool = ProcessPoolExecutor(
-        min(workers, len(shards)),
-        mp_context=context,
-        initializer=_start_worker,
-        initargs=(make_shard, arguments, made, stop),
-    )
+    made, stop = CONTEXT.Value("q", 0), CONTEXT.Event()
+    pool = start_pool(min(workers, len(shards)), _start_worker, make_shard, arguments, made, stop)
     with pool:
         pending = {pool.submit(_work, shard) for shard in shards}
         counted = 0
@@ -122,9 +113,6 @@ _worker_task: tuple[MakeShard, tuple[Any, ...], Callable[[int], None]] | None = 
 
 def _start_worker(make_shard: MakeShard, arguments: tuple[Any, ...], made: Any, stop: Any) -> None:
     global _worker_task
-    # Ctrl-C reaches the whole group; the parent alone decides, and tells the workers by `stop`.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
 
     def advance(n: int) -> None:
         with made.get_lock():
@@ -133,14 +121,6 @@ def _start_worker(make_shard: MakeShard, arguments: tuple[Any, ...], made: Any, 
             raise StoppedError
 
     _worker_task = (make_shard, arguments, advance)
-
-
-def _die_with_parent() -> None:
-    """End this process when its parent is gone: one that was killed cannot tell its workers to stop."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work(shard: int) -> None:

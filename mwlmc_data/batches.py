@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
 import queue
 import sys
 import threading
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from mwlmc_data import library
 from mwlmc_data.library import Chunk
+from mwlmc_data.workers import processes_for, start_pool
 
 MIXED = 8
 """Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB."""
@@ -160,17 +160,15 @@ class HaloBatches:
     ) -> tuple[ProcessPoolExecutor, int] | None:
         """Processes for the chunks that are to be simulated, where there are more than a few."""
         todo = sum(not chunk.is_stored for window in windows for chunk in window)
-        # a worker of somebody else's loader may have no processes of its own
-        if todo < 2 or multiprocessing.current_process().daemon:
+        if todo < 2:
             return None
-        from mwlmc_data.simulator import available_cores, compile_kernels
-
-        count = self.workers if workers is None else workers
-        count = min(available_cores() if count is None else count, todo)
+        count = processes_for(self.workers if workers is None else workers, todo)
         if count < 1:
             return None
+        from mwlmc_data.simulator import compile_kernels
+
         compile_kernels()
-        pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+        pool = start_pool(count)
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         return pool, count
 

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from mwlmc_data.batches import Batch, HaloBatches
+from mwlmc_data.workers import CONTEXT
 
 PREFETCHED = 4
 """Batches that each worker holds ready."""
@@ -53,8 +54,7 @@ def as_loader(batches: HaloBatches) -> DataLoader:
     workers = batches.workers or 0
     more: dict[str, Any] = {}
     if workers:
-        # not fork: a forked child inherits the locks of the parent's threads
-        more = {"prefetch_factor": PREFETCHED, "persistent_workers": True, "multiprocessing_context": "spawn"}
+        more = {"prefetch_factor": PREFETCHED, "persistent_workers": True, "multiprocessing_context": CONTEXT}
     return DataLoader(HaloStream(batches), batch_size=None, num_workers=workers, **more)
 
 

@@ -113,7 +113,7 @@ def load_haloes(
         mixed. The passes of a `datasets` stream are alike: its own `.shuffle()` and `.set_epoch()` make them differ.
     workers : int, optional
         Processes that simulate, or that load for a torch loader; by default one a core where haloes are to be
-        simulated, none otherwise. 0 does everything in this process.
+        simulated, none otherwise and in a worker of somebody else's. 0 does everything in this process.
     progress : bool, optional
         Show a progress bar on standard error; by default where it is a terminal. A `datasets` stream has none, nor
         has a torch loader with workers.

@@ -8,7 +8,7 @@ from benchmarks.parallel import run_tasks
 from benchmarks.references import checks, extension, importance, inference, results, simulations
 from benchmarks.references.rows import all_rows
 from benchmarks.references.simulations import N_POINTS
-from mwlmc_data.simulator.simulation import available_cores
+from mwlmc_data.workers import available_cores
 
 STAGES = ("simulate", "infer", "extend", "check", "collect")
 

@@ -11,7 +11,8 @@ from tqdm import tqdm
 from benchmarks.speed import machine
 from benchmarks.speed.probe import Probe
 from mwlmc_data import Parameters, Prior, simulate, simulate_many
-from mwlmc_data.simulator import available_cores, compile_kernels
+from mwlmc_data.simulator import compile_kernels
+from mwlmc_data.workers import available_cores
 
 _SEED = 22
 #: What two cores have to be worth of one, and the memory [bytes] a worker may take.

@@ -13,7 +13,7 @@ from benchmarks.parallel import run_tasks
 from benchmarks.suite import jobs
 from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task
-from mwlmc_data.simulator.simulation import available_cores
+from mwlmc_data.workers import available_cores
 
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")

@@ -5,7 +5,7 @@ from .interaction import Orbit, integrate_orbit
 from .parameters import Parameters
 from .reflex import Reflex, fit_reflex
 from .reflex_observed import fit_reflex_observed
-from .simulation import Halo, Simulation, available_cores, compile_kernels, simulate, simulate_many
+from .simulation import Halo, Simulation, compile_kernels, simulate, simulate_many
 
 __all__ = [
     "SIMULATOR_VERSION",
@@ -14,7 +14,6 @@ __all__ = [
     "Parameters",
     "Reflex",
     "Simulation",
-    "available_cores",
     "compile_kernels",
     "fit_reflex",
     "fit_reflex_observed",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import functools
 import itertools
-import multiprocessing
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..workers import processes_for, start_pool
 from . import constants as const
 from . import engines
 from .interaction import Orbit, integrate_orbit
@@ -283,7 +281,8 @@ def simulate_many(
     n_stars, engine
         As for :func:`simulate`.
     workers : int, optional
-        Processes; by default all cores for more than a few rows. 1 stays in this process.
+        Processes; by default all cores for more than a few rows, but none in a worker of somebody else's (a pool,
+        Dask, a torch loader). 1 stays in this process.
     progress : bool
         Show a progress bar on standard error.
 
@@ -314,7 +313,7 @@ def simulate_many(
         raise ValueError(f"sim_id = {repeated.iloc[0]} repeats; allowed is each once")
     rows = table.to_dict("records")
     jobs = [(row, seed, n_stars, engine) for row in rows]
-    count = workers or (min(available_cores(), max(1, len(rows) // 8)))
+    count = processes_for(workers, len(rows) // 8 if workers is None else len(rows))
     results = tqdm(_map(jobs, count, n_stars), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
     return _as_table(list(results))
 
@@ -327,21 +326,15 @@ def compile_kernels() -> None:
     simulate(Parameters(m200_mw=1e12, m_lmc=1e11, log10_lambda_df=0.0), n_stars=1)
 
 
-def available_cores() -> int:
-    """Cores that this process may use, where the system tells; else all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _map(jobs: list[Job], workers: int, n_stars: int) -> Iterator[dict[str, Any]]:
     """Rows of the jobs in order, on so many processes."""
-    size = max(1, min(_BATCH // n_stars, len(jobs) // (4 * workers)))
+    size = max(1, min(_BATCH // n_stars, len(jobs) // (4 * max(workers, 1))))
     batches = [jobs[i : i + size] for i in range(0, len(jobs), size)]
-    if workers == 1:
+    if workers <= 1:
         yield from itertools.chain.from_iterable(map(simulate_rows, batches))
         return
     compile_kernels()
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with start_pool(workers) as pool:
         try:
             yield from itertools.chain.from_iterable(pool.map(simulate_rows, batches))
         except BaseException:
