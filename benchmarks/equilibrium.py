@@ -7,22 +7,21 @@ radial velocity of a shell is the contraction, and the share of the fitted stars
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import itertools
-import multiprocessing
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data import Parameters, Prior, fit_reflex
-from mwlmc_data.simulator import available_cores, compile_kernels
+from mwlmc_data.simulator import compile_kernels
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import TOLERANCE, begin
 from mwlmc_data.simulator.lanes import integrate_lanes
 from mwlmc_data.simulator.streams import halo_stream
 from mwlmc_data.simulator.tables import milky_way
+from mwlmc_data.workers import available_cores, start_pool
 
 #: Edges [kpc] of the shells.
 EDGES = (50.0, 100.0, 300.0, 1000.0, np.inf)
@@ -90,8 +89,7 @@ def drifts(config: str, simulations: int, seed: int, workers: int | None = None)
     draws = Prior(config).sample(simulations, seed=seed).to_dict("records")
     jobs = [(row, seed, i) for i, row in enumerate(draws)]
     compile_kernels()
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers or available_cores(), mp_context=context) as pool:
+    with start_pool(workers or available_cores()) as pool:
         return list(tqdm(pool.map(measure, jobs, chunksize=4), total=len(jobs), unit="sim", desc=config))
 
 
