@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
+from mwlmc_data.arrays import as_floats
 from mwlmc_data.schema import DRAWN
 
 if TYPE_CHECKING:
@@ -377,8 +379,15 @@ class Prior:
             raise ValueError(f"array of shape {array.shape} is not allowed: (n, {d}) or ({d},)")
         return {name: array[..., i] for i, name in enumerate(self.parameters)}
 
-    def to_torch(self) -> torch.distributions.Distribution:
+    def to_torch(self, scale: ArrayLike | None = None) -> torch.distributions.Distribution:
         """Give the same prior as a distribution of torch.
+
+        Parameters
+        ----------
+        scale : array_like, shape (d,), optional
+            Units of the distribution: it is that of each parameter divided by its scale, such as a task's `scale`.
+            By default the parameters' own units. A score estimator needs numbers of order one
+            (`docs/BENCHMARK.md`, "Units").
 
         Returns
         -------
@@ -389,11 +398,12 @@ class Prior:
         Raises
         ------
         ValueError
-            If m_lmc_8p7 comes without m_lmc.
+            If m_lmc_8p7 comes without m_lmc, or a scale is not above 0.
         """
         from mwlmc_data.priors_torch import TorchPrior
 
-        return TorchPrior(self)
+        factors = 1.0 if scale is None else as_floats("scale", scale, shape=(len(self.parameters),), above=0)
+        return TorchPrior(self, np.broadcast_to(factors, len(self.parameters)))
 
 
 def _round_inside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Distribution, biject_to, constraints
 from torch.distributions.transforms import ComposeTransform, Transform
@@ -34,7 +35,9 @@ class TorchPrior(Distribution):
     Parameters
     ----------
     prior : Prior
-        What to represent: its parameters, in its order, in their own units.
+        What to represent: its parameters, in its order.
+    scale : ndarray, shape (d,)
+        What each parameter is divided by: 1 for its own unit.
     validate_args : bool, optional
         As for every distribution of torch.
 
@@ -46,21 +49,25 @@ class TorchPrior(Distribution):
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (torch declares it this way)
 
-    def __init__(self, prior: Prior, validate_args: bool | None = None) -> None:
+    def __init__(self, prior: Prior, scale: NDArray[np.float64], validate_args: bool | None = None) -> None:
         prior.require_joint_density()
-        self.prior = prior
+        self.prior, self._scale = prior, scale
         names = prior.parameters
-        bounds = np.array([prior.support[name] for name in names])
+        bounds = np.array([prior.support[name] for name in names]) / scale[:, None]
         self._low = torch.tensor(bounds[:, 0], dtype=torch.float32)
         self._high = torch.tensor(bounds[:, 1], dtype=torch.float32)
         gaussians = [_gaussian_of(prior, name) for name in names]
         # A uniform marginal is a Gaussian of no curvature here: its inverse width is zero.
-        self._loc = torch.tensor([g.loc if g else 0.0 for g in gaussians], dtype=torch.float32)
-        self._inverse_scale = torch.tensor(
-            [1.0 / g.scale if g else 0.0 for g in gaussians], dtype=torch.float32
-        )
-        self._log_norm = sum(_log_peak(m) for m in prior.marginals.values())
+        loc = np.array([g.loc if g else 0.0 for g in gaussians]) / scale
+        inverse_width = np.array([1.0 / g.scale if g else 0.0 for g in gaussians]) * scale
+        self._loc = torch.tensor(loc, dtype=torch.float32)
+        self._inverse_scale = torch.tensor(inverse_width, dtype=torch.float32)
+        self._log_norm = sum(_log_peak(m) for m in prior.marginals.values()) + float(np.log(scale).sum())
         self._link = (names.index(CONDITIONAL), names.index(GIVEN)) if CONDITIONAL in names else None
+        # m_lmc_8p7 is at most so much of m_lmc, in the units of both
+        self._fraction = ENCLOSED_MASS.fraction
+        if self._link is not None:
+            self._fraction *= float(scale[self._link[1]] / scale[self._link[0]])
         super().__init__(event_shape=torch.Size([len(names)]), validate_args=validate_args)
 
     @property
@@ -73,24 +80,23 @@ class TorchPrior(Distribution):
         inner_high[self._link[0]] = 1.0
         inner_low = self._low.clone()
         inner_low[self._link[0]] = 0.0
-        return _BelowFraction(
-            box, _box(inner_low, inner_high), *self._link, ENCLOSED_MASS.low, ENCLOSED_MASS.fraction
-        )
+        low = float(ENCLOSED_MASS.low / self._scale[self._link[0]])
+        return _BelowFraction(box, _box(inner_low, inner_high), *self._link, low, self._fraction)
 
     @property
     def mean(self) -> Tensor:
         """Means of the parameters; not known in closed form for m_lmc_8p7."""
-        return self._from_marginals(lambda m: m.mean)
+        return self._from_marginals(lambda m: m.mean, 1)
 
     @property
     def variance(self) -> Tensor:
         """Variances of the parameters; not known in closed form for m_lmc_8p7."""
-        return self._from_marginals(lambda m: m.std**2)
+        return self._from_marginals(lambda m: m.std**2, 2)
 
-    def _from_marginals(self, function: Callable[[Marginal], float]) -> Tensor:
+    def _from_marginals(self, function: Callable[[Marginal], float], power: int) -> Tensor:
         if self._link is not None:
             raise NotImplementedError(f"the moments of {CONDITIONAL!r} have no closed form")
-        values = [function(m) for m in self.prior.marginals.values()]
+        values = np.array([function(m) for m in self.prior.marginals.values()]) / self._scale**power
         return torch.tensor(values, dtype=torch.float32, device=self._loc.device)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
@@ -110,7 +116,12 @@ class TorchPrior(Distribution):
         uniforms = torch.rand((shape.numel(), len(DRAWN)), dtype=torch.float64)
         # torch.rand can be 0, where a quantile is infinite.
         columns = self.prior.from_uniforms(uniforms.clamp(min=2.0**-54).numpy())
-        theta = torch.from_numpy(np.stack([columns[name] for name in self.prior.parameters], axis=-1))
+        values = np.stack([columns[name] for name in self.prior.parameters], axis=-1) / self._scale
+        theta = torch.from_numpy(values.astype(np.float32))
+        if self._link is not None:
+            # what was inside before it was divided may be outside by the rounding
+            index, given = self._link
+            theta[:, index] = torch.minimum(theta[:, index], self._fraction * theta[:, given])
         return theta.to(self._loc.device).reshape(shape + self.event_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -119,7 +130,7 @@ class TorchPrior(Distribution):
         Parameters
         ----------
         value : Tensor, shape (..., d)
-            Parameters in their own units.
+            Parameters in units of the scale.
 
         Returns
         -------
@@ -131,7 +142,7 @@ class TorchPrior(Distribution):
         z = (value - self._loc) * self._inverse_scale
         log_pdf = -0.5 * (z * z).sum(-1) + self._log_norm
         if self._link is not None:
-            log_pdf = log_pdf + _log_peak_enclosed(value[..., self._link[1]])
+            log_pdf = log_pdf + _log_peak_enclosed(value[..., self._link[1]] * float(self._scale[self._link[1]]))
         return torch.where(self.support.check(value), log_pdf, -math.inf)
 
 

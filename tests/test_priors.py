@@ -225,6 +225,11 @@ class TestBadInput:
         with pytest.raises(ValueError, match="without 'm_lmc'"):
             prior.to_torch()
 
+    @pytest.mark.parametrize("scale", [(1.0,), (1.0, 0.0), (1.0, -2.0), (1.0, np.nan), "mass"])
+    def test_scale_of_the_torch_prior(self, scale):
+        with pytest.raises(ValueError, match="scale"):
+            Prior("gaussian", ["m_lmc", "beta0"]).to_torch(scale)
+
     def test_missing_column(self):
         with pytest.raises(ValueError, match="m200_mw"):
             Prior("gaussian").log_prob(pd.DataFrame({"m_lmc": [1e11]}))
@@ -320,6 +325,34 @@ class TestTorch:
         assert within_support(processed, theta).shape == (10,)
         assert within_support(processed, theta).all()
         mcmc_transform(processed)(theta)
+
+    def test_in_units_of_a_scale_it_is_the_same_law(self, both):
+        import torch
+        from torch.distributions import biject_to
+
+        prior, distribution = both
+        scale = np.geomspace(0.3, 3e10, len(prior.parameters))
+        scaled = prior.to_torch(scale)
+        torch.manual_seed(1)
+        u = scaled.sample((2000,))
+        assert u.dtype == torch.float32 and scaled.support.check(u).all()
+        torch.manual_seed(1)
+        theta = distribution.sample((2000,))
+        np.testing.assert_allclose(u.numpy() * scale, theta, rtol=1e-6)
+        inside = distribution.log_prob(theta.double()) + np.log(scale).sum()
+        np.testing.assert_allclose(scaled.log_prob(theta.double() / torch.tensor(scale)), inside, atol=1e-4)
+        far = u.double() * torch.tensor(-1e6)
+        assert torch.equal(scaled.support.check(far), distribution.support.check(far * torch.tensor(scale)))
+        if "m_lmc_8p7" in prior.parameters:
+            above = u.clone()
+            above[:, prior.parameters.index("m_lmc_8p7")] *= 30
+            expected = distribution.support.check(above.double() * torch.tensor(scale))
+            assert torch.equal(scaled.support.check(above), expected) and not expected.all()
+        else:
+            np.testing.assert_allclose(scaled.mean.numpy() * scale, distribution.mean, rtol=1e-5)
+            np.testing.assert_allclose(scaled.variance.numpy() * scale**2, distribution.variance, rtol=1e-5)
+        transform = biject_to(scaled.support)
+        np.testing.assert_allclose(transform(transform.inv(u.double())), u, rtol=1e-4)
 
     def test_density_is_differentiable(self, both):
         import torch

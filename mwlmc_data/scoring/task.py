@@ -42,7 +42,8 @@ class Task(abc.ABC):
     theta_names, x_names : tuple of str
         Parameters that are asked for, and data that are given: columns of the catalogue, in their units.
     scale : tuple of float
-        What each parameter is divided by in the energy score, part of the version.
+        What each parameter is divided by in the energy score, part of the version. Score estimators learn
+        theta / scale: in Msun they learn nothing (`docs/BENCHMARK.md`, "Units").
     budget : int or None
         Simulations to train on, if fewer than all.
     train, validation, test : Split
