@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mwlmc_data.terminal import Parser, any_encoding
+
 
 def whole_from(least: int) -> Callable[[str], int]:
     """Return a reader of whole numbers from `least` up: a bad one is refused before minutes are spent."""
@@ -21,7 +23,7 @@ def whole_from(least: int) -> Callable[[str], int]:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="python -m benchmarks", description="Train, score, measure.")
+    top = Parser(prog="python -m benchmarks", description="Train, score, measure.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     base = commands.add_parser("baseline", help="train the paper's estimator, score it, write the report")
     base.add_argument("--out", type=Path, default=Path("build/report"), help="folder for results.json and report.html")
@@ -121,6 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
+    with any_encoding():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     args = parser().parse_args(arguments)
     try:
         args.run(args)

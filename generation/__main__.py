@@ -10,6 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mwlmc_data.terminal import Parser, add_out, any_encoding, check_out
+
 if TYPE_CHECKING:
     from mwlmc_data.store import Store
 
@@ -32,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.
     """
+    with any_encoding():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -77,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     from generation.haloes import SHARD
     from mwlmc_data.priors import MARGINALS
 
-    parser = argparse.ArgumentParser(prog="python -m generation", description=__doc__)
+    parser = Parser(prog="python -m generation", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="PROGRAM")
     catalogue = commands.add_parser(
         "catalogue",
@@ -129,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     card = commands.add_parser("card", help="derive the dataset card's front matter and tables anew from the schema")
     card.set_defaults(run=_card)
     disc = commands.add_parser("disc", help="fit the terms of the disc that the kernels use")
-    disc.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
+    add_out(disc, (".npz",), "write the terms", required=True)
     disc.add_argument("--terms", type=int, default=11, help="how many (default: %(default)s)")
     disc.add_argument("--seconds", type=float, default=600, help="time to search (default: %(default)s)")
     disc.add_argument("--seed", type=int, default=0, help="of the starts (default: %(default)s)")
@@ -264,6 +271,7 @@ def _disc(options: argparse.Namespace) -> int:
 
     if options.terms < 1:
         raise ValueError(f"--terms {options.terms}: allowed is 1 or more")
+    check_out(options)
     start = load(options.start) if options.start else None
     terms, _ = fit(options.terms, options.seconds, options.seed, start)
     save(terms, options.out)

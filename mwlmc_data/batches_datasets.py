@@ -9,10 +9,13 @@ import numpy as np
 
 from mwlmc_data import schema
 from mwlmc_data.batches import Batch, HaloBatches
+from mwlmc_data.homes import allow_no_home
 from mwlmc_data.library import Chunk
 
 if TYPE_CHECKING:
     import datasets
+
+allow_no_home("HF_HOME")
 
 
 def as_iterable_dataset(batches: HaloBatches) -> datasets.IterableDataset:

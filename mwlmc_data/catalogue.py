@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mwlmc_data import schema
+from mwlmc_data.homes import allow_no_home
 from mwlmc_data.release import DATA_VERSION, entry_of, verified_path
-from mwlmc_data.store import data_dir, local_store
+from mwlmc_data.store import local_store, store_text
 
 if TYPE_CHECKING:
     import datasets
@@ -106,7 +107,7 @@ def _fetched(config: str, version: str, split: str | None) -> list[Path]:
     if home is None or len(present) < len(home.manifest.select(config, split)):
         raise FileNotFoundError(
             f"the {config} set of data version {version} is not in this package, which embeds {DATA_VERSION}, and not "
-            f"whole in {data_dir(version)}: get it with `mwlmc fetch {config} --version {version}`"
+            f"whole in {store_text(version)}: get it with `mwlmc fetch {config} --version {version}`"
         )
     return [home.verified(entry) for entry in present]
 
@@ -136,6 +137,7 @@ def _to_arrow(table: pa.Table) -> pa.Table:
 
 
 def _to_datasets(table: pa.Table) -> datasets.Dataset:
+    allow_no_home("HF_HOME")
     import datasets
 
     return datasets.Dataset(datasets.table.InMemoryTable(table))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from mwlmc_data.commands import cite, fetch, halo, infer, info, plot, reflex, score, simulate, verify
+from mwlmc_data.terminal import Parser, any_encoding
 
 _COMMANDS = (info, fetch, simulate, halo, reflex, infer, plot, verify, score, cite)
 
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 done, 1 failed or damaged data, 2 bad input, 130 interrupted.
     """
+    with any_encoding():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status = options.run(options)
@@ -52,7 +58,7 @@ def _fail(error: Exception, status: int) -> int:
     return status
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     """A parser that says in one line what is wrong."""
 
     def error(self, message: str) -> NoReturn:
@@ -65,7 +71,3 @@ def _parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         command.add(commands)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

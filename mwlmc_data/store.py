@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mwlmc_data import schema
+from mwlmc_data.homes import expanded, user_cache
 from mwlmc_data.release import DATA_DIR, DATA_VERSION, DamagedFileError, sha256_of
 
 MANIFEST = "manifest.json"
@@ -302,15 +303,30 @@ def data_dir(version: str | None = None) -> Path:
     -------
     Path
         A folder named after the version, which may not exist yet, in `MWLMC_DATA_DIR` or else in the user's cache.
-    """
-    given = os.environ.get(DATA_DIR_VARIABLE)
-    if given:
-        parent = Path(given).expanduser()
-    else:
-        import pooch
 
-        parent = Path(pooch.os_cache("mwlmc-data"))
+    Raises
+    ------
+    ValueError
+        If the variable is not set and the user has no home folder, as in some containers.
+    """
+    parent = _data_dirs()
+    if parent is None:
+        raise ValueError(
+            f"{DATA_DIR_VARIABLE} = None: allowed is a folder; it has to be named here, as this user has no home "
+            "folder for a cache"
+        )
     return parent / (DATA_VERSION if version is None else version)
+
+
+def store_text(version: str | None = None) -> str:
+    """Name the folder of the local store in a message, also where there is none."""
+    return "nowhere (no home folder is known)" if _data_dirs() is None else str(data_dir(version))
+
+
+def _data_dirs() -> Path | None:
+    """Folder that holds a folder for every version; None where there is no home for a cache."""
+    given = os.environ.get(DATA_DIR_VARIABLE)
+    return expanded(DATA_DIR_VARIABLE, given) if given else user_cache()
 
 
 def local_store(version: str | None = None) -> Store | None:
@@ -330,6 +346,8 @@ def local_store(version: str | None = None) -> Store | None:
     DamagedFileError
         If its manifest is not one, or that of another version.
     """
+    if _data_dirs() is None:
+        return None
     root = data_dir(version)
     if not (root / MANIFEST).is_file():
         return None

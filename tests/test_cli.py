@@ -152,7 +152,7 @@ class TestInfo:
 
     def test_a_reader_that_leaves_early_is_no_failure_to_report(self, folder):
         process = subprocess.Popen(
-            [sys.executable, "-m", "mwlmc_data.cli", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-m", "mwlmc_data", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -45,15 +45,6 @@ def print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, indent=2, allow_nan=False))
 
 
-def check_output(path: Path, suffixes: tuple[str, ...] = (".npz", ".parquet")) -> None:
-    """Refuse a bad name before the work and not after it."""
-    if path.suffix not in suffixes:
-        allowed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
-        raise ValueError(f"--out {str(path)!r} is not allowed: the name ends in {allowed}")
-    if not path.parent.is_dir():
-        raise ValueError(f"--out {str(path)!r} is not allowed: there is no folder {str(path.parent)!r}")
-
-
 def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
     """Write the stars as columns, in .npz or .parquet, with the parameters as JSON."""
     import numpy as np

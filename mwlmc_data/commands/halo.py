@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mwlmc_data.commands.common import (
     add_json,
     add_set,
-    check_output,
     print_json,
     print_reflex,
     reflex_numbers,
     write_halo,
 )
+from mwlmc_data.terminal import add_out, check_out
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -22,14 +21,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     halo.add_argument("sim_id", type=int, metavar="SIM_ID", help="number of the simulation in its set")
     add_set(halo)
     halo.add_argument("--source", default="auto", help="auto, store or simulation (default: %(default)s)")
-    halo.add_argument("--out", type=Path, metavar="FILE", help="write the stars as .npz or .parquet")
+    add_out(halo, (".npz", ".parquet"), "write the stars")
     add_json(halo)
     halo.set_defaults(run=_halo)
 
 
 def _halo(options: argparse.Namespace) -> int:
-    if options.out is not None:
-        check_output(options.out)
+    check_out(options)
     from mwlmc_data.haloes import load_halo
     from mwlmc_data.simulator import fit_reflex
 

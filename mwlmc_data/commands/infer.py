@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwlmc_data import schema
-from mwlmc_data.commands.common import add_column, add_json, check_output, print_json
+from mwlmc_data.commands.common import add_column, add_json, print_json
+from mwlmc_data.terminal import add_out, check_out
 
 if TYPE_CHECKING:
     from mwlmc_data.inference import Posterior
@@ -32,14 +32,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     infer.add_argument("--config", default="gaussian", help="training set of the network: gaussian (default) or wide")
     infer.add_argument("--n", type=int, default=10_000, help="draws (default: %(default)s)")
     infer.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
-    infer.add_argument("--out", type=Path, metavar="FILE", help="write the draws as .csv or .parquet")
+    add_out(infer, (".csv", ".parquet"), "write the draws")
     add_json(infer)
     infer.set_defaults(run=_infer)
 
 
 def _infer(options: argparse.Namespace) -> int:
-    if options.out is not None:
-        check_output(options.out, (".csv", ".parquet"))
+    check_out(options)
     from mwlmc_data.inference import infer
 
     posterior = infer(_observation(options), n=options.n, seed=options.seed, config=options.config)

@@ -18,7 +18,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _info(options: argparse.Namespace) -> int:
     from mwlmc_data import __version__, library, release
     from mwlmc_data.simulator import SIMULATOR_VERSION
-    from mwlmc_data.store import DATA_DIR_VARIABLE, data_dir
+    from mwlmc_data.store import DATA_DIR_VARIABLE, store_text
 
     registry, files = release.load_registry(), []
     for config, entry in registry.get(release.DATA_VERSION, {}).get("files", {}).items():
@@ -64,7 +64,7 @@ def _info(options: argparse.Namespace) -> int:
         print("\nFolders with haloes")
         for folder in folders:
             print(f"  {folder['path']}: {folder['present']} of {folder['files']} files")
-        print(f"  the local store is {data_dir()}; set {DATA_DIR_VARIABLE} for another")
+        print(f"  the local store is {store_text()}; set {DATA_DIR_VARIABLE} for another")
         print("\nColumns")
         for c in schema.COLUMNS:
             print(f"  {c.name:<20} {c.unit or '-':<7} {c.description}")

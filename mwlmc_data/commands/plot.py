@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwlmc_data import schema
-from mwlmc_data.commands.common import add_set, check_output
+from mwlmc_data.commands.common import add_set
+from mwlmc_data.terminal import add_out, check_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,11 +45,11 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add_set(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"ends in {', '.join(_SUFFIXES)}")
+    add_out(parser, _SUFFIXES, "write the figure", required=True)
 
 
 def _halo(options: argparse.Namespace) -> int:
-    check_output(options.out, _SUFFIXES)
+    check_out(options)
     from mwlmc_data.haloes import load_halo
 
     halo = load_halo(options.sim_id, options.source, options.config, options.version)
@@ -58,7 +59,7 @@ def _halo(options: argparse.Namespace) -> int:
 
 
 def _corner(options: argparse.Namespace) -> int:
-    check_output(options.out, _SUFFIXES)
+    check_out(options)
     if options.rows is not None and options.rows < 1:
         raise ValueError(f"--rows {options.rows} is not allowed: 1 or more")
     from mwlmc_data.catalogue import load_catalogue

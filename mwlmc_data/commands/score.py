@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mwlmc_data.commands.common import add_json, check_output, print_json
+from mwlmc_data.commands.common import add_json, print_json
+from mwlmc_data.terminal import add_out, check_out
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -17,14 +18,13 @@ def add(commands: argparse._SubParsersAction) -> None:
         "1 not a valid submission (all that is wrong is told), 2 no such directory.",
     )
     score.add_argument("directory", type=Path, metavar="DIR", help="a submission")
-    score.add_argument("--out", type=Path, metavar="FILE", help="write the report as .json or .txt")
+    add_out(score, (".json", ".txt"), "write the report")
     add_json(score)
     score.set_defaults(run=_score)
 
 
 def _score(options: argparse.Namespace) -> int:
-    if options.out is not None:
-        check_output(options.out, (".json", ".txt"))
+    check_out(options)
     from mwlmc_data.scoring.submission import SubmissionError, read_submission
 
     try:

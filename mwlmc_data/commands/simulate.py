@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mwlmc_data import schema
 from mwlmc_data.commands.common import (
     add_column,
     add_json,
-    check_output,
     print_json,
     print_reflex,
     reflex_numbers,
     write_halo,
 )
+from mwlmc_data.terminal import add_out, check_out
 
 _REQUIRED = ("m200_mw", "m_lmc", "log10_lambda_df")
 _PARAMETERS = (*schema.DRAWN, *schema.LMC_VECTOR, "c200", "a_lmc")
@@ -32,14 +31,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     simulate.add_argument(
         "--engine", default="auto", help="auto, numba, numba-float64, cuda or agama (default: %(default)s)"
     )
-    simulate.add_argument("--out", type=Path, metavar="FILE", help="write the stars as .npz or .parquet")
+    add_out(simulate, (".npz", ".parquet"), "write the stars")
     add_json(simulate)
     simulate.set_defaults(run=_simulate)
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    if options.out is not None:
-        check_output(options.out)
+    check_out(options)
     from mwlmc_data.simulator import Parameters, simulate
 
     given = {name: getattr(options, name) for name in _PARAMETERS if getattr(options, name) is not None}

@@ -23,6 +23,7 @@ from mwlmc_data.fetching.manifest import lock_of, open_store
 from mwlmc_data.fetching.mirrors import mirrors_of
 from mwlmc_data.fetching.retrying import Halt
 from mwlmc_data.fetching.transfer import Bar, Transfer, seems_present
+from mwlmc_data.homes import expanded
 from mwlmc_data.store import Entry, Manifest, Store, data_dir
 
 __all__ = ["FetchError", "fetch"]
@@ -84,7 +85,7 @@ def fetch(
     if not isinstance(jobs, int) or jobs < 1:
         raise ValueError(f"jobs {jobs!r} is not allowed: an integer from 1")
     ids = _checked(sim_ids)
-    root = data_dir(version) if directory is None else Path(directory).expanduser()
+    root = data_dir(version) if directory is None else expanded("directory", directory)
     request = Request(version, config, split, root, mirrors_of(mirrors, record["mirrors"]), record)
     halt = Halt()
     store = open_store(request, halt)

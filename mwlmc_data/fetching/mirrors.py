@@ -8,8 +8,9 @@ A mirror is written in one of these forms:
     https://HOST/FOLDER           a folder of any web server, also http://
     /folder, ./folder, ~/folder   a folder on this machine, also a relative path that exists; its files are copied
 
-The mirrors are those of the call, else those of the environment variable `MWLMC_MIRRORS` (separated by white space),
-else those that the registry holds for the version.
+The mirrors are those of the call, else those of the environment variable `MWLMC_MIRRORS`, else those that the registry
+holds for the version. In the variable they are separated by white space, commas or semicolons; one that has any of
+these in it, such as a folder whose name has a space, is written in quotes.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
+from mwlmc_data.homes import expanded
+
 VARIABLE = "MWLMC_MIRRORS"
-"""Environment variable: mirrors, separated by white space."""
+"""Environment variable: mirrors, separated by white space, commas or semicolons; in quotes where one has these."""
 FORMS = (
     "doi:10.5281/zenodo.N, hf:OWNER/NAME[@REVISION], http(s)://HOST/FOLDER, "
     "or a folder on this machine (/folder, ./folder, ~/folder)"
@@ -33,6 +36,7 @@ HUGGING_FACE = "https://huggingface.co"
 _DOI = re.compile(r"(?:doi:|https://doi\.org/)10\.5281/zenodo\.(\d+)")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _DATASET = re.compile(rf"hf:({_NAME}/{_NAME})(?:@([^\s@]+))?")
+_WORD = re.compile(r"""[\s,;]*(?:"([^"]*)"|'([^']*)'|([^\s,;"']+))(?=[\s,;]|$)[\s,;]*""")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 """Two letters at least: one is a drive."""
 
@@ -111,7 +115,7 @@ def parse(text: str | os.PathLike[str]) -> Mirror:
         base = text.rstrip("/")
         return Mirror(re.sub("//[^/]*@", "//", base), base)
     if text and not _SCHEME.match(text):
-        folder = Path(os.path.expanduser(text)).absolute()
+        folder = expanded("mirror", text).absolute()
         if Path(text).is_absolute() or text.startswith((".", "~")) or folder.is_dir():
             return Mirror(str(folder), str(folder), is_local=True)
     raise ValueError(f"mirror {text!r} is not understood; allowed: {FORMS}")
@@ -125,6 +129,28 @@ def _is_base(url: str) -> bool:
     except ValueError:
         return False
     return is_host and not parts.query and not parts.fragment and not re.search(r"\s", url)
+
+
+def _mirrors_of_variable() -> list[Mirror]:
+    """List the mirrors of the environment variable."""
+    text, mirrors, at = os.environ.get(VARIABLE, ""), [], 0
+    if re.fullmatch(r"[\s,;]*", text):
+        return []
+    if os.path.isdir(text.strip()):  # a folder alone, whatever its name
+        return [parse(text if os.path.isabs(text.strip()) else os.path.join(".", text.strip()))]
+    while at < len(text):
+        word = _WORD.match(text, at)
+        try:
+            if word is None:
+                raise ValueError(f"{text[at:]!r} is not understood: a quote is not closed, or stands within a word")
+            mirrors.append(parse(next(part for part in word.groups() if part is not None)))
+        except ValueError as error:
+            raise ValueError(
+                f"{VARIABLE} = {text!r}: {error}; allowed: mirrors separated by white space, commas or semicolons, "
+                "in quotes where one has these in it"
+            ) from error
+        at = word.end()
+    return mirrors
 
 
 def mirrors_of(
@@ -150,7 +176,9 @@ def mirrors_of(
         If one of them has none of the allowed forms.
     """
     if given is None:
-        given = os.environ.get(VARIABLE, "").split() or registered
+        mirrors = _mirrors_of_variable() or [parse(text) for text in registered]
     elif isinstance(given, str | os.PathLike):
-        given = [given]
-    return list(dict.fromkeys(parse(text) for text in given))
+        mirrors = [parse(given)]
+    else:
+        mirrors = [parse(text) for text in given]
+    return list(dict.fromkeys(mirrors))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..homes import allow_no_home
 from . import constants as const
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def galactocentric_frame() -> Galactocentric:
     ... ).z
     <Quantity 10.02 kpc>
     """
+    allow_no_home("ASTROPY_CONFIG_DIR", "ASTROPY_CACHE_DIR")
     import astropy.units as u
     from astropy.coordinates import CartesianDifferential, Galactocentric, SkyCoord
 

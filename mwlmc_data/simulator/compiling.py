@@ -2,7 +2,8 @@
 
 Numba keeps compiled code beside the source, or in the user's cache folder where the installation is
 read-only; where neither can be written it refuses to define a function at all. Then a folder under the
-system's temporary directory is used, so that a read-only container works.
+system's temporary directory is used, and where there is none either the kernels are compiled in every process, so that
+a read-only container works.
 
 Numba recompiles a kernel when the file changes that defines it, not when another does whose functions or constants it
 uses: who changes those should remove the compiled code (``make clean``).
@@ -27,18 +28,29 @@ from numba.core.codegen import get_host_cpu_features
 FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
 
 
-def _choose_cache() -> None:
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return
-    beside = Path(__file__).parent / "__pycache__"
-    if not (_writable(beside) or _writable(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "numba")):
+def _choose_cache() -> bool:
+    """Choose where compiled code is kept; False where no folder at all can be written."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    usual = (given, Path(__file__).parent / "__pycache__", _user_cache())
+    if any(folder and _writable(Path(folder)) for folder in usual):
+        return True
+    try:
         # a name of one's own: code from a folder that others can write must not be run
         name = f"mwlmc-data-{os.getuid() if hasattr(os, 'getuid') else getpass.getuser()}"
         folder = Path(tempfile.gettempdir()) / name
         folder.mkdir(mode=0o700, exist_ok=True)
         if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
             folder = Path(tempfile.mkdtemp(prefix=name + "-"))
-        numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+    except OSError:
+        return False
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+    return _writable(folder)
+
+
+def _user_cache() -> Path | None:
+    """The user's cache folder, where Numba finds it; None for a user without a home, as in some containers."""
+    folder = os.path.expanduser(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
+    return Path(folder, "numba") if os.path.isabs(folder) else None
 
 
 def _writable(folder: Path) -> bool:
@@ -69,13 +81,13 @@ def _choose_instructions() -> None:
             config.CPU_FEATURES = with_gather(host)  # type: ignore[attr-defined]
 
 
-_choose_cache()
+_IS_KEPT = _choose_cache()
 _choose_instructions()
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a numerical kernel: no GIL, cached on disk."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
+    return numba.njit(cache=_IS_KEPT, nogil=True, error_model="numpy", fastmath=FASTMATH)(function)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

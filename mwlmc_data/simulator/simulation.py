@@ -68,14 +68,15 @@ class Halo:
         >>> stars = load_halo(0).to_astropy()                              # doctest: +SKIP
         >>> stars.galactic.l, stars.icrs.radial_velocity                   # doctest: +SKIP
         """
+        from .astropy_frame import galactocentric_frame
+
+        frame = galactocentric_frame()
         import astropy.units as u
         from astropy.coordinates import CartesianDifferential, CartesianRepresentation, SkyCoord
 
-        from .astropy_frame import galactocentric_frame
-
         motion = CartesianDifferential(*(self.velocities.T.astype(float) * u.km / u.s))
         place = CartesianRepresentation(*(self.positions.T.astype(float) * u.kpc), differentials={"s": motion})
-        return SkyCoord(galactocentric_frame().realize_frame(place))
+        return SkyCoord(frame.realize_frame(place))
 
     def plot(
         self,

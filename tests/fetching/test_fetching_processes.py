@@ -121,7 +121,7 @@ class TestKilled:
     def test_a_program_that_is_interrupted_ends_at_once_and_leaves_nothing(self, start, server, root):
         for name in TRAIN:
             server.always[name] = stalled(server, 1_500_000)
-        command = [sys.executable, "-m", "mwlmc_data.cli", "fetch", "--mirror", server.url, "--directory", root]
+        command = [sys.executable, "-m", "mwlmc_data", "fetch", "--mirror", server.url, "--directory", root]
         client = start(*command)
         for name in TRAIN:
             wait_for(has_begun(root, name))
@@ -137,7 +137,7 @@ class TestKilled:
     def test_also_while_a_server_does_not_answer(self, start, server, root):
         for name in SHARDS:
             server.always[name] = lambda handler, content: server.released.wait()
-        client = start(sys.executable, "-m", "mwlmc_data.cli", "fetch", "--mirror", server.url, "--directory", root)
+        client = start(sys.executable, "-m", "mwlmc_data", "fetch", "--mirror", server.url, "--directory", root)
         wait_for(lambda: len(server.seen) == 5)
         client.send_signal(signal.SIGINT)
         client.communicate(timeout=40)
@@ -258,7 +258,7 @@ class TestFullDisk:
 
     def test_a_disk_that_is_too_small(self, start, server, original, tmp_path):
         disk = tmp_path / "disk"
-        command = [sys.executable, "-m", "mwlmc_data.cli", "fetch", "--quiet", "--mirror", server.url]
+        command = [sys.executable, "-m", "mwlmc_data", "fetch", "--quiet", "--mirror", server.url]
         client = self.on_a_small_disk(start, disk, *command, "--directory", disk)
         _, err = client.communicate(timeout=120)
         needed = sum((original / name).stat().st_size for name in SHARDS)

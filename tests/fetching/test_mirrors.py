@@ -124,3 +124,27 @@ class TestPrecedence:
             monkeypatch.setenv(mirrors.VARIABLE, text)
         assert self.names(None) == ["https://registered.org"]
         assert mirrors.mirrors_of(None) == []
+
+    @pytest.mark.parametrize("separator", [" ", "\n", "\t ", ",", ", ", ";", " ; ", ",\n"])
+    def test_every_separator(self, monkeypatch, separator):
+        monkeypatch.setenv(mirrors.VARIABLE, separator.join(["https://b.org", "hf:a/b@1.0.0", "doi:10.5281/zenodo.7"]))
+        assert self.names(None) == ["https://b.org", "hf:a/b@1.0.0", "doi:10.5281/zenodo.7"]
+
+    @pytest.mark.parametrize("name", ["my data", "a, b; c", "it's", " edge", "x\ty"])
+    def test_a_folder_with_a_space_in_its_name(self, monkeypatch, tmp_path, name):
+        folder = tmp_path / name
+        mark = '"' if "'" in name else "'"
+        monkeypatch.setenv(mirrors.VARIABLE, f"https://b.org, {mark}{folder}{mark} {mark}/other place{mark}")
+        assert self.names(None) == ["https://b.org", str(folder), "/other place"]
+        folder.mkdir()
+        monkeypatch.setenv(mirrors.VARIABLE, str(folder))  # alone and there, it needs no quotes
+        assert self.names(None) == [str(folder)]
+        monkeypatch.setenv(mirrors.VARIABLE, f"  {folder}\n")
+        assert self.names(None) == [str(folder)]
+
+    @pytest.mark.parametrize("text", ["https://b.org /my data", "'/my data", '/my" data"', "a''b", "ftp://b.org", "''"])
+    def test_what_is_not_understood_is_named_with_the_variable(self, monkeypatch, text):
+        monkeypatch.setenv(mirrors.VARIABLE, text)
+        with pytest.raises(ValueError, match="quotes") as error:
+            mirrors.mirrors_of(None)
+        assert str(error.value).startswith(f"{mirrors.VARIABLE} = {text!r}: ")

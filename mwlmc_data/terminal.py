@@ -1,0 +1,123 @@
+"""What all command lines of the project share: numbers as options, terminals of every encoding, files they write."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import contextlib
+import io
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+_PLAIN = {"−": "-", "–": "-", "—": "-", "±": "+-", "×": "x", "°": " deg", "’": "'", "…": "...", "→": "->"}
+"""Signs that have no plain form in Unicode's tables."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that takes every way of writing a negative number for the value of an option, also -6e1 and -inf.
+
+    `argparse` knows -60 and -60.0, and takes what else begins with a dash for an option.
+    """
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse the words, like the base class; parsers of subcommands pass here too."""
+        return super().parse_known_args(_with_numbers_joined(sys.argv[1:] if args is None else args), namespace)
+
+
+def _with_numbers_joined(words: Sequence[str]) -> list[str]:
+    """``--option -6e1`` as ``--option=-6e1``."""
+    joined: list[str] = []
+    for i, word in enumerate(words):
+        follows = i > 0 and words[i - 1].startswith("--") and "=" not in words[i - 1] and "--" not in words[:i]
+        if follows and _is_negative_number(word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _is_negative_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    # digits and points alone are left to argparse: behind an option without a value they are the next argument
+    return word.startswith("-") and not word[1:].replace(".", "").isdigit()
+
+
+@contextlib.contextmanager
+def any_encoding() -> Iterator[None]:
+    """Within this context standard output and error write in plain letters what their encoding lacks."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors=_HANDLER)
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            with contextlib.suppress(ValueError):  # it was closed
+                stream.reconfigure(errors=errors)
+
+
+def _as_plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_plain, error.object[error.start : error.end])), error.end
+
+
+def _plain(letter: str) -> str:
+    """A letter without its accents, or its number."""
+    bare = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+    return _PLAIN.get(letter) or bare or letter.encode("ascii", "backslashreplace").decode()
+
+
+_HANDLER = "mwlmc_data.plain"
+codecs.register_error(_HANDLER, _as_plain)
+
+
+def add_out(parser: argparse.ArgumentParser, suffixes: Sequence[str], text: str, required: bool = False) -> None:
+    """Add ``--out FILE``, which :func:`check_out` checks, and ``--overwrite``."""
+    parser.add_argument("--out", type=Path, metavar="FILE", required=required, help=f"{text} as {_listed(suffixes)}")
+    parser.add_argument("--overwrite", action="store_true", help="let --out replace a file that exists")
+    parser.set_defaults(suffixes=tuple(suffixes))
+
+
+def check_out(options: argparse.Namespace) -> None:
+    """Refuse a file that cannot or must not be written, before the work and not after it.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With the options of :func:`add_out`.
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise than it may, there is no folder of it, a file would be replaced unasked, or the
+        place cannot be written to.
+    """
+    path: Path | None = options.out
+    if path is None:
+        if options.overwrite:
+            raise ValueError("--overwrite is given without --out: allowed is to overwrite the file of --out")
+        return
+    name = f"--out = {str(path)!r}"
+    if path.suffix not in options.suffixes:
+        raise ValueError(f"{name}: allowed is a name that ends in {_listed(options.suffixes)}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{name}: allowed is a file in a folder that exists; there is no {str(path.parent)!r}")
+    if path.is_dir():
+        raise ValueError(f"{name}: allowed is the name of a file; there is a folder of this name")
+    if os.path.lexists(path) and not options.overwrite:
+        raise ValueError(f"{name}: allowed is a new file, and this one exists; --overwrite replaces it")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"{name}: allowed is a place that can be written to")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
