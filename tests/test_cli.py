@@ -218,7 +218,7 @@ class TestSimulate:
         [
             (["simulate"], ["--m200-mw", "--m-lmc", "--log10-lambda-df"]),
             ([*SIMULATE, "--m-lmc", "heavy"], ["--m-lmc", "heavy"]),
-            ([*SIMULATE, "--m-lmc", "-1e11"], ["--m-lmc"]),
+            ([*SIMULATE, "--m-lmc", "-1e11"], ["m_lmc", "-100000000000"]),
             ([*SIMULATE, "--beta0", "1.5"], ["beta0", "1.5", "0.9"]),
             ([*SIMULATE, "--m200-mw", "nan"], ["m200_mw", "nan"]),
             ([*SIMULATE, "--ra-lmc", "80"], ["dec_lmc"]),
