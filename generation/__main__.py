@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.
+        Exit status: 0 done; 1 failed, also on a full or read-only disk; 2 bad input; 130 interrupted.
     """
     with any_encoding():
         return _run(arguments)
@@ -40,16 +39,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
+    from mwlmc_data.writing import WriteError, exit_status
+
     try:
         return options.run(options)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except WriteError as error:
+        return _fail(f"{error}. What is finished is kept: the same command continues.", 1)
+    except OSError as error:
+        return _fail(error, exit_status(error))
+    except RuntimeError as error:  # a simulation that fails, a worker or a cluster that is lost
+        return _fail(error, 1)
+    except ValueError as error:
+        return _fail(error, 2)
     except KeyboardInterrupt:
         print(
             "interrupted: finished shards are kept; run the same command again to continue", file=sys.stderr
         )
         return 130
+
+
+def _fail(what: object, status: int) -> int:
+    print(f"error: {what}", file=sys.stderr)
+    return status
 
 
 CATALOGUE_EXAMPLES = """\
@@ -186,14 +197,7 @@ def _machines(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _catalogue(options: argparse.Namespace) -> int:
-    from generation.catalogue import (
-        SimulationFailedError,
-        check_embeddable,
-        embed,
-        make_catalogue,
-        simulate_table,
-    )
-    from generation.cluster import ClusterLostError
+    from generation.catalogue import check_embeddable, embed, make_catalogue, simulate_table
     from generation.plan import Plan
     from mwlmc_data.release import CATALOGUE_SEEDS, sha256_of
     from mwlmc_data.simulator import SIMULATOR_VERSION
@@ -208,11 +212,7 @@ def _catalogue(options: argparse.Namespace) -> int:
     )
     if options.embed:
         check_embeddable(plan)
-    try:
-        path = make_catalogue(plan, simulate_table, **_machines(options))
-    except (SimulationFailedError, BrokenProcessPool, ClusterLostError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    path = make_catalogue(plan, simulate_table, **_machines(options))
     if options.embed:
         path = embed(plan)
     print(f"{path}: {plan.simulations} simulations, {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}")
@@ -221,28 +221,20 @@ def _catalogue(options: argparse.Namespace) -> int:
 
 def _haloes(options: argparse.Namespace) -> int:
     made = _make_haloes(options, options.out)
-    if made is None:
-        return 1
     files = made.manifest.files
     rows, size = sum(entry.rows for entry in files), sum(entry.bytes for entry in files)
     print(f"{made.root}: {rows} haloes in {len(files)} files, {size} bytes")
     return 0
 
 
-def _make_haloes(options: argparse.Namespace, out: Path) -> Store | None:
-    """Make the haloes; None after an error that was told."""
-    from generation.cluster import ClusterLostError
+def _make_haloes(options: argparse.Namespace, out: Path) -> Store:
     from generation.haloes import HaloPlan, make_haloes
     from mwlmc_data.release import entry_of
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
     sims = range(entry_of(options.config)["rows"]) if options.sims is None else options.sims
     plan = HaloPlan(out, options.config, sims, options.shard_size, SIMULATOR_VERSION)
-    try:
-        return make_haloes(plan, **_machines(options))
-    except (RuntimeError, BrokenProcessPool, ClusterLostError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return None
+    return make_haloes(plan, **_machines(options))
 
 
 def _release(options: argparse.Namespace) -> int:
@@ -251,8 +243,7 @@ def _release(options: argparse.Namespace) -> int:
     haloes = options.haloes
     if haloes is None:
         haloes = options.out.absolute().with_name(options.out.name + ".haloes")
-        if _make_haloes(options, haloes) is None:
-            return 1
+        _make_haloes(options, haloes)
     elif options.sims is not None:
         raise ValueError(f"--sims is not allowed with --haloes: {haloes} holds what it holds")
     print(make_release(options.out, haloes, date=options.date, url=options.url))

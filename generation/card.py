@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from generation.plan import replace_file
 from generation.tables import CONFIG_COLUMNS, files_of, splits_of
 from mwlmc_data import schema
 from mwlmc_data.validation import VALIDATION_COLUMNS
+from mwlmc_data.writing import write_bytes
 
 CARD = Path(__file__).resolve().parents[1] / "DATASET_CARD.md"
 """The card of the repository."""
@@ -126,7 +126,7 @@ def refresh_card(path: Path = CARD) -> bool:
     after = refresh(before)
     if after == before:
         return False
-    replace_file(path, lambda temporary: temporary.write_text(after, encoding="utf-8"))
+    write_bytes(path, after.encode())
     return True
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from generation.plan import Plan, replace_file
-from generation.shards import finish, is_finished, make_shards
+from generation.plan import Plan, refuse_differences
+from generation.shards import finish, is_finished, make_shards, read_shard
 from generation.tables import write_table
-from mwlmc_data import release, schema
+from mwlmc_data import parquet, release, schema
 from mwlmc_data.priors import Prior
+from mwlmc_data.release import DamagedFileError
+from mwlmc_data.writing import WriteError, make_folder, replace_file, write_bytes
 
 SLICE = 16
 """Simulations between two steps of the progress bar; in between a process does not stop."""
@@ -93,9 +94,13 @@ def make_catalogue(
     Raises
     ------
     RunMismatchError
-        If the folder belongs to a run with other settings.
+        If the folder, a finished shard or a final file in it is of a run with other settings. Nothing is changed then.
+    DamagedRunError
+        If the settings in the folder cannot be read.
     SimulationFailedError
         If a draw cannot be simulated. Finished shards stay.
+    WriteError
+        If the disk is full or read-only. Finished shards stay; a run that is finished writes nothing.
     ClusterSetupError
         If the cluster cannot be used.
     ClusterLostError
@@ -105,6 +110,7 @@ def make_catalogue(
     """
     # Workers of a cluster may stand in another folder.
     plan = dataclasses.replace(plan, out=plan.out.absolute())
+    _refuse_another_table(plan)
     make_shards(plan, make_shard, (plan, simulate_table), workers, progress, scheduler, timeout)
     return _merge(plan)
 
@@ -198,15 +204,42 @@ def _to_arrow(frame: pd.DataFrame, plan: Plan) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=arrow_schema)
 
 
+def _refuse_another_table(plan: Plan) -> None:
+    """Raise RunMismatchError if a final file is there that the run would not make."""
+    path = plan.catalogue_path
+    try:
+        with parquet.opened(path) as file:
+            facts = {name.decode(): value.decode() for name, value in (file.schema_arrow.metadata or {}).items()}
+    except (FileNotFoundError, DamagedFileError):
+        return
+    refuse_differences(plan, plan.metadata, facts, str(path))
+
+
 def _merge(plan: Plan) -> Path:
-    tables = [pq.read_table(plan.shard_path(shard)) for shard in range(plan.n_shards)]
+    tables = [read_shard(plan, shard) for shard in range(plan.n_shards)]
     table = pa.concat_tables(tables).combine_chunks()
-    if not np.array_equal(table["sim_id"].to_numpy(), np.arange(plan.simulations)):
-        raise RuntimeError(
-            f"the shards in {plan.out} do not hold sim_id 0 to {plan.simulations - 1} in order"
-        )
-    replace_file(plan.catalogue_path, lambda temporary: write_table(table, temporary))
-    return plan.catalogue_path
+    path, stream = plan.catalogue_path, pa.BufferOutputStream()
+    write_table(table, stream)
+    content = stream.getvalue().to_pybytes()
+    if path.is_file() and path.read_bytes() == content:
+        return path
+    try:
+        write_bytes(path, content)
+    except WriteError:
+        # On a read-only disk; another version of Arrow may have written the same values as other bytes.
+        if not _holds(path, table):
+            raise
+    return path
+
+
+def _holds(path: Path, table: pa.Table) -> bool:
+    """Whether a file holds a table, with what it says of itself."""
+    try:
+        found = parquet.read_table(path)
+    except (FileNotFoundError, DamagedFileError):
+        return False
+    said, wanted = (dict(t.schema.metadata or {}) for t in (found, table))
+    return found.equals(table) and all(said.get(name) == value for name, value in wanted.items())
 
 
 def embed(plan: Plan, directory: Path | None = None) -> Path:
@@ -231,7 +264,7 @@ def embed(plan: Plan, directory: Path | None = None) -> Path:
     """
     check_embeddable(plan)
     directory = release.DATA_DIR if directory is None else directory
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     target = directory / plan.catalogue_path.name
     replace_file(target, lambda temporary: shutil.copyfile(plan.catalogue_path, temporary))
     release.register(

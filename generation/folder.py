@@ -20,17 +20,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from tqdm import tqdm
 
 from generation import card, croissant, zenodo
-from generation.plan import replace_file
 from generation.tables import files_of, read_split, write_table
-from mwlmc_data import release, schema, store
+from mwlmc_data import parquet, release, schema, store
 from mwlmc_data.catalogue import load_catalogue
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.validation import validation_table
+from mwlmc_data.writing import make_folder, replace_file, write_bytes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COPIED = {"CITATION.cff": "CITATION.cff", "LICENSE": "LICENSE-DATA"}
@@ -189,9 +188,10 @@ def _check_shard(source: store.Store, entry: store.Entry, catalogue: pa.Table) -
     found = release.sha256_of(path)
     if found != entry.sha256:
         raise release.DamagedFileError(path, f"SHA-256 {entry.sha256}", found)
-    if not pq.read_schema(path).equals(schema.halo_schema(), check_metadata=False):
-        raise ValueError(f"{path} is not allowed: its columns are not those of the schema")
-    scalars = pq.read_table(path, columns=_SCALARS)
+    with parquet.opened(path) as file:
+        if not file.schema_arrow.equals(schema.halo_schema(), check_metadata=False):
+            raise ValueError(f"{path} is not allowed: its columns are not those of the schema")
+        scalars = file.read(_SCALARS)
     ids = entry.sim_ids
     if len(ids) != entry.rows or not scalars.equals(catalogue.take(pa.array(ids))):
         raise ValueError(f"{path} is not allowed: its haloes are not those of the catalogue with the same sim_id")
@@ -209,15 +209,15 @@ def _put(path: Path, content: bytes) -> None:
     """Write a file, unless it is there with the same content."""
     if path.is_file() and path.read_bytes() == content:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda temporary: temporary.write_bytes(content))
+    make_folder(path.parent)
+    write_bytes(path, content)
 
 
 def _place(source: Path, target: Path, sha256: str) -> None:
     """Link or copy a shard, unless it is there."""
     if target.is_file() and (target.samefile(source) or release.sha256_of(target) == sha256):
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     replace_file(target, lambda temporary: _link(source, temporary, sha256))
 
 

@@ -7,19 +7,23 @@ part of the published folder. A row is one simulation: its numbers, its drawn pa
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 
-from generation.plan import RunMismatchError, replace_file
+from generation.plan import RunMismatchError
 from generation.shards import finish, is_finished, make_shards
-from mwlmc_data import library, release, schema, store
+from mwlmc_data import library, parquet, release, schema, store
+from mwlmc_data.arrays import as_whole
 from mwlmc_data.catalogue import load_catalogue
+from mwlmc_data.writing import replace_file, write_bytes
 
 SHARD = 4000
 """Haloes of a shard: 370 MB, and 33 shards for the whole Gaussian set."""
@@ -62,11 +66,10 @@ class HaloPlan:
         rows = release.entry_of(self.config)["rows"]
         if not 0 <= self.sims.start < self.sims.stop <= rows or self.sims.step != 1:
             raise ValueError(
-                f"sims {self.sims.start}:{self.sims.stop} is not allowed: A:B with 0 <= A < B <= {rows}, the number of "
+                f"sims = {self.sims.start}:{self.sims.stop}: allowed is A:B with 0 <= A < B <= {rows}, the number of "
                 f"simulations of the {self.config} set"
             )
-        if self.shard_size < 1:
-            raise ValueError(f"shard_size {self.shard_size!r} is not allowed: at least 1")
+        as_whole("shard_size", self.shard_size, 1)
         made = release.entry_of(self.config)["simulator_version"]
         if made != self.simulator_version:
             raise ValueError(f"simulator {self.simulator_version} is not allowed: the {self.config} set is of {made}")
@@ -103,7 +106,7 @@ class HaloPlan:
 
     def hash_path(self, shard: int) -> Path:
         """Where the hash of a shard is written once it is whole."""
-        return self.pins_path.parent / f"{self.shard_path(shard).name}.sha256"
+        return _hash_path(self.pins_path, self.shard_path(shard).name)
 
     @property
     def pins_path(self) -> Path:
@@ -114,6 +117,15 @@ class HaloPlan:
     def metadata(self) -> dict[str, str]:
         """Facts about the run that the files carry."""
         return {"config": self.config, "seed": str(self.seed), "simulator_version": self.simulator_version}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of a shard, with the facts about the run."""
+        return schema.halo_schema(self.metadata)
+
+    def drawn(self, shard: int) -> Mapping[str, Any]:
+        """Parameters of the haloes of a shard, as the catalogue has them: arrays by name."""
+        return {name: values[self.rows(shard)] for name, values in _drawn(self.config).items()}
 
     @property
     def pins(self) -> dict[str, object]:
@@ -151,25 +163,42 @@ def make_haloes(
     Raises
     ------
     RunMismatchError
-        If the folder belongs to a run with other settings, or its files were made elsewhere. Nothing is changed then.
+        If the folder, or a shard in it, is of a run with other settings, or was made elsewhere. Nothing changes then.
+    DamagedRunError
+        If the settings in the folder cannot be read.
     RuntimeError
         If a halo cannot be simulated; the message names it. Finished shards stay.
+    WriteError
+        If the disk is full or read-only. Finished shards stay; a run that is finished writes nothing.
     ClusterSetupError, ClusterLostError
         If the cluster cannot be used, or fails during the run.
     """
     plan = dataclasses.replace(plan, out=plan.out.absolute())
-    name = library.halo_config(plan.config)
-    before = _manifest_before(plan)
+    _manifest_before(plan)
     make_shards(plan, make_shard, (plan,), workers, progress, scheduler, timeout)
+    name = library.halo_config(plan.config)
     files = [store.entry_for(plan.out, path, name, split, len(ids), ids) for path, split, ids in plan.shards]
-    others = [entry for entry in before.files if entry.config != name]
-    seeds = {**before.seeds, plan.config: plan.seed}
-    manifest = store.Manifest(release.DATA_VERSION, plan.simulator_version, seeds, (*others, *files))
-    text = manifest.to_json()
-    replace_file(plan.out / store.MANIFEST, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    if not _is_listed(plan, files):
+        # Runs of other sets into this folder may end at the same moment: each adds its own to what is there then.
+        with FileLock(plan.pins_path.with_name("manifest.lock")):
+            write_bytes(plan.out / store.MANIFEST, _manifest_with(plan, files).encode())
     for entry in files:
         store.stamp(plan.out, entry)
     return store.Store(plan.out)
+
+
+def _is_listed(plan: HaloPlan, files: list[store.Entry]) -> bool:
+    """Whether the manifest says already what the run would write: a finished run writes nothing."""
+    path = plan.out / store.MANIFEST
+    return path.is_file() and path.read_bytes() == _manifest_with(plan, files).encode()
+
+
+def _manifest_with(plan: HaloPlan, files: list[store.Entry]) -> str:
+    """Text of the manifest that lists these files besides those of other sets."""
+    before = _manifest_before(plan)
+    others = [entry for entry in before.files if entry.config != library.halo_config(plan.config)]
+    seeds = {**before.seeds, plan.config: plan.seed}
+    return store.Manifest(release.DATA_VERSION, plan.simulator_version, seeds, (*others, *files)).to_json()
 
 
 def _manifest_before(plan: HaloPlan) -> store.Manifest:
@@ -178,7 +207,7 @@ def _manifest_before(plan: HaloPlan) -> store.Manifest:
         return store.Manifest(release.DATA_VERSION, plan.simulator_version, {}, ())
     found = store.Store(plan.out).manifest
     configs = sorted({entry.config for entry in found.files})
-    strangers = [name for name in configs if not _pins_path(plan.out, name).is_file()]
+    strangers = [name for name in configs if not _is_made_here(plan.out, found.select(name))]
     if strangers:
         raise RunMismatchError(
             f"{plan.out} holds {', '.join(strangers)} of data version {found.data_version} that no run made there; "
@@ -191,6 +220,23 @@ def _manifest_before(plan: HaloPlan) -> store.Manifest:
             f"simulator {plan.simulator_version}, or a new folder"
         )
     return found
+
+
+def _is_made_here(out: Path, entries: list[store.Entry]) -> bool:
+    """Whether a run of this program made the files of one config: it left its settings, or the hash of every shard."""
+    pins = _pins_path(out, entries[0].config)
+    return pins.is_file() or all(_hash_path(pins, entry.name).is_file() for entry in entries)
+
+
+def _hash_path(pins: Path, name: str) -> Path:
+    """Where the hash of a shard is written, beside the settings."""
+    return pins.parent / f"{name}.sha256"
+
+
+@lru_cache(maxsize=1)
+def _drawn(config: str) -> Mapping[str, Any]:
+    """Drawn parameters of the whole set, so that the row is the sim_id."""
+    return load_catalogue(config=config, columns=schema.DRAWN, format="numpy")
 
 
 def _pins_path(out: Path, name: str) -> Path:
@@ -220,7 +266,7 @@ def make_shard(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> No
 
 def _write(path: Path, plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> None:
     """Write a shard a row group at a time, so that a process never holds more than one."""
-    arrow_schema = schema.halo_schema(plan.metadata)
+    arrow_schema = parquet.marked(plan.schema)
     reals = [c.name for c in schema.HALO_COLUMNS if c.dtype == "float32"]
     reals += [f"{c.name}.list.element.list.element" for c in schema.STARS]
     with pq.ParquetWriter(
@@ -233,6 +279,7 @@ def _write(path: Path, plan: HaloPlan, shard: int, advance: Callable[[int], None
         write_page_index=True,
         # A service that stores the file in pieces finds again those that another version shares.
         use_content_defined_chunking=True,
+        **parquet.WRITING,
     ) as writer:
         for group in _row_groups(plan, shard, advance):
             writer.write_table(group.cast(arrow_schema), row_group_size=ROW_GROUP)

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
-import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mwlmc_data import schema
+from mwlmc_data.arrays import as_whole
 from mwlmc_data.priors import Prior
+from mwlmc_data.writing import create_file
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from generation.shards import Run
 
-STALE = 3600.0
-"""Age [s] from which a half-written file is nobody's any more: writing one takes seconds."""
+MOST = 10_000_000
+"""Simulations of a run: the final table is put together in memory, 3 GB for so many."""
 
 
 class RunMismatchError(ValueError):
-    """The output folder belongs to a run with other settings."""
+    """The output folder holds something of a run with other settings."""
+
+
+class DamagedRunError(RuntimeError):
+    """The file with the settings of a run is damaged; the message names it and the way out."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         Prior(self.config)
-        for name, value, least in (("simulations", self.simulations, 1), ("shard_size", self.shard_size, 1)):
-            if value < least:
-                raise ValueError(f"{name} {value!r} is not allowed: at least {least}")
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed {self.seed!r} is not allowed: from 0 to {2**63 - 1}")
+        as_whole("simulations", self.simulations, 1, MOST)
+        as_whole("shard_size", self.shard_size, 1)
+        as_whole("seed", self.seed)
 
     @property
     def n_shards(self) -> int:
@@ -98,6 +104,17 @@ class Plan:
         return {"config": self.config, "seed": str(self.seed), "simulator_version": self.simulator_version}
 
     @property
+    def schema(self) -> pa.Schema:
+        """Columns of a shard, with the facts about the run."""
+        return schema.arrow_schema(self.metadata)
+
+    def drawn(self, shard: int) -> Mapping[str, Any]:
+        """Parameters of the simulations of a shard, as they are drawn: arrays by name."""
+        rows = self.rows(shard)
+        draws = Prior(self.config).sample(len(rows), seed=self.seed, start=rows.start)
+        return {name: draws[name].to_numpy() for name in schema.DRAWN}
+
+    @property
     def pins(self) -> dict[str, object]:
         """What must stay the same when a run continues; the number of simulations may grow."""
         return {
@@ -107,36 +124,102 @@ class Plan:
         }
 
 
-def pin_run(plan: Run) -> None:
-    """Write down the settings of a new run, or compare with those of the run that the folder holds.
+def is_pinned(run: Run) -> bool:
+    """Compare a run with the settings that its folder holds.
 
     Parameters
     ----------
-    plan : Run
+    run : Run
+        The run.
+
+    Returns
+    -------
+    bool
+        Whether there are settings, which are those of the run then.
+
+    Raises
+    ------
+    RunMismatchError
+        If they are those of another run.
+    DamagedRunError
+        If they cannot be read.
+    """
+    found = _read_pins(run.pins_path)
+    if found is None:
+        return False
+    refuse_differences(run, run.pins, found, str(run.out))
+    return True
+
+
+def pin_run(run: Run) -> None:
+    """Write down the settings of a new run; of several that begin at once in one folder, those of one stay.
+
+    Parameters
+    ----------
+    run : Run
         The run; its folder exists.
 
     Raises
     ------
     RunMismatchError
         If the folder belongs to a run with other settings.
+    DamagedRunError
+        If its settings cannot be read.
+    WriteError
+        If the disk is full or read-only.
     """
-    path = plan.pins_path
-    if not path.exists():
-        replace_file(
-            path,
-            lambda temporary: temporary.write_text(json.dumps(plan.pins, indent=2) + "\n", encoding="utf-8"),
-        )
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
+    if not create_file(run.pins_path, (json.dumps(run.pins, indent=2) + "\n").encode()):
+        is_pinned(run)
+
+
+def _read_pins(path: Path) -> dict[str, Any] | None:
+    """Read the settings of a run; None where there are none."""
+    try:
+        found = json.loads(path.read_bytes().decode())
+        if not isinstance(found, dict):
+            raise ValueError(f"{type(found).__name__} in place of names and values")
+    except FileNotFoundError:
+        return None
+    except (ValueError, IsADirectoryError, RecursionError) as error:
+        raise DamagedRunError(
+            f"{path} does not hold the settings of a run ({error}). Remove it and give the same command again: "
+            "finished shards say what they are of, and are kept."
+        ) from error
+    return found
+
+
+def refuse_differences(run: Run, wanted: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:
+    """Raise RunMismatchError where something is of a run with other settings.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    wanted, found : mapping
+        Its settings, and those that were found; of these only the wanted ones count.
+    what : str
+        What holds them, for the message.
+    """
     differences = [
         f"{name} is {_told(found.get(name), value)} there and {_told(value, found.get(name))} now"
-        for name, value in plan.pins.items()
+        for name, value in wanted.items()
         if found.get(name) != value
     ]
     if differences:
         raise RunMismatchError(
-            f"{plan.out} holds a run with other settings: {'; '.join(differences)}. "
-            "Continue it with its own settings, or choose another folder."
+            f"{what} is of a run with other settings: {'; '.join(differences)}. "
+            "Continue that run with its own settings, or choose another folder."
+        )
+
+
+def refuse_other_draws(run: Run, shard: int, table: pa.Table, path: Path) -> None:
+    """Raise RunMismatchError unless the rows of a shard have the parameters that the run draws."""
+    drawn = run.drawn(shard)
+    other = [name for name, values in drawn.items() if not np.array_equal(table[name].to_numpy(), values)]
+    if other:
+        raise RunMismatchError(
+            f"{path} holds other parameters than {run.metadata} draws: {', '.join(other)} differ. Remove it and give "
+            "the same command again, or choose another folder."
         )
 
 
@@ -145,40 +228,3 @@ def _told(value: object, other: object) -> str:
     if isinstance(value, dict) and isinstance(other, dict):
         return repr({name: what for name, what in value.items() if other.get(name) != what})
     return repr(value)
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside a file and rename over it, so that it is never seen half written.
-
-    Several processes, also of several machines, may do this for one file at once: the last one's stays.
-
-    Parameters
-    ----------
-    path : Path
-        The file to make or replace.
-    write : callable
-        Writes the file at the path that it is given.
-    """
-    # A name of its own: a worker that was given up for dead may be writing the same file.
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove the half-written files that killed processes left in a folder, once they are old.
-
-    Parameters
-    ----------
-    folder : Path
-        Where `replace_file` was used.
-    """
-    for temporary in folder.glob("*.tmp"):
-        try:
-            if time.time() - temporary.stat().st_mtime > STALE:
-                temporary.unlink()
-        except FileNotFoundError:
-            continue  # it was renamed meanwhile, or another run removed it

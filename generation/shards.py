@@ -7,23 +7,32 @@ any moment leaves only whole shards and continues from them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 
 from generation.cluster import SHARE, ClusterLostError, on_cluster
-from generation.plan import pin_run, remove_leftovers, replace_file
+from generation.plan import RunMismatchError, is_pinned, pin_run, refuse_differences, refuse_other_draws
 from generation.pool import MakeShard, Progress, RunShards, run_shards
-from mwlmc_data import release
+from mwlmc_data import parquet, release, schema
+from mwlmc_data.arrays import as_whole
+from mwlmc_data.release import DamagedFileError
+from mwlmc_data.writing import make_folder, remove_leftovers, write_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PATIENCE = 120.0
 """How long the workers' last shards may take to appear here [s]: a network file system can remember for a minute
 that a file was not there."""
+
+
+_NUMBERS = ["sim_id", *schema.DRAWN]
+"""Columns that say which simulations a shard holds."""
 
 
 class Run(Protocol):
@@ -39,10 +48,18 @@ class Run(Protocol):
     def pins(self) -> dict[str, object]:
         """Those settings."""
     @property
+    def metadata(self) -> Mapping[str, str]:
+        """Facts about the run that every shard carries: set, seed and version."""
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of a shard."""
+    @property
     def n_shards(self) -> int:
         """Number of shards."""
     def rows(self, shard: int) -> range | list[int]:
         """Values of sim_id in a shard."""
+    def drawn(self, shard: int) -> Mapping[str, Any]:
+        """Parameters of the simulations of a shard, arrays by name."""
     def shard_path(self, shard: int) -> Path:
         """Where a shard is written."""
     def hash_path(self, shard: int) -> Path:
@@ -80,7 +97,11 @@ def make_shards(
     Raises
     ------
     RunMismatchError
-        If the folder belongs to a run with other settings.
+        If the folder, or a finished shard in it, is of a run with other settings. Nothing is written then.
+    DamagedRunError
+        If the settings in the folder cannot be read.
+    WriteError
+        If the disk is full or read-only. Finished shards stay; where all are finished, nothing is written.
     ClusterSetupError
         If the cluster cannot be used.
     ClusterLostError
@@ -88,16 +109,18 @@ def make_shards(
     ValueError
         If the number of processes is not positive.
     """
-    if workers < 1:
-        raise ValueError(f"workers {workers!r} is not allowed: at least 1")
-    files = [path(shard) for shard in range(run.n_shards) for path in (run.shard_path, run.hash_path)]
-    folders = {run.out, run.pins_path.parent, *(file.parent for file in files)}
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    pin_run(run)
-    for folder in folders:
-        remove_leftovers(folder)
-    todo = _unfinished(run, range(run.n_shards))
+    as_whole("workers", workers, 1)
+    is_known = is_pinned(run)
+    todo = _unfinished(run, is_known)
+    if todo or not is_known:
+        shards = range(run.n_shards)
+        folders = {path(shard).parent for shard in shards for path in (run.shard_path, run.hash_path)}
+        folders |= {run.out, run.pins_path.parent}
+        for folder in folders:
+            make_folder(folder)
+        pin_run(run)
+        for folder in folders:
+            remove_leftovers(folder)
     total = sum(len(run.rows(shard)) for shard in range(run.n_shards))
     done = total - sum(len(run.rows(shard)) for shard in todo)
     runner: AbstractContextManager[RunShards] = nullcontext(partial(run_shards, workers=workers))
@@ -110,32 +133,121 @@ def make_shards(
 
 
 def is_finished(run: Run, shard: int) -> bool:
-    """Tell whether a shard is there, whole and unchanged."""
-    path, digest = run.shard_path(shard), run.hash_path(shard)
-    if not path.is_file() or not digest.is_file():
-        return False
-    if digest.read_text(encoding="utf-8").strip() != release.sha256_of(path):
-        return False
+    """Tell whether a shard is there, whole and unchanged.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    shard : int
+        Number of the shard.
+
+    Returns
+    -------
+    bool
+        False where a part is missing or damaged, and it is to be made.
+
+    Raises
+    ------
+    RunMismatchError
+        If it is whole, and of a run with other settings.
+    """
     try:
-        return pq.read_metadata(path).num_rows == len(run.rows(shard))
-    except (pa.ArrowInvalid, OSError):
+        return _is_whole(run, shard) and read_shard(run, shard, _NUMBERS) is not None
+    except (_OtherRowsError, DamagedFileError):
         return False
+
+
+def _is_whole(run: Run, shard: int) -> bool:
+    """Whether a shard is the file that its hash was written for."""
+    path = run.shard_path(shard)
+    try:
+        digest = run.hash_path(shard).read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return False
+    return path.is_file() and digest.decode(errors="replace").strip() == release.sha256_of(path)
+
+
+def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Table:
+    """Read a shard, and compare what it says of itself, and its draws, with the run.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    shard : int
+        Number of the shard.
+    columns : list of str, optional
+        With sim_id and the drawn parameters among them; all by default.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    RunMismatchError
+        If it is of a run with another set, seed, version or schema, or its parameters are not those that are drawn.
+    RuntimeError
+        If it holds other simulations of the same run.
+    DamagedFileError
+        If it cannot be read.
+    """
+    path = run.shard_path(shard)
+    with parquet.opened(path) as file:
+        facts = {name.decode(): value.decode() for name, value in (file.schema_arrow.metadata or {}).items()}
+        refuse_differences(run, run.metadata, facts, str(path))
+        if not file.schema_arrow.equals(run.schema, check_metadata=False):
+            there, wanted = (
+                {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in columns}
+                for columns in (file.schema_arrow, run.schema)
+            )
+            refuse_differences(run, {"schema": wanted}, {"schema": there}, str(path))
+        table = file.read(columns)
+    ids = table["sim_id"].to_numpy()
+    if not np.array_equal(ids, run.rows(shard)):
+        raise _OtherRowsError(
+            f"{path} holds {len(ids)} simulations from sim_id {ids.min(initial=0)} to {ids.max(initial=0)}, not the "
+            f"{len(run.rows(shard))} from {run.rows(shard)[0]} to {run.rows(shard)[-1]}"
+        )
+    refuse_other_draws(run, shard, table, path)
+    return table
+
+
+class _OtherRowsError(RuntimeError):
+    """A shard holds other simulations of the same run."""
 
 
 def finish(run: Run, shard: int) -> None:
     """Write the hash of a shard that is whole: a shard is finished only when it is there and right."""
     digest = release.sha256_of(run.shard_path(shard))
-    replace_file(run.hash_path(shard), lambda temporary: temporary.write_text(digest + "\n", encoding="utf-8"))
+    write_bytes(run.hash_path(shard), f"{digest}\n".encode())
 
 
-def _unfinished(run: Run, shards: Iterable[int]) -> list[int]:
-    return [shard for shard in shards if not is_finished(run, shard)]
+def _unfinished(run: Run, is_known: bool) -> list[int]:
+    """List the shards to make; where no settings say that the folder is of this run, no whole one is written over."""
+    found = []
+    for shard in range(run.n_shards):
+        try:
+            if _is_whole(run, shard):
+                read_shard(run, shard, _NUMBERS)
+                continue
+        except DamagedFileError:
+            pass
+        except _OtherRowsError as error:
+            if not is_known:
+                raise RunMismatchError(
+                    f"{run.out} is of a run that is parted in another way: {error}. Continue that run with its own "
+                    "settings, or choose another folder."
+                ) from error
+        found.append(shard)
+    return found
 
 
 def _await(run: Run, shards: list[int]) -> None:
     """Wait until shards that other machines made are seen here, whole."""
     deadline = time.monotonic() + PATIENCE
-    while shards := _unfinished(run, shards):
+    while shards := [shard for shard in shards if not is_finished(run, shard)]:
         if time.monotonic() > deadline:
             raise ClusterLostError(
                 f"the workers made {len(shards)} shards, the first of them {run.shard_path(shards[0])}, that "

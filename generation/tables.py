@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mwlmc_data import release, schema
+from mwlmc_data import parquet, release, schema
 from mwlmc_data.validation import VALIDATION_COLUMNS
 
 CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {
@@ -46,7 +46,7 @@ def write_table(table: pa.Table, where: Path | pa.NativeFile) -> None:
     if "sim_id" in table.column_names:
         encoding["sim_id"] = "DELTA_BINARY_PACKED"
     pq.write_table(
-        table,
+        table.cast(parquet.marked(table.schema)),
         where,
         row_group_size=ROW_GROUP,
         compression="zstd",
@@ -55,6 +55,7 @@ def write_table(table: pa.Table, where: Path | pa.NativeFile) -> None:
         use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
         column_encoding=encoding,
         write_page_index=True,
+        **parquet.WRITING,
     )
 
 
@@ -78,7 +79,7 @@ def read_split(config: str, split: str) -> pa.Table:
     RuntimeError
         If its columns are not those of the schema.
     """
-    table = pq.read_table(release.verified_path(config), filters=[("split", "=", split)])
+    table = parquet.read_table(release.verified_path(config), filters=[("split", "=", split)])
     if not table.schema.equals(schema.arrow_schema(), check_metadata=False):
         raise RuntimeError(f"the embedded {config} set has other columns than the schema: {table.schema.names}")
     return table

@@ -173,7 +173,7 @@ def test_bad_plans_are_refused(tmp_path, changes):
 
 
 def test_no_workers_are_refused(tmp_path, stand_in):
-    with pytest.raises(ValueError, match="workers 0"):
+    with pytest.raises(ValueError, match="workers = 0"):
         make(plan_for(tmp_path / "run"), stand_in, workers=0)
 
 

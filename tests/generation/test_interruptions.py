@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from generation import plan as plans
-from generation.plan import replace_file
+from mwlmc_data import writing
+from mwlmc_data.writing import replace_file
 from tests.generation.stand_in import finished_shards, make, plan_for, rows_of, wait_for, wait_for_shards
 
 DRIVER = """
@@ -101,7 +101,7 @@ def test_what_a_killed_process_was_writing_is_removed_when_it_is_old(tmp_path, s
     for path in (*leftovers, fresh):
         path.write_bytes(b"half")
     for path in leftovers:
-        os.utime(path, (time.time() - 2 * plans.STALE,) * 2)
+        os.utime(path, (time.time() - 2 * writing.STALE,) * 2)
     assert make(plan, stand_in).read_bytes() == whole
     assert list(plan.out.rglob("*.tmp")) == [fresh]
 
