@@ -199,8 +199,8 @@ def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Tab
         refuse_differences(run, run.metadata, facts, str(path))
         if not file.schema_arrow.equals(run.schema, check_metadata=False):
             there, wanted = (
-                {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in columns}
-                for columns in (file.schema_arrow, run.schema)
+                {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in side}
+                for side in (file.schema_arrow, run.schema)
             )
             refuse_differences(run, {"schema": wanted}, {"schema": there}, str(path))
         table = file.read(columns)
