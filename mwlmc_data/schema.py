@@ -391,6 +391,31 @@ def ids_of(split: str, start: int, stop: int) -> np.ndarray:
     return ids[split_of(ids) == split]
 
 
+def count_ids(split: str, start: int, stop: int) -> int:
+    """Count the simulations of one part of the set, without listing them as `ids_of` does.
+
+    Parameters
+    ----------
+    split : str
+        "train", "validation" or "test".
+    start, stop : int
+        Of the sim_id from start to before stop, neither negative.
+
+    Returns
+    -------
+    int
+    """
+    begin, size = {"test": (0, N_HELD_OUT), "validation": (N_HELD_OUT, N_HELD_OUT)}.get(
+        split, (2 * N_HELD_OUT, SPLIT_PERIOD - 2 * N_HELD_OUT)
+    )
+
+    def below(end: int) -> int:
+        periods, rest = divmod(end, SPLIT_PERIOD)
+        return periods * size + min(max(rest - begin, 0), size)
+
+    return max(0, below(stop) - below(start))
+
+
 def arrow_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
     """Build the schema of the table of simulations for Arrow and Parquet.
 

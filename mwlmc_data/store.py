@@ -6,168 +6,38 @@
     haloes/haloes-train-00000-of-00027.parquet ...   the stars by split, in the order of sim_id
 
 Base names are unique, so that the files can also lie beside each other where a service knows no folders. A folder may
-lack some of the files: a local store holds what was fetched. A file's hash is computed once and remembered in a
-stamp, with its size and time of change, in the subfolder `.stamps`.
+lack some of the files: a local store holds what was fetched.
+
+A file's hash is computed once and remembered in a stamp, with its size, its time of change and the hash of its footer,
+in the subfolder `.stamps`. What rots afterwards changes none of these but the footer: it is found when it is read,
+because the pages of a file have checksums. A file without them is hashed again by every process that reads it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from mwlmc_data import schema
+from mwlmc_data import parquet
 from mwlmc_data.homes import expanded, user_cache
+from mwlmc_data.manifest import MANIFEST, Entry, Manifest
 from mwlmc_data.release import DATA_DIR, DATA_VERSION, DamagedFileError, sha256_of
+from mwlmc_data.writing import write_bytes
 
-MANIFEST = "manifest.json"
+__all__ = ["MANIFEST", "Entry", "Manifest", "Store", "data_dir", "entry_for", "local_store", "stamp", "verified"]
+
 STAMPS = ".stamps"
 DATA_DIR_VARIABLE = "MWLMC_DATA_DIR"
 """Environment variable: the folder that holds a folder for every version of the data."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One data file of a folder.
-
-    Attributes
-    ----------
-    path : str
-        Where it lies in the folder, with slashes.
-    config, split : str
-        What it holds: such as "haloes" and "train".
-    rows, bytes : int
-        Number of rows and size.
-    sha256 : str
-        Its hash.
-    first_sim_id, last_sim_id : int, optional
-        Of haloes: the file holds every simulation of the split from the first to the last.
-    """
-
-    path: str
-    config: str
-    split: str
-    rows: int
-    bytes: int
-    sha256: str
-    first_sim_id: int | None = None
-    last_sim_id: int | None = None
-
-    @property
-    def name(self) -> str:
-        """Base name of the file."""
-        return PurePosixPath(self.path).name
-
-    @cached_property
-    def sim_ids(self) -> Any:
-        """Haloes of the file, ascending integer array of shape (rows,)."""
-        if self.first_sim_id is None or self.last_sim_id is None:
-            raise ValueError(f"{self.path} holds {self.config!r} and no haloes")
-        return schema.ids_of(self.split, self.first_sim_id, self.last_sim_id + 1)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a folder holds.
-
-    Attributes
-    ----------
-    data_version, simulator_version : str
-        Versions of the data, and of the simulator that made them.
-    seeds : mapping of str to int
-        Seed of each set of simulations by its name, such as "gaussian".
-    files : tuple of Entry
-        The data files.
-    """
-
-    data_version: str
-    simulator_version: str
-    seeds: Mapping[str, int]
-    files: tuple[Entry, ...]
-
-    def select(self, config: str | None = None, split: str | None = None) -> list[Entry]:
-        """Give the files of one config and split.
-
-        Parameters
-        ----------
-        config, split : str, optional
-            All by default.
-
-        Returns
-        -------
-        list of Entry
-
-        Raises
-        ------
-        ValueError
-            If the folder knows no such config, or no such split of it.
-        """
-        chosen = self.files
-        for name, wanted in (("config", config), ("split", split)):
-            allowed = dict.fromkeys(getattr(entry, name) for entry in chosen)
-            if wanted is not None and wanted not in allowed:
-                raise ValueError(f"unknown {name} {wanted!r} of data version {self.data_version}; allowed: "
-                                 f"{', '.join(allowed) or 'none'}")  # fmt: skip
-            chosen = tuple(entry for entry in chosen if wanted in (None, getattr(entry, name)))
-        return list(chosen)
-
-    def to_json(self) -> str:
-        """Write the manifest as text, the same for the same content."""
-        files = [
-            {name: value for name, value in asdict(entry).items() if value is not None}
-            for entry in sorted(self.files, key=lambda entry: entry.path)
-        ]
-        content = {
-            "title": schema.TITLE,
-            "licence": schema.LICENCE,
-            "data_version": self.data_version,
-            "simulator_version": self.simulator_version,
-            "seeds": dict(sorted(self.seeds.items())),
-            "files": files,
-        }
-        return json.dumps(content, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str, path: Path | str) -> Manifest:
-        """Read the text of a manifest.
-
-        Parameters
-        ----------
-        text : str
-            The text.
-        path : Path or str
-            Where it is from, for the error.
-
-        Returns
-        -------
-        Manifest
-
-        Raises
-        ------
-        DamagedFileError
-            If it is no manifest, or names a file outside the folder.
-        """
-        try:
-            content = json.loads(text)
-            files = tuple(Entry(**entry) for entry in content["files"])
-            manifest = cls(content["data_version"], content["simulator_version"], dict(content["seeds"]), files)
-            for entry in files:
-                _check_entry(entry)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedFileError(Path(path), "a manifest", f"other text ({error})") from error
-        return manifest
-
-
-def _check_entry(entry: Entry) -> None:
-    parts = PurePosixPath(entry.path).parts
-    if not parts or parts[0] == "/" or ".." in parts or "\\" in entry.path or ":" in entry.path:
-        raise ValueError(f"the path {entry.path!r} is not within the folder")
-    if len(entry.sha256) != 64 or entry.rows < 0 or entry.bytes < 0:
-        raise ValueError(f"the entry of {entry.path!r} has no SHA-256, rows and bytes")
+class MissingFileError(DamagedFileError):
+    """A file of the manifest is not there, or no longer."""
 
 
 class Store:
@@ -212,7 +82,10 @@ class Store:
 
 
 def verified(root: Path, entry: Entry) -> Path:
-    """Find a file and check it against the manifest, once: afterwards its size and time of change must stay.
+    """Find a file and check it against the manifest.
+
+    Its hash is computed where no stamp says that it was right before and it is unchanged since, by size, time of change
+    and footer; and, once in a process, where a stamp says so but its pages have no checksums that reading compares.
 
     Parameters
     ----------
@@ -228,14 +101,15 @@ def verified(root: Path, entry: Entry) -> Path:
 
     Raises
     ------
+    MissingFileError
+        If the file is not there.
     DamagedFileError
-        If the file is missing or is not the one of the manifest.
+        If it is not the one of the manifest.
     """
     path = root / entry.path
     if not path.is_file():
-        raise DamagedFileError(path, f"SHA-256 {entry.sha256}", "no such file")
-    state = _state(path, entry.sha256)
-    if _VERIFIED.get(path) == state or _read(_stamp_path(root, entry)) == state:
+        raise MissingFileError(path, f"SHA-256 {entry.sha256}", "no such file")
+    if is_stamped(root, entry):
         return path
     found = sha256_of(path) if path.stat().st_size == entry.bytes else "another size"
     if found != entry.sha256:
@@ -243,6 +117,15 @@ def verified(root: Path, entry: Entry) -> Path:
         raise DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
     stamp(root, entry)
     return path
+
+
+def is_stamped(root: Path, entry: Entry) -> bool:
+    """Tell whether a file that is there needs no hashing, as `verified` says."""
+    path = root / entry.path
+    state = _state(path, entry.sha256)
+    if _VERIFIED.get(path) == state:
+        return True
+    return _read(_stamp_path(root, entry)) == state and parquet.has_checksums(path)
 
 
 def stamp(root: Path, entry: Entry) -> None:
@@ -262,13 +145,11 @@ def stamp(root: Path, entry: Entry) -> None:
     if root.is_relative_to(DATA_DIR):
         return
     place = _stamp_path(root, entry)
-    temporary = place.with_name(f"{place.name}.{os.getpid()}.tmp")
-    try:
-        place.parent.mkdir(exist_ok=True)
-        temporary.write_text(json.dumps(state) + "\n", encoding="utf-8")
-        temporary.replace(place)
-    except OSError:
+    if _read(place) == state:
         return
+    with suppress(OSError):
+        place.parent.mkdir(exist_ok=True)
+        write_bytes(place, (json.dumps(state) + "\n").encode())
 
 
 _VERIFIED: dict[Path, dict[str, Any]] = {}
@@ -277,7 +158,8 @@ _VERIFIED: dict[Path, dict[str, Any]] = {}
 
 def _state(path: Path, sha256: str) -> dict[str, Any]:
     status = path.stat()
-    return {"sha256": sha256, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+    footer = hashlib.sha256(parquet.footer_of(path)).hexdigest()
+    return {"sha256": sha256, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "footer": footer}
 
 
 def _stamp_path(root: Path, entry: Entry) -> Path:
@@ -287,7 +169,7 @@ def _stamp_path(root: Path, entry: Entry) -> Path:
 def _read(stamp: Path) -> Any:
     try:
         return json.loads(stamp.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
