@@ -106,12 +106,12 @@ class HaloBatches:
         if self.shuffle is None:
             return [[chunk] for chunk in library.chunks(self.sim_ids, self.config, self.version, self.source)]
         rng = np.random.default_rng([self.shuffle, epoch])
-        place, group, _ = library.locate(self.sim_ids, self.config, self.version, self.source)
+        places = library.locate(self.sim_ids, self.config, self.version, self.source)
         # one number a row group, another for each halo that is to be simulated
-        blocks = np.stack([place, np.where(place < 0, np.arange(len(place)), group)])
+        blocks = np.stack([places.place, np.where(places.place < 0, np.arange(len(places.place)), places.group)])
         _, block = np.unique(blocks, axis=1, return_inverse=True)
         order = np.argsort(rng.permutation(block.max(initial=-1) + 1)[block], kind="stable")
-        chunks = list(library.chunks(self.sim_ids[order], self.config, self.version, self.source))
+        chunks = list(library.gathered(self.sim_ids[order], places.take(order)))
         return [chunks[i : i + MIXED] for i in range(0, len(chunks), MIXED)]
 
     def batches(self, epoch: int, windows: Iterable[list[Chunk]], workers: int | None = None) -> Iterator[Batch]:
@@ -152,7 +152,7 @@ class HaloBatches:
 
     def _submit(self, chunk: Chunk, simulator: Executor, reader: Executor) -> Future[Stars]:
         if chunk.is_stored:
-            return reader.submit(library.read, chunk)
+            return reader.submit(library.load_chunk, chunk, self.config, self.version, self.source)
         return simulator.submit(library.simulate, *library.recipe(chunk, self.config, self.version))
 
     def _pool(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mwlmc_data import schema
+from mwlmc_data import parquet, schema
 from mwlmc_data.homes import allow_no_home
 from mwlmc_data.release import DATA_VERSION, entry_of, verified_path
 from mwlmc_data.store import local_store, store_text
@@ -86,16 +86,15 @@ def load_catalogue(
 
 def _read(config: str, version: str | None, split: str | None, names: list[str]) -> pa.Table:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if version in (None, DATA_VERSION):
         filters = None if split is None else [("split", "=", split)]
-        return pq.read_table(verified_path(config, version), columns=names, filters=filters)
+        return parquet.read_table(verified_path(config, version), columns=names, filters=filters)
     paths = _fetched(config, version, split)
     if len(paths) == 1:
-        return pq.read_table(paths[0], columns=names)
+        return parquet.read_table(paths[0], columns=names)
     # the files of the published folder are by split: their rows go back into the order of sim_id
-    tables = [pq.read_table(path, columns=list(dict.fromkeys(["sim_id", *names]))) for path in paths]
+    tables = [parquet.read_table(path, columns=list(dict.fromkeys(["sim_id", *names]))) for path in paths]
     return pa.concat_tables(tables).sort_by("sim_id").select(names)
 
 

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 failed or damaged data, 2 bad input, 130 interrupted.
+        Exit status: 0 done; 1 failed, such as on a full disk, or damaged data; 2 bad input; 130 interrupted.
     """
     with any_encoding():
         return _run(arguments)
@@ -44,7 +44,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         # The reader of a pipe has gone, as `head` does; nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, OSError, ImportError, LookupError) as error:
+    except OSError as error:
+        from mwlmc_data.writing import exit_status
+
+        return _fail(error, exit_status(error))
+    except (ValueError, ImportError, LookupError) as error:
         return _fail(error, 2)
     except RuntimeError as error:
         return _fail(error, 1)

@@ -62,14 +62,11 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     if not isinstance(sim_id, int | np.integer) or isinstance(sim_id, bool):
         raise ValueError(f"sim_id {sim_id!r} is not allowed: an integer")
     ids = library.checked_ids([int(sim_id)], config, version)
-    (chunk,) = library.chunks(ids, config, version, source)
     from mwlmc_data.simulator import Halo
 
-    positions, velocities = library.load_chunk(chunk, config, version)
+    chunk, positions, velocities, parameters = library.load_one(ids, config, version, source)
     # a copy: what is read lies in a row group of many haloes
-    name = "store" if chunk.is_stored else "simulation"
-    parameters = library.parameters_of(chunk, config, version)
-    return Halo(positions[0].copy(), velocities[0].copy(), name, parameters)
+    return Halo(positions[0].copy(), velocities[0].copy(), "store" if chunk.is_stored else "simulation", parameters)
 
 
 def load_haloes(

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data import release, schema, store
-from mwlmc_data.store import Entry, Store
+from mwlmc_data import parquet, release, schema, store
+from mwlmc_data.store import Entry, MissingFileError, Store
 
 if TYPE_CHECKING:
     from mwlmc_data.simulator import Parameters
@@ -29,8 +29,38 @@ _GROUPS = 4
 """Row groups that are kept decoded: one for each part of the set, whose numbers alternate."""
 
 
+_TRIES = 10
+"""Listings of the files, while those that were listed go before they are read."""
+GONE = (FileNotFoundError, MissingFileError)
+"""Errors of a file that was there when it was listed."""
+
+
 class MissingHaloError(LookupError):
     """A halo is in no file on this machine, and simulating it was not asked for or is not possible."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where haloes are, by one look at the files: another look may find others.
+
+    Attributes
+    ----------
+    files : list of (Store, Entry)
+        The files that were there.
+    place : integer array of shape (n,)
+        Number of each halo's file among them, -1 where it is to be simulated.
+    group, row : integer array of shape (n,)
+        Its row group, and the row in that.
+    """
+
+    files: list[tuple[Store, Entry]]
+    place: NDArray[np.int64]
+    group: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+    def take(self, order: NDArray[np.int64]) -> Places:
+        """Give those of some haloes, or of all in another order."""
+        return Places(self.files, self.place[order], self.group[order], self.row[order])
 
 
 @dataclass(frozen=True)
@@ -113,8 +143,12 @@ def chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source:
     DamagedFileError
         If a file is no Parquet file at all.
     """
-    place, group, row = locate(sim_ids, config, version, source)
-    files = _files(config, version) if source != "simulation" else []
+    yield from gathered(sim_ids, locate(sim_ids, config, version, source))
+
+
+def gathered(sim_ids: NDArray[np.int64], places: Places) -> Iterator[Chunk]:
+    """Gather haloes that were located into chunks, as `chunks`."""
+    place, group, row = places.place, places.group, places.row
     # a new chunk begins where the file or the row group changes
     begins = np.flatnonzero((np.diff(place) != 0) | (np.diff(group) != 0)) + 1
     for run in np.split(np.arange(len(sim_ids)), begins):
@@ -124,27 +158,28 @@ def chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source:
             for start in range(0, len(run), SIMULATED):
                 yield Chunk(tuple(sim_ids[run[start : start + SIMULATED]].tolist()))
         else:
-            home, entry = files[place[run[0]]]
+            home, entry = places.files[place[run[0]]]
             yield Chunk(tuple(sim_ids[run].tolist()), home.root, entry, int(group[run[0]]), tuple(row[run].tolist()))
 
 
-def locate(
-    sim_ids: NDArray[np.int64], config: str, version: str | None, source: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """File (-1 where it is to be simulated), row group and row in it of each halo, three arrays of shape (n,)."""
+def locate(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Places:
+    """Look once which files there are, and where in them haloes lie; arguments and errors as for `chunks`."""
     if source not in SOURCES:
         raise ValueError(f"unknown source {source!r}; allowed: {', '.join(SOURCES)}")
     place, group, row = np.full(len(sim_ids), -1), np.zeros(len(sim_ids), int), np.zeros(len(sim_ids), int)
     if source == "simulation":
-        return place, group, row
-    parts = schema.split_of(sim_ids)
-    for number, (home, entry) in enumerate(_files(config, version)):
+        return Places([], place, group, row)
+    parts, files = schema.split_of(sim_ids), _files(config, version)
+    for number, (home, entry) in enumerate(files):
         inside = (place < 0) & (parts == entry.split)
         inside &= (sim_ids >= entry.sim_ids[0]) & (sim_ids <= entry.sim_ids[-1])
         if inside.any():
+            try:
+                ends = _group_ends(home.root, entry)
+            except GONE:
+                continue
             place[inside] = number
             rows = np.searchsorted(entry.sim_ids, sim_ids[inside])
-            ends = _group_ends(home.root, entry)
             group[inside] = np.searchsorted(ends, rows, side="right")
             row[inside] = rows - np.concatenate([[0], ends])[group[inside]]
     missing = sim_ids[place < 0]
@@ -154,7 +189,7 @@ def locate(
             f"sim_id {missing[0]}; looked in {', '.join(str(home.root) for home in stores(version)) or 'no folder'}. "
             f"{way_to(config, version)}, and source='auto' lets haloes be simulated"
         )
-    return place, group, row
+    return Places(files, place, group, row)
 
 
 def stored_chunk(root: Path, entry: Entry, row: int) -> Chunk:
@@ -177,22 +212,15 @@ def _files(config: str, version: str | None) -> list[tuple[Store, Entry]]:
 
 def _group_ends(root: Path, entry: Entry) -> NDArray[np.int64]:
     """Rows up to the end of each row group of a file, which is not hashed for this: that waits until it is read."""
-    import pyarrow as pa
-
     path = root / entry.path
-    try:
-        return _read_group_ends(path, path.stat().st_mtime_ns)
-    except pa.ArrowInvalid as error:
-        raise release.DamagedFileError(path, f"SHA-256 {entry.sha256}", f"no Parquet file ({error})") from error
+    return _read_group_ends(path, path.stat().st_mtime_ns)
 
 
 @cache
 def _read_group_ends(path: Path, mtime_ns: int) -> NDArray[np.int64]:
     """Read them anew when the file has changed."""
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(path)
-    return np.cumsum([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)])
+    with parquet.opened(path) as file:
+        return np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)])
 
 
 def read(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -201,7 +229,9 @@ def read(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     Raises
     ------
     DamagedFileError
-        If the file is not the one of its manifest.
+        If the file is not the one of its manifest, or what is read from it has rotted since that was found.
+    FileNotFoundError, MissingFileError
+        If it has gone since it was listed.
     """
     assert chunk.root is not None and chunk.entry is not None
     sim_ids, positions, velocities = _decoded(chunk.root, chunk.entry, chunk.group)
@@ -218,9 +248,7 @@ def read(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def _decoded(
     root: Path, entry: Entry, group: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(store.verified(root, entry)) as file:
+    with parquet.opened(store.verified(root, entry)) as file:
         table = file.read_row_group(group, columns=["sim_id", *(c.name for c in schema.STARS)])
     shape = (table.num_rows, schema.N_STARS, 3)
     # the innermost values of a column without nulls are one block of memory, which NumPy looks at without a copy
@@ -255,9 +283,7 @@ def parameters_of(chunk: Chunk, config: str, version: str | None) -> Parameters:
 
     if chunk.root is None or chunk.entry is None:
         return Parameters.from_row(recipe(chunk, config, version)[0][0])
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(store.verified(chunk.root, chunk.entry)) as file:
+    with parquet.opened(store.verified(chunk.root, chunk.entry)) as file:
         table = file.read_row_group(chunk.group, columns=list(schema.DRAWN))
     return Parameters.from_row(table.slice(chunk.rows[0], 1).to_pylist()[0])
 
@@ -291,7 +317,36 @@ def simulate(rows: list[dict[str, float]], seed: int) -> tuple[NDArray[np.float3
 
 
 def load_chunk(
-    chunk: Chunk, config: str, version: str | None
+    chunk: Chunk, config: str, version: str | None, source: str, tries: int = _TRIES
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Read or simulate a chunk in this process, positions and velocities, each (n, 4500, 3)."""
-    return read(chunk) if chunk.is_stored else simulate(*recipe(chunk, config, version))
+    """Read or simulate a chunk in this process, positions and velocities, each (n, 4500, 3).
+
+    If its file has gone since it was listed, the haloes are looked for anew, as `chunks` does with the source.
+    """
+    if not chunk.is_stored:
+        return simulate(*recipe(chunk, config, version))
+    try:
+        return read(chunk)
+    except GONE:
+        if not tries:
+            raise
+    parts = [
+        load_chunk(part, config, version, source, tries - 1)
+        for part in chunks(np.asarray(chunk.sim_ids, np.int64), config, version, source)
+    ]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def load_one(
+    sim_ids: NDArray[np.int64], config: str, version: str | None, source: str
+) -> tuple[Chunk, NDArray[np.float32], NDArray[np.float32], Parameters]:
+    """Load one halo: where it came from, positions and velocities (1, 4500, 3), and its parameters."""
+    for tries in range(_TRIES, -1, -1):
+        (chunk,) = chunks(sim_ids, config, version, source)
+        try:
+            stars = read(chunk) if chunk.is_stored else simulate(*recipe(chunk, config, version))
+            return chunk, *stars, parameters_of(chunk, config, version)
+        except GONE:  # it was listed, and has gone since
+            if not tries:
+                raise
+    raise AssertionError

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -219,8 +220,8 @@ def _checked_entry(content: Any) -> Entry:
     match = _PATH.fullmatch(path) if isinstance(path, str) else None
     if match is None:
         raise ValueError(
-            f"path = {shorten(path)}, which is not within the folder under its name: allowed is CONFIG/CONFIG-SPLIT.parquet "
-            "or CONFIG/CONFIG-SPLIT-00000-of-00027.parquet"
+            f"path = {shorten(path)}, which is not within the folder under its name: allowed is "
+            "CONFIG/CONFIG-SPLIT.parquet or CONFIG/CONFIG-SPLIT-00000-of-00027.parquet"
         )
     _check_config("config", config)
     if (config, split) != (match[1], match[2]):
@@ -241,7 +242,7 @@ def _check_ids(entry: Entry) -> None:
     numbers = entry.first_sim_id, entry.last_sim_id
     if entry.config != "haloes" and not entry.config.startswith("haloes-"):
         if numbers != (None, None):
-            raise ValueError(f"first_sim_id and last_sim_id = {shorten(numbers)} of {entry.path}: allowed of haloes alone")
+            raise ValueError(f"first and last sim_id = {shorten(numbers)} of {entry.path}: allowed for haloes alone")
         return
     for name, number in zip(("first_sim_id", "last_sim_id"), numbers, strict=True):
         _check_whole(f"{name} of {entry.path}", number, 0, _LAST_ID)
@@ -270,7 +271,7 @@ def _check_series(files: Sequence[Entry]) -> None:
         totals = {match[4] for entry in entries if (match := _PATH.fullmatch(entry.path))}
         if len(totals) > 1:
             raise ValueError(f"files of {config}, {split} are numbered in different ways: {entries[0].path}, ...")
-        for before, after in zip(entries, entries[1:], strict=False):
+        for before, after in pairwise(entries):
             if before.last_sim_id is not None and (after.first_sim_id or 0) <= before.last_sim_id:
                 raise ValueError(f"{after.path} begins with sim_id {after.first_sim_id}, which {before.path} holds")
 

@@ -57,7 +57,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except (FileNotFoundError, DamagedFileError):
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         raise DamagedFileError(path, "a whole Parquet file", f"a damaged one ({text})") from error
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mwlmc_data import library, release, schema
+from mwlmc_data import library, parquet, release, schema
+from mwlmc_data.arrays import shorten
 from mwlmc_data.store import MANIFEST, Entry, Store
 
 if TYPE_CHECKING:
@@ -135,9 +136,6 @@ def _set_of(config: str) -> str | None:
 
 def _file_problems(store: Store, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
     """Whatever is wrong with one file, the first that makes looking further senseless as the last."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = store.path(entry)
     size = path.stat().st_size
     if size != entry.bytes:
@@ -148,10 +146,10 @@ def _file_problems(store: Store, entry: Entry, known: dict[str, Any]) -> Iterato
         yield f"its SHA-256 is {digest}, not {entry.sha256}"
         return
     try:
-        with pq.ParquetFile(path) as file:
+        with parquet.opened(path) as file:
             yield from _content_problems(file, entry, known)
-    except (pa.ArrowInvalid, OSError) as error:
-        yield f"it cannot be read as Parquet: {error}"
+    except release.DamagedFileError as error:
+        yield f"it cannot be read as Parquet: {error.found}"
 
 
 def _content_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
@@ -248,10 +246,13 @@ def _checksum_problems(store: Store, partial: bool) -> Iterator[str]:
     if not path.is_file():
         return
     data = {entry.path: entry.sha256 for entry in store.manifest.files}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # bytes that are no text become signs that name no file
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
         file = store.root / name
-        if name in data:
+        if not re.fullmatch(r"[0-9a-f]{64}", digest) or not re.fullmatch(r"[\w.-]+(/[\w-][\w.-]*)*", name):
+            yield f"{CHECKSUMS} has a line that is no hash with the name of a file: {shorten(line)}"
+        elif name in data:
             if data[name] != digest:
                 yield f"{CHECKSUMS} and the manifest disagree on {name}"
         elif not file.is_file():

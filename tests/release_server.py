@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mwlmc_data import release, schema, store
+from mwlmc_data import parquet, release, schema, store
 
 SHARDS = (
     "haloes/haloes-test-00000-of-00001.parquet",
@@ -59,7 +59,7 @@ def _write(folder, path, config, split, ids, width, seed, sim_ids):
     numbers = pa.FixedSizeListArray.from_arrays(rng.normal(size=len(ids) * width).astype(np.float32), width)
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     table = pa.table({"sim_id": np.asarray(ids, dtype=np.int32), "positions": numbers})
-    pq.write_table(table, folder / path, use_dictionary=False)
+    pq.write_table(table.cast(parquet.marked(table.schema)), folder / path, use_dictionary=False, **parquet.WRITING)
     return store.entry_for(folder, path, config, split, len(ids), sim_ids)
 
 

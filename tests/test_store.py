@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mwlmc_data import library, release, store
-from tests.halo_folders import copy_of_mini
+from tests.halo_folders import copy_of_mini, with_checksums
 
 
 @pytest.fixture
@@ -75,7 +75,9 @@ def test_a_folder_without_a_manifest_is_named(tmp_path):
 
 
 def test_a_stamp_spares_the_second_hashing(mini, hashed, monkeypatch):
+    mini = with_checksums(mini)
     entry = mini.manifest.files[0]
+    hashed.clear()
     assert mini.verified(entry) == mini.path(entry)
     assert hashed == [entry.name]
     monkeypatch.setattr(store, "_VERIFIED", {})  # as in another process
