@@ -232,7 +232,9 @@ class TestRefusals:
 
     def test_files_that_are_no_haloes(self, copied_run, tmp_path):
         files = json.loads((copied_run / store.MANIFEST).read_text())["files"]
-        rewrite_manifest(copied_run, files=[*files[1:], files[0] | {"config": "gaussian"}])
+        stranger = {"path": "haloes-flat/haloes-flat-test.parquet", "config": "haloes-flat", "split": "test"}
+        numbers = {"rows": 1, "first_sim_id": 0, "last_sim_id": 0, "bytes": 2000, "sha256": "0" * 64}
+        rewrite_manifest(copied_run, files=[*files, stranger | numbers])
         with pytest.raises(ValueError, match="allowed: haloes/haloes-SPLIT"):
             make(tmp_path / "out", copied_run)
 
