@@ -143,7 +143,8 @@ def quoted_parameters(case: Case, n: int, config: str = "gaussian", seed: int = 
     for name in EXTRA:
         if name in case.truth:
             table[name] = float(case.truth[name])
-    return table
+    # the mass within 8.7 kpc is then that of the quoted profile
+    return table.drop(columns="m_lmc_8p7") if "a_lmc" in case.truth and "m_lmc_8p7" not in case.truth else table
 
 
 def predictive_check(

@@ -21,6 +21,7 @@ Shape = tuple[int | str, ...]
 
 _PURE = ("", "dex")  # units of a plain number
 _EXACT = 2**53  # whole numbers beyond it are not exact as float64
+_NAMES = 24  # of those allowed in a message
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -178,7 +179,7 @@ def as_choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     raise ValueError(f"{name} = {shorten(value)}: allowed is {', '.join(map(repr, allowed))}{_nearest(value, allowed)}")
 
 
-def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed: Iterable[str] = ()) -> None:
+def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed: Sequence[str] = ()) -> None:
     """Refuse names (of columns, keys, errors) that are unknown, given twice, or missing.
 
     Parameters
@@ -189,7 +190,7 @@ def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed:
         The user's.
     allowed : sequence of str
         All that mean something.
-    needed : iterable of str
+    needed : sequence of str
         Those that must be there.
 
     Raises
@@ -200,13 +201,14 @@ def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed:
     seen: set[Any] = set()
     for key in given:
         if not isinstance(key, str) or key not in allowed:
-            raise ValueError(f"{name} holds {shorten(key)}: allowed is {', '.join(allowed)}{_nearest(key, allowed)}")
+            names = ", ".join(allowed[:_NAMES]) + f" ... ({len(allowed)} in all)" * (len(allowed) > _NAMES)
+            raise ValueError(f"{name} holds {shorten(key)}: allowed is {names}{_nearest(key, allowed)}")
         if key in seen:
             raise ValueError(f"{name} holds {key!r} more than once: allowed is each name once")
         seen.add(key)
     missing = [key for key in needed if key not in seen]
     if missing:
-        raise ValueError(f"{name} lacks {', '.join(missing)}: allowed is {', '.join(allowed)}")
+        raise ValueError(f"{name} lacks {', '.join(missing)}: allowed is what has {', '.join(needed)}")
 
 
 def check_shape(name: str, array: NDArray, shape: Shape) -> None:
@@ -350,12 +352,23 @@ def _to_array(name: str, value: Any, factor: float, what: str) -> NDArray:
         if _is_nullable(value) and value.isna().any():
             value = value.to_numpy(dtype=object, na_value=None)
         array = np.asarray(value)
+        if isinstance(value, list | tuple) and (array.dtype.kind not in "iuf" or _holds_boolean(value)):
+            array = np.array(value, dtype=object)  # so that the one at fault can be named
     except (ValueError, TypeError, RuntimeError) as error:
         detail = " ".join(str(error).split())
         raise ValueError(
             f"{name} = {shorten(value)}: allowed is {what}, all rows of equal length ({detail})"
         ) from error
-    return array if factor == 1.0 or array.dtype.kind not in "iuf" else array * factor
+    if array.dtype.kind not in "iuf":
+        return array
+    return array if factor == 1.0 else array * factor
+
+
+def _holds_boolean(value: Any) -> bool:
+    """Whether a boolean is in lists, which numpy makes a number of where others are numbers."""
+    return isinstance(value, list | tuple) and any(
+        isinstance(item, bool | np.bool_) or _holds_boolean(item) for item in value
+    )
 
 
 def _from_objects(name: str, array: NDArray) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,7 +256,7 @@ def _decoded(
     return table["sim_id"].to_numpy(), stars[0], stars[1]
 
 
-def recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[str, float]], int]:
+def recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[str, Any]], int]:
     """Tell what the haloes of a chunk are simulated from: their rows of drawn parameters, and the set's seed.
 
     Raises
@@ -303,16 +303,15 @@ def _drawn(config: str, version: str | None) -> dict[str, NDArray[np.float32]]:
     return load_catalogue(config=config, columns=schema.DRAWN, version=version, format="numpy")
 
 
-def simulate(rows: list[dict[str, float]], seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def simulate(rows: list[dict[str, Any]], seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Simulate the haloes of rows of a catalogue, positions and velocities, each (n, 4500, 3)."""
     from mwlmc_data import simulator
-    from mwlmc_data.simulator.simulation import naming, stored_precision
+    from mwlmc_data.simulator.simulation import job_parameters, naming
 
     haloes = []
     for row in rows:
         with naming(row):
-            parameters = stored_precision(simulator.Parameters.from_row(row))
-            haloes.append(simulator.simulate(parameters, seed=seed, sim_id=int(row["sim_id"])).halo)
+            haloes.append(simulator.simulate(job_parameters(row), seed=seed, sim_id=int(row["sim_id"])).halo)
     return np.stack([halo.positions for halo in haloes]), np.stack([halo.velocities for halo in haloes])
 
 

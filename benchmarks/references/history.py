@@ -17,7 +17,8 @@ from benchmarks.references.design import DIMENSIONS, THETA
 from mwlmc_data.simulator.constants import REWIND_GYR
 from mwlmc_data.simulator.frames import sky_to_galactocentric
 from mwlmc_data.simulator.interaction import integrate_orbit
-from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, LIMITS, SKY_NAMES, Parameters
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.potentials import concentration
 
 _SPACING = 0.05  # of the orbit's output [Gyr], which divides every look-back time

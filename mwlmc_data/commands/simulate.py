@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 
 from mwlmc_data import schema
 from mwlmc_data.commands.common import (
@@ -40,6 +41,9 @@ def _simulate(options: argparse.Namespace) -> int:
     check_out(options)
     from mwlmc_data.simulator import Parameters, simulate
 
+    if options.m_lmc_8p7 is not None:
+        with contextlib.suppress(ValueError):  # what is neither a number nor "fixed" is refused by Parameters
+            options.m_lmc_8p7 = float(options.m_lmc_8p7)
     given = {name: getattr(options, name) for name in _PARAMETERS if getattr(options, name) is not None}
     simulation = simulate(
         Parameters(**given), seed=options.seed, n_stars=options.n_stars, engine=options.engine

@@ -28,7 +28,7 @@ from .interaction import Orbit
 from .lane_functions import F, LaneField
 from .lanes import _MAX_STEPS, lane_field
 from .parameters import Parameters
-from .simulation import Job, finished, naming, stored_precision
+from .simulation import Job, finished, job_parameters, naming
 from .streams import halo_stream
 from .tables import Field
 from .trial import ZERO, trial_step
@@ -190,7 +190,7 @@ def simulate_rows(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     begun = []
     for row, seed, n_stars, _ in jobs:
         with naming(row):
-            parameters = stored_precision(Parameters.from_row(row))
+            parameters = job_parameters(row)
             begun.append((parameters, *begin(parameters, n_stars, halo_stream(seed, row["sim_id"]))))
     moved = move_stars([stars for *_, stars in begun], [field for _, _, field, _ in begun], TOLERANCE)
     rows = []

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import as_choice
 from .compiling import announced
 from .halo import draw_stars, equilibrium
 from .interaction import Orbit, build_field
@@ -109,8 +110,7 @@ def get(name: str, outskirts: bool = False) -> Engine:
     ImportError, RuntimeError
         If it is ``"cuda"`` and its package is not installed, or finds no device.
     """
-    if name not in _ENGINES:
-        raise ValueError(f"engine = {name!r}: allowed are {tuple(_ENGINES)}")
+    as_choice("engine", name, tuple(_ENGINES))
     if name == "cuda":
         from .cuda_engine import require_device
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import as_whole, shorten
 from . import constants as const
 from .compiling import announced, inlined, kernel
 from .kernels import hernquist_factor
@@ -229,8 +230,9 @@ def integrate_orbit(parameters: Parameters, n_output: int = N_ORBIT) -> Orbit:
     RuntimeError
         If the orbit cannot be integrated.
     """
-    if n_output < 2:
-        raise ValueError(f"n_output = {n_output}: allowed is 2 or more")
+    n_output = as_whole("n_output", n_output, minimum=2)
+    if not isinstance(parameters, Parameters):
+        raise ValueError(f"parameters = {shorten(parameters)}: allowed is a mwlmc_data.Parameters")
     return _integrate(parameters, milky_way(parameters.m200_mw, parameters.c200), n_output)[0]
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,34 +10,9 @@ from numpy.typing import NDArray
 
 from . import constants as const
 from .frames import galactocentric_to_sky, sky_to_galactocentric
-from .potentials import concentration, coulomb_logarithm, lmc_scale_radius
-
-#: The LMC's present day on the sky, and as observed: centre and line-of-sight velocity of van der Marel &
-#: Kallivayalil (2014), distance of Pietrzynski et al. (2019), proper motion of Kallivayalil et al. (2013).
-SKY_NAMES = ("ra_lmc", "dec_lmc", "distance_lmc", "v_los_lmc", "pm_ra_lmc", "pm_dec_lmc")
-OBSERVED_LMC = (78.76, -69.19, 49.59, 262.2, 1.910, 0.229)
-#: The same as Galactocentric phase-space.
-CARTESIAN_NAMES = ("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc")
-
-#: Allowed range and unit of every parameter. Wider than any prior of the catalogue.
-LIMITS: dict[str, tuple[float, float, str]] = {
-    "m200_mw": (1e11, 1e13, "Msun"),
-    "m_lmc": (1e8, 1e12, "Msun"),
-    "log10_lambda_df": (-10.0, 2.0, "dex"),
-    "beta0": (0.0, 0.9, ""),
-    "r_dehnen": (5.0, 30.0, "kpc"),
-    "m_lmc_8p7": (1e7, 1e12, "Msun"),
-    "c200": (1.0, 300.0, ""),
-    "a_lmc": (0.1, 200.0, "kpc"),
-    "ra_lmc": (0.0, 360.0, "deg"),
-    "dec_lmc": (-90.0, 90.0, "deg"),
-    "distance_lmc": (5.0, 500.0, "kpc"),
-    "v_los_lmc": (-1000.0, 1000.0, "km/s"),
-    "pm_ra_lmc": (-20.0, 20.0, "mas/yr"),
-    "pm_dec_lmc": (-20.0, 20.0, "mas/yr"),
-    **{name: (-500.0, 500.0, "kpc") for name in CARTESIAN_NAMES[:3]},
-    **{name: (-1500.0, 1500.0, "km/s") for name in CARTESIAN_NAMES[3:]},
-}
+from .limits import CARTESIAN_NAMES, OBSERVED_LMC, SKY_NAMES, in_range
+from .potentials import concentration, coulomb_logarithm, enclosed_mass, lmc_scale_radius
+from .rows import read_row
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +20,8 @@ class Parameters:
     """Everything that fixes a simulation but its random numbers.
 
     The LMC's present day is given either on the sky or as Galactocentric phase-space, whole; with
-    neither it is as observed. `c200` and `a_lmc` follow from the masses unless given.
+    neither it is as observed. `c200` and `a_lmc` follow from the masses unless given. Every field takes
+    a number in its unit, or an astropy quantity, which is converted.
 
     Parameters
     ----------
@@ -67,7 +41,7 @@ class Parameters:
         The same as Galactocentric position [kpc] and velocity [km/s].
     m_lmc_8p7 : float or "fixed"
         LMC mass within 8.7 kpc [Msun], less than `m_lmc`; ``"fixed"`` is 1.7e10 Msun (or 0.8 `m_lmc`
-        where that is less).
+        where that is less). With `a_lmc` alone it follows from that.
     c200 : float, optional
         Concentration of the halo; by default the one that gives 235 km/s at 8.3 kpc.
     a_lmc : float, optional
@@ -76,7 +50,8 @@ class Parameters:
     Raises
     ------
     ValueError
-        If a value is not finite or out of range, or the LMC's present day is given twice or in part.
+        If a value is no finite number, masked, in a unit of another kind or out of range, or the LMC's present day is
+        given twice or in part.
 
     Examples
     --------
@@ -108,23 +83,24 @@ class Parameters:
     a_lmc: float = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        enclosed: object = self.m_lmc_8p7
         needs_a_lmc, needs_c200 = self.a_lmc is None, self.c200 is None
-        if enclosed == "fixed":
-            _check("m_lmc", self.m_lmc)
-            self._set("m_lmc_8p7", min(const.LMC_ENCLOSED_MASS, 0.8 * float(self.m_lmc)))
+        enclosed: object = self.m_lmc_8p7
+        is_fixed = isinstance(enclosed, str) and enclosed == "fixed"
+        left_out = {"a_lmc": needs_a_lmc, "c200": needs_c200, "m_lmc_8p7": is_fixed}
         self._complete_present_day()
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is not None:
-                self._set(field.name, _check(field.name, value))
+            if not left_out.get(field.name):
+                self._set(field.name, in_range(field.name, getattr(self, field.name)))
+        if is_fixed and needs_a_lmc:
+            self._set("m_lmc_8p7", min(const.LMC_ENCLOSED_MASS, 0.8 * self.m_lmc))
+        elif is_fixed:
+            self._set("m_lmc_8p7", float(enclosed_mass(self.m_lmc, self.a_lmc)))
         if needs_a_lmc:
             if not self.m_lmc_8p7 < self.m_lmc:
                 raise ValueError(
                     f"m_lmc_8p7 = {self.m_lmc_8p7:g} Msun: allowed is less than m_lmc = {self.m_lmc:g} Msun"
                 )
-            self._set("a_lmc", lmc_scale_radius(self.m_lmc, self.m_lmc_8p7))
-            _check("a_lmc", self.a_lmc)
+            self._set("a_lmc", in_range("a_lmc", lmc_scale_radius(self.m_lmc, self.m_lmc_8p7)))
         if needs_c200:
             self._set("c200", concentration(self.m200_mw))
 
@@ -147,24 +123,43 @@ class Parameters:
         if not given:
             for name, value in zip(SKY_NAMES, OBSERVED_LMC, strict=True):
                 self._set(name, value)
-        present = np.array([_check(n, getattr(self, n)) for n in names])
+        present = np.array([in_range(n, getattr(self, n)) for n in names])
         other = galactocentric_to_sky(present) if cartesian else sky_to_galactocentric(*present)
         for name, value in zip(SKY_NAMES if cartesian else CARTESIAN_NAMES, other, strict=True):
             self._set(name, float(value))
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Parameters:
-        """Parameters from a row of a catalogue or a table of draws; unknown columns are passed over.
+    def from_row(cls, row: Any, derived: str = "checked") -> Parameters:
+        """Parameters from a row of a catalogue or a table of draws.
 
-        Where a row has the LMC's present day both ways, the sky is taken: it is what was drawn. A missing
-        number (None, NaN) counts as not given. `c200` and `a_lmc` are taken from the row if there and made
-        from the masses if not: a catalogue's own are the rounded results of the same formulae.
+        Columns that a row has not take their default, and the results of a simulation are passed over.
+
+        Parameters
+        ----------
+        row : mapping of str to float, or a row of a table of pandas, astropy or numpy
+            Parameters by name, in the units of the columns or as quantities, and the catalogue's other columns.
+        derived : {"checked", "given"}
+            What counts where `c200` or `a_lmc` does not follow from the masses beside it; see
+            :func:`simulate_many`, which treats the rows of a table in the same way.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown, m200_mw, m_lmc or log10_lambda_df is missing, a value is none or not allowed,
+            or what is given twice is contradictory.
+
+        Warns
+        -----
+        UserWarning
+            If a value does not follow from the row's others and is made anew.
+
+        Examples
+        --------
+        >>> row = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7, "v_travel": 33.0}
+        >>> round(Parameters.from_row(row).c200, 1)
+        14.5
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        values = {str(k): v for k, v in row.items() if k in known and not _missing(v)}
-        if all(n in values for n in SKY_NAMES):
-            values = {k: v for k, v in values.items() if k not in CARTESIAN_NAMES}
-        return cls(**values)
+        return cls(**read_row(row, derived))
 
     def to_dict(self) -> dict[str, float]:
         """All parameters by name, the derived ones too."""
@@ -184,19 +179,3 @@ class Parameters:
     def coulomb_log(self) -> float:
         """Coulomb logarithm of eq. 7, never negative."""
         return coulomb_logarithm(self.a_lmc)
-
-
-def _missing(value: object) -> bool:
-    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
-
-
-def _check(name: str, value: object) -> float:
-    low, high, unit = LIMITS[name]
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    # in float32, as a limit may have been rounded when it was stored
-    if not np.float32(low) <= np.float32(number) <= np.float32(high):
-        raise ValueError(f"{name} = {value!r}: allowed is a number from {low:g} to {high:g} {unit}".rstrip())
-    return number

@@ -8,7 +8,7 @@ stars use tables made from these functions (:mod:`mwlmc_data.simulator.tables`).
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ from scipy.special import k0
 from . import constants as const
 
 FloatArray = NDArray[np.float64]
+Numbers = float | FloatArray
 
 
 # ---------------------------------------------------------------------------------------- bulge
@@ -264,8 +265,7 @@ def concentration(m200: float) -> float:
     needed, r200 = _halo_mass_at_the_sun(), float(virial_radius(m200))
 
     def excess(log_c: float) -> float:
-        c = np.exp(log_c)
-        return float(m200 * nfw_shape(const.CIRCULAR_SPEED_RADIUS * c / r200) / nfw_shape(c)) - needed
+        return float(_mass_at_the_sun(m200, np.exp(log_c), r200)) - needed
 
     low, high = np.log(1e-2), np.log(1e6)
     if excess(high) < 0 or excess(low) > 0:
@@ -276,7 +276,18 @@ def concentration(m200: float) -> float:
     return float(np.exp(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)))
 
 
-def lmc_scale_radius(m_lmc: float, m_lmc_8p7: float) -> float:
+def _mass_at_the_sun(m200: Numbers, c200: Numbers, r200: Numbers) -> FloatArray:
+    """Mass [Msun] of an NFW halo within 8.3 kpc."""
+    return m200 * nfw_shape(const.CIRCULAR_SPEED_RADIUS * c200 / r200) / nfw_shape(c200)
+
+
+def follows(m200: FloatArray, c200: FloatArray, tolerance: float) -> NDArray[np.bool_]:
+    """Whether concentrations are those of :func:`concentration`, to that part of the halo's mass within 8.3 kpc."""
+    mass = _mass_at_the_sun(m200, c200, virial_radius(m200))
+    return np.abs(mass / _halo_mass_at_the_sun() - 1.0) <= tolerance
+
+
+def lmc_scale_radius(m_lmc: Numbers, m_lmc_8p7: Numbers) -> Any:
     """Hernquist scale radius [kpc] from the mass within 8.7 kpc: ``a = 8.7 (sqrt(M / M_enc) - 1)``.
 
     Parameters
@@ -285,6 +296,11 @@ def lmc_scale_radius(m_lmc: float, m_lmc_8p7: float) -> float:
         Total mass and mass within 8.7 kpc [Msun], the second the smaller.
     """
     return const.LMC_ENCLOSED_RADIUS * (np.sqrt(m_lmc / m_lmc_8p7) - 1.0)
+
+
+def enclosed_mass(m_lmc: Numbers, a_lmc: Numbers) -> Any:
+    """Mass [Msun] within 8.7 kpc of a Hernquist sphere, the inverse of :func:`lmc_scale_radius`."""
+    return m_lmc / (1.0 + a_lmc / const.LMC_ENCLOSED_RADIUS) ** 2
 
 
 def coulomb_logarithm(a_lmc: float) -> float:

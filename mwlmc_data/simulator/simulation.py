@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import as_seed, as_whole
+from ..tabular import index_of
 from ..workers import processes_for, start_pool
 from . import constants as const
 from . import engines
 from .interaction import Orbit, integrate_orbit
-from .parameters import CARTESIAN_NAMES, Parameters
+from .limits import CARTESIAN_NAMES, LIMITS, rounded_limits
+from .parameters import Parameters
 from .reflex import REFLEX_NAMES, Reflex, fit_reflex, fit_shells
+from .rows import read_table
 from .streams import halo_stream
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure, SubFigure
 
-#: A simulation to be made: its row of parameters with sim_id, seed, n_stars, engine.
+#: A simulation to be made: its parameters with its sim_id, seed, n_stars, engine.
 Job = tuple[dict[str, Any], int, int, str]
 
 #: Outer radii [kpc] of the shells that are fitted beside the open one.
@@ -239,19 +243,13 @@ def _simulate(parameters: Parameters, seed: int, n_stars: int, engine: str, sim_
     """A simulation; with `outskirts` its halo may lack stars that end within 50 kpc."""
     if not isinstance(parameters, Parameters):
         raise ValueError(f"parameters = {parameters!r}: allowed is a mwlmc_data.Parameters")
-    check_n_stars(n_stars)
+    n_stars = as_whole("n_stars", n_stars, minimum=1)
     run, stream = engines.get(engine, outskirts), halo_stream(seed, sim_id)
     try:
-        orbit, stars = run(parameters, int(n_stars), stream)
+        orbit, stars = run(parameters, n_stars, stream)
     except RuntimeError as error:
         raise RuntimeError(f"simulation {sim_id} of seed {seed}: {error}; {parameters}") from error
     return finished(parameters, seed, sim_id, orbit, stars)
-
-
-def check_n_stars(n_stars: int) -> None:
-    """Raise a ValueError if that is no number of stars."""
-    if not isinstance(n_stars, int | np.integer) or n_stars < 1:
-        raise ValueError(f"n_stars = {n_stars!r}: allowed is a whole number from 1 up")
 
 
 def finished(parameters: Parameters, seed: int, sim_id: int, orbit: Orbit, stars: NDArray[np.floating]) -> Simulation:
@@ -262,21 +260,25 @@ def finished(parameters: Parameters, seed: int, sim_id: int, orbit: Orbit, stars
 
 
 def simulate_many(
-    parameters_table: pd.DataFrame,
+    parameters_table: Any,
     seed: int = 0,
     n_stars: int = const.N_STARS,
     engine: str = "auto",
     workers: int | None = None,
     progress: bool = True,
+    derived: str = "checked",
 ) -> pd.DataFrame:
     """Simulate every row of a table of parameters.
 
     Parameters
     ----------
-    parameters_table : pandas.DataFrame
+    parameters_table : table
         One simulation a row, columns as the fields of :class:`Parameters` (a draw of ``Prior``, a catalogue, or with
-        the LMC as x_lmc ... vz_lmc). A column `sim_id` keys each row's random stream; without one it is 0, 1, 2 ...
-        Parameters are rounded to float32, as a catalogue stores them.
+        the LMC as x_lmc ... vz_lmc); those that are not there take their default. A pandas.DataFrame, a table of
+        arrow, polars, astropy or datasets, a structured array, a mapping of names to columns or a list of rows;
+        units are converted. A column `sim_id` keys each row's random stream; without one it is 0, 1, 2 ...
+        The other columns of a catalogue, which are results, are passed over. Parameters are rounded to float32, as a
+        catalogue stores them.
     seed : int
         The catalogue's seed.
     n_stars, engine
@@ -286,37 +288,69 @@ def simulate_many(
         Dask, a torch loader). 1 stays in this process.
     progress : bool
         Show a progress bar on standard error.
+    derived : {"checked", "given"}
+        What counts where `c200` or `a_lmc` does not follow from the masses beside it. ``"checked"``: in a table that
+        has results of a simulation, as a catalogue has, a mass was changed, and they are made anew, with a warning;
+        in a table without, a `c200` counts as it is given, as in :class:`Parameters`, and an `a_lmc` that contradicts
+        an m_lmc_8p7 is an error. ``"given"``: both count as they are given.
 
     Returns
     -------
     pandas.DataFrame
-        One row a simulation in the order of the table, every column of the schema but `split`, real numbers float32.
+        One row a simulation in the order of the table and with the index of a pandas table, every column of the schema
+        but `split`; real numbers float32, `sim_id` int64 where one is greater than int32 holds.
 
     Raises
     ------
     ValueError
-        If a row's parameters are not allowed, `sim_id` repeats or a shell holds too few stars; the message names
-        the row's sim_id.
+        If a column is unknown or missing, a cell is empty, masked or no number, the LMC's present day is given twice
+        and it does not tell which was changed, a row's parameters are not allowed, `sim_id` repeats or a shell
+        holds too few stars; the message names the column and the row, or the row's sim_id. All but the last are
+        found before the first simulation.
     RuntimeError
         If a simulation cannot be computed; the message names its sim_id and parameters.
+
+    Warns
+    -----
+    UserWarning
+        If a derived value, or the LMC's present day given twice, does not follow from the changed columns of its row.
+
+    Examples
+    --------
+    >>> table = {"m200_mw": [9.1e11, 1.2e12], "m_lmc": [2.3e11, 1.5e11], "log10_lambda_df": [0.7, 0.0]}
+    >>> made = simulate_many(table, n_stars=1000, workers=1, progress=False)
+    >>> made["sim_id"].tolist(), round(float(made["a_lmc"][0]), 1)
+    ([0, 1], 23.3)
     """
     from tqdm import tqdm
 
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers = {workers!r}: allowed is 1 or more")
-    check_n_stars(n_stars)
+    if workers is not None:
+        workers = as_whole("workers", workers, minimum=1)
+    n_stars, seed = as_whole("n_stars", n_stars, minimum=1), as_seed("seed", seed)
     engines.get(engine)
-    table = parameters_table.reset_index(drop=True)
-    if "sim_id" not in table:
-        table = table.assign(sim_id=np.arange(len(table)))
-    repeated = table["sim_id"][table["sim_id"].duplicated()]
-    if len(repeated):
-        raise ValueError(f"sim_id = {repeated.iloc[0]} repeats; allowed is each once")
-    rows = table.to_dict("records")
-    jobs = [(row, seed, n_stars, engine) for row in rows]
+    rows, ids = read_table("parameters_table", parameters_table, derived)
+    ids = np.arange(len(rows)) if ids is None else ids
+    values, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"sim_id = {values[counts > 1][0]} repeats: allowed is each once")
+    jobs: list[Job] = [
+        ({"sim_id": sim_id, **row}, seed, n_stars, engine) for sim_id, row in zip(ids.tolist(), rows, strict=True)
+    ]
+    _refuse_beyond_limits(jobs)
     count = processes_for(workers, len(rows) // 8 if workers is None else len(rows))
     results = tqdm(_map(jobs, count, n_stars), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
-    return _as_table(list(results))
+    table = _as_table(list(results))
+    index = index_of(parameters_table)
+    return table if index is None else table.set_index(index)
+
+
+def _refuse_beyond_limits(jobs: list[Job]) -> None:
+    """Raise the error that the first simulation which is not allowed would raise, before any is begun."""
+    for row, *_ in jobs:
+        allowed = all(low <= row[name] <= high for name in row.keys() & LIMITS for low, high in [rounded_limits(name)])
+        if not allowed or row.get("m_lmc_8p7", 0.0) >= row["m_lmc"]:
+            with naming(row):
+                job_parameters(row)
 
 
 def compile_kernels() -> None:
@@ -356,8 +390,7 @@ def simulate_row(job: Job) -> dict[str, Any]:
     """Catalogue row of one job; errors name the sim_id."""
     row, seed, n_stars, engine = job
     with naming(row):
-        parameters = stored_precision(Parameters.from_row(row))
-        return _simulate(parameters, seed, n_stars, engine, int(row["sim_id"]), outskirts=True).row()
+        return _simulate(job_parameters(row), seed, n_stars, engine, row["sim_id"], outskirts=True).row()
 
 
 @contextlib.contextmanager
@@ -368,6 +401,11 @@ def naming(row: Mapping[str, Any]) -> Iterator[None]:
     except (ValueError, RuntimeError, FloatingPointError) as error:
         drawn = {name: value for name, value in row.items() if name != "sim_id"}
         raise type(error)(f"sim_id = {row['sim_id']} cannot be simulated: {error}; its row is {drawn}") from error
+
+
+def job_parameters(row: Mapping[str, Any]) -> Parameters:
+    """Parameters of a job, as a catalogue stores them."""
+    return stored_precision(Parameters(**{name: value for name, value in row.items() if name != "sim_id"}))
 
 
 def stored_precision(parameters: Parameters) -> Parameters:
@@ -384,4 +422,7 @@ def _as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
     columns = [c for c in schema.COLUMNS if c.name != "split"]
     table = pd.DataFrame(rows, columns=[c.name for c in columns])
-    return table.astype({c.name: c.dtype for c in columns if c.dtype != "string"})
+    types = {c.name: c.dtype for c in columns if c.dtype != "string"}
+    if len(table) and table["sim_id"].max() > np.iinfo(types["sim_id"]).max:
+        types["sim_id"] = "int64"
+    return table.astype(types)

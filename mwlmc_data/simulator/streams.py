@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arrays import as_seed, as_whole
+
 
 def halo_stream(seed: int, sim_id: int) -> np.random.Generator:
     """Stream of the stars of simulation `sim_id` of the catalogue with `seed`.
@@ -26,9 +28,5 @@ def halo_stream(seed: int, sim_id: int) -> np.random.Generator:
     ValueError
         If either is not a whole number in its range.
     """
-    limits: tuple[tuple[str, object, int], ...] = (("seed", seed, 2**64), ("sim_id", sim_id, 2**63))
-    for name, value, top in limits:
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 0 <= value < top:
-            raise ValueError(f"{name} = {value!r}: allowed is a whole number from 0 to {top - 1}")
-    key = np.array([int(seed), 2**63 + int(sim_id)], dtype=np.uint64)
+    key = np.array([as_seed("seed", seed), 2**63 + as_whole("sim_id", sim_id)], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import mwlmc_data as mw
 from mwlmc_data import schema
 from mwlmc_data.priors import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS, Normal
-from mwlmc_data.simulator.parameters import LIMITS, SKY_NAMES
+from mwlmc_data.simulator.limits import LIMITS, SKY_NAMES
 from mwlmc_data.simulator.simulation import simulate_row
 
 REALS = [c.name for c in schema.COLUMNS if c.dtype == "float32"]

@@ -2,13 +2,15 @@
 
 import dataclasses
 
+import astropy.units as u
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mwlmc_data.simulator import Parameters
-from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
 from mwlmc_data.simulator.simulation import stored_precision
 
 MASSES = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7}
@@ -43,7 +45,7 @@ def test_frozen():
 def test_bad_values_are_named(name, bad):
     names = next((group for group in (SKY_NAMES, CARTESIAN_NAMES) if name in group), ())
     present = {n: 0.5 * sum(LIMITS[n][:2]) + 1 for n in names}
-    with pytest.raises(ValueError, match=rf"{name} = .*allowed is a number from"):
+    with pytest.raises(ValueError, match=rf"{name} = .*allowed is a finite number from"):
         Parameters(**(MASSES | present | {name: bad}))
 
 
@@ -59,10 +61,32 @@ def test_enclosed_mass_must_be_less_than_the_mass():
         Parameters(m200_mw=1e12, m_lmc=2.9e10, log10_lambda_df=0, m_lmc_8p7=3e10)
 
 
-def test_from_row_takes_the_sky_and_passes_over_the_rest():
-    full = Parameters(**MASSES).to_dict()
-    row = full | {"v_travel": 30.0, "split": "train", "x_lmc": 99.0, "c200": float("nan")}
-    assert Parameters.from_row(row).to_dict() == pytest.approx(full)
+def test_quantities_are_converted():
+    bare = Parameters(**MASSES, r_dehnen=11.0, m_lmc_8p7=2e10)
+    dressed = Parameters(
+        m200_mw=(9.1e11 * u.Msun).to(u.kg),
+        m_lmc=23e10 * u.solMass,
+        log10_lambda_df=0.7 * u.dex,
+        r_dehnen=11000 * u.pc,
+        m_lmc_8p7=np.array(2e10) * u.Msun,
+    )
+    assert dressed.to_dict() == pytest.approx(bare.to_dict(), rel=1e-12)
+    assert all(type(value) is float for value in dressed.to_dict().values())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["2.3e11", True, None, np.ma.masked, 2e11j, [2e11], 2e11 * u.kpc, 2e11 * u.one, np.array(["2e11"]), pd.NA, 10**400],
+)
+def test_what_is_no_number_is_refused(bad):
+    with pytest.raises(ValueError, match=r"^m_lmc = .*: allowed "):
+        Parameters(**(MASSES | {"m_lmc": bad}))
+
+
+def test_the_mass_within_8p7_kpc_is_that_of_a_given_scale_radius():
+    p = Parameters(**MASSES, a_lmc=20.0)
+    assert p.m_lmc_8p7 == pytest.approx(MASSES["m_lmc"] * 8.7**2 / 28.7**2)
+    assert Parameters(**MASSES, m_lmc_8p7=p.m_lmc_8p7).a_lmc == pytest.approx(20.0)
 
 
 @given(st.floats(1e11, 1e13), st.floats(2.5e10, 1e12), st.floats(-3, 1), st.floats(0, 0.9))

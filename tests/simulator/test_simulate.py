@@ -157,7 +157,7 @@ def test_too_few_stars_for_the_fit_is_named():
         ({"parameters": {"m200_mw": 1e12}}, "allowed is a mwlmc_data.Parameters"),
         ({"n_stars": 0}, "n_stars = 0: allowed is a whole number"),
         ({"n_stars": 2.5}, "n_stars = 2.5"),
-        ({"engine": "gala"}, "engine = 'gala': allowed are"),
+        ({"engine": "gala"}, "engine = 'gala': allowed is 'auto', 'numba'"),
         ({"seed": -1}, "seed = -1"),
     ],
 )

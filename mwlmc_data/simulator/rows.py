@@ -1,0 +1,211 @@
+"""Parameters from the rows of a user's table: every column known, every cell a number, nothing contradictory.
+
+A catalogue holds more than was drawn: `c200`, `a_lmc` and `coulomb_log` follow from the masses, and the LMC's present
+day is there twice, on the sky and as a Galactocentric vector. Whoever changes one column of a row leaves the others
+behind; here they are compared, to the precision in which they are stored.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import schema
+from ..arrays import as_choice, as_floats, as_ids, check_names
+from ..tabular import as_row, as_table
+from . import constants as const
+from .frames import galactocentric_to_sky, sky_to_galactocentric
+from .limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from .potentials import concentration, coulomb_logarithm, follows, lmc_scale_radius
+
+#: Parameters that have no default.
+NEEDED = ("m200_mw", "m_lmc", "log10_lambda_df")
+#: What follows from the parameters, and is no parameter itself.
+_RESULTS = (*(n for n in schema.CATALOGUE_NAMES if n not in LIMITS), *(c.name for c in schema.STARS))
+#: Parameters first: a message about an unknown column names the first of these.
+_KNOWN = ("sim_id", *LIMITS, *(n for n in _RESULTS if n != "sim_id"))
+#: Columns that tell a simulated row from one that is to be simulated.
+_SIMULATED = frozenset(_RESULTS) - {"sim_id", "split"}
+#: Relative to the size of a vector or a radius, stored numbers and what they follow from agree to this.
+AGREEMENT = 1e-5
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, float]], NDArray[np.int64] | None]:
+    """Read the rows of a table as arguments of :class:`~mwlmc_data.simulator.Parameters`, and their sim_id if given.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`~mwlmc_data.simulator.simulate_many`; the message names the column and the row.
+    """
+    columns = as_table(name, table)
+    check_names(name, columns, _KNOWN, NEEDED)
+    numbers: Columns = {}
+    size: int | str = "n"
+    for column in (c for c in columns if c in LIMITS):
+        numbers[column] = as_floats(f"{name}[{column!r}]", columns[column], unit=LIMITS[column][2], shape=(size,))
+        size = len(numbers[column])
+    rows = _consistent(name, numbers, derived, is_simulated=not _SIMULATED.isdisjoint(columns), given=columns)
+    if "sim_id" not in columns:
+        return rows, None
+    ids = as_ids(f"{name}['sim_id']", columns["sim_id"])
+    if len(ids) != len(rows):
+        raise ValueError(f"{name}['sim_id'] = {len(ids)} numbers: allowed is one for each of the {len(rows)} rows")
+    return rows, ids
+
+
+def read_row(row: Any, derived: str) -> dict[str, float]:
+    """Read one row as arguments of Parameters; see :meth:`~mwlmc_data.simulator.Parameters.from_row`."""
+    cells = as_row("row", row)
+    check_names("row", cells, _KNOWN, NEEDED)
+    numbers = {
+        column: as_floats(f"row[{column!r}]", value, unit=LIMITS[column][2], shape=()).reshape(1)
+        for column, value in cells.items()
+        if column in LIMITS
+    }
+    return _consistent("row", numbers, derived, is_simulated=not _SIMULATED.isdisjoint(cells), given=cells)[0]
+
+
+def _consistent(
+    name: str, numbers: Columns, derived: str, is_simulated: bool, given: dict[str, Any]
+) -> list[dict[str, float]]:
+    """Rows of the numbers that count."""
+    as_choice("derived", derived, ("checked", "given"))
+    n = len(numbers[NEEDED[0]])
+    counts = {column: np.ones(n, dtype=bool) for column in numbers}
+    if derived == "checked":
+        for column, stale in _stale(numbers).items():
+            if not is_simulated and column == "a_lmc" and stale.any():
+                raise ValueError(f"{_contradiction(name, numbers, column, stale)}: {_FREE}")
+            if is_simulated:
+                counts[column] &= ~stale
+                _warn_if(name, numbers, column, stale)
+    _choose_present_day(name, numbers, counts)
+    if "coulomb_log" in given:
+        _check_coulomb_log(name, numbers, counts, given["coulomb_log"])
+    columns = {column: values.tolist() for column, values in numbers.items()}
+    return [{c: values[i] for c, values in columns.items() if counts[c][i]} for i in range(n)]
+
+
+_FREE = "allowed is m_lmc_8p7 or a_lmc, or derived='given', by which a_lmc counts"
+
+
+def _stale(numbers: Columns) -> dict[str, NDArray[np.bool_]]:
+    """Where c200 and a_lmc do not follow from the masses beside them."""
+    found = {}
+    if "c200" in numbers:
+        with np.errstate(all="ignore"):  # masses out of range are refused by their name later
+            found["c200"] = ~follows(numbers["m200_mw"], numbers["c200"], AGREEMENT)
+    if "a_lmc" in numbers and "m_lmc_8p7" in numbers:
+        with np.errstate(all="ignore"):
+            expected = lmc_scale_radius(numbers["m_lmc"], numbers["m_lmc_8p7"])
+        scale = expected + const.LMC_ENCLOSED_RADIUS
+        found["a_lmc"] = ~(np.abs(numbers["a_lmc"] - expected) <= AGREEMENT * scale)
+    return found
+
+
+def _contradiction(name: str, numbers: Columns, column: str, stale: NDArray[np.bool_]) -> str:
+    """The first stale value, what it should be, and how many there are."""
+    i = int(np.argmax(stale))
+    source = ("m200_mw",) if column == "c200" else ("m_lmc", "m_lmc_8p7")
+    masses = [float(numbers[s][i]) for s in source]
+    try:
+        right = f"{concentration(*masses) if column == 'c200' else lmc_scale_radius(*masses):.6g}"
+    except ValueError:  # no concentration of such a mass
+        right = "none"
+    said = " and ".join(f"{s} = {m:.6g}" for s, m in zip(source, masses, strict=True))
+    others = f" (and {stale.sum() - 1} more of {len(stale)})" if stale.sum() > 1 else ""
+    place = f"{name}[{column!r}][{i}]" if name != "row" else f"{name}[{column!r}]"
+    return f"{place} = {numbers[column][i]:.6g}{others} where {said} give {right}"
+
+
+def _warn_if(name: str, numbers: Columns, column: str, stale: NDArray[np.bool_]) -> None:
+    if stale.any():
+        what = f"{_contradiction(name, numbers, column, stale)}: it is made anew; derived='given' keeps it"
+        _warn(what)
+
+
+def _warn(what: str) -> None:
+    warnings.warn(what, UserWarning, stacklevel=6)
+
+
+def _check_coulomb_log(name: str, numbers: Columns, counts: dict[str, NDArray[np.bool_]], given: Any) -> None:
+    """Warn where a Coulomb logarithm does not follow from a scale radius that counts: it is no parameter."""
+    place = f"{name}['coulomb_log']"
+    if "a_lmc" not in numbers:
+        return
+    values = as_floats(place, given).reshape(-1)
+    expected = np.array([coulomb_logarithm(a) if a > 0 else np.nan for a in numbers["a_lmc"]])
+    stale = counts["a_lmc"] & (np.abs(values - expected) > 10 * AGREEMENT)
+    if stale.any():
+        i = int(np.argmax(stale))
+        _warn(f"{place} = {values[i]:.6g} in row {i} where a_lmc gives {expected[i]:.6g}: it is made anew")
+
+
+def _choose_present_day(name: str, numbers: Columns, counts: dict[str, NDArray[np.bool_]]) -> None:
+    """Let one of sky and vector count in each row: the sky, which is what was drawn, unless only the vector changed.
+
+    Where the two are apart, fewer numbers of the one that was changed differ: a moved `x_lmc` leaves five components
+    as they follow from the sky, and changes the place and motion on the sky in all. If that does not tell which
+    one was changed, it is an error.
+    """
+    sky, vector = ([m for m in names if m in numbers] for names in (SKY_NAMES, CARTESIAN_NAMES))
+    if (sky or vector) and len(sky) < 6 and len(vector) < 6:
+        names, got = (SKY_NAMES, sky) if sky else (CARTESIAN_NAMES, vector)
+        missing = ", ".join(m for m in names if m not in got)
+        raise ValueError(f"{name} lacks {missing}: allowed is the whole of the LMC's present day or none of it")
+    if not (sky and vector):
+        return
+    off_vector, off_sky = _differences(numbers, sky, vector)
+    apart = (off_vector if len(sky) == 6 else off_sky) > 0
+    if len(sky) < 6 or len(vector) < 6:
+        unclear, moved = apart, np.full(len(apart), len(sky) < 6)
+    else:
+        unclear, moved = apart & (off_vector == off_sky), apart & (off_vector < off_sky)
+    if unclear.any():
+        i = int(np.argmax(unclear))
+        where = f"row {i} of {name}" if name != "row" else "the row"
+        raise ValueError(
+            f"{name} = the LMC at two places in {where}, by {', '.join(vector)} and by {', '.join(sky)}: "
+            "allowed is one of the two, or both where they agree"
+        )
+    for i in np.flatnonzero(apart)[:1]:
+        new, old = (vector, sky) if moved[i] else (sky, vector)
+        rows = f"{int(apart.sum())} of {len(apart)} rows (the first is row {i})" if name != "row" else "the row"
+        changed = f"{', '.join(new)} were changed and count, not {', '.join(old)}"
+        _warn(f"{name} = the LMC at two places in {rows}: {changed}")
+    for columns, which in ((sky, ~moved), (vector, moved)):
+        for column in columns:
+            counts[column] &= which
+
+
+def _differences(
+    numbers: Columns, sky: Sequence[str], vector: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """In how many components of the vector, and numbers on the sky, each row differs from what the other gives."""
+    n = len(numbers[NEEDED[0]])
+    off_vector, off_sky = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    if len(sky) == 6:
+        expected = sky_to_galactocentric(*(numbers[m] for m in SKY_NAMES))
+        sizes = np.repeat(np.linalg.norm(expected.reshape(n, 2, 3), axis=2), 3, axis=1)
+        for k, m in enumerate(CARTESIAN_NAMES):
+            if m in vector:
+                off_vector += np.abs(numbers[m] - expected[:, k]) > AGREEMENT * sizes[:, k]
+    if len(vector) == 6:
+        place = np.stack([numbers[m] for m in CARTESIAN_NAMES], axis=-1)
+        expected = galactocentric_to_sky(place)
+        speed = np.linalg.norm(place[:, 3:] - const.SUN_VELOCITY, axis=1)
+        angle = np.full(n, np.degrees(AGREEMENT))
+        motion = AGREEMENT * speed / (const.KMS_PER_MASYR_KPC * expected[:, 2])
+        sizes = np.stack([angle, angle, AGREEMENT * expected[:, 2], AGREEMENT * speed, motion, motion], axis=-1)
+        for k, m in enumerate(SKY_NAMES):
+            if m in sky:
+                apart = np.abs(numbers[m] - expected[:, k])
+                off_sky += (np.minimum(apart, 360.0 - apart) if m == "ra_lmc" else apart) > sizes[:, k]
+    return off_vector, off_sky

@@ -1,0 +1,390 @@
+"""Tables that users simulate: every container gives the same rows, and no column or cell is silently something else."""
+
+import re
+import warnings
+from types import SimpleNamespace
+
+import astropy.units as u
+import datasets
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from astropy.table import MaskedColumn, QTable, Table
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mwlmc_data as mw
+from mwlmc_data import schema
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from mwlmc_data.simulator.potentials import concentration, lmc_scale_radius
+from mwlmc_data.simulator.rows import read_row, read_table
+
+DRAWS = mw.Prior("gaussian").sample(40, seed=3)
+MASSES = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7}
+
+
+def with_units(table):
+    """A QTable in other units than ours."""
+    made = QTable({name: table[name].to_numpy(float) for name in table})
+    other = {"Msun": u.kg, "kpc": u.pc, "km/s": u.m / u.s, "deg": u.rad, "mas/yr": u.deg / u.Gyr}
+    for name in table:
+        if name in LIMITS and (unit := LIMITS[name][2]) in other:
+            made[name] = (made[name] * u.Unit(unit)).to(other[unit])
+    return made
+
+
+def interchanged(table):
+    """What gives its columns by the older of two protocols only."""
+    return SimpleNamespace(__dataframe__=pa.Table.from_pandas(table).__dataframe__)
+
+
+CONTAINERS = {
+    "pandas": lambda t: t,
+    "pandas, nullable": lambda t: t.convert_dtypes(dtype_backend="numpy_nullable"),
+    "pandas, arrow": lambda t: t.convert_dtypes(dtype_backend="pyarrow"),
+    "pandas, objects": lambda t: t.astype(object),
+    "arrow": lambda t: pa.Table.from_pandas(t, preserve_index=False),
+    "arrow, a stream": lambda t: pa.Table.from_pandas(t, preserve_index=False).to_reader(),
+    "arrow, dictionaries": lambda t: pa.table({n: pa.array(t[n]).dictionary_encode() for n in t}),
+    "interchange": interchanged,
+    "astropy": Table.from_pandas,
+    "astropy, masked": lambda t: Table(Table.from_pandas(t), masked=True),
+    "astropy, units": with_units,
+    "datasets": lambda t: datasets.Dataset.from_pandas(t, preserve_index=False),
+    "datasets, chosen": lambda t: datasets.Dataset.from_pandas(pd.concat([t, t]), preserve_index=False).select(
+        range(len(t))
+    ),
+    "numpy, structured": lambda t: t.to_records(index=False),
+    "numpy, masked": lambda t: np.ma.array(np.asarray(t.to_records(index=False))),
+    "a dict of arrays": lambda t: {n: t[n].to_numpy() for n in t},
+    "a dict of lists": lambda t: t.to_dict("list"),
+    "a list of rows": lambda t: t.to_dict("records"),
+    "a list of tuples": lambda t: list(t.itertuples(index=False)),
+    "rows of astropy": lambda t: list(Table.from_pandas(t)),
+}
+
+
+def rows_of(table, **options):
+    """Rows and ids that are read, without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return read_table("table", table, options.get("derived", "checked"))
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return mw.load_catalogue("test")
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_every_container_gives_the_same_rows(container):
+    table = DRAWS.astype(float).assign(sim_id=np.arange(7, 47))
+    rows, ids = rows_of(CONTAINERS[container](table))
+    assert ids.tolist() == list(range(7, 47))
+    expected, _ = rows_of(table)
+    assert [list(row) for row in rows] == [list(row) for row in expected]
+    np.testing.assert_allclose([list(r.values()) for r in rows], [list(r.values()) for r in expected], rtol=1e-13)
+    if "units" not in container:
+        assert rows == expected
+
+
+def test_polars_and_xarray_where_they_are_installed():
+    polars, xarray = pytest.importorskip("polars"), pytest.importorskip("xarray")
+    expected, _ = rows_of(DRAWS)
+    assert rows_of(polars.from_pandas(DRAWS))[0] == expected
+    assert rows_of(xarray.Dataset.from_dataframe(DRAWS))[0] == expected
+
+
+@pytest.mark.parametrize("format", ["pandas", "arrow", "datasets", "numpy", "torch"])
+def test_a_catalogue_is_a_table_as_it_is_loaded(format):
+    if format == "torch":
+        pytest.importorskip("torch")
+    rows, ids = rows_of(mw.load_catalogue("train", budget=1000, format=format))
+    assert len(rows) == 1000 and ids[0] == 20
+    assert set(rows[0]) == {*schema.DRAWN, "c200", "a_lmc"}
+
+
+@pytest.mark.parametrize("config", ["gaussian", "flat", "wide"])
+def test_no_row_of_a_catalogue_is_contradictory(config):
+    table = mw.load_catalogue(config=config)
+    rows, _ = rows_of(table)
+    for name in ("c200", "a_lmc", *SKY_NAMES):
+        np.testing.assert_array_equal([row[name] for row in rows], table[name].to_numpy())
+
+
+WRONG = {
+    "NaN": (lambda x: np.nan, "nan"),
+    "infinite": (lambda x: np.inf, "inf"),
+    "too large": (lambda x: 1e30, "1e+30"),
+    "None": (lambda x: None, ""),
+    "text": (lambda x: str(x), ""),
+    "a boolean": (lambda x: True, "True"),
+    "complex": (lambda x: x + 1j, ""),
+    "masked": (lambda x: np.ma.masked, "masked"),
+}
+
+
+@given(
+    i=st.integers(0, len(DRAWS) - 1),
+    name=st.sampled_from(schema.DRAWN),
+    wrong=st.sampled_from(sorted(WRONG)),
+    container=st.sampled_from(["a list of rows", "pandas", "a dict of lists", "arrow", "astropy", "numpy, masked"]),
+)
+def test_one_bad_cell_is_always_refused_by_column_and_row(i, name, wrong, container):
+    """Whatever is wrong in one cell, and whatever holds the table."""
+    change, _ = WRONG[wrong]
+    values = DRAWS[name].astype(float).tolist()
+    bad = [*values[:i], change(values[i]), *values[i + 1 :]]
+    columns = {n: DRAWS[n].astype(float).tolist() for n in DRAWS}
+    if container == "pandas":
+        table = DRAWS.assign(**{name: pd.Series([np.nan if x is np.ma.masked else x for x in bad], dtype=object)})
+    elif container in ("arrow", "astropy", "numpy, masked") and wrong in ("NaN", "infinite", "too large", "masked"):
+        hidden = np.arange(len(bad)) == i
+        column = np.array([values[i] if x is np.ma.masked else x for x in bad])
+        mask = hidden if wrong == "masked" else np.zeros_like(hidden)
+        if container == "arrow":
+            table = pa.table(columns).set_column(0, name, pa.array(column, mask=mask))
+            table = table.select([name, *(n for n in columns if n != name)]) if name == "m200_mw" else (
+                pa.table({**{n: pa.array(v) for n, v in columns.items()}, name: pa.array(column, mask=mask)})
+            )
+        elif container == "astropy":
+            table = Table({**columns, name: MaskedColumn(column, mask=mask)})
+        else:
+            table = np.ma.array(DRAWS.astype(float).to_records(index=False))
+            table[name] = np.ma.array(column, mask=mask)
+    elif container == "a list of rows":
+        table = [{**{n: v[k] for n, v in columns.items()}, name: bad[k]} for k in range(len(bad))]
+    else:
+        table = columns | {name: bad}
+    with pytest.raises(ValueError) as error:
+        mw.simulate_many(table, n_stars=600, workers=1, progress=False)
+    said = str(error.value)
+    assert name in said and (f"[{i}]" in said or f"sim_id = {i} " in said), said
+
+
+@given(st.data())
+def test_a_column_by_another_name_is_refused_with_the_nearest(data):
+    name = data.draw(st.sampled_from(schema.DRAWN))
+    other = data.draw(st.sampled_from([name.upper(), name + "_", name[:-1], name.title()]))
+    with pytest.raises(ValueError, match=f"parameters_table holds '{other}': allowed is sim_id, m200_mw") as error:
+        mw.simulate_many(DRAWS.rename(columns={name: other}), progress=False)
+    assert "do you mean" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["m200_mw", "m_lmc", "log10_lambda_df"])
+def test_what_has_no_default_must_be_there(name):
+    with pytest.raises(ValueError, match=f"parameters_table lacks {name}: allowed is what has m200_mw, m_lmc, log10"):
+        mw.simulate_many(DRAWS.drop(columns=name), progress=False)
+
+
+def test_what_has_a_default_may_be_missing_but_not_empty():
+    (row,), _ = rows_of([MASSES])
+    assert row == MASSES
+    assert mw.Parameters(**row).r_dehnen == 12.5
+    with pytest.raises(ValueError, match=r"parameters_table\['r_dehnen'\]\[0\] = nan: allowed is a finite number"):
+        mw.simulate_many([MASSES | {"r_dehnen": None}], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (None, "parameters_table = None: allowed is a table of pandas"),
+        ("m_lmc", "parameters_table = 'm_lmc': allowed is a table"),
+        (DRAWS.iloc[0], "allowed is a table"),
+        (DRAWS.to_numpy(), "allowed is a table"),
+        ([], "parameters_table = []: allowed is a table"),
+        ([1.0], "parameters_table = [1.0]: allowed is a table"),
+        (MASSES, "parameters_table['m200_mw'] = a number: allowed is the shape (n,)"),
+        ({**MASSES, "m_lmc": [1e11, 2e11], "m200_mw": [1e12]}, "allowed is the shape (1,)"),
+        ([MASSES, MASSES | {"beta0": 0.1}], "parameters_table[1] differs from the first row in the columns ['beta0']"),
+        (pd.concat([DRAWS, DRAWS["m_lmc"]], axis=1), "has the column 'm_lmc' more than once"),
+        (DRAWS.rename(columns={"m_lmc": 5}), "has a column 5: allowed are columns with names that are text"),
+        (pd.DataFrame({("a", "b"): [1.0]}), "has a column ('a', 'b')"),
+        (QTable({**{n: [v] for n, v in MASSES.items()}, "r_dehnen": [1.0] * u.km / u.s}), "numbers in km / s: allowed"),
+        (DRAWS.drop(columns=["ra_lmc", "dec_lmc"]), "lacks ra_lmc, dec_lmc: allowed is the whole of the LMC's"),
+        (pd.DataFrame([MASSES | {"x_lmc": 1.0}]), "lacks y_lmc, z_lmc, vx_lmc, vy_lmc, vz_lmc: allowed is the whole"),
+    ],
+)
+def test_what_is_no_table_of_parameters_is_refused_by_name(table, says):
+    with pytest.raises(ValueError, match=re.escape(says)) as error:
+        mw.simulate_many(table, progress=False)
+    assert str(error.value).startswith("parameters_table")
+
+
+def test_ids_are_given_back_as_they_were_given():
+    for ids, dtype in (([2**31 - 1, 0], "int32"), ([2**31, 1], "int64"), ([2**62 + 1, 1], "int64")):
+        made = mw.simulate_many(DRAWS[:2].assign(sim_id=ids), n_stars=600, workers=1, progress=False)
+        assert made["sim_id"].tolist() == ids and made["sim_id"].dtype == dtype
+    for ids, says in (
+        ([1.2, 1.7], "parameters_table['sim_id'][0] = 1.2"),
+        ([0, -1], "parameters_table['sim_id'][1] = -1"),
+        ([True, False], "parameters_table['sim_id'][0] = True"),
+        ([2**63, 0], f"parameters_table['sim_id'][0] = {2**63}"),
+        ([1, None], "parameters_table['sim_id'][1] = nan"),
+        ([3, 3], "sim_id = 3 repeats: allowed is each once"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(says)):
+            mw.simulate_many(DRAWS[:2].assign(sim_id=ids), progress=False)
+    with pytest.raises(ValueError, match=re.escape("['sim_id'] = 3 numbers: allowed is one for each of the 2 rows")):
+        mw.simulate_many(DRAWS[:2].to_dict("list") | {"sim_id": [1, 2, 3]}, progress=False)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Index(["a", "a"], name="which"),
+        pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["x", "y"]),
+        pd.Index([7, 3]),
+        pd.RangeIndex(2),
+    ],
+)
+def test_the_index_is_kept(index):
+    made = mw.simulate_many(DRAWS[:2].set_index(index), n_stars=600, workers=1, progress=False)
+    pd.testing.assert_index_equal(made.index, index, exact="equiv")
+    assert made["sim_id"].tolist() == [0, 1]
+
+
+def test_containers_simulate_to_the_same_stars(catalogue):
+    rows = catalogue.iloc[:2]
+    made = [
+        mw.simulate_many(CONTAINERS[name](table), n_stars=600, workers=1, progress=False)
+        for table in (rows.drop(columns=["split", "simulator_version"]), rows[[*schema.DRAWN, "sim_id"]])
+        for name in ("pandas", "arrow", "astropy", "a list of rows")
+    ]
+    for other in made[1:]:
+        pd.testing.assert_frame_equal(other.reset_index(drop=True), made[0].reset_index(drop=True))
+
+
+def row_of(table, i=3):
+    return table.iloc[[i]]
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"m_lmc": 3e11}, "a_lmc"),
+        ({"m_lmc_8p7": 1e10}, "a_lmc"),
+        ({"a_lmc": 30.0}, "a_lmc"),
+        ({"m200_mw": 8e11}, "c200"),
+        ({"c200": 9.0}, "c200"),
+        ({"coulomb_log": 3.0}, "coulomb_log"),
+    ],
+)
+def test_a_changed_row_of_a_catalogue_has_its_derived_values_made_anew(catalogue, change, column):
+    row = row_of(catalogue).assign(**change)
+    place = f"parameters_table['{column}']"
+    with pytest.warns(UserWarning, match=re.escape(place)) as caught:
+        made = mw.simulate_many(row, n_stars=600, workers=1, progress=False).iloc[0]
+    assert caught[0].filename == __file__
+    masses = {name: np.float32(row[name].iloc[0]) for name in ("m200_mw", "m_lmc", "m_lmc_8p7")}
+    assert made["c200"] == pytest.approx(concentration(float(masses["m200_mw"])), rel=1e-6)
+    assert made["a_lmc"] == pytest.approx(lmc_scale_radius(masses["m_lmc"], masses["m_lmc_8p7"]), rel=1e-6)
+    with pytest.warns(UserWarning, match=re.escape(f"row['{column}']")):
+        assert mw.Parameters.from_row(row.iloc[0]).a_lmc == pytest.approx(made["a_lmc"], rel=1e-6)
+
+
+def test_several_contradictions_are_counted_and_the_first_is_named(catalogue):
+    table = catalogue[:5].assign(m_lmc=lambda t: np.where(t["sim_id"] > 1, 3e11, t["m_lmc"]))
+    with pytest.warns(UserWarning, match=re.escape("table['a_lmc'][2] = ")) as caught:
+        rows, _ = read_table("table", table, "checked")
+    assert len(caught) == 1 and "(and 2 more of 5)" in str(caught[0].message)
+    assert ["a_lmc" in row for row in rows] == [True, True, False, False, False]
+
+
+def test_derived_values_count_where_that_is_said(catalogue):
+    row = row_of(catalogue).assign(c200=9.0, a_lmc=30.0).drop(columns="coulomb_log")
+    (kept,), _ = rows_of(row, derived="given")
+    assert (kept["c200"], kept["a_lmc"]) == (9.0, 30.0)
+    assert mw.Parameters.from_row(row.iloc[0], derived="given").c200 == 9.0
+    with pytest.raises(ValueError, match="derived = 'keep': allowed is 'checked', 'given'"):
+        mw.simulate_many(row, derived="keep", progress=False)
+
+
+def test_a_table_of_ones_own_may_give_scales_but_not_twice():
+    table = [MASSES | {"c200": 11.0, "a_lmc": 20.0}]
+    made = mw.simulate_many(table, n_stars=600, workers=1, progress=False).iloc[0]
+    assert (made["c200"], made["a_lmc"]) == (11.0, 20.0)
+    assert lmc_scale_radius(made["m_lmc"], made["m_lmc_8p7"]) == pytest.approx(20.0, rel=1e-5)
+    twice = [table[0] | {"m_lmc_8p7": 1.7e10}]
+    says = "parameters_table['a_lmc'][0] = 20 where m_lmc = 2.3e+11 and m_lmc_8p7 = 1.7e+10 give 23.3"
+    with pytest.raises(ValueError, match=re.escape(says)):
+        mw.simulate_many(twice, progress=False)
+    assert rows_of(twice, derived="given")[0] == twice
+
+
+CHANGES = st.sampled_from([*SKY_NAMES, *CARTESIAN_NAMES])
+
+
+@given(i=st.integers(0, 9), name=CHANGES, by=st.floats(0.02, 0.3) | st.floats(-0.3, -0.02))
+def test_the_lmc_of_a_catalogue_moves_with_any_one_number_that_is_changed(catalogue, i, name, by):
+    row = catalogue.iloc[[i]]
+    scale = {"x": 50.0, "y": 50.0, "z": 50.0}.get(name[0], 300.0) if name in CARTESIAN_NAMES else abs(row[name].iloc[0])
+    changed = row.assign(**{name: row[name].astype(float) + by * scale})
+    mine, other = (SKY_NAMES, CARTESIAN_NAMES) if name in SKY_NAMES else (CARTESIAN_NAMES, SKY_NAMES)
+    with pytest.warns(UserWarning, match=f"at two places.*: {', '.join(mine)} were changed and count"):
+        ((got,), _) = read_table("table", changed, "checked")
+    assert {n: got[n] for n in mine} == {n: float(changed[n].iloc[0]) for n in mine}
+    assert not set(other) & set(got)
+
+
+def test_an_lmc_at_two_places_is_refused_where_it_does_not_tell_which_is_meant(catalogue):
+    other = catalogue.iloc[[8]]
+    for change in (
+        {n: other[n].to_numpy() for n in CARTESIAN_NAMES},  # another frame, for example
+        {n: other[n].to_numpy() for n in ("v_los_lmc", "pm_ra_lmc", "pm_dec_lmc")},
+        {"x_lmc": 30.0, "distance_lmc": 40.0},
+    ):
+        row = row_of(catalogue).assign(**change)
+        with pytest.raises(ValueError, match=r"parameters_table = the LMC at two places in row 0 .*allowed is one of"):
+            mw.simulate_many(row, progress=False)
+        with pytest.raises(ValueError, match="row = the LMC at two places in the row, by x_lmc"):
+            mw.Parameters.from_row(row.iloc[0])
+    part = row_of(catalogue).drop(columns=["y_lmc"])
+    assert set(SKY_NAMES) <= set(rows_of(part)[0][0])
+    with pytest.raises(ValueError, match="at two places"):
+        read_table("table", part.assign(x_lmc=30.0), "checked")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        MASSES,
+        pd.Series(MASSES),
+        pd.DataFrame([MASSES]).iloc[0],
+        Table([MASSES])[0],
+        QTable({"m200_mw": [9.1e11] * u.Msun, "m_lmc": [2.3e11] * u.Msun, "log10_lambda_df": [0.7]})[0],
+        pd.DataFrame([MASSES]).to_records(index=False)[0],
+        next(pd.DataFrame([MASSES]).itertuples(index=False)),
+        {name: pa.scalar(value) for name, value in MASSES.items()},
+    ],
+)
+def test_a_row_may_come_from_any_table(row):
+    assert mw.Parameters.from_row(row) == mw.Parameters(**MASSES)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (MASSES | {"m_smc": 1e9}, "row holds 'm_smc'"),
+        ({"m_lmc": 1e11, "m200_mw": 1e12}, "row lacks log10_lambda_df"),
+        (MASSES | {"c200": float("nan")}, "row['c200'] = nan: allowed is a finite number"),
+        (MASSES | {"m_lmc": "2.3e11"}, "row['m_lmc'] = '2.3e11': allowed is a finite number"),
+        (MASSES | {"m_lmc": np.ma.masked}, "row['m_lmc'] = 1 masked"),
+        (MASSES | {"m_lmc": 2 * u.kpc}, "row['m_lmc'] = numbers in kpc: allowed is a unit of mass such as Msun"),
+        (MASSES | {"m_lmc": [1e11, 2e11]}, "row['m_lmc'] = an array of shape (2,): allowed is one number"),
+        (DRAWS, "allowed is a row of a table"),
+        ([1.0], "row = [1.0]: allowed is a row of a table"),
+        (None, "row = None: allowed is a row of a table"),
+    ],
+)
+def test_what_is_no_row_of_parameters_is_refused_by_name(row, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        mw.Parameters.from_row(row)
+
+
+def test_a_row_of_the_released_haloes_is_one_of_parameters():
+    """Its stars come along and are passed over."""
+    row = DRAWS.iloc[0].astype(float).to_dict()
+    stars = {"positions": np.zeros((3, 3)), "velocities": np.zeros((3, 3)), "sim_id": 3, "split": "test"}
+    assert read_row(row | stars, "checked") == row
