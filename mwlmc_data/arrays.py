@@ -223,7 +223,7 @@ def check_shape(name: str, array: NDArray, shape: Shape) -> None:
         raise ValueError(f"{name} = {kind}: allowed is {wanted}")
 
 
-def refuse_masked(name: str, value: Any) -> None:
+def refuse_masked(name: str, value: Any, advice: str = "leave those out") -> None:
     """Refuse masked (numpy, astropy) and null (arrow, polars, pandas) values; raise ValueError with their count."""
     hidden = _hidden(value)
     if hidden is not None and hidden.any():
@@ -231,7 +231,7 @@ def refuse_masked(name: str, value: Any) -> None:
         place = f" (the first is {name}[{', '.join(map(str, first))}])" if first else ""
         raise ValueError(
             f"{name} = {_plural(int(hidden.sum()), 'masked or missing value')} of {hidden.size}: "
-            f"allowed are values without a mask; leave those out{place}"
+            f"allowed are values without a mask; {advice}{place}"
         )
 
 

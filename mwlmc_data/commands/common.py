@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,17 +71,29 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
 
 
 def reflex_numbers(reflex: Reflex) -> dict[str, Any]:
-    """Give the fit under the catalogue's names."""
+    """Give the fit under the catalogue's names; None for what the stars do not determine."""
     from mwlmc_data.simulator.reflex import REFLEX_NAMES
 
     numbers = {"v_travel": reflex.v_travel, "l_apex": reflex.l_apex, "b_apex": reflex.b_apex}
     numbers |= dict(zip(REFLEX_NAMES, reflex.values.tolist(), strict=True))
-    return {**numbers, "errors": reflex.errors, "n_stars_fit": reflex.n_stars}
+    return {**_without_nan(numbers), "errors": _without_nan(reflex.errors), "n_stars_fit": reflex.n_stars}
 
 
 def print_reflex(reflex: Reflex) -> None:
     """Print the fit with its errors."""
     numbers = reflex_numbers(reflex)
     print(f"reflex motion of the disc relative to {reflex.n_stars} halo stars")
-    for name, error in reflex.errors.items():
-        print(f"  {name:<14} {numbers[name]:9.2f} +- {error:6.2f} {schema.column(name).unit}")
+    for name, error in numbers["errors"].items():
+        value, unit = numbers[name], schema.column(name).unit
+        if value is None:
+            print(f"  {name:<14} not determined by these stars")
+        elif error is None:
+            at_zero = "held there: the errors explain all of the scatter" if name in reflex.at_zero else "no error"
+            print(f"  {name:<14} {value:9.2f} {unit} ({at_zero})")
+        else:
+            print(f"  {name:<14} {value:9.2f} +- {error:6.2f} {unit}")
+
+
+def _without_nan(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """None for NaN, which JSON does not have."""
+    return {name: None if math.isnan(number) else number for name, number in numbers.items()}

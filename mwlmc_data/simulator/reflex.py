@@ -21,26 +21,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.arrays import as_float, as_floats
+
 from . import constants as const
 from .compiling import announced, kernel
 from .frames import galactocentric_basis, heliocentric_basis, spherical_angles
+from .identifiability import VELOCITY_NAMES, is_singular, open_velocities, typical_scatter
 
 FloatArray = NDArray[np.floating]
 
 #: Order of the nine parameters in :attr:`Reflex.values` and :attr:`Reflex.covariance`.
-REFLEX_NAMES = (
-    "vx_travel",
-    "vy_travel",
-    "vz_travel",
-    "mean_v_r",
-    "mean_v_phi",
-    "mean_v_theta",
-    "sigma_v_los",
-    "sigma_v_l",
-    "sigma_v_b",
-)
+REFLEX_NAMES = (*VELOCITY_NAMES, "sigma_v_los", "sigma_v_l", "sigma_v_b")
 #: Fewest stars that are fitted.
 MIN_STARS = 20
+#: Most steps of either fit; healthy samples need some ten.
+MAX_STEPS = 200
+#: Part of a sum of squares that is nothing but rounding.
+_ROUNDING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +47,13 @@ class Reflex:
     Attributes
     ----------
     values : ndarray, shape (9,)
-        The parameters in the order of ``REFLEX_NAMES`` [km/s].
+        The parameters in the order of ``REFLEX_NAMES`` [km/s]. NaN where the stars do not determine one: those of
+        `undetermined`, which is empty where all velocities are measured.
     covariance : ndarray, shape (9, 9)
         Robust (sandwich) covariance of `values`: right also where the velocities are not Gaussian, which for a
-        radially anisotropic halo makes the dispersions' plain errors 1.5 to 1.8 times too small.
+        radially anisotropic halo makes the dispersions' plain errors 1.5 to 1.8 times too small. NaN in the rows and
+        columns of what is undetermined, over which the rest is marginalised, and of a dispersion that is held at zero
+        (`at_zero`), for which the rest is given: on the edge of what is allowed a standard error has no meaning.
     covariance_plain : ndarray, shape (9, 9)
         Inverse of the information matrix: right if the velocities are Gaussian.
     log_likelihood : float
@@ -62,6 +62,8 @@ class Reflex:
         Stars that entered the fit.
     r_min, r_max : float
         The shell that was fitted: Galactocentric r_min < r < r_max [kpc].
+    n_measured : tuple of int
+        Fitted stars whose velocity is measured along the line of sight, l and b.
     """
 
     values: FloatArray
@@ -71,6 +73,21 @@ class Reflex:
     n_stars: int
     r_min: float
     r_max: float
+    n_measured: tuple[int, int, int]
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Parameters that the stars do not determine, among the last six of ``REFLEX_NAMES``.
+
+        A mean motion is among them if its standard error exceeds the scatter of one star, a dispersion if its
+        component of the velocity is measured for no star. A sample that leaves the travel velocity open is not fitted.
+        """
+        return tuple(name for name, value in zip(REFLEX_NAMES, self.values, strict=True) if np.isnan(value))
+
+    @property
+    def at_zero(self) -> tuple[str, ...]:
+        """Dispersions whose best value is zero: the errors that are given explain all of the scatter, or more."""
+        return tuple(name for name, value in zip(REFLEX_NAMES[6:], self.dispersions, strict=True) if value == 0)
 
     @property
     def vector(self) -> FloatArray:
@@ -95,7 +112,9 @@ class Reflex:
     @property
     def l_apex(self) -> float:
         """Galactic longitude of the apex [deg], (-180, 180]."""
-        return float(spherical_angles(self.vector)[0])
+        longitude = float(spherical_angles(self.vector)[0])
+        # also when it is stored in single precision, which rounds what is next to -180 to it
+        return 180.0 if np.float32(longitude) == -180.0 else longitude
 
     @property
     def b_apex(self) -> float:
@@ -104,17 +123,23 @@ class Reflex:
 
     @property
     def errors(self) -> dict[str, float]:
-        """Standard errors of the nine parameters, and of v_travel, l_apex (along l, not times cos b) and b_apex."""
+        """Standard errors of the nine parameters, and of v_travel, l_apex (along l, not times cos b) and b_apex.
+
+        NaN where `covariance` is. Those of the last three are to first order, good where v_travel is several of its
+        errors (and for l_apex its component in the plane); NaN where they are not defined, at v_travel = 0 and the
+        poles.
+        """
         named = dict(zip(REFLEX_NAMES, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
         x, y, z = self.vector
         v, in_plane = self.v_travel, math.hypot(x, y)
-        gradients = {
-            "v_travel": np.array([x, y, z]) / v,
-            "l_apex": np.degrees(np.array([-y, x, 0.0]) / in_plane**2),
-            "b_apex": np.degrees(np.array([-x * z / in_plane, -y * z / in_plane, in_plane]) / v**2),
-        }
         travel = self.covariance[:3, :3]
-        return named | {name: float(np.sqrt(g @ travel @ g)) for name, g in gradients.items()}
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gradients = {
+                "v_travel": np.array([x, y, z]) / v,
+                "l_apex": np.degrees(np.array([-y, x, 0.0]) / in_plane**2),
+                "b_apex": np.degrees(np.array([-x * z / in_plane, -y * z / in_plane, in_plane]) / v**2),
+            }
+            return named | {name: float(np.sqrt(g @ travel @ g)) for name, g in gradients.items()}
 
 
 def fit_reflex(
@@ -130,7 +155,7 @@ def fit_reflex(
     ----------
     positions, velocities : array_like, shape (n, 3)
         Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre, axes parallel to
-        Galactic l, b, the Sun at (-8.3, 0, 0.02) kpc.
+        Galactic l, b, the Sun at (-8.3, 0, 0.02) kpc. Quantities in other units are converted.
     r_min, r_max : float
         Only stars with Galactocentric radius r_min < r < r_max [kpc] are fitted.
     weights : array_like, shape (n,), optional
@@ -143,7 +168,9 @@ def fit_reflex(
     Raises
     ------
     ValueError
-        If shapes differ, a number is not finite, the shell is empty or holds fewer than 20 stars.
+        If shapes differ, a number is masked or not finite, the shell is empty or holds fewer than 20 stars (also when
+        they are counted by weight, (sum w)^2 / sum w^2), or the stars do not determine the travel velocity: they lie in
+        one place, on one line, or move without scatter about the model.
 
     Notes
     -----
@@ -151,9 +178,18 @@ def fit_reflex(
     velocities (root mean square residuals), each a maximum of the likelihood in its block, until the change is below
     1e-10 of the dispersions.
     """
-    x, v, w = _checked(positions, velocities, r_min, r_max, weights)
+    shell = as_shell(r_min, r_max)
+    x, v, w = _checked(positions, velocities, shell, weights)
+    # What a weight of 1 means leaves the fit as it is but for the plain covariance; tiny weights would underflow.
+    unit = float(w.max())
+    w = w / unit
     design, data = _linear_model(x, v)
-    return _robust(design, data, w, *_fit(_sums(design, data, w)), (float(r_min), float(r_max)))
+    stars_per_weight = float(w.sum() / (w * w).sum())
+    reflex = _robust(design, data, w, *_fit(_sums(design, data, w), stars_per_weight), shell)
+    if unit == 1.0:
+        return reflex
+    plain, log_likelihood = reflex.covariance_plain / unit, reflex.log_likelihood * unit
+    return dataclasses.replace(reflex, covariance_plain=plain, log_likelihood=log_likelihood)
 
 
 def fit_shells(
@@ -182,7 +218,8 @@ def fit_shells(
     ValueError
         As :func:`fit_reflex`, for any of the shells.
     """
-    x, v, w = _checked(positions, velocities, r_min, math.inf, None)
+    shell = as_shell(r_min, math.inf)
+    x, v, w = _checked(positions, velocities, shell, None)
     radius = np.linalg.norm(x, axis=1)
     design, data = _linear_model(x, v)
     shells, inner, sums = [], r_min, _NOTHING
@@ -194,7 +231,7 @@ def fit_shells(
         inner = outer
     ring = radius >= inner
     sums = _added(sums, _sums(design[ring], data[ring], w[ring]))
-    return _robust(design, data, w, *_fit(sums), (float(r_min), math.inf)), shells
+    return _robust(design, data, w, *_fit(sums), shell), shells
 
 
 def design_matrix(positions: FloatArray, basis: FloatArray) -> FloatArray:
@@ -215,23 +252,34 @@ def design_matrix(positions: FloatArray, basis: FloatArray) -> FloatArray:
     return np.concatenate([-basis, basis @ np.swapaxes(galactocentric_basis(positions), 1, 2)], axis=2)
 
 
-def in_shell(radius: FloatArray, r_min: float, r_max: float, weights: FloatArray | None = None) -> NDArray[np.bool_]:
-    """Which stars are fitted: those with r_min < r < r_max [kpc] and, where given, positive weight.
+def as_shell(r_min: float, r_max: float) -> tuple[float, float]:
+    """Take the bounds of a shell [kpc] from a user; raise ValueError if it is empty by them."""
+    try:
+        least = as_float("r_min", r_min, unit="kpc", minimum=0.0)
+        most = math.inf if np.ndim(r_max) == 0 and r_max == math.inf else as_float("r_max", r_max, unit="kpc")
+    except ValueError as error:
+        raise ValueError(f"{error}, with 0 <= r_min < r_max") from error
+    if not least < most:
+        raise ValueError(f"r_min = {r_min!r}, r_max = {r_max!r} kpc: allowed is 0 <= r_min < r_max")
+    return least, most
+
+
+def in_shell(
+    radius: FloatArray, r_min: float, r_max: float, usable: NDArray[np.bool_] | None = None, what: str = ""
+) -> NDArray[np.bool_]:
+    """Which stars are fitted: those with r_min < r < r_max [kpc] that are usable.
 
     Raises
     ------
     ValueError
-        If the shell is empty by its bounds or holds fewer than 20 stars.
+        If these are fewer than 20 stars; `what` says in words what a usable star has.
     """
-    if not 0 <= r_min < r_max:
-        raise ValueError(f"r_min = {r_min!r}, r_max = {r_max!r} kpc: allowed is 0 <= r_min < r_max")
     inside = (radius > r_min) & (radius < r_max)
-    if weights is not None:
-        inside &= weights > 0
+    if usable is not None:
+        inside &= usable
     if inside.sum() < MIN_STARS:
-        condition = "" if weights is None else " with positive weight"
         raise ValueError(
-            f"{int(inside.sum())} of {len(radius)} stars lie at {r_min:g} < r < {r_max:g} kpc{condition}; "
+            f"{int(inside.sum())} of {len(radius)} stars lie at {r_min:g} < r < {r_max:g} kpc{what}; "
             f"the fit needs {MIN_STARS} or more"
         )
     return inside
@@ -287,22 +335,45 @@ def _accumulate(design, data, weights):
     return normal, right, squares, total
 
 
-def _fit(sums: _Sums) -> tuple[FloatArray, FloatArray]:
+def _fit(sums: _Sums, stars_per_weight: float = 1.0) -> tuple[FloatArray, FloatArray]:
     """The nine parameters and their plain covariance: alternates velocities and dispersions."""
     normal, right, squares, total = sums
     variance = squares / total
-    for _ in range(200):
-        theta = np.linalg.solve(
-            np.einsum("kij,k->ij", normal, 1 / variance), np.einsum("ki,k->i", right, 1 / variance)
-        )
+    require_scatter(squares, squares)
+    for step in range(MAX_STEPS):
+        weighted = np.einsum("kij,k->ij", normal, 1 / variance)
+        if step == 0 and is_singular(weighted):
+            open_velocities(weighted * stars_per_weight, typical_scatter(variance))
+        theta = np.linalg.solve(weighted, np.einsum("ki,k->i", right, 1 / variance))
         residual = squares - 2 * right @ theta + np.einsum("i,kij,j->k", theta, normal, theta)
+        require_scatter(residual, squares)
         previous, variance = variance, residual / total
-        if np.all(np.abs(variance - previous) <= 2e-10 * variance):
+        settled = bool(np.all(np.abs(variance - previous) <= 2e-10 * variance))
+        if settled:
             break
     information = np.zeros((9, 9))
     information[:6, :6] = np.einsum("kij,k->ij", normal, 1 / variance)
     information[6:, 6:] = np.diag(2 * total / variance)
+    open_velocities(information[:6, :6] * stars_per_weight, typical_scatter(variance))
+    if not settled:
+        raise ValueError(f"velocities = stars whose fit does not settle in {MAX_STEPS} steps: allowed are others")
     return np.r_[theta, np.sqrt(variance)], np.linalg.inv(information)
+
+
+def require_scatter(residual: FloatArray, squares: FloatArray) -> None:
+    """Refuse stars that follow the model, or rest, to rounding: their likelihood has no maximum.
+
+    Parameters
+    ----------
+    residual, squares : ndarray, shape (3,)
+        Sums of squares of what is left of the velocities along the line of sight, l and b, and of what they were.
+    """
+    if not np.isfinite(squares).all():
+        raise ValueError("velocities = numbers whose squares are not finite: allowed are velocities of stars [km/s]")
+    still = (residual <= _ROUNDING * squares) | (squares == 0)
+    if still.any():
+        along = ", ".join(name for name, bad in zip(("the line of sight", "l", "b"), still, strict=True) if bad)
+        raise ValueError(f"velocities = no scatter about the model along {along}: allowed are stars that scatter")
 
 
 def _robust(
@@ -318,25 +389,25 @@ def _robust(
     residuals = (data - np.einsum("nki,i->nk", design, theta)) / sigma
     scores = np.concatenate([np.einsum("nk,nki->ni", residuals / sigma, design), (residuals**2 - 1) / sigma], axis=1)
     scatter = np.einsum("ni,nj->ij", scores * weights[:, None] ** 2, scores)
-    total = float(weights.sum())
+    total, n = float(weights.sum()), len(data)
     log_likelihood = -total * (np.log(sigma).sum() + 1.5 * math.log(2 * math.pi) + 1.5)
-    return Reflex(values, plain @ scatter @ plain, plain, float(log_likelihood), len(data), *shell)
+    return Reflex(values, plain @ scatter @ plain, plain, float(log_likelihood), n, *shell, (n, n, n))
 
 
 def _checked(
-    positions: ArrayLike, velocities: ArrayLike, r_min: float, r_max: float, weights: ArrayLike | None
+    positions: ArrayLike, velocities: ArrayLike, shell: tuple[float, float], weights: ArrayLike | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The stars of the shell, checked."""
-    x, v = np.asarray(positions, float), np.asarray(velocities, float)
-    if x.ndim != 2 or x.shape[1] != 3 or x.shape != v.shape:
-        raise ValueError(f"positions have shape {x.shape} and velocities {v.shape}; allowed is (n, 3) for both")
-    w = np.ones(len(x)) if weights is None else np.asarray(weights, float)
-    if w.shape != (len(x),):
-        raise ValueError(f"weights have shape {w.shape}; allowed is ({len(x)},), one a star")
-    for name, array in (("positions", x), ("velocities", v), ("weights", w)):
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} hold {array[~np.isfinite(array)][0]}; only finite numbers are allowed")
-    if (w < 0).any():
-        raise ValueError(f"weights hold {w.min():g}; allowed are numbers from 0 up")
-    inside = in_shell(np.linalg.norm(x, axis=1), r_min, r_max, w)
-    return x[inside], v[inside], w[inside]
+    x = as_floats("positions", positions, unit="kpc", shape=("n", 3))
+    n = len(x)
+    v = as_floats("velocities", velocities, unit="km/s", shape=(n, 3))
+    w = np.ones(n) if weights is None else as_floats("weights", weights, unit="", shape=(n,), minimum=0.0)
+    inside = in_shell(np.linalg.norm(x, axis=1), *shell, w > 0, "" if weights is None else " with positive weight")
+    w = w[inside]
+    share = w / w.max()
+    if not share.sum() ** 2 / (share * share).sum() > MIN_STARS - 1e-9:
+        raise ValueError(
+            f"weights = numbers that count as {share.sum() ** 2 / (share * share).sum():.3g} stars: allowed are "
+            f"weights with (sum w)^2 / sum w^2 of {MIN_STARS} or more"
+        )
+    return x[inside], v[inside], w

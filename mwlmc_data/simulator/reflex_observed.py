@@ -1,33 +1,45 @@
-"""The reflex fit from observables with measurement errors."""
+"""The reflex fit from observables with measurement errors, of which some may not be measured."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.arrays import as_floats, check_names, refuse_masked
+
 from . import constants as const
 from .frames import sky_basis
-from .reflex import Reflex, design_matrix, in_shell
+from .identifiability import open_velocities, typical_scatter
+from .reflex import MAX_STEPS, Reflex, as_shell, design_matrix, in_shell, require_scatter
 
 FloatArray = NDArray[np.floating]
+BoolArray = NDArray[np.bool_]
 
-#: Keys of `errors`: distance [kpc], v_los [km/s], proper motions [mas/yr], and their correlation.
-ERROR_NAMES = ("distance", "v_los", "pm_l", "pm_b", "corr")
+#: Components of the velocity as they are observed, and their units.
+VELOCITY_UNITS = {"v_los": "km/s", "pm_l": "mas/yr", "pm_b": "mas/yr"}
+#: Keys of `errors` and their units: distance, line-of-sight velocity, proper motions, and the correlation of these.
+ERROR_UNITS = {"distance": "kpc", **VELOCITY_UNITS, "corr": ""}
+
+#: Least distance [kpc] that is taken for one of a star.
+_MIN_DISTANCE = 1e-3
+#: The fit has settled when the next step is below this part of the standard errors.
+_SETTLED = 1e-8
 
 
 def fit_reflex_observed(
     l: ArrayLike,
     b: ArrayLike,
     distance: ArrayLike,
-    v_los: ArrayLike,
-    pm_l: ArrayLike,
-    pm_b: ArrayLike,
+    v_los: ArrayLike | None,
+    pm_l: ArrayLike | None,
+    pm_b: ArrayLike | None,
     errors: Mapping[str, ArrayLike],
     *,
-    r_min: float = 0.0,
+    r_min: float = const.FIT_R_MIN,
     r_max: float = math.inf,
     sun_position: ArrayLike = const.SUN_POSITION,
     sun_velocity: ArrayLike = const.SUN_VELOCITY,
@@ -37,16 +49,17 @@ def fit_reflex_observed(
     Parameters
     ----------
     l, b : array_like, shape (n,)
-        Galactic longitude and latitude [deg].
+        Galactic longitude and latitude [deg]. Here and below, quantities in other units are converted.
     distance : array_like, shape (n,)
         Heliocentric distance [kpc].
-    v_los : array_like, shape (n,)
-        Heliocentric line-of-sight velocity [km/s].
-    pm_l, pm_b : array_like, shape (n,)
-        Proper motion in l (with cos b) and b [mas/yr].
+    v_los : array_like, shape (n,), or None
+        Heliocentric line-of-sight velocity [km/s]. NaN where it is not measured, None if it is for no star.
+    pm_l, pm_b : array_like, shape (n,), or None
+        Proper motion in l (with cos b) and b [mas/yr]; NaN and None as for `v_los`.
     errors : mapping
         Standard errors by name: ``distance`` [kpc], ``v_los`` [km/s], ``pm_l``, ``pm_b`` [mas/yr], and optionally
-        ``corr``, the correlation of the two proper motions; arrays (n,) or one number.
+        ``corr``, the correlation of the two proper motions; arrays (n,) or one number. They are not read where the
+        datum is not measured, and may be left out with a component that is None.
     r_min, r_max : float
         Only stars with Galactocentric radius r_min < r < r_max [kpc] are fitted.
     sun_position, sun_velocity : array_like, shape (3,)
@@ -55,132 +68,244 @@ def fit_reflex_observed(
     Returns
     -------
     Reflex
-        The velocities refer to the Galactic rest frame; dispersions are intrinsic.
+        The velocities refer to the Galactic rest frame; dispersions are intrinsic. What the stars do not determine is
+        NaN and named in :attr:`Reflex.undetermined`; a dispersion that is best at zero is held there and named in
+        :attr:`Reflex.at_zero`.
 
     Raises
     ------
     ValueError
-        If shapes differ, a number is not finite or out of range, a name in `errors` is unknown or missing, or fewer
-        than 20 stars remain.
+        If shapes differ, a number is masked, not finite or out of range, a name in `errors` is unknown or missing,
+        fewer than 20 stars remain, or these do not determine the travel velocity.
 
     Notes
     -----
     The variance of v_los is ``e^2 + sigma_los^2``; the covariance of the proper motions has the diagonal
     ``e_mu^2 + (e_d mu / d)^2 + (sigma / 4.74 d)^2`` and the off-diagonal ``e_l e_b corr`` (Petersen & Penarrubia 2021;
-    Yaaqib et al. 2024). Maximised by Fisher scoring in the six velocities and three dispersions at once, with halved
-    steps where the likelihood would fall.
+    Yaaqib et al. 2024). What is not measured is integrated out: its row and column are left out of the star's
+    covariance. Maximised by Fisher scoring in the six velocities and the squares of three dispersions at once, with
+    halved steps where the likelihood would fall; a square at its bound of zero stays there while the likelihood falls
+    from it.
+
+    The errors are those of the stars that are given. On mock stars of the model they are the scatter of the fits
+    (tested). Of the live N-body mock of Petersen & Penarrubia (2021), with 1,871 stars, they are 0.65 of the published
+    posterior's widths, because that is of the first 15,000 rows of the table, 802 stars: fitted to these, values and
+    errors are the published ones (``python -m benchmarks accuracy --reference DIR`` prints both).
     """
-    columns = {"l": l, "b": b, "distance": distance, "v_los": v_los, "pm_l": pm_l, "pm_b": pm_b}
-    stars = _checked(columns, errors)
+    given = {"l": l, "b": b, "distance": distance, "v_los": v_los, "pm_l": pm_l, "pm_b": pm_b}
+    stars = _checked(given, errors)
+    shell = as_shell(r_min, r_max)
+    sun = as_floats("sun_position", sun_position, unit="kpc", shape=(3,))
+    motion = as_floats("sun_velocity", sun_velocity, unit="km/s", shape=(3,))
     basis = sky_basis(stars["l"], stars["b"])
-    x = np.asarray(sun_position, float) + stars["distance"][:, None] * basis[:, 0]
-    inside = in_shell(np.linalg.norm(x, axis=1), r_min, r_max)
+    x = sun + stars["distance"][:, None] * basis[:, 0]
+    measured: BoolArray = np.any([~np.isnan(stars[name]) for name in VELOCITY_UNITS], axis=0)
+    what = "" if measured.all() else " with a measured velocity"
+    inside = in_shell(np.linalg.norm(x, axis=1), *shell, measured, what)
     stars = {name: value[inside] for name, value in stars.items()}
     x, basis = x[inside], basis[inside]
+    return _maximise(_problem(stars, design_matrix(x, basis), basis @ motion), shell)
+
+
+class _Problem(NamedTuple):
+    """Linear model of the velocities along the line of sight, l and b [km/s]; zeros where they are not measured."""
+
+    design: FloatArray  # (n, 3, 6)
+    data: FloatArray  # (n, 3)
+    noise: FloatArray  # (n, 3): variance of the measurement
+    mixed: FloatArray  # (n,): covariance of the measured v_l and v_b
+    measured: BoolArray  # (n, 3)
+    squares: FloatArray  # (3,): sum of squares of what the data were computed from
+
+
+class _State(NamedTuple):
+    """Where the fit stands: the likelihood and its parts."""
+
+    value: float
+    theta: FloatArray  # (6,)
+    variance: FloatArray  # (3,): squares of the dispersions
+    residual: FloatArray  # (n, 3)
+    inverse: FloatArray  # (n, 3, 3): of the covariance of what is measured; zeros elsewhere
+
+
+def _problem(stars: dict[str, FloatArray], design: FloatArray, solar: FloatArray) -> _Problem:
     tangential = const.KMS_PER_MASYR_KPC * stars["distance"]
-    velocity = np.stack([stars["v_los"], tangential * stars["pm_l"], tangential * stars["pm_b"]], axis=1)
-    data = velocity + basis @ np.asarray(sun_velocity, float)
-    shell = float(r_min), float(r_max)
-    return _fisher_scoring(design_matrix(x, basis), data, _error_covariance(stars, tangential), shell)
-
-
-def _error_covariance(stars: dict[str, FloatArray], tangential: FloatArray) -> FloatArray:
-    """Covariance of the measured (v_los, v_l, v_b) of each star [km^2/s^2], (n, 3, 3)."""
-    covariance = np.zeros((len(tangential), 3, 3))
-    covariance[:, 0, 0] = stars["e_v_los"] ** 2
     relative = stars["e_distance"] / stars["distance"]
+    velocity = np.stack([stars["v_los"], tangential * stars["pm_l"], tangential * stars["pm_b"]], axis=1)
+    measured = ~np.isnan(velocity)
+    noise = np.empty_like(velocity)
+    noise[:, 0] = stars["e_v_los"] ** 2
     for k, name in ((1, "pm_l"), (2, "pm_b")):
-        covariance[:, k, k] = tangential**2 * (stars["e_" + name] ** 2 + (relative * stars[name]) ** 2)
+        noise[:, k] = tangential**2 * (stars["e_" + name] ** 2 + (relative * stars[name]) ** 2)
     mixed = tangential**2 * stars["e_pm_l"] * stars["e_pm_b"] * stars["e_corr"]
-    covariance[:, 1, 2] = covariance[:, 2, 1] = mixed
-    return covariance
-
-
-def _evaluate(
-    design: FloatArray, data: FloatArray, noise: FloatArray, theta: FloatArray, variance: FloatArray
-) -> tuple[float, FloatArray, FloatArray]:
-    """Log-likelihood, residuals and inverse covariances at the six velocities and the intrinsic variances."""
-    covariance = noise + np.diag(variance)
-    inverse = np.linalg.inv(covariance)
-    residual = data - design @ theta
-    chi2 = np.einsum("ni,nij,nj->", residual, inverse, residual)
-    log_det = np.linalg.slogdet(covariance)[1].sum()
-    return -0.5 * float(chi2 + log_det + 3 * len(data) * math.log(2 * math.pi)), residual, inverse
-
-
-def _fisher_scoring(
-    design: FloatArray, data: FloatArray, noise: FloatArray, shell: tuple[float, float]
-) -> Reflex:
-    """Maximise the likelihood of velocities with covariance ``noise + diag(sigma^2)``."""
-    theta = np.zeros(6)
-    variance = np.maximum(data.var(axis=0) - noise.diagonal(axis1=1, axis2=2).mean(axis=0), 0.1 * data.var(axis=0))
-    value, residual, inverse = _evaluate(design, data, noise, theta, variance)
-    for _ in range(200):
-        whitened = np.einsum("nij,nj->ni", inverse, residual)
-        information = np.einsum("nki,nkl,nlj->ij", design, inverse, design)
-        step = np.linalg.solve(information, np.einsum("nki,nk->i", design, whitened))
-        # in the variances: score (u_k^2 - inverse_kk) / 2, expected information inverse_kl^2 / 2
-        score = 0.5 * (whitened**2 - inverse.diagonal(axis1=1, axis2=2)).sum(axis=0)
-        step_variance = np.linalg.solve(0.5 * (inverse**2).sum(axis=0), score)
-        fraction = 1.0
-        while fraction > 1e-10:
-            trial = np.maximum(variance + fraction * step_variance, 1e-3 * variance)
-            new, residual_new, inverse_new = _evaluate(design, data, noise, theta + fraction * step, trial)
-            if new >= value - 1e-9:
-                break
-            fraction *= 0.5
-        converged = abs(new - value) < 1e-10 * abs(value) and np.all(np.abs(trial - variance) < 1e-9 * variance)
-        theta, variance, value, residual, inverse = theta + fraction * step, trial, new, residual_new, inverse_new
-        if converged:
-            break
-    return _result(design, residual, inverse, theta, variance, value, shell)
-
-
-def _result(
-    design: FloatArray,
-    residual: FloatArray,
-    inverse: FloatArray,
-    theta: FloatArray,
-    variance: FloatArray,
-    value: float,
-    shell: tuple[float, float],
-) -> Reflex:
-    """The fit with its plain and sandwich covariances."""
-    sigma = np.sqrt(variance)
-    whitened = np.einsum("nij,nj->ni", inverse, residual)
-    information = np.zeros((9, 9))
-    information[:6, :6] = np.einsum("nki,nkl,nlj->ij", design, inverse, design)
-    information[6:, 6:] = 2 * (inverse**2).sum(axis=0) * np.outer(sigma, sigma)
-    scores = np.concatenate(
-        [np.einsum("nki,nk->ni", design, whitened), sigma * (whitened**2 - inverse.diagonal(axis1=1, axis2=2))], axis=1
+    velocity, solar = np.where(measured, velocity, 0.0), np.where(measured, solar, 0.0)
+    squares = np.einsum("nk,nk->k", velocity, velocity) + np.einsum("nk,nk->k", solar, solar)
+    if not (np.isfinite(squares).all() and np.isfinite(noise[measured]).all()):
+        raise ValueError("v_los, pm_l, pm_b = numbers whose squares are not finite: allowed are those of stars")
+    return _Problem(
+        np.where(measured[:, :, None], design, 0.0),
+        velocity + solar,
+        np.where(measured, noise, 0.0),
+        np.where(measured[:, 1] & measured[:, 2], mixed, 0.0),
+        measured,
+        squares,
     )
-    plain = np.linalg.inv(information)
-    return Reflex(np.r_[theta, sigma], plain @ (scores.T @ scores) @ plain, plain, value, len(residual), *shell)
 
 
-def _checked(columns: Mapping[str, ArrayLike], errors: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:
-    """Columns and errors (named ``e_...``) as arrays of one length, checked."""
-    unknown, missing = set(errors) - set(ERROR_NAMES), set(ERROR_NAMES[:4]) - set(errors)
-    if unknown or missing:
-        wrong = f"unknown {sorted(unknown)}" if unknown else f"without {sorted(missing)}"
-        raise ValueError(f"errors {wrong}; allowed are {ERROR_NAMES[:4]} and optionally 'corr'")
-    stars = {name: np.asarray(value, float) for name, value in columns.items()}
-    shape = stars["l"].shape
-    for name, value in errors.items():
-        stars["e_" + name] = np.asarray(value, float)
-    stars.setdefault("e_corr", np.zeros(()))
-    for name, value in stars.items():
-        if name.startswith("e_") and value.ndim == 0:
-            value = stars[name] = np.full(shape, float(value))
-        if value.ndim != 1 or value.shape != shape:
-            raise ValueError(f"{name} has shape {value.shape}; allowed is {shape}, one number a star")
-        if not np.isfinite(value).all():
-            raise ValueError(f"{name} holds {value[~np.isfinite(value)][0]}; only finite numbers are allowed")
-    for name, low, high in (("b", -90, 90), ("distance", 1e-3, math.inf), ("e_corr", -1, 1)):
-        bad = (stars[name] < low) | (stars[name] > high)
-        if bad.any():
-            raise ValueError(f"{name} holds {stars[name][bad][0]:g}; allowed is {low:g} to {high:g}")
-    for name in ERROR_NAMES[:4]:
-        if (stars["e_" + name] < 0).any():
-            raise ValueError(f"errors[{name!r}] holds {stars['e_' + name].min():g}; allowed is 0 or more")
+def _evaluate(problem: _Problem, theta: FloatArray, variance: FloatArray) -> _State | None:
+    """The likelihood at the six velocities and the intrinsic variances; None where a covariance is singular."""
+    measured = problem.measured
+    diagonal = np.where(measured, problem.noise + variance, 1.0)
+    squared = problem.mixed**2
+    both = diagonal[:, 1] * diagonal[:, 2]
+    determinant = both - squared
+    # a correlation of 1 leaves rounding; two errors of zero leave nothing
+    if not (np.all(diagonal > 0) and np.all(determinant > 1e-14 * both)):
+        return None
+    inverse = np.zeros((len(measured), 3, 3))
+    inverse[:, 0, 0] = 1 / diagonal[:, 0]
+    inverse[:, 1, 1], inverse[:, 2, 2] = diagonal[:, 2] / determinant, diagonal[:, 1] / determinant
+    inverse[:, 1, 2] = inverse[:, 2, 1] = -problem.mixed / determinant
+    inverse *= measured[:, :, None] & measured[:, None, :]
+    residual = problem.data - problem.design @ theta
+    chi2 = np.einsum("ni,ni->", residual, np.einsum("nij,nj->ni", inverse, residual))
+    log_det = np.log(diagonal[:, 0]).sum() + np.log(determinant).sum()
+    value = -0.5 * float(chi2 + log_det + measured.sum() * math.log(2 * math.pi))
+    return _State(value, theta, variance, residual, inverse)
+
+
+def _maximise(problem: _Problem, shell: tuple[float, float]) -> Reflex:
+    """Maximise the likelihood of velocities with covariance ``noise + diag(sigma^2)``, sigma^2 >= 0."""
+    count = problem.measured.sum(axis=0)
+    seen = count > 0
+    spread = np.einsum("nk,nk->k", problem.data, problem.data) / np.maximum(count, 1)
+    start = np.maximum(spread - problem.noise.sum(axis=0) / np.maximum(count, 1), 0.1 * spread)
+    state = _evaluate(problem, np.zeros(6), np.where(seen, start, 0.0))
+    for _ in range(MAX_STEPS):
+        if state is None:
+            break
+        step, step_variance, decrement = _scoring_step(problem, state, seen)
+        if decrement <= _SETTLED**2:
+            return _result(problem, state, seen, shell)
+        state = _climb(problem, state, step, step_variance)
+    raise ValueError(
+        f"errors = such that the fit does not settle in {MAX_STEPS} steps: allowed are errors above zero where stars "
+        "follow the model without scatter, and correlations below 1"
+    )
+
+
+def _information(problem: _Problem, state: _State) -> FloatArray:
+    """Expected information of the six velocities, (6, 6)."""
+    weighted = state.inverse @ problem.design
+    return problem.design.reshape(-1, 6).T @ weighted.reshape(-1, 6)
+
+
+def _scoring_step(problem: _Problem, state: _State, seen: BoolArray) -> tuple[FloatArray, FloatArray, float]:
+    """The step in velocities and variances, and how far it goes: its square in units of the covariance."""
+    whitened = np.einsum("nij,nj->ni", state.inverse, state.residual)
+    information = _information(problem, state)
+    score = np.einsum("nki,nk->i", problem.design, whitened)
+    # what is left open has no information: the step of least length leaves it where it is
+    step = np.linalg.pinv(information, rcond=1e-13, hermitian=True) @ score
+    # in the variances: score (u_k^2 - inverse_kk) / 2, expected information inverse_kl^2 / 2
+    slope = 0.5 * (whitened**2 - state.inverse.diagonal(axis1=1, axis2=2)).sum(axis=0)
+    curvature = 0.5 * (state.inverse**2).sum(axis=0)
+    free = seen & ((state.variance > 0) | (slope > 0))
+    step_variance = np.zeros(3)
+    while free.any():
+        step_variance[free] = np.linalg.solve(curvature[np.ix_(free, free)], slope[free])
+        below = free & (state.variance == 0) & (step_variance < 0)
+        if not below.any():
+            break
+        free &= ~below
+        step_variance[:] = 0.0
+    return step, step_variance, float(score @ step + slope[free] @ step_variance[free])
+
+
+def _climb(problem: _Problem, state: _State, step: FloatArray, step_variance: FloatArray) -> _State | None:
+    """Go along the step, halved until the likelihood does not fall; None if it falls however short the step is."""
+    fraction = 1.0
+    while fraction > 1e-10:
+        variance = np.maximum(state.variance + fraction * step_variance, 0.0)
+        new = _evaluate(problem, state.theta + fraction * step, variance)
+        if new is not None and new.value >= state.value - 1e-9 - 1e-13 * abs(state.value):
+            return new
+        fraction *= 0.5
+    return None
+
+
+def _result(problem: _Problem, state: _State, seen: BoolArray, shell: tuple[float, float]) -> Reflex:
+    """The fit with its plain and sandwich covariances, checked for what the stars leave open."""
+    count = problem.measured.sum(axis=0)
+    sigma = np.sqrt(state.variance)
+    whitened = np.einsum("nij,nj->ni", state.inverse, state.residual)
+    total = problem.noise + np.where(problem.measured, state.variance, 0.0)
+    residual = np.einsum("nk,nk->k", state.residual, state.residual)
+    require_scatter(np.where(seen, residual, 1.0), np.where(seen, problem.squares, 1.0))
+    information = _information(problem, state)
+    typical = np.array([np.median(total[problem.measured[:, k], k]) for k in range(3) if seen[k]])
+    is_open = open_velocities(information, typical_scatter(typical))
+    free = np.r_[np.ones(6, bool), seen & (state.variance > 0)]
+    whole = np.zeros((9, 9))
+    whole[:6, :6] = information
+    whole[6:, 6:] = 2 * (state.inverse**2).sum(axis=0) * np.outer(sigma, sigma)
+    scores = np.concatenate(
+        [
+            np.einsum("nki,nk->ni", problem.design, whitened),
+            sigma * (whitened**2 - state.inverse.diagonal(axis1=1, axis2=2)),
+        ],
+        axis=1,
+    )
+    plain = np.zeros((9, 9))
+    plain[np.ix_(free, free)] = np.linalg.pinv(whole[np.ix_(free, free)], rcond=1e-13, hermitian=True)
+    robust = plain @ (scores.T @ scores) @ plain
+    values = np.r_[state.theta, sigma]
+    values[np.r_[is_open, ~seen]] = np.nan
+    unknown = ~free | np.isnan(values)
+    for covariance in (robust, plain):
+        covariance[unknown] = covariance[:, unknown] = np.nan
+    n_measured = int(count[0]), int(count[1]), int(count[2])
+    return Reflex(values, robust, plain, state.value, len(state.residual), *shell, n_measured)
+
+
+def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:
+    """Columns and errors (named ``e_...``) as arrays of one length, checked; NaN where a velocity is not measured."""
+    absent = [name for name in VELOCITY_UNITS if given[name] is None]
+    needed = [name for name in ("distance", *VELOCITY_UNITS) if name not in absent]
+    check_names("errors", errors, tuple(ERROR_UNITS), needed)
+    l = as_floats("l", given["l"], unit="deg", shape=("n",))
+    n = len(l)
+    stars: dict[str, FloatArray] = {
+        "l": l,
+        "b": as_floats("b", given["b"], unit="deg", shape=(n,), minimum=-90.0, maximum=90.0),
+        "distance": as_floats("distance", given["distance"], unit="kpc", shape=(n,), minimum=_MIN_DISTANCE),
+    }
+    for name, unit in VELOCITY_UNITS.items():
+        stars[name] = np.full(n, np.nan) if name in absent else _not_all_measured(name, given[name], unit, n)
+    for name, unit in ERROR_UNITS.items():
+        least, most = (-1.0, 1.0) if name == "corr" else (0.0, math.inf)
+        where = _measured(stars, name)
+        label = f"errors[{name!r}]"
+        error = _not_all_measured(label, errors.get(name, 0.0), unit, n, minimum=least, maximum=most)
+        if np.isnan(error[where]).any():
+            row = int(np.flatnonzero(where & np.isnan(error))[0])
+            raise ValueError(f"{label}[{row}] = nan: allowed is a finite number where {name} is measured")
+        stars["e_" + name] = np.where(where, error, 0.0)
     return stars
+
+
+def _measured(stars: Mapping[str, FloatArray], name: str) -> BoolArray:
+    """Where the datum of an error is measured."""
+    needs = {"distance": ("distance",), "corr": ("pm_l", "pm_b")}.get(name, (name,))
+    return ~np.any([np.isnan(stars[need]) for need in needs], axis=0)
+
+
+def _not_all_measured(
+    name: str, value: ArrayLike | None, unit: str, n: int, minimum: float = -math.inf, maximum: float = math.inf
+) -> FloatArray:
+    """A column that may hold NaN. A mask is refused: it hides a number, and does not say that there is none."""
+    if isinstance(value, np.ma.MaskedArray) or hasattr(value, "unmasked"):
+        refuse_masked(name, value, "write NaN for what is not measured, as .filled(numpy.nan) does")
+    return as_floats(
+        name, value, unit=unit, shape=(n,), minimum=minimum, maximum=maximum, allow_nan=True, broadcast=True
+    )

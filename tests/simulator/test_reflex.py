@@ -1,13 +1,17 @@
 """The reflex fit: optimum, recovery, covariance, real stars."""
 
+import dataclasses
+
+import astropy.units as u
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from mwlmc_data.simulator import Parameters, fit_reflex, fit_reflex_observed, simulate
+from mwlmc_data.simulator import Parameters, fit_reflex, simulate
 from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator import reflex as reflex_module
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, sky_basis
 from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells
 
@@ -41,33 +45,6 @@ def test_same_optimum_as_scipy():
     assert -fit.log_likelihood == pytest.approx(negative_log_likelihood(fit.values, x, v), rel=1e-12)
 
 
-def test_observed_fit_has_the_same_optimum_as_scipy():
-    l, b, d, v_los, pm_l, pm_b, errors = observe(*mock(TRUTH, 400, 1), seed=2)
-    fit = fit_reflex_observed(l, b, d, v_los, pm_l, pm_b, errors)
-    basis = sky_basis(l, b)
-    x = const.SUN_POSITION + d[:, None] * basis[:, 0]
-    k = const.KMS_PER_MASYR_KPC * d
-
-    def objective(p):
-        rest = -p[:3] + np.einsum("k,nki->ni", p[3:6], galactocentric_basis(x)) - const.SUN_VELOCITY
-        model = np.einsum("nki,ni->nk", basis, rest)
-        variance_los = errors["v_los"] ** 2 + p[6] ** 2
-        var_l, var_b = (
-            errors[name] ** 2 + (errors["distance"] * mu / d) ** 2 + (sigma / k) ** 2
-            for name, mu, sigma in (("pm_l", pm_l, p[7]), ("pm_b", pm_b, p[8]))
-        )
-        cov = errors["pm_l"] * errors["pm_b"] * errors["corr"]
-        dl, db = pm_l - model[:, 1] / k, pm_b - model[:, 2] / k
-        det = var_l * var_b - cov**2
-        chi2 = (v_los - model[:, 0]) ** 2 / variance_los + (var_b * dl**2 - 2 * cov * dl * db + var_l * db**2) / det
-        return 0.5 * np.sum(chi2 + np.log(variance_los) + np.log(det))
-
-    start = fit.values + np.array([5, -5, 5, 5, -5, 5, 10, 10, -10.0])
-    general = minimize(objective, start, method="BFGS", options={"gtol": 1e-4})
-    assert fit.values == pytest.approx(general.x, abs=5e-2)
-    assert objective(fit.values) <= general.fun + 1e-4
-
-
 def observe(x, v, seed, scale=1.0):
     """Observables of stars with errors of a tenth in distance, 5 km/s and 0.05 mas/yr."""
     rng = np.random.default_rng(seed)
@@ -89,17 +66,6 @@ def observe(x, v, seed, scale=1.0):
         speeds[:, i] / k + errors[name] * rng.normal(size=len(d)) for i, name in ((1, "pm_l"), (2, "pm_b"))
     )
     return l, b, d, v_los, pm_l, pm_b, errors
-
-
-def test_without_errors_the_observed_fit_is_the_plain_one():
-    x, v = mock(TRUTH, 600, 3)
-    l, b, d, v_los, pm_l, pm_b, errors = observe(x, v, seed=4, scale=1e-6)
-    observed = fit_reflex_observed(l, b, d, v_los, pm_l, pm_b, errors, r_min=50.0)
-    plain = fit_reflex(x, v)
-    assert observed.n_stars == plain.n_stars
-    assert observed.values == pytest.approx(plain.values, abs=1e-3)
-    assert observed.covariance == pytest.approx(plain.covariance, rel=1e-3, abs=1e-3)
-    assert observed.covariance_plain == pytest.approx(plain.covariance_plain, rel=1e-3, abs=1e-3)
 
 
 @settings(max_examples=25)
@@ -163,6 +129,8 @@ def test_shell():
     assert (shell.r_min, shell.r_max) == (60.0, 120.0)
     whole = fit_reflex(x, v)
     assert (whole.r_min, whole.r_max) == (const.FIT_R_MIN, np.inf)
+    assert whole.n_measured == (500, 500, 500)
+    assert whole.undetermined == whole.at_zero == ()
 
 
 def test_names_and_order():
@@ -178,13 +146,19 @@ GOOD = mock(TRUTH, 50, 9)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"positions": GOOD[0][:, :2]}, r"positions have shape \(50, 2\)"),
-        ({"velocities": GOOD[1][:40]}, r"velocities \(40, 3\)"),
-        ({"velocities": GOOD[1] * np.nan}, "velocities hold nan"),
+        ({"positions": GOOD[0][:, :2]}, r"positions = an array of shape \(50, 2\): allowed is the shape \(n, 3\)"),
+        ({"velocities": GOOD[1][:40]}, r"velocities = an array of shape \(40, 3\): allowed is the shape \(50, 3\)"),
+        ({"velocities": GOOD[1] * np.nan}, r"velocities\[0, 0\] = nan \(and 149 more of 150\)"),
+        ({"velocities": np.ma.masked_greater(GOOD[1], 100)}, "velocities = [0-9]+ masked"),
+        ({"velocities": GOOD[1] * u.kpc}, "velocities = numbers in kpc: allowed is a unit of speed"),
+        ({"velocities": GOOD[1] * 1e200}, "velocities = numbers whose squares are not finite"),
+        ({"r_min": -1.0}, "r_min = -1"),
+        ({"r_max": np.nan}, "r_max = nan"),
         ({"r_min": 100.0, "r_max": 50.0}, "r_min = 100.0, r_max = 50.0"),
         ({"r_min": 190.0}, "stars lie at 190 < r < inf kpc"),
-        ({"weights": np.ones(3)}, r"weights have shape \(3,\)"),
-        ({"weights": -np.ones(50)}, "weights hold -1"),
+        ({"weights": np.ones(3)}, r"weights = an array of shape \(3,\)"),
+        ({"weights": -np.ones(50)}, r"weights\[0\] = -1"),
+        ({"weights": np.r_[1.0, np.full(49, 1e-300)]}, "weights = numbers that count as 1 stars"),
     ],
 )
 def test_bad_input(change, message):
@@ -192,25 +166,40 @@ def test_bad_input(change, message):
         fit_reflex(**({"positions": GOOD[0], "velocities": GOOD[1]} | change))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"errors": {"distance": 1.0}}, "errors without"),
-        ({"errors": {"speed": 1.0, "distance": 1, "v_los": 1, "pm_l": 1, "pm_b": 1}}, "errors unknown \\['speed'\\]"),
-        ({"errors": {"distance": 1, "v_los": -2, "pm_l": 1, "pm_b": 1}}, "errors\\['v_los'\\] holds -2"),
-        ({"errors": {"distance": 1, "v_los": 1, "pm_l": 1, "pm_b": 1, "corr": 1.5}}, "e_corr holds 1.5"),
-        ({"b": np.full(50, 95.0)}, "b holds 95"),
-        ({"distance": np.full(50, -1.0)}, "distance holds -1"),
-        ({"pm_l": np.full(50, np.inf)}, "pm_l holds inf"),
-        ({"v_los": np.ones(3)}, r"v_los has shape \(3,\)"),
-        ({"r_min": 1e4}, "0 of 50 stars"),
-    ],
-)
-def test_bad_observations(change, message):
-    names = ("l", "b", "distance", "v_los", "pm_l", "pm_b", "errors")
-    good = dict(zip(names, observe(*GOOD, seed=1), strict=True))
-    with pytest.raises(ValueError, match=message):
-        fit_reflex_observed(**(good | change))
+def test_units_and_the_scale_of_weights_do_not_change_the_fit():
+    x, v = mock(TRUTH, 300, 10)
+    weights = np.random.default_rng(11).uniform(0.5, 2, 300)
+    fit = fit_reflex(x, v, weights=weights)
+    other = fit_reflex((x * u.kpc).to(u.pc), (v * u.km / u.s).to(u.kpc / u.Myr), 50_000 * u.pc, np.inf * u.kpc, weights)
+    assert other.values == pytest.approx(fit.values, rel=1e-9)
+    tiny = fit_reflex(x, v, weights=weights * 1e-300)
+    assert tiny.values == pytest.approx(fit.values, rel=1e-12)
+    assert tiny.covariance == pytest.approx(fit.covariance, rel=1e-9)
+    assert tiny.covariance_plain * 1e-300 == pytest.approx(fit.covariance_plain, rel=1e-9)
+    assert tiny.log_likelihood == pytest.approx(fit.log_likelihood * 1e-300)
+
+
+@settings(max_examples=20)
+@given(st.permutations(range(40)))
+def test_the_order_of_the_stars_does_not_matter(order):
+    x, v = mock(TRUTH, 40, 12)
+    fit, other = fit_reflex(x, v), fit_reflex(x[order], v[order])
+    assert other.values == pytest.approx(fit.values, rel=1e-8, abs=1e-8)
+    assert other.covariance == pytest.approx(fit.covariance, rel=1e-6, abs=1e-6)
+
+
+def test_the_longitude_of_the_apex_stays_above_minus_180_in_single_precision():
+    fit = fit_reflex(*mock(TRUTH, 50, 9))
+    for y in (-0.0, -1e-9, -1e-5):
+        longitude = dataclasses.replace(fit, values=np.r_[-50.0, y, 10.0, fit.values[3:]]).l_apex
+        assert -180 < np.float32(longitude) <= 180
+        assert np.cos(np.radians(longitude)) == pytest.approx(-1.0)
+
+
+def test_a_fit_that_does_not_settle_is_an_error(monkeypatch):
+    monkeypatch.setattr(reflex_module, "MAX_STEPS", 2)
+    with pytest.raises(ValueError, match="does not settle in 2 steps"):
+        fit_reflex(*mock(TRUTH, 50, 9))
 
 
 def test_shells_in_one_pass_are_the_fits_one_by_one():
