@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mwlmc_data.commands.common import PHASE_SPACE, add_json, print_json, print_reflex, reflex_numbers
+from mwlmc_data.commands.star_files import StarFile, read_stars
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
-_OBSERVABLES = ("l", "b", "distance", "v_los", "pm_l", "pm_b")
-_ERRORS = ("err_distance", "err_v_los", "err_pm_l", "err_pm_b")
-_CORRELATION = "corr_pm"
+    from mwlmc_data.simulator import Reflex
+
+_CARTESIAN = {name: "km/s" if name.startswith("v") else "kpc" for name in PHASE_SPACE}
+_VELOCITIES = {"v_los": "km/s", "pm_l": "mas/yr", "pm_b": "mas/yr"}
+_OBSERVABLES = {"l": "deg", "b": "deg", "distance": "kpc", **_VELOCITIES}
+_ERRORS = {f"err_{name}": _OBSERVABLES[name] for name in ("distance", *_VELOCITIES)}
+_CORRELATION = {"corr_pm": ""}
+_MAY_BE_EMPTY = {*_VELOCITIES, *(f"err_{name}" for name in _VELOCITIES), *_CORRELATION}
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -26,12 +30,16 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="fit the reflex motion to a file of stars",
         description=(
             f"Fit the reflex motion to stars in an .npz, .csv or .parquet file with the columns "
-            f"{', '.join(PHASE_SPACE)} (Galactocentric, kpc and km/s), or with --observed "
-            f"{', '.join(_OBSERVABLES + _ERRORS)} (deg, kpc, km/s, mas/yr) and, if known, {_CORRELATION}."
+            f"{', '.join(_CARTESIAN)} (Galactocentric, kpc and km/s), or {', '.join([*_OBSERVABLES, *_ERRORS])} (deg, "
+            f"kpc, km/s, mas/yr) and, if known, {', '.join(_CORRELATION)}. An empty cell or NaN in "
+            f"{', '.join(_VELOCITIES)} is a datum that is not measured. A file that holds both needs --cartesian or "
+            "--observed."
         ),
     )
     reflex.add_argument("file", type=Path, metavar="FILE")
-    reflex.add_argument("--observed", action="store_true", help="the file holds observables with errors")
+    kind = reflex.add_mutually_exclusive_group()
+    kind.add_argument("--cartesian", action="store_true", help="fit positions and velocities, taken to be exact")
+    kind.add_argument("--observed", action="store_true", help="fit observables with errors")
     reflex.add_argument("--r-min", type=float, default=50.0, metavar="kpc", help="least radius (default: 50)")
     reflex.add_argument(
         "--r-max", type=float, default=math.inf, metavar="kpc", help="greatest (default: none)"
@@ -41,84 +49,75 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _reflex(options: argparse.Namespace) -> int:
-    needed = _OBSERVABLES + _ERRORS if options.observed else PHASE_SPACE
-    stars = _read_stars(options.file, needed)
-    from mwlmc_data.simulator import fit_reflex, fit_reflex_observed
-
-    if options.observed:
-        errors = {name.removeprefix("err_"): stars[name] for name in _ERRORS}
-        if _CORRELATION in stars:
-            errors["corr"] = stars[_CORRELATION]
-        reflex = fit_reflex_observed(
-            stars["l"],
-            stars["b"],
-            stars["distance"],
-            stars["v_los"],
-            stars["pm_l"],
-            stars["pm_b"],
-            errors,
-            r_min=options.r_min,
-            r_max=options.r_max,
-        )
-    else:
-        import numpy as np
-
-        phase_space = np.stack([stars[name] for name in PHASE_SPACE], axis=1)
-        reflex = fit_reflex(phase_space[:, :3], phase_space[:, 3:], options.r_min, options.r_max)
+    stars = read_stars(options.file, [*_CARTESIAN, *_OBSERVABLES, *_ERRORS, *_CORRELATION])
+    is_observed = _is_observed(stars, options)
+    reflex = (_fit_observed if is_observed else _fit_cartesian)(stars, options.r_min, options.r_max)
+    measured = dict(zip(_VELOCITIES, reflex.n_measured, strict=True))
     if options.json:
-        print_json(reflex_numbers(reflex))
+        fitted = "observed" if is_observed else "cartesian"
+        print_json({**reflex_numbers(reflex), "fitted": fitted, "n_measured": measured})
+        return 0
+    if is_observed:
+        counts = ", ".join(f"{name} {count}" for name, count in measured.items())
+        print(f"fitted: {', '.join(_OBSERVABLES)} with errors; of {reflex.n_stars} stars measured: {counts}")
     else:
-        print_reflex(reflex)
+        print(f"fitted: {', '.join(_CARTESIAN)}, taken to be exact")
+    print_reflex(reflex)
     return 0
 
 
-def _read_stars(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read the needed columns, and the correlation where there is one, as float64 arrays."""
-    import zipfile
+def _is_observed(stars: StarFile, options: argparse.Namespace) -> bool:
+    """Choose what is fitted by what is there; both are a choice that the user makes."""
+    lacks_cartesian = [name for name in _CARTESIAN if name not in stars.columns]
+    lacks_observed = [name for name in (*_OBSERVABLES, *_ERRORS) if name not in stars.columns]
+    if options.observed or options.cartesian:
+        missing = lacks_observed if options.observed else lacks_cartesian
+        if missing:
+            hint = "; a column of what is not measured is empty" if options.observed else ""
+            raise ValueError(f"{stars.path} lacks the columns {missing}{hint}")
+        return options.observed
+    if lacks_cartesian and lacks_observed:
+        raise ValueError(
+            f"{stars.path} lacks the columns {lacks_cartesian} of a Cartesian table, and {lacks_observed} of an "
+            "observed one"
+        )
+    errors = [name for name in _ERRORS if name in stars.columns]
+    if not lacks_cartesian and errors:
+        raise ValueError(
+            f"{stars.path} holds Cartesian columns, and the errors {', '.join(errors)} of observables, which a fit to "
+            "those leaves out: allowed is --cartesian or --observed"
+        )
+    return bool(lacks_cartesian)
 
+
+def _fit_cartesian(stars: StarFile, r_min: float, r_max: float) -> Reflex:
     import numpy as np
-    import pandas as pd
 
-    if not path.is_file():
-        raise ValueError(f"there is no file {str(path)!r}")
-    if path.suffix not in _READERS:
-        raise ValueError(f"file {str(path)!r} is not allowed: the name ends in {', '.join(_READERS)}")
-    try:
-        table = _READERS[path.suffix](path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as {path.suffix}: {error}") from error
-    missing = [name for name in needed if name not in table]
-    if missing:
-        raise ValueError(f"{path} lacks the columns {missing}; it needs {', '.join(needed)}")
-    stars = {}
-    for name in (*needed, *([_CORRELATION] if _CORRELATION in table else [])):
-        numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
-        if not np.isfinite(numbers).all():
-            row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-            value = table[name].iloc[row]
-            raise ValueError(f"{path}: column {name} has {value!r} in row {row}; finite numbers are allowed")
-        stars[name] = numbers
-    return stars
+    from mwlmc_data.simulator import fit_reflex
+
+    phase_space = np.stack([_column(stars, name, unit) for name, unit in _CARTESIAN.items()], axis=1)
+    return fit_reflex(phase_space[:, :3], phase_space[:, 3:], r_min, r_max)
 
 
-def _read_npz(path: Path) -> pd.DataFrame:
-    import pandas as pd
+def _fit_observed(stars: StarFile, r_min: float, r_max: float) -> Reflex:
+    from mwlmc_data.simulator import fit_reflex_observed
 
-    from mwlmc_data.npz import load_columns
-
-    return pd.DataFrame(load_columns(path))
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.read_csv(path)
+    columns = {name: _column(stars, name, unit) for name, unit in _OBSERVABLES.items()}
+    errors = {name.removeprefix("err_"): _column(stars, name, unit) for name, unit in _ERRORS.items()}
+    if "corr_pm" in stars.columns:
+        errors["corr"] = _column(stars, "corr_pm", "")
+    return fit_reflex_observed(**columns, errors=errors, r_min=r_min, r_max=r_max)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd
+def _column(stars: StarFile, name: str, unit: str) -> np.ndarray:
+    """Take a column; refuse an empty cell where the fit needs a number."""
+    import numpy as np
 
-    return pd.read_parquet(path)
-
-
-_READERS = {".npz": _read_npz, ".csv": _read_csv, ".parquet": _read_parquet}
+    numbers = stars.numbers(name, unit)
+    empty = np.flatnonzero(np.isnan(numbers))
+    if len(empty) and name not in _MAY_BE_EMPTY:
+        others = f" and {len(empty) - 1} more of {len(numbers)}" if len(empty) > 1 else ""
+        raise ValueError(
+            f"{stars.path}: column {name} has no number in row {empty[0]}{others}; allowed are finite numbers"
+        )
+    return numbers

@@ -1,0 +1,158 @@
+"""Files of stars: columns of numbers by name, whole or not at all.
+
+A reader takes a path and the names that mean something, and gives the header as it stands in the file and the columns
+of those names. A further kind of file is a further reader in `_READERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: What a cell of text may hold where there is no number; the words that pandas and astropy write.
+_NOTHING = ("", "nan", "na", "n/a", "<na>", "null", "none", "--")
+
+
+class Column(NamedTuple):
+    """A column as it stands in a file: numbers or text, and the unit that the file states."""
+
+    values: Any
+    unit: str | None = None
+
+
+class StarFile(NamedTuple):
+    """A file of stars.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    columns : dict of str to Column
+        Those whose names mean something, each once.
+    """
+
+    path: Path
+    columns: dict[str, Column]
+
+    def numbers(self, name: str, unit: str) -> np.ndarray:
+        """Take a column as float64 in `unit`; NaN where a cell is empty, null or NaN.
+
+        Raises
+        ------
+        ValueError
+            If a cell holds something else, which the message names with its row, counted from 0, or the file states
+            another kind of unit.
+        """
+        import numpy as np
+
+        from mwlmc_data.arrays import as_floats
+
+        column = self.columns[name]
+        values = column.values
+        if getattr(values, "dtype", None) == np.dtype(object):
+            values = self._parsed(name, values)
+        if column.unit and column.unit != unit:
+            import astropy.units as u
+
+            try:
+                values = u.Quantity(np.asarray(values), column.unit)
+            except (ValueError, TypeError) as error:
+                raise ValueError(
+                    f"{self.path}: column {name} has the unit {column.unit!r}; allowed is {unit}"
+                ) from error
+        return as_floats(f"{self.path}: column {name}", values, unit=unit, shape=("n",), allow_nan=True)
+
+    def _parsed(self, name: str, text: np.ndarray) -> np.ndarray:
+        import numpy as np
+        import pandas as pd
+
+        numbers = pd.to_numeric(pd.Series(text), errors="coerce").to_numpy(dtype=np.float64)
+        for row in np.flatnonzero(np.isnan(numbers)):
+            if str(text[row]).strip().lower() not in _NOTHING:
+                raise ValueError(
+                    f"{self.path}: column {name} has {text[row]!r} in row {row}; allowed is a number, or nothing"
+                )
+        return numbers
+
+
+def read_stars(path: Path, known: Iterable[str]) -> StarFile:
+    """Read the columns of a file whose names are known.
+
+    Parameters
+    ----------
+    path : Path
+        A file in .npz, .csv or .parquet.
+    known : iterable of str
+        Names that mean something; other columns are left out.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, it is of another kind or damaged, has rows longer or shorter than its header, or a
+        known name more than once.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file {str(path)!r}")
+    if path.suffix not in _READERS:
+        raise ValueError(f"file {str(path)!r} is not allowed: the name ends in {', '.join(_READERS)}")
+    wanted = tuple(known)
+    try:
+        header, columns = _READERS[path.suffix](path, wanted)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as {path.suffix}: {error}") from error
+    for name in wanted:
+        if header.count(name) > 1:
+            raise ValueError(f"{path} has {header.count(name)} columns {name!r}; allowed is each once")
+    return StarFile(path, dict(columns))
+
+
+def _read_npz(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
+    from mwlmc_data.npz import load_columns
+
+    columns = load_columns(path)
+    return list(columns), {name: Column(values) for name, values in columns.items() if name in wanted}
+
+
+def _read_csv(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
+    """All cells as text: a reader that guesses types guesses them from the beginning of the file."""
+    from pyarrow import csv
+
+    # With generated names the header is the first row, which makes text of the columns and keeps repeated names apart.
+    table = csv.read_csv(
+        path,
+        read_options=csv.ReadOptions(autogenerate_column_names=True),
+        convert_options=csv.ConvertOptions(strings_can_be_null=False),
+    )
+    header = [str(column[0]).strip() for column in table.columns]
+    columns = {}
+    for name, column in zip(header, table.columns, strict=True):
+        if name in wanted:
+            columns[name] = Column(column.slice(1).to_numpy(zero_copy_only=False).astype(object))
+    return header, columns
+
+
+def _read_parquet(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        header = file.schema_arrow.names
+        table = file.read(columns=[name for name in header if name in wanted])
+    columns = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        values = column.to_numpy(zero_copy_only=False).astype(object) if is_text else column
+        unit = (field.metadata or {}).get(b"unit")
+        columns[field.name] = Column(values, unit.decode() if unit else None)
+    return header, columns
+
+
+_READERS: dict[str, Callable[[Path, tuple[str, ...]], tuple[list[str], Mapping[str, Column]]]] = {
+    ".npz": _read_npz,
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+}
