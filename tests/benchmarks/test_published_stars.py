@@ -43,14 +43,27 @@ def folder(tmp_path):
 
 def test_samples_that_are_there_are_fitted(folder):
     fits = published_stars.compare(folder)
-    assert list(fits) == ["kgiants_yaaqib24_r50.txt", "mock_live_s14.txt.gz"]
+    giants, first, mock = fits
+    assert giants == "253 K giants (Yaaqib et al. 2024)"
+    assert (first, mock) == ("N-body mock, its first 15,000 rows", "N-body mock, all of its 35,000 rows")
     for fit in fits.values():
         assert fit.n_stars == 400
         assert np.abs((fit.vector - VECTOR) / np.sqrt(np.diag(fit.covariance)[:3])).max() < 4
     text = published_stars.describe(fits)
-    fit = fits["kgiants_yaaqib24_r50.txt"]
+    fit = fits[giants]
     assert f"{fit.v_travel:.1f} +- {fit.errors['v_travel']:.1f} (40 +- 7)" in text
-    assert f"{fits['mock_live_s14.txt.gz'].l_apex % 360:.1f} +- " in text and "(348 +- 18)" in text
+    assert f"{fits[mock].l_apex % 360:.1f} +- " in text and "(348 +- 18)" in text
+
+
+def test_the_published_mock_is_the_beginning_of_its_table(folder):
+    """Of a table of 15,200 rows with 400 stars in the footprint, half of them at the end, 200 are in the first fit."""
+    inside = np.vstack([stars(seed=4), np.zeros((2, 400)), np.ones(400)])
+    outside = np.repeat(inside[:, :1], 14_800, axis=1) * np.r_[np.ones(18), 0.0][:, None]
+    table = np.hstack([inside[:, :200], outside, inside[:, 200:]])
+    np.savetxt(folder / "reflex" / "mock_live_s14.txt.gz", table.T, fmt="%.6g", header="columns", comments="")
+    fits = published_stars.compare(folder)
+    assert fits["N-body mock, its first 15,000 rows"].n_stars == 200
+    assert fits["N-body mock, all of its 35,000 rows"].n_stars == 400
 
 
 def test_another_form_is_refused(folder):
