@@ -7,7 +7,7 @@ from scipy.stats import maxwell
 
 from mwlmc_data.simulator import Parameters, integrate_orbit, potentials
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.interaction import _integrate
+from mwlmc_data.simulator.interaction import _pair, _rewind
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.simulator.tables import milky_way
 
@@ -24,10 +24,12 @@ VELOCITIES = {"fast": (-60.0, -220.0, 230.0), "warm": (90.0, -50.0, 60.0), "slow
 
 
 def accelerations(place, velocity, **changes):
-    """Accelerations today of the Milky Way and of the LMC, from the first step of a rewind."""
+    """Accelerations today of the Milky Way and of the LMC, from the beginning of a rewind by a moment."""
     present = dict(zip(CARTESIAN_NAMES, (*place, *velocity), strict=True))
     p = Parameters(**({"m200_mw": M200, "c200": C200, "m_lmc": M_LMC, "a_lmc": A_LMC} | present | changes))
-    return _integrate(p, milky_way(p.m200_mw, p.c200), 441)[1][-1]
+    today = np.r_[np.zeros(6), p.lmc_phase_space]
+    derivatives = _rewind(today, 1e-9, 2, _pair(p, milky_way(p.m200_mw, p.c200)))[1]
+    return derivatives[0].reshape(2, 6)[:, 3:]
 
 
 def drag(place, velocity, log10_lambda_df=0.0, **changes):
