@@ -3,6 +3,7 @@
 #   make PYTHON=/path/to/python3.12 ...    another interpreter
 #   make test PYTEST_ARGS="-k reflex"      some of the tests
 #   make run RUN_ARGS="..."                options of the main job
+#   make mutants PACKAGE=fetching          mutation tests of one package: simulator, scoring, fetching or generation
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -20,13 +21,16 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 
 PYTEST_ARGS ?=
 RUN_ARGS ?=
+PACKAGE ?= simulator
+MUTATION_ARGS ?=
 
-.PHONY: help run test lint examples wheel clean
+.PHONY: help run test lint mutants examples wheel clean
 
 help:
 	@echo "make run    install, then train and score the baseline; the report goes to build/report"
 	@echo "make test   install, then check style and types and run the tests"
 	@echo "make lint   only check style and types"
+	@echo "make mutants PACKAGE=scoring  mutate a package and see whether its tests notice (an hour or more)"
 	@echo "make examples  execute the notebooks in examples/ again"
 	@echo "make wheel  build the wheel into dist/"
 	@echo "make clean  remove everything that make made, the virtual environment too"
@@ -43,6 +47,11 @@ lint: $(VENV)/.has-test
 	@echo "==> style and types"
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+mutants: $(VENV)/.has-test
+	@$(PIP) -e ".[mutation]"
+	@echo "==> mutants of $(PACKAGE)"
+	$(PY) -m tests.mutation $(PACKAGE) $(MUTATION_ARGS)
 
 examples: $(VENV)/.has-test
 	$(PY) -m examples

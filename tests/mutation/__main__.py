@@ -131,7 +131,7 @@ class Session:
 
         def run() -> int:
             running.enter(self.tree, is_compiled)
-            return running.run_pytest(self.tree, tests, options=["-x", "--timeout=0"])
+            return running.run_chosen(self.tree, tests)
 
         try:
             path.write_text(text, encoding="utf-8")
@@ -198,7 +198,8 @@ def main() -> int:
     home = (args.out / args.package).absolute()
     tree = home / "tree"
     tree.mkdir(parents=True, exist_ok=True)
-    running.copy_checkout(ROOT, tree)
+    if not args.report:
+        running.copy_checkout(ROOT, tree)
     package, excluded = mutants.load(args.package, tree)
     database = home / f"sample-{args.seed}.sqlite"
     db = WorkDB(str(database), WorkDB.Mode.create)

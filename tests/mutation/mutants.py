@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import itertools
 import re
 import tomllib
 from collections import Counter
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmic_ray.commands.init import _all_work_items
+from cosmic_ray.ast import ast_nodes, get_ast_from_path
 from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator
+from cosmic_ray.plugins import get_operator, operator_names
 from cosmic_ray.work_item import MutationSpec, WorkItem
 
 CONFIG = Path(__file__).with_name("mutation.toml")
@@ -65,16 +66,19 @@ def load(name: str, root: Path) -> tuple[Package, list[re.Pattern[str]]]:
 
 def all_mutants(root: Path, package: Package, excluded: list[re.Pattern[str]]) -> list[MutationSpec]:
     """Every mutant of a package, in the order of files and lines, but for those that never run."""
+    operators = {}
+    for name in operator_names():
+        if not any(pattern.fullmatch(name) for pattern in excluded) and not get_operator(name).arguments():
+            operators[name] = get_operator(name)()
     found: list[MutationSpec] = []
     for module in package.modules:
         never = _never_run((root / module).read_text(encoding="utf-8"))
-        for item in _all_work_items([root / module], {}):
-            spec = item.mutations[0]
-            if any(pattern.fullmatch(spec.operator_name) for pattern in excluded):
-                continue
-            if any(first <= spec.start_pos and spec.end_pos <= last for first, last in never):
-                continue
-            found.append(spec)
+        nodes = list(ast_nodes(get_ast_from_path(root / module)))
+        for name, operator in operators.items():
+            places = [place for node in nodes for place in operator.mutation_positions(node)]
+            for occurrence, (start, end) in enumerate(places):
+                if not any(first <= start and end <= last for first, last in never):
+                    found.append(MutationSpec(root / module, name, occurrence, start, end))
     return sorted(found, key=lambda s: (str(s.module_path), s.start_pos, s.operator_name, s.occurrence))
 
 
@@ -83,7 +87,8 @@ def sample(specs: list[MutationSpec], root: Path, size: int, seed: int) -> list[
 
     So it is drawn as by lot, a longer one begins with a shorter one, and a change of one line leaves the others' lots.
     """
-    texts = {path: path.read_text(encoding="utf-8").splitlines() for path in {spec.module_path for spec in specs}}
+    sources = {path: path.read_text(encoding="utf-8") for path in {spec.module_path for spec in specs}}
+    texts = {path: source.splitlines() for path, source in sources.items()}
     seen: Counter[str] = Counter()
     found = []
     for spec in specs:
@@ -92,7 +97,20 @@ def sample(specs: list[MutationSpec], root: Path, size: int, seed: int) -> list[
         lot = hashlib.sha256(f"{seed}|{what}|{seen[what]}".encode()).hexdigest()[:12]
         seen[what] += 1
         found.append(WorkItem.single(lot, spec))
-    return sorted(found, key=lambda item: item.job_id)[:size]
+    in_order = sorted(found, key=lambda item: item.job_id)
+    valid = (item for item in in_order if _is_python(sources[item.mutations[0].module_path], item.mutations[0]))
+    return list(itertools.islice(valid, size))
+
+
+def _is_python(source: str, spec: MutationSpec) -> bool:
+    """Whether a mutant can be run at all: of the operators only AddNot makes what is no Python."""
+    if spec.operator_name != "core/AddNot":
+        return True
+    try:
+        ast.parse(mutated(source, spec) or "")
+    except SyntaxError:
+        return False
+    return True
 
 
 def mutated(source: str, spec: MutationSpec) -> str | None:
