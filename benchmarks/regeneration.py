@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy import OUTER
 from mwlmc_data import Parameters, load_catalogue, simulate
+from mwlmc_data.npz import write_npz
 from mwlmc_data.release import CATALOGUE_SEEDS
 
 _PROGRAM = """
@@ -41,7 +42,8 @@ def haloes(config: str, count: int) -> tuple[NDArray[np.float32], NDArray[np.flo
 def write(config: str, count: int, path: str) -> None:
     """Write :func:`haloes` to a file: what the other processor's process does."""
     stars, vectors = haloes(config, count)
-    np.savez(path, stars=stars, vectors=vectors)
+    with open(path, "wb") as file:
+        write_npz(file, {"stars": stars, "vectors": vectors})
 
 
 def compare(config: str, count: int) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from tqdm import tqdm
 
+from mwlmc_data.npz import write_npz
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import potentials
 
@@ -218,7 +219,8 @@ def save(terms: Terms, path: Path) -> None:
     """Write the terms, and the mass they lack within each radius."""
     radius = np.geomspace(1e-3, 1e3, 481)
     missing = np.array([disc_mass(r) - terms_mass(terms, r) for r in radius])
-    np.savez(path, **terms._asdict(), radius=radius, missing_mass=missing)
+    with open(path, "wb") as file:
+        write_npz(file, {**terms._asdict(), "radius": radius, "missing_mass": missing})
 
 
 def report(terms: Terms) -> str:

@@ -282,7 +282,7 @@ def _write(path: Path, plan: HaloPlan, shard: int, advance: Callable[[int], None
         **parquet.WRITING,
     ) as writer:
         for group in _row_groups(plan, shard, advance):
-            writer.write_table(group.cast(arrow_schema), row_group_size=ROW_GROUP)
+            writer.write_table(parquet.refuse_nan(group).cast(arrow_schema), row_group_size=ROW_GROUP)
 
 
 def _row_groups(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> Iterator[pa.Table]:

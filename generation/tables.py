@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mwlmc_data import parquet, release, schema
 from mwlmc_data.validation import VALIDATION_COLUMNS
@@ -40,22 +39,25 @@ def write_table(table: pa.Table, where: Path | pa.NativeFile) -> None:
         Columns of numbers and text.
     where : Path or pyarrow.NativeFile
         A file, or a stream.
+
+    Raises
+    ------
+    ValueError
+        If a column holds NaN.
     """
     reals = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     encoding = dict.fromkeys(reals, "BYTE_STREAM_SPLIT")
     if "sim_id" in table.column_names:
         encoding["sim_id"] = "DELTA_BINARY_PACKED"
-    pq.write_table(
-        table.cast(parquet.marked(table.schema)),
+    parquet.write_table(
+        table,
         where,
         row_group_size=ROW_GROUP,
-        compression="zstd",
         compression_level=3,
         # A real number hardly ever comes twice: a dictionary would only cost.
         use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
         column_encoding=encoding,
         write_page_index=True,
-        **parquet.WRITING,
     )
 
 

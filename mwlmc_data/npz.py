@@ -189,7 +189,7 @@ def load_columns(path: Path) -> dict[str, NDArray]:
     return load_members(path, numbers)
 
 
-def write_npz(file: IO[bytes], arrays: Mapping[str, ArrayLike]) -> None:
+def write_npz(file: IO[bytes], arrays: Mapping[str, ArrayLike], compressed: bool = False) -> None:
     """Write arrays as `numpy.savez` does, but never a pickle, and the same bytes for the same arrays.
 
     `numpy.savez(allow_pickle=...)` does the former from NumPy 2.2 on, and writes an array of that name before.
@@ -200,15 +200,18 @@ def write_npz(file: IO[bytes], arrays: Mapping[str, ArrayLike]) -> None:
         Open for writing.
     arrays : mapping of str to array_like
         By name; stored in C order.
+    compressed : bool
+        As `numpy.savez_compressed` does.
 
     Raises
     ------
     ValueError
         If an array holds Python objects.
     """
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, values in arrays.items():
             info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
             with archive.open(info, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asarray(values, order="C"), allow_pickle=False)
 

@@ -105,6 +105,59 @@ def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = 
         return pq.read_table(path, columns=names, filters=filters, page_checksum_verification=True)
 
 
+def write_table(table: pa.Table, where: Path | pa.NativeFile, **options: Any) -> None:
+    """Write a table without NaN, with a checksum for every page.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        What is unknown is null.
+    where : Path or pyarrow.NativeFile
+        A file, or a stream.
+    **options
+        As `pyarrow.parquet.write_table` takes them.
+
+    Raises
+    ------
+    ValueError
+        If a column holds NaN.
+    """
+    import pyarrow.parquet as pq
+
+    marked_table = refuse_nan(table).cast(marked(table.schema))
+    pq.write_table(marked_table, where, **{"compression": "zstd"} | options | WRITING)
+
+
+def refuse_nan(table: pa.Table) -> pa.Table:
+    """Give a table back, unless a column holds NaN, also within lists.
+
+    The statistics of a row group leave NaN out, so that filters of Arrow drop or keep such a row as its neighbours are.
+
+    Raises
+    ------
+    ValueError
+        Naming the column, the first row with NaN, and how many numbers are NaN.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in table.column_names:
+        values, per_row = table[name], 1
+        while pa.types.is_nested(values.type) and hasattr(values.type, "value_type"):
+            # the longest of the lists: all are of one length where a row has to be found
+            per_row *= max(1, pc.max(pc.list_value_length(values)).as_py() or 1)
+            values = pc.list_flatten(values)
+        if pa.types.is_floating(values.type):
+            bad = pc.fill_null(pc.is_nan(values), False)
+            count = pc.sum(bad).as_py() or 0
+            if count:
+                row = pc.index(bad, True).as_py() // per_row
+                raise ValueError(
+                    f"{name} = nan in row {row} ({count} of {len(bad)} numbers): allowed is null, for what is unknown"
+                )
+    return table
+
+
 def footer_of(path: Path) -> bytes:
     """Read the end of a file: the footer that says where all is, which has no checksum of its own.
 

@@ -15,6 +15,7 @@ from benchmarks.references.design import CONFIG, THETA
 from benchmarks.references.gaussianity import TESTS
 from benchmarks.references.inference import N_KEPT, Reference
 from benchmarks.references.rows import TRAVEL, Row
+from mwlmc_data import parquet
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 
@@ -45,8 +46,6 @@ def collect(out: Path, rows: list[Row], n: int) -> str:
     ValueError
         If there is none.
     """
-    import pyarrow.parquet as pq
-
     there = [row for row in rows if inference.path_of(out, row).exists()]
     if not there:
         raise ValueError(f"{out} holds no inferred posterior; make them with --stage infer")
@@ -57,7 +56,7 @@ def collect(out: Path, rows: list[Row], n: int) -> str:
         found.append((row, dataclasses.replace(reference, certificate=certificate)))
     order = sorted(found, key=lambda pair: pair[0].number if pair[0].kind == "test" else -1)
     temporary = out / f"{FILE}.tmp"
-    pq.write_table(table(order), temporary, compression="zstd")
+    parquet.write_table(table(order), temporary)
     temporary.replace(out / FILE)
     missing = f"; {len(rows) - len(there)} of {len(rows)} rows are not inferred yet" if len(there) < len(rows) else ""
     return f"{describe(order)}\n{out / FILE}: {len(there)} rows{missing}"
@@ -86,6 +85,7 @@ def table(found: list[tuple[Row, Reference]]) -> pyarrow.Table:
             inner = pa.FixedSizeListArray.from_arrays(flat, len(THETA))
             columns[name] = pa.FixedSizeListArray.from_arrays(inner, N_KEPT).cast(sizes)
         else:
+            values = [None if isinstance(v, float) and np.isnan(v) else v for v in values]
             known = next((v for v in values if v is not None), None)
             kind = pa.float32() if isinstance(known, float) or known is None else None
             columns[name] = pa.array(values, kind)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, design
 from benchmarks.references.rows import TRAVEL, Row
+from mwlmc_data.npz import write_npz
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.simulation import simulate_row
 
@@ -145,7 +146,7 @@ def save(path: Path, about: dict[str, Any], **arrays: NDArray) -> None:
     """Write arrays with their settings, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, settings=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+    write_npz(buffer, {"settings": json.dumps(about), **arrays}, compressed=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(buffer.getvalue())

@@ -20,6 +20,7 @@ from benchmarks.suite import models
 from benchmarks.suite.curves import curves
 from benchmarks.suite.models import cpu_seconds
 from mwlmc_data import __version__, get_task, release
+from mwlmc_data.npz import write_npz
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.report import Entry, Report, Section
 from mwlmc_data.scoring.submission import Submission, read_submission, write_submission
@@ -138,7 +139,8 @@ def run_cases(out: Path, config: str, name: str, seed: int, effort: Effort) -> N
     samples, _ = drawn_for(baseline, learnt, task.cases.x, task.n_draws, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(partial, samples=samples, names=np.array(task.cases.names), identity=np.array(wanted))
+    with open(partial, "wb") as opened:
+        write_npz(opened, {"samples": samples, "names": task.cases.names, "identity": wanted})
     partial.replace(path)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines.base import Baseline, Effort, create
 from benchmarks.sets import Learnable
 from mwlmc_data import release
+from mwlmc_data.arrays import refuse
 
 _ABOUT = "about"
 
@@ -91,12 +92,22 @@ def describe(baseline: Baseline) -> dict[str, Any]:
 
 
 def write(path: Path, state: Mapping[str, NDArray], about: Mapping[str, Any]) -> None:
-    """Write arrays and what they are of; the file appears whole or not at all."""
+    """Write arrays and what they are of; the file appears whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If an array holds NaN: a training that failed.
+    """
     from safetensors.numpy import save_file
 
+    # safetensors 0.8 writes the bytes of an array in Fortran order as they lie, under its shape
+    arrays = {name: np.asarray(values, order="C") for name, values in state.items()}
+    for name, values in arrays.items():
+        if np.isnan(values).any():
+            refuse(name, values, np.isnan(values), "a number")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    arrays = {name: np.asarray(values, order="C") for name, values in state.items()}
     save_file(arrays, partial, metadata={_ABOUT: json.dumps(about)})
     partial.replace(path)
 

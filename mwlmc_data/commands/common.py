@@ -60,14 +60,15 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
             write_npz(file, {"parameters": text, **columns})
         return
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from mwlmc_data import parquet
 
     fields = [
         pa.field(name, pa.float32(), metadata={"unit": "km/s" if name.startswith("v") else "kpc"})
         for name in PHASE_SPACE
     ]
     halo_schema = pa.schema(fields, metadata={"parameters": text, "licence": schema.LICENCE})
-    pq.write_table(pa.table(columns, schema=halo_schema), path, compression="zstd")
+    parquet.write_table(pa.table(columns, schema=halo_schema), path)
 
 
 def reflex_numbers(reflex: Reflex) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from mwlmc_data import release
+from mwlmc_data import parquet, release
 from mwlmc_data.angles import longitude_of
 from mwlmc_data.scoring import embedded
 
@@ -175,7 +175,6 @@ def write_haloes(table: Mapping[str, NDArray], directory: Path | None = None) ->
         The file.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
@@ -183,7 +182,7 @@ def write_haloes(table: Mapping[str, NDArray], directory: Path | None = None) ->
     fields = [pa.field(name, kind, nullable=False) for name, kind in zip(_COLUMNS, types, strict=True)]
     schema = pa.schema(fields, metadata={"simulator_version": SIMULATOR_VERSION, "source": __name__})
     path = (release.DATA_DIR if directory is None else directory) / f"{NAME}.parquet"
-    pq.write_table(pa.table({name: table[name] for name in _COLUMNS}, schema=schema), path, compression="zstd")
+    parquet.write_table(pa.table({name: table[name] for name in _COLUMNS}, schema=schema), path)
     embedded.register(path, NAME, len(table["sim_id"]), SIMULATOR_VERSION)
     return path
 
