@@ -1,0 +1,201 @@
+"""Numbers of the metrics beside the same numbers written out: errors, intervals, defaults, edges."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+
+from mwlmc_data import scoring
+from mwlmc_data.scoring import ladders, metrics
+from mwlmc_data.simulator import Halo
+
+
+def draws(n=6, m=40, d=2, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, m, d))
+
+
+def test_errors_of_areas_are_the_deviations_of_what_is_averaged():
+    """TARP's area is the mean of min(1 - u, 1/2) of uniform u; that of coverage the mean of u."""
+    truth = draws()[:, 0]
+    curve, regions = scoring.tarp(draws(), truth), scoring.region_coverage(draws(), truth)
+    mean, square = (quad(lambda u, p=p: min(1 - u, 0.5) ** p, 0, 1, points=[0.5])[0] for p in (1, 2))
+    assert curve.area_error == pytest.approx(np.sqrt((square - mean**2) / 6))
+    assert curve.area == pytest.approx(np.minimum(1 - curve.fractions, 0.5).mean() - mean)
+    assert regions.area_error == pytest.approx(np.sqrt(1 / 12 / 6))
+    assert regions.area == pytest.approx(0.5 - regions.fractions.mean()) and regions.deviation == -regions.area
+
+
+@pytest.mark.parametrize(("n", "bins"), [(7, 2), (29, 2), (30, 3), (105, 10)])
+def test_curves_have_a_step_for_ten_observations(n, bins):
+    samples, truth = draws(n), draws(n, seed=1)[:, 0]
+    for curve in (scoring.tarp(samples, truth), scoring.region_coverage(samples, truth)):
+        assert curve.credibility == pytest.approx(np.linspace(0, 1, bins + 1))
+        assert curve.coverage[0] == 0 and curve.coverage[-1] == 1
+        assert curve.ks_pvalue == pytest.approx(stats.kstest(curve.fractions, "uniform").pvalue)
+    density = scoring.highest_density_coverage(samples[..., 0], truth[:, 0])
+    assert len(density.credibility) == bins + 1
+    assert len(scoring.tarp(samples, truth, mode="paper").credibility) == bins + 1
+    assert len(scoring.tarp(samples, truth, bins=2).credibility) == 3
+
+
+@pytest.mark.parametrize(("n", "bins"), [(40, 4), (160, 5), (320, 10), (640, 20), (900, 20)])
+def test_ranks_have_32_in_a_bin_between_4_and_20_bins(n, bins):
+    samples, truth = draws(n, m=19), draws(n, seed=1)[:, 0]
+    found = scoring.rank_calibration(samples, truth)
+    assert found.histogram.shape == (2, bins) and found.expected == pytest.approx(n / bins)
+    assert np.all(found.histogram.sum(axis=1) == n)
+    for j in range(2):
+        expected = np.histogram(found.fractions[:, j], bins=np.linspace(0, 1, bins + 1))[0]
+        assert found.histogram[j].tolist() == expected.tolist()
+        assert found.ks[j] == pytest.approx(stats.kstest(found.fractions[:, j], "uniform").statistic)
+        assert found.chi2_pvalue[j] == pytest.approx(stats.chisquare(expected).pvalue)
+
+
+def test_paired_differences_are_bootstrapped_by_rows():
+    """The same redraws by hand: numpy's generator of the seed, one set of places after the other."""
+    rng = np.random.default_rng(2)
+    own, other = rng.normal(size=30), rng.normal(size=30)
+    found = scoring.paired_difference(own, other, seed=7, n_bootstrap=300, level=0.8)
+    rng = np.random.default_rng(7)
+    means = np.array([(own - other)[rng.integers(30, size=30)].mean() for _ in range(300)])
+    assert found.mean == pytest.approx((own - other).mean()) and found.n == 30
+    assert found.error == pytest.approx(means.std(ddof=1))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.1, 0.9])))
+    usual = scoring.paired_difference(own, other)
+    rng = np.random.default_rng(0)
+    means = np.array([(own - other)[rng.integers(30, size=30)].mean() for _ in range(2000)])
+    assert (usual.low, usual.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+
+
+def test_the_band_of_an_empirical_distribution_is_adjusted_by_simulation():
+    points, low, high = scoring.ecdf_band(25)
+    assert points == pytest.approx(np.arange(1, 100) / 100)
+    trials = np.sort(np.random.default_rng(0).uniform(size=(1000, 25)), axis=1)
+    counts = (trials[:, :, None] <= points).sum(axis=1)
+    tails = np.minimum(stats.binom.cdf(counts, 25, points), stats.binom.sf(counts - 1, 25, points)).min(axis=1)
+    pointwise = np.quantile(2 * tails, 0.05)
+    assert low == pytest.approx(stats.binom.ppf(pointwise / 2, 25, points) / 25)
+    assert high == pytest.approx(stats.binom.ppf(1 - pointwise / 2, 25, points) / 25)
+
+
+def test_a_band_of_tarp_is_fixed_at_its_ends():
+    low, high = scoring.tarp_band(25, [0.0, 0.3, 1.0])
+    assert (low[0], high[0], low[2], high[2]) == (0, 0, 1, 1)
+    _, below, above = scoring.ecdf_band(25, points=[0.3])
+    assert (low[1], high[1]) == (below[0], above[0])
+
+
+def test_contraction_and_intervals():
+    samples = draws(5, m=9, d=2)
+    expected = 1 - samples.var(axis=1, ddof=1).mean(axis=0) / [4.0, 9.0]
+    assert scoring.contraction(samples, [4.0, 9.0]) == pytest.approx(expected)
+    fraction, error = scoring.interval_coverage(samples, samples[:, 0], 0.68)
+    assert error == pytest.approx(np.sqrt(0.68 * 0.32 / 5))
+    ends = np.quantile(samples, [0.16, 0.84], axis=1, method="weibull")
+    inside = (samples[:, 0] >= ends[0]) & (samples[:, 0] <= ends[1])
+    assert fraction == pytest.approx(inside.mean(axis=0))
+
+
+class TestSummaryOfOne:
+    DRAWS = np.r_[np.arange(1.0, 1001.0)]
+
+    def test_percentiles_and_moments(self):
+        found = scoring.summarise_posterior(self.DRAWS, truth=700.0)
+        expected = np.percentile(self.DRAWS, [2.5, 16, 50, 84, 97.5])
+        assert [found.p2_5, found.p16, found.p50, found.p84, found.p97_5] == pytest.approx(expected)
+        assert (found.mean, found.std) == pytest.approx((500.5, np.std(self.DRAWS, ddof=1)))
+        assert found.z == pytest.approx((700 - 500.5) / found.std)
+        assert found.quantile == pytest.approx(0.699)
+
+    @pytest.mark.parametrize("end", ["p16", "p84", "p2_5", "p97_5"])
+    def test_the_ends_of_an_interval_are_inside(self, end):
+        edge = getattr(scoring.summarise_posterior(self.DRAWS), end)
+        name = "inside68" if end in ("p16", "p84") else "inside95"
+        step = 1e-6 if end in ("p84", "p97_5") else -1e-6
+        assert getattr(scoring.summarise_posterior(self.DRAWS, edge), name)
+        assert not getattr(scoring.summarise_posterior(self.DRAWS, edge + step), name)
+
+    def test_z_of_a_narrow_one_and_of_none(self):
+        found = scoring.summarise_posterior([0.0, 0.1, 0.2], truth=0.3)
+        assert found.z == pytest.approx(2.0) and not found.inside95
+        assert np.isnan(scoring.summarise_posterior([1.0, 1.0], truth=1.0).z)
+        nothing = scoring.summarise_posterior([1.0, 2.0])
+        assert (nothing.truth, nothing.z, nothing.quantile, nothing.inside68, nothing.inside95) == (None,) * 5
+
+    @pytest.mark.parametrize(("observed", "expected"), [(0.0, 0.2), (1.0, 0.4), (4.0, 1.0), (8.0, 0.4), (9.0, 0.2)])
+    def test_the_tail_counts_the_observation_itself(self, observed, expected):
+        """Draws 1 to 8 and one more at 5: two of ten at the least."""
+        assert scoring.predictive_tail([1, 2, 3, 4, 5, 6, 7, 8, 5], observed) == pytest.approx(expected)
+
+
+class TestLadders:
+    def test_names_say_what_is_done(self):
+        assert {name: float(name.split("-")[1]) for name in ladders.NOISE} == ladders.NOISE
+        assert {name: float(name.split("-")[1]) for name in ladders.BIAS} == ladders.BIAS
+        for name, what in ladders.WHAT.items():
+            number = name.split("-")[1]
+            words = {"noise-2": "twice", "noise-4": "four times", "sky-plane": "30 deg", "sky-north": "b > 30 deg"}
+            assert words.get(name, f"{number} km/s") in what
+
+    def halo(self):
+        sun = np.array([-8.3, 0.0, 0.02])
+        b = np.radians([-80.0, -30.5, -29.5, 0.0, 29.5, 30.5, 80.0])
+        x = sun + 60 * np.transpose([np.cos(b), 0 * b, np.sin(b)])
+        return Halo(x, np.arange(21.0).reshape(7, 3), source="test")
+
+    def test_clipped_skies_keep_what_is_farther_than_30_deg_from_the_plane(self):
+        halo = self.halo()
+        assert ladders.latitude(halo.positions) == pytest.approx([-80, -30.5, -29.5, 0, 29.5, 30.5, 80])
+        for name, kept in (("sky-plane", [0, 1, 5, 6]), ("sky-north", [5, 6])):
+            x, v = ladders.HALO_GROUPS[name](halo)
+            assert np.array_equal(x, halo.positions[kept]) and np.array_equal(v, halo.velocities[kept])
+
+    @pytest.mark.parametrize("speed", [20, 40])
+    def test_the_north_falls_in_by_the_speed_of_the_name(self, speed):
+        halo = self.halo()
+        x, v = ladders.HALO_GROUPS[f"contraction-{speed}"](halo)
+        inwards = -halo.positions / np.linalg.norm(halo.positions, axis=1, keepdims=True)
+        expected = halo.velocities + speed * inwards * (halo.positions[:, 2:] > 0)
+        assert np.array_equal(x, halo.positions) and v == pytest.approx(expected)
+        assert (halo.positions[:, 2] > 0).sum() == 4
+
+    def test_noise_is_what_the_words_of_philox_say(self):
+        """From the raw words, which no release of numpy changes: the first of simulation 3."""
+        word = np.random.Philox(key=[20250714, 3]).random_raw(3)
+        uniform = (np.floor(word / 2.0**11) + 0.5) / 2.0**53
+        assert ladders.deviates(np.array([3])) == pytest.approx(stats.norm.ppf(uniform)[None], rel=1e-9)
+
+    def test_data_of_a_travel_vector(self):
+        found = ladders.reflex_data(np.array([[3.0, 4.0, 12.0], [-1.0, 0.0, 0.0], [0.0, -2.0, -2.0]]))
+        expected = [[13, 53.130102, 67.380135], [1, 180, 0], [np.sqrt(8), -90, -45]]
+        assert found.dtype == np.float32 and found == pytest.approx(np.array(expected), abs=1e-4)
+
+
+def test_entries_of_metrics_have_their_errors_and_decimals():
+    """What the report tells of calibration and of references, by name: value, error, decimals."""
+    names = ("a", "b")
+    samples, reference, truth = draws(8, m=30), draws(8, m=50, seed=1), draws(8, seed=2)[:, 0]
+    entry = metrics.mean_entry(np.array([1.0, 2.0, 4.0]), "less")
+    assert (entry.value, entry.error) == pytest.approx((7 / 3, np.std([1, 2, 4], ddof=1) / np.sqrt(3)))
+    assert entry.digits == 3 and entry.right == "less" and np.isnan(metrics.mean_entry(np.ones(1), "").error)
+    paired = metrics.paired_entry(truth[:, 0], truth[:, 1], "0")
+    assert paired.value == pytest.approx((truth[:, 0] - truth[:, 1]).mean()) and paired.digits == 4
+    found = metrics.against_reference(samples, reference, names, (1.0, 2.0))
+    digits = {name: entry.digits for name, entry in found.items()}
+    expected = {"references": 0, "energy_distance": 4, "mmd": 4, "mean_error_rms": 2, "variance_ratio": 2}
+    assert digits == expected and found["references"].value == 8
+    error = (samples.mean(axis=1) - reference.mean(axis=1)) / reference.std(axis=1, ddof=1)
+    assert list(found["mean_error_rms"].value.values()) == pytest.approx(np.sqrt((error**2).mean(axis=0)))
+    assert found["mean_error_rms"].right.startswith(f"{np.sqrt(1 / 30 + 1 / 50):.2f}:")
+    ratio = samples.var(axis=1, ddof=1) / reference.var(axis=1, ddof=1)
+    assert list(found["variance_ratio"].value.values()) == pytest.approx(stats.gmean(ratio, axis=0))
+
+
+def test_entries_of_a_single_truth():
+    samples = np.linspace(-1, 1, 201)[None, :, None] * [1.0, 2.0, 1.0]
+    found = metrics.truth_entries(samples, np.array([[0.5, 1.96, np.nan]]), ("a", "b", "c"))
+    assert {name: entry.digits for name, entry in found.items()} == {"z": 1, "hits_68": 0, "hits_95": 0}
+    z = found["z"].value
+    assert z["a"] == pytest.approx(0.5 / samples[0, :, 0].std(ddof=1)) and np.isnan(z["c"])
+    assert (found["hits_68"].value["a"], found["hits_95"].value["a"]) == (1, 1)
+    assert (found["hits_68"].value["b"], found["hits_95"].value["b"]) == (0, 0)
