@@ -1,0 +1,87 @@
+"""The pair of Dormand & Prince by its order conditions, and the steps of the rewind."""
+
+import numpy as np
+import pytest
+
+from mwlmc_data.simulator import Parameters, integrate_orbit, interaction
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.interaction import _pair, _rewind
+from mwlmc_data.simulator.potentials import milky_way_acceleration
+from mwlmc_data.simulator.tables import milky_way
+
+A = np.zeros((7, 7))
+A[1:, :6] = interaction._STAGES
+B = A[6]
+C = A.sum(axis=1)
+EMBEDDED = B - interaction._ERROR
+
+#: Hairer, Norsett & Wanner 1993, table II.2.1: weights of the rooted trees and what they sum to, by order.
+CONDITIONS = {
+    1: [(np.ones(7), 1)],
+    2: [(C, 1 / 2)],
+    3: [(C**2, 1 / 3), (A @ C, 1 / 6)],
+    4: [(C**3, 1 / 4), (C * (A @ C), 1 / 8), (A @ C**2, 1 / 12), (A @ A @ C, 1 / 24)],
+    5: [
+        (C**4, 1 / 5),
+        (C**2 * (A @ C), 1 / 10),
+        ((A @ C) ** 2, 1 / 20),
+        (C * (A @ C**2), 1 / 15),
+        (A @ C**3, 1 / 20),
+        (C * (A @ A @ C), 1 / 30),
+        (A @ (C * (A @ C)), 1 / 40),
+        (A @ A @ C**2, 1 / 60),
+        (A @ A @ A @ C, 1 / 120),
+    ],
+}
+
+
+@pytest.mark.parametrize("order", CONDITIONS)
+def test_order_of_the_solution_and_of_the_embedded_one(order):
+    for weights, expected in CONDITIONS[order]:
+        assert B @ weights == pytest.approx(expected, abs=1e-14)
+        if order <= 4:
+            assert EMBEDDED @ weights == pytest.approx(expected, abs=1e-14)
+    if order == 5:
+        assert max(abs(EMBEDDED @ weights - expected) for weights, expected in CONDITIONS[5]) > 1e-4
+
+
+def test_nodes():
+    assert pytest.approx([0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1]) == C
+
+
+def far_pair():
+    """An LMC that starts at 60 kpc and comes from far: its path is smooth."""
+    return Parameters(m200_mw=1e12, c200=12.0, m_lmc=1.5e11, a_lmc=15.0, log10_lambda_df=-0.5)
+
+
+def test_the_number_of_times_does_not_change_the_orbit():
+    p = far_pair()
+    many, few = integrate_orbit(p), integrate_orbit(p, n_output=23)
+    assert few.time == pytest.approx(many.time[::20]) and few.time[0] == -2.2
+    assert few.lmc == pytest.approx(many.lmc[::20], abs=2e-5)
+    assert few.mw == pytest.approx(many.mw[::20], abs=2e-5)
+
+
+def test_a_rewind_that_cannot_be_is_told():
+    p = far_pair()
+    pair = _pair(p, milky_way(p.m200_mw, p.c200))
+    today = np.r_[np.zeros(6), p.lmc_phase_space]
+    today[6] = np.nan
+    states, _, arrived = _rewind(today, 2.25, 5, pair)
+    assert states.shape == (5, 12)
+    assert not (arrived and np.isfinite(states).all())
+
+
+def test_a_feather_far_out_moves_on_a_straight_line():
+    """Position today plus velocity times time, backwards, bent by the little that a light Milky Way pulls."""
+    p = Parameters(
+        m200_mw=1e11, c200=5.0, m_lmc=1e8, a_lmc=10.0, log10_lambda_df=-10.0,
+        x_lmc=200.0, y_lmc=-200.0, z_lmc=150.0, vx_lmc=250.0, vy_lmc=-300.0, vz_lmc=200.0,
+    )  # fmt: skip
+    orbit = integrate_orbit(p)
+    recent = orbit.time > -0.1
+    back = orbit.time[recent, None] / const.GYR_PER_TIME_UNIT
+    straight = p.lmc_phase_space[:3] + p.lmc_phase_space[3:] * back
+    pull = np.linalg.norm(milky_way_acceleration(p.lmc_phase_space[None, :3], p.m200_mw, p.c200))
+    assert np.all(np.linalg.norm(orbit.lmc[recent, :3] - straight, axis=1) < 1.2 * 0.5 * pull * back[:, 0] ** 2 + 1e-9)
+    assert np.abs(orbit.mw[recent]).max() < 0.01
