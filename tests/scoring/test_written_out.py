@@ -7,7 +7,10 @@ from scipy.integrate import quad
 
 from mwlmc_data import scoring
 from mwlmc_data.scoring import ladders, metrics
+from mwlmc_data.scoring.manifest import manifest_problems
+from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.simulator import Halo
+from tests.scoring.entries import prior_samples
 
 
 def draws(n=6, m=40, d=2, seed=0):
@@ -199,3 +202,121 @@ def test_entries_of_a_single_truth():
     assert z["a"] == pytest.approx(0.5 / samples[0, :, 0].std(ddof=1)) and np.isnan(z["c"])
     assert (found["hits_68"].value["a"], found["hits_95"].value["a"]) == (1, 1)
     assert (found["hits_68"].value["b"], found["hits_95"].value["b"]) == (0, 0)
+
+
+def test_the_stream_that_breaks_ties_stays_what_it_is():
+    """An entry's score must come out the same with the next version of the package."""
+    truth = draws(9)[:, 0]
+    tied = np.repeat(truth[:, None], 7, axis=1)
+    assert scoring.tarp(tied, truth, seed=8).fractions == pytest.approx(np.random.default_rng([8, 1]).uniform(size=9))
+    ranks = scoring.rank_fractions(tied, truth, seed=8)
+    assert ranks == pytest.approx(np.random.default_rng(8).uniform(size=(9, 2)))
+    density = scoring.highest_density_coverage(np.zeros((9, 7)), np.zeros(9), seed=8)
+    assert density.fractions == pytest.approx(np.random.default_rng(8).uniform(size=9))
+    box = np.random.default_rng(8).uniform(truth.min(axis=0), truth.max(axis=0), size=truth.shape)
+    assert np.array_equal(scoring.draw_references(truth, seed=8), box)
+
+
+def test_the_area_as_the_paper_has_it():
+    """Of the running sum of the histogram over the range of the fractions: the half above the middle of the grid."""
+    samples, truth = draws(20, m=300), 0.5 * draws(20, seed=1)[:, 0]
+    references = scoring.draw_references(truth, 0)
+    found = scoring.tarp(samples, truth, references, mode="paper", bins=7)
+    span = np.ptp(truth, axis=0)
+    far = np.linalg.norm((references - truth) / span, axis=1)
+    closer = (np.linalg.norm((references[:, None] - samples) / span, axis=2) < far[:, None]).mean(axis=1)
+    assert found.fractions == pytest.approx(closer)
+    grid = np.linspace(closer.min(), closer.max(), 8)
+    coverage = np.r_[0.0, np.cumsum(np.histogram(closer, bins=grid)[0]) / 20]
+    assert found.credibility == pytest.approx(grid) and found.coverage == pytest.approx(coverage)
+    assert found.area == pytest.approx(((coverage - grid)[4:] * (grid[1] - grid[0])).sum())
+    assert found.area != 0 and grid[0] > 0
+
+
+@pytest.mark.parametrize("call", [scoring.contraction, scoring.mean_error, scoring.variance_ratio, scoring.mmd])
+def test_one_draw_has_no_width(call):
+    other = np.ones(2) if call is scoring.contraction else draws()
+    with pytest.raises(ValueError, match=r"\(6, 1, 2\); allowed: at least 2"):
+        call(draws(m=1), other)
+
+
+SEEN, TIED = ((3.0, 1.0, 2.5, 9.0), (2.0, 0.0, 1.0)), ((1.0, 2.0), (3.0, 0.0, 1.5))
+
+
+@pytest.mark.parametrize(("shifted", "nominal"), [SEEN, TIED])
+def test_the_interval_of_an_area_solves_newcombes_equation(shifted, nominal):
+    """At its ends the area found is 1.96 of Hanley and McNeil's deviations away, with half the rows of both."""
+    found = scoring.detection_auroc(shifted, nominal)
+    pairs = [(a > b) + 0.5 * (a == b) for a in shifted for b in nominal]
+    assert found.value == pytest.approx(np.mean(pairs))
+    a, b = len(shifted), len(nominal)
+    for end in (found.low, found.high):
+        more = (a + b) / 2 - 1
+        variance = end * (1 - end) * (1 + more * (1 - end) / (2 - end) + more * end / (1 + end)) / (a * b)
+        assert abs(found.value - end) == pytest.approx(stats.norm.ppf(0.975) * np.sqrt(variance), rel=1e-6)
+    assert found.low < found.value < found.high
+    above = [np.mean([(x > y) + 0.5 * (x == y) for y in nominal]) for x in shifted]
+    below = [np.mean([(x > y) + 0.5 * (x == y) for x in shifted]) for y in nominal]
+    assert found.error == pytest.approx(np.sqrt(np.var(above, ddof=1) / a + np.var(below, ddof=1) / b))
+
+
+def test_a_budget_that_is_overdrawn_is_told_with_its_parts(loaded):
+    from mwlmc_data.scoring.manifest import make_manifest
+
+    task = loaded["budget-1000@1.0"]
+    cost = {"cpu_seconds": 1, "simulations": 1101, "parameters": 0}
+    (problem,) = manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02"))
+    told = "cost.simulations is 1101; allowed in budget-1000@1.0: 1100 at most, 1000 to train on and 100 to validate"
+    assert problem == told
+    assert manifest_problems(make_manifest(task, "m", [0], cost | {"simulations": 1100}, "c", "2026-01-02")) == []
+
+
+@pytest.mark.parametrize(("length", "shown"), [(78, 80), (79, 80)])
+def test_long_values_are_cut_where_they_are_shown(length, shown, loaded):
+    from mwlmc_data.scoring.manifest import make_manifest
+
+    cost = {"cpu_seconds": 1, "simulations": 1, "parameters": 0}
+    content = make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", "x" * length)
+    (problem,) = manifest_problems(content)
+    text = problem.removeprefix("date is ").partition(";")[0]
+    assert len(text) == shown and text.endswith("'" if length == 78 else "x...")
+
+
+@pytest.mark.parametrize("certified", [0, 1, 2, 3])
+def test_a_gap_needs_two_certified_references(summary9, certified):
+    """Fewer have no error; those that are not certified are counted in a note."""
+    seen = summary9.observations
+    held = seen.rows("reference")
+    samples = prior_samples(summary9)
+    known = np.arange(len(held)) < certified
+    references = ReferenceSet(
+        names=tuple(f"test-{i:06d}" for i in seen.sim_id[held]),
+        kinds=("test",) * len(held),
+        sim_id=seen.sim_id[held].astype(np.int64),
+        samples=samples[held][:, ::-1],
+        log_prob_truth=np.zeros(len(held)),
+        certified=known,
+    )
+    energy, log_prob = np.ones(len(samples)), np.ones(len(samples))
+    gaps, section, notes = summary9._against(references, samples.astype(float), energy, log_prob)
+    assert notes == [f"{100 - certified} of the 100 references are not certified and left out."]
+    assert set(gaps) == ({"gap_to_reference", "gap_to_reference_nats"} if certified > 1 else set())
+    assert len(section.entries) == (5 if certified > 1 else 0)
+    if certified > 1:
+        rows = held[:certified]
+        ideal = scoring.energy_score(samples[rows].astype(float), seen.theta[rows], summary9.scale)
+        assert gaps["gap_to_reference"].value == pytest.approx((1 - ideal).mean())
+        assert gaps["gap_to_reference_nats"].value == pytest.approx(-1.0)
+        assert (gaps["gap_to_reference"].digits, gaps["gap_to_reference_nats"].digits) == (4, 3)
+
+
+def test_cases_are_told_by_their_percentiles(summary9):
+    samples = prior_samples(summary9, rows=len(summary9.cases)).astype(float)
+    sections = summary9._case_sections(samples, None)
+    assert [section.name for section in sections] == list(summary9.cases.names)
+    for i, section in enumerate(sections):
+        assert section.in_grid and list(section.entries) == ["z", "hits_68", "hits_95", "p16", "p50", "p84"]
+        for percent in (16, 50, 84):
+            entry = section.entries[f"p{percent}"]
+            expected = np.percentile(samples[i], percent, axis=0) / [1e10, 1e11, 1.0]
+            assert list(entry.value.values()) == pytest.approx(expected) and entry.digits == 2
