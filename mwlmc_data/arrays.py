@@ -20,6 +20,7 @@ Shape = tuple[int | str, ...]
 """Sizes of an array's axes; a name such as ``"n"`` stands for any size, the same wherever it is repeated."""
 
 _PURE = ("", "dex")  # units of a plain number
+_LOGARITHMS = ("mag", "dex", "dB")
 _EXACT = 2**53  # whole numbers beyond it are not exact as float64
 _NAMES = 24  # of those allowed in a message
 _SHOWN = 60  # characters of a value in a message
@@ -322,6 +323,8 @@ def _without_unit(name: str, value: Any, unit: str | None) -> tuple[Any, float]:
     if unit == "dex" and text == "dex":
         return value.value, 1.0
     try:
+        if text in _LOGARITHMS or hasattr(given, "physical_unit"):
+            raise u.UnitTypeError("a logarithm is not the number itself")
         if isinstance(value, u.Quantity):
             return value.to_value(wanted), 1.0
         return value, u.Unit(given if isinstance(given, u.UnitBase) else text).to(wanted)

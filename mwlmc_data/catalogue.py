@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mwlmc_data import parquet, schema
+from mwlmc_data.arrays import as_whole
 from mwlmc_data.homes import allow_no_home
 from mwlmc_data.release import DATA_VERSION, entry_of, verified_path
 from mwlmc_data.store import local_store, store_text
@@ -74,6 +75,7 @@ def load_catalogue(
         raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_CONVERTERS)}")
     if split is not None and split not in schema.SPLITS:
         raise ValueError(f"unknown split {split!r}; allowed: {', '.join(schema.SPLITS)}, or None for all")
+    budget = None if budget is None else as_whole("budget", budget)
     if budget is not None and (split != "train" or budget not in schema.BUDGETS):
         allowed = ", ".join(map(str, schema.BUDGETS))
         raise ValueError(f"budget {budget!r} of split {split!r} is not allowed: one of {allowed}, of split 'train'")

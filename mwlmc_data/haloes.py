@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data import library, release, schema
+from mwlmc_data.arrays import as_seed, as_whole
 from mwlmc_data.batches import HaloBatches
 
 if TYPE_CHECKING:
@@ -59,9 +60,8 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     >>> load_halo(7).positions.shape
     (4500, 3)
     """
-    if not isinstance(sim_id, int | np.integer) or isinstance(sim_id, bool):
-        raise ValueError(f"sim_id {sim_id!r} is not allowed: an integer")
-    ids = library.checked_ids([int(sim_id)], config, version)
+    last = release.entry_of(config, version)["rows"] - 1
+    ids = np.array([as_whole("sim_id", sim_id, maximum=last)])
     from mwlmc_data.simulator import Halo
 
     chunk, positions, velocities, parameters = library.load_one(ids, config, version, source)
@@ -89,8 +89,8 @@ def load_haloes(
     Parameters
     ----------
     sim_ids : sequence of int, optional
-        Numbers of the simulations, in the order wanted; by default the whole set, one split after the other. Several
-        workers of a torch loader deal in turn, so that there the order is theirs.
+        Numbers of the simulations, in the order wanted and as often as they are there; by default the whole set, one
+        split after the other. Several workers of a torch loader deal in turn, so that there the order is theirs.
     streaming : bool
         Go through them batch by batch, or hold them all in memory (108 kB each).
     format : {"numpy", "datasets", "torch"}
@@ -146,18 +146,16 @@ def load_haloes(
     """
     if format not in _FORMATS:
         raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_FORMATS)}")
-    for name, value, least in (("batch_size", batch_size, 1), ("workers", 0 if workers is None else workers, 0)):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} {value!r} is not allowed: an integer from {least}")
-    if shuffle is not None and (not isinstance(shuffle, int | np.integer) or shuffle < 0):
-        raise ValueError(f"shuffle {shuffle!r} is not allowed: None, or a seed from 0")
+    batch_size = as_whole("batch_size", batch_size, minimum=1)
+    workers = None if workers is None else as_whole("workers", workers)
+    shuffle = None if shuffle is None else as_seed("shuffle", shuffle)
     wanted = _wanted(sim_ids, split, config, version)
     batches = HaloBatches(
         wanted,
         config=config,
         columns=_columns(columns, config, version),
         source=source,
-        batch_size=int(batch_size),
+        batch_size=batch_size,
         shuffle=shuffle,
         workers=workers,
         progress=progress,
@@ -173,8 +171,7 @@ def _wanted(sim_ids: Any, split: str | None, config: str, version: str | None) -
     if sim_ids is None:
         rows = release.entry_of(config, version)["rows"]
         return np.concatenate([schema.ids_of(part, 0, rows) for part in splits]).astype(np.int64)
-    ids = np.asarray(sim_ids)
-    wanted = library.checked_ids(ids if ids.size else ids.astype(np.int64), config, version)
+    wanted = library.checked_ids(sim_ids, config, version)
     return wanted if split is None else wanted[schema.split_of(wanted) == split]
 
 

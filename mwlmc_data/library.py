@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data import parquet, release, schema, store
+from mwlmc_data.arrays import as_ids
 from mwlmc_data.store import Entry, MissingFileError, Store
 
 if TYPE_CHECKING:
@@ -106,14 +107,7 @@ def stores(version: str | None = None) -> list[Store]:
 
 def checked_ids(sim_ids: object, config: str, version: str | None) -> NDArray[np.int64]:
     """Return the numbers as an array, or raise a ValueError that names the first that is not in the set."""
-    ids = np.asarray(sim_ids)
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-        raise ValueError(f"sim_ids {sim_ids!r} is not allowed: a sequence of integers")
-    rows = release.entry_of(config, version)["rows"]
-    wrong = ids[(ids < 0) | (ids >= rows)]
-    if len(wrong):
-        raise ValueError(f"sim_id {wrong[0]} is not in the {config} set: allowed are 0 to {rows - 1}")
-    return ids.astype(np.int64)
+    return as_ids("sim_ids", sim_ids, maximum=release.entry_of(config, version)["rows"] - 1)
 
 
 def chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Iterator[Chunk]:

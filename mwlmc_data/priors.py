@@ -9,16 +9,17 @@ set, and the LMC's mass within 8.7 kpc is drawn given its total mass from N(1.7,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from mwlmc_data.arrays import as_floats
-from mwlmc_data.schema import DRAWN
+from mwlmc_data.arrays import as_floats, as_seed, as_whole, check_names
+from mwlmc_data.schema import DRAWN, input_unit
+from mwlmc_data.tabular import as_table, is_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _UNIFORMS_PER_ROW = 16
 _COUNTERS_PER_ROW = _UNIFORMS_PER_ROW // 4  # one step of Philox4x64's counter gives four 64-bit words
-_MAX_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,17 @@ class Uniform:
         """Standard deviation of the distribution."""
         return (self.high - self.low) / math.sqrt(12.0)
 
-    def quantile(self, u: np.ndarray) -> np.ndarray:
+    def quantile(self, u: ArrayLike) -> np.ndarray:
         """Values at the probabilities `u`."""
-        return self.low + u * (self.high - self.low)
+        return self.low + _probabilities(u) * (self.high - self.low)
 
-    def cdf(self, x: np.ndarray) -> np.ndarray:
+    def cdf(self, x: ArrayLike) -> np.ndarray:
         """Probabilities below `x`, the inverse of `quantile`."""
-        return np.clip((x - self.low) / (self.high - self.low), 0.0, 1.0)
+        return np.clip((_values(x) - self.low) / (self.high - self.low), 0.0, 1.0)
 
-    def log_pdf(self, x: np.ndarray) -> np.ndarray:
+    def log_pdf(self, x: ArrayLike) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
+        x = _values(x)
         inside = (x >= self.low) & (x <= self.high)
         return np.where(inside, -math.log(self.high - self.low), -np.inf)
 
@@ -88,18 +89,18 @@ class Normal:
         edge = (a * density_a if math.isfinite(a) else 0.0) - (b * density_b if math.isfinite(b) else 0.0)
         return (density_a - density_b) / mass, 1.0 + edge / mass
 
-    def quantile(self, u: np.ndarray) -> np.ndarray:
+    def quantile(self, u: ArrayLike) -> np.ndarray:
         """Values at the probabilities `u`."""
-        return _cut_normal_quantile(u, self.loc, self.scale, self.low, self.high)
+        return _cut_normal_quantile(_probabilities(u), self.loc, self.scale, self.low, self.high)
 
-    def cdf(self, x: np.ndarray) -> np.ndarray:
+    def cdf(self, x: ArrayLike) -> np.ndarray:
         """Probabilities below `x`, the inverse of `quantile`."""
         below, above = (ndtr((edge - self.loc) / self.scale) for edge in (self.low, self.high))
-        return np.clip((ndtr((np.asarray(x) - self.loc) / self.scale) - below) / (above - below), 0.0, 1.0)
+        return np.clip((ndtr((_values(x) - self.loc) / self.scale) - below) / (above - below), 0.0, 1.0)
 
-    def log_pdf(self, x: np.ndarray) -> np.ndarray:
+    def log_pdf(self, x: ArrayLike) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
-        return _cut_normal_log_pdf(x, self.loc, self.scale, self.low, self.high)
+        return _cut_normal_log_pdf(_values(x), self.loc, self.scale, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,26 @@ class NormalBelowFraction:
     low: float
     fraction: float
 
-    def quantile(self, u: np.ndarray, given: np.ndarray) -> np.ndarray:
+    def quantile(self, u: ArrayLike, given: ArrayLike) -> np.ndarray:
         """Values at the probabilities `u`."""
-        return _cut_normal_quantile(u, self.loc, self.scale, self.low, self.fraction * given)
+        return _cut_normal_quantile(
+            _probabilities(u), self.loc, self.scale, self.low, self.fraction * _values(given, "given")
+        )
 
-    def log_pdf(self, x: np.ndarray, given: np.ndarray) -> np.ndarray:
+    def log_pdf(self, x: ArrayLike, given: ArrayLike) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
         # Where `given` itself is impossible its own density is zero; the range here must stay a range all
         # the same.
-        high = np.maximum(self.fraction * given, self.low + 1e-6 * self.scale)
-        return _cut_normal_log_pdf(x, self.loc, self.scale, self.low, high)
+        high = np.maximum(self.fraction * _values(given, "given"), self.low + 1e-6 * self.scale)
+        return _cut_normal_log_pdf(_values(x), self.loc, self.scale, self.low, high)
+
+
+def _probabilities(u: ArrayLike) -> np.ndarray:
+    return as_floats("u", u, minimum=0.0, maximum=1.0)
+
+
+def _values(x: ArrayLike, name: str = "x") -> np.ndarray:
+    return as_floats(name, x, allow_infinite=True)
 
 
 def _cut_normal_quantile(
@@ -276,17 +287,10 @@ class Prior:
         """
         import pandas as pd
 
-        for name, value, greatest in (("n", n, 2**40), ("seed", seed, _MAX_SEED), ("start", start, 2**60)):
-            if (
-                not isinstance(value, int | np.integer)
-                or isinstance(value, bool)
-                or not 0 <= value <= greatest
-            ):
-                raise ValueError(f"{name} {value!r} is not allowed: an integer from 0 to {greatest}")
-        generator = np.random.Philox(
-            key=np.array([seed, 0], dtype=np.uint64), counter=_COUNTERS_PER_ROW * int(start)
-        )
-        words = generator.random_raw(_UNIFORMS_PER_ROW * int(n)).reshape(int(n), _UNIFORMS_PER_ROW)
+        n, start = as_whole("n", n, maximum=2**40), as_whole("start", start, maximum=2**60)
+        key = np.array([as_seed("seed", seed), 0], dtype=np.uint64)
+        generator = np.random.Philox(key=key, counter=_COUNTERS_PER_ROW * start)
+        words = generator.random_raw(_UNIFORMS_PER_ROW * n).reshape(n, _UNIFORMS_PER_ROW)
         # The middle of one of 2**53 equal cells: never 0 or 1, where a Gaussian's quantile is infinite.
         uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
         return pd.DataFrame(self.from_uniforms(uniforms))
@@ -303,7 +307,15 @@ class Prior:
         -------
         dict of str to ndarray
             float32 values, shape (n,), by name.
+
+        Raises
+        ------
+        ValueError
+            If it is no such array, or a number is masked, NaN or beyond 0 to 1.
         """
+        uniforms = as_floats("uniforms", uniforms, shape=("n", "k"), minimum=0.0, maximum=1.0)
+        if uniforms.shape[1] < len(DRAWN):
+            raise ValueError(f"uniforms = {uniforms.shape[1]} columns: allowed are {len(DRAWN)} or more")
         columns = {}
         for name in self.parameters:
             u = uniforms[:, DRAWN.index(name)]
@@ -319,13 +331,15 @@ class Prior:
         marginal = MARGINALS[self.config][name]
         return _round_inside(marginal.quantile(uniforms[:, DRAWN.index(name)]), marginal.low, marginal.high)
 
-    def log_prob(self, table: pd.DataFrame | Mapping[str, np.ndarray] | np.ndarray) -> np.ndarray:
+    def log_prob(self, table: Any) -> np.ndarray:
         """Logarithm of the normalised prior density, per unit of each parameter.
 
         Parameters
         ----------
-        table : DataFrame, mapping of names to values, or array of shape (n, d) or (d,)
-            Parameters in the units of the columns; an array has them in the order of `parameters`.
+        table : table, mapping of names to values, or array_like of shape (n, d) or (d,)
+            Parameters in the units of the columns, or as quantities; an array has them in the order of `parameters`. A
+            table is one of pandas, arrow, polars, astropy, datasets or numpy, or a list of rows; its other columns
+            are passed over.
 
         Returns
         -------
@@ -335,16 +349,13 @@ class Prior:
         Raises
         ------
         ValueError
-            If a column is missing, the shape is wrong, a value is NaN, or m_lmc_8p7 comes without m_lmc.
+            If a column is missing, the shape is wrong, a value is masked, NaN or no number, or m_lmc_8p7 comes without
+            m_lmc.
         """
         self.require_joint_density()
         columns = self._columns(table)
         total = np.zeros(())
         for name, values in columns.items():
-            if np.isnan(values).any():
-                raise ValueError(
-                    f"{name} is NaN in {int(np.isnan(values).sum())} places; numbers are allowed"
-                )
             if name == CONDITIONAL:
                 total = total + ENCLOSED_MASS.log_pdf(values, columns[GIVEN])
             else:
@@ -365,18 +376,22 @@ class Prior:
                 f"depends: the density is defined only with both"
             )
 
-    def _columns(self, table: pd.DataFrame | Mapping[str, np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
-        if isinstance(table, Mapping) or hasattr(table, "columns"):
-            missing = [name for name in self.parameters if name not in table]
-            if missing:
-                raise ValueError(
-                    f"the table lacks the columns {missing!r}; needed: {', '.join(self.parameters)}"
-                )
-            return {name: np.asarray(table[name], dtype=np.float64) for name in self.parameters}
-        array = np.asarray(table, dtype=np.float64)
+    def _columns(self, table: Any) -> dict[str, np.ndarray]:
+        if is_table(table):
+            given = as_table("table", table)
+            check_names("table", [name for name in given if name in self.parameters], DRAWN, self.parameters)
+            columns = {
+                name: as_floats(f"table[{name!r}]", given[name], unit=input_unit(name), allow_infinite=True)
+                for name in self.parameters
+            }
+            shapes = sorted({values.shape for values in columns.values() if values.ndim})
+            if len(shapes) > 1:
+                raise ValueError(f"table = columns of shapes {shapes}: allowed is one shape for all")
+            return columns
+        array = as_floats("table", table, allow_infinite=True)
         d = len(self.parameters)
         if array.ndim not in (1, 2) or array.shape[-1] != d:
-            raise ValueError(f"array of shape {array.shape} is not allowed: (n, {d}) or ({d},)")
+            raise ValueError(f"table = an array of shape {array.shape}: allowed is the shape (n, {d}) or ({d},)")
         return {name: array[..., i] for i, name in enumerate(self.parameters)}
 
     def to_torch(self, scale: ArrayLike | None = None) -> torch.distributions.Distribution:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mwlmc_data.arrays import as_ids, as_whole
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -35,6 +37,8 @@ N_HELD_OUT = 10
 BUDGETS = (1_000, 10_000, 100_000)
 """Nested training sets: the first so many simulations of the training split."""
 
+_MOST = 2**31 - 1
+"""Greatest sim_id of a file: an int32."""
 _DTYPES = ("int32", "float32", "string", "float32[4500,3]")
 
 
@@ -336,6 +340,13 @@ def column(name: str) -> Column:
     return _BY_NAME[name]
 
 
+def input_unit(name: str) -> str | None:
+    """Unit in which a user gives a column: dex for a logarithm, None where the schema does not know the name."""
+    if name not in _BY_NAME:
+        return None
+    return "dex" if name.startswith("log10_") else _BY_NAME[name].unit
+
+
 def split_of(sim_id: int | np.ndarray) -> str | np.ndarray:
     """Tell the part of the set that a simulation belongs to.
 
@@ -357,9 +368,7 @@ def split_of(sim_id: int | np.ndarray) -> str | np.ndarray:
     ValueError
         If a number is negative or not an integer.
     """
-    ids = np.asarray(sim_id)
-    if not np.issubdtype(ids.dtype, np.integer) or np.any(ids < 0):
-        raise ValueError(f"sim_id {sim_id!r} is not allowed: integers from 0")
+    ids = np.array(as_whole("sim_id", sim_id)) if np.ndim(sim_id) == 0 else as_ids("sim_id", sim_id)
     place = ids % SPLIT_PERIOD
     parts = np.where(place < N_HELD_OUT, "test", np.where(place < 2 * N_HELD_OUT, "validation", "train"))
     return str(parts) if parts.ndim == 0 else parts
@@ -387,6 +396,7 @@ def ids_of(split: str, start: int, stop: int) -> np.ndarray:
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; allowed: {', '.join(SPLITS)}")
+    start, stop = as_whole("start", start, maximum=_MOST), as_whole("stop", stop, maximum=_MOST)
     ids = np.arange(start, max(start, stop), dtype=np.int32)
     return ids[split_of(ids) == split]
 

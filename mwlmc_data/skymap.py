@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.arrays import as_float, as_floats
 from mwlmc_data.simulator.constants import FIT_R_MIN, SUN_POSITION
 from mwlmc_data.simulator.frames import sky_basis, spherical_angles
 
@@ -40,15 +41,23 @@ class SkyMap:
     kernel: float
 
 
+def as_stars(positions: ArrayLike, velocities: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Take the Galactocentric positions [kpc] and velocities [km/s] of stars from a user, both (n, 3)."""
+    x = as_floats("positions", positions, unit="kpc", shape=("n", 3))
+    return x, as_floats("velocities", velocities, unit="km/s", shape=(len(x), 3))
+
+
 def from_the_sun(positions: ArrayLike) -> NDArray[np.float64]:
     """Galactic l (-180 to 180) and b [deg], (n, 2), of Galactocentric places (n, 3) [kpc] seen from the Sun."""
-    return np.stack(spherical_angles(np.asarray(positions, float) - SUN_POSITION), axis=-1)
+    seen = as_floats("positions", positions, unit="kpc", shape=("n", 3)) - SUN_POSITION
+    return np.stack(spherical_angles(seen), axis=-1)
 
 
 def gsr_velocity(positions: ArrayLike, velocities: ArrayLike) -> NDArray[np.float64]:
     """Line-of-sight velocity (n,) [km/s], from the Sun's place, for an observer at rest in the Galaxy."""
-    seen = np.asarray(positions, float) - SUN_POSITION
-    return np.einsum("ij,ij->i", seen, np.asarray(velocities, float)) / np.linalg.norm(seen, axis=1)
+    x, v = as_stars(positions, velocities)
+    seen = x - SUN_POSITION
+    return np.einsum("ij,ij->i", seen, v) / np.linalg.norm(seen, axis=1)
 
 
 def smoothed_map(
@@ -74,16 +83,17 @@ def smoothed_map(
     Raises
     ------
     ValueError
-        If no star lies beyond `r_min`, or `kernel` or `step` is not allowed.
+        If the arrays are no such numbers, no star lies beyond `r_min`, or `r_min`, `kernel` or `step` is not allowed.
     """
-    if not kernel > 0:
-        raise ValueError(f"kernel = {kernel!r} deg: allowed is a positive number")
-    if not step > 0 or abs(180.0 / step - round(180.0 / step)) > 1e-9:
+    r_min = as_float("r_min", r_min, unit="kpc", minimum=0.0)
+    kernel = as_float("kernel", kernel, unit="deg", above=0.0)
+    step = as_float("step", step, unit="deg", above=0.0)
+    if abs(180.0 / step - round(180.0 / step)) > 1e-9:
         raise ValueError(f"step = {step!r} deg: allowed is a divisor of 180")
-    positions, velocities = np.asarray(positions, float), np.asarray(velocities, float)
+    positions, velocities = as_stars(positions, velocities)
     far = np.linalg.norm(positions, axis=1) > r_min
     if not far.any():
-        raise ValueError(f"0 of {len(positions)} stars lie beyond r_min = {r_min} kpc; allowed: at least 1")
+        raise ValueError(f"0 of {len(positions)} stars lie beyond r_min = {r_min:g} kpc; allowed: at least 1")
     v = gsr_velocity(positions[far], velocities[far])
     monopole = float(v.mean())
     cells = round(180.0 / step)

@@ -18,6 +18,7 @@ from scipy.special import ndtri
 
 from . import schema
 from .angles import wrap_degrees
+from .arrays import as_choice, as_float, check_names
 from .catalogue import load_catalogue
 from .priors import MARGINALS, Marginal, Normal
 from .scoring.circular import circular_mean
@@ -240,6 +241,8 @@ def support(observation: Mapping[str, float], config: str = "gaussian") -> tuple
 
     Raises
     ------
+    ValueError
+        If a datum is missing or no finite number, or the set is unknown.
     DamagedFileError
         If the embedded catalogue is not what was released.
     """
@@ -250,6 +253,9 @@ def _support(
     observation: Mapping[str, float], config: str, reflex: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """The same beside the reflex motions of the set."""
+    as_choice("config", config, tuple(MARGINALS))
+    check_names("observation", [name for name in observation if name in _OBSERVED], _OBSERVED, _OBSERVED)
+    observation = {n: as_float(f"observation[{n!r}]", observation[n], unit=schema.column(n).unit) for n in _OBSERVED}
     sky, priors = _on_the_sky(observation), MARGINALS[config]
     sigmas = {name: float((value - priors[name].mean) / priors[name].std) for name, value in sky.items()}
     sigmas |= {name: rank_sigma(reflex[name], observation[name]) for name in ("v_travel", "b_apex")}

@@ -361,7 +361,7 @@ def test_a_halo_is_shown_and_written(run, tmp_path):
 
 
 def test_a_halo_that_is_not_to_be_had_is_one_line(run, tmp_path):
-    assert_refused(run("halo", "128000"), "sim_id 128000", "0 to 127999")
+    assert_refused(run("halo", "128000"), "sim_id = 128000", "0 to 127999")
     assert_refused(run("halo", "99", "--source", "store"), "sim_id 99", "mwlmc fetch haloes")
     assert_refused(run("halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".npz or .parquet")
     assert_refused(run("plot", "halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".png, .pdf or .svg")

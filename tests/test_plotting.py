@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import astropy.units as u
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn, QTable, Table
 
 import mwlmc_data
 from mwlmc_data import Halo, Parameters, cli, corner_plot, integrate_orbit, schema
@@ -212,6 +214,22 @@ class TestProfile:
         assert len(edges) == 19 and np.ptp(np.diff(np.log(edges))) < 1e-9
         assert 20 < edges[0] < 25 and 190 < edges[-1] < 200
 
+    def test_units_are_converted_and_masks_refused(self, halo):
+        x, v = halo.positions.astype(float), halo.velocities.astype(float)
+        expected = radial_profile(x, v, [20, 50, 100], [1, 0, 0])
+        got = radial_profile((x * u.kpc).to(u.m), (v * u.km / u.s).to(u.kpc / u.Gyr), [2e4, 5e4, 1e5] * u.pc, [1, 0, 0])
+        np.testing.assert_array_equal(got.count, expected.count)
+        np.testing.assert_allclose(got.mean_v_along, expected.mean_v_along, rtol=1e-9)
+        hidden = np.ma.masked_array(v, np.zeros_like(v, bool) | (np.arange(len(v)) == 2)[:, None])
+        with pytest.raises(ValueError, match=r"velocities = 3 masked or missing values.*velocities\[2, 0\]"):
+            radial_profile(x, hidden)
+        with pytest.raises(ValueError, match=r"velocities = an array of shape \(\d+, 3\)"):
+            radial_profile(x, v[:-1])
+        with pytest.raises(ValueError, match=r"direction = .*of some length"):
+            radial_profile(x, v, direction=[0, 0, 0])
+        with pytest.raises(ValueError, match="positions = 0 stars"):
+            radial_profile(x[:0], v[:0])
+
     @pytest.mark.parametrize("edges", [[50], [0, 10], [50, 40], [10, 20, 20], [[1, 2], [3, 4]]])
     def test_edges_that_make_no_shells_are_refused(self, halo, edges):
         with pytest.raises(ValueError, match=r"edges = .*allowed"):
@@ -278,7 +296,7 @@ class TestCorner:
             (["m_lmc", "m_lmc"], "each once"),
             (list(schema.CATALOGUE_NAMES[3:20]), "1 to 16 names"),
             (["m_smc"], "unknown column 'm_smc'; allowed: sim_id, m200_mw, m_lmc"),
-            (["m_lmc", "split"], "column 'split' is not allowed: it holds text"),
+            (["m_lmc", "split"], r"table\['split'\]\[0\] = '.*': allowed is a real number"),
         ],
     )
     def test_columns_that_cannot_be_drawn_are_refused(self, table, columns, message):
@@ -287,13 +305,27 @@ class TestCorner:
 
     def test_numbers_that_cannot_be_drawn_are_refused(self, table):
         broken = table.assign(v_travel=table.v_travel.where(table.index != 4))
-        with pytest.raises(ValueError, match="column 'v_travel' has nan in row 4"):
+        with pytest.raises(ValueError, match=r"table\['v_travel'\]\[4\] = nan: allowed is a finite number km/s"):
             corner_plot(broken, ["m_lmc", "v_travel"])
         with pytest.raises(ValueError, match="the table has 2 rows; 3 columns need 3 or more"):
             corner_plot(table[:2], ["m_lmc", "v_travel", "l_apex"])
         for bad in (np.nan, "much", None):
-            with pytest.raises(ValueError, match=r"truth .* of 'm_lmc' is not allowed"):
+            with pytest.raises(ValueError, match=r"truths\['m_lmc'\] = .*: allowed is a finite number Msun"):
                 corner_plot(table, ["m_lmc"], truths={"m_lmc": bad})
+
+    def test_masked_values_are_refused_and_units_converted(self, table):
+        hidden = Table({"m_lmc": MaskedColumn(table.m_lmc, mask=table.index == 1), "v_travel": table.v_travel})
+        with pytest.raises(ValueError, match=r"table\['m_lmc'\] = 1 masked or missing value"):
+            corner_plot(hidden, ["m_lmc"])
+        units = QTable({"v_travel": table.v_travel.to_numpy(float) * 1e3 * u.m / u.s})
+        shown = [corner_plot(t, ["v_travel"]).axes[0].get_xlim() for t in (table, units)]
+        np.testing.assert_allclose(*shown, rtol=1e-6)
+        with pytest.raises(ValueError, match=r"table\['v_travel'\] = numbers in kpc"):
+            corner_plot(QTable({"v_travel": [1.0, 2.0] * u.kpc}), ["v_travel"])
+        with pytest.raises(ValueError, match=r"truths\['v_travel'\] = numbers in kpc"):
+            corner_plot(table, ["v_travel"], truths={"v_travel": 1 * u.kpc})
+        with pytest.raises(ValueError, match="columns of lengths"):
+            corner_plot({"v_travel": [1.0, 2.0, 3.0], "l_apex": [1.0, 2.0]}, ["v_travel", "l_apex"])
 
     def test_without_corner_the_extra_is_named(self, table, monkeypatch):
         monkeypatch.setitem(sys.modules, "corner", None)
@@ -334,14 +366,14 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (("halo", "7", "--out", "halo.jpg"), "'halo.jpg' is not allowed: the name ends in .png, .pdf or .svg"),
-            (("halo", "7", "--out", "nowhere/halo.png"), "there is no folder 'nowhere'"),
-            (("halo", "-3", "--out", "halo.png"), "sim_id -3 is not in the gaussian set"),
+            (("halo", "7", "--out", "halo.jpg"), "'halo.jpg': allowed is a name that ends in .png, .pdf or .svg"),
+            (("halo", "7", "--out", "nowhere/halo.png"), "there is no 'nowhere'"),
+            (("halo", "-3", "--out", "halo.png"), "sim_id = -3: allowed is a whole number from 0 to 127999"),
             (("halo", "seven", "--out", "halo.png"), "invalid int value: 'seven'"),
             (("halo", "7"), "--out"),
             (("corner", "--out", "corner.png"), "COLUMN"),
             (("corner", "m_smc", "--out", "corner.png"), "unknown column 'm_smc'"),
-            (("corner", "split", "--out", "corner.png"), "holds text"),
+            (("corner", "split", "--out", "corner.png"), "table['split'][0] = 'test': allowed is a real number"),
             (("corner", "m_lmc", "--rows", "0", "--out", "corner.png"), "--rows 0 is not allowed"),
             (("corner", "m_lmc", "--config", "round", "--out", "corner.png"), "'round'"),
             (("corner", "m_lmc", "--split", "half", "--out", "corner.png"), "unknown split 'half'"),

@@ -1,10 +1,14 @@
 """Draws and densities of the priors."""
 
 import pickle
+import re
 
+import astropy.units as u
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from astropy.table import QTable, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
@@ -105,9 +109,9 @@ def test_draws_are_stored_precision_and_inside_the_support(draws):
 def test_extreme_uniforms_stay_inside_after_rounding():
     for config in CONFIGS:
         prior = Prior(config)
-        for u in (2.0**-54, 1.0 - 2.0**-53):
-            row = prior.from_uniforms(np.full((1, 16), u))
-            assert np.isfinite(prior.log_prob(row)).all(), (config, u)
+        for edge in (2.0**-54, 1.0 - 2.0**-53):
+            row = prior.from_uniforms(np.full((1, 16), edge))
+            assert np.isfinite(prior.log_prob(row)).all(), (config, edge)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -214,7 +218,7 @@ class TestBadInput:
         ],
     )
     def test_sample(self, arguments):
-        with pytest.raises(ValueError, match="not allowed"):
+        with pytest.raises(ValueError, match=r"^(n|seed|start) = .*: allowed is a whole number from 0 to"):
             Prior("gaussian").sample(**arguments)
 
     def test_conditional_parameter_alone_has_no_density(self):
@@ -235,12 +239,77 @@ class TestBadInput:
             Prior("gaussian").log_prob(pd.DataFrame({"m_lmc": [1e11]}))
 
     def test_shape(self):
-        with pytest.raises(ValueError, match=r"\(3, 2\).*\(n, 1\)"):
+        with pytest.raises(ValueError, match=r"table = an array of shape \(3, 2\): allowed is the shape \(n, 1\)"):
             Prior("gaussian", ["beta0"]).log_prob(np.zeros((3, 2)))
 
-    def test_nan(self):
-        with pytest.raises(ValueError, match="beta0 is NaN"):
-            Prior("gaussian", ["beta0"]).log_prob(np.array([[np.nan]]))
+    @pytest.mark.parametrize(
+        ("bad", "says"),
+        [
+            (np.array([[np.nan]]), "table[0, 0] = nan: allowed is a number"),
+            (np.ma.masked_array([[2e11], [1e11]], [[True], [False]]), "table = 1 masked or missing value of 2"),
+            (np.array([[2e11]]) * u.Msun, "table = numbers in solMass: allowed is a pure number"),
+            ([["2e11"]], "table[0, 0] = '2e11'"),
+            ([[True]], "table"),
+            (2e11, "table = an array of shape (): allowed is the shape (n, 1) or (1,)"),
+            ({"m_lmc": [2e11, np.nan]}, "table['m_lmc'][1] = nan: allowed is a number Msun"),
+            ({"m_lmc": np.ma.masked_array([2e11], [True])}, "table['m_lmc'] = 1 masked or missing value of 1"),
+            (pd.DataFrame({"m_lmc": pd.array([2e11, None], dtype="Float64")}), "table['m_lmc'] = 1 masked"),
+            (pa.table({"m_lmc": [2e11, None]}), "table['m_lmc'] = 1 masked or missing"),
+            (QTable({"m_lmc": [2.0] * u.kpc}), "table['m_lmc'] = numbers in kpc: allowed is a unit of mass"),
+            ({"M_LMC": [2e11]}, "table lacks m_lmc: allowed is what has m_lmc"),
+            ([{"m_lmc": 2e11}, {"m_lmc": "heavy"}], "table['m_lmc'][1] = 'heavy'"),
+        ],
+    )
+    def test_values(self, bad, says):
+        with pytest.raises(ValueError, match=re.escape(says)):
+            Prior("gaussian", ["m_lmc"]).log_prob(bad)
+
+    def test_columns_of_different_lengths(self):
+        prior = Prior("gaussian", ["m_lmc", "beta0"])
+        with pytest.raises(ValueError, match=r"table = columns of shapes \[\(2,\), \(3,\)\]: allowed is one shape"):
+            prior.log_prob({"m_lmc": [1e11, 2e11], "beta0": [0.1, 0.2, 0.3]})
+        both = prior.log_prob({"m_lmc": [1e11, 2e11], "beta0": 0.1})
+        np.testing.assert_array_equal(both, prior.log_prob([[1e11, 0.1], [2e11, 0.1]]))
+
+    @pytest.mark.parametrize("marginal", [MARGINALS["gaussian"]["m_lmc"], MARGINALS["flat"]["m_lmc"]])
+    def test_marginals(self, marginal):
+        masked = np.ma.masked_array([1e11, 2e11], [True, False])
+        for function in (marginal.log_pdf, marginal.cdf):
+            with pytest.raises(ValueError, match="x = 1 masked or missing value of 2"):
+                function(masked)
+            with pytest.raises(ValueError, match=r"x\[0\] = nan"):
+                function([np.nan])
+        assert marginal.cdf([-np.inf, np.inf]).tolist() == [0.0, 1.0]
+        assert marginal.log_pdf(np.inf) == -np.inf
+        with pytest.raises(ValueError, match=r"u\[1\] = 1\.5: allowed is a finite number from 0 to 1"):
+            marginal.quantile([0.5, 1.5])
+
+    def test_uniforms(self):
+        with pytest.raises(ValueError, match="uniforms = 3 columns: allowed are 12 or more"):
+            Prior("gaussian").from_uniforms(np.full((2, 3), 0.5))
+        with pytest.raises(ValueError, match=r"uniforms\[0, 0\] = 2\.0"):
+            Prior("gaussian").from_uniforms(np.full((2, 12), 2.0))
+
+
+def test_log_prob_takes_any_table_and_converts_units():
+    names = ["m_lmc", "log10_lambda_df", "distance_lmc", "pm_ra_lmc"]
+    prior = Prior("gaussian", names)
+    table = prior.sample(5, seed=2).astype(float)
+    expected = prior.log_prob(table)
+    units = QTable(
+        {
+            "m_lmc": (table["m_lmc"].to_numpy() * u.Msun).to(u.kg),
+            "log10_lambda_df": table["log10_lambda_df"].to_numpy() * u.dex,
+            "distance_lmc": table["distance_lmc"].to_numpy() * 1e3 * u.pc,
+            "pm_ra_lmc": (table["pm_ra_lmc"].to_numpy() * u.mas / u.yr).to(u.deg / u.Myr),
+            "name": ["a"] * 5,
+        }
+    )
+    np.testing.assert_allclose(prior.log_prob(units), expected, rtol=1e-12)
+    tables = [pa.Table.from_pandas(table), Table.from_pandas(table), table.to_records(index=False)]
+    rows = [table.to_dict("list"), table.to_dict("records"), table.to_numpy(), table.to_numpy().tolist()]
+    for other in (*tables, *rows):
+        np.testing.assert_array_equal(prior.log_prob(other), expected)
 
 
 SUBSETS = [

@@ -1,5 +1,6 @@
 """The map of the sky: signs, places, smoothing."""
 
+import astropy.units as u
 import numpy as np
 import pytest
 
@@ -78,3 +79,23 @@ def test_settings_that_make_no_map_are_refused(option):
     (name,) = option
     with pytest.raises(ValueError, match=f"{name} = .*allowed"):
         smoothed_map(shell(50), shell(50), **option)
+
+
+def test_units_are_converted_and_masks_refused():
+    x, v = shell(400), shell(400)
+    expected = smoothed_map(x, v, r_min=50.0, kernel=12.0)
+    places, motions = (x * u.kpc).to(u.lyr), (v * u.km / u.s).to(u.m / u.s)
+    got = smoothed_map(places, motions, 5e4 * u.pc, np.radians(12.0) * u.rad, 180 * u.arcmin)
+    np.testing.assert_allclose(got.velocity, expected.velocity, rtol=1e-9, atol=1e-9)
+    hidden = np.ma.masked_array(x, np.arange(1200).reshape(400, 3) == 7)
+    for function in (smoothed_map, gsr_velocity):
+        with pytest.raises(ValueError, match=r"positions = 1 masked or missing value of 1200.*positions\[2, 1\]"):
+            function(hidden, v)
+        with pytest.raises(ValueError, match=r"velocities\[0, 0\] = nan \(and 1199 more"):
+            function(x, np.full_like(v, np.nan))
+        with pytest.raises(ValueError, match="velocities = numbers in kpc"):
+            function(x, v * u.kpc)
+        with pytest.raises(ValueError, match=r"velocities = an array of shape \(400,\): allowed"):
+            function(x, v[:, 0])
+    with pytest.raises(ValueError, match="positions = 1 masked"):
+        from_the_sun(hidden)

@@ -1,12 +1,13 @@
 """The validation cases."""
 
+import astropy.units as u
 import numpy as np
 import pytest
 
 import mwlmc_data as mw
 from mwlmc_data.simulator.frames import galactocentric_to_sky
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
-from mwlmc_data.validation import rank_sigma
+from mwlmc_data.validation import rank_sigma, support
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,28 @@ def test_rank_sigma():
     assert rank_sigma(values, 0.0) == pytest.approx(0, abs=0.03)
     assert rank_sigma(values, 1.5) == pytest.approx(1.5, abs=0.05)
     assert 3.5 < rank_sigma(values, 1e9) < 5
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"v_travel": np.nan}, r"observation\['v_travel'\] = nan: allowed is a finite number km/s"),
+        ({"x_lmc": np.ma.masked}, r"observation\['x_lmc'\] = 1 masked"),
+        ({"l_apex": "64"}, r"observation\['l_apex'\] = '64'"),
+        ({"v_travel": 3.0 * u.kpc}, "numbers in kpc"),
+    ],
+)
+def test_an_observation_that_is_none_is_refused(change, says):
+    observation = dict(mw.validation_cases()["rigid"].observation)
+    with pytest.raises(ValueError, match=says):
+        support(observation | change)
+    del observation["z_lmc"]
+    with pytest.raises(ValueError, match="observation lacks z_lmc"):
+        support(observation)
+
+
+def test_an_observation_with_units_is_the_same():
+    observation = dict(mw.validation_cases()["rigid"].observation)
+    x, l = observation["x_lmc"] * 1e3 * u.pc, np.radians(observation["l_apex"]) * u.rad
+    units = observation | {"x_lmc": x, "l_apex": l}
+    assert support(units)[0] == pytest.approx(support(observation)[0])

@@ -17,6 +17,7 @@ from filelock import Timeout
 from numpy.typing import NDArray
 
 from mwlmc_data import release
+from mwlmc_data.arrays import as_ids
 from mwlmc_data.fetching import downloading
 from mwlmc_data.fetching.errors import FetchError, Request, free_space
 from mwlmc_data.fetching.manifest import lock_of, open_store
@@ -145,12 +146,7 @@ def chosen(
 
 
 def _checked(sim_ids: Iterable[int] | NDArray[np.integer] | None) -> NDArray[np.integer] | None:
-    if sim_ids is None:
-        return None
-    ids = sim_ids if isinstance(sim_ids, np.ndarray) else np.array(list(sim_ids) or np.empty(0, dtype=np.int64))
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-        raise ValueError(f"sim_ids {sim_ids!r} are not allowed: a sequence of integers")
-    return ids
+    return None if sim_ids is None else as_ids("sim_ids", sim_ids)
 
 
 def _remove_leftovers(store: Store) -> None:

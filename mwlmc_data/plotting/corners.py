@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mwlmc_data import schema
+from mwlmc_data.arrays import as_float, as_floats
 from mwlmc_data.plotting.style import BLUE, LARGE, MEDIUM, RED, SMALL, needed, new_figure
+from mwlmc_data.tabular import as_row, as_table
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 #: Most columns of a plot.
@@ -26,9 +27,9 @@ _MASSES = {"m200_mw": (1e11, "1e11 Msun"), "m_lmc": (1e10, "1e10 Msun"), "m_lmc_
 
 
 def corner_plot(
-    table: pd.DataFrame | Mapping[str, ArrayLike],
+    table: Any,
     columns: Sequence[str],
-    truths: Mapping[str, Any] | None = None,
+    truths: Any = None,
     title: str | None = None,
 ) -> Figure:
     """Draw the distributions of columns of a table, and of every two of them, with contours of 39, 68 and 95%.
@@ -38,11 +39,12 @@ def corner_plot(
 
     Parameters
     ----------
-    table : pandas.DataFrame or mapping of str to array_like
-        A catalogue, draws of a prior or of a posterior; masses in Msun, which are drawn in 1e10 and 1e11 Msun.
+    table : table
+        A catalogue, draws of a prior or of a posterior, in any form that :func:`~mwlmc_data.simulate_many` takes; units
+        are converted. Masses are drawn in 1e10 and 1e11 Msun.
     columns : sequence of str
         Names of up to 16 numeric columns, in the wanted order. Units come from the schema of the catalogue.
-    truths : mapping of str to float, or pandas.Series, optional
+    truths : mapping of str to float, or a row of a table, optional
         Values to mark, in the units of the table; those of other columns than the drawn ones are passed over, so that
         a row of a catalogue may be given.
     title : str, optional
@@ -55,8 +57,8 @@ def corner_plot(
     Raises
     ------
     ValueError
-        If a column is unknown, holds text or a number that is not finite, or repeats; if there are none or too many;
-        if the table has fewer rows than columns, or a truth is not a finite number.
+        If a column is unknown, holds text, a mask or a number that is not finite, or repeats; if there are none or too
+        many; if the table has fewer rows than columns, or a truth is not a finite number.
     ImportError
         If corner or matplotlib is not installed.
 
@@ -65,11 +67,16 @@ def corner_plot(
     >>> table = load_catalogue("test")                                     # doctest: +SKIP
     >>> corner_plot(table, ["m_lmc", "v_travel", "l_apex"], truths=table.iloc[0])    # doctest: +SKIP
     """
-    names = _checked_names(table, columns)
-    values = np.stack([_numbers(table, name) / _scale(name) for name in names], axis=1)
+    given = as_table("table", table)
+    names = _checked_names(given, columns)
+    numbers = [as_floats(f"table[{n!r}]", given[n], unit=schema.input_unit(n), shape=("n",)) for n in names]
+    if len({len(column) for column in numbers}) > 1:
+        raise ValueError(f"table = columns of lengths {[len(column) for column in numbers]}: allowed is one length")
+    values = np.stack([column / _scale(name) for column, name in zip(numbers, names, strict=True)], axis=1)
     if len(values) < max(2, len(names)):
         raise ValueError(f"the table has {len(values)} rows; {len(names)} columns need {max(2, len(names))} or more")
-    marks = [_truth({} if truths is None else truths, name) for name in names]
+    known = {} if truths is None else as_row("truths", truths)
+    marks = [_truth(known, name) for name in names]
     corner = needed("corner")
     size = max(PANEL * len(names) + LOWER + UPPER, 4.5)
     figure = new_figure(size, size, layout="none")
@@ -118,7 +125,7 @@ def _scale(name: str) -> float:
     return _MASSES[name][0] if name in _MASSES else 1.0
 
 
-def _checked_names(table: pd.DataFrame | Mapping[str, ArrayLike], columns: Sequence[str]) -> list[str]:
+def _checked_names(table: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
     """The names, refused unless each is a column of the table, once."""
     if isinstance(columns, str):
         raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
@@ -132,26 +139,10 @@ def _checked_names(table: pd.DataFrame | Mapping[str, ArrayLike], columns: Seque
     return names
 
 
-def _numbers(table: pd.DataFrame | Mapping[str, ArrayLike], name: str) -> NDArray[np.float64]:
-    column = np.asarray(table[name])
-    if column.dtype.kind not in "fiub":
-        raise ValueError(f"column {name!r} is not allowed: it holds text or objects, and a plot needs numbers")
-    if not np.isfinite(column).all():
-        row = int(np.flatnonzero(~np.isfinite(column))[0])
-        raise ValueError(f"column {name!r} has {column[row]} in row {row}; allowed are finite numbers")
-    return column.astype(np.float64)
-
-
 def _truth(truths: Mapping[str, Any], name: str) -> float | None:
     if name not in truths:
         return None
-    try:
-        value = float(truths[name])
-    except (TypeError, ValueError):
-        value = np.nan
-    if not np.isfinite(value):
-        raise ValueError(f"truth {truths[name]!r} of {name!r} is not allowed: a finite number")
-    return value / _scale(name)
+    return as_float(f"truths[{name!r}]", truths[name], unit=schema.input_unit(name)) / _scale(name)
 
 
 def _span(values: NDArray[np.float64], mark: float | None) -> tuple[float, float]:

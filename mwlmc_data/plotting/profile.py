@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.arrays import as_floats
 from mwlmc_data.plotting.style import BLUE, GREY, MEDIUM, ORANGE, PALE, SMALL, tidy
 from mwlmc_data.simulator.frames import galactocentric_basis
+from mwlmc_data.skymap import as_stars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,18 +80,23 @@ def radial_profile(
     Raises
     ------
     ValueError
-        If the edges do not rise from above 0, or are not given and the stars have all one radius.
+        If the arrays are no such numbers, the direction has no length, the edges do not rise from above 0, or they are
+        not given and the stars have all one radius.
     """
-    x, v = np.asarray(positions, float), np.asarray(velocities, float)
+    x, v = as_stars(positions, velocities)
+    if not len(x):
+        raise ValueError("positions = 0 stars: allowed is 1 or more")
     radius = np.linalg.norm(x, axis=1)
     if edges is None:
         inner, outer = np.quantile(radius, [0.01, 0.98])
         edges = np.geomspace(inner, outer, SHELLS + 1)
-    limits = np.asarray(edges, float)
-    if limits.ndim != 1 or len(limits) < 2 or not limits[0] > 0 or not (np.diff(limits) > 0).all():
+    limits = as_floats("edges", edges, unit="kpc", shape=("n",))
+    if len(limits) < 2 or not limits[0] > 0 or not (np.diff(limits) > 0).all():
         raise ValueError(f"edges = {limits.tolist()} kpc: allowed are two radii or more, rising from above 0")
     spherical = np.einsum("nki,ni->nk", galactocentric_basis(x), v)
-    axis = np.full(3, np.nan) if direction is None else np.asarray(direction, float)
+    axis = np.full(3, np.nan) if direction is None else as_floats("direction", direction, shape=(3,))
+    if not axis.any():
+        raise ValueError("direction = (0, 0, 0): allowed is a vector of some length")
     along = v @ (axis / np.linalg.norm(axis))
     inside = (radius >= limits[0]) & (radius < limits[-1])
     shell = np.where(inside, np.searchsorted(limits, radius, side="right") - 1, -1)

@@ -76,7 +76,8 @@ def draw_apex(ax: Axes, apex: ArrayLike, ms: float = 16.0) -> None:
 def draw_today(ax: Axes, relative: ArrayLike) -> None:
     """Mark the LMC today, at that place (3,) relative to the Milky Way [kpc]."""
     style = {"color": "black", "ms": 9, "mfc": "white", "mew": 1.8, "zorder": 4}
-    draw_place(ax, from_the_sun(np.reshape(relative, (1, 3)))[0], "o", label="LMC today", **style)
+    place = as_floats("relative", relative, unit="kpc", shape=(3,))
+    draw_place(ax, from_the_sun(place[None])[0], "o", label="LMC today", **style)
 
 
 def outlined(color: str, width: float) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import k0
 
+from ..arrays import as_floats
 from . import constants as const
 
 FloatArray = NDArray[np.float64]
@@ -309,9 +310,5 @@ def coulomb_logarithm(a_lmc: float) -> float:
 
 
 def _positions(positions: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    x = np.asarray(positions, float)
-    if x.ndim != 2 or x.shape[1] != 3:
-        raise ValueError(f"positions have shape {x.shape}; allowed is (n, 3) [kpc]")
-    if not np.isfinite(x).all():
-        raise ValueError(f"positions hold {x[~np.isfinite(x)][0]}; only finite numbers [kpc] are allowed")
+    x = as_floats("positions", positions, unit="kpc", shape=("n", 3))
     return x, np.linalg.norm(x, axis=1)

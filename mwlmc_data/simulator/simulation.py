@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import as_seed, as_whole
+from ..arrays import as_floats, as_seed, as_whole
 from ..tabular import index_of
 from ..workers import processes_for, start_pool
 from . import constants as const
@@ -45,7 +45,8 @@ class Halo:
     Attributes
     ----------
     positions, velocities : ndarray, shape (n, 3), float32
-        Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre.
+        Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre; finite, and converted
+        where they are given in other units.
     source : str
         Where the stars come from: ``"simulation"`` or ``"store"``.
     parameters : Parameters or None
@@ -56,6 +57,12 @@ class Halo:
     velocities: NDArray[np.float32]
     source: str = "simulation"
     parameters: Parameters | None = None
+
+    def __post_init__(self) -> None:
+        x = as_floats("positions", self.positions, unit="kpc", shape=("n", 3))
+        v = as_floats("velocities", self.velocities, unit="km/s", shape=(len(x), 3))
+        object.__setattr__(self, "positions", x.astype(np.float32))
+        object.__setattr__(self, "velocities", v.astype(np.float32))
 
     def to_astropy(self) -> astropy.coordinates.SkyCoord:
         """The stars as an astropy coordinate in the Galactocentric frame, with units.

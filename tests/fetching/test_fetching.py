@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 
+import numpy as np
 import pytest
 
 import mwlmc_data
@@ -84,10 +85,11 @@ class TestWhatIsFetched:
             ({"split": "training"}, r"'training'.*allowed: test, train, validation"),
             ({"config": "validation", "split": "train"}, r"'train'.*allowed: test"),
             ({"sim_ids": [3, 256]}, r"256.*allowed: 0 to 255"),
-            ({"sim_ids": [-1]}, r"-1.*allowed: 0 to 255"),
-            ({"sim_ids": [0.5]}, r"0\.5.*integers"),
-            ({"sim_ids": [[1, 2]]}, r"\[\[1, 2\]\].*integers"),
-            ({"sim_ids": [True, False]}, r"True.*integers"),
+            ({"sim_ids": [-1]}, r"sim_ids\[0\] = -1: allowed"),
+            ({"sim_ids": [0.5]}, r"sim_ids\[0\] = 0\.5: allowed is whole numbers"),
+            ({"sim_ids": [[1, 2]]}, r"sim_ids = an array of shape \(1, 2\)"),
+            ({"sim_ids": [True, False]}, r"sim_ids\[0\] = True"),
+            ({"sim_ids": np.ma.masked_array([1, 2], [True, False])}, "sim_ids = 1 masked or missing value of 2"),
             ({"sim_ids": [0], "split": "train"}, r"0 to 0.*'train'"),
             ({"sim_ids": [0], "config": "gaussian"}, r"'gaussian'.*haloes"),
             ({"version": "9.9.9"}, rf"'9\.9\.9'.*allowed: {release.DATA_VERSION}"),
