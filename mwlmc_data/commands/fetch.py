@@ -40,12 +40,12 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _fetch(options: argparse.Namespace) -> int:
     sim_ids = None if options.sims is None else _range(options.sims)
-    from mwlmc_data.fetching import FetchError, fetch
+    from mwlmc_data.fetching import FetchError, fetch_files
     from mwlmc_data.fetching.errors import size_text
     from mwlmc_data.release import DATA_VERSION
 
     try:
-        paths = fetch(
+        fetched = fetch_files(
             None if options.config == "all" else options.config,
             split=options.split,
             sim_ids=sim_ids,
@@ -58,14 +58,22 @@ def _fetch(options: argparse.Namespace) -> int:
     except FetchError as error:
         # The input was right: status 1.
         raise RuntimeError(str(error)) from error
-    files = [{"path": str(path), "bytes": path.stat().st_size} for path in paths]
-    total = sum(path.stat().st_size for path in paths)
+    files = [
+        {"path": str(file.path), "bytes": file.bytes, "verified": "now" if file.is_hashed else "before"}
+        for file in fetched
+    ]
+    total, old = sum(file.bytes for file in fetched), [file for file in fetched if not file.is_hashed]
     if options.json:
         print_json({"data_version": options.version or DATA_VERSION, "files": files, "bytes": total})
     else:
-        for path in paths:
-            print(path)
-        print(f"{len(paths)} files, {size_text(total)}, verified")
+        for file in fetched:
+            print(file.path)
+        print(f"{len(fetched)} files, {size_text(total)}, {len(fetched) - len(old)} verified now")
+        if old:
+            print(
+                f"{len(old)} were verified before and are unchanged since, by size, time and footer: "
+                "`mwlmc verify --partial DIR` hashes all again"
+            )
     return 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -21,18 +22,13 @@ import pooch
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from mwlmc_data import __version__
-from mwlmc_data.fetching import retrying
+from mwlmc_data.fetching import connections, retrying
 from mwlmc_data.fetching.mirrors import Mirror
 from mwlmc_data.fetching.retrying import Halt, MirrorError, ask
 from mwlmc_data.store import Entry
+from mwlmc_data.writing import put_folder_on_disk
 
 CHUNK = 1 << 20
-HEADERS = {
-    "User-Agent": f"mwlmc-data/{__version__}",
-    # The bytes of the file as they are: they are counted.
-    "Accept-Encoding": "identity",
-}
 THREADS = "mwlmc-fetch"
 """How the names of the threads begin that download."""
 _AGAIN_LATER = {408, 425, 429}
@@ -40,7 +36,12 @@ _AGAIN_LATER = {408, 425, 429}
 
 
 def read(
-    mirror: Mirror, path: str, session: requests.Session, halt: Halt, size: int | None = None
+    mirror: Mirror,
+    path: str,
+    session: requests.Session,
+    halt: Halt,
+    size: int | None = None,
+    least_rate: float = 0.0,
 ) -> Generator[bytes, None, None]:
     """Read a file of a mirror in parts.
 
@@ -56,6 +57,8 @@ def read(
         Ends it.
     size : int, optional
         Size that the file has to have [bytes].
+    least_rate : float
+        Least rate at which it has to come from a server [bytes/s].
 
     Yields
     ------
@@ -67,14 +70,14 @@ def read(
         If the mirror does not give the file, or gives another of which that can be seen: an HTML page, another size.
     """
     location = mirror.location(path)
-    parts = _read_local(Path(location)) if mirror.is_local else _read_web(location, session, halt, size)
-    received = 0
+    parts = _read_local(Path(location)) if mirror.is_local else _read_web(location, session, halt, size, least_rate)
+    received, has_begun = 0, False
     with closing(parts):
         for part in parts:
             halt.check()
-            if not received and part.lstrip()[:1] == b"<":
+            if not has_begun and part.lstrip()[:1] == b"<":
                 raise _no_page()
-            received += len(part)
+            received, has_begun = received + len(part), has_begun or not part.isspace()
             if size is not None and received > size:
                 raise MirrorError(f"sends more than the {size} bytes of the file", retrying.PATIENCE.few_tries)
             yield part
@@ -88,6 +91,8 @@ def _no_page() -> MirrorError:
 
 def _read_local(path: Path) -> Generator[bytes, None, None]:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise MirrorError(f"{path.name} is no file")  # and to open a pipe would be to wait for its other end
         with open(path, "rb") as file:
             while part := file.read(CHUNK):
                 yield part
@@ -95,13 +100,14 @@ def _read_local(path: Path) -> Generator[bytes, None, None]:
         raise MirrorError(f"{path.name}: {error.strerror or error}") from error
 
 
-def _read_web(url: str, session: requests.Session, halt: Halt, size: int | None) -> Generator[bytes, None, None]:
-    timeout = (retrying.PATIENCE.connect, retrying.PATIENCE.read)
+def _read_web(
+    url: str, session: requests.Session, halt: Halt, size: int | None, least_rate: float
+) -> Generator[bytes, None, None]:
     try:
-        with session.get(url, stream=True, timeout=timeout, headers=HEADERS) as answer, halt.watching(answer):
+        with connections.get(url, session, halt) as answer, halt.watching(answer):
             _refuse(answer, size)
-            yield from answer.iter_content(CHUNK)
-    except (requests.RequestException, HTTPError, ValueError) as error:
+            yield from connections.parts_of(answer, least_rate)
+    except (requests.RequestException, HTTPError, ValueError, OSError) as error:
         raise _failure(error) from error
 
 
@@ -160,7 +166,7 @@ def asked_pause(headers: Mapping[str, str]) -> float | None:
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     match = re.search(r"\bt\s*=\s*(\d+)", headers.get("RateLimit", ""))
     return float(match[1]) if match else None
@@ -209,11 +215,12 @@ def download(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        ask(mirrors, lambda mirror: _attempt(entry, partial, mirror, session, halt, count), halt)
+        ask(mirrors, lambda mirror, rate: _attempt(entry, partial, mirror, session, halt, count, rate), halt)
         made = partial / entry.name
         # A temporary file is its owner's alone. The folder was made with the rights that new files shall have.
         made.chmod(partial.stat().st_mode & 0o666)
         os.replace(made, target)
+        put_folder_on_disk(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -225,12 +232,14 @@ def _attempt(
     session: requests.Session,
     halt: Halt,
     count: Callable[[int], None],
+    least_rate: float,
 ) -> None:
     received = 0
+    source = read(mirror, entry.path, session, halt, entry.bytes, least_rate)
 
     def write(_url: str, output_file: str, _pooch: object) -> None:
         nonlocal received
-        with open(output_file, "wb") as file, closing(read(mirror, entry.path, session, halt, entry.bytes)) as parts:
+        with open(output_file, "wb") as file, closing(source) as parts:
             for part in parts:
                 file.write(part)
                 received += len(part)

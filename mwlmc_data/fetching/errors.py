@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,19 @@ _ELSEWHERE = f"Choose another folder (`directory`, or {DATA_DIR_VARIABLE})"
 
 
 class FetchError(OSError):
-    """Files of the release could not be fetched; the message says which, why, and how else to get them."""
+    """Files of the release could not be fetched; the message says which, why, and how else to get them.
+
+    Parameters
+    ----------
+    text : str
+        The message.
+    may_be_the_manifest : bool
+        Whether a wrong manifest can be the cause: no mirror has such files, or no disk the space for them.
+    """
+
+    def __init__(self, text: str, may_be_the_manifest: bool = False) -> None:
+        super().__init__(text)
+        self.may_be_the_manifest = may_be_the_manifest
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,8 @@ class Request:
         Where they may come from.
     record : mapping
         What the registry says of the version.
+    distrusted : frozenset of str
+        Mirrors whose manifest led to no file.
     """
 
     version: str
@@ -48,6 +63,7 @@ class Request:
     root: Path
     mirrors: Sequence[Mirror]
     record: Mapping[str, Any]
+    distrusted: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         config = "every config" if self.config is None else f"config {self.config!r}"
@@ -82,7 +98,8 @@ class Request:
         kept = total - len(reasons)
         return FetchError(
             f"{len(reasons)} of {total} files of {self} cannot be fetched ({'; '.join(listed)}{more}). "
-            f"{kept} are in {str(self.root)!r}; the same call fetches what is missing. {self._advice()}"
+            f"{kept} are in {str(self.root)!r}; the same call fetches what is missing. {self._advice()}",
+            may_be_the_manifest=True,
         )
 
     def mixture(self, names: Sequence[str], version: str) -> FetchError:
@@ -98,7 +115,8 @@ class Request:
         return FetchError(
             f"the disk is full or too small: {size_text(needed)} are needed in {str(self.root)!r} for what is missing "
             f"of {self}, {size_text(free_space(self.root))} are free. Files that are whole were kept. {_ELSEWHERE}, "
-            "or make space."
+            "or make space.",
+            may_be_the_manifest=True,
         )
 
     @contextmanager
@@ -111,7 +129,8 @@ class Request:
         except OSError as error:
             if error.errno in _FULL:
                 raise self.no_space(needed) from error
-            raise FetchError(f"cannot write to {str(self.root)!r}: {error.strerror or error}. {_ELSEWHERE}.") from error
+            why = error.strerror or error if error.errno is None else os.strerror(error.errno)
+            raise FetchError(f"cannot write to {str(self.root)!r}: {why}. {_ELSEWHERE}.") from error
 
     def _advice(self) -> str:
         config = self.config or "all"

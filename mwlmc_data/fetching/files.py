@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,15 @@ from mwlmc_data import release
 from mwlmc_data.arrays import as_ids
 from mwlmc_data.fetching import downloading
 from mwlmc_data.fetching.errors import FetchError, Request, free_space
-from mwlmc_data.fetching.manifest import lock_of, open_store
+from mwlmc_data.fetching.manifest import lock_of, open_store, without_its_manifest
 from mwlmc_data.fetching.mirrors import mirrors_of
 from mwlmc_data.fetching.retrying import Halt
 from mwlmc_data.fetching.transfer import Bar, Transfer, seems_present
 from mwlmc_data.homes import expanded
-from mwlmc_data.store import Entry, Manifest, Store, data_dir
+from mwlmc_data.store import STAMPS, Entry, Manifest, Store, data_dir
+from mwlmc_data.writing import remove_leftovers
 
-__all__ = ["FetchError", "fetch"]
+__all__ = ["FetchError", "FetchedFile", "fetch", "fetch_files"]
 
 
 def fetch(
@@ -68,7 +70,8 @@ def fetch(
     Returns
     -------
     list of Path
-        The files, each verified against the SHA-256 of the manifest.
+        The files. Each was compared with the SHA-256 of the manifest: now, or before, and then it is unchanged since by
+        its size, time of change and footer. What rots meanwhile is found when it is read, or by `mwlmc verify`.
 
     Raises
     ------
@@ -81,6 +84,41 @@ def fetch(
     --------
     >>> fetch(sim_ids=range(1000), mirrors="/data/mwlmc")  # doctest: +SKIP
     """
+    files = fetch_files(config, split, sim_ids, mirrors, directory, version, jobs, progress)
+    return [file.path for file in files]
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """A file of the release that is in the local store.
+
+    Attributes
+    ----------
+    path : Path
+        Where it lies.
+    bytes : int
+        Its size.
+    is_hashed : bool
+        Whether it was hashed in this call; else it was before, and is unchanged since by size, time of change and
+        footer.
+    """
+
+    path: Path
+    bytes: int
+    is_hashed: bool
+
+
+def fetch_files(
+    config: str | None = "haloes",
+    split: str | None = None,
+    sim_ids: Iterable[int] | NDArray[np.integer] | None = None,
+    mirrors: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    version: str | None = None,
+    jobs: int = 4,
+    progress: bool = True,
+) -> list[FetchedFile]:
+    """Fetch files of the release as `fetch` does, and tell how each was verified."""
     version = release.DATA_VERSION if version is None else version
     record = release.record_of(version)
     if not isinstance(jobs, int) or jobs < 1:
@@ -89,18 +127,33 @@ def fetch(
     root = data_dir(version) if directory is None else expanded("directory", directory)
     request = Request(version, config, split, root, mirrors_of(mirrors, record["mirrors"]), record)
     halt = Halt()
-    store = open_store(request, halt)
-    entries = chosen(store.manifest, config, split, ids)
+    while True:
+        store = open_store(request, halt)
+        try:
+            return _fetch(request, store, chosen(store.manifest, config, split, ids), jobs, halt, progress)
+        except FetchError as error:
+            again = without_its_manifest(request, Halt()) if error.may_be_the_manifest else None
+            if again is None:
+                raise
+            # Nothing came of one mirror's manifest, for which nobody vouches: another may have a better one.
+            request, halt = again, Halt()
+
+
+def _fetch(
+    request: Request, store: Store, entries: list[Entry], jobs: int, halt: Halt, progress: bool
+) -> list[FetchedFile]:
+    """Fetch these files with the manifest that is there."""
     _remove_leftovers(store)
     missing = [entry for entry in entries if not seems_present(store, entry)]
     if missing and not request.mirrors:
         raise request.no_mirror(f"{len(missing)} of {len(entries)} files")
     needed = _still_to_write(store, missing)
-    if needed > free_space(root):
+    if needed > free_space(store.root):
         raise request.no_space(needed)
-    with Bar(sum(entry.bytes for entry in entries), config or "release", progress) as bar:
-        Transfer(request, store, entries, halt, bar).run(min(jobs, len(entries)))
-    return [store.path(entry) for entry in entries]
+    with Bar(sum(entry.bytes for entry in entries), request.config or "release", progress) as bar:
+        transfer = Transfer(request, store, entries, halt, bar)
+        transfer.run(min(jobs, len(entries)))
+    return [FetchedFile(store.path(entry), entry.bytes, entry.path not in transfer.unchanged) for entry in entries]
 
 
 def chosen(
@@ -150,7 +203,9 @@ def _checked(sim_ids: Iterable[int] | NDArray[np.integer] | None) -> NDArray[np.
 
 
 def _remove_leftovers(store: Store) -> None:
-    """Remove what killed processes left: nobody holds the lock of such a file."""
+    """Remove what killed processes left: nobody holds the lock of such a file, or it is old."""
+    for folder in (store.root, store.root / STAMPS):
+        remove_leftovers(folder)
     for entry in store.manifest.files:
         partial = downloading.partial_of(store.path(entry))
         if partial.exists():

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import requests
 from filelock import FileLock, Timeout
 
-from mwlmc_data.fetching import downloading, retrying
+from mwlmc_data.fetching import connections, downloading, retrying
 from mwlmc_data.fetching.errors import Request
 from mwlmc_data.fetching.mirrors import Mirror
 from mwlmc_data.fetching.retrying import Halt, MirrorError, NoMirrorHelpsError, ask
+from mwlmc_data.library import halo_config
+from mwlmc_data.manifest import LONGEST
 from mwlmc_data.release import DamagedFileError
 from mwlmc_data.store import MANIFEST, STAMPS, Manifest, Store
+from mwlmc_data.writing import write_bytes
 
 LOCKS = ".locks"
 MARK = "fetched.json"
 """In the folder of the stamps: the hash of the manifest that was fetched, and the mirror."""
-_LONGEST = 1 << 26
-"""No manifest is longer [bytes]."""
 
 
 def open_store(request: Request, halt: Halt) -> Store:
@@ -62,8 +64,8 @@ def open_store(request: Request, halt: Halt) -> Store:
 def _fetch(request: Request, halt: Halt) -> None:
     """Get the manifest and write it, unless other files are there. Who calls holds the lock."""
     try:
-        with requests.Session() as session:
-            content, mirror = ask(request.mirrors, lambda m: (_manifest_of(m, request, session, halt), m), halt)
+        with connections.open_session() as session:
+            content, mirror = _ask(request, session, halt)
     except NoMirrorHelpsError as error:
         if error.is_offline:
             raise request.unreachable("the files", str(error)) from error
@@ -75,6 +77,63 @@ def _fetch(request: Request, halt: Halt) -> None:
     )
     with request.writing(needed):
         _write(request.root, content, mirror)
+
+
+def _ask(request: Request, session: requests.Session, halt: Halt) -> tuple[bytes, Mirror]:
+    """Get the first manifest that is one and lists what was asked for, or else the first that is one."""
+    others: list[tuple[bytes, Mirror]] = []
+
+    def attempt(mirror: Mirror, least_rate: float) -> tuple[bytes, Mirror]:
+        content = _manifest_of(mirror, request, session, halt, least_rate)
+        if not _lists(Manifest.from_json(content.decode(), MANIFEST), request):
+            others.append((content, mirror))
+            raise MirrorError(f"has a {MANIFEST} without config {request.config!r}, split {request.split!r}")
+        return content, mirror
+
+    trusted = [mirror for mirror in request.mirrors if str(mirror) not in request.distrusted]
+    try:
+        return ask(trusted, attempt, halt)
+    except NoMirrorHelpsError:
+        if not others:
+            raise
+        return others[0]
+
+
+def _lists(manifest: Manifest, request: Request) -> bool:
+    """Whether a manifest has files of the config and split that were asked for."""
+    return any(request.config in (None, e.config) and request.split in (None, e.split) for e in manifest.files)
+
+
+def without_its_manifest(request: Request, halt: Halt) -> Request | None:
+    """Forget a manifest that was fetched and led to no file: the next call shall not be bound to it.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for, in vain.
+    halt : Halt
+        Ends it.
+
+    Returns
+    -------
+    Request or None
+        The same, of the other mirrors' manifests; None if nothing was forgotten or there are no others. What stays is a
+        manifest that the registry vouches for, that was not fetched, or with which a file came or is coming.
+    """
+    if request.record["manifest"] is not None or not request.mirrors:
+        return None
+    with suppress(OSError, DamagedFileError), locked(request.root, MANIFEST, halt):
+        store = Store(request.root)
+        mark = _mark(request.root)
+        is_used = store.present() or any(request.root.glob("*/.*.partial"))
+        if is_used or mark.get("sha256") != hashlib.sha256((request.root / MANIFEST).read_bytes()).hexdigest():
+            return None
+        (request.root / STAMPS / MARK).unlink()
+        (request.root / MANIFEST).unlink()
+        distrusted = request.distrusted | {mark["mirror"]}
+        if any(str(mirror) not in distrusted for mirror in request.mirrors):
+            return replace(request, distrusted=distrusted)
+    return None
 
 
 @contextmanager
@@ -105,7 +164,8 @@ def _is_known(request: Request) -> bool:
     path = request.root / MANIFEST
     try:
         content = path.read_bytes()
-        if Manifest.from_json(content.decode(), path).data_version != request.version:
+        manifest = Manifest.from_json(content.decode(), path)
+        if manifest.data_version != request.version:
             return False
     except (OSError, ValueError):
         return False
@@ -113,20 +173,33 @@ def _is_known(request: Request) -> bool:
     pinned = request.record["manifest"]
     if pinned is not None:
         return found == pinned
-    try:
-        mark = json.loads((request.root / STAMPS / MARK).read_text(encoding="utf-8"))
-        return mark["sha256"] == found and mark["mirror"] in ([str(m) for m in request.mirrors] or [mark["mirror"]])
-    except (OSError, ValueError, KeyError, TypeError):
+    mark = _mark(request.root)
+    if mark.get("sha256") != found:
         return False
+    if not request.mirrors:
+        return True
+    return mark["mirror"] in [str(m) for m in request.mirrors] and _lists(manifest, request)
 
 
-def _manifest_of(mirror: Mirror, request: Request, session: requests.Session, halt: Halt) -> bytes:
+def _mark(root: Path) -> dict[str, Any]:
+    """What is said of the manifest that was fetched: its hash, and the mirror; empty where nothing is."""
+    try:
+        mark = json.loads((root / STAMPS / MARK).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    is_one = isinstance(mark, dict) and all(isinstance(mark.get(name), str) for name in ("sha256", "mirror"))
+    return mark if is_one else {}
+
+
+def _manifest_of(
+    mirror: Mirror, request: Request, session: requests.Session, halt: Halt, least_rate: float
+) -> bytes:
     """Read a mirror's manifest, or raise MirrorError if it is not that of the release."""
     few = retrying.PATIENCE.few_tries
-    content = b""
-    for part in downloading.read(mirror, MANIFEST, session, halt):
+    content = bytearray()
+    for part in downloading.read(mirror, MANIFEST, session, halt, least_rate=least_rate):
         content += part
-        if len(content) > _LONGEST:
+        if len(content) > LONGEST:
             raise MirrorError(f"sends more than a {MANIFEST}")
     pinned = request.record["manifest"]
     found = hashlib.sha256(content).hexdigest()
@@ -140,7 +213,23 @@ def _manifest_of(mirror: Mirror, request: Request, session: requests.Session, ha
         raise MirrorError(f"has no valid {MANIFEST}: no text", few) from error
     if manifest.data_version != request.version:
         raise MirrorError(f"holds data version {manifest.data_version}, not {request.version}")
-    return content
+    if problem := _disagreement(manifest, request.record):
+        raise MirrorError(f"has a {MANIFEST} of other data: {problem}", few)
+    return bytes(content)
+
+
+def _disagreement(manifest: Manifest, record: Mapping[str, Any]) -> str | None:
+    """What a manifest says that the registry says otherwise of the same version."""
+    for name, facts in record["files"].items():
+        if manifest.seeds.get(name, facts["seed"]) != facts["seed"]:
+            return f"the seed of {name} is {manifest.seeds[name]}, not {facts['seed']}"
+        if manifest.simulator_version != facts["simulator_version"]:
+            return f"the simulator is {manifest.simulator_version}, not {facts['simulator_version']}"
+        rows = sum(entry.rows for entry in manifest.files if entry.config == name)
+        ids = [entry.last_sim_id or 0 for entry in manifest.files if entry.config == halo_config(name)]
+        if max(rows, max(ids, default=-1) + 1) > facts["rows"]:
+            return f"the {name} set has {facts['rows']} simulations, and no more"
+    return None
 
 
 def _refuse_mixture(request: Request, wanted: Manifest) -> None:
@@ -159,7 +248,5 @@ def _write(root: Path, content: bytes, mirror: Mirror) -> None:
     """Write the manifest and the mark. Who calls holds the lock."""
     mark = {"mirror": str(mirror), "sha256": hashlib.sha256(content).hexdigest()}
     (root / STAMPS).mkdir(exist_ok=True)
-    for path, text in ((root / MANIFEST, content), (root / STAMPS / MARK, json.dumps(mark).encode())):
-        temporary = path.with_name(f".{path.name}.partial")
-        temporary.write_bytes(text)
-        os.replace(temporary, path)
+    write_bytes(root / MANIFEST, content)
+    write_bytes(root / STAMPS / MARK, json.dumps(mark).encode())

@@ -2,7 +2,7 @@
 
 A mirror that is busy or breaks off is asked again after a pause that doubles, and not before the time that it names.
 One that does not hold a file, or holds another, gives way to the next mirror; so does, for a while, one that asks for a
-long pause.
+long pause, and one that sends too slowly.
 """
 
 from __future__ import annotations
@@ -40,7 +40,11 @@ class Patience:
     longest_asked : float
         Longest pause that a server can ask for (Retry-After) [s].
     connect, read : float
-        Time for a connection, and between two parts of an answer [s].
+        Time for a connection, and between two parts of an answer; together for the head of an answer [s].
+    window : float
+        Time over which a rate is measured [s].
+    least_rate, last_rate : float
+        Least rate at which a file has to come while there are other mirrors, and when there are none [bytes/s].
     """
 
     tries: int = 5
@@ -50,6 +54,9 @@ class Patience:
     longest_asked: float = 120.0
     connect: float = 10.0
     read: float = 60.0
+    window: float = 30.0
+    least_rate: float = 10_000.0
+    last_rate: float = 1_000.0
 
     def pause(self, tried: int, asked: float | None) -> float:
         """Seconds before the next try, at least what the server asked for; random, so that clients come apart."""
@@ -78,6 +85,10 @@ class MirrorError(Exception):
     def __init__(self, reason: str, tries: int = 1, asked: float | None = None, is_unreachable: bool = False) -> None:
         super().__init__(reason)
         self.tries, self.asked, self.is_unreachable = tries, asked, is_unreachable
+
+
+class SlowError(MirrorError):
+    """A mirror gives a file so slowly that others are asked first."""
 
 
 class NoMirrorHelpsError(Exception):
@@ -142,17 +153,18 @@ class Halt:
                 self._answers.remove(answer)
 
 
-def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror], Result], halt: Halt) -> Result:
+def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror, float], Result], halt: Halt) -> Result:
     """Try mirrors in their order, each as often as its failure deserves.
 
-    One that asks for a pause longer than `Patience.longest` is asked again after the others.
+    One that asks for a pause longer than `Patience.longest`, or sends more slowly than `Patience.least_rate`, is asked
+    again after the others.
 
     Parameters
     ----------
     mirrors : sequence of Mirror
         At least one.
     attempt : callable
-        Gives the result from a mirror, or raises MirrorError.
+        Gives the result from a mirror at this least rate [bytes/s] or more, or raises MirrorError.
     halt : Halt
         Ends it.
 
@@ -174,7 +186,7 @@ def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror], Result], halt: Ha
         mirror = waiting.popleft()
         is_patient = not waiting or mirror in deferred
         try:
-            return _ask_one(mirror, attempt, halt, PATIENCE.longest_asked if is_patient else PATIENCE.longest)
+            return _ask_one(mirror, attempt, halt, is_patient)
         except _LaterError:
             deferred.add(mirror)
             waiting.append(mirror)
@@ -184,22 +196,27 @@ def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror], Result], halt: Ha
 
 
 class _LaterError(Exception):
-    """A mirror wants to be left alone for longer than others are to wait for it."""
+    """A mirror wants to be left alone, or takes, for longer than others are to wait for it."""
 
 
-def _ask_one(mirror: Mirror, attempt: Callable[[Mirror], Result], halt: Halt, most: float) -> Result:
-    """Try one mirror as often as its failures deserve, unless it asks for a longer pause [s] than the most."""
+def _ask_one(mirror: Mirror, attempt: Callable[[Mirror, float], Result], halt: Halt, is_patient: bool) -> Result:
+    """Try one mirror as often as its failures deserve; without patience others come before long waits for it."""
     tried: Counter[int] = Counter()
+    longest = PATIENCE.longest_asked if is_patient else PATIENCE.longest
     while True:
         halt.check()
         try:
-            return attempt(mirror)
+            return attempt(mirror, PATIENCE.last_rate if is_patient else PATIENCE.least_rate)
+        except SlowError:
+            if is_patient:
+                raise
+            raise _LaterError from None
         except MirrorError as error:
             failure = error
         # Failures of one kind: a wrong file after a cut connection is the first wrong file.
         tried[failure.tries] += 1
         if tried[failure.tries] >= failure.tries or tried.total() >= PATIENCE.tries:
             raise failure
-        if min(failure.asked or 0.0, PATIENCE.longest_asked) > most:
+        if min(failure.asked or 0.0, PATIENCE.longest_asked) > longest:
             raise _LaterError
         halt.wait(PATIENCE.pause(tried.total(), failure.asked))

@@ -10,12 +10,12 @@ from contextlib import suppress
 
 import requests
 
-from mwlmc_data.fetching import downloading
+from mwlmc_data.fetching import connections, downloading
 from mwlmc_data.fetching.errors import Request
 from mwlmc_data.fetching.manifest import locked
 from mwlmc_data.fetching.retrying import Halt, NoMirrorHelpsError
 from mwlmc_data.release import DamagedFileError
-from mwlmc_data.store import Entry, Store
+from mwlmc_data.store import Entry, Store, is_stamped
 
 _LAST_WAIT = 1.5
 """Time that threads get to put away what they began, when all shall stop [s]."""
@@ -36,6 +36,8 @@ class Transfer:
         self._request, self._store, self._entries, self._halt, self._bar = request, store, entries, halt, bar
         self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Entry, BaseException | None]] = queue.SimpleQueue()
+        self.unchanged: set[str] = set()
+        """Paths of files that were verified before and were not hashed again."""
         for entry in entries:
             self._waiting.put(entry)
 
@@ -86,7 +88,7 @@ class Transfer:
         return [entry for entry in self._entries if not seems_present(self._store, entry)]
 
     def _work(self) -> None:
-        with requests.Session() as session:
+        with connections.open_session() as session:
             while not self._halt.is_set():
                 try:
                     entry = self._waiting.get_nowait()
@@ -115,8 +117,12 @@ class Transfer:
             self._store.stamp(entry)
 
     def _is_here(self, entry: Entry) -> bool:
+        root = self._store.root
         try:
-            self._store.verified(entry)
+            if self._store.path(entry).is_file() and is_stamped(root, entry):
+                self.unchanged.add(entry.path)
+            else:
+                self._store.verified(entry)
         except DamagedFileError:
             return False
         self._bar.add_present(entry.bytes)

@@ -1,9 +1,8 @@
 """How often mirrors are asked, and what is looked at as a file comes."""
 
 import pytest
-import requests
 
-from mwlmc_data.fetching import downloading, retrying
+from mwlmc_data.fetching import connections, downloading, retrying
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Halt, MirrorError, NoMirrorHelpsError, Patience, ask
 from mwlmc_data.store import Store
@@ -34,7 +33,7 @@ def test_failures_are_counted_by_kind_and_in_all(kinds, requests_made):
     """Two wrong files end it, and five failures of whatever kind."""
     asked = []
 
-    def attempt(mirror):
+    def attempt(mirror, rate):
         asked.append(mirror)
         raise MirrorError(f"failure {len(asked)}", tries=kinds[len(asked) - 1])
 
@@ -53,12 +52,12 @@ def test_a_mirror_without_connection_is_offline_and_only_if_all_are():
 
     for answering, is_offline in (((), True), ((one,), False), ((other,), False)):
         with pytest.raises(NoMirrorHelpsError) as caught:
-            ask([one, other], lambda mirror, answering=answering: attempt(mirror, answering), Halt())
+            ask([one, other], lambda mirror, rate, answering=answering: attempt(mirror, answering), Halt())
         assert caught.value.is_offline is is_offline
 
 
 def read(mirror, entry):
-    with requests.Session() as session:
+    with connections.open_session() as session:
         return b"".join(downloading.read(mirror, entry.path, session, Halt(), entry.bytes))
 
 

@@ -7,11 +7,10 @@ import threading
 import time
 
 import pytest
-import requests
 from requests.structures import CaseInsensitiveDict
 
 from mwlmc_data import fetching, store
-from mwlmc_data.fetching import FetchError, downloading, files, retrying
+from mwlmc_data.fetching import FetchError, connections, downloading, files, retrying
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Patience
 from mwlmc_data.store import Store
@@ -214,9 +213,10 @@ class TestWaiting:
 
     def test_who_asks_for_a_long_pause_is_asked_again_after_the_others(self, monkeypatch):
         monkeypatch.setattr(retrying, "PATIENCE", Patience(first=0.0, longest=0.01, longest_asked=0.1))
-        busy, good, asked = parse("https://example.org/busy"), parse("https://example.org/good"), []
+        busy, good, asked, rates = *map(parse, ("https://example.org/busy", "https://example.org/good")), [], []
 
-        def attempt(mirror, fails=()):
+        def attempt(mirror, rate, fails=()):
+            rates.append(rate)
             asked.append(mirror)
             if mirror is busy and asked.count(busy) < 3:
                 raise retrying.MirrorError("HTTP 429", tries=5, asked=60.0)
@@ -228,8 +228,12 @@ class TestWaiting:
         assert retrying.ask([busy, good], attempt, halt) is good
         assert asked == [busy, good]
         asked.clear()
-        assert retrying.ask([busy, good], lambda mirror: attempt(mirror, [good]), halt) is busy
+        rates.clear()
+        assert retrying.ask([busy, good], lambda mirror, rate: attempt(mirror, rate, [good]), halt) is busy
         assert asked == [busy, good, busy, busy]
+        least, last = Patience.least_rate, Patience.last_rate
+        assert least > last
+        assert rates == [least, least, last, last], "the last to be asked may be slow"
 
     def test_random_numbers_of_the_user_stay(self, fetch, server):
         server.faults[FILE] = [cut(), cut()]
@@ -251,9 +255,9 @@ class TestStopping:
 
         def work(path):
             entry = next(e for e in Store(silent.folder).manifest.files if e.path == path)
-            with requests.Session() as session:
+            with connections.open_session() as session:
                 try:
-                    retrying.ask([parse(silent.url)], lambda m: list(read(m, entry, session)), halt)
+                    retrying.ask([parse(silent.url)], lambda m, _: list(read(m, entry, session)), halt)
                 except retrying.StoppedError:
                     ended.append(path)
 

@@ -309,7 +309,7 @@ class TestCommand:
         *paths, summary = out.splitlines()
         assert paths == [str(root / name) for name in SHARDS]
         assert summary.startswith("4 files, ")
-        assert summary.endswith("verified")
+        assert summary.endswith(", 4 verified now")
         assert "100%" in err
         assert is_whole(root, original)
 
@@ -329,7 +329,8 @@ class TestCommand:
         assert content == {
             "data_version": release.DATA_VERSION,
             "files": [
-                {"path": str(tmp_path / "here" / name), "bytes": size} for name, size in zip(names, sizes, strict=True)
+                {"path": str(tmp_path / "here" / name), "bytes": size, "verified": "now"}
+                for name, size in zip(names, sizes, strict=True)
             ],
             "bytes": sum(sizes),
         }
@@ -383,5 +384,5 @@ class TestCommand:
         def interrupt(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(fetching, "fetch", interrupt)
+        monkeypatch.setattr(fetching, "fetch_files", interrupt)
         assert run() == (130, "", "")

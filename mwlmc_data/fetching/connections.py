@@ -1,0 +1,175 @@
+"""Connections to mirrors: what may come before an answer, how long one may take, and how slowly a file may come."""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import threading
+import time
+from collections.abc import Generator
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from mwlmc_data import __version__
+from mwlmc_data.fetching import retrying
+from mwlmc_data.fetching.retrying import Halt, MirrorError, SlowError
+
+PART = 1 << 18
+"""Most bytes of one read."""
+HEADERS = {
+    "User-Agent": f"mwlmc-data/{__version__}",
+    # The bytes of the file as they are: they are counted.
+    "Accept-Encoding": "identity",
+}
+_MOST_INTERIM = 50
+"""Interim answers before the answer."""
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer, once its server has done with interim ones (RFC 9110, sec. 15.2), such as 103 Early Hints."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            # 101 ends the protocol of which the next answer would be; http.client reads past 100 itself
+            if not 102 <= status <= 199:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException(f"{_MOST_INTERIM} interim answers and no other")
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class _Adapter(HTTPAdapter):
+    """Gives the session these connections, also through a proxy."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def open_session() -> requests.Session:
+    """Make a session that keeps connections open and takes no interim answer for the answer."""
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter())
+    return session
+
+
+def get(url: str, session: requests.Session, halt: Halt) -> requests.Response:
+    """Ask for a file and wait for the head of the answer, which may come a byte at a time but not for ever.
+
+    Parameters
+    ----------
+    url : str
+        The file.
+    session : requests.Session
+        Keeps connections open.
+    halt : Halt
+        Ends it.
+
+    Returns
+    -------
+    requests.Response
+        Its body is still to be read.
+
+    Raises
+    ------
+    MirrorError
+        If there is no answer in the time of `Patience.connect` and `Patience.read` together.
+    requests.RequestException, OSError, ValueError
+        What the session raises.
+    """
+    patience = retrying.PATIENCE
+    came: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
+    is_given_up = threading.Event()
+
+    def work() -> None:
+        try:
+            timeout = (patience.connect, patience.read)
+            answer = session.get(url, stream=True, timeout=timeout, headers=HEADERS)
+        except Exception as error:
+            came.put(error)
+            return
+        came.put(answer)
+        if is_given_up.is_set():
+            answer.close()
+
+    # A daemon: who waits for a dead server must not keep an interrupted program from ending.
+    threading.Thread(target=work, name="mwlmc-answer", daemon=True).start()
+    end = time.monotonic() + patience.connect + patience.read
+    try:
+        while time.monotonic() < end:
+            halt.check()
+            try:
+                answer = came.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        raise MirrorError(f"gives no answer in {patience.connect + patience.read:g} s", patience.few_tries)
+    finally:
+        is_given_up.set()
+
+
+def parts_of(answer: requests.Response, least_rate: float) -> Generator[bytes, None, None]:
+    """Read the body of an answer as it comes.
+
+    Parameters
+    ----------
+    answer : requests.Response
+        The answer.
+    least_rate : float
+        Least rate at which it has to come [bytes/s], on average over `Patience.window` of waiting for it: the time that
+        who reads takes for the bytes does not count.
+
+    Yields
+    ------
+    bytes
+
+    Raises
+    ------
+    SlowError
+        If it comes more slowly.
+    requests.RequestException, urllib3.exceptions.HTTPError
+        If the connection breaks.
+    """
+    waited, received = 0.0, 0
+    while True:
+        begin = time.monotonic()
+        part = answer.raw.read1(PART, decode_content=True)
+        waited, received = waited + time.monotonic() - begin, received + len(part or b"")
+        if not part:
+            return
+        if waited >= retrying.PATIENCE.window:
+            if received < least_rate * waited:
+                raise SlowError(f"sends {received / waited:.0f} bytes a second, less than {least_rate:g}")
+            waited, received = 0.0, 0
+        yield part
