@@ -248,6 +248,51 @@ def stalled(server: ReleaseServer, sent: int) -> Fault:
     return fault
 
 
+def dripping(server: ReleaseServer, part: str = "body", size: int = 1, pause: float = 0.05) -> Fault:
+    """So many bytes and a pause, until the server closes: of the answer's head, of its body, or of that in chunks."""
+
+    def fault(handler: Handler, content: bytes) -> None:
+        chunks = part == "chunks"
+        length = b"Transfer-Encoding: chunked" if chunks else b"Content-Length: %d" % len(content)
+        head = b"HTTP/1.1 200 OK\r\n" + length + b"\r\n\r\n"
+        if part == "head":
+            head = head[:-2] + b"X-Padding: " + b"x" * 60_000 + b"\r\n\r\n"
+        else:
+            handler.wfile.write(head)
+        whole = head + content if part == "head" else content
+        for start in range(0, len(whole), size):
+            piece = whole[start : start + size]
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunks else piece)
+            if server.released.wait(pause):
+                break
+        handler.close_connection = True
+
+    return fault
+
+
+def interim(*heads: bytes, forever: bool = False) -> Fault:
+    """Interim answers, such as ``103 Early Hints``, and then the file."""
+
+    def fault(handler: Handler, content: bytes) -> None:
+        while forever:
+            handler.wfile.write(b"HTTP/1.1 " + heads[0] + b"\r\n\r\n")
+        for head in heads:
+            handler.wfile.write(b"HTTP/1.1 " + head + b"\r\n\r\n")
+        handler.answer(200, content)
+
+    return fault
+
+
+def raw(text: bytes) -> Fault:
+    """Whatever bytes in place of an answer."""
+
+    def fault(handler: Handler, _: bytes) -> None:
+        handler.wfile.write(text)
+        handler.close_connection = True
+
+    return fault
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until something is so; fail if it does not come about."""
     end = time.monotonic() + seconds

@@ -108,35 +108,28 @@ def get(url: str, session: requests.Session, halt: Halt) -> requests.Response:
     """
     patience = retrying.PATIENCE
     came: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
-    is_given_up = threading.Event()
 
     def work() -> None:
         try:
             timeout = (patience.connect, patience.read)
-            answer = session.get(url, stream=True, timeout=timeout, headers=HEADERS)
+            came.put(session.get(url, stream=True, timeout=timeout, headers=HEADERS))
         except Exception as error:
             came.put(error)
-            return
-        came.put(answer)
-        if is_given_up.is_set():
-            answer.close()
 
     # A daemon: who waits for a dead server must not keep an interrupted program from ending.
     threading.Thread(target=work, name="mwlmc-answer", daemon=True).start()
     end = time.monotonic() + patience.connect + patience.read
-    try:
-        while time.monotonic() < end:
-            halt.check()
-            try:
-                answer = came.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-        raise MirrorError(f"gives no answer in {patience.connect + patience.read:g} s", patience.few_tries)
-    finally:
-        is_given_up.set()
+    while time.monotonic() < end:
+        halt.check()
+        try:
+            answer = came.get(timeout=0.1)
+        except queue.Empty:
+            continue
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+    # One that comes yet is nobody's: its connection closes with it.
+    raise MirrorError(f"gives no answer in {patience.connect + patience.read:g} s", patience.few_tries)
 
 
 def parts_of(answer: requests.Response, least_rate: float) -> Generator[bytes, None, None]:
