@@ -13,10 +13,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any
+
+from mwlmc_data.writing import write_bytes
 
 DATA_VERSION = "1.0.0"
 """Version of the data that this package embeds."""
@@ -250,11 +251,8 @@ def register(
         "simulator_version": simulator_version,
     }
     versions.setdefault(version, copy.deepcopy(_EMPTY))["files"][config] = entry
-    registry = path.parent / "registry.json"
-    temporary = registry.with_suffix(f".{os.getpid()}.tmp")
     text = json.dumps({"versions": versions}, indent=2, sort_keys=True)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(registry)
+    write_bytes(path.parent / "registry.json", f"{text}\n".encode())
     return entry
 
 

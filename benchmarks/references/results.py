@@ -18,6 +18,7 @@ from benchmarks.references.rows import TRAVEL, Row
 from mwlmc_data import parquet
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
+from mwlmc_data.writing import replace_file
 
 if TYPE_CHECKING:
     import pyarrow
@@ -55,9 +56,7 @@ def collect(out: Path, rows: list[Row], n: int) -> str:
         certificate = checks.attach(out, row, reference.certificate)
         found.append((row, dataclasses.replace(reference, certificate=certificate)))
     order = sorted(found, key=lambda pair: pair[0].number if pair[0].kind == "test" else -1)
-    temporary = out / f"{FILE}.tmp"
-    parquet.write_table(table(order), temporary)
-    temporary.replace(out / FILE)
+    replace_file(out / FILE, lambda temporary: parquet.write_table(table(order), temporary))
     missing = f"; {len(rows) - len(there)} of {len(rows)} rows are not inferred yet" if len(there) < len(rows) else ""
     return f"{describe(order)}\n{out / FILE}: {len(there)} rows{missing}"
 

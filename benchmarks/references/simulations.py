@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from benchmarks.references.rows import TRAVEL, Row
 from mwlmc_data.npz import write_npz
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.simulation import simulate_row
+from mwlmc_data.writing import write_bytes
 
 SEED = 20250720
 """Of the stars and designs of the references; none of the catalogues' (`release.CATALOGUE_SEEDS`)."""
@@ -147,12 +147,7 @@ def save(path: Path, about: dict[str, Any], **arrays: NDArray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     write_npz(buffer, {"settings": json.dumps(about), **arrays}, compressed=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, buffer.getvalue())
 
 
 def check(path: Path, expected: dict[str, Any]) -> None:

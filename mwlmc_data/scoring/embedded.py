@@ -7,11 +7,11 @@ They are no sets of simulations, so that they have a registry of their own besid
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from mwlmc_data import release
+from mwlmc_data.writing import write_bytes
 
 REGISTRY = "benchmark.json"
 _FIELDS = {"file", "sha256", "bytes", "rows", "simulator_version"}
@@ -105,10 +105,8 @@ def register(path: Path, name: str, rows: int, simulator_version: str) -> dict[s
         "rows": rows,
         "simulator_version": simulator_version,
     }
-    registry = path.parent / REGISTRY
-    temporary = registry.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    temporary.replace(registry)
+    text = json.dumps(entries, indent=2, sort_keys=True)
+    write_bytes(path.parent / REGISTRY, f"{text}\n".encode())
     return entries[name]
 
 
