@@ -1,0 +1,118 @@
+"""What a person is told, word for word, and the limits and times that are settled."""
+
+import errno
+
+import pytest
+
+from mwlmc_data.fetching import FetchError, errors, manifest, retrying
+from mwlmc_data.fetching.errors import Request, free_space, size_text
+from mwlmc_data.fetching.mirrors import parse
+from mwlmc_data.fetching.retrying import Patience
+
+RECORD = {"mirrors": [], "files": {"gaussian": {}, "wide": {}}, "manifest": None}
+MAKE = "make them in a checkout (`python -m generation haloes --out DIR{}`), "
+MAKE += "or let `load_halo` simulate those that you need."
+EMBEDDED = "or read what the package embeds (`load_catalogue(config='gaussian')`)."
+MIRROR = "ame a mirror that has them (`mwlmc fetch {} --mirror MIRROR`, or MWLMC_MIRRORS), "
+
+
+def request(config="haloes", split=None, registered=(), root="/data/mw"):
+    return Request("1.0.0", config, split, root, [parse("https://example.org/a")], RECORD | {"mirrors": registered})
+
+
+@pytest.mark.parametrize(
+    ("config", "advice"),
+    [
+        ("haloes", f"N{MIRROR.format('haloes')}{MAKE.format('')}"),
+        (None, f"N{MIRROR.format('all')}{MAKE.format('')}"),
+        ("haloes-wide", f"M{MAKE.format(' --config wide')[1:]}"),
+        ("gaussian", f"N{MIRROR.format('gaussian')}{EMBEDDED}"),
+        ("validation", f"N{MIRROR.format('validation').removesuffix(', ')}."),
+    ],
+)
+def test_the_ways_out_fit_the_config(config, advice):
+    text = str(request(config).no_mirror("3 of 4 files"))
+    what = "every config" if config is None else f"config {config!r}"
+    expected = (
+        f"3 of 4 files of {what} of data version 1.0.0 are not in '/data/mw', and there is no mirror to fetch them "
+        f"from: no deposit of this version is registered yet. {advice}"
+    )
+    assert text == expected
+
+
+def test_each_failure_says_what_and_why():
+    asked = request(split="test", registered=("doi:10.5281/zenodo.1",))
+    what = "config 'haloes', split 'test', of data version 1.0.0"
+    assert f"the files of {what} are not in '/data/mw'" in str(asked.no_mirror("the files"))
+    assert "from: no mirror was given. Name" in str(asked.no_mirror("the files"))
+    offline = f"2 files of {what} cannot be fetched: this machine is offline, or no mirror can be reached (a: no). Name"
+    assert str(asked.unreachable("2 files", "a: no")).startswith(offline)
+    without = f"the files of {what} cannot be fetched: no mirror gives a manifest.json (a: no). Name"
+    assert str(asked.no_manifest("a: no")).startswith(without)
+    three = "f0: r0; f1: r1; f2: r2"
+    for failures, listed in ((1, "f0: r0)"), (3, f"{three})"), (4, f"{three}; and 1 more)")):
+        text = str(asked.failed(9, {f"f{i}": f"r{i}" for i in range(failures)}))
+        assert text.startswith(f"{failures} of 9 files of {what} cannot be fetched ({listed}. {9 - failures} are in")
+    for names, listed in ((["a"], "(a)"), (["a", "b", "c"], "(a, b, c)"), (["a", "b", "c", "d"], "(a, b, c, ...)")):
+        text = str(asked.mixture(names, "0.9"))
+        assert f"holds files of data version 0.9 that are not those of the release {listed}, but made here" in text
+        assert text.endswith("Choose another folder (`directory`, or MWLMC_DATA_DIR), or remove this one.")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_999, "1000.0 kB"),
+        (1_000_000, "1.0 MB"),
+        (13_840_000_000, "13.8 GB"),
+        (1_000_000_000, "1.0 GB"),
+    ],
+)
+def test_sizes_have_their_unit(size, text):
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_told_with_what_is_needed(tmp_path, code):
+    asked = request(root=tmp_path / "not" / "there")
+    with pytest.raises(FetchError) as caught, asked.writing(2_500_000):
+        raise OSError(code, "full")
+    free = size_text(free_space(tmp_path)).partition(".")[0]
+    told = f"the disk is full or too small: 2.5 MB are needed in '{asked.root}' for what is missing of {asked}, {free}"
+    assert str(caught.value).startswith(told)
+
+
+def test_another_error_of_the_disk_is_told_and_ours_pass():
+    asked = request()
+    with pytest.raises(FetchError) as caught, asked.writing():
+        raise PermissionError(errno.EACCES, "Permission denied")
+    elsewhere = "Choose another folder (`directory`, or MWLMC_DATA_DIR)"
+    assert str(caught.value) == f"cannot write to '/data/mw': Permission denied. {elsewhere}."
+    with pytest.raises(FetchError, match=r"^mine$"), asked.writing():
+        raise FetchError("mine")
+
+
+def test_settled_limits():
+    assert Patience() == Patience(5, 2, 1.0, 30.0, 120.0, 10.0, 60.0)
+    assert retrying.Patience(tries=5).few_tries == 2
+    assert manifest._LONGEST == 64 * 2**20
+    assert (errors._LISTED, manifest.LOCKS, manifest.MARK) == (3, ".locks", "fetched.json")
+
+
+def test_pauses_are_between_half_and_the_whole_of_a_doubling_time(monkeypatch):
+    patience = Patience(first=2.0, longest=9.0, longest_asked=50.0)
+    for part in (0.5, 0.75, 1.0):
+
+        class Jitter:
+            @staticmethod
+            def uniform(low, high, part=part):
+                assert (low, high) == (0.5, 1.0)
+                return part
+
+        monkeypatch.setattr(retrying, "_JITTER", Jitter)
+        assert [patience.pause(n, None) / part for n in (1, 2, 3, 4, 9)] == pytest.approx([2, 4, 8, 9, 9])
+        assert patience.pause(2, 7.0) == pytest.approx(7.0 + 0.4 * part)
+        assert patience.pause(1, 80.0) == pytest.approx(50.0 + 0.2 * part)
