@@ -7,7 +7,7 @@ from scipy.integrate import quad
 
 from mwlmc_data import scoring
 from mwlmc_data.scoring import ladders, metrics
-from mwlmc_data.scoring.manifest import manifest_problems
+from mwlmc_data.scoring.manifest import make_manifest, manifest_problems
 from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.simulator import Halo
 from tests.scoring.entries import prior_samples
@@ -148,7 +148,7 @@ class TestLadders:
 
     def test_clipped_skies_keep_what_is_farther_than_30_deg_from_the_plane(self):
         halo = self.halo()
-        assert ladders.latitude(halo.positions) == pytest.approx([-80, -30.5, -29.5, 0, 29.5, 30.5, 80])
+        assert ladders.latitude(halo.positions) == pytest.approx([-80, -30.5, -29.5, 0, 29.5, 30.5, 80], abs=1e-5)
         for name, kept in (("sky-plane", [0, 1, 5, 6]), ("sky-north", [5, 6])):
             x, v = ladders.HALO_GROUPS[name](halo)
             assert np.array_equal(x, halo.positions[kept]) and np.array_equal(v, halo.velocities[kept])
@@ -261,8 +261,6 @@ def test_the_interval_of_an_area_solves_newcombes_equation(shifted, nominal):
 
 
 def test_a_budget_that_is_overdrawn_is_told_with_its_parts(loaded):
-    from mwlmc_data.scoring.manifest import make_manifest
-
     task = loaded["budget-1000@1.0"]
     cost = {"cpu_seconds": 1, "simulations": 1101, "parameters": 0}
     (problem,) = manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02"))
@@ -273,8 +271,6 @@ def test_a_budget_that_is_overdrawn_is_told_with_its_parts(loaded):
 
 @pytest.mark.parametrize(("length", "shown"), [(78, 80), (79, 80)])
 def test_long_values_are_cut_where_they_are_shown(length, shown, loaded):
-    from mwlmc_data.scoring.manifest import make_manifest
-
     cost = {"cpu_seconds": 1, "simulations": 1, "parameters": 0}
     content = make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", "x" * length)
     (problem,) = manifest_problems(content)
@@ -320,3 +316,20 @@ def test_cases_are_told_by_their_percentiles(summary9):
             entry = section.entries[f"p{percent}"]
             expected = np.percentile(samples[i], percent, axis=0) / [1e10, 1e11, 1.0]
             assert list(entry.value.values()) == pytest.approx(expected) and entry.digits == 2
+
+
+@pytest.mark.parametrize("name", ["cpu_seconds", "simulations", "parameters"])
+@pytest.mark.parametrize("value", [-1, True, "many", None, float("inf")])
+def test_each_cost_is_a_number_from_zero(loaded, name, value):
+    cost = {"cpu_seconds": 0, "simulations": 0, "parameters": 0}
+    task = loaded["summary-9@1.0"]
+    assert manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02")) == []
+    (problem,) = manifest_problems(make_manifest(task, "m", [0], cost | {name: value}, "c", "2026-01-02"))
+    assert problem.startswith(f"cost.{name} is {value!r}; allowed: a")
+
+
+@pytest.mark.parametrize(("length", "is_allowed"), [(1, True), (2000, True), (2001, False)])
+def test_a_line_of_text_has_its_most(loaded, length, is_allowed):
+    cost = {"cpu_seconds": 0, "simulations": 0, "parameters": 0}
+    content = make_manifest(loaded["summary-9@1.0"], "m" * length, [0], cost, "c", "2026-01-02")
+    assert bool(manifest_problems(content)) is not is_allowed
