@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arrays import as_floats, check_names, refuse_masked
+from mwlmc_data.arrays import as_floats, check_names, refuse_masked, shorten
 
 from . import constants as const
 from .frames import sky_basis
@@ -26,6 +26,8 @@ ERROR_UNITS = {"distance": "kpc", **VELOCITY_UNITS, "corr": ""}
 
 #: Least distance [kpc] that is taken for one of a star.
 _MIN_DISTANCE = 1e-3
+#: Curvature of the likelihood, in parts of the expected one, from which on Newton's step is taken.
+_CURVED = 0.05
 #: The fit has settled when the next step is below this part of the standard errors.
 _SETTLED = 1e-8
 
@@ -83,9 +85,9 @@ def fit_reflex_observed(
     The variance of v_los is ``e^2 + sigma_los^2``; the covariance of the proper motions has the diagonal
     ``e_mu^2 + (e_d mu / d)^2 + (sigma / 4.74 d)^2`` and the off-diagonal ``e_l e_b corr`` (Petersen & Penarrubia 2021;
     Yaaqib et al. 2024). What is not measured is integrated out: its row and column are left out of the star's
-    covariance. Maximised by Fisher scoring in the six velocities and the squares of three dispersions at once, with
-    halved steps where the likelihood would fall; a square at its bound of zero stays there while the likelihood falls
-    from it.
+    covariance. Maximised by Newton's method, begun by Fisher's scoring, in the six velocities and the squares of three
+    dispersions at once, with halved steps where the likelihood would fall; a square at its bound of zero stays there
+    while the likelihood falls from it.
 
     The errors are those of the stars that are given. On mock stars of the model they are the scatter of the fits
     (tested). Of the live N-body mock of Petersen & Penarrubia (2021), with 1,871 stars, they are 0.65 of the published
@@ -105,6 +107,9 @@ def fit_reflex_observed(
     stars = {name: value[inside] for name, value in stars.items()}
     x, basis = x[inside], basis[inside]
     return _maximise(_problem(stars, design_matrix(x, basis), basis @ motion), shell)
+
+
+_DISPERSION = np.arange(9) >= 6
 
 
 class _Problem(NamedTuple):
@@ -179,15 +184,18 @@ def _maximise(problem: _Problem, shell: tuple[float, float]) -> Reflex:
     count = problem.measured.sum(axis=0)
     seen = count > 0
     spread = np.einsum("nk,nk->k", problem.data, problem.data) / np.maximum(count, 1)
+    require_scatter(np.where(seen, spread, 1.0), np.where(seen, problem.squares / np.maximum(count, 1), 1.0))
     start = np.maximum(spread - problem.noise.sum(axis=0) / np.maximum(count, 1), 0.1 * spread)
     state = _evaluate(problem, np.zeros(6), np.where(seen, start, 0.0))
     for _ in range(MAX_STEPS):
         if state is None:
             break
-        step, step_variance, decrement = _scoring_step(problem, state, seen)
+        step, step_variance, decrement = _step(problem, state, seen)
         if decrement <= _SETTLED**2:
             return _result(problem, state, seen, shell)
-        state = _climb(problem, state, step, step_variance)
+        last, state = state, _climb(problem, state, step, step_variance)
+    else:
+        _find_open(problem, last, seen)
     raise ValueError(
         f"errors = such that the fit does not settle in {MAX_STEPS} steps: allowed are errors above zero where stars "
         "follow the model without scatter, and correlations below 1"
@@ -195,31 +203,45 @@ def _maximise(problem: _Problem, shell: tuple[float, float]) -> Reflex:
 
 
 def _information(problem: _Problem, state: _State) -> FloatArray:
-    """Expected information of the six velocities, (6, 6)."""
+    """Expected information of the six velocities, (6, 6); that of velocities and dispersions together is zero."""
     weighted = state.inverse @ problem.design
     return problem.design.reshape(-1, 6).T @ weighted.reshape(-1, 6)
 
 
-def _scoring_step(problem: _Problem, state: _State, seen: BoolArray) -> tuple[FloatArray, FloatArray, float]:
-    """The step in velocities and variances, and how far it goes: its square in units of the covariance."""
+def _step(problem: _Problem, state: _State, seen: BoolArray) -> tuple[FloatArray, FloatArray, float]:
+    """The step in velocities and variances, and how far it goes: its square in units of the covariance.
+
+    It is Newton's where the likelihood is curved as it is at a maximum, else that of Fisher's scoring, which goes up
+    from anywhere and may go back and forth about a maximum for ever.
+    """
     whitened = np.einsum("nij,nj->ni", state.inverse, state.residual)
-    information = _information(problem, state)
     score = np.einsum("nki,nk->i", problem.design, whitened)
     # what is left open has no information: the step of least length leaves it where it is
-    step = np.linalg.pinv(information, rcond=1e-13, hermitian=True) @ score
+    covariance = np.linalg.pinv(_information(problem, state), rcond=1e-13, hermitian=True)
     # in the variances: score (u_k^2 - inverse_kk) / 2, expected information inverse_kl^2 / 2
     slope = 0.5 * (whitened**2 - state.inverse.diagonal(axis1=1, axis2=2)).sum(axis=0)
-    curvature = 0.5 * (state.inverse**2).sum(axis=0)
+    expected = 0.5 * (state.inverse**2).sum(axis=0)
+    # what is observed: u_k inverse_kl u_l - inverse_kl^2 / 2, and with the velocities design' inverse_k u_k
+    mixed = np.einsum("nki,nkl,nl->il", problem.design, state.inverse, whitened)
+    observed = np.einsum("nk,nkl,nl->kl", whitened, state.inverse, whitened) - expected
+    observed -= mixed.T @ covariance @ mixed
+    slope_there = slope - mixed.T @ covariance @ score
+
     free = seen & ((state.variance > 0) | (slope > 0))
-    step_variance = np.zeros(3)
-    while free.any():
-        step_variance[free] = np.linalg.solve(curvature[np.ix_(free, free)], slope[free])
+    while True:
+        chosen, step_variance = np.ix_(free, free), np.zeros(3)
+        size = np.sqrt(np.diag(expected)[free])
+        is_newton = np.all(np.linalg.eigvalsh(observed[chosen] / np.outer(size, size)) > _CURVED)
+        if is_newton:
+            step_variance[free] = np.linalg.solve(observed[chosen], slope_there[free])
+        else:
+            step_variance[free] = np.linalg.solve(expected[chosen], slope[free])
         below = free & (state.variance == 0) & (step_variance < 0)
         if not below.any():
             break
         free &= ~below
-        step_variance[:] = 0.0
-    return step, step_variance, float(score @ step + slope[free] @ step_variance[free])
+    step = covariance @ (score - mixed @ step_variance * is_newton)
+    return step, step_variance, float(score @ step + slope @ step_variance)
 
 
 def _climb(problem: _Problem, state: _State, step: FloatArray, step_variance: FloatArray) -> _State | None:
@@ -239,16 +261,10 @@ def _result(problem: _Problem, state: _State, seen: BoolArray, shell: tuple[floa
     count = problem.measured.sum(axis=0)
     sigma = np.sqrt(state.variance)
     whitened = np.einsum("nij,nj->ni", state.inverse, state.residual)
-    total = problem.noise + np.where(problem.measured, state.variance, 0.0)
     residual = np.einsum("nk,nk->k", state.residual, state.residual)
     require_scatter(np.where(seen, residual, 1.0), np.where(seen, problem.squares, 1.0))
-    information = _information(problem, state)
-    typical = np.array([np.median(total[problem.measured[:, k], k]) for k in range(3) if seen[k]])
-    is_open = open_velocities(information, typical_scatter(typical))
+    is_open = _find_open(problem, state, seen)
     free = np.r_[np.ones(6, bool), seen & (state.variance > 0)]
-    whole = np.zeros((9, 9))
-    whole[:6, :6] = information
-    whole[6:, 6:] = 2 * (state.inverse**2).sum(axis=0) * np.outer(sigma, sigma)
     scores = np.concatenate(
         [
             np.einsum("nki,nk->ni", problem.design, whitened),
@@ -256,8 +272,11 @@ def _result(problem: _Problem, state: _State, seen: BoolArray, shell: tuple[floa
         ],
         axis=1,
     )
-    plain = np.zeros((9, 9))
-    plain[np.ix_(free, free)] = np.linalg.pinv(whole[np.ix_(free, free)], rcond=1e-13, hermitian=True)
+    # expected information: design' inverse design, and 2 sigma_k inverse_kl^2 sigma_l
+    plain, on = np.zeros((9, 9)), free[6:]
+    plain[:6, :6] = np.linalg.pinv(_information(problem, state), rcond=1e-13, hermitian=True)
+    of_variances = np.linalg.inv(0.5 * (state.inverse**2).sum(axis=0)[np.ix_(on, on)])
+    plain[np.ix_(free & _DISPERSION, free & _DISPERSION)] = of_variances / (4 * np.outer(sigma[on], sigma[on]))
     robust = plain @ (scores.T @ scores) @ plain
     values = np.r_[state.theta, sigma]
     values[np.r_[is_open, ~seen]] = np.nan
@@ -268,11 +287,20 @@ def _result(problem: _Problem, state: _State, seen: BoolArray, shell: tuple[floa
     return Reflex(values, robust, plain, state.value, len(state.residual), *shell, n_measured)
 
 
+def _find_open(problem: _Problem, state: _State, seen: BoolArray) -> BoolArray:
+    """Which of the six velocities the stars leave open; ValueError if the travel velocity is among them."""
+    total = problem.noise + state.variance
+    typical = np.array([np.median(total[problem.measured[:, k], k]) for k in range(3) if seen[k]])
+    return open_velocities(_information(problem, state), typical_scatter(typical))
+
+
 def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:
     """Columns and errors (named ``e_...``) as arrays of one length, checked; NaN where a velocity is not measured."""
+    if getattr(errors, "keys", None) is None:
+        raise ValueError(f"errors = {shorten(errors)}: allowed is a mapping with the keys {', '.join(ERROR_UNITS)}")
     absent = [name for name in VELOCITY_UNITS if given[name] is None]
     needed = [name for name in ("distance", *VELOCITY_UNITS) if name not in absent]
-    check_names("errors", errors, tuple(ERROR_UNITS), needed)
+    check_names("errors", errors.keys(), tuple(ERROR_UNITS), needed)
     l = as_floats("l", given["l"], unit="deg", shape=("n",))
     n = len(l)
     stars: dict[str, FloatArray] = {
@@ -286,7 +314,9 @@ def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLi
         least, most = (-1.0, 1.0) if name == "corr" else (0.0, math.inf)
         where = _measured(stars, name)
         label = f"errors[{name!r}]"
-        error = _not_all_measured(label, errors.get(name, 0.0), unit, n, minimum=least, maximum=most)
+        # by its keys: a table is iterated by row
+        given_error = errors[name] if name in errors.keys() else 0.0
+        error = _not_all_measured(label, given_error, unit, n, minimum=least, maximum=most)
         if np.isnan(error[where]).any():
             row = int(np.flatnonzero(where & np.isnan(error))[0])
             raise ValueError(f"{label}[{row}] = nan: allowed is a finite number where {name} is measured")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from astropy.table import QTable
 from astropy.utils.masked import Masked
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,6 +154,16 @@ def test_the_rest_has_the_covariance_of_a_fit_without_the_held_dispersion():
             product = weight @ change[0] @ weight @ change[1]
             information[6 + i, 6 + j] = 0.5 * np.trace(product, axis1=1, axis2=2).sum()
     assert fit.covariance_plain[:8, :8] == pytest.approx(np.linalg.inv(information), rel=1e-6, abs=1e-9)
+
+
+def test_errors_may_be_a_table():
+    stars = sky(60, 11)
+    expected = fit_reflex_observed(**stars)
+    for table in (pd.DataFrame(stars["errors"]), QTable(stars["errors"])):
+        assert fit_reflex_observed(**stars | {"errors": table}).values == pytest.approx(expected.values)
+    table["v_los"].unit = u.km / u.s
+    table["distance"].unit = u.kpc
+    assert fit_reflex_observed(**stars | {"errors": table}).values == pytest.approx(expected.values)
 
 
 @pytest.mark.parametrize("n", [60, 400])
@@ -354,6 +365,14 @@ def test_stars_without_scatter_are_refused(observed, still):
             fit_reflex(x, v)
 
 
+def test_few_stars_with_large_errors_settle():
+    """Steps of Fisher's scoring go back and forth for ever in some of these."""
+    for seed in range(60):
+        for e_pm in (0.5, 3.0):
+            fit = fit_reflex_observed(**sky(20, seed, e_pm=e_pm))
+            assert np.isfinite(fit.vector).all()
+
+
 def test_a_fit_that_does_not_settle_is_an_error(monkeypatch):
     monkeypatch.setattr(reflex_observed, "MAX_STEPS", 2)
     with pytest.raises(ValueError, match="does not settle in 2 steps"):
@@ -369,6 +388,7 @@ MASKED = np.ma.masked_array(np.ones(50), np.arange(50) < 3)
     ("change", "message"),
     [
         ({"errors": {"distance": 1.0}}, "errors lacks v_los, pm_l, pm_b"),
+        ({"errors": 5.0}, "errors = 5.0: allowed is a mapping"),
         ({"errors": {"distance": 1.0}, "v_los": None}, "errors lacks pm_l, pm_b"),
         ({"errors": ERRORS | {"speed": 1.0}}, "errors holds 'speed'"),
         ({"errors": ERRORS | {"v_los": -2}}, r"errors\['v_los'\].* = -2"),
