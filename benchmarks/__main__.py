@@ -70,6 +70,10 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--seed", type=whole_from(0), default=0)
     start.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
     start.set_defaults(run=_equilibrium)
+    why = commands.add_parser("choices", help="where the reflex fit begins, and that its errors are robust ones")
+    why.add_argument("--simulations", type=whole_from(2), default=60, help="haloes of each kind (default: %(default)s)")
+    why.add_argument("--seed", type=whole_from(0), default=0)
+    why.set_defaults(run=_choices)
     again = commands.add_parser("regeneration", help="how much a halo differs that another processor makes again")
     again.add_argument("--config", default="gaussian", help="set of simulations")
     again.add_argument("--haloes", type=whole_from(1), default=100, help="default: %(default)s")
@@ -188,6 +192,12 @@ def _equilibrium(args: argparse.Namespace) -> None:
 
     found = equilibrium.drifts(args.config, args.simulations, args.seed, args.workers)
     print(equilibrium.describe(args.config, found))
+
+
+def _choices(args: argparse.Namespace) -> None:
+    from benchmarks import choices
+
+    print(choices.describe(choices.measure(args.simulations, args.seed)))
 
 
 def _regeneration(args: argparse.Namespace) -> None:

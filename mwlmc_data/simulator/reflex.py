@@ -50,8 +50,9 @@ class Reflex:
         The parameters in the order of ``REFLEX_NAMES`` [km/s]. NaN where the stars do not determine one: those of
         `undetermined`, which is empty where all velocities are measured.
     covariance : ndarray, shape (9, 9)
-        Robust (sandwich) covariance of `values`: right also where the velocities are not Gaussian, which for a
-        radially anisotropic halo makes the dispersions' plain errors 1.5 to 1.8 times too small. NaN in the rows and
+        Robust (sandwich) covariance of `values`: right also where the velocities are not Gaussian, which makes the
+        plain errors of the tangential dispersions too small, 1.4 times at beta0 = 0.6 and 2.0 times at 0.85
+        (``python -m benchmarks choices``). NaN in the rows and
         columns of what is undetermined, over which the rest is marginalised, and of a dispersion that is held at zero
         (`at_zero`), for which the rest is given: on the edge of what is allowed a standard error has no meaning.
     covariance_plain : ndarray, shape (9, 9)
