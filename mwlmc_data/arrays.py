@@ -314,7 +314,7 @@ def _without_unit(name: str, value: Any, unit: str | None) -> tuple[Any, float]:
     if hasattr(value, "to_astropy"):  # unyt
         value = value.to_astropy()
     given, value = _unit_of(value), getattr(value, "magnitude", value)  # pint keeps its numbers in `magnitude`
-    if given is None:
+    if given is None or (isinstance(given, str) and given == unit):
         return value, 1.0
     import astropy.units as u
 

@@ -27,8 +27,9 @@ def as_table(name: str, value: Any) -> dict[str, Any]:
     name : str
         What the user calls it; errors begin with it.
     value : table
-        A pandas.DataFrame, pyarrow.Table, astropy Table or QTable, datasets.Dataset, polars.DataFrame or what else
-        gives an Arrow stream, a structured array of numpy, a mapping of names to columns, or a list of rows.
+        A pandas.DataFrame, pyarrow.Table (a unit in a field's metadata counts), astropy Table or QTable,
+        datasets.Dataset, polars.DataFrame or what else gives an Arrow stream, a structured array of numpy, a mapping of
+        names to columns, or a list of rows.
 
     Returns
     -------
@@ -86,7 +87,7 @@ def _taken_apart(name: str, value: Any) -> tuple[list[Any], list[Any]]:
     if _is_pandas(value):
         return list(value.columns), [value.iloc[:, i] for i in range(value.shape[1])]
     if hasattr(value, "column_names") and hasattr(value, "column"):  # arrow
-        return list(value.column_names), [value.column(i) for i in range(len(value.column_names))]
+        return list(value.column_names), [_with_unit(value.column(i), field) for i, field in enumerate(value.schema)]
     names: Any = getattr(value, "colnames", None)  # astropy
     if names is None and getattr(value, "ndim", 0) == 1:
         names = getattr(value.dtype, "names", None)  # numpy
@@ -99,6 +100,28 @@ def _taken_apart(name: str, value: Any) -> tuple[list[Any], list[Any]]:
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__dataframe__"):  # polars and many others
         return _taken_apart(name, _to_arrow(name, value))
     raise ValueError(f"{name} = {shorten(value)}: {_ALLOWED}")
+
+
+class _WithUnit:
+    """A column of arrow with its unit."""
+
+    def __init__(self, values: Any, unit: str) -> None:
+        self.values, self.unit = values, unit
+
+    def is_null(self) -> Any:
+        return self.values.is_null()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self.values.__array__(dtype)
+
+
+def _with_unit(values: Any, field: Any) -> Any:
+    """The column with the unit that its field's metadata tells, as the files of this package do."""
+    unit = (field.metadata or {}).get(b"unit", b"").decode(errors="replace")
+    return _WithUnit(values, unit) if unit else values
 
 
 def _is_pandas(value: Any) -> bool:

@@ -89,6 +89,20 @@ def test_every_container_gives_the_same_rows(container):
         assert rows == expected
 
 
+def test_units_in_the_metadata_of_arrow_are_converted():
+    """As in the files of this package, where they are those of the schema."""
+    table = pa.table({**{n: [v] for n, v in MASSES.items()}, "r_dehnen": [11000.0]})
+    field = pa.field("r_dehnen", pa.float64(), metadata={"unit": "pc"})
+    given = table.set_column(3, field, table["r_dehnen"])
+    assert rows_of(given)[0] == [MASSES | {"r_dehnen": 11.0}]
+    wrong = table.set_column(3, field.with_metadata({"unit": "km/s"}), table["r_dehnen"])
+    with pytest.raises(ValueError, match=r"table\['r_dehnen'\] = numbers in km/s: allowed is a unit of length"):
+        rows_of(wrong)
+    hidden = table.set_column(3, field, pa.array([None], pa.float64()))
+    with pytest.raises(ValueError, match=r"table\['r_dehnen'\] = 1 masked or missing value"):
+        rows_of(hidden)
+
+
 def test_polars_and_xarray_where_they_are_installed():
     polars, xarray = pytest.importorskip("polars"), pytest.importorskip("xarray")
     expected, _ = rows_of(DRAWS)
@@ -145,8 +159,10 @@ def test_one_bad_cell_is_always_refused_by_column_and_row(i, name, wrong, contai
         mask = hidden if wrong == "masked" else np.zeros_like(hidden)
         if container == "arrow":
             table = pa.table(columns).set_column(0, name, pa.array(column, mask=mask))
-            table = table.select([name, *(n for n in columns if n != name)]) if name == "m200_mw" else (
-                pa.table({**{n: pa.array(v) for n, v in columns.items()}, name: pa.array(column, mask=mask)})
+            table = (
+                table.select([name, *(n for n in columns if n != name)])
+                if name == "m200_mw"
+                else (pa.table({**{n: pa.array(v) for n, v in columns.items()}, name: pa.array(column, mask=mask)}))
             )
         elif container == "astropy":
             table = Table({**columns, name: MaskedColumn(column, mask=mask)})

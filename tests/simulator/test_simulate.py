@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import astropy.units as u
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,3 +182,20 @@ def test_a_heavier_lmc_moves_the_disc_faster():
         for m in (5e10, 3e11)
     )  # fmt: skip
     assert heavy > 1.5 * light
+
+
+def test_a_halo_is_of_finite_stars_with_three_components():
+    stars = mw.simulate(RIGID, seed=1, n_stars=30).halo
+    x, v = stars.positions, stars.velocities
+    units = mw.Halo((x * u.kpc).to(u.pc), (v * u.km / u.s).to(u.m / u.s))
+    np.testing.assert_allclose(units.positions, x, rtol=1e-6)
+    assert units.velocities.dtype == np.float32 and mw.Halo(x, v).positions.tobytes() == x.tobytes()
+    for change, says in (
+        ((x[:, :2], v), r"positions = an array of shape \(30, 2\): allowed is the shape \(n, 3\)"),
+        ((x, v[:-1]), r"velocities = an array of shape \(29, 3\): allowed is the shape \(30, 3\)"),
+        ((np.ma.masked_equal(x, x.min()), v), "positions = 1 masked or missing value of 90"),
+        ((x, np.where(v == v.max(), np.nan, v)), r"velocities\[.*\] = nan: allowed is a finite number"),
+        ((x * u.deg, v), "positions = numbers in deg"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            mw.Halo(*change)
