@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.floating]
 
@@ -59,12 +59,13 @@ def open_velocities(information: FloatArray, scatter: float) -> NDArray[np.bool_
     return np.diag(covariance) > 1.0
 
 
-def typical_scatter(variances: FloatArray) -> float:
+def typical_scatter(variances: FloatArray, counts: ArrayLike = 1) -> float:
     """Scatter of one star [km/s] from its variances in the measured components: their harmonic mean's root.
 
-    It is nearer to the smaller ones, as what a star says is.
+    It is nearer to the smaller ones, as what a star says is. `counts` are the stars that are measured in each.
     """
-    return float(np.sqrt(len(variances) / np.sum(1 / variances)))
+    weights = np.broadcast_to(counts, variances.shape)
+    return float(np.sqrt(weights.sum() / np.sum(weights / variances)))
 
 
 def is_singular(information: FloatArray) -> bool:

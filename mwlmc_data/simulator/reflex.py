@@ -189,7 +189,10 @@ def fit_reflex(
     reflex = _robust(design, data, w, *_fit(_sums(design, data, w), stars_per_weight), shell)
     if unit == 1.0:
         return reflex
-    plain, log_likelihood = reflex.covariance_plain / unit, reflex.log_likelihood * unit
+    with np.errstate(over="ignore"):
+        plain, log_likelihood = reflex.covariance_plain / unit, reflex.log_likelihood * unit
+    if not (np.isfinite(plain).all() and math.isfinite(log_likelihood)):
+        raise ValueError(f"weights = numbers up to {unit:g}: allowed are weights that leave the covariance finite")
     return dataclasses.replace(reflex, covariance_plain=plain, log_likelihood=log_likelihood)
 
 

@@ -187,6 +187,7 @@ def _maximise(problem: _Problem, shell: tuple[float, float]) -> Reflex:
     require_scatter(np.where(seen, spread, 1.0), np.where(seen, problem.squares / np.maximum(count, 1), 1.0))
     start = np.maximum(spread - problem.noise.sum(axis=0) / np.maximum(count, 1), 0.1 * spread)
     state = _evaluate(problem, np.zeros(6), np.where(seen, start, 0.0))
+    last = state
     for _ in range(MAX_STEPS):
         if state is None:
             break
@@ -194,7 +195,7 @@ def _maximise(problem: _Problem, shell: tuple[float, float]) -> Reflex:
         if decrement <= _SETTLED**2:
             return _result(problem, state, seen, shell)
         last, state = state, _climb(problem, state, step, step_variance)
-    else:
+    if last is not None:
         _find_open(problem, last, seen)
     raise ValueError(
         f"errors = such that the fit does not settle in {MAX_STEPS} steps: allowed are errors above zero where stars "
@@ -261,8 +262,6 @@ def _result(problem: _Problem, state: _State, seen: BoolArray, shell: tuple[floa
     count = problem.measured.sum(axis=0)
     sigma = np.sqrt(state.variance)
     whitened = np.einsum("nij,nj->ni", state.inverse, state.residual)
-    residual = np.einsum("nk,nk->k", state.residual, state.residual)
-    require_scatter(np.where(seen, residual, 1.0), np.where(seen, problem.squares, 1.0))
     is_open = _find_open(problem, state, seen)
     free = np.r_[np.ones(6, bool), seen & (state.variance > 0)]
     scores = np.concatenate(
@@ -288,10 +287,16 @@ def _result(problem: _Problem, state: _State, seen: BoolArray, shell: tuple[floa
 
 
 def _find_open(problem: _Problem, state: _State, seen: BoolArray) -> BoolArray:
-    """Which of the six velocities the stars leave open; ValueError if the travel velocity is among them."""
-    total = problem.noise + state.variance
-    typical = np.array([np.median(total[problem.measured[:, k], k]) for k in range(3) if seen[k]])
-    return open_velocities(_information(problem, state), typical_scatter(typical))
+    """Which of the six velocities the stars leave open.
+
+    ValueError if the travel velocity is among them, or the stars do not scatter about the model.
+    """
+    residual = np.einsum("nk,nk->k", state.residual, state.residual)
+    require_scatter(np.where(seen, residual, 1.0), np.where(seen, problem.squares, 1.0))
+    total, measured = problem.noise + state.variance, problem.measured
+    typical = np.array([np.median(total[measured[:, k], k]) for k in np.flatnonzero(seen)])
+    scatter = typical_scatter(typical, measured.sum(axis=0)[seen])
+    return open_velocities(_information(problem, state), scatter)
 
 
 def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:

@@ -158,6 +158,7 @@ GOOD = mock(TRUTH, 50, 9)
         ({"r_min": 190.0}, "stars lie at 190 < r < inf kpc"),
         ({"weights": np.ones(3)}, r"weights = an array of shape \(3,\)"),
         ({"weights": -np.ones(50)}, r"weights\[0\] = -1"),
+        ({"weights": np.full(50, 1e-320)}, "weights = numbers up to 9.99"),
         ({"weights": np.r_[1.0, np.full(49, 1e-300)]}, "weights = numbers that count as 1 stars"),
     ],
 )

@@ -237,6 +237,18 @@ def test_proper_motions_alone_and_one_of_them():
         fit_reflex_observed(**stars | {"v_los": None, "pm_b": None})
 
 
+def test_one_proper_motion_beside_lines_of_sight():
+    """It is a datum among others: with an error it says little, without one and no scatter the fit has no maximum."""
+    stars = without(sky(60, 12), pm_l=np.arange(60) > 0) | {"pm_b": None}
+    stars["errors"] = {name: stars["errors"][name] for name in ("distance", "v_los", "pm_l")}
+    fit = fit_reflex_observed(**stars)
+    alone = fit_reflex_observed(**stars | {"pm_l": None})
+    assert fit.n_measured == (60, 1, 0)
+    assert np.abs(fit.vector - alone.vector).max() < 20
+    with pytest.raises(ValueError, match="no scatter about the model along l:"):
+        fit_reflex_observed(**stars | {"errors": {"distance": 0.0, "v_los": 0.0, "pm_l": 0.0}})
+
+
 @pytest.mark.parametrize("e_pm", [0.02, 0.3])
 def test_errors_are_the_scatter_of_the_fits(e_pm):
     """200 skies of 200 stars with a third of each datum missing: the scatter is known to 5 per cent."""
