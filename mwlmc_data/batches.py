@@ -109,7 +109,8 @@ class HaloBatches:
         places = library.locate(self.sim_ids, self.config, self.version, self.source)
         # one number a row group, another for each halo that is to be simulated
         blocks = np.stack([places.place, np.where(places.place < 0, np.arange(len(places.place)), places.group)])
-        _, block = np.unique(blocks, axis=1, return_inverse=True)
+        # NumPy 2.0.0 alone gives the inverse a second axis
+        block = np.unique(blocks, axis=1, return_inverse=True)[1].reshape(-1)
         order = np.argsort(rng.permutation(block.max(initial=-1) + 1)[block], kind="stable")
         chunks = list(library.gathered(self.sim_ids[order], places.take(order)))
         return [chunks[i : i + MIXED] for i in range(0, len(chunks), MIXED)]
