@@ -19,16 +19,27 @@ IS_USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
 	"$$python" -c '$(IS_USABLE)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
+# A second environment, with the lowest versions that are declared; those have wheels for these.
+LOWEST := .venv-lowest
+LOWEST_PYTHON ?= $(shell for python in python3.11 python3.12; do \
+	"$$python" -c '$(IS_USABLE)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
+LOWEST_TESTS := tests/fetching/test_mirrors.py tests/scoring/test_scoring_inputs.py tests/scoring/test_submission.py \
+	tests/simulator/test_frames.py tests/simulator/test_parameters.py tests/simulator/test_simulate.py \
+	tests/test_arrays.py tests/test_catalogue.py tests/test_cli.py tests/test_counts.py tests/test_haloes.py \
+	tests/test_inference.py tests/test_package.py tests/test_plotting.py tests/test_priors.py tests/test_store.py \
+	tests/test_verification.py
+
 PYTEST_ARGS ?=
 RUN_ARGS ?=
 PACKAGE ?= simulator
 MUTATION_ARGS ?=
 
-.PHONY: help run test lint mutants examples wheel clean
+.PHONY: help run test test-lowest lint mutants examples wheel clean
 
 help:
 	@echo "make run    install, then train and score the baseline; the report goes to build/report"
 	@echo "make test   install, then check style and types and run the tests"
+	@echo "make test-lowest  the core's tests, with the lowest versions that pyproject.toml allows"
 	@echo "make lint   only check style and types"
 	@echo "make mutants PACKAGE=scoring  mutate a package and see whether its tests notice (an hour or more)"
 	@echo "make examples  execute the notebooks in examples/ again"
@@ -42,6 +53,11 @@ run: $(VENV)/.has-benchmarks
 test: lint
 	@echo "==> tests"
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+# Kernels that other versions of Numba compiled lie beside the source: these are kept apart.
+test-lowest: $(LOWEST)/.is-ready
+	@echo "==> tests with the lowest versions"
+	NUMBA_CACHE_DIR=$(CURDIR)/$(LOWEST)/kernels $(LOWEST)/bin/python -m pytest -m "not slow" $(LOWEST_TESTS) $(PYTEST_ARGS)
 
 lint: $(VENV)/.has-test
 	@echo "==> style and types"
@@ -62,7 +78,7 @@ wheel: $(VENV)/.has-test
 	$(PY) -m build --wheel --outdir dist
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One file in the environment marks each step that is done, so that a second call installs nothing.
@@ -90,4 +106,13 @@ $(VENV)/.has-benchmarks: $(DECLARATIONS) $(VENV)/.has-torch
 $(VENV)/.has-test: $(DECLARATIONS) $(VENV)/.has-benchmarks
 	@echo "==> installing what the tests need"
 	@$(PIP) -e ".[benchmarks,generation,plot,test]"
+	@touch $@
+
+$(LOWEST)/.is-ready: pyproject.toml constraints-lowest.txt mwlmc_data/_version.py
+	@test -n "$(LOWEST_PYTHON)" || { echo "The lowest versions need Python 3.11 or 3.12; name one with" \
+		"make LOWEST_PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "==> the lowest versions in $(LOWEST)"
+	@"$(LOWEST_PYTHON)" -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python -m pip --disable-pip-version-check --no-input install -qq -c constraints-lowest.txt \
+		-e ".[plot]" "pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100" "packaging>=24"
 	@touch $@

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mwlmc_data import library, parquet, release, schema
-from mwlmc_data.arrays import shorten
+from mwlmc_data.arrays import as_whole, shorten
 from mwlmc_data.store import MANIFEST, Entry, Store
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def verify(
     ValueError
         If `sample` is negative.
     """
-    if sample < 0:
-        raise ValueError(f"sample {sample!r} is not allowed: 0 or more")
+    sample = as_whole("sample", sample)
     from tqdm import tqdm
 
     store = Store(Path(directory))

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import mwlmc_data
 
@@ -145,16 +146,20 @@ def project(repository: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def pins(repository: Path) -> dict[str, str]:
-    """Name -> pinned version of constraints.txt; a line of any other form is an error."""
-    lines = (repository / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return pins_of(repository / "constraints.txt")
+
+
+def pins_of(path: Path) -> dict[str, str]:
+    """Name -> pinned version of a file of constraints; a line of any other form is an error."""
+    lines = path.read_text(encoding="utf-8").splitlines()
     found = {}
     for line in lines:
         if not line or line.startswith("#"):
             continue
         match = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9][0-9A-Za-z.]*)", line)
-        assert match, f"constraints.txt: not a plain pin: {line!r}"
+        assert match, f"{path.name}: not a plain pin: {line!r}"
         name = canonicalize_name(match[1])
-        assert name not in found, f"constraints.txt pins {name} twice"
+        assert name not in found, f"{path.name} pins {name} twice"
         found[name] = match[2]
     return found
 
@@ -288,6 +293,22 @@ def test_every_dependency_has_a_pin_that_satisfies_it(project, pins):
         name = canonicalize_name(requirement.name)
         assert name in pins, f"constraints.txt does not pin {name}"
         assert requirement.specifier.contains(pins[name]), f"{text} is not satisfied by {pins[name]}"
+
+
+def test_the_lowest_versions_that_are_tested_are_those_that_are_declared(repository, project):
+    wanted = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["plot"]]
+    declared = {}
+    for text in wanted:
+        requirement = Requirement(text)
+        (lowest,) = [bound.version for bound in requirement.specifier if bound.operator == ">="]
+        declared[canonicalize_name(requirement.name)] = Version(lowest)
+    tested = pins_of(repository / "constraints-lowest.txt")
+    assert {name: Version(version) for name, version in tested.items()} == declared
+
+
+def test_a_library_that_announces_a_break_is_capped(project, pins):
+    (sbi,) = [Requirement(t) for t in project["project"]["optional-dependencies"]["benchmarks"] if t.startswith("sbi")]
+    assert pins["sbi"] in sbi.specifier and "0.28.0" not in sbi.specifier
 
 
 def test_the_core_needs_no_deep_learning_library(project):

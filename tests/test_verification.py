@@ -214,7 +214,7 @@ def test_the_command_tells_and_exits_accordingly(mini, capsys, tmp_path):
     assert told["rows"] == 32
     assert len(told["problems"]) == 1
     assert cli.main(["verify", str(mini.root), "--sample", "-1"]) == 2
-    assert "sample -1" in capsys.readouterr().err
+    assert "sample = -1" in capsys.readouterr().err
     assert cli.main(["verify", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
 

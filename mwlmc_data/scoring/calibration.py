@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from mwlmc_data.arrays import as_seed, as_whole
 from mwlmc_data.scoring.checks import checked_bins, checked_draws, checked_level, checked_samples, checked_vector
 
 
@@ -65,7 +66,7 @@ def rank_fractions(samples: ArrayLike, truth: ArrayLike, seed: int = 0) -> NDArr
     samples, truth = checked_samples(samples, truth)
     below = (samples < truth[:, None, :]).sum(axis=1)
     tied = (samples == truth[:, None, :]).sum(axis=1)
-    return randomised_fractions(below, tied, samples.shape[1], np.random.default_rng(seed))
+    return randomised_fractions(below, tied, samples.shape[1], np.random.default_rng(as_seed("seed", seed)))
 
 
 def randomised_fractions(below: NDArray, tied: NDArray, n_draws: int, rng: np.random.Generator) -> NDArray:
@@ -140,15 +141,14 @@ def ecdf_band(
     points, low, high : ndarray, shape (k,)
         The band for the empirical distribution function (subtract `points` for the difference plot).
     """
-    if n < 1:
-        raise ValueError(f"n is {n}; allowed: 1 or more")
+    n, trials = as_whole("n", n, 1), as_whole("trials", trials, 1)
     level = checked_level(level)
     points = np.linspace(0.01, 0.99, 99) if points is None else checked_vector(points, "points")
     if points.min() <= 0 or points.max() >= 1:
         raise ValueError(
             f"points span {points.min()} to {points.max()}; allowed: between 0 and 1, both excluded"
         )
-    uniform = np.sort(np.random.default_rng(seed).uniform(size=(trials, n)), axis=1)
+    uniform = np.sort(np.random.default_rng(as_seed("seed", seed)).uniform(size=(trials, n)), axis=1)
     counts = np.stack([np.searchsorted(row, points, side="right") for row in uniform])
     tails = np.minimum(stats.binom.cdf(counts, n, points), stats.binom.sf(counts - 1, n, points))
     pointwise = np.quantile(2.0 * tails.min(axis=1), 1.0 - level)

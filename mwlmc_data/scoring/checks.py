@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.arrays import as_whole
+
 
 def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> NDArray[np.float64]:
     """Return draws (n, m, d) as float64, or say what is wrong with them.
@@ -93,10 +95,7 @@ def checked_level(level: float) -> float:
 
 def checked_bins(bins: int | None, default: int) -> int:
     """Return the number of bins, 2 or more, or raise ValueError."""
-    chosen = default if bins is None else bins
-    if chosen < 2:
-        raise ValueError(f"bins is {chosen}; allowed: 2 or more")
-    return chosen
+    return as_whole("bins", default if bins is None else bins, 2)
 
 
 def varying_std(draws: NDArray, name: str) -> NDArray[np.float64]:

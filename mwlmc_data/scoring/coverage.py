@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from mwlmc_data.arrays import as_whole
 from mwlmc_data.scoring.checks import checked_level, checked_vector
 
 
@@ -116,8 +117,7 @@ def binomial_interval(count: ArrayLike, n: int, level: float = 0.95) -> tuple[ND
         If n is below 1 or a count is outside 0 to n.
     """
     seen = np.asarray(count)
-    if n < 1:
-        raise ValueError(f"n is {n}; allowed: 1 or more")
+    n = as_whole("n", n, 1)
     bad = seen[~((seen >= 0) & (seen <= n))]  # written so that NaN is bad
     if seen.size == 0 or bad.size:
         raise ValueError(f"count holds {bad.tolist() or 'nothing'}; allowed: whole numbers from 0 to {n}")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist, pdist
 
+from mwlmc_data.arrays import as_seed, as_whole
 from mwlmc_data.scoring.checks import checked_level, checked_pair, checked_samples, checked_scale, checked_vector
 
 _BLOCK = 1 << 20
@@ -159,10 +160,9 @@ def paired_difference(
         raise ValueError(f"score has shape {own.shape}, reference_score {other.shape}; they must be equal")
     if own.size < 2:
         raise ValueError("score holds 1 value; an error needs at least 2")
-    if n_bootstrap < 2:
-        raise ValueError(f"n_bootstrap is {n_bootstrap}; allowed: 2 or more")
+    n_bootstrap = as_whole("n_bootstrap", n_bootstrap, 2)
     level = checked_level(level)
-    difference, rng = own - other, np.random.default_rng(seed)
+    difference, rng = own - other, np.random.default_rng(as_seed("seed", seed))
     # A set at a time: memory stays that of one, and the numbers do not depend on a block's size.
     means = np.array([difference[rng.integers(own.size, size=own.size)].mean() for _ in range(n_bootstrap)])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])

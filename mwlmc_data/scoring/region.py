@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
+from mwlmc_data.arrays import as_seed
 from mwlmc_data.scoring.calibration import randomised_fractions
 from mwlmc_data.scoring.checks import checked_bins, checked_samples, refuse_not_finite, varying_std
 from mwlmc_data.scoring.coverage import Coverage, coverage_of
@@ -118,7 +119,7 @@ def region_coverage(
 
 def _coverage(denser: NDArray, tied: NDArray, n_draws: int, bins: int | None, seed: int) -> Coverage:
     """Turn counts of draws in denser places into the curve."""
-    fractions = randomised_fractions(denser, tied, n_draws, np.random.default_rng(seed))
+    fractions = randomised_fractions(denser, tied, n_draws, np.random.default_rng(as_seed("seed", seed)))
     return coverage_of(fractions, checked_bins(bins, max(2, len(fractions) // 10)))
 
 

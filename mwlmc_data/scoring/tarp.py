@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from mwlmc_data.arrays import as_seed
 from mwlmc_data.scoring.calibration import ecdf_band, randomised_fractions
 from mwlmc_data.scoring.checks import checked_bins, checked_samples, refuse_not_finite
 from mwlmc_data.scoring.coverage import empirical_distribution
@@ -78,7 +79,7 @@ def draw_references(truth: ArrayLike, seed: int = 0) -> NDArray:
     if truth.ndim != 2 or truth.size == 0:
         raise ValueError(f"truth has shape {truth.shape}; allowed: (observations, parameters)")
     refuse_not_finite(truth, "truth")
-    return np.random.default_rng(seed).uniform(truth.min(axis=0), truth.max(axis=0), size=truth.shape)
+    return np.random.default_rng(as_seed("seed", seed)).uniform(truth.min(axis=0), truth.max(axis=0), size=truth.shape)
 
 
 def tarp(
@@ -133,7 +134,7 @@ def tarp(
     if mode == "paper":
         return _paper_curve(closer / samples.shape[1], bins)
     # A stream of its own: with the seed of the references the randomisation would repeat their numbers.
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([as_seed("seed", seed), 1])
     return _valid_curve(randomised_fractions(closer, tied, samples.shape[1], rng), bins)
 
 

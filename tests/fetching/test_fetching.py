@@ -93,8 +93,8 @@ class TestWhatIsFetched:
             ({"sim_ids": [0], "split": "train"}, r"0 to 0.*'train'"),
             ({"sim_ids": [0], "config": "gaussian"}, r"'gaussian'.*haloes"),
             ({"version": "9.9.9"}, rf"'9\.9\.9'.*allowed: {release.DATA_VERSION}"),
-            ({"jobs": 0}, "jobs 0.*from 1"),
-            ({"jobs": "4"}, "jobs '4'.*integer"),
+            ({"jobs": 0}, "jobs = 0: allowed is a whole number from 1"),
+            ({"jobs": "4"}, "jobs = '4': allowed is a whole number"),
             ({"mirrors": "gopher://x"}, "'gopher://x'.*allowed"),
         ],
     )
