@@ -354,7 +354,7 @@ class TestCommand:
             (["--sims", "5:5"], "'5:5'"),
             (["--sims", "-1:5"], "--sims"),
             (["--sims", "0:257"], "256"),
-            (["--jobs", "0"], "jobs 0"),
+            (["--jobs", "0"], "jobs = 0"),
             (["--jobs", "many"], "many"),
             (["--mirror", "gopher://x"], "'gopher://x'"),
         ],
