@@ -97,7 +97,10 @@ def _taken_apart(name: str, value: Any) -> tuple[list[Any], list[Any]]:
         return list(names), [value[key] for key in names]
     if isinstance(value, list | tuple):
         return _columns_of_rows(name, value)
-    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__dataframe__"):  # polars and many others
+    is_row = _row_of(value) is not None
+    if not is_row and (
+        hasattr(value, "__arrow_c_stream__") or hasattr(value, "__dataframe__")
+    ):  # polars and many others
         return _taken_apart(name, _to_arrow(name, value))
     raise ValueError(f"{name} = {shorten(value)}: {_ALLOWED}")
 

@@ -163,23 +163,26 @@ def _choose_present_day(name: str, numbers: Columns, counts: dict[str, NDArray[n
     if not (sky and vector):
         return
     off_vector, off_sky = _differences(numbers, sky, vector)
-    apart = (off_vector if len(sky) == 6 else off_sky) > 0
     if len(sky) < 6 or len(vector) < 6:
-        unclear, moved = apart, np.full(len(apart), len(sky) < 6)
+        unclear, moved = (off_vector | off_sky).any(axis=1), np.full(off_sky.shape[0], len(sky) < 6)
+        apart = unclear
     else:
-        unclear, moved = apart & (off_vector == off_sky), apart & (off_vector < off_sky)
+        apart, changes = off_vector.any(axis=1), off_vector.sum(axis=1) - off_sky.sum(axis=1)
+        unclear, moved = apart & (changes == 0), apart & (changes < 0)
     if unclear.any():
         i = int(np.argmax(unclear))
-        where = f"row {i} of {name}" if name != "row" else "the row"
+        where = f"row {i}" if name != "row" else "it"
         raise ValueError(
             f"{name} = the LMC at two places in {where}, by {', '.join(vector)} and by {', '.join(sky)}: "
             "allowed is one of the two, or both where they agree"
         )
     for i in np.flatnonzero(apart)[:1]:
-        new, old = (vector, sky) if moved[i] else (sky, vector)
-        rows = f"{int(apart.sum())} of {len(apart)} rows (the first is row {i})" if name != "row" else "the row"
-        changed = f"{', '.join(new)} were changed and count, not {', '.join(old)}"
-        _warn(f"{name} = the LMC at two places in {rows}: {changed}")
+        (new, off), old = ((CARTESIAN_NAMES, off_vector), "sky") if moved[i] else ((SKY_NAMES, off_sky), "vector")
+        rows = f" in {int(apart.sum())} of {off_sky.shape[0]} rows (the first is row {i})" if name != "row" else ""
+        changed = ", ".join(m for m, is_off in zip(new, off[i], strict=True) if is_off)
+        _warn(
+            f"{name} = the LMC at two places{rows}: {changed} changed and {', '.join(new)} count, not the {old} beside"
+        )
     for columns, which in ((sky, ~moved), (vector, moved)):
         for column in columns:
             counts[column] &= which
@@ -187,16 +190,16 @@ def _choose_present_day(name: str, numbers: Columns, counts: dict[str, NDArray[n
 
 def _differences(
     numbers: Columns, sky: Sequence[str], vector: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """In how many components of the vector, and numbers on the sky, each row differs from what the other gives."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """In which components of the vector, and numbers on the sky, each row differs from what the other gives, (n, 6)."""
     n = len(numbers[NEEDED[0]])
-    off_vector, off_sky = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    off_vector, off_sky = np.zeros((n, 6), dtype=bool), np.zeros((n, 6), dtype=bool)
     if len(sky) == 6:
         expected = sky_to_galactocentric(*(numbers[m] for m in SKY_NAMES))
         sizes = np.repeat(np.linalg.norm(expected.reshape(n, 2, 3), axis=2), 3, axis=1)
         for k, m in enumerate(CARTESIAN_NAMES):
             if m in vector:
-                off_vector += np.abs(numbers[m] - expected[:, k]) > AGREEMENT * sizes[:, k]
+                off_vector[:, k] = np.abs(numbers[m] - expected[:, k]) > AGREEMENT * sizes[:, k]
     if len(vector) == 6:
         place = np.stack([numbers[m] for m in CARTESIAN_NAMES], axis=-1)
         expected = galactocentric_to_sky(place)
@@ -207,5 +210,5 @@ def _differences(
         for k, m in enumerate(SKY_NAMES):
             if m in sky:
                 apart = np.abs(numbers[m] - expected[:, k])
-                off_sky += (np.minimum(apart, 360.0 - apart) if m == "ra_lmc" else apart) > sizes[:, k]
+                off_sky[:, k] = (np.minimum(apart, 360.0 - apart) if m == "ra_lmc" else apart) > sizes[:, k]
     return off_vector, off_sky

@@ -338,7 +338,7 @@ def test_the_lmc_of_a_catalogue_moves_with_any_one_number_that_is_changed(catalo
     scale = {"x": 50.0, "y": 50.0, "z": 50.0}.get(name[0], 300.0) if name in CARTESIAN_NAMES else abs(row[name].iloc[0])
     changed = row.assign(**{name: row[name].astype(float) + by * scale})
     mine, other = (SKY_NAMES, CARTESIAN_NAMES) if name in SKY_NAMES else (CARTESIAN_NAMES, SKY_NAMES)
-    with pytest.warns(UserWarning, match=f"at two places.*: {', '.join(mine)} were changed and count"):
+    with pytest.warns(UserWarning, match=f"at two places.*: {name} changed and {', '.join(mine)} count"):
         ((got,), _) = read_table("table", changed, "checked")
     assert {n: got[n] for n in mine} == {n: float(changed[n].iloc[0]) for n in mine}
     assert not set(other) & set(got)
@@ -352,9 +352,11 @@ def test_an_lmc_at_two_places_is_refused_where_it_does_not_tell_which_is_meant(c
         {"x_lmc": 30.0, "distance_lmc": 40.0},
     ):
         row = row_of(catalogue).assign(**change)
-        with pytest.raises(ValueError, match=r"parameters_table = the LMC at two places in row 0 .*allowed is one of"):
+        with pytest.raises(
+            ValueError, match=r"parameters_table = the LMC at two places in row 0, by .*allowed is one of"
+        ):
             mw.simulate_many(row, progress=False)
-        with pytest.raises(ValueError, match="row = the LMC at two places in the row, by x_lmc"):
+        with pytest.raises(ValueError, match="row = the LMC at two places in it, by x_lmc"):
             mw.Parameters.from_row(row.iloc[0])
     part = row_of(catalogue).drop(columns=["y_lmc"])
     assert set(SKY_NAMES) <= set(rows_of(part)[0][0])
