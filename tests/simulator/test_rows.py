@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import mwlmc_data as mw
 from mwlmc_data import schema
+from mwlmc_data.simulator.frames import sky_to_galactocentric
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
 from mwlmc_data.simulator.potentials import concentration, lmc_scale_radius
 from mwlmc_data.simulator.rows import read_row, read_table
@@ -87,6 +88,24 @@ def test_every_container_gives_the_same_rows(container):
     np.testing.assert_allclose([list(r.values()) for r in rows], [list(r.values()) for r in expected], rtol=1e-13)
     if "units" not in container:
         assert rows == expected
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    n=st.integers(1, 4),
+    config=st.sampled_from(["gaussian", "flat", "wide"]),
+    left_out=st.sets(st.sampled_from(["beta0", "r_dehnen", "m_lmc_8p7"])),
+    as_vector=st.booleans(),
+    pair=st.tuples(st.sampled_from(sorted(CONTAINERS)), st.sampled_from(sorted(CONTAINERS))),
+)
+def test_a_random_table_is_the_same_in_any_two_containers(seed, n, config, left_out, as_vector, pair):
+    table = mw.Prior(config).sample(n, seed=seed).astype(float).drop(columns=sorted(left_out))
+    if as_vector:
+        vectors = sky_to_galactocentric(*(table[name].to_numpy() for name in SKY_NAMES))
+        table = table.drop(columns=[*SKY_NAMES]).assign(**dict(zip(CARTESIAN_NAMES, vectors.T, strict=True)))
+    first, second = (rows_of(CONTAINERS[container](table))[0] for container in pair)
+    assert [list(row) for row in first] == [list(row) for row in second] == [[*table]] * n
+    np.testing.assert_allclose([[*r.values()] for r in first], [[*r.values()] for r in second], rtol=1e-12)
 
 
 def test_units_in_the_metadata_of_arrow_are_converted():
