@@ -2,7 +2,7 @@
 
 Galactocentric axes are right-handed and parallel to those of Galactic (l, b): x points from the Sun
 to the centre, y along the rotation (l = 90 deg), z to the Galactic north pole. There is no tilt between
-the two systems (astropy's Galactocentric frame tilts by 0.14 deg by default). The disc turns with
+the two systems (astropy's Galactocentric frame tilts by 0.15 deg by default). The disc turns with
 negative v_phi here. The Sun is at (-8.3, 0, 0.02) kpc and moves with (11.1, 244.24, 7.24) km/s.
 """
 

@@ -260,7 +260,7 @@ def as_shell(r_min: float, r_max: float) -> tuple[float, float]:
     """Take the bounds of a shell [kpc] from a user; raise ValueError if it is empty by them."""
     try:
         least = as_float("r_min", r_min, unit="kpc", minimum=0.0)
-        most = math.inf if np.ndim(r_max) == 0 and r_max == math.inf else as_float("r_max", r_max, unit="kpc")
+        most = as_float("r_max", r_max, unit="kpc", allow_infinite=True)
     except ValueError as error:
         raise ValueError(f"{error}, with 0 <= r_min < r_max") from error
     if not least < most:
