@@ -209,7 +209,7 @@ def _refuse_another_table(plan: Plan) -> None:
     path = plan.catalogue_path
     try:
         with parquet.opened(path) as file:
-            facts = {name.decode(): value.decode() for name, value in (file.schema_arrow.metadata or {}).items()}
+            facts = parquet.facts_of(file)
     except (FileNotFoundError, DamagedFileError):
         return
     refuse_differences(plan, plan.metadata, facts, str(path))

@@ -191,6 +191,12 @@ def _check_shard(source: store.Store, entry: store.Entry, catalogue: pa.Table) -
     with parquet.opened(path) as file:
         if not file.schema_arrow.equals(schema.halo_schema(), check_metadata=False):
             raise ValueError(f"{path} is not allowed: its columns are not those of the schema")
+        said, embedded = parquet.facts_of(file), release.entry_of("gaussian")
+        wanted = {"config": "gaussian", "seed": str(embedded["seed"]), "simulator_version": SIMULATOR_VERSION}
+        for name, value in wanted.items():
+            if said.get(name) != value:
+                told = f"{name} {said.get(name)!r}, not {value!r}"
+                raise ValueError(f"{path} is not allowed: it says that it is of {told}")
         scalars = file.read(_SCALARS)
     ids = entry.sim_ids
     if len(ids) != entry.rows or not scalars.equals(catalogue.take(pa.array(ids))):

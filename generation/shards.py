@@ -195,8 +195,7 @@ def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Tab
     """
     path = run.shard_path(shard)
     with parquet.opened(path) as file:
-        facts = {name.decode(): value.decode() for name, value in (file.schema_arrow.metadata or {}).items()}
-        refuse_differences(run, run.metadata, facts, str(path))
+        refuse_differences(run, run.metadata, parquet.facts_of(file), str(path))
         if not file.schema_arrow.equals(run.schema, check_metadata=False):
             there, wanted = (
                 {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in side}

@@ -77,6 +77,12 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
         yield file
 
 
+def facts_of(file: pq.ParquetFile) -> dict[str, str]:
+    """What a file says of itself: the metadata of its schema."""
+    metadata = file.schema_arrow.metadata or {}
+    return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in metadata.items()}
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
     """Read a table, and compare it with the checksums of its pages, where the file has them.
 

@@ -136,7 +136,11 @@ def _set_of(config: str) -> str | None:
 def _file_problems(store: Store, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
     """Whatever is wrong with one file, the first that makes looking further senseless as the last."""
     path = store.path(entry)
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        yield "it is missing: it was there when this began"
+        return
     if size != entry.bytes:
         yield f"it has {size} bytes, not {entry.bytes}"
         return
@@ -147,6 +151,7 @@ def _file_problems(store: Store, entry: Entry, known: dict[str, Any]) -> Iterato
     try:
         with parquet.opened(path) as file:
             yield from _content_problems(file, entry, known)
+            yield from _label_problems(file, entry, known)
     except release.DamagedFileError as error:
         yield f"it cannot be read as Parquet: {error.found}"
 
@@ -179,6 +184,18 @@ def _content_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any])
             for c in schema.STARS:
                 if not np.isfinite(stars[c.name].combine_chunks().flatten().flatten().to_numpy()).all():
                     yield f"{c.name} are not all finite in row group {group}"
+
+
+def _label_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
+    """What a file says of itself, where it does, must be what the package knows of its set."""
+    name = _set_of(entry.config) or entry.config
+    if name not in known:
+        return
+    facts, said = {"config": name, **known[name]}, parquet.facts_of(file)
+    for fact in ("config", "seed", "simulator_version"):
+        value = str(facts[fact])
+        if said.get(fact, value) != value:
+            yield f"it says that it is of {fact} {said[fact]!r}, not {value!r}"
 
 
 def _rows_problems(table: pa.Table, ids: np.ndarray, config: str, known: dict[str, Any]) -> Iterator[str]:

@@ -43,6 +43,10 @@ def set_column(name, values):
     return change
 
 
+def said(name, value):
+    return lambda table: table.replace_schema_metadata({**table.schema.metadata, name.encode(): value.encode()})
+
+
 def with_stars(change):
     def values(column):
         flat = column.combine_chunks().flatten().flatten().to_numpy().reshape(-1, 4500, 3).copy()
@@ -112,12 +116,15 @@ def test_damaged_files_are_found_whatever_a_stamp_says(mini, damage, match):
         (lambda table: table.drop_columns(["beta0"]), "schema differs in ['beta0']"),
         (set_column("m_lmc", lambda column: pc.multiply(column, pa.scalar(2, pa.float32()))), "['m_lmc'] are not"),
         (set_column("split", lambda column: ["train"] * len(column)), "['split'] are not"),
+        (said("seed", "7"), "it says that it is of seed '7', not '20250710'"),
+        (said("config", "wide"), "it says that it is of config 'wide', not 'gaussian'"),
+        (said("simulator_version", "0.9"), "it says that it is of simulator_version '0.9', not '1.0.0'"),
         (set_column("sim_id", lambda column: column.to_pylist()[::-1]), "sim_id are not those of the test split"),
         (lambda table: table.slice(1), "has 9 rows"),
         (with_stars(with_a_nan), "positions are not all finite in row group 0"),
         (with_stars(moved), "haloes made again differ"),
     ],
-    ids=["schema", "parameters", "split", "order", "rows", "nan", "stars"],
+    ids=["schema", "parameters", "split", "seed", "set", "simulator", "order", "rows", "nan", "stars"],
 )
 def test_wrong_contents_under_a_right_hash_are_found(mini, change, match):
     before = mini.manifest

@@ -216,8 +216,10 @@ class TestRefusals:
             (lambda table: table.drop_columns(["beta0"]), "columns are not those of the schema"),
             (lambda table: double(table, "m_lmc"), "not those of the catalogue"),
             (lambda table: table.slice(1), "not those of the catalogue"),
+            (lambda table: table.replace_schema_metadata({}), "config None, not 'gaussian'"),
+            (lambda table: table.replace_schema_metadata(table.schema.metadata | {b"seed": b"5"}), "seed '5', not"),
         ],
-        ids=["a column lacks", "other parameters", "a row lacks"],
+        ids=["a column lacks", "other parameters", "a row lacks", "no label", "another seed"],
     )
     def test_a_shard_that_does_not_belong_to_the_catalogue(self, copied_run, tmp_path, change, told):
         rewrite_shard(copied_run, change)
