@@ -177,7 +177,7 @@ for row, other in zip(rows, lanes):
     for axis in "xyz":
         assert abs(row[f"v{axis}_travel"] - other[f"v{axis}_travel"]) < 0.01
 table = mw.simulate_many(tests.DRAWS.iloc[2:], seed=8, n_stars=400, engine="cuda", workers=1, progress=False)
-assert table["v_travel"][0] == np.float32(rows[2]["v_travel"])
+assert table["v_travel"].iloc[0] == np.float32(rows[2]["v_travel"])
 single = mw.simulate(tests.parameters(2), seed=8, n_stars=400, sim_id=9, engine="cuda")
 assert abs(single.reflex.v_travel - rows[2]["v_travel"]) < 1e-6
 """
