@@ -103,6 +103,10 @@ def parser() -> argparse.ArgumentParser:
     page.add_argument("--reference", type=Path, help="folder of published orbits to fit (gc19/, fire/)")
     page.add_argument("--no-simulations", action="store_true", help="leave out what has to be simulated for the page")
     page.set_defaults(run=_report)
+    tried = commands.add_parser("limits", help="what a score refuses and flags, tried on a run of the suite")
+    tried.add_argument("--run", type=Path, default=Path("build/suite"), dest="folder", help="default: %(default)s")
+    tried.add_argument("--tasks", default="summary-9", help="with commas between (default: %(default)s)")
+    tried.set_defaults(run=_limits)
     put = commands.add_parser("embed", help="put reference posteriors and trained networks into the package")
     put.add_argument("--run", type=Path, dest="folder", help="a run of the suite, for its networks")
     put.add_argument("--references", type=Path, dest="file", help="references.parquet of a run of references")
@@ -231,6 +235,12 @@ def _report(args: argparse.Namespace) -> None:
 
     simulate = not args.no_simulations
     print(f"written: {suite_report.write(args.folder, simulate=simulate, orbits=args.reference)}")
+
+
+def _limits(args: argparse.Namespace) -> None:
+    from benchmarks import limits
+
+    print(limits.describe(limits.tried(args.folder, args.tasks.split(","))))
 
 
 def _embed(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Put what the benchmark made into the package: reference posteriors, and the networks that `mw.infer` draws from."""
+"""Put what the benchmark made into the package: reference posteriors, networks, and the limit of what scores can be."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.baselines.base import create
 from benchmarks.baselines.nle import Nle
 from benchmarks.sets import Learnable, SimulationSet
 from benchmarks.suite import models
+from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task, release
 from mwlmc_data.inference.posterior import NETWORKS
-from mwlmc_data.scoring import embedded, references
+from mwlmc_data.scoring import embedded, energy_score, references
+from mwlmc_data.scoring.limits import Limit, write_limit
+from mwlmc_data.scoring.submission import read_submission
+from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
 SEED = 0
@@ -91,9 +97,51 @@ def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
     return target
 
 
+def embed_limit(run: Path, directory: Path = release.DATA_DIR) -> Path:
+    """Score the likelihood network's entry in summary-9 row by row, and put that into a folder of embedded files.
+
+    Its energy distance to the certified references bounds what the exact posterior gains on it, and so what any entry
+    can gain.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the suite.
+    directory : Path
+        That of the package by default.
+
+    Returns
+    -------
+    Path
+        The file, registered with its hash.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has no such entry.
+    """
+    submission = read_submission(Job("summary-9", Nle.name, SEED).entry(run))
+    task, told = submission.task, submission.score().to_dict()
+    distance, nats = told["scores"]["reference"]["energy_distance"], told["headline"]["gap_to_reference_nats"]
+    samples, rows = submission.arrays["samples"].astype(np.float64), task.observations.rows(FIXED)
+    truth = task.observations.theta[rows].astype(np.float64)
+    log_prob = submission.arrays["log_prob_truth"][rows] + np.log(SummaryTask.unit).sum()
+    limit = Limit(
+        sim_id=task.observations.sim_id[rows],
+        energy_score=energy_score(samples[rows], truth, task.scale),
+        neg_log_posterior=-log_prob,
+        energy_score_excess=(distance["value"], distance["error"]),
+        nats_excess=(nats["value"], nats["error"]),
+    )
+    return write_limit(limit, str(submission.manifest["method"]), directory)
+
+
 def main(run: Path | None, source: Path | None) -> None:
     """Embed what is named."""
     if run is None and source is None:
         raise ValueError("nothing is named to be embedded; allowed: --run, --references or both")
-    for path in [*(embed_networks(run) if run else []), *([embed_references(source)] if source else [])]:
+    # the limit is measured against the references: those that come along first
+    found = [embed_references(source)] if source else []
+    found += [*embed_networks(run), embed_limit(run)] if run else []
+    for path in found:
         print(f"embedded: {path.name}, {path.stat().st_size / 1e6:.2f} MB")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _UNIFORMS_PER_ROW = 16
 _COUNTERS_PER_ROW = _UNIFORMS_PER_ROW // 4  # one step of Philox4x64's counter gives four 64-bit words
+SCORE_EDGE = 1e-7
+"""Probability at which normal scores are cut."""
 
 
 @dataclass(frozen=True)
@@ -361,6 +363,23 @@ class Prior:
             else:
                 total = total + MARGINALS[self.config][name].log_pdf(values)
         return total
+
+    def normal_scores(self, theta: np.ndarray) -> np.ndarray:
+        """Turn parameters into standard normal numbers of the same probability under the prior, u = Phi^-1(F(theta)).
+
+        Parameters
+        ----------
+        theta : ndarray, shape (..., d)
+            Parameters, none of which depends on another: without m_lmc_8p7.
+
+        Returns
+        -------
+        ndarray of float64, shape (..., d)
+            Cut at `SCORE_EDGE` on either side, 5.2 sigma, where values outside the support end too.
+        """
+        values = np.asarray(theta, dtype=np.float64)
+        below = [marginal.cdf(values[..., i]) for i, marginal in enumerate(self.marginals.values())]
+        return ndtri(np.clip(np.stack(below, axis=-1), SCORE_EDGE, 1.0 - SCORE_EDGE))
 
     def require_joint_density(self) -> None:
         """Refuse a subset that has no density in closed form.

@@ -22,13 +22,13 @@ from benchmarks.suite.models import cpu_seconds
 from mwlmc_data import __version__, get_task, release
 from mwlmc_data.npz import write_npz
 from mwlmc_data.scoring import metrics
-from mwlmc_data.scoring.report import Entry, Report, Section
+from mwlmc_data.scoring.report import Entry, Report, Section, dump
 from mwlmc_data.scoring.submission import Submission, read_submission, write_submission
 from mwlmc_data.scoring.task import Task
 from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
 
 FORMAT = "mwlmc-result-1"
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Rises when the same draws give another result file."""
 CODE = "python -m benchmarks suite"
 C2ST_TASKS = ("summary-9", "summary-6")
@@ -281,5 +281,5 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a file that appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.write_text(dump(content, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from mwlmc_data.priors import Prior
+from mwlmc_data.priors import SCORE_EDGE, Prior
 from mwlmc_data.simulator.frames import sky_basis
 
 APEX = ("l_apex", "b_apex")
-_EDGE = 1e-7  # probability at which a score is cut: 5.2 sigma
 
 
 def expand(x: NDArray, x_names: Sequence[str]) -> NDArray[np.float64]:
@@ -115,18 +114,16 @@ class Scores:
 
     def forward(self, theta: NDArray) -> NDArray[np.float64]:
         """Scores (..., d) of parameters (..., d)."""
-        return ndtri(np.clip(self._each("cdf", theta), _EDGE, 1.0 - _EDGE))
+        return self.prior.normal_scores(theta)
 
     def inverse(self, u: NDArray) -> NDArray[np.float64]:
         """Parameters (..., d) of scores (..., d), inside the support."""
-        return self._each("quantile", ndtr(np.clip(u, ndtri(_EDGE), -ndtri(_EDGE))))
+        end = -ndtri(SCORE_EDGE)
+        values = ndtr(np.clip(np.asarray(u, dtype=np.float64), -end, end))
+        marginals = self.prior.marginals.values()
+        return np.stack([marginal.quantile(values[..., i]) for i, marginal in enumerate(marginals)], axis=-1)
 
     def log_density(self, log_q: NDArray, theta: NDArray) -> NDArray[np.float64]:
         """Log density [per unit of theta] of parameters (n, d) from that of their scores, shape (n,)."""
         log_prior = np.atleast_1d(self.prior.log_prob(np.asarray(theta, dtype=np.float64)))
         return log_q - log_normal(self.forward(theta)) + log_prior
-
-    def _each(self, method: str, values: NDArray) -> NDArray[np.float64]:
-        values = np.asarray(values, dtype=np.float64)
-        marginals = self.prior.marginals.values()
-        return np.stack([getattr(m, method)(values[..., i]) for i, m in enumerate(marginals)], axis=-1)

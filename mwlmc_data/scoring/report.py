@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 WIDTH = 120
+NOT_POSSIBLE = "not possible from task.train.x alone"
+"""What an entry is called whose scores are better than the exact posterior's."""
 Value = float | Mapping[str, float]
 
 
@@ -97,6 +100,10 @@ class Report(Mapping[str, Any]):
         Names to which the values of a metric belong, in their order.
     submission : mapping
         The manifest of the submission; empty for arrays that were scored directly.
+    observations : mapping of str to sequence of float
+        Scores of each observation that the headline is a mean over, in the task's order, for paired comparisons.
+    not_possible : sequence of str
+        Sentences on scores that are better than the exact posterior's by more than chance: more than the data was used.
 
     Examples
     --------
@@ -111,6 +118,8 @@ class Report(Mapping[str, Any]):
     notes: Sequence[str] = ()
     parameters: Sequence[str] = ()
     submission: Mapping[str, Any] = field(default_factory=dict)
+    observations: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    not_possible: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values that JSON can hold.
@@ -119,13 +128,16 @@ class Report(Mapping[str, Any]):
         -------
         dict
             `task`; `headline`, metric -> value, error, right; `scores`, section -> metric -> the same; `notes`;
-            `submission`, its manifest or {}.
+            `not_possible`, sentences; `observations`, score -> a number an observation, to five digits; `submission`,
+            its manifest or {}.
         """
         return {
             "task": self.task,
             "headline": {name: entry.to_dict() for name, entry in self.headline.entries.items()},
             "scores": {s.name: {name: entry.to_dict() for name, entry in s.entries.items()} for s in self.sections},
             "notes": list(self.notes),
+            "not_possible": list(self.not_possible),
+            "observations": {name: [_rounded(v) for v in values] for name, values in self.observations.items()},
             "submission": dict(self.submission),
         }
 
@@ -144,6 +156,8 @@ class Report(Mapping[str, Any]):
     def __str__(self) -> str:
         method = self.submission.get("method")
         lines = [f"{self.task}: {method}" if method else self.task]
+        for told in self.not_possible:
+            lines += textwrap.wrap(f"{NOT_POSSIBLE.upper()}: {told}", WIDTH, subsequent_indent="  ")
         if self.parameters:
             lines.append(f"values with strokes are of {' / '.join(self.parameters)}")
         for block in _blocks([self.headline, *self.sections]):
@@ -177,8 +191,21 @@ class Report(Mapping[str, Any]):
         """
         if path.suffix not in (".json", ".txt"):
             raise ValueError(f"{str(path)!r} is not allowed for a report: the name ends in .json or .txt")
-        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) if path.suffix == ".json" else str(self)
+        text = dump(self.to_dict(), indent=2) if path.suffix == ".json" else str(self)
         path.write_text(text + "\n", encoding="utf-8")
+
+
+def dump(content: Any, indent: int) -> str:
+    """JSON with one key a line, but lists of numbers in a single one."""
+    text = json.dumps(content, indent=indent, allow_nan=False)
+    return _NUMBERS.sub(lambda found: " ".join(found.group().split()).replace("[ ", "[").replace(" ]", "]"), text)
+
+
+_NUMBERS = re.compile(r"\[\s+-?\d[-+.\de,\s]*\]")
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")
 
 
 def _plain(value: Value | None) -> Any:

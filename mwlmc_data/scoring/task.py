@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data import release
 from mwlmc_data.priors import Prior
+from mwlmc_data.scoring import limits
 from mwlmc_data.scoring.inputs import Array, array_problems, density_problems, draw_problems
 from mwlmc_data.scoring.observations import CONFIG, Cases, Observations, Split, load_cases, load_split
 from mwlmc_data.scoring.report import Report, Section
@@ -27,6 +29,24 @@ N_DRAWS = 1000
 """Posterior draws of each observation."""
 
 _KNOWN: dict[str, dict[str, type[Task]]] = {}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a task makes of arrays.
+
+    Attributes
+    ----------
+    headline, sections, notes
+        Of the report.
+    observations : mapping of str to ndarray, shape (n,)
+        Scores of the observations that the headline is a mean over.
+    """
+
+    headline: Section
+    sections: Sequence[Section] = ()
+    notes: Sequence[str] = ()
+    observations: Mapping[str, NDArray] = field(default_factory=dict)
 
 
 class Task(abc.ABC):
@@ -137,8 +157,8 @@ class Task(abc.ABC):
         """What may be handed in, by name; "samples" is required."""
 
     @abc.abstractmethod
-    def score_arrays(self, arrays: Mapping[str, NDArray]) -> tuple[Section, Sequence[Section], Sequence[str]]:
-        """Headline, further sections and notes, of arrays that were checked."""
+    def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
+        """Score arrays that were checked."""
 
     def score(
         self, samples: ArrayLike, log_prob_truth: ArrayLike | None = None, **optional: ArrayLike | None
@@ -169,8 +189,13 @@ class Task(abc.ABC):
         arrays = {name: np.asarray(value) for name, value in given.items() if value is not None}
         if problems := self.problems(arrays):
             raise ValueError(f"{self.id} cannot score this: {'; '.join(problems)}")
-        headline, sections, notes = self.score_arrays(arrays)
-        return Report(self.id, headline, tuple(sections), tuple(notes), self.theta_names)
+        found = self.score_arrays(arrays)
+        report = Report(
+            self.id, found.headline, tuple(found.sections), tuple(found.notes), self.theta_names,
+            observations=found.observations,
+        )  # fmt: skip
+        told = report.to_dict()
+        return replace(report, not_possible=limits.not_possible([told["headline"], *told["scores"].values()]))
 
     def problems(self, arrays: Mapping[str, NDArray]) -> list[str]:
         """Say what is wrong with arrays.

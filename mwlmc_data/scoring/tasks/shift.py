@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from mwlmc_data import scoring
 from mwlmc_data.schema import REFLEX
 from mwlmc_data.scoring import ladders, metrics
+from mwlmc_data.scoring.limits import gains, load_limit
 from mwlmc_data.scoring.observations import FIXED_START, Observations, stacked, test_columns, test_ids
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.shift import placements
-from mwlmc_data.scoring.task import Array, Task
+from mwlmc_data.scoring.task import Array, Scored, Task
 from mwlmc_data.scoring.tasks.summary import Summary9, SummaryTask
 
 NOMINAL = "test"
@@ -78,7 +79,7 @@ class Shift(Task):
         x[:, [self.x_names.index(name) for name in REFLEX]] = ladders.reflex_data(travel)
         return group, table["sim_id"], stacked(table, self.theta_names), x
 
-    def score_arrays(self, arrays: Mapping[str, NDArray]) -> tuple[Section, Sequence[Section], Sequence[str]]:
+    def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
         """Headline, a line for each group, notes."""
         samples, statistic = arrays["samples"].astype(np.float64), arrays.get("statistic")
         truth = self.observations.theta.astype(np.float64)
@@ -105,7 +106,15 @@ class Shift(Task):
         }
         if statistic is not None:
             headline["auroc_statistic"] = self._mean_auroc(statistic)
-        return Section("headline", headline), sections, self._notes(statistic is not None)
+        notes = self._notes(statistic is not None)
+        limit = load_limit()
+        if limit is None:
+            notes.append("This version has no scores of a nearly exact posterior: nothing tells what cannot be.")
+        else:
+            of_rows = gains(limit.of(self.observations.sim_id[nominal]), energy)
+            sections.append(Section("limit", of_rows))
+            notes.append("What cannot be is told of the rows like the training set; the shifted rows have no limit.")
+        return Scored(Section("headline", headline), sections, notes, {"energy_score": energy})
 
     def _truth_entries(self, samples: NDArray, truth: NDArray) -> dict[str, Entry]:
         """Root mean square z of the truths (z of a single one), and hits at two levels."""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from mwlmc_data import schema, scoring
 from mwlmc_data.scoring import metrics
+from mwlmc_data.scoring.limits import Limit, gains, load_limit
 from mwlmc_data.scoring.observations import FIXED_ROWS, REFERENCE_ROWS, Observations, stacked, test_columns, test_ids
 from mwlmc_data.scoring.references import THETA, ReferenceSet, load_references
 from mwlmc_data.scoring.report import Entry, Section
-from mwlmc_data.scoring.task import Array, Task
+from mwlmc_data.scoring.task import Array, Scored, Task
 
 FIXED, REFERENCE = "fixed", "reference"
 
@@ -62,7 +63,12 @@ class SummaryTask(Task):
         """Reference posteriors, or None where this version of the package has none, or none of these parameters."""
         return load_references() if self.theta_names == THETA else None
 
-    def score_arrays(self, arrays: Mapping[str, NDArray]) -> tuple[Section, Sequence[Section], Sequence[str]]:
+    def limit(self) -> Limit | None:
+        """Scores of a nearly exact posterior for the observations "fixed"; None where this version has none."""
+        found = load_limit()
+        return None if found is None else found.of(self.observations.sim_id[self.observations.rows(FIXED)])
+
+    def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
         """Headline, sections and notes."""
         samples, log_prob = arrays["samples"].astype(np.float64), arrays.get("log_prob_truth")
         truth, fixed = self.observations.theta.astype(np.float64), self.observations.rows(FIXED)
@@ -82,6 +88,14 @@ class SummaryTask(Task):
             headline |= gaps
             sections.append(section)
             notes += left_out
+        told = {"energy_score": energy[fixed]}
+        if log_prob is not None:
+            told["neg_log_posterior"] = -(log_prob[fixed] + np.log(self.unit).sum())
+        limit = self.limit()
+        if limit is None:
+            notes.append("This version has no scores of a nearly exact posterior: only references tell what cannot be.")
+        else:
+            sections.append(Section("limit", gains(limit, *told.values())))
         if log_prob is None:
             notes.append("log_prob_truth was not given: no negative log posterior of the truth is told.")
         else:
@@ -92,7 +106,7 @@ class SummaryTask(Task):
             notes += [f"p16, p50 and p84 of the cases are in {self.unit_text}.", *self.cases.notes()]
         else:
             notes.append("case_samples were not given: nothing is told of the validation cases.")
-        return Section("headline", headline), sections, notes
+        return Scored(Section("headline", headline), sections, notes, told)
 
     def _against(
         self, references: ReferenceSet, samples: NDArray, energy: NDArray, log_prob: NDArray | None
@@ -187,6 +201,13 @@ class Summary6(SummaryTask):
             log_prob_truth=np.where(np.isfinite(log_prob), log_prob, np.nan),
             certified=np.ones(len(truth), dtype=bool),
         )
+
+    def limit(self) -> Limit:
+        """Scores of the prior, which is exact here."""
+        rows = self.observations.rows(FIXED)
+        truth = self.observations.theta[rows].astype(np.float64)
+        nats = -(self.prior.log_prob(truth) + np.log(self.unit).sum())
+        return Limit(self.observations.sim_id[rows], metrics.prior_energy(self.prior, truth, self.scale), nats)
 
     def notes(self) -> Sequence[str]:
         """Say what the control shows."""
