@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.suite.jobs import FORMAT, references_hash, scored, write_json
 from benchmarks.suite_report.values import MISSING, error_over_seeds, p_text, plain
 from mwlmc_data import list_tasks, release
+from mwlmc_data.scoring import paired_difference
+from mwlmc_data.scoring.limits import not_possible
+from mwlmc_data.scoring.report import NOT_POSSIBLE
 from mwlmc_data.scoring.submission import SAMPLES, read_submission
 
+Results = Sequence[tuple[Path, dict[str, Any]]]
+"""Files of results and what they hold, of one method in one task."""
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 """Stored results, a folder a task."""
@@ -42,6 +48,12 @@ Scores of the tasks of `mwlmc-data`, best energy score first.
 
 - **energy score**: mean over 1,000 fixed test rows (500 in `shift`) of how far the draws are from the truth, less half
   of how far they are from each other, in standard deviations of the prior; less is better.
+- **less row 1**: the energy score less that of row 1. Paired, row by row, where the scores of the rows are stored of
+  both: what makes a row hard for everyone cancels, and the error is that of the difference. Without them ("unpaired")
+  the errors of the two are added in quadrature, and the difference tells little.
+- **not possible from task.train.x alone**: the score is better than the exact posterior's by four of its errors,
+  against the certified references or, over all rows, against the limit that the package embeds. Such an entry has used
+  more than `x` of the test rows, and stands below the others without a place.
 - **gap to reference**: the same less the reference posterior's, over the rows whose reference is certified, with its
   paired bootstrap error: 0 is as good as can be. **Distance to reference** (energy distance) expects the same with less
   noise. **C2ST**: 0.5 is as good as can be, but the references have errors of their own, some 0.03 in total variation
@@ -76,8 +88,10 @@ def rebuild(results: Path = RESULTS) -> dict[str, Any]:
     Returns
     -------
     dict
-        data, the version; references_sha256; tasks: by identifier a list of entries, best energy score first, each
-        with title, seeds, metrics (value and error by `COLUMNS`), cost, code and the files that it is made of.
+        data, the version; references_sha256; tasks: by identifier a list of entries, best energy score first and those
+        that are not possible last, each with title, seeds, metrics (value and error by `COLUMNS`), less_first (its
+        energy score less that of the first: value, error, is_paired), not_possible, cost, code and the files that it
+        is made of.
 
     Raises
     ------
@@ -89,11 +103,7 @@ def rebuild(results: Path = RESULTS) -> dict[str, Any]:
         result = read_result(path)
         method = result["baseline"] or path.stem
         by_task[result["task"]][method].append((path.relative_to(results), result))
-    tasks = {
-        task: sorted((_entry(found) for found in by_task[task].values()), key=_order)
-        for task in list_tasks()
-        if task in by_task
-    }
+    tasks = {task: _ranked(list(by_task[task].values())) for task in list_tasks() if task in by_task}
     return {"data": release.DATA_VERSION, "references_sha256": references_hash(), "tasks": tasks}
 
 
@@ -148,8 +158,9 @@ def markdown(board: Mapping[str, Any]) -> str:
     parts = [_ABOUT]
     for task, entries in board["tasks"].items():
         names = [name for name in COLUMNS if any(name in entry["metrics"] for entry in entries)]
-        header = ["", "method", "seeds", *(COLUMNS[name] for name in names), "CPU [s]", "simulations", "parameters"]
-        rows = [[str(i + 1), *_row(entry, names)] for i, entry in enumerate(entries)]
+        titles = [COLUMNS[name] for name in names]
+        header = ["", "method", "seeds", titles[0], "less row 1", *titles[1:], "CPU [s]", "simulations", "parameters"]
+        rows = [[_place(i, entry), *_row(entry, names)] for i, entry in enumerate(entries)]
         lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
         parts.append(f"## {task}\n\n{what[task]}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
@@ -248,15 +259,28 @@ def main(run: Path | None = None, submissions: Sequence[Path] = ()) -> None:
     print(f"{TEXT.name}: {sum(map(len, board['tasks'].values()))} entries in {len(board['tasks'])} tasks")
 
 
-def _entry(found: Sequence[tuple[Path, dict[str, Any]]]) -> dict[str, Any]:
+def _ranked(found: Sequence[Results]) -> list[dict[str, Any]]:
+    """The lines of a task in their order, each with what it lacks of the first."""
+    lines = sorted(((_entry(results), results) for results in found), key=lambda line: _order(line[0]))
+    scores = [scores_of([result for _, result in results]) for _, results in lines]
+    entries = [entry for entry, _ in lines]
+    for entry, own in zip(entries, scores, strict=True):
+        is_first = entry is entries[0]
+        entry["less_first"] = None if is_first else less_first(entry, entries[0], own, scores[0])
+    return entries
+
+
+def _entry(found: Results) -> dict[str, Any]:
     """One line: the results of one method in one task, whatever their seeds."""
     results = [result for _, result in found]
     costs = [result["manifest"]["cost"] for result in results]
+    told = [not_possible([r["scores"]["headline"], *r["scores"]["scores"].values()]) for r in results]
     return {
         "title": results[0]["title"],
         "code": results[0]["manifest"]["code"],
         "date": max(result["manifest"]["date"] for result in results),
         "seeds": [seed for result in results for seed in result["manifest"]["seeds"]],
+        "not_possible": list(dict.fromkeys(sentence for sentences in told for sentence in sentences)),
         "metrics": _averaged([metrics_of(result) for result in results]),
         "cost": {name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]},
         "results": [path.as_posix() for path, _ in found],
@@ -287,15 +311,58 @@ def _part(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {"value": entry["value"][key], "error": None if entry["error"] is None else entry["error"][key]}
 
 
-def _order(entry: Mapping[str, Any]) -> tuple[float, str]:
-    return entry["metrics"]["energy_score"]["value"], entry["title"]
+def scores_of(results: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
+    """Energy scores of each row, (seeds, n), None where a result does not hold them."""
+    found = [result["scores"].get("observations", {}).get("energy_score") for result in results]
+    if any(scores is None for scores in found) or len({len(scores) for scores in found}) > 1:
+        return None
+    return np.array(found, dtype=float)
+
+
+def less_first(
+    entry: Mapping[str, Any], first: Mapping[str, Any], scores: NDArray | None, of_first: NDArray | None
+) -> dict[str, Any]:
+    """Energy score of an entry less that of the first, with its error.
+
+    Parameters
+    ----------
+    entry, first : mapping
+        Lines of the leaderboard.
+    scores, of_first : ndarray, shape (seeds, n), or None
+        Their energy scores, row by row.
+
+    Returns
+    -------
+    dict
+        value; error, over the rows and over the seeds of both in quadrature; is_paired, whether it is of the rows.
+    """
+    if scores is None or of_first is None or scores.shape[1] != of_first.shape[1]:
+        own, other = (line["metrics"]["energy_score"] for line in (entry, first))
+        error = float(np.hypot(own["error"], other["error"]))
+        return {"value": own["value"] - other["value"], "error": error, "is_paired": False}
+    found = paired_difference(scores.mean(axis=0), of_first.mean(axis=0))
+    over_seeds = [s.mean(axis=1).std(ddof=1) / np.sqrt(len(s)) for s in (scores, of_first) if len(s) > 1]
+    error = float(np.sqrt(found.error**2 + np.square(over_seeds).sum()))
+    return {"value": found.mean, "error": error, "is_paired": True}
+
+
+def _order(entry: Mapping[str, Any]) -> tuple[bool, float, str]:
+    return bool(entry["not_possible"]), entry["metrics"]["energy_score"]["value"], entry["title"]
+
+
+def _place(i: int, entry: Mapping[str, Any]) -> str:
+    return MISSING if entry["not_possible"] else str(i + 1)
 
 
 def _row(entry: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    cells = [_cell(name, entry["metrics"].get(name)) for name in names]
-    cost = entry["cost"]
+    first, *cells = [_cell(name, entry["metrics"].get(name)) for name in names]
+    cost, less = entry["cost"], entry["less_first"]
     told = [f"{cost[k]:,.0f}" for k in ("cpu_seconds", "simulations", "parameters")]
-    return [entry["title"], str(len(entry["seeds"])), *cells, *told]
+    title = entry["title"].replace("|", "\\|")
+    title += f": **{NOT_POSSIBLE}**" if entry["not_possible"] else ""
+    difference = MISSING if less is None else f"{less['value']:+.4f} ± {less['error']:.4f}"
+    difference += " (unpaired)" if less is not None and not less["is_paired"] else ""
+    return [title, str(len(entry["seeds"])), first, difference, *cells, *told]
 
 
 def _cell(name: str, metric: Mapping[str, Any] | None) -> str:

@@ -16,6 +16,7 @@ from benchmarks.suite.jobs import FORMAT
 from benchmarks.suite.plan import TASKS
 from benchmarks.suite_report import palette
 from mwlmc_data import get_task
+from mwlmc_data.scoring import limits
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Result:
             found = found.get(parameter)
         return float(found) if isinstance(found, int | float) else float("nan")
 
+    @property
+    def not_possible(self) -> tuple[str, ...]:
+        """Sentences on scores that are better than the exact posterior's; computed from the stored numbers."""
+        scores = self.content["scores"]
+        return limits.not_possible([scores["headline"], *scores["scores"].values()])
+
     def sections(self) -> list[str]:
         """Names of the sections after the headline."""
         return list(self.content["scores"]["scores"])
@@ -120,11 +127,11 @@ class Run:
         return {budget: found[budget] for budget in sorted(b for b in found if b)}
 
     def best(self, task: str, without: tuple[str, ...] = ()) -> str | None:
-        """Baseline with the least energy score in a task; None where there is none."""
+        """Baseline with the least energy score that is possible in a task; None where there is none."""
         scores = {
             name: np.mean([result.number("headline", "energy_score") for result in results])
             for name, results in self.results.get(task, {}).items()
-            if name not in without
+            if name not in without and not any(result.not_possible for result in results)
         }
         known = {name: score for name, score in scores.items() if np.isfinite(score)}
         return min(known, key=lambda name: known[name]) if known else None

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks import page
 from benchmarks.suite_report.folder import Result, Run
 from benchmarks.suite_report.values import MISSING, Value, count, median, p_text, plain, three, three_p, value
+from mwlmc_data.scoring.report import NOT_POSSIBLE
 
 CONTROL = "summary-6"
 """Task in which nothing can be learnt: no entry is best there."""
@@ -55,7 +56,19 @@ def task_tables(run: Run, task: str) -> str:
     """All tables of a task as HTML."""
     found = run.results[task]
     parts = [score_table(run, task), _calibration(run, found)]
-    return "".join(part for part in parts if part) + _cost(run, found)
+    return _not_possible(found) + "".join(part for part in parts if part) + _cost(run, found)
+
+
+def _not_possible(found: dict[str, list[Result]]) -> str:
+    """What has scores that cannot be; nothing where all can."""
+    told = [
+        f"{name} (seed {result.seed}): {sentence}"
+        for name, results in found.items()
+        for result in results
+        for sentence in result.not_possible
+    ]
+    intro = page.paragraph(f"{NOT_POSSIBLE.capitalize()}; these entries are left out of what is best:")
+    return page.box(intro + page.bullets(told)) if told else ""
 
 
 def score_table(run: Run, task: str) -> str:
@@ -70,12 +83,13 @@ def score_table(run: Run, task: str) -> str:
         (name, *(score.text(column[i]) for column, score in zip(columns, chosen, strict=True)))
         for i, name in enumerate(names)
     ]
-    best = set() if task == CONTROL else {(_least(column), k + 1) for k, column in enumerate(columns)}
+    can_be = [not any(result.not_possible for result in found[name]) for name in names]
+    best = set() if task == CONTROL else {(_least(column, can_be), k + 1) for k, column in enumerate(columns)}
     return _table(run, ("baseline", *(score.title for score in chosen)), rows, best)
 
 
-def _least(column: Sequence[Value]) -> int:
-    means = [v.mean if v.is_known else np.inf for v in column]
+def _least(column: Sequence[Value], can_be: Sequence[bool]) -> int:
+    means = [v.mean if v.is_known and possible else np.inf for v, possible in zip(column, can_be, strict=True)]
     return int(np.argmin(means))
 
 

@@ -44,27 +44,41 @@ def neighbour_log_density(
     distance : ndarray, shape (n,)
         From the mean of the draws, in their widths (Mahalanobis), in normal scores.
     """
-    points, n = np.asarray(theta, dtype=np.float64), len(samples)
-    own, found, distance = prior.normal_scores(points), np.full(n, np.nan), np.full(n, np.nan)
-    for i, draws in enumerate(samples.astype(np.float64)):
-        inside = np.isfinite(prior.log_prob(draws))
-        places, count = np.unique(prior.normal_scores(draws[inside]), axis=0, return_counts=True)
+    points, draws = np.asarray(theta, dtype=np.float64), np.asarray(samples, dtype=np.float64)
+    n, m, d = draws.shape
+    inside = np.isfinite(prior.log_prob(draws.reshape(-1, d))).reshape(n, m)
+    scores, own = prior.normal_scores(draws), prior.normal_scores(points)
+    found, distance = np.full(n, np.nan), np.full(n, np.nan)
+    for i in range(n):
+        places, mass = _places(scores[i, inside[i]])
         if len(places) > 1:
-            of_inside, distance[i] = _log_density(places, count / count.sum(), own[i])
-            found[i] = np.log(inside.mean()) + of_inside
+            of_inside, distance[i] = _log_density(places, mass, own[i])
+            found[i] = math.log(inside[i].sum() / m) + of_inside
     log_normal = -0.5 * (np.square(own) + np.log(2.0 * np.pi)).sum(axis=1)
     return found - log_normal + prior.log_prob(points), distance
+
+
+def _places(points: NDArray) -> tuple[NDArray, NDArray[np.float64]]:
+    """Points (p, d) without repetition, and the share of each."""
+    if len(np.unique(points[:, 0])) == len(points):  # to sort whole rows takes longer than all else
+        return points, np.full(len(points), 1.0 / max(1, len(points)))
+    places, count = np.unique(points, axis=0, return_counts=True)
+    return places, count / count.sum()
 
 
 def _log_density(places: NDArray, mass: NDArray, point: NDArray) -> tuple[float, float]:
     """Log density at a point (d,) of places (p, d) with masses (p,) of sum one, and its distance from their mean."""
     d = places.shape[1]
-    std = places.std(axis=0)
+    # sums and no products of matrices: the linear algebra library's threads would wait longer than they work
+    mean = (places * mass[:, None]).sum(axis=0)
+    std = np.sqrt((np.square(places - mean) * mass[:, None]).sum(axis=0))
     std[std == 0] = 1.0
-    covariance = np.atleast_2d(np.cov((places / std).T, aweights=mass, ddof=0))
+    standard = (places - mean) / std
+    covariance = np.einsum("p,pi,pj->ij", mass, standard, standard)
     root = np.linalg.cholesky(covariance + _FLAT * np.eye(d))
-    away = np.linalg.solve(root, ((places - point) / std).T)
-    distance = np.linalg.norm(away, axis=0)
+    to_unit = np.linalg.inv(root)
+    away = np.einsum("ij,j->i", to_unit, (point - mean) / std)
+    distance = np.sqrt(np.square(np.einsum("ij,pj->pi", to_unit, standard) - away).sum(axis=1))
     k = min(max(2, round(_NEIGHBOURS * min(1.0, len(places) / 400))), len(places))
     nearest = np.argpartition(distance, k - 1)[:k]
     nearest = nearest[np.argsort(distance[nearest])]
@@ -72,4 +86,4 @@ def _log_density(places: NDArray, mass: NDArray, point: NDArray) -> tuple[float,
     radius = max(distance[nearest[-1]], np.finfo(float).tiny)
     log_ball = 0.5 * d * math.log(math.pi) - gammaln(0.5 * d + 1.0) + d * math.log(radius)
     log_density = float(np.log(within) - log_ball - np.log(np.diag(root)).sum() - np.log(std).sum())
-    return log_density, float(np.linalg.norm(away @ mass))
+    return log_density, float(np.sqrt(np.square(away).sum()))

@@ -11,9 +11,13 @@ from benchmarks import embed
 from benchmarks.baselines.base import create
 from benchmarks.sets import SimulationSet
 from benchmarks.suite import models
-from mwlmc_data import get_task, release
+from benchmarks.suite.jobs import Job
+from mwlmc_data import get_task, release, scoring
 from mwlmc_data.inference.posterior import NETWORKS
-from mwlmc_data.scoring import embedded
+from mwlmc_data.scoring import embedded, limits
+from mwlmc_data.scoring.submission import write_submission
+from mwlmc_data.scoring.task import Task
+from tests.scoring.entries import prior_samples
 
 
 @pytest.fixture
@@ -51,6 +55,25 @@ def test_a_run_without_them_or_of_another_version_is_refused(run, tmp_path, caps
     assert command.main(["embed"]) == 2
     assert "allowed: --run, --references or both" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
+
+
+def test_the_limit_is_the_scores_of_the_networks_entry_row_by_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(Task, "n_draws", 16)
+    task = get_task("summary-9")
+    draws, truth = prior_samples(task), task.observations.theta.astype(float)
+    home = Job("summary-9", "nle", embed.SEED).entry(tmp_path / "run")
+    about = {"method": "m", "seeds": [0], "cost": {"cpu_seconds": 1, "simulations": 0, "parameters": 0}, "code": "c"}
+    write_submission(home, task, draws, task.prior.log_prob(truth), **about)
+    (tmp_path / "data").mkdir()
+    path = embed.embed_limit(tmp_path / "run", tmp_path / "data")
+    assert path == embedded.verified("yardstick", tmp_path / "data")
+    limit, rows = limits.load_limit(tmp_path / "data"), task.observations.rows("fixed")
+    assert np.array_equal(limit.sim_id, task.observations.sim_id[rows])
+    energy = scoring.energy_score(draws[rows], truth[rows], task.scale)
+    assert limit.energy_score == pytest.approx(energy, rel=1e-5)
+    nats = -(task.prior.log_prob(truth[rows]) + np.log(1e21))
+    assert limit.neg_log_posterior == pytest.approx(nats, rel=1e-5)
+    assert 0.2 < limit.energy_score_excess[0] < 0.4 and 1.2 < limit.nats_excess[0] < 2.0
 
 
 def test_references_are_copied_and_a_foreign_file_is_not(tmp_path):

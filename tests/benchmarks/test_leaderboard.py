@@ -52,7 +52,8 @@ def test_every_task_has_entries_in_order_and_the_prior_among_them():
     assert list(board["tasks"]) == list(list_tasks())
     for task, entries in board["tasks"].items():
         scores = [e["metrics"]["energy_score"]["value"] for e in entries]
-        assert scores == sorted(scores)
+        assert scores == sorted(scores) and not any(e["not_possible"] for e in entries)
+        assert entries[0]["less_first"] is None and all(e["less_first"]["error"] >= 0 for e in entries[1:])
         assert "Prior" in {e["title"] for e in entries}, task
         if task != "summary-6@1.0":
             prior = next(e for e in entries if e["title"] == "Prior")
@@ -89,6 +90,53 @@ def test_a_submission_is_scored_and_stands_beside_the_others(entry, scored):
     assert "| 1 | The prior, again | 1 |" in text and list_tasks()["budget-1000@1.0"] in text
     (path,) = scored.rglob("*.json")
     assert json.loads(path.read_text())["samples_sha256"] == release.sha256_of(entry / "samples.npz")
+
+
+def stored(folder, name, observations=None, **headline):
+    """A result of budget-1000 with other numbers in its headline and other scores of the rows."""
+    content = json.loads((leaderboard.RESULTS / "budget-1000" / "mdn-s0.json").read_text())
+    content["title"] = content["baseline"] = name
+    for metric, (value, error) in headline.items():
+        content["scores"]["headline"][metric] = {"value": value, "error": error, "right": ""}
+    content["scores"]["observations"] = {} if observations is None else {"energy_score": list(observations)}
+    (folder / "budget-1000").mkdir(exist_ok=True)
+    (folder / "budget-1000" / f"{name}.json").write_text(json.dumps(content))
+
+
+def test_what_cannot_be_stands_below_the_others_and_says_so(tmp_path):
+    stored(tmp_path, "good", energy_score=(0.86, 0.01))
+    stored(tmp_path, "poor", energy_score=(1.1, 0.01))
+    stored(tmp_path, "peeked", energy_score=(0.552, 0.01), gap_to_reference=(-0.267, 0.032))
+    board = leaderboard.rebuild(tmp_path)
+    entries = board["tasks"]["budget-1000@1.0"]
+    assert [e["title"] for e in entries] == ["good", "poor", "peeked"]
+    assert [len(e["not_possible"]) for e in entries] == [0, 0, 1]
+    assert "8.3 times its error" in entries[2]["not_possible"][0]
+    lines = [line for line in leaderboard.markdown(board).splitlines() if line.startswith("| ")][2:]
+    assert lines[0].startswith("| 1 | good |") and lines[1].startswith("| 2 | poor |")
+    assert lines[2].startswith("| – | peeked: **not possible from task.train.x alone** |")
+
+
+def test_the_difference_to_the_first_is_paired_where_rows_are_stored(tmp_path):
+    rng = np.random.default_rng(0)
+    first = rng.normal(0.86, 0.4, 1000)
+    near = first + rng.normal(0.0024, 0.022, 1000)
+    stored(tmp_path, "first", first, energy_score=(first.mean(), 0.0126))
+    stored(tmp_path, "near", near, energy_score=(near.mean(), 0.0126))
+    stored(tmp_path, "old", energy_score=(0.9, 0.0126))
+    text = leaderboard.markdown(leaderboard.rebuild(tmp_path))
+    _, less_near, less_old = (e["less_first"] for e in leaderboard.rebuild(tmp_path)["tasks"]["budget-1000@1.0"])
+    assert less_near["is_paired"] and less_near["value"] == pytest.approx((near - first).mean())
+    assert less_near["error"] == pytest.approx(0.022 / np.sqrt(1000), rel=0.1)
+    assert not less_old["is_paired"] and less_old["error"] == pytest.approx(np.hypot(0.0126, 0.0126))
+    assert f"| {less_near['value']:+.4f} ± {less_near['error']:.4f} |" in text
+    assert f"| {less_old['value']:+.4f} ± {less_old['error']:.4f} (unpaired) |" in text
+
+
+def test_seeds_of_both_widen_the_paired_difference():
+    scores, first = np.array([[1.0, 2.0, 3.0], [1.2, 2.2, 3.2]]), np.array([[1.0, 2.0, 3.0]])
+    found = leaderboard.less_first({}, {}, scores, first)
+    assert found["value"] == pytest.approx(0.1) and found["error"] == pytest.approx(0.1)
 
 
 def test_a_submission_is_told_apart_by_the_classifier_as_the_baselines_are(entry, tmp_path, monkeypatch):

@@ -87,7 +87,12 @@ class TestJob:
         assert submission.task.name == "budget-1000" and submission.manifest["seeds"] == [1]
         report = submission.score().to_dict()
         found = result(run)
-        assert found["scores"] == json.loads(json.dumps({k: report[k] for k in ("headline", "scores", "notes")}))
+        kept = ("headline", "scores", "notes", "not_possible", "observations")
+        assert found["scores"] == json.loads(json.dumps({k: report[k] for k in kept}))
+        rows = found["scores"]["observations"]
+        assert {name: len(values) for name, values in rows.items()} == {"energy_score": 1000, "neg_log_posterior": 1000}
+        for name, values in rows.items():
+            assert np.mean(values) == pytest.approx(report["headline"][name]["value"], rel=1e-4)
         assert found["manifest"] == submission.manifest
         cost = found["manifest"]["cost"]
         assert cost["simulations"] == 1100 and cost["parameters"] == found["model"]["n_parameters"] > 0

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import suite_report
 from benchmarks.features import SCALE, THETA
 from benchmarks.suite.curves import LEVELS
-from benchmarks.suite_report import claims, figures, palette
+from benchmarks.suite_report import claims, figures, palette, tables
 from benchmarks.suite_report.folder import load_run
 from benchmarks.suite_report.levels import levels
 from benchmarks.suite_report.posteriors import case_posteriors
@@ -234,6 +234,22 @@ def test_best_is_bold_and_nothing_is_in_the_control(whole):
     assert len(rows) == 2, "nle has the least of those with a density, nsf-corrected the least of all else"
     assert ">nle<" in rows[0] and rows[0].count("<strong>") == 2
     assert ">nsf-corrected<" in rows[1] and rows[1].count("<strong>") == 5
+
+
+def test_what_cannot_be_is_told_and_never_best(tmp_path, no_references):
+    best, other = BASELINES[-1], BASELINES[0]
+    for name in (best, other):
+        write_result(tmp_path, "summary-9", name, 0)
+    run = load_run(tmp_path)
+    assert run.best("summary-9") == best and "Not possible" not in tables.task_tables(run, "summary-9")
+    (path,) = (tmp_path / "results").rglob(f"{best}-s0.json")
+    content = json.loads(path.read_text())
+    content["scores"]["headline"]["gap_to_reference"] = entry(-0.267, 0.032)
+    path.write_text(json.dumps(content))
+    run = load_run(tmp_path)
+    assert run.best("summary-9") == other
+    page = tables.task_tables(run, "summary-9")
+    assert "Not possible from task.train.x alone" in page and f"{best} (seed 0): the energy score is better" in page
 
 
 def test_cases_tell_truth_every_posterior_and_whether_the_reference_is_certified(whole):

@@ -36,7 +36,8 @@ def report():
 
 def test_it_is_a_mapping(report):
     assert dict(report) == report.to_dict()
-    assert list(report) == ["task", "headline", "scores", "notes", "submission"] and len(report) == 5
+    keys = ["task", "headline", "scores", "notes", "not_possible", "observations", "submission"]
+    assert list(report) == keys and len(report) == 7
     assert report["task"] == "summary-9@1.0"
     assert report["headline"]["energy_score"] == {"value": 0.61234, "error": 0.0123, "right": "less is better"}
     assert report["scores"]["calibration"]["hits_68"]["error"]["m_lmc"] == 0.0148
