@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.release import DamagedFileError
-from mwlmc_data.scoring import embedded, metrics
+from mwlmc_data.scoring import embedded
+from mwlmc_data.scoring.energy import paired_difference
 from mwlmc_data.scoring.report import Entry
 
 NAME = "yardstick"
@@ -94,8 +95,8 @@ def gains(limit: Limit, energy_score: NDArray, neg_log_posterior: NDArray | None
         found["gain_over_limit_nats"] = (limit.neg_log_posterior, neg_log_posterior, limit.nats_excess, 3)
     entries = {}
     for name, (best, own, (excess, excess_error), digits) in found.items():
-        told = metrics.paired_entry(best, own, right, digits)
-        entries[name] = Entry(float(told.value) - excess, math.hypot(float(told.error), excess_error), right, digits)
+        gain = paired_difference(best, own)
+        entries[name] = Entry(gain.mean - excess, math.hypot(gain.error, excess_error), right, digits)
     return entries
 
 

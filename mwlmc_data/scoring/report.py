@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 WIDTH = 120
 NOT_POSSIBLE = "not possible from task.train.x alone"
 """What an entry is called whose scores are better than the exact posterior's."""
@@ -118,7 +120,7 @@ class Report(Mapping[str, Any]):
     notes: Sequence[str] = ()
     parameters: Sequence[str] = ()
     submission: Mapping[str, Any] = field(default_factory=dict)
-    observations: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    observations: Mapping[str, Sequence[float] | NDArray] = field(default_factory=dict)
     not_possible: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
