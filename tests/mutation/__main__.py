@@ -7,6 +7,7 @@ quickest first, until one fails. What a line is reached by is measured once. A r
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import math
 import os
@@ -71,30 +72,38 @@ class Session:
         return json.loads(found.read_text(encoding="utf-8")) if found.exists() else {"tests": {}, "lines": {}}
 
     def tests_of(self, module: str, line: int, is_compiled: bool) -> list[str]:
-        """Tests that reach a line, the quickest first; those of the whole file where it runs once in a process."""
+        """Tests that reach a line, the quickest first.
+
+        What runs once in a process, when a module is loaded or a result is kept, is reached by all tests of the file.
+        """
         reached = self.reached[is_compiled]
         lines = reached["lines"].get(module, {})
-        contexts = {c for c in lines.get(str(line), []) if c}
+        contexts = {c for number in self._statement(module, line) for c in lines.get(str(number), []) if c}
         if not any(c in reached["tests"] for c in contexts) or self._is_kept(module, line):
             contexts |= {c for each in lines.values() for c in each if c}
         fixtures = {c.removeprefix("fixture ") for c in contexts if c.startswith("fixture ")}
         found = [
-            (facts["seconds"], name)
+            (not contexts and f"test_{Path(module).stem}" not in name, facts["seconds"], name)
             for name, facts in reached["tests"].items()
-            if facts["passed"] and (name in contexts or fixtures & set(facts["fixtures"]))
+            if facts["passed"] and (not contexts or name in contexts or fixtures & set(facts["fixtures"]))
         ]
         chosen, total = [], 0.0
-        for seconds, name in sorted(found):
+        for _, seconds, name in sorted(found):
             total += seconds
             if chosen and total > self.most:
                 break
             chosen.append(name)
         return chosen
 
+    def _statement(self, module: str, line: int) -> range:
+        """Lines of the smallest statement that holds a line: only its first may be noted as run."""
+        tree = ast.parse((self.tree / module).read_text(encoding="utf-8"))
+        simple = [n for n in ast.walk(tree) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
+        within = [n for n in simple if n.lineno <= line <= (n.end_lineno or 0)]
+        return range(within[0].lineno, (within[0].end_lineno or 0) + 1) if within else range(line, line + 1)
+
     def _is_kept(self, module: str, line: int) -> bool:
         """Whether a line belongs to a function whose results are kept: only its first caller runs it."""
-        import ast
-
         for node in ast.walk(ast.parse((self.tree / module).read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or 0):
                 if any("cache" in ast.unparse(d) for d in node.decorator_list):
