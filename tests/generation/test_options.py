@@ -1,0 +1,87 @@
+"""Options of the program and their defaults."""
+
+from pathlib import Path
+
+import pytest
+
+from generation.__main__ import _parser
+
+MACHINES = {"workers": None, "scheduler": None, "scheduler_timeout": 30.0}
+DEFAULTS = {
+    "catalogue --simulations 9 --out D": {
+        "simulations": 9,
+        "config": "gaussian",
+        "out": Path("D"),
+        "seed": None,
+        "shard_size": 128,
+        "embed": False,
+        **MACHINES,
+    },
+    "haloes --out D": {"config": "gaussian", "out": Path("D"), "sims": None, "shard_size": 4000, **MACHINES},
+    "release --out D": {
+        "out": Path("D"),
+        "haloes": None,
+        "sims": None,
+        "date": None,
+        "url": None,
+        "config": "gaussian",
+        "shard_size": 4000,
+        **MACHINES,
+    },
+    "card": {},
+    "disc --out D.npz": {
+        "out": Path("D.npz"),
+        "terms": 11,
+        "seconds": 600,
+        "seed": 0,
+        "start": None,
+        "overwrite": False,
+        "suffixes": (".npz",),
+    },
+}
+GIVEN = {
+    "catalogue --simulations 9 --out D --config wide --seed 5 --shard-size 7 --embed --workers 3": {
+        "config": "wide",
+        "seed": 5,
+        "shard_size": 7,
+        "embed": True,
+        "workers": 3,
+    },
+    "haloes --out D --sims 5:9 --scheduler tcp://a:1 --scheduler-timeout 2.5": {
+        "sims": range(5, 9),
+        "scheduler": "tcp://a:1",
+        "scheduler_timeout": 2.5,
+    },
+    "disc --out D.npz --terms 3 --seconds 1.5 --seed 4 --start S.npz": {
+        "terms": 3,
+        "seconds": 1.5,
+        "seed": 4,
+        "start": Path("S.npz"),
+    },
+}
+
+
+@pytest.mark.parametrize("words", DEFAULTS)
+def test_defaults(words):
+    found = vars(_parser().parse_args(words.split()))
+    assert {name: value for name, value in found.items() if name != "run"} == DEFAULTS[words]
+
+
+@pytest.mark.parametrize("words", GIVEN)
+def test_what_is_given(words):
+    found = vars(_parser().parse_args(words.split()))
+    assert {name: found[name] for name in GIVEN[words]} == GIVEN[words]
+
+
+@pytest.mark.parametrize("words", ["", "catalogue --out D", "catalogue --simulations 9", "haloes", "release", "disc"])
+def test_what_is_needed(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        _parser().parse_args(words.split())
+    assert stop.value.code == 2 and "required" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["5", "5:", ":9", "5-9", "a:b", "-1:9", "5:9:2"])
+def test_a_range_is_two_numbers(text, capsys):
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["haloes", "--out", "D", f"--sims={text}"])
+    assert f"{text!r} is not allowed: A:B" in capsys.readouterr().err
