@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mwlmc_data import writing
+from mwlmc_data import cli, writing
 from mwlmc_data.release import DamagedFileError
 from mwlmc_data.writing import WriteError, create_file, exit_status, make_folder, remove_leftovers, replace_file
 from tests.read_only import read_only
@@ -133,3 +133,16 @@ def test_leftovers_on_a_read_only_disk_stay(tmp_path):
 )
 def test_the_status_tells_bad_input_from_bad_disks(error, status):
     assert exit_status(error) == status
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize(("words", "suffix"), [(["halo", "7"], ".npz"), (["plot", "halo", "7"], ".png")], ids=str)
+def test_a_command_on_such_a_disk_ends_with_status_1_and_leaves_nothing(tmp_path, capsys, words, suffix, number):
+    if words[0] == "plot":
+        pytest.importorskip("matplotlib")
+    path = tmp_path / f"out{suffix}"
+    with read_only(tmp_path, number):
+        assert cli.main([*words, "--out", str(path)]) == 1
+    assert f"mwlmc: error: cannot write '{path}': {os.strerror(number)}" in capsys.readouterr().err
+    assert cli.main([*words, "--out", str(path)]) == 0
+    assert os.listdir(tmp_path) == [path.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mwlmc_data import schema
+from mwlmc_data.writing import replace_file, write_bytes
 
 if TYPE_CHECKING:
     from mwlmc_data.simulator import Halo, Reflex
@@ -56,8 +58,9 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
     if path.suffix == ".npz":
         from mwlmc_data.npz import write_npz
 
-        with open(path, "wb") as file:
-            write_npz(file, {"parameters": text, **columns})
+        content = io.BytesIO()
+        write_npz(content, {"parameters": text, **columns})
+        write_bytes(path, content.getvalue())
         return
     import pyarrow as pa
 
@@ -68,7 +71,8 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
         for name in PHASE_SPACE
     ]
     halo_schema = pa.schema(fields, metadata={"parameters": text, "licence": schema.LICENCE})
-    parquet.write_table(pa.table(columns, schema=halo_schema), path)
+    table = pa.table(columns, schema=halo_schema)
+    replace_file(path, lambda temporary: parquet.write_table(table, temporary))
 
 
 def reflex_numbers(reflex: Reflex) -> dict[str, Any]:

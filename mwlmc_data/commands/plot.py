@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mwlmc_data import schema
 from mwlmc_data.commands.common import add_set
 from mwlmc_data.terminal import add_out, check_out
+from mwlmc_data.writing import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,5 +74,6 @@ def _corner(options: argparse.Namespace) -> int:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=200, bbox_inches="tight")
+    kind = path.suffix[1:]
+    replace_file(path, lambda temporary: figure.savefig(temporary, format=kind, dpi=200, bbox_inches="tight"))
     print(f"wrote {path}")
