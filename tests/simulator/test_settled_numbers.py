@@ -7,7 +7,7 @@ import pytest
 from astropy import constants as cds
 from astropy import units as u
 
-from mwlmc_data.simulator import Parameters, potentials
+from mwlmc_data.simulator import Parameters, compiling, halo, potentials
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.limits import LIMITS, OBSERVED_LMC, SKY_NAMES, in_range
 
@@ -110,3 +110,31 @@ def test_defaults():
     assert potentials.virial_radius(1e12) == pytest.approx(r200)
     assert potentials.nfw_scales(1e12, 10.0)[0] == pytest.approx(r200 / 10)
     assert potentials.nfw_scales(1e12, 10.0)[1] == pytest.approx(1e12 / (math.log(11) - 10 / 11))
+
+
+def test_the_grid_of_the_halo_is_even_in_the_logit_of_the_potential():
+    """Psi = ln(1 + x) / x, 1 - Psi by its series where it cancels: ln(Psi / (1 - Psi)) falls by 1/8 from 14.5."""
+    x = halo._grid()
+    series = sum((-1) ** k * x ** (k - 1) / k for k in range(2, 12))
+    depth = np.where(x < 0.1, series, 1 - np.log1p(x) / x)
+    logit = np.log((1 - depth) / depth)
+    assert len(x) == 260 and np.all(np.diff(x) > 0)
+    assert logit == pytest.approx(14.5 - np.arange(260) / 8, abs=1e-8)
+
+
+def test_compiling_is_announced_once(capsys):
+    announcer = compiling._Announcer()
+    for _ in range(3):
+        announcer.on_start(None)
+        announcer.on_end(None)
+    told = "mwlmc-data: compiling kernels, some ten seconds, once per machine ...\n"
+    assert capsys.readouterr() == ("", told)
+
+
+def test_gather_is_allowed_with_avx2_alone():
+    for features, expected in (
+        ("+sse,+avx2", "+sse,+avx2,+fast-gather"),
+        ("+avx2,+avx512f", "+avx2,+avx512f"),
+        ("+sse,-avx2", "+sse,-avx2"),
+    ):
+        assert compiling.with_gather(features) == expected
