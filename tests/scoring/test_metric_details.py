@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from mwlmc_data import scoring
-from mwlmc_data.scoring.inputs import gaussian_log_density
+from mwlmc_data.priors import Prior
+from mwlmc_data.scoring.density import neighbour_log_density
 
 
 def counts_of(fractions, m):
@@ -90,16 +91,30 @@ def test_percentiles_of_angles_are_those_of_the_offsets_from_their_middle(centre
     assert np.all(np.abs(found - scoring.circular_mean(angles)) <= 180.0)
 
 
-@pytest.mark.parametrize("d", [1, 3])
-def test_the_gaussian_of_the_draws_is_normalised(d):
-    rng = np.random.default_rng(9)
-    samples = rng.normal(size=(4, 400, d)) @ rng.normal(size=(d, d)) * 3.0 + 5.0
-    truth = samples[:, 0] + 0.3
-    expected = [
-        stats.multivariate_normal(draws.mean(axis=0), np.cov(draws.T, bias=True)).logpdf(right)
-        for draws, right in zip(samples, truth, strict=True)
-    ]
-    assert gaussian_log_density(samples, truth) == pytest.approx(expected, abs=1e-5)
+@pytest.mark.parametrize("names", [["beta0"], ["log10_lambda_df", "beta0"], ["m_lmc", "log10_lambda_df", "beta0"]])
+def test_the_density_of_draws_is_normalised_in_the_units_of_the_parameters(names):
+    """Draws of the prior itself: at other draws of it, its own density, but for the scatter of a few neighbours."""
+    prior = Prior("gaussian", names)
+    values = prior.sample(301 * 120, seed=3)[names].to_numpy(float)
+    samples, points = values[: 300 * 120].reshape(120, 300, -1), values[300 * 120 :]
+    found, distance = neighbour_log_density(samples, points, prior)
+    difference = found - prior.log_prob(points)
+    assert difference.mean() == pytest.approx(0.0, abs=4 * difference.std(ddof=1) / np.sqrt(120) + 0.1)
+    assert difference.std() < 1.2 and (distance**2).mean() == pytest.approx(len(names), rel=0.5)
+
+
+def test_the_density_of_draws_written_out():
+    """One parameter, six draws in its normal score: the second nearest, half counted, over the length of the ball."""
+    prior = Prior("gaussian", ["beta0"])
+    draws, point = np.array([0.1, 0.2, 0.35, 0.5, 0.6, 0.8]), 0.4
+    scores, own = stats.norm.ppf(draws / 0.9), stats.norm.ppf(point / 0.9)
+    width = np.std(scores)
+    radius = np.sort(np.abs(scores - own))[1] / width
+    in_scores = np.log(1.5 / 6) - np.log(2 * radius) - np.log(width)
+    expected = in_scores - stats.norm.logpdf(own) - np.log(0.9)
+    found, distance = neighbour_log_density(draws[None, :, None], np.array([[point]]), prior)
+    assert found == pytest.approx([expected], abs=1e-6)
+    assert distance == pytest.approx([abs(own - scores.mean()) / width], abs=1e-6)
 
 
 def test_curves_of_coverage_do_not_depend_on_the_order_of_the_fractions():
