@@ -43,6 +43,69 @@ def test_there_are_many():
     assert len(set(BAD.values())) == len(BAD)
 
 
+def with_entry(entry):
+    """The good manifest with one file more."""
+    content = copy.deepcopy(SHARED)
+    content["files"].append({"sha256": "f" * 64, "bytes": 12} | entry)
+    return json.dumps(content)
+
+
+def catalogue(**facts):
+    return with_entry({"path": "flat/flat-test.parquet", "config": "flat", "split": "test", "rows": 10} | facts)
+
+
+def halo(sim_id):
+    split = str(schema.split_of(sim_id))
+    path = f"haloes-flat/haloes-flat-{split}-00000-of-00001.parquet"
+    numbers = {"first_sim_id": sim_id, "last_sim_id": sim_id, "rows": 1}
+    return with_entry({"path": path, "config": "haloes-flat", "split": split} | numbers)
+
+
+def files(count):
+    entries = [
+        {"path": f"flat/flat-test-{i:05d}-of-{count:05d}.parquet", "sha256": f"{i:064x}", "rows": 1, "bytes": 12}
+        for i in range(count)
+    ]
+    return json.dumps(SHARED | {"files": [{"config": "flat", "split": "test"} | entry for entry in entries]})
+
+
+def seed(number):
+    return json.dumps(SHARED | {"seeds": {"gaussian": number}})
+
+
+def config(length):
+    name = "x" * length
+    return with_entry({"path": f"{name}/{name}-test.parquet", "config": name, "split": "test", "rows": 1})
+
+
+EDGES = {
+    "seed": (seed(2**63 - 1), seed(2**63)),
+    "least seed": (seed(0), seed(-1)),
+    "rows": (catalogue(rows=10_000_000), catalogue(rows=10_000_001)),
+    "least rows": (catalogue(rows=1), catalogue(rows=0)),
+    "bytes": (catalogue(bytes=11 << 20), catalogue(bytes=(11 << 20) + 1)),
+    "least bytes": (catalogue(bytes=12), catalogue(bytes=11)),
+    "sim_id": (halo(2**31 - 1), halo(2**31)),
+    "least sim_id": (halo(0), halo(0).replace('_sim_id": 0', '_sim_id": -1')),
+    "files": (files(10_000), files(10_001)),
+    "config": (config(40), config(41)),
+    "title": (json.dumps(SHARED | {"title": "x" * 1000}), json.dumps(SHARED | {"title": "x" * 1001})),
+    "simulator": (
+        json.dumps(SHARED | {"simulator_version": "1" * 40}),
+        json.dumps(SHARED | {"simulator_version": "1" * 41}),
+    ),
+}
+"""By what has an edge: the last that is allowed, and the first that is not."""
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_what_is_allowed_ends_where_it_is_said(name):
+    allowed, refused = EDGES[name]
+    assert read(allowed).data_version == "1.0.0"
+    with pytest.raises(DamagedFileError):
+        read(refused)
+
+
 TEXT = st.text(max_size=12) | st.sampled_from(["haloes", "train", "gaussian/gaussian-test.parquet", "a" * 64, "1.0.0"])
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
