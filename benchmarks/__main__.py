@@ -108,9 +108,16 @@ def parser() -> argparse.ArgumentParser:
     tried.add_argument("--tasks", default="summary-9", help="with commas between (default: %(default)s)")
     tried.set_defaults(run=_limits)
     put = commands.add_parser("embed", help="put reference posteriors and trained networks into the package")
-    put.add_argument("--run", type=Path, dest="folder", help="a run of the suite, for its networks")
+    put.add_argument("--run", type=Path, dest="folder", help="a run of the suite, for the limit of what a score can be")
+    put.add_argument("--networks", type=Path, metavar="DIR",
+                     help="folder of the networks of infer; what it lacks is trained there first")  # fmt: skip
     put.add_argument("--references", type=Path, dest="file", help="references.parquet of a run of references")
     put.set_defaults(run=_embed)
+    errors = commands.add_parser("calibration", help="whether infer is right, with errors of the catalogue and others")
+    errors.add_argument("--config", default="gaussian", help="set of the network: gaussian (default) or wide")
+    errors.add_argument("--rows", type=whole_from(20), default=400, help="of the test split (default: %(default)s)")
+    errors.add_argument("--fresh", type=whole_from(0), default=300, help="new simulations (default: %(default)s)")
+    errors.set_defaults(run=_calibration)
     board = commands.add_parser("leaderboard", help="write LEADERBOARD.md again from the stored results")
     board.add_argument("--run", type=Path, dest="folder", help="take the results of this run of the suite first")
     board.add_argument("--add", type=Path, nargs="+", default=[], metavar="DIR", help="score these submissions first")
@@ -246,7 +253,13 @@ def _limits(args: argparse.Namespace) -> None:
 def _embed(args: argparse.Namespace) -> None:
     from benchmarks import embed
 
-    embed.main(args.folder, args.file)
+    embed.main(args.networks, args.file, args.folder)
+
+
+def _calibration(args: argparse.Namespace) -> None:
+    from benchmarks import calibration
+
+    calibration.main(args.config, args.rows, args.fresh)
 
 
 def _leaderboard(args: argparse.Namespace) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.baselines.base import create
+from benchmarks import deconvolution
+from benchmarks.baselines.base import Effort
 from benchmarks.baselines.nle import Nle
-from benchmarks.sets import Learnable, SimulationSet
 from benchmarks.suite import models
 from benchmarks.suite.jobs import Job
-from mwlmc_data import get_task, release
-from mwlmc_data.inference.posterior import NETWORKS
+from mwlmc_data import release
+from mwlmc_data.inference.networks import NETWORKS
 from mwlmc_data.scoring import embedded, energy_score, references
 from mwlmc_data.scoring.limits import Limit, write_limit
 from mwlmc_data.scoring.submission import read_submission
@@ -22,52 +21,35 @@ from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
 SEED = 0
-"""Of the training whose network is embedded."""
+"""Of the training whose entry in summary-9 is the limit."""
 
 
-def embed_networks(run: Path, directory: Path = release.DATA_DIR) -> list[Path]:
-    """Copy the likelihood networks of a run of the suite into a folder of embedded files.
+def embed_networks(folder: Path, directory: Path = release.DATA_DIR, effort: Effort | None = None) -> list[Path]:
+    """Put the networks of `mwlmc_data.inference` into a folder of embedded files; train those that are missing.
 
     Parameters
     ----------
-    run : Path
-        Folder of the suite.
+    folder : Path
+        Where they are trained and kept, so that a run that was broken off goes on with the next network.
     directory : Path
         That of the package by default.
+    effort : Effort, optional
+        Of the training.
 
     Returns
     -------
     list of Path
         Files, registered with their hash.
-
-    Raises
-    ------
-    ValueError
-        If the run has no such network, or one that was trained in another way than this version would.
     """
-    found = [(name, *_trained(run, config)) for config, name in NETWORKS.items()]
+    made = {name: deconvolution.get(folder, config, effort=effort) for config, name in NETWORKS.items()}
     written = []
-    for name, source, about in found:
-        target = directory / f"{name}.safetensors"
-        models.write(target, models.read_arrays(source), about)
+    for name, source in made.items():
+        about, target = models.read_about(source), directory / f"{name}.safetensors"
+        told = {key: value for key, value in about.items() if key != "history"}
+        models.write(target, models.read_arrays(source), told)
         embedded.register(target, name, about["simulations"], SIMULATOR_VERSION)
         written.append(target)
     return written
-
-
-def _trained(run: Path, config: str) -> tuple[Path, dict[str, Any]]:
-    """File of the network that was trained on a set, and what is told of it."""
-    task: Learnable = get_task("summary-9") if config == "gaussian" else SimulationSet(config)
-    source = run / "models" / task.id / f"{Nle.name}-s{SEED}.safetensors"
-    if not source.exists():
-        raise ValueError(f"{source} does not exist; allowed: a run of python -m benchmarks suite with {Nle.name!r}")
-    about, wanted = models.read_about(source), models.identity(create(Nle.name), task, SEED)
-    for key, value in wanted.items():
-        if about.get(key) != value:
-            raise ValueError(f"{source}: {key} is {about.get(key)!r}; allowed: {value!r}")
-    told = {key: about[key] for key in (*wanted, "n_parameters", "cpu_seconds")}
-    names = {"theta_names": list(task.theta_names), "x_names": list(task.x_names)}
-    return source, {**told, **names, "simulations": len(task.train)}
 
 
 def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
@@ -136,12 +118,13 @@ def embed_limit(run: Path, directory: Path = release.DATA_DIR) -> Path:
     return write_limit(limit, str(submission.manifest["method"]), directory)
 
 
-def main(run: Path | None, source: Path | None) -> None:
+def main(networks: Path | None, source: Path | None, run: Path | None) -> None:
     """Embed what is named."""
-    if run is None and source is None:
-        raise ValueError("nothing is named to be embedded; allowed: --run, --references or both")
+    if networks is None and source is None and run is None:
+        raise ValueError("nothing is named to be embedded; allowed: --networks, --references, --run or some of them")
+    found = embed_networks(networks, effort=Effort(progress=True)) if networks else []
     # the limit is measured against the references: those that come along first
-    found = [embed_references(source)] if source else []
-    found += [*embed_networks(run), embed_limit(run)] if run else []
+    found += [embed_references(source)] if source else []
+    found += [embed_limit(run)] if run else []
     for path in found:
         print(f"embedded: {path.name}, {path.stat().st_size / 1e6:.2f} MB")

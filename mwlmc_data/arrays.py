@@ -433,7 +433,7 @@ def _nearest(value: Any, allowed: Sequence[str]) -> str:
     if not isinstance(value, str):
         return ""
     plain = {known.lower().replace("_", ""): known for known in allowed}
-    found = difflib.get_close_matches(value.lower().replace("_", ""), plain, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(value.lower().replace("_", ""), plain, n=1, cutoff=0.55)
     return f"; do you mean {plain[found[0]]!r}?" if found else ""
 
 

@@ -148,18 +148,22 @@ def network() -> type[Any]:
             self.drop, self.d = nn.Dropout(drop), d
             self.below = np.tril_indices(d, -1)
 
-        def loss(self, u: Any, x: Any) -> Any:
-            """Minus the log density of each row."""
+        def gaussians(self, x: Any) -> tuple[Any, Any, Any, Any]:
+            """Logits (n, K), means, logarithms of L's diagonal and what is below it (n, K, d ...)."""
             d, h = self.d, self.layers[0](x)
             for layer in list(self.layers)[1:]:
                 h = layer(self.drop(nn.functional.silu(h)))
             out = h.view(len(h), -1, outputs(d))
             logit, mean, log_diagonal, below = out.split([1, d, d, d * (d - 1) // 2], dim=-1)
-            log_diagonal = STEEPEST * torch.tanh(log_diagonal / STEEPEST)
+            return logit[..., 0], mean, STEEPEST * torch.tanh(log_diagonal / STEEPEST), below
+
+        def loss(self, u: Any, x: Any) -> Any:
+            """Minus the log density of each row."""
+            logit, mean, log_diagonal, below = self.gaussians(x)
             away = u[:, None] - mean
             row, column = (torch.as_tensor(i, device=u.device) for i in self.below)
             z = (torch.exp(log_diagonal) * away).index_add(-1, row, below * away[..., column])
             log_normal = (log_diagonal - 0.5 * (z.square() + math.log(2.0 * math.pi))).sum(dim=-1)
-            return -torch.logsumexp(torch.log_softmax(logit[..., 0], dim=-1) + log_normal, dim=-1)
+            return -torch.logsumexp(torch.log_softmax(logit, dim=-1) + log_normal, dim=-1)
 
     return Network

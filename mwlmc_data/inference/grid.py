@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+WIDEST = 5.2
+"""Normal scores of parameters beyond it are cut (`mwlmc_data.inference.encoding`)."""
 _TAIL = 1e-5  # probability that `Grid.zoom` leaves out on either side of a marginal
 
 
@@ -110,6 +112,16 @@ def trapezoid(axis: NDArray) -> NDArray[np.float64]:
     """Weights of the trapezoidal rule."""
     spacing = np.diff(axis)
     return 0.5 * (np.r_[spacing, 0.0] + np.r_[0.0, spacing])
+
+
+def axes_of(box: NDArray, n: int) -> tuple[NDArray, ...]:
+    """Axes of n points each between the ends of a box (3, 2)."""
+    return tuple(np.linspace(low, high, n) for low, high in box)
+
+
+def points_of(axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
+    """Points (n^3, 3) of a grid."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 def _others(i: int) -> tuple[int, ...]:

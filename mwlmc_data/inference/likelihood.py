@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from mwlmc_data.inference.encoding import Inputs, Scores, log_normal, travel_vectors
-from mwlmc_data.inference.grid import Grid
+from mwlmc_data.inference.grid import WIDEST, Grid, axes_of, points_of
 from mwlmc_data.inference.mixture import Mixture
 from mwlmc_data.priors import Prior
 from mwlmc_data.schema import REFLEX
 
-_WIDEST = 5.2  # scores beyond it are cut (`encoding`)
 _POINTS = (11, 13, 21)  # of each axis where the network is asked, from box to smaller box
 _FINE = 48  # points of each axis of the final grid, between which the last of these is a spline
 
@@ -65,12 +64,12 @@ class TravelLikelihood:
 
     def grid(self, row: NDArray) -> Grid:
         """Posterior of the scores given one observation (k,); its evidence is the density of the travel velocity."""
-        box = np.array([[-_WIDEST, _WIDEST]] * 3)
+        box = np.array([[-WIDEST, WIDEST]] * 3)
         for points in _POINTS:
-            axes = _axes(box, points)
-            values = self.log_joint(_product(axes), row[None]).reshape(points, points, points)
+            axes = axes_of(box, points)
+            values = self.log_joint(points_of(axes), row[None]).reshape(points, points, points)
             box = Grid.from_log(axes, values).zoom(margin=1)
-        fine = _axes(box, _FINE)
+        fine = axes_of(box, _FINE)
         for i in range(3):
             values = make_interp_spline(axes[i], values, k=3, axis=i)(fine[i])
         return Grid.from_log(fine, values)
@@ -97,12 +96,3 @@ def split(x: NDArray, x_names: Sequence[str]) -> tuple[NDArray[np.float64], NDAr
     names, x = list(x_names), np.asarray(x, dtype=np.float64)
     reflex, rest = (x[:, [names.index(name) for name in chosen]] for chosen in (REFLEX, rest_of(names)))
     return travel_vectors(reflex), rest
-
-
-def _axes(box: NDArray, n: int) -> tuple[NDArray, ...]:
-    return tuple(np.linspace(low, high, n) for low, high in box)
-
-
-def _product(axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
-    """Points (n^3, 3) of a grid."""
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
 STEEPEST = 7.0
-"""Log-diagonals stay within +-7: widths of a thousandth to a thousand of the prior's."""
+"""Log-diagonals stay within +-7: widths of a thousandth to a thousand of those of the standardised values."""
 
 
 @dataclass(frozen=True)
-class Mixture:
+class MixtureNetwork:
     """The trained network: dense layers with SiLU between them, h -> h sigmoid(h).
 
     The last layer gives 1 + 2 d + d (d - 1) / 2 numbers for each of K components, one component after another: the
     logit of its weight; its mean, d; the logarithms of the diagonal of L, d, of which 7 tanh(value / 7) is taken; the
-    elements of L below the diagonal, row by row. L is lower triangular and L (u - mean) standard normal, so that
-    the precision is L^T L.
+    elements of L below the diagonal, row by row. L is lower triangular; what it means the kinds of mixture say.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Mixture:
     d: int
 
     @classmethod
-    def of(cls, state: Mapping[str, NDArray], d: int) -> Mixture:
+    def of(cls, state: Mapping[str, NDArray], d: int) -> Self:
         """Take ``layers.i.weight`` and ``layers.i.bias`` from a state."""
         n = sum(name.startswith("layers.") for name in state) // 2
         return cls(tuple((state[f"layers.{i}.weight"], state[f"layers.{i}.bias"]) for i in range(n)), d)
@@ -64,6 +64,10 @@ class Mixture:
         factor[(..., *np.tril_indices(d, -1))] = below
         return logit[..., 0] - logsumexp(logit[..., 0], axis=1, keepdims=True), mean, factor
 
+
+class Mixture(MixtureNetwork):
+    """The density of what was seen in training: L (u - mean) is standard normal, and the precision L^T L."""
+
     def log_prob(self, u: NDArray, x: NDArray) -> NDArray[np.float64]:
         """Log density (n,) of values (n, d)."""
         log_weight, mean, factor = self.components(x)
@@ -81,6 +85,41 @@ class Mixture:
             chosen = rng.choice(mean.shape[1], size=n, p=np.exp(log_weight[i]))
             u[i] = mean[i, chosen] + np.einsum("nij,nj->ni", spread[i, chosen], rng.normal(size=(n, self.d)))
         return u
+
+
+class DeconvolvedMixture(MixtureNetwork):
+    """The density of true values, of which noisy ones were seen in training (Bovy, Hogg & Roweis 2011, AnnApS 5, 1657).
+
+    The covariance of a component is S = L L^T, never narrower than `STEEPEST` allows. A value with Gaussian noise of
+    covariance C follows the mixture whose components have the covariances S + C.
+    """
+
+    def log_prob(self, u: NDArray, x: NDArray, noise: NDArray) -> NDArray[np.float64]:
+        """Log density (n,) of noisy values (n, d) or (d,), whose noise has the covariance (n, d, d) or (d, d)."""
+        log_weight, mean, factor = self.components(x)
+        covariance = factor @ np.swapaxes(factor, -1, -2) + (noise if noise.ndim == 2 else noise[:, None])
+        away = np.asarray(u, dtype=np.float64)[..., None, :] - mean
+        return logsumexp(log_weight + log_gaussian(away, covariance), axis=1)
+
+
+def log_gaussian(away: NDArray, covariance: NDArray) -> NDArray[np.float64]:
+    """Log density (...) of Gaussians at a distance (..., d) from their means, with covariances (..., d, d).
+
+    Cholesky's factor and the solution with it are written out by row: for many small matrices that is ten times faster
+    than a call of LAPACK for each.
+    """
+    d = away.shape[-1]
+    factor = np.empty((*np.broadcast_shapes(covariance.shape[:-2], away.shape[:-1]), d, d))
+    z = np.empty(factor.shape[:-1])
+    total = np.zeros(factor.shape[:-2])
+    for i in range(d):
+        for j in range(i):
+            done = (factor[..., i, :j] * factor[..., j, :j]).sum(axis=-1)
+            factor[..., i, j] = (covariance[..., i, j] - done) / factor[..., j, j]
+        factor[..., i, i] = np.sqrt(covariance[..., i, i] - np.square(factor[..., i, :i]).sum(axis=-1))
+        z[..., i] = (away[..., i] - (factor[..., i, :i] * z[..., :i]).sum(axis=-1)) / factor[..., i, i]
+        total -= 0.5 * (np.square(z[..., i]) + np.log(2.0 * np.pi)) + np.log(factor[..., i, i])
+    return total
 
 
 def outputs(d: int) -> int:

@@ -1,12 +1,13 @@
-"""The posterior of an observation, by a network that the package embeds: no torch, no training, no waiting.
+"""The posterior of a measured reflex motion, by a network that the package embeds: no torch, no training, no waiting.
 
-The network is a likelihood of the travel velocity (`mwlmc_data.inference.likelihood`) that ``python -m benchmarks``
-trained on a set of simulations, the baseline "nle"; how it scores beside others is told in LEADERBOARD.md.
+The network is the density of the true travel velocity (`mwlmc_data.inference.deconvolved`); the measurement's errors
+widen it, the prior of the masses and of the friction weighs it, and a grid holds the posterior. Beside the draws stands
+whether the model makes such a measurement at all (`mwlmc_data.inference.predictive`).
 """
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,42 +16,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.inference.likelihood import TravelLikelihood
-from mwlmc_data.priors import Prior
-from mwlmc_data.release import DamagedFileError
-from mwlmc_data.schema import LMC_VECTOR, REFLEX
-from mwlmc_data.scoring import embedded
-from mwlmc_data.simulator.frames import sky_to_galactocentric
-from mwlmc_data.simulator.parameters import OBSERVED_LMC, SKY_NAMES
+from mwlmc_data.arrays import as_floats, as_seed, as_whole
+from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
+from mwlmc_data.inference.encoding import log_normal
+from mwlmc_data.inference.grid import Grid
+from mwlmc_data.inference.measurement import read_measurement
+from mwlmc_data.inference.networks import NETWORKS, load_network
+from mwlmc_data.inference.predictive import N_PREDICTIVE, marginal_distances, p_value, predictive_distance
+from mwlmc_data.schema import REFLEX
+from mwlmc_data.simulator.reflex import Reflex
 from mwlmc_data.validation import support
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NETWORKS = {"gaussian": "posterior-gaussian", "wide": "posterior-wide"}
-"""Names of the embedded networks in the registry, by the set that each was trained on."""
 PERCENTS = (16, 50, 84)
-_ABOUT = "about"
+STRANGE = 0.01
+"""A p-value below it is warned of."""
+DISAGREEMENT = 0.1
+"""A total variation distance between the networks' marginals above it is warned of."""
+_UNITS = {"m_lmc": (1e10, "1e10 Msun"), "m200_mw": (1e11, "1e11 Msun"), "log10_lambda_df": (1.0, "dex")}
 
 
-@dataclass(frozen=True)
-class Network:
-    """A trained network and what is told of it.
-
-    Attributes
-    ----------
-    likelihood : TravelLikelihood
-    about : mapping
-        What it is: baseline, task, seed, and how it was trained.
-    """
-
-    likelihood: TravelLikelihood
-    about: Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Posterior:
-    """A posterior of the parameters given one observation.
+    """A posterior of the parameters given one measurement; printed, it is a table and its warnings.
 
     Attributes
     ----------
@@ -58,21 +48,46 @@ class Posterior:
         Draws: m_lmc, m200_mw [Msun], log10_lambda_df.
     observation : mapping
         What it is given: x_lmc ... vz_lmc [kpc, km/s], v_travel [km/s], l_apex, b_apex [deg].
+    covariance : ndarray, shape (3, 3)
+        Of the errors of the Cartesian travel velocity [km^2/s^2].
+    errors_given : bool
+        Whether the covariance is the measurement's. Otherwise it is that of a fit to 4,500 stars without errors of
+        measurement, its mean over the training set.
+    p_value : float
+        Fraction of the data drawn from the prior predictive at this LMC with this covariance that have no greater
+        evidence. Uniform over data that the model makes. Out of `n_predictive` data: 0 means less than one in so many.
+        Where the LMC is in `outside`, it is the extrapolating network's.
+    n_predictive : int
+        Data that were drawn for `p_value`.
+    distance : float
+        Of the measured vector from the posterior predictive, errors included and joint in three dimensions [sigma].
     in_support : mapping
         Sigmas of each datum from the training set (`mwlmc_data.validation.support`).
     outside : tuple of str
-        Data beyond the prior of the LMC's place and motion: the network extrapolates there, and its answer is a guess.
+        Data that the network extrapolates to, so that its answer is a guess: of the LMC those beyond the prior of its
+        place and motion; v_travel, l_apex and b_apex where `p_value` is 0.
     config : str
         Set of simulations that the network was trained on.
+    disagreement : mapping
+        Total variation distance of each parameter's marginal from that of the network trained on the other set; empty
+        where the LMC is outside that set's prior.
     """
 
     samples: pd.DataFrame
     observation: Mapping[str, float]
+    covariance: NDArray[np.float64]
+    errors_given: bool
+    p_value: float
+    n_predictive: int
+    distance: float
     in_support: Mapping[str, float]
     outside: tuple[str, ...]
     config: str
-    _likelihood: TravelLikelihood
-    _log_evidence: float
+    disagreement: Mapping[str, float]
+    _grid: Grid
+    _likelihood: DeconvolvedLikelihood
+    _vector: NDArray[np.float64]
+    _lmc: NDArray[np.float64]
 
     def percentiles(self, percents: tuple[float, ...] = PERCENTS) -> pd.DataFrame:
         """Percentiles of each parameter.
@@ -107,140 +122,176 @@ class Posterior:
             Per unit of theta [nats]; -inf outside the prior.
         """
         names = list(self.samples.columns)
-        values = np.asarray(theta, dtype=np.float64) if isinstance(theta, np.ndarray) else theta[names].to_numpy(float)
-        likelihood = self._likelihood
-        return likelihood.log_prob(values, _row(self.observation, likelihood.x_names), self._log_evidence)
+        values = as_floats("theta", theta if isinstance(theta, np.ndarray) else theta[names], shape=("n", len(names)))
+        scores = self._likelihood.scores
+        u = scores.forward(values)
+        log_likelihood = self._likelihood.log_likelihood(u, self._vector, self.covariance, self._lmc)
+        return scores.log_density(log_likelihood + log_normal(u) - self._grid.log_evidence, values)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why this answer is not to be trusted, a sentence each; empty where nothing speaks against it."""
+        found = []
+        if self.p_value < STRANGE:
+            found.append(
+                f"The model does not make this motion at this LMC: {self._p_text()}, {self.distance:.1f} sigma from "
+                "what the posterior predicts; the draws are the least unlikely parameters, and no measurement of them."
+            )
+        beyond = [name for name in self.outside if name not in REFLEX]
+        if beyond:
+            far = ", ".join(f"{name} ({self.in_support[name]:+.0f} sigma)" for name in beyond)
+            found.append(
+                f"The LMC is outside the network's training set {self.config!r} in {far}: draws and p-value are "
+                "extrapolated, and may be wrong."
+            )
+        apart = {name: value for name, value in self.disagreement.items() if value > DISAGREEMENT}
+        if apart:
+            far = ", ".join(f"{name} ({value:.2f})" for name, value in apart.items())
+            found.append(
+                f"The networks trained on {' and '.join(NETWORKS)} disagree in {far}: total variation between their "
+                f"marginals, above {DISAGREEMENT:g}."
+            )
+        return tuple(found)
+
+    def __repr__(self) -> str:
+        return "\n".join([self.table(), *(f"Warning: {each}" for each in self.warnings)])
+
+    def table(self) -> str:
+        """What is measured, how strange it is, and the percentiles, as text."""
+        data, names = self.observation, list(self.samples.columns)
+        sigma = np.sqrt(np.diag(self.covariance))
+        whose = "as given" if self.errors_given else "of 4,500 simulated stars: none are given"
+        lines = [
+            f"v_travel {data['v_travel']:.1f} km/s towards l {data['l_apex']:.1f}, b {data['b_apex']:.1f} deg; "
+            f"errors of x, y, z {sigma[0]:.1f}, {sigma[1]:.1f}, {sigma[2]:.1f} km/s ({whose})",
+            f"{self._p_text()}, {self.distance:.1f} sigma from its posterior predictive; "
+            f"{len(self.samples):,} draws, network trained on {self.config!r}",
+            f"  {'':<16} {'16%':>8} {'50%':>8} {'84%':>8}",
+        ]
+        for name, row in zip(names, self.percentiles().to_numpy(), strict=True):
+            unit, text = _UNITS[name]
+            lines.append(f"  {name:<16} " + " ".join(f"{value / unit:8.2f}" for value in row) + f"  {text}")
+        return "\n".join(lines)
+
+    def _p_text(self) -> str:
+        if self.p_value > 0.0:
+            return f"p-value {self.p_value:.3g}"
+        return f"p-value < {1.0 / self.n_predictive:g}"
 
 
-def infer(observation: Mapping[str, float], n: int = 10_000, seed: int = 0, config: str = "gaussian") -> Posterior:
+def infer(
+    observation: Reflex | Mapping[str, Any],
+    errors: Mapping[str, Any] | NDArray | None = None,
+    *,
+    lmc: Mapping[str, Any] | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+    config: str = "gaussian",
+) -> Posterior:
     """Draw the posterior of the LMC's mass, the Milky Way's mass and the friction, given a measured reflex motion.
 
     Parameters
     ----------
-    observation : mapping
-        v_travel [km/s], l_apex, b_apex [deg]: the reflex motion of stars beyond 50 kpc, as `fit_reflex` gives it; and
-        the LMC's present day, either on the sky (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. Without it
-        the observed LMC is taken (`Parameters`). Other keys are passed over.
+    observation : Reflex or mapping
+        A fit to stars beyond 50 kpc (`fit_reflex`, `fit_reflex_observed`), whose robust covariance is taken; or
+        v_travel [km/s], l_apex, b_apex [deg] of such stars, or vx_travel, vy_travel, vz_travel [km/s]. A mapping may
+        hold the LMC's present day as well, as `lmc` does. Numbers may carry units of astropy.
+    errors : mapping or array_like, shape (3, 3), optional
+        Of a mapping: standard errors of its v_travel, l_apex (along l, not times cos b) and b_apex, taken as
+        independent and turned into a covariance of the vector by the derivatives; of its vx_travel, vy_travel,
+        vz_travel; or the covariance of the vector [km^2/s^2]. Without it the covariance is that of a fit to 4,500 stars
+        without errors of measurement, its mean over the training set (some 2, 2 and 4 km/s along x, y, z): right for
+        simulated haloes of that size, and too little for stars of the sky.
+    lmc : mapping, optional
+        The LMC's present day, either on the sky (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. Without it,
+        here and in the observation, the observed LMC is taken (`Parameters`).
     n : int
         Draws.
     seed : int
         Of the draws.
     config : str
-        Training set of the network: "gaussian", whose LMC is the observed one within its errors, or "wide".
+        Training set of the network: "gaussian", whose LMC lies about the observed one, 5 to 10 times more widely than
+        that is measured, or "wide", whose LMC may be nearly anywhere.
 
     Returns
     -------
     Posterior
 
+    Warns
+    -----
+    UserWarning
+        For each of `Posterior.warnings`: the model does not make such data (p-value below 0.01), the LMC is outside the
+        training set, or the networks of the two sets disagree.
+
     Raises
     ------
+    TypeError
+        If the observation is neither a fit nor a mapping.
     ValueError
-        If a datum is missing, given twice or not finite, `n` is not positive, or there is no network of that set.
+        If a name is unknown, a datum is missing, given twice, masked, not finite, in another kind of unit or impossible
+        (a speed below 0 or above 1,000 km/s, b_apex outside -90 to 90 deg, l_apex outside -180 to 360 deg, an LMC
+        beyond the limits of `Parameters`); if errors are no covariance or below 0.1 km/s; if a fit is of another shell;
+        if `n` or `seed` is no whole number, or there is no network of that set.
     DamagedFileError
         If an embedded file is not what was released.
 
     Notes
     -----
-    The answer holds for a Milky Way and an LMC that do not deform, a fit without outer radius, and errors of the reflex
-    motion like those of 4,500 stars; what an outer radius or a deforming halo changes is told in the dataset card.
+    The answer holds for a Milky Way and an LMC that do not deform and for a fit without outer radius; what an outer
+    radius or a deforming halo changes is told in the dataset card. The network is trained on fitted vectors with their
+    covariances taken out, so that the errors given here are counted once.
 
     Examples
     --------
-    >>> posterior = infer({"v_travel": 50.0, "l_apex": 40.0, "b_apex": -60.0}, n=1000)
-    >>> posterior.samples.shape, posterior.outside
-    ((1000, 3), ())
+    >>> posterior = infer({"v_travel": 35.0, "l_apex": 60.0, "b_apex": -70.0}, n=1000)
+    >>> posterior.samples.shape, posterior.outside, posterior.p_value > 0.01
+    ((1000, 3), (), True)
     """
-    if isinstance(n, bool) or int(n) != n or n < 1:
-        raise ValueError(f"n is {n!r}; allowed: a whole number from 1 up")
-    likelihood, data = load_network(config).likelihood, complete(observation)
-    grid = likelihood.grid(_row(data, likelihood.x_names)[0])
+    n, seed = as_whole("n", n, minimum=1), as_seed("seed", seed)
+    likelihood, measured = load_network(config).likelihood, read_measurement(observation, errors, lmc)
+    covariance = likelihood.halo_covariance if measured.covariance is None else measured.covariance
+    place = np.array(list(measured.lmc.values()))
+    given = measured.vector, covariance, place
+    grid = likelihood.grid(*given)
+    strange = p_value(likelihood, *given, seed=(seed,))
+    sigmas, outside = support(measured.data, config)
     import pandas as pd
 
-    theta = likelihood.scores.inverse(grid.sample(int(n), (int(seed),)))
-    samples = pd.DataFrame(theta, columns=list(likelihood.scores.prior.parameters))
-    sigmas, outside = support(data, config)
-    known = MappingProxyType(data), MappingProxyType(sigmas)
-    return Posterior(samples, *known, outside, config, likelihood, grid.log_evidence)
+    theta = likelihood.scores.inverse(grid.sample(n, (seed,)))
+    found = Posterior(
+        samples=pd.DataFrame(theta, columns=list(likelihood.scores.prior.parameters)),
+        observation=MappingProxyType(measured.data),
+        covariance=covariance,
+        errors_given=measured.covariance is not None,
+        p_value=strange,
+        n_predictive=N_PREDICTIVE,
+        distance=predictive_distance(likelihood, grid, *given, seed=(seed,)),
+        in_support=MappingProxyType(sigmas),
+        outside=outside + (REFLEX if strange == 0.0 else ()),
+        config=config,
+        disagreement=MappingProxyType(_disagreement(config, measured.data, likelihood, grid, *given)),
+        _grid=grid,
+        _likelihood=likelihood,
+        _vector=measured.vector,
+        _lmc=place,
+    )
+    for text in found.warnings:
+        warnings.warn(text, stacklevel=2)
+    return found
 
 
-def complete(observation: Mapping[str, float]) -> dict[str, float]:
-    """The nine data of an observation: the LMC's Galactocentric vector, and the reflex motion.
-
-    Parameters
-    ----------
-    observation : mapping
-        As for `infer`.
-
-    Returns
-    -------
-    dict of str to float
-
-    Raises
-    ------
-    ValueError
-        If a datum is missing, given twice or not finite.
-    """
-    missing = [name for name in REFLEX if name not in observation]
-    sky = [name for name in SKY_NAMES if name in observation]
-    cartesian = [name for name in LMC_VECTOR if name in observation]
-    if sky and not cartesian:
-        missing += [name for name in SKY_NAMES if name not in sky]
-    if cartesian:
-        missing += [name for name in LMC_VECTOR if name not in cartesian]
-    if missing:
-        raise ValueError(f"the observation lacks {', '.join(missing)}; needed: {', '.join(REFLEX)}, and of the LMC all "
-                         f"of {', '.join(SKY_NAMES)}, or all of {', '.join(LMC_VECTOR)}, or nothing")  # fmt: skip
-    if sky and cartesian:
-        raise ValueError(f"the LMC's present day is given twice, by {', '.join(sky)} and by {', '.join(cartesian)}; "
-                         "allowed: one of the two")  # fmt: skip
-    names = LMC_VECTOR if cartesian else SKY_NAMES
-    given = {name: float(observation[name]) for name in (*REFLEX, *names) if name in observation}
-    for name, value in given.items():
-        if not np.isfinite(value):
-            raise ValueError(f"{name} is {value}; allowed: a finite number")
-    if given["v_travel"] < 0.0:
-        raise ValueError(f"v_travel is {given['v_travel']} km/s; allowed: a speed from 0 up")
-    if not cartesian:
-        on_sky = [given[name] for name in SKY_NAMES] if sky else OBSERVED_LMC
-        given |= dict(zip(LMC_VECTOR, sky_to_galactocentric(*on_sky).tolist(), strict=True))
-    return {name: given[name] for name in (*LMC_VECTOR, *REFLEX)}
-
-
-def load_network(config: str) -> Network:
-    """Load an embedded network.
-
-    Parameters
-    ----------
-    config : str
-        Set that it was trained on.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    ValueError
-        If there is none of that set.
-    DamagedFileError
-        If its file is not what was released.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if config not in NETWORKS:
-        raise ValueError(f"no network is embedded for config {config!r}; allowed: {', '.join(NETWORKS)}")
-    path = embedded.verified(NETWORKS[config])
-    if path is None:
-        raise ValueError(f"this version of the package embeds no network for config {config!r}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {})[_ABOUT])
-            state = {name: file.get_tensor(name) for name in file.keys()}
-        likelihood = TravelLikelihood.restored(state, Prior(config, about["theta_names"]), about["x_names"])
-        return Network(likelihood, MappingProxyType(about))
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise DamagedFileError(path, "weights of a likelihood network", f"another file ({error!r})") from error
-
-
-def _row(data: Mapping[str, float], names: tuple[str, ...]) -> NDArray[np.float64]:
-    return np.array([[data[name] for name in names]])
+def _disagreement(
+    config: str,
+    data: Mapping[str, float],
+    likelihood: DeconvolvedLikelihood,
+    grid: Grid,
+    vector: NDArray,
+    covariance: NDArray,
+    lmc: NDArray,
+) -> dict[str, float]:
+    """Distance of each marginal from that of the other set's network, where that set holds such an LMC."""
+    (other,) = (name for name in NETWORKS if name != config)
+    if support(data, other)[1]:
+        return {}
+    second = load_network(other).likelihood
+    return marginal_distances(grid, likelihood.scores, second.grid(vector, covariance, lmc), second.scores)

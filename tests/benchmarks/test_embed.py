@@ -7,54 +7,126 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import embed
-from benchmarks.baselines.base import create
-from benchmarks.sets import SimulationSet
+from benchmarks import deconvolution, embed
+from benchmarks.baselines.base import Effort
+from benchmarks.deconvolution import Rows
 from benchmarks.suite import models
 from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task, release, scoring
-from mwlmc_data.inference.posterior import NETWORKS
+from mwlmc_data.inference.networks import NETWORKS
 from mwlmc_data.scoring import embedded, limits
 from mwlmc_data.scoring.submission import write_submission
 from mwlmc_data.scoring.task import Task
 from tests.scoring.entries import prior_samples
 
+NOISE = np.array([[4.0, 1.0, 0.0], [1.0, 5.0, -2.0], [0.0, -2.0, 16.0]])
+
 
 @pytest.fixture
-def run(tmp_path):
-    """A folder of the suite that holds the embedded networks as it would have trained them."""
-    out = tmp_path / "run"
+def networks(tmp_path):
+    """A folder that holds the embedded networks as the training would have left them."""
+    folder = tmp_path / "networks"
     for config, name in NETWORKS.items():
-        task = get_task("summary-9") if config == "gaussian" else SimulationSet(config)
-        about = {**models.identity(create("nle"), task, embed.SEED), "n_parameters": 1, "cpu_seconds": 2.0}
+        about = deconvolution.identity(config, deconvolution.SEED, Effort())
         state = models.read_arrays(embedded.verified(name))
-        models.write(out / "models" / task.id / f"nle-s{embed.SEED}.safetensors", state, about)
-    return out
+        path = folder / f"{config}-s{deconvolution.SEED}.safetensors"
+        models.write(path, state, {**about, "theta_names": list(deconvolution.THETA), "simulations": 7, "history": []})
+    return folder
 
 
-def test_networks_are_copied_registered_and_say_what_they_are(run, tmp_path):
-    written = embed.embed_networks(run, tmp_path / "data")
+def test_networks_are_copied_registered_and_say_what_they_are(networks, tmp_path):
+    written = embed.embed_networks(networks, tmp_path / "data")
     assert [path.name for path in written] == ["posterior-gaussian.safetensors", "posterior-wide.safetensors"]
     for (config, name), path in zip(NETWORKS.items(), written, strict=True):
         assert embedded.verified(name, tmp_path / "data") == path
         about = models.read_about(path)
-        assert about["data_sha256"] == release.entry_of(config)["sha256"] and len(about["x_names"]) == 9
-        assert about["simulations"] == embedded.load_registry(tmp_path / "data")[name]["rows"]
+        assert about["data_sha256"] == release.entry_of(config)["sha256"] and "history" not in about
+        assert about["simulations"] == embedded.load_registry(tmp_path / "data")[name]["rows"] == 7
         for key, values in models.read_arrays(embedded.verified(name)).items():
             np.testing.assert_array_equal(models.read_arrays(path)[key], values)
 
 
-def test_a_run_without_them_or_of_another_version_is_refused(run, tmp_path, capsys):
-    path = run / "models" / "wide" / "nle-s0.safetensors"
-    models.write(path, models.read_arrays(path), {**models.read_about(path), "fast": True})
-    with pytest.raises(ValueError, match="fast is True; allowed: False"):
-        embed.embed_networks(run, tmp_path / "data")
-    path.unlink()
-    assert command.main(["embed", "--run", str(run)]) == 2
-    assert "nle-s0.safetensors does not exist" in capsys.readouterr().err
+def test_what_is_there_is_not_trained_again_and_what_is_of_another_training_is(networks, monkeypatch):
+    asked = []
+
+    def stop(training, *rest):
+        asked.append(rest[1])
+        raise InterruptedError
+
+    monkeypatch.setattr(deconvolution, "train", stop)
+    for config in NETWORKS:
+        assert deconvolution.get(networks, config).parent == networks
+    assert asked == []
+    path = networks / "wide-s0.safetensors"
+    models.write(path, models.read_arrays(path), {**models.read_about(path), "version": 0})
+    with pytest.raises(InterruptedError):
+        embed.embed_networks(networks)
+    assert asked == ["wide"]
+    with pytest.raises(InterruptedError):
+        deconvolution.get(networks, "gaussian", seed=1)
+
+
+def test_nothing_named_is_refused(capsys):
     assert command.main(["embed"]) == 2
-    assert "allowed: --run, --references or both" in capsys.readouterr().err
-    assert not (tmp_path / "data").exists()
+    assert "allowed: --networks, --references, --run" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Scores, and rows whose true vectors are far narrower than their noise, which differs from row to row."""
+    rng = np.random.default_rng(5)
+    real = Rows.load("test", "gaussian").first(1500)
+    scores = deconvolution.Scores(deconvolution.Prior("gaussian", deconvolution.THETA)).forward(real.theta)
+    scale = rng.uniform(0.3, 3.0, size=(len(real), 1, 1))
+    covariance = scale * NOISE
+    true = 8.0 * scores + [5.0, 5.0, -30.0] + rng.normal(size=scores.shape)
+    noise = np.einsum("nij,nj->ni", np.linalg.cholesky(covariance), rng.normal(size=scores.shape))
+    return scores, Rows(real.theta, real.lmc, true + noise, covariance)
+
+
+@pytest.fixture(scope="module")
+def likelihood(world):
+    rows = world[1]
+    return deconvolution.train(rows.first(1200), rows.where(slice(1200, None)), "gaussian", effort=Effort(fast=True))[0]
+
+
+class TestTraining:
+    def test_it_learns_the_density_of_the_true_vectors(self, world, likelihood):
+        """Means near the truth, and covariances near the true scatter of 1 km/s where the noise's is up to 48."""
+        scores, rows = world
+        held_out = slice(1200, None)
+        log_weight, mean, covariance = likelihood.components(scores[held_out], rows.lmc[0])
+        weight = np.exp(log_weight)
+        centre = np.einsum("nk,nki->ni", weight, mean)
+        wrong = np.abs(centre - (8.0 * scores[held_out] + [5.0, 5.0, -30.0]))
+        assert np.median(wrong, axis=0).max() < 1.0
+        scatter = np.einsum("nk,nkii->ni", weight, covariance)
+        assert np.median(scatter, axis=0).max() < 6.0 and np.linalg.eigvalsh(covariance).min() > 0
+
+    def test_numpy_evaluates_the_loss_that_torch_trained(self, world):
+        import torch
+
+        from benchmarks.baselines import training as loop
+        from mwlmc_data.inference.mixture import DeconvolvedMixture
+
+        torch.manual_seed(1)
+        net = deconvolution.network()((9, 16, 16), 3, 3, 0.0)
+        rng = np.random.default_rng(2)
+        u, x = rng.normal(size=(50, 3)), rng.normal(size=(50, 9))
+        noise = rng.uniform(0.01, 2.0, size=(50, 1, 1)) * NOISE
+        packed = np.concatenate([u, noise[:, *np.triu_indices(3)]], axis=1)
+        loss = net.loss(loop.tensor(packed), loop.tensor(x)).detach().numpy()
+        found = DeconvolvedMixture.of(loop.state_of(net), 3).log_prob(u, x, noise)
+        np.testing.assert_allclose(found, -loss, rtol=1e-4, atol=1e-4)
+
+    def test_the_same_seed_gives_the_same_network(self, world):
+        rows = world[1].first(200)
+        one, two, other = (
+            deconvolution.train(rows, rows, "gaussian", seed, Effort(fast=True))[0].state() for seed in (3, 3, 4)
+        )
+        assert all(np.array_equal(one[name], two[name]) for name in one)
+        assert not np.array_equal(one["layers.0.weight"], other["layers.0.weight"])
+        np.testing.assert_allclose(one["halo_covariance"], rows.covariance.mean(axis=0))
 
 
 def test_the_limit_is_the_scores_of_the_networks_entry_row_by_row(tmp_path, monkeypatch):

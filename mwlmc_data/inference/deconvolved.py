@@ -1,0 +1,147 @@
+"""The likelihood of a measured travel velocity, whatever its errors.
+
+A network learnt the density of the true travel velocity given the parameters and the LMC: a mixture of Gaussians with
+covariances S_k, found from fitted vectors whose own covariance, that of a fit to one halo of stars, was taken out in
+closed form (extreme deconvolution: Bovy, Hogg & Roweis 2011, AnnApS 5, 1657). A measurement with the covariance C then
+has the density sum_k w_k N(v; mu_k, S_k + C): its errors replace the scatter of the simulated haloes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
+
+from mwlmc_data.inference.encoding import Inputs, Scores, log_normal
+from mwlmc_data.inference.grid import WIDEST, Grid, axes_of, points_of
+from mwlmc_data.inference.mixture import DeconvolvedMixture
+from mwlmc_data.priors import Prior
+from mwlmc_data.schema import LMC_VECTOR
+
+TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
+"""Names of the Cartesian travel velocity."""
+_LOOKS = ((15, 0.25), (17, 1.0))  # points of each axis, and power of the density, from box to smaller box
+_FINE = (32, 48, 72, 108)  # points of each axis of the last grid: the first of these that is fine enough
+_ACROSS = 6  # points that a flat sheet is thick, down to `_DEPTH`, where it is
+_DEPTH = 12.0  # nats below the greatest density that are not looked at
+
+
+@dataclass(frozen=True)
+class DeconvolvedLikelihood:
+    """Density of the true travel velocity given the parameters and the LMC.
+
+    Attributes
+    ----------
+    mixture : DeconvolvedMixture
+        Of the standardised vector; its network sees normal scores of the parameters and the standardised LMC.
+    lmc : Inputs
+        Standardises the LMC's vector.
+    centre, width : ndarray, shape (3,)
+        Of the fitted travel vectors of the training set [km/s].
+    halo_covariance : ndarray, shape (3, 3)
+        Mean covariance of the fits to the haloes of the training set [km^2/s^2], of 4,500 stars each and without
+        errors of measurement.
+    scores : Scores
+        Of three parameters.
+    """
+
+    mixture: DeconvolvedMixture
+    lmc: Inputs
+    centre: NDArray[np.float64]
+    width: NDArray[np.float64]
+    halo_covariance: NDArray[np.float64]
+    scores: Scores
+
+    @classmethod
+    def restored(cls, state: Mapping[str, NDArray], prior: Prior) -> DeconvolvedLikelihood:
+        """Take what `state` gave."""
+        known = ("travel_centre", "travel_width", "halo_covariance")
+        centre, width, halo = (np.array(state[name], dtype=np.float64) for name in known)
+        mixture, lmc = DeconvolvedMixture.of(state, len(TRAVEL)), Inputs.restored(state, LMC_VECTOR)
+        return cls(mixture, lmc, centre, width, halo, Scores(prior))
+
+    def state(self) -> dict[str, NDArray]:
+        """Weights, and what standardises the data, as arrays by name."""
+        known = {"travel_centre": self.centre, "travel_width": self.width, "halo_covariance": self.halo_covariance}
+        return {**self.mixture.state(), **self.lmc.state(), **known}
+
+    def components(self, u: NDArray, lmc: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Log weights (n, K), means (n, K, 3) [km/s] and covariances (n, K, 3, 3) of the true vector.
+
+        Parameters
+        ----------
+        u : ndarray, shape (n, 3)
+            Scores of the parameters.
+        lmc : ndarray, shape (6,)
+            The LMC's vector [kpc, km/s].
+        """
+        log_weight, mean, factor = self.mixture.components(self._context(u, lmc[None]))
+        scaled = self.width[:, None] * factor
+        return log_weight, self.centre + self.width * mean, scaled @ np.swapaxes(scaled, -1, -2)
+
+    def log_likelihood(self, u: NDArray, vector: NDArray, covariance: NDArray, lmc: NDArray) -> NDArray[np.float64]:
+        """Log density [per (km/s)^3] of measured vectors.
+
+        Parameters
+        ----------
+        u : ndarray, shape (n, 3)
+            Scores of the parameters.
+        vector : ndarray, shape (3,) or (n, 3)
+            Travel velocities [km/s].
+        covariance : ndarray, shape (3, 3) or (n, 3, 3)
+            Of the errors of the vectors [km^2/s^2].
+        lmc : ndarray, shape (6,) or (n, 6)
+            The LMC's vector [kpc, km/s].
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        z, noise = (vector - self.centre) / self.width, covariance / np.outer(self.width, self.width)
+        context = self._context(u, np.atleast_2d(lmc))
+        return self.mixture.log_prob(z, context, noise) - np.log(self.width).sum()
+
+    def grid(self, vector: NDArray, covariance: NDArray, lmc: NDArray) -> Grid:
+        """Posterior of the scores given one measurement; its evidence is the density of the vector."""
+        return posterior_grid(lambda u: self.log_likelihood(u, vector, covariance, lmc) + log_normal(u))
+
+    def _context(self, u: NDArray, lmc: NDArray) -> NDArray[np.float64]:
+        given = self.lmc(lmc)
+        return np.concatenate([u, np.broadcast_to(given, (len(u), given.shape[1]))], axis=1)
+
+
+def posterior_grid(log_joint: Callable[[NDArray], NDArray]) -> Grid:
+    """Find where a posterior of three scores is, and its density there.
+
+    Precise measurements leave a thin curved sheet of parameters, which a coarse grid misses. So the first look is at
+    the density's fourth root; the last grid is as fine as the sheet and is evaluated where a spline through the one
+    before it says that there is any density.
+
+    Parameters
+    ----------
+    log_joint : callable
+        Log likelihood plus log prior (n,) of scores (n, 3).
+
+    Returns
+    -------
+    Grid
+        Its evidence is the integral of likelihood times prior.
+    """
+    box = np.array([[-WIDEST, WIDEST]] * 3)
+    for points, power in _LOOKS:
+        axes = axes_of(box, points)
+        values = log_joint(points_of(axes)).reshape(points, points, points)
+        box = Grid.from_log(axes, power * values).zoom(margin=1)
+    for n in _FINE:
+        fine, roughly = axes_of(box, n), values
+        for i in range(3):
+            roughly = make_interp_spline(axes[i], roughly, k=3, axis=i)(fine[i])
+        inside = roughly > roughly.max() - _DEPTH
+        if inside.sum() > _ACROSS * n**2:
+            break
+    found = np.full(inside.shape, -np.inf)
+    found[inside] = log_joint(points_of(fine)[inside.ravel()])
+    return Grid.from_log(fine, found)

@@ -1,0 +1,186 @@
+"""What is measured: a travel velocity with its covariance, and the LMC's present day, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data import schema
+from mwlmc_data.arrays import as_float, as_floats, check_names
+from mwlmc_data.inference.deconvolved import TRAVEL
+from mwlmc_data.inference.encoding import travel_vectors
+from mwlmc_data.schema import LMC_VECTOR, REFLEX
+from mwlmc_data.simulator.constants import FIT_R_MIN
+from mwlmc_data.simulator.frames import sky_basis, sky_to_galactocentric, spherical_angles
+from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES, in_range
+from mwlmc_data.simulator.reflex import Reflex
+
+FASTEST = 1000.0
+"""Limit of a travel velocity [km/s]: a disc that is faster leaves the heaviest halo of any prior here."""
+LEAST_ERROR = 0.1
+"""Least standard error of the vector in any direction [km/s]: about what the networks themselves are wrong by."""
+WIDEST_ANGLE = 45.0
+"""Largest error of the apex on the sky [deg] that is turned into a Gaussian of the vector."""
+_LMC = (*SKY_NAMES, *LMC_VECTOR)
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A measured travel velocity and the LMC's present day.
+
+    Attributes
+    ----------
+    vector : ndarray, shape (3,)
+        Travel velocity of the disc relative to the halo, Cartesian [km/s].
+    covariance : ndarray, shape (3, 3) or None
+        Of its errors [km^2/s^2]; None where none are given.
+    reflex : dict of str to float
+        The vector as v_travel [km/s], l_apex, b_apex [deg].
+    lmc : dict of str to float
+        x_lmc ... vz_lmc [kpc, km/s].
+    """
+
+    vector: NDArray[np.float64]
+    covariance: NDArray[np.float64] | None
+    reflex: dict[str, float]
+    lmc: dict[str, float]
+
+    @property
+    def data(self) -> dict[str, float]:
+        """The LMC's vector and the reflex motion."""
+        return {**self.lmc, **self.reflex}
+
+
+def read_measurement(
+    observation: Reflex | Mapping[str, Any], errors: Any = None, lmc: Mapping[str, Any] | None = None
+) -> Measurement:
+    """Check what a user measured.
+
+    Parameters
+    ----------
+    observation, errors, lmc
+        As for `infer`.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    TypeError
+        If the observation is neither a fit nor a mapping.
+    ValueError
+        As for `infer`.
+    """
+    if isinstance(observation, Reflex):
+        return _of_fit(observation, errors, lmc)
+    if not hasattr(observation, "keys"):
+        raise TypeError(f"the observation is a {type(observation).__name__}; allowed: a Reflex or a mapping")
+    given = dict(observation.items())
+    place = {name: given.pop(name) for name in _LMC if name in given}
+    if place and lmc is not None:
+        raise ValueError(f"the LMC's present day is given twice, by {', '.join(place)} in the observation and by lmc; "
+                         "allowed: one of the two")  # fmt: skip
+    names = TRAVEL if set(TRAVEL) & set(given) and not set(REFLEX) & set(given) else REFLEX
+    for name in given:
+        if str(name).startswith(("err_", "cov_")):
+            raise ValueError(f"observation holds {name!r}: allowed are data; errors are given by errors=")
+    check_names("observation", given, (*(TRAVEL if names == TRAVEL else (*REFLEX, *TRAVEL)), *_LMC), needed=names)
+    if len(given) > 3:
+        raise ValueError(f"the travel velocity is given twice, by {', '.join(given)}; allowed: {', '.join(REFLEX)} "
+                         f"or {', '.join(TRAVEL)}")  # fmt: skip
+    vector, reflex = _vector(given, names)
+    covariance = None if errors is None else _covariance(errors, names, reflex)
+    return Measurement(vector, covariance, reflex, _lmc(place if lmc is None else lmc))
+
+
+def _of_fit(fit: Reflex, errors: Any, lmc: Mapping[str, Any] | None) -> Measurement:
+    if errors is not None:
+        raise ValueError("errors are given beside a Reflex: allowed is one of the two, for a fit has its covariance")
+    if (fit.r_min, fit.r_max) != (FIT_R_MIN, math.inf):
+        raise ValueError(
+            f"the fit is of stars at {fit.r_min:g} < r < {fit.r_max:g} kpc: allowed is a fit of all beyond "
+            f"{FIT_R_MIN:g} kpc (r_min={FIT_R_MIN:g}, r_max=inf), the shell that the networks were trained on; "
+            "the apex depends on it"
+        )
+    vector, reflex = _vector(dict(zip(TRAVEL, fit.vector, strict=True)), TRAVEL)
+    return Measurement(vector, _checked("covariance of the fit", fit.covariance[:3, :3]), reflex, _lmc(lmc or {}))
+
+
+def _vector(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[NDArray[np.float64], dict[str, float]]:
+    """The vector, and the same as speed and apex."""
+    if names == TRAVEL:
+        vector = np.array([as_float(name, given[name], unit="km/s") for name in TRAVEL])
+        speed = float(np.linalg.norm(vector))
+        if speed > FASTEST:
+            raise ValueError(f"v_travel = {speed:g} (of {', '.join(TRAVEL)}): allowed is at most {FASTEST:g} km/s")
+        longitude, latitude = spherical_angles(vector)
+        return vector, dict(zip(REFLEX, (speed, float(longitude), float(latitude)), strict=True))
+    ranges = {"v_travel": (0.0, FASTEST), "l_apex": (-180.0, 360.0), "b_apex": (-90.0, 90.0)}
+    reflex = {
+        name: as_float(name, given[name], unit=schema.column(name).unit, minimum=low, maximum=high)
+        for name, (low, high) in ranges.items()
+    }
+    return travel_vectors(np.array([list(reflex.values())]))[0], reflex
+
+
+def _lmc(given: Mapping[str, Any]) -> dict[str, float]:
+    """The LMC's Galactocentric vector; the observed one of nothing."""
+    check_names("lmc", given, _LMC)
+    sky, cartesian = ([name for name in names if name in given] for names in (SKY_NAMES, LMC_VECTOR))
+    if sky and cartesian:
+        raise ValueError(f"the LMC's present day is given twice, by {', '.join(sky)} and by {', '.join(cartesian)}; "
+                         "allowed: one of the two")  # fmt: skip
+    names = LMC_VECTOR if cartesian else SKY_NAMES
+    missing = [name for name in names if name not in given] if given else []
+    if missing:
+        raise ValueError(f"the LMC's present day lacks {', '.join(missing)}: needed is all of {', '.join(SKY_NAMES)}, "
+                         f"or all of {', '.join(LMC_VECTOR)}, or nothing")  # fmt: skip
+    values = [in_range(name, given.get(name, seen)) for name, seen in zip(names, OBSERVED_LMC, strict=True)]
+    vector = values if cartesian else sky_to_galactocentric(*values).tolist()
+    return dict(zip(LMC_VECTOR, vector, strict=True))
+
+
+def _covariance(errors: Any, names: tuple[str, ...], reflex: Mapping[str, float]) -> NDArray[np.float64]:
+    """Covariance of the vector [km^2/s^2] of errors as `infer` takes them."""
+    if not hasattr(errors, "keys"):
+        return _checked("errors", as_floats("errors", errors, unit="km2/s2", shape=(3, 3)))
+    check_names("errors", errors.keys(), names, needed=names)
+    sigma = np.array(
+        [as_float(f"errors[{name!r}]", errors[name], unit=schema.column(name).unit, above=0.0) for name in names]
+    )
+    if names == TRAVEL:
+        return _checked("errors", np.diag(sigma**2))
+    speed, latitude = reflex["v_travel"], reflex["b_apex"]
+    along_l, along_b = sigma[1] * math.cos(math.radians(latitude)), sigma[2]
+    if max(along_l, along_b) > WIDEST_ANGLE:
+        raise ValueError(
+            f"errors = {along_l:.3g} deg along l (times cos b), {along_b:.3g} deg along b: allowed is at most "
+            f"{WIDEST_ANGLE:g} deg; beyond that give the 3 x 3 covariance of the vector [km^2/s^2]"
+        )
+    # columns: the vector's derivatives by speed, l and b
+    jacobian = sky_basis(reflex["l_apex"], latitude).T @ np.diag([1.0, *np.radians([speed, speed])])
+    jacobian[:, 1] *= math.cos(math.radians(latitude))
+    return _checked("errors", jacobian @ np.diag(sigma**2) @ jacobian.T)
+
+
+def _checked(name: str, covariance: NDArray) -> NDArray[np.float64]:
+    """A covariance, if it is one."""
+    scale = np.abs(covariance).max()
+    if not np.isfinite(scale) or np.abs(covariance - covariance.T).max() > 1e-6 * scale:
+        found = np.array2string(covariance, precision=3, separator=", ").replace("\n", "")
+        raise ValueError(f"{name} = {found}: allowed is a symmetric matrix of finite numbers [km^2/s^2]")
+    covariance = 0.5 * (covariance + covariance.T)
+    least = float(np.linalg.eigvalsh(covariance)[0])
+    if least < LEAST_ERROR**2:
+        found = f"{math.sqrt(least):.3g} km/s in one direction" if least > 0 else "no positive definite covariance"
+        raise ValueError(
+            f"{name} = {found}: allowed is an error of the vector of {LEAST_ERROR:g} km/s or more in every direction; "
+            "the networks are no more exact than that"
+        )
+    return covariance

@@ -1,0 +1,136 @@
+"""How strange a measurement is to the model: its p-value and its distance from what the posterior predicts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
+from mwlmc_data.inference.encoding import Scores
+from mwlmc_data.inference.grid import Grid
+
+N_PREDICTIVE = 1000
+"""Data that are drawn from the prior predictive for a p-value, which cannot be told below one in so many."""
+_N_NODES = 2048  # points of the prior over which evidences are averaged, a power of two
+_N_DRAWS = 2000  # of the posterior, for the mean and covariance of what it predicts
+_BLOCK = 64  # data whose densities are held at once
+
+
+def p_value(
+    likelihood: DeconvolvedLikelihood, vector: NDArray, covariance: NDArray, lmc: NDArray, seed: tuple[int, ...]
+) -> float:
+    """Fraction of data of the prior predictive, at this LMC and with this covariance, of no greater evidence.
+
+    Parameters
+    ----------
+    likelihood : DeconvolvedLikelihood
+    vector, covariance, lmc : ndarray, shape (3,), (3, 3), (6,)
+        What was measured [km/s, km^2/s^2, kpc and km/s].
+    seed : tuple of int
+        Of the draws.
+
+    Returns
+    -------
+    float
+        Of `N_PREDICTIVE` data: k / N_PREDICTIVE, where 0 stands for less than 1 / N_PREDICTIVE. Uniform over data that
+        the model makes.
+
+    Notes
+    -----
+    The prior predictive p-value of Box (1980, JRSS A 143, 383): the evidence p(v | LMC) is its own test statistic, the
+    likelihood's mean over the prior, here over a randomly shifted Sobol sequence of it. Parameters of the data are
+    drawn independently of it.
+    """
+    rng = np.random.default_rng((*seed, 1))
+    log_weight, mean, true = likelihood.components(rng.normal(size=(N_PREDICTIVE, 3)), lmc)
+    chosen = (np.cumsum(np.exp(log_weight), axis=1) < rng.uniform(size=(N_PREDICTIVE, 1))).sum(axis=1)
+    rows, chosen = np.arange(N_PREDICTIVE), np.minimum(chosen, log_weight.shape[1] - 1)
+    factor = np.linalg.cholesky(true[rows, chosen] + covariance)
+    data = mean[rows, chosen] + np.einsum("nij,nj->ni", factor, rng.normal(size=(N_PREDICTIVE, 3)))
+    nodes = (qmc.Sobol(3, scramble=False).random(_N_NODES) + rng.uniform(size=3)) % 1.0
+    evidence = log_evidence(likelihood, np.vstack([vector, data]), covariance, lmc, ndtri(nodes))
+    return float(np.mean(evidence[1:] <= evidence[0]))
+
+
+def log_evidence(
+    likelihood: DeconvolvedLikelihood, vectors: NDArray, covariance: NDArray, lmc: NDArray, u: NDArray
+) -> NDArray[np.float64]:
+    """Log of the likelihood's mean over scores u (m, 3) for each of the vectors (n, 3) with one covariance, (n,)."""
+    log_weight, mean, true = likelihood.components(u, lmc)
+    precision = np.linalg.inv(true + covariance).reshape(-1, 3, 3)
+    mean = mean.reshape(-1, 3) - likelihood.centre
+    # a Gaussian's exponent is linear in 1, v_i and v_i v_j: one product of matrices gives them all
+    pulled = np.einsum("kij,kj->ki", precision, mean)
+    constant = log_weight.ravel() + 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * (pulled * mean).sum(axis=1)
+    linear = np.concatenate([constant[:, None], pulled, -0.5 * precision.reshape(-1, 9)], axis=1).T
+    away = vectors - likelihood.centre
+    powers = np.concatenate(
+        [np.ones((len(away), 1)), away, (away[:, :, None] * away[:, None]).reshape(-1, 9)], axis=1
+    )
+    found = [_log_sum(powers[i : i + _BLOCK] @ linear) for i in range(0, len(powers), _BLOCK)]
+    return np.concatenate(found) - np.log(len(u)) - 1.5 * np.log(2.0 * np.pi)
+
+
+def _log_sum(logs: NDArray) -> NDArray[np.float64]:
+    """Logarithm of the sum over each row of `logs`, which it overwrites: a third of the time of scipy's logsumexp."""
+    top = logs.max(axis=1, keepdims=True)
+    logs -= top
+    return top[:, 0] + np.log(np.exp(logs, out=logs).sum(axis=1))
+
+
+def predictive_distance(
+    likelihood: DeconvolvedLikelihood,
+    grid: Grid,
+    vector: NDArray,
+    covariance: NDArray,
+    lmc: NDArray,
+    seed: tuple[int, ...],
+) -> float:
+    """Distance of a measurement from what its posterior predicts, joint in the three velocities [sigma].
+
+    Parameters
+    ----------
+    likelihood, vector, covariance, lmc, seed
+        As for `p_value`.
+    grid : Grid
+        Posterior of the scores.
+
+    Returns
+    -------
+    float
+        The Mahalanobis distance from the mean of the posterior predictive, whose covariance holds the errors: of data
+        that fit, 95% are nearer than 2.8 in three dimensions.
+    """
+    mean, spread = predicted(likelihood, grid.sample(_N_DRAWS, (*seed, 2)), lmc)
+    away = vector - mean
+    return float(np.sqrt(away @ np.linalg.solve(spread + covariance, away)))
+
+
+def predicted(likelihood: DeconvolvedLikelihood, u: NDArray, lmc: NDArray) -> tuple[NDArray, NDArray]:
+    """Mean (3,) and covariance (3, 3) of the true vector over scores (n, 3)."""
+    log_weight, mean, true = likelihood.components(u, lmc)
+    weight = np.exp(log_weight) / len(u)
+    centre = np.einsum("nk,nki->i", weight, mean)
+    away = mean - centre
+    return centre, np.einsum("nk,nkij->ij", weight, true + away[..., :, None] * away[..., None, :])
+
+
+def marginal_distances(one: Grid, of_one: Scores, other: Grid, of_other: Scores) -> dict[str, float]:
+    """Total variation distance between the marginals of two posteriors, by parameter.
+
+    Parameters
+    ----------
+    one, other : Grid
+        Of the same parameters.
+    of_one, of_other : Scores
+        What their scores are.
+    """
+    edges = np.linspace(-6.0, 6.0, 4001)[:, None] * np.ones(3)
+    same = of_other.forward(of_one.inverse(edges))
+    found = {}
+    for i, name in enumerate(of_one.prior.parameters):
+        masses = [np.diff(grid.cumulative(i, at[:, i])) for grid, at in ((one, edges), (other, same))]
+        found[name] = float(0.5 * np.abs(masses[0] - masses[1]).sum())
+    return found
