@@ -1,6 +1,10 @@
 """How often mirrors are asked, and what is looked at as a file comes."""
 
+import http.client
+import io
+
 import pytest
+import requests
 
 from mwlmc_data.fetching import connections, downloading, retrying
 from mwlmc_data.fetching.mirrors import parse
@@ -100,3 +104,116 @@ def test_what_a_server_calls_a_page_is_none_of_the_files(serve, entry, kind):
     server.always[FILE] = page(503)
     with pytest.raises(MirrorError, match="HTTP 503"):
         read(parse(server.url), entry)
+
+
+@pytest.mark.parametrize(
+    ("code", "tries"),
+    [
+        (201, 1),
+        (301, 1),
+        (404, 1),
+        (407, 1),
+        (408, 5),
+        (409, 1),
+        (425, 5),
+        (428, 1),
+        (429, 5),
+        (499, 1),
+        (500, 5),
+        (599, 5),
+    ],
+)
+def test_a_status_is_worth_another_try_if_it_may_pass(code, tries):
+    answer = requests.Response()
+    answer.status_code, answer.reason = code, "Reason"
+    answer.headers["Retry-After"] = "7"
+    with pytest.raises(MirrorError, match=f"^HTTP {code} Reason$") as caught:
+        downloading._refuse(answer, None)
+    assert (caught.value.tries, caught.value.asked) == (tries, 7.0 if tries == 5 else None)
+    assert not caught.value.is_unreachable
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_refused"),
+    [
+        ({}, False),
+        ({"Content-Length": "100"}, False),
+        ({"Content-Length": "99"}, True),
+        ({"Content-Length": "99", "Content-Encoding": "identity"}, True),
+        ({"Content-Length": "99", "Content-Encoding": "gzip"}, False),
+        ({"Content-Length": "many"}, False),
+    ],
+)
+def test_a_length_that_is_told_must_be_that_of_the_file(headers, is_refused):
+    answer = requests.Response()
+    answer.status_code = 200
+    answer.headers.update(headers)
+    downloading._refuse(answer, None)
+    if not is_refused:
+        downloading._refuse(answer, 100)
+        return
+    with pytest.raises(MirrorError, match="has a file of 99 bytes, not of 100") as caught:
+        downloading._refuse(answer, 100)
+    assert caught.value.tries == 2
+
+
+class Wire:
+    """Stands in for a socket."""
+
+    def __init__(self, *codes):
+        self.text = b"".join(b"HTTP/1.1 %d Word\r\nX-Head: y\r\n\r\n" % code for code in codes)
+
+    def makefile(self, _mode):
+        return io.BytesIO(self.text)
+
+
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [
+        ((200,), 200),
+        ((102, 200), 200),
+        ((199, 404), 404),
+        ((103, 150, 500), 500),
+        ((101, 200), 101),
+        ([103] * 49 + [200], 200),
+    ],
+)
+def test_interim_answers_end_where_the_answer_begins(codes, status):
+    answer = connections._Response(Wire(*codes))
+    answer.begin()
+    assert (answer.status, answer.reason, answer.headers["X-Head"]) == (status, "Word", "y")
+
+
+def test_interim_answers_have_an_end():
+    with pytest.raises(http.client.HTTPException, match="50 interim answers and no other"):
+        connections._Response(Wire(*[103] * 50, 200)).begin()
+
+
+class Told(Exception):
+    def __init__(self, *parts, reason=None):
+        super().__init__(*parts)
+        self.reason = reason
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "tries", "is_unreachable"),
+    [
+        (ValueError("where: what: why"), "why", 1, False),
+        (requests.exceptions.TooManyRedirects("too many"), "too many", 1, False),
+        (requests.exceptions.SSLError("bad: certificate"), "no secure connection (certificate)", 1, False),
+        (requests.exceptions.ConnectTimeout("late"), "no connection (late)", 2, True),
+        (requests.exceptions.ProxyError("proxy"), "no connection (proxy)", 2, True),
+        (
+            requests.exceptions.ConnectionError(Told(reason=OSError("x: reset"))),
+            "the connection broke (reset)",
+            5,
+            False,
+        ),
+        (requests.exceptions.ChunkedEncodingError(Told(1, OSError("cut"))), "the connection broke (cut)", 5, False),
+        (requests.exceptions.ReadTimeout(""), "the connection broke (ReadTimeout)", 5, False),
+        (OSError(TimeoutError("")), "the connection broke (TimeoutError)", 5, False),
+    ],
+)
+def test_what_went_wrong_is_told_by_its_innermost_cause(error, text, tries, is_unreachable):
+    found = downloading._failure(error)
+    assert (str(found), found.tries, found.is_unreachable) == (text, tries, is_unreachable)
