@@ -111,11 +111,12 @@ class TestWriters:
         with pytest.raises(ValueError, match=r"^vx_travel = nan in row 5 "):
             ladders.write_haloes(made, tmp_path)
 
-    def test_of_a_users_halo(self, tmp_path):
+    @pytest.mark.parametrize("suffix", ["npz", "parquet"])
+    def test_of_a_users_halo(self, suffix, tmp_path):
         positions = np.ones((6, 3), np.float32)
         positions[2, 0] = np.nan
-        with pytest.raises(ValueError, match=r"^x = nan in row 2 "):
-            write_halo(Halo(positions, np.ones((6, 3), np.float32)), tmp_path / "a.parquet", {})
+        with pytest.raises(ValueError, match=r"^positions\[2, 0\] = nan: "):
+            write_halo(Halo(positions, np.ones((6, 3), np.float32)), tmp_path / f"a.{suffix}", {})
 
     def test_of_networks(self, tmp_path):
         path = tmp_path / "a.safetensors"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data import parquet
 from mwlmc_data.release import DamagedFileError
 from mwlmc_data.scoring import embedded
 from mwlmc_data.scoring.energy import paired_difference
@@ -181,7 +182,6 @@ def write_limit(limit: Limit, method: str, directory: Path) -> Path:
         `yardstick.parquet`.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
@@ -193,6 +193,6 @@ def write_limit(limit: Limit, method: str, directory: Path) -> Path:
     arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
     table = pa.table(arrays, schema=pa.schema(fields, metadata=about))
     path = directory / f"{NAME}.parquet"
-    pq.write_table(table, path, compression="zstd")
+    parquet.write_table(table, path)
     embedded.register(path, NAME, len(limit.sim_id), SIMULATOR_VERSION)
     return path
