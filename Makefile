@@ -24,7 +24,7 @@ LOWEST := .venv-lowest
 LOWEST_PYTHON ?= $(shell for python in python3.11 python3.12; do \
 	"$$python" -c '$(IS_USABLE)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 LOWEST_TESTS := tests/fetching/test_mirrors.py tests/scoring/test_scoring_inputs.py tests/scoring/test_submission.py \
-	tests/simulator/test_frames.py tests/simulator/test_parameters.py tests/simulator/test_simulate.py \
+	tests/simulator/test_frames.py tests/simulator/test_parameters.py tests/simulator/test_reflex.py \
 	tests/test_arrays.py tests/test_catalogue.py tests/test_cli.py tests/test_counts.py tests/test_haloes.py \
 	tests/test_inference.py tests/test_package.py tests/test_plotting.py tests/test_priors.py tests/test_store.py \
 	tests/test_verification.py
