@@ -1,5 +1,6 @@
 """Files are put on the disk and renamed into their place, and errors of the disk are sentences."""
 
+import contextlib
 import errno
 import os
 import pickle
@@ -107,14 +108,26 @@ def test_what_is_wrong_with_another_file_is_not_blamed_on_this_one(tmp_path):
     assert not isinstance(caught.value, WriteError)
 
 
-def test_leftovers_on_a_read_only_disk_stay(tmp_path):
-    (tmp_path / "file.0a.tmp").write_bytes(b"half")
+def test_leftovers_on_a_read_only_disk_stay_and_so_do_fresh_ones(tmp_path):
+    for name in ("file.0a.tmp", "file.0b.tmp"):
+        (tmp_path / name).write_bytes(b"half")
     os.utime(tmp_path / "file.0a.tmp", (1, 1))
     with read_only(tmp_path):
         remove_leftovers(tmp_path)
-    assert os.listdir(tmp_path) == ["file.0a.tmp"]
+    assert len(os.listdir(tmp_path)) == 2
     remove_leftovers(tmp_path)
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == ["file.0b.tmp"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be put on the disk there")
+@pytest.mark.parametrize(("number", "is_told"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)])
+def test_a_file_system_that_cannot_put_folders_on_the_disk_is_taken_as_it_is(tmp_path, monkeypatch, number, is_told):
+    def fail(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=os.strerror(number)) if is_told else contextlib.nullcontext():
+        writing.put_folder_on_disk(tmp_path)
 
 
 @pytest.mark.parametrize(
