@@ -82,17 +82,19 @@ class Session:
         if not any(c in reached["tests"] for c in contexts) or self._is_kept(module, line):
             contexts |= {c for each in lines.values() for c in each if c}
         fixtures = {c.removeprefix("fixture ") for c in contexts if c.startswith("fixture ")}
-        found = [
-            (not contexts and f"test_{Path(module).stem}" not in name, facts["seconds"], name)
-            for name, facts in reached["tests"].items()
-            if facts["passed"] and (not contexts or name in contexts or fixtures & set(facts["fixtures"]))
-        ]
-        chosen, total = [], 0.0
-        for _, seconds, name in sorted(found):
-            total += seconds
+        kept, found = reached.get("kept", {}), []
+        for name, facts in reached["tests"].items():
+            if facts["passed"] and (not contexts or name in contexts or fixtures & set(facts["fixtures"])):
+                slow = {fixture for fixture in facts["fixtures"] if kept.get(fixture, 0.0) > 0.1}
+                cost = facts["seconds"] + sum(kept[fixture] for fixture in slow)
+                found.append((not contexts and f"test_{Path(module).stem}" not in name, cost, name, slow))
+        chosen, total, made = [], 0.0, set()
+        for _, _, name, slow in sorted(found, key=lambda one: one[:3]):
+            total += reached["tests"][name]["seconds"] + sum(kept[fixture] for fixture in slow - made)
             if chosen and total > self.most:
                 break
             chosen.append(name)
+            made |= slow
         return chosen
 
     def _statement(self, module: str, line: int) -> range:
@@ -146,7 +148,7 @@ class Session:
             path.write_text(text, encoding="utf-8")
             # another time than any compiled form was made from
             os.utime(path, (stat.st_atime, time.time() + 1000))
-            return running.forked(run, self.log, 3 * normal + 10, 20 * normal + 120)
+            return running.forked(run, self.log, 3 * normal + 20, 20 * normal + 120)
         finally:
             path.write_bytes(before)
             os.utime(path, (stat.st_atime, stat.st_mtime))
@@ -159,6 +161,7 @@ def _merge(known: dict[str, dict], found: dict[str, dict], test: str) -> None:
     for lines in known["lines"].values():
         for line, contexts in lines.items():
             lines[line] = [context for context in contexts if context not in old]
+    known["kept"] = known.get("kept", {}) | found.get("kept", {})
     for module, lines in found["lines"].items():
         own = known["lines"].setdefault(module, {})
         for line, contexts in lines.items():

@@ -130,6 +130,7 @@ class Measured:
         self.tree, self.out = tree, out
         self.cover = coverage.Coverage(data_file=None, config_file=False, include=[str(tree / m) for m in modules])
         self.tests: dict[str, dict[str, Any]] = {}
+        self.kept: dict[str, float] = {}
 
     def __enter__(self) -> Measured:
         self.cover.start()
@@ -142,10 +143,15 @@ class Measured:
         for file in data.measured_files():
             by_line = data.contexts_by_lineno(file)
             lines[Path(file).relative_to(self.tree).as_posix()] = {str(n): sorted(set(c)) for n, c in by_line.items()}
-        self.out.write_text(json.dumps({"tests": self.tests, "lines": lines}), encoding="utf-8")
+        self.out.write_text(json.dumps({"tests": self.tests, "lines": lines, "kept": self.kept}), encoding="utf-8")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.tests[report.nodeid]["passed"] &= report.passed
+
+
+def _now() -> float:
+    """Processor time of this process and its children [s], as other programs run beside; waiting counts a little."""
+    return sum(os.times()[:4]) + 0.1 * time.monotonic()
 
 
 #: A test that takes longer than this [s] is not asked about mutants: interpreted kernels take minutes for some.
@@ -168,21 +174,23 @@ def measure(tree: Path, modules: Sequence[str], tests: Sequence[str], out: Path,
             known = self.tests.setdefault(item.nodeid, {"seconds": 0.0, "passed": True, "fixtures": []})
             known["fixtures"] = sorted(getattr(item, "fixturenames", ()))
             self.current = item.nodeid
-            start, before = time.monotonic(), os.times()
+            self.apart, start = 0.0, _now()
             result = yield
-            used = sum(os.times()[:4]) - sum(before[:4])
-            # processor time: other programs run beside; a test that waits counts a little
-            known["seconds"] = round(used + 0.1 * (time.monotonic() - start), 4)
+            known["seconds"] = round(_now() - start - self.apart, 4)
             return result
 
         @pytest.hookimpl(wrapper=True)
         def pytest_fixture_setup(self, fixturedef: Any) -> Any:
-            if fixturedef.scope != "function":
+            is_kept, start, before = fixturedef.scope != "function", _now(), self.apart
+            if is_kept:
                 self.cover.switch_context(f"fixture {fixturedef.argname}")
             try:
                 return (yield)
             finally:
                 self.cover.switch_context(self.current)
+                if is_kept:  # what the first test to use it waits for is not its own
+                    self.kept[fixturedef.argname] = round(_now() - start - (self.apart - before), 4)
+                    self.apart = before + _now() - start
 
     with Hooks(tree, modules, out) as plugin:
         status = run_pytest(tree, tests, [plugin], [f"--timeout={LONGEST:g}", "--timeout-method=signal"])
