@@ -74,13 +74,16 @@ class Session:
     def tests_of(self, module: str, line: int, is_compiled: bool) -> list[str]:
         """Tests that reach a line, the quickest first.
 
-        What runs once in a process, when a module is loaded or a result is kept, is reached by all tests of the file.
+        What runs once in a process, when a module is loaded or a result is kept, is reached by all tests of those files
+        of which any reaches the module: some may only look at its constants.
         """
         reached = self.reached[is_compiled]
         lines = reached["lines"].get(module, {})
         contexts = {c for number in self._statement(module, line) for c in lines.get(str(number), []) if c}
         if not any(c in reached["tests"] for c in contexts) or self._is_kept(module, line):
             contexts |= {c for each in lines.values() for c in each if c}
+            files = {c.partition("::")[0] for c in contexts}
+            contexts |= {name for name in reached["tests"] if name.partition("::")[0] in files}
         fixtures = {c.removeprefix("fixture ") for c in contexts if c.startswith("fixture ")}
         kept, found = reached.get("kept", {}), []
         for name, facts in reached["tests"].items():
