@@ -11,7 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mwlmc_data.simulator import Parameters, halo, integrate_orbit, kernels, outskirts, potentials
+from mwlmc_data.simulator import (
+    Parameters,
+    fit_reflex_observed,
+    halo,
+    integrate_orbit,
+    kernels,
+    outskirts,
+    potentials,
+)
 from mwlmc_data.simulator.interaction import build_field
 from mwlmc_data.simulator.reflex import fit_reflex, fit_shells
 from mwlmc_data.simulator.streams import halo_stream
@@ -111,7 +119,30 @@ def fits() -> dict[str, list]:
     }
 
 
-STAGES = {"equilibria": equilibria, "orbits": orbits, "forces": forces, "exact": exact, "fits": fits}
+def observed() -> dict[str, list]:
+    """Fits of what is observed, with errors and correlations; of the second some is not measured."""
+    rng = np.random.default_rng(9)
+    n = 45
+    l, b = rng.uniform(-180, 180, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
+    distance = rng.uniform(65, 120, n)
+    columns = [rng.normal(-20, 100, n), rng.normal(0, 0.25, n), rng.normal(-0.3, 0.25, n)]
+    errors = {
+        "distance": 0.08 * distance,
+        "v_los": rng.uniform(1, 9, n),
+        "pm_l": rng.uniform(0.02, 0.2, n),
+        "pm_b": rng.uniform(0.02, 0.2, n),
+        "corr": rng.uniform(-0.7, 0.7, n),
+    }
+    found = {}
+    for name in ("all", "some"):
+        fit = fit_reflex_observed(l, b, distance, *columns, errors)
+        found[name] = [*fit.values.tolist(), fit.log_likelihood, fit.n_stars]
+        found[f"{name}, covariances"] = [fit.covariance.ravel().tolist(), fit.covariance_plain.ravel().tolist()]
+        columns = [np.where(np.arange(n) % 7 == k, np.nan, column) for k, column in enumerate(columns)]
+    return found
+
+
+STAGES = {f.__name__: f for f in (equilibria, orbits, forces, exact, fits, observed)}
 
 if __name__ == "__main__":
     made = {name: stage() for name, stage in STAGES.items()}
