@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.baselines.base import find
 from benchmarks.suite.jobs import FORMAT, references_hash, scored, write_json
 from benchmarks.suite_report.values import MISSING, error_over_seeds, p_text, plain
 from mwlmc_data import list_tasks, release
@@ -218,18 +221,12 @@ def add(directory: Path, results: Path = RESULTS) -> Path:
     SubmissionError
         If it is no valid submission, a ValueError.
     ValueError
-        If a method of the same name stands there with other code.
+        If a baseline, or a method with other code, has the name already.
     """
     submission = read_submission(directory)
     manifest = dict(submission.manifest)
-    words = re.sub(r"[^a-z0-9]+", "-", manifest["method"].lower()).strip("-")[:60] or "entry"
-    seeds = "-".join(map(str, manifest["seeds"]))
-    path = results / submission.task.name / f"entry-{words}-s{seeds}.json"
-    if path.exists() and (other := read_result(path)["manifest"]["code"]) != manifest["code"]:
-        raise ValueError(
-            f"{directory}: method is {manifest['method']!r} and code {manifest['code']!r}, but {path.name} is of the "
-            f"code {other!r}; allowed: that code, or another name"
-        )
+    path = results / submission.task.name / f"entry-{_file_name(manifest['method'], manifest['seeds'])}.json"
+    refuse_taken_name(manifest, path)
     report = scored(submission).to_dict()
     result = {
         "format": FORMAT,
@@ -245,6 +242,53 @@ def add(directory: Path, results: Path = RESULTS) -> Path:
     }
     write_json(path, result)
     return path
+
+
+def refuse_taken_name(manifest: Mapping[str, Any], path: Path) -> None:
+    """Refuse a method that is called as another is.
+
+    Parameters
+    ----------
+    manifest : mapping
+        Of the submission.
+    path : Path
+        Where its result would be stored, beside the others of its task.
+
+    Raises
+    ------
+    ValueError
+        If a baseline, or an entry with other code, has the same name but for capitals, spaces and accents.
+    """
+    method = manifest["method"]
+    baselines = {_plain_name(text) for name, cls in find().items() for text in (name, cls.title)}
+    if _plain_name(method) in baselines:
+        raise ValueError(f"method = {method!r}: allowed is a name that no baseline has")
+    for other in sorted(path.parent.glob("entry-*.json")):
+        content = read_result(other)["manifest"]
+        if _plain_name(content["method"]) == _plain_name(method):
+            if content["code"] != manifest["code"]:
+                raise ValueError(
+                    f"method is {method!r} and code {manifest['code']!r}, but {other.name} is of the code "
+                    f"{content['code']!r}; allowed: that code, or another name"
+                )
+            if content["method"] != method:
+                raise ValueError(f"method = {method!r}: allowed is {content['method']!r}, as {other.name} writes it")
+
+
+def _plain_name(text: str) -> str:
+    """A name without what a reader would not tell apart: capitals, spaces, signs and accents."""
+    letters = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(letter for letter in letters if letter.isalnum())
+
+
+def _file_name(method: str, seeds: Sequence[int]) -> str:
+    """Words of the method and its seeds, with a hash where they do not tell it apart from others."""
+    words = re.sub(r"[^a-z0-9]+", "-", method.lower()).strip("-")
+    told = "-".join(map(str, seeds))
+    if not words or not method.isascii() or len(told) > 40:
+        digest = hashlib.sha256(f"{_plain_name(method)} {told}".encode()).hexdigest()[:8]
+        return f"{words or 'entry'}-{digest}"
+    return f"{words}-s{told}"
 
 
 def main(run: Path | None = None, submissions: Sequence[Path] = ()) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arrays import as_whole
+from mwlmc_data.arrays import as_float, as_floats, as_whole
 
 
 def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> NDArray[np.float64]:
@@ -16,14 +16,13 @@ def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> 
     ValueError
         If they are not three-dimensional, empty, fewer than `least` an observation, or not finite.
     """
-    array = np.asarray(samples, dtype=np.float64)
+    array = as_floats(name, samples)
     if array.ndim != 3:
         raise ValueError(f"{name} have shape {array.shape}; allowed: (observations, draws, parameters)")
     if 0 in array.shape:
         raise ValueError(f"{name} have shape {array.shape}; every size must be at least 1")
     if array.shape[1] < least:
         raise ValueError(f"{name} have shape {array.shape}; allowed: at least {least} draws an observation")
-    refuse_not_finite(array, name)
     return array
 
 
@@ -38,11 +37,10 @@ def checked_samples(
         If a shape is wrong, the two do not match, or a value is not finite.
     """
     draws = checked_draws(samples, least=least)
-    known = np.asarray(truth, dtype=np.float64)
+    known = as_floats("truth", truth)
     expected = (draws.shape[0], draws.shape[2])
     if known.shape != expected:
         raise ValueError(f"truth has shape {known.shape}; samples of shape {draws.shape} need {expected}")
-    refuse_not_finite(known, "truth")
     return draws, known
 
 
@@ -65,14 +63,11 @@ def checked_pair(
     return draws, exact
 
 
-def checked_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Return a finite, non-empty one-dimensional float64 array, or raise ValueError that names it."""
-    array = np.asarray(values, dtype=np.float64)
+def checked_vector(values: ArrayLike, name: str, unit: str | None = None) -> NDArray[np.float64]:
+    """Return a finite, non-empty one-dimensional float64 array in `unit`, or raise ValueError that names it."""
+    array = as_floats(name, values, unit=unit)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}; allowed: (n,) with n at least 1")
-    bad = np.flatnonzero(~np.isfinite(array))
-    if bad.size:
-        raise ValueError(f"{name} holds {array[bad[0]]} at {int(bad[0])}; allowed: finite numbers")
     return array
 
 
@@ -88,9 +83,10 @@ def checked_scale(scale: ArrayLike, n_parameters: int) -> NDArray[np.float64]:
 
 def checked_level(level: float) -> float:
     """Return a probability strictly between 0 and 1, or raise ValueError."""
-    if not 0.0 < level < 1.0:
+    found = as_float("level", level)
+    if not 0.0 < found < 1.0:
         raise ValueError(f"level is {level!r}; allowed: between 0 and 1, both excluded")
-    return float(level)
+    return found
 
 
 def checked_bins(bins: int | None, default: int) -> int:
@@ -115,11 +111,3 @@ def varying_std(draws: NDArray, name: str) -> NDArray[np.float64]:
             "allowed: draws that vary"
         )
     return draws.std(axis=1, ddof=1)
-
-
-def refuse_not_finite(array: NDArray, name: str) -> None:
-    """Raise ValueError that names the first value that is not finite."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        place = tuple(map(int, np.argwhere(~finite)[0]))
-        raise ValueError(f"{name} hold {array[place]} at {place}; allowed: finite numbers")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.angles import wrap_degrees
+from mwlmc_data.arrays import as_floats
 from mwlmc_data.scoring.checks import checked_vector
 
 
@@ -22,7 +23,7 @@ def circular_mean(angle: ArrayLike) -> float:
     float
         Mean direction in (-180, 180] [deg].
     """
-    radians = np.radians(checked_vector(angle, "angle"))
+    radians = np.radians(checked_vector(angle, "angle", "deg"))
     return float(wrap_degrees(np.degrees(np.arctan2(np.sin(radians).mean(), np.cos(radians).mean()))))
 
 
@@ -44,5 +45,5 @@ def circular_percentiles(angle: ArrayLike, percent: ArrayLike = (16, 50, 84)) ->
         Percentiles [deg]. They are continuous about the mean direction, so they may leave (-180, 180].
     """
     centre = circular_mean(angle)
-    offsets = wrap_degrees(np.asarray(angle, dtype=np.float64) - centre)
-    return centre + np.percentile(offsets, np.asarray(percent, dtype=np.float64))
+    offsets = wrap_degrees(checked_vector(angle, "angle", "deg") - centre)
+    return centre + np.percentile(offsets, as_floats("percent", percent, minimum=0.0, maximum=100.0))

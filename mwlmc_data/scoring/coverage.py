@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from mwlmc_data.arrays import as_whole
+from mwlmc_data.arrays import as_floats, as_whole, refuse
 from mwlmc_data.scoring.checks import checked_level, checked_vector
 
 
@@ -116,11 +116,13 @@ def binomial_interval(count: ArrayLike, n: int, level: float = 0.95) -> tuple[ND
     ValueError
         If n is below 1 or a count is outside 0 to n.
     """
-    seen = np.asarray(count)
     n = as_whole("n", n, 1)
-    bad = seen[~((seen >= 0) & (seen <= n))]  # written so that NaN is bad
-    if seen.size == 0 or bad.size:
-        raise ValueError(f"count holds {bad.tolist() or 'nothing'}; allowed: whole numbers from 0 to {n}")
+    seen = as_floats("count", count)
+    if seen.size == 0:
+        raise ValueError(f"count = nothing: allowed is a whole number from 0 to {n}")
+    bad = (seen < 0) | (seen > n) | (seen != np.floor(seen))
+    if bad.any():
+        refuse("count", seen, bad, f"a whole number from 0 to {n}")
     tail = (1.0 - checked_level(level)) / 2.0
     # The quantile of a beta distribution with a shape of zero is not defined: there the end is the edge itself.
     low = np.where(seen == 0, 0.0, stats.beta.ppf(tail, np.maximum(seen, 1), n - seen + 1))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.arrays import as_floats, refuse_masked
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.density import neighbour_log_density
 
@@ -50,6 +52,32 @@ class Array:
     def most_bytes(self) -> int:
         """Size in memory in the widest of the types."""
         return int(np.prod(self.shape)) * max(np.dtype(name).itemsize for name in self.dtypes)
+
+
+def taken(given: Mapping[str, Any]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """Take arrays from a user: as numbers, or what is wrong with them.
+
+    Parameters
+    ----------
+    given : mapping of str to array_like
+        By name.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Those that are arrays of numbers, infinite and NaN ones among them (`array_problems` refuses those).
+    problems : list of str
+        Sentences on the others: masked, with a unit, ragged, of text; infinite in a precision that ends too soon.
+    """
+    arrays, problems = {}, []
+    for name, value in given.items():
+        is_half = getattr(value, "dtype", None) == np.float16
+        try:
+            refuse_masked(name, value)
+            arrays[name] = as_floats(name, value, allow_nan=not is_half, allow_infinite=not is_half)
+        except ValueError as error:
+            problems.append(str(error))
+    return arrays, problems
 
 
 def array_problems(task: str, wanted: Mapping[str, Array], arrays: Mapping[str, NDArray]) -> list[str]:

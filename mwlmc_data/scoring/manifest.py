@@ -16,7 +16,9 @@ from mwlmc_data.scoring.task import Task, get_task
 FORMAT = "mwlmc-submission-1"
 COST = ("cpu_seconds", "simulations", "parameters")
 _MOST_BYTES = 1 << 16
-_MOST_TEXT = 2000
+_MOST_TEXT, _MOST_NAME, _MOST_SEEDS = 2000, 80, 100
+_EARLIEST = datetime.date(2025, 7, 14)
+"""Day of the paper that the tasks are of (arXiv:2507.10667)."""
 
 
 def make_manifest(
@@ -55,7 +57,7 @@ def make_manifest(
         "data": {"version": release.DATA_VERSION, "sha256": release.entry_of(CONFIG)["sha256"]},
         "method": method,
         "seeds": seeds,
-        "cost": dict(cost),
+        "cost": dict(cost) if isinstance(cost, Mapping) else cost,
         "code": code,
         "date": datetime.date.today().isoformat() if date is None else date,
     }
@@ -159,19 +161,19 @@ def _data(value: Any) -> list[str]:
     return []
 
 
-def _text(name: str) -> Callable[[Any], list[str]]:
+def _text(name: str, most: int = _MOST_TEXT) -> Callable[[Any], list[str]]:
     def check(value: Any) -> list[str]:
-        if isinstance(value, str) and value.strip() and len(value) <= _MOST_TEXT and value.isprintable():
+        if isinstance(value, str) and value.strip() and len(value) <= most and value.isprintable():
             return []
-        return [f"{name} is {_shown(value)}; allowed: a line of text of 1 to {_MOST_TEXT} characters"]
+        return [f"{name} is {_shown(value)}; allowed: a line of text of 1 to {most} characters"]
 
     return check
 
 
 def _seeds(value: Any) -> list[str]:
-    if isinstance(value, list) and value and all(_is_count(seed) for seed in value):
+    if isinstance(value, list) and 0 < len(value) <= _MOST_SEEDS and all(_is_count(seed) for seed in value):
         return []
-    return [f"seeds is {_shown(value)}; allowed: a list of one or more integers from 0"]
+    return [f"seeds is {_shown(value)}; allowed: a list of 1 to {_MOST_SEEDS} integers from 0"]
 
 
 def _cost(value: Any) -> list[str]:
@@ -188,19 +190,22 @@ def _cost(value: Any) -> list[str]:
 
 
 def _date(value: Any) -> list[str]:
+    # a day more than today: it may be tomorrow already where the entry was made
+    last = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
     try:
-        if datetime.date.fromisoformat(value).isoformat() == value:
+        day = datetime.date.fromisoformat(value)
+        if day.isoformat() == value and _EARLIEST <= day <= last:
             return []
     except (TypeError, ValueError):
         pass
-    return [f"date is {_shown(value)}; allowed: a day as YYYY-MM-DD"]
+    return [f"date is {_shown(value)}; allowed: a day as YYYY-MM-DD, from {_EARLIEST} to {last}"]
 
 
 _FIELDS: dict[str, Callable[[Any], list[str]]] = {
     "format": _format,
     "task": _task,
     "data": _data,
-    "method": _text("method"),
+    "method": _text("method", _MOST_NAME),
     "seeds": _seeds,
     "cost": _cost,
     "code": _text("code"),

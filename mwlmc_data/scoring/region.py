@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from mwlmc_data.arrays import as_seed
+from mwlmc_data.arrays import as_choice, as_floats, as_seed, refuse
 from mwlmc_data.scoring.calibration import randomised_fractions
-from mwlmc_data.scoring.checks import checked_bins, checked_samples, refuse_not_finite, varying_std
+from mwlmc_data.scoring.checks import checked_bins, checked_samples, varying_std
 from mwlmc_data.scoring.coverage import Coverage, coverage_of
 
 
@@ -47,20 +47,16 @@ def highest_density_coverage(
     ValueError
         If shapes do not match, a value is not a number, a draw has no density, or bins is below 2.
     """
-    draws = np.asarray(log_prob_samples, dtype=np.float64)
-    right = np.asarray(log_prob_truth, dtype=np.float64)
+    draws = as_floats("log_prob_samples", log_prob_samples)
+    right = as_floats("log_prob_truth", log_prob_truth, allow_infinite=True)
     if draws.ndim != 2 or draws.size == 0:
         raise ValueError(f"log_prob_samples have shape {draws.shape}; allowed: (observations, draws)")
     if right.shape != draws.shape[:1]:
         raise ValueError(
             f"log_prob_truth has shape {right.shape}; log_prob_samples of shape {draws.shape} need ({len(draws)},)"
         )
-    refuse_not_finite(draws, "log_prob_samples")
-    bad = np.flatnonzero(np.isnan(right) | (right == np.inf))
-    if bad.size:
-        raise ValueError(
-            f"log_prob_truth holds {right[bad[0]]} at {int(bad[0])}; allowed: finite numbers and minus infinity"
-        )
+    if (right == np.inf).any():
+        refuse("log_prob_truth", right, right == np.inf, "finite numbers and minus infinity")
     denser, tied = (draws > right[:, None]).sum(axis=1), (draws == right[:, None]).sum(axis=1)
     return _coverage(denser, tied, draws.shape[1], bins, seed)
 
@@ -103,8 +99,7 @@ def region_coverage(
     ValueError
         If shapes do not match, a value is not finite, the draws are too few or all equal, or regions is unknown.
     """
-    if regions not in _REMOTENESS:
-        raise ValueError(f"regions is {regions!r}; allowed: {', '.join(_REMOTENESS)}")
+    as_choice("regions", regions, tuple(_REMOTENESS))
     draws, known = checked_samples(samples, truth)
     n, m, d = draws.shape
     if m <= d:

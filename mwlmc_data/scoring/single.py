@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mwlmc_data.angles import wrap_degrees
+from mwlmc_data.arrays import as_float
 from mwlmc_data.scoring.checks import checked_vector
 from mwlmc_data.scoring.circular import circular_mean
 
@@ -73,9 +74,7 @@ def summarise_posterior(draws: ArrayLike, truth: float | None = None) -> Posteri
     base = PosteriorSummary(p16, p50, p84, low95, high95, mean, std)
     if truth is None:
         return base
-    truth = float(truth)
-    if not np.isfinite(truth):
-        raise ValueError(f"truth is {truth}; allowed: a finite number or None")
+    truth = as_float("truth", truth)
     return PosteriorSummary(
         p16, p50, p84, low95, high95, mean, std,
         truth=truth,
@@ -107,9 +106,8 @@ def predictive_tail(draws: ArrayLike, observed: float, circular: bool = False) -
     float
         Probability in (0, 1].
     """
-    draws = checked_vector(draws, "draws")
-    if not np.isfinite(observed):
-        raise ValueError(f"observed is {observed}; allowed: a finite number")
+    unit = "deg" if circular else None
+    draws, observed = checked_vector(draws, "draws", unit), as_float("observed", observed, unit=unit)
     if circular:
         centre = circular_mean(draws)
         draws, observed = wrap_degrees(draws - centre), float(wrap_degrees(observed - centre))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.npz import Member, NpzError, load_members, read_members, write_npz
-from mwlmc_data.scoring.inputs import Array
+from mwlmc_data.scoring.inputs import Array, taken
 from mwlmc_data.scoring.manifest import make_manifest, manifest_problems, read_manifest
 from mwlmc_data.scoring.report import Report
 from mwlmc_data.scoring.task import Task, get_task
 
 MANIFEST, SAMPLES = "manifest.json", "samples.npz"
+_LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX")
 _SLACK, _HEADER = 4, 1 << 14
 """Times what is wanted, and bytes of an array's header, that a file may hold and still be opened."""
 
@@ -124,10 +125,13 @@ def write_submission(
     task = get_task(task) if isinstance(task, str) else task
     home = Path(directory)
     given = {"samples": samples, "log_prob_truth": log_prob_truth, **optional}
-    arrays = {name: _stored(task, name, value) for name, value in given.items() if value is not None}
-    costs = {name: _plain(value) for name, value in cost.items()}
-    manifest = make_manifest(task, method, [_plain(seed) for seed in seeds], costs, code, date)
-    problems = [*_folder_problems(home), *manifest_problems(manifest), *task.problems(arrays)]
+    numbers, found = taken({name: value for name, value in given.items() if value is not None})
+    arrays = {name: _stored(task, name, array) for name, array in numbers.items()}
+    found = found or _lost(numbers, arrays) or task.problems(arrays)
+    costs = {name: _plain(value) for name, value in cost.items()} if isinstance(cost, Mapping) else cost
+    listed = [_plain(seed) for seed in seeds] if isinstance(seeds, Iterable) else seeds
+    manifest = make_manifest(task, method, listed, costs, code, date)
+    problems = [*_folder_problems(home), *manifest_problems(manifest), *found]
     if problems:
         raise SubmissionError(str(home), problems)
     home.mkdir(parents=True, exist_ok=True)
@@ -166,6 +170,8 @@ def read_submission(directory: str | Path, task: Task | None = None) -> Submissi
     if not home.is_dir():
         raise FileNotFoundError(f"there is no directory {str(home)!r}; a submission has {MANIFEST} and {SAMPLES}")
     problems = _folder_problems(home)
+    if any((home / name).is_symlink() for name in (MANIFEST, SAMPLES)):
+        raise SubmissionError(str(home), problems)  # what a link points to is not opened
     manifest, found = read_manifest(home / MANIFEST)
     problems += found
     named = _task_of(manifest)
@@ -236,17 +242,35 @@ def _folder_problems(home: Path) -> list[str]:
         return []
     if not home.is_dir():
         return [f"{str(home)!r} is no directory"]
-    extra = sorted(path.name for path in home.iterdir() if path.name not in (MANIFEST, SAMPLES))
-    return [f"the directory holds {extra}; allowed: {MANIFEST} and {SAMPLES}"] if extra else []
+    paths = sorted(path for path in home.iterdir() if not _is_litter(path.name))
+    extra = [path.name for path in paths if path.name not in (MANIFEST, SAMPLES)]
+    found = [f"the directory holds {extra}; allowed: {MANIFEST} and {SAMPLES}"] if extra else []
+    links = [path.name for path in paths if path.name in (MANIFEST, SAMPLES) and path.is_symlink()]
+    return found + [f"{name} is a symbolic link; allowed: a file in the directory itself" for name in links]
 
 
-def _stored(task: Task, name: str, value: ArrayLike) -> NDArray:
-    """An array in the widest type that the task lets it be stored in, where it is of numbers."""
-    array = np.asarray(value)
+def _is_litter(name: str) -> bool:
+    """Whether a file is what macOS and Windows leave in every folder."""
+    return name in _LITTER or name.startswith("._")
+
+
+def _stored(task: Task, name: str, array: NDArray) -> NDArray:
+    """An array in the widest type that the task lets it be stored in."""
     wanted = task.arrays.get(name)
-    if wanted is None or array.dtype.kind not in "fiu":
-        return array
-    return array.astype(wanted.dtypes[-1], copy=False)
+    with np.errstate(over="ignore"):  # `_lost` says it
+        return array if wanted is None else array.astype(wanted.dtypes[-1], copy=False)
+
+
+def _lost(numbers: Mapping[str, NDArray], stored: Mapping[str, NDArray]) -> list[str]:
+    """What is finite and would be stored as infinite."""
+    found = []
+    for name, array in numbers.items():
+        bad = np.isfinite(array) & ~np.isfinite(stored[name])
+        if bad.any():
+            place = tuple(map(int, np.argwhere(bad)[0]))
+            told = f"{name} holds {array[place]:g} at {place}, {int(bad.sum())} such in all"
+            found.append(f"{told}; allowed: numbers that {stored[name].dtype} holds")
+    return found
 
 
 def _plain(value: Any) -> Any:

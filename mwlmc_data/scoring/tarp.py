@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from mwlmc_data.arrays import as_seed
+from mwlmc_data.arrays import as_floats, as_seed
 from mwlmc_data.scoring.calibration import ecdf_band, randomised_fractions
-from mwlmc_data.scoring.checks import checked_bins, checked_samples, refuse_not_finite
+from mwlmc_data.scoring.checks import checked_bins, checked_samples
 from mwlmc_data.scoring.coverage import empirical_distribution
 
 _MODES = ("valid", "paper")
@@ -75,10 +75,9 @@ def draw_references(truth: ArrayLike, seed: int = 0) -> NDArray:
     -------
     ndarray, shape (n, d)
     """
-    truth = np.asarray(truth, dtype=np.float64)
+    truth = as_floats("truth", truth)
     if truth.ndim != 2 or truth.size == 0:
         raise ValueError(f"truth has shape {truth.shape}; allowed: (observations, parameters)")
-    refuse_not_finite(truth, "truth")
     return np.random.default_rng(as_seed("seed", seed)).uniform(truth.min(axis=0), truth.max(axis=0), size=truth.shape)
 
 
@@ -125,10 +124,9 @@ def tarp(
     if mode not in _MODES:
         raise ValueError(f"mode is {mode!r}; allowed: {', '.join(_MODES)}")
     samples, truth = checked_samples(samples, truth)
-    references = draw_references(truth, seed) if references is None else np.asarray(references, np.float64)
+    references = draw_references(truth, seed) if references is None else as_floats("references", references)
     if references.shape != truth.shape:
         raise ValueError(f"references have shape {references.shape}; allowed: that of truth, {truth.shape}")
-    refuse_not_finite(references, "references")
     bins = checked_bins(bins, max(2, len(truth) // 10))
     closer, tied = _closer_draws(samples, truth, references)
     if mode == "paper":

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data import release
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import limits
-from mwlmc_data.scoring.inputs import Array, array_problems, density_problems, draw_problems
+from mwlmc_data.scoring.inputs import Array, array_problems, density_problems, draw_problems, taken
 from mwlmc_data.scoring.observations import CONFIG, Cases, Observations, Split, load_cases, load_split
 from mwlmc_data.scoring.report import Report, Section
 
@@ -186,8 +185,8 @@ class Task(abc.ABC):
             If anything is wrong with the arrays; the error lists all of it.
         """
         given = {"samples": samples, "log_prob_truth": log_prob_truth, **optional}
-        arrays = {name: np.asarray(value) for name, value in given.items() if value is not None}
-        if problems := self.problems(arrays):
+        arrays, problems = taken({name: value for name, value in given.items() if value is not None})
+        if problems := problems or self.problems(arrays):
             raise ValueError(f"{self.id} cannot score this: {'; '.join(problems)}")
         found = self.score_arrays(arrays)
         report = Report(

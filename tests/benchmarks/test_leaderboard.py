@@ -1,6 +1,7 @@
 """The leaderboard is what the stored results give, and takes nothing that may not stand there."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -157,6 +158,36 @@ def test_one_name_is_one_method(entry, scored, tmp_path):
     with pytest.raises(ValueError, match="is of the code 'a test'; allowed: that code, or another name"):
         leaderboard.add(tmp_path / "other", tmp_path / "results")
     assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")} == before
+
+
+def manifest_of(method, code="a test"):
+    return {"method": method, "code": code, "seeds": [0]}
+
+
+@pytest.mark.parametrize(
+    "method", ["Prior", "prior", " PRIOR", "NLE, posterior on a grid", "nle posterior on a Grid", "nsf-corrected"]
+)
+def test_a_baselines_name_is_taken(tmp_path, method):
+    with pytest.raises(ValueError, match="allowed is a name that no baseline has"):
+        leaderboard.refuse_taken_name(manifest_of(method), tmp_path / "entry-x.json")
+
+
+def test_twins_of_a_name_are_refused(scored):
+    (path,) = scored.rglob("*.json")
+    leaderboard.refuse_taken_name(manifest_of("The prior, again"), path)
+    leaderboard.refuse_taken_name(manifest_of("The prior, again 2"), path)
+    with pytest.raises(ValueError, match=r"allowed is 'The prior, again', as entry-the-prior-again-s4\.json writes it"):
+        leaderboard.refuse_taken_name(manifest_of("the PRIOR again"), path)
+    with pytest.raises(ValueError, match="is of the code 'a test'; allowed: that code, or another name"):
+        leaderboard.refuse_taken_name(manifest_of("The Prior - again", "other code"), path)
+
+
+def test_files_of_other_names_and_seeds_are_other_files():
+    names = [("Ωmega", [0]), ("Ψ", [0]), ("Ψ", [1]), ("A b", [0]), ("A b", [0, 1]), ("A b", list(range(100))),
+             ("A b", list(range(1, 100))), ("a" * 80, [2**64])]  # fmt: skip
+    files = [leaderboard._file_name(*name) for name in names]
+    assert len(set(files)) == len(files) and max(map(len, files)) < 140
+    assert files[3] == "a-b-s0" and all(re.fullmatch(r"[a-z0-9-]+", file) for file in files)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import astropy.units as u
 import numpy as np
 import pytest
 
@@ -64,15 +65,15 @@ def test_predictive_tail_counts_both_sides_and_goes_round_the_circle():
         (lambda: scoring.interval_coverage(np.zeros((3, 4, 2)), np.zeros((3, 2)), 68), "level is 68"),
         (lambda: scoring.contraction(np.zeros((3, 4, 2)), [1.0, 0.0]), "prior_variance holds 0.0"),
         (lambda: scoring.contraction(np.zeros((3, 4, 2)), [1.0]), "1 prior variances"),
-        (lambda: scoring.negative_log_posterior([0.0, -np.inf], [0.0, 0.0]), "log_prob holds -inf at 1"),
+        (lambda: scoring.negative_log_posterior([0.0, -np.inf], [0.0, 0.0]), r"log_prob\[1\] = -inf: allowed is"),
         (lambda: scoring.negative_log_posterior([0.0], [0.0, 0.0]), "must be equal"),
         (lambda: scoring.summarise_posterior([1.0]), "at least 2"),
-        (lambda: scoring.summarise_posterior([1.0, 2.0], truth=np.nan), "truth is nan"),
-        (lambda: scoring.predictive_tail([1.0, 2.0], np.inf), "observed is inf"),
+        (lambda: scoring.summarise_posterior([1.0, 2.0], truth=np.nan), "truth = nan: allowed is a finite"),
+        (lambda: scoring.predictive_tail([1.0, 2.0], np.inf), "observed = inf: allowed"),
         (lambda: scoring.ecdf_band(0), "n = 0: allowed"),
         (lambda: scoring.ecdf_band(9, points=[0.0, 0.5]), "points span 0.0"),
         (lambda: scoring.draw_references(np.zeros(3)), r"\(3,\)"),
-        (lambda: scoring.tarp(np.zeros((3, 4, 2)), np.eye(3)[:, :2], np.full((3, 2), np.inf)), "references hold inf"),
+        (lambda: scoring.tarp(np.zeros((3, 4, 2)), np.eye(3)[:, :2], np.full((3, 2), np.inf)), "references.* = inf"),
         (lambda: scoring.energy_score(np.zeros((3, 1, 2)), np.zeros((3, 2)), [1, 1]), r"\(3, 1, 2\).*at least 2"),
         (lambda: scoring.energy_score(np.zeros((3, 4, 2)), np.zeros((3, 2)), [1, 0]), "scale holds 0.0"),
         (lambda: scoring.energy_score(np.zeros((3, 4, 2)), np.zeros((3, 2)), [1, 1, 1]), r"\(3,\); allowed: \(2,\)"),
@@ -84,23 +85,76 @@ def test_predictive_tail_counts_both_sides_and_goes_round_the_circle():
         (lambda: scoring.mean_error(np.zeros((1, 4, 1)), [[[7.0], [7.0]]]), "parameter 0 are 7.0"),
         (lambda: scoring.z_of_truth(np.ones((3, 4, 2)), np.zeros((3, 2))), "all samples of observation 0"),
         (lambda: scoring.hits(np.zeros((3, 4, 2)), np.zeros((3, 2)), 1.0), "level is 1.0"),
-        (lambda: scoring.region_coverage(np.zeros((3, 9, 2)), np.zeros((3, 2)), "balls"), "'balls'; allowed: neigh"),
+        (lambda: scoring.region_coverage(np.zeros((3, 9, 2)), np.zeros((3, 2)), "balls"), "= 'balls': allowed is"),
         (lambda: scoring.region_coverage(np.zeros((3, 2, 2)), np.zeros((3, 2))), "more draws than parameters"),
         (lambda: scoring.highest_density_coverage(np.zeros((3, 4)), np.zeros(2)), r"\(2,\).*need \(3,\)"),
         (lambda: scoring.highest_density_coverage(np.zeros((3, 4)), np.zeros(3), bins=1), "bins = 1: allowed"),
-        (lambda: scoring.highest_density_coverage([[0.0, -np.inf]], [0.0]), "log_prob_samples hold -inf"),
+        (lambda: scoring.highest_density_coverage([[0.0, -np.inf]], [0.0]), r"log_prob_samples\[0, 1\] = -inf"),
         (lambda: scoring.log_volume(np.ones((1, 9, 1)) * np.arange(9)[:, None] * [1, 2], [1, 1]), "lie in a plane"),
         (lambda: scoring.log_volume(np.zeros((1, 2, 2)), [1, 1]), "more draws than parameters"),
         (lambda: scoring.detection_auroc([1.0], [1.0, 2.0]), "statistic_shifted holds 1 value"),
         (lambda: scoring.coverage_band([0.5, 1.5], [0.5]), "fractions span 0.5 to 1.5"),
-        (lambda: scoring.binomial_interval(3, 2), r"count holds \[3\]; allowed: whole numbers from 0 to 2"),
-        (lambda: scoring.binomial_interval(np.nan, 2), r"count holds \[nan\]"),
+        (lambda: scoring.binomial_interval(3, 2), "count = 3.0: allowed is a whole number from 0 to 2"),
+        (lambda: scoring.binomial_interval(np.nan, 2), "count = nan"),
         (lambda: scoring.binomial_interval(0, 0), "n = 0: allowed"),
     ],
 )
 def test_bad_arrays_are_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+_DRAWS, _TRUTH = np.random.default_rng(0).normal(size=(4, 9, 2)), np.random.default_rng(1).normal(size=(4, 2))
+_SCORES = {
+    "energy_score": lambda draws, truth: scoring.energy_score(draws, truth, [1, 1]),
+    "energy_distance": lambda draws, truth: scoring.energy_distance(draws, _DRAWS, [1, 1]) + np.sum(truth),
+    "rank_fractions": scoring.rank_fractions,
+    "interval_coverage": lambda draws, truth: scoring.interval_coverage(draws, truth, 0.68),
+    "tarp": scoring.tarp,
+    "region_coverage": scoring.region_coverage,
+    "z_of_truth": scoring.z_of_truth,
+    "hits": lambda draws, truth: scoring.hits(draws, truth, 0.68),
+    "log_volume": lambda draws, truth: scoring.log_volume(draws, [1, 1]),
+    "contraction": lambda draws, truth: scoring.contraction(draws, [1, 1]),
+    "mmd": lambda draws, truth: scoring.mmd(draws, _DRAWS),
+}
+
+
+@pytest.mark.parametrize("name", _SCORES)
+def test_masks_units_and_ragged_draws_are_refused_by_every_score(name):
+    """A mask that is dropped scores the fill value; a unit that is dropped, other numbers."""
+    score = _SCORES[name]
+    score(_DRAWS, _TRUTH)
+    masked = np.ma.masked_greater(_DRAWS, 1.0)
+    wrong = {
+        rf"samples = {masked.mask.sum()} masked or missing values of 72": masked,
+        "samples = numbers in kpc: allowed is a pure number": _DRAWS * u.kpc,
+        "samples": [[[1.0, 2.0], [3.0]]],
+        r"samples\[0, 0, 0\] = inf .*float16 ends at 65504": np.full((4, 9, 2), np.inf, dtype=np.float16),
+    }
+    for words, draws in wrong.items():
+        with pytest.raises(ValueError, match=words):
+            score(draws, _TRUTH)
+
+
+def test_a_masked_truth_is_refused():
+    for score in (scoring.energy_score, scoring.z_of_truth, scoring.tarp):
+        arguments = ([1, 1],) if score is scoring.energy_score else ()
+        with pytest.raises(ValueError, match="truth = 1 masked or missing value of 8"):
+            score(_DRAWS, np.ma.masked_equal(_TRUTH, _TRUTH[1, 1]), *arguments)
+
+
+def test_angles_come_in_any_unit():
+    degrees = np.array([170.0, 175.0, -175.0, -172.0])
+    assert scoring.circular_mean(np.radians(degrees) * u.rad) == pytest.approx(scoring.circular_mean(degrees))
+    found = scoring.circular_percentiles((degrees * 60) * u.arcmin)
+    assert found == pytest.approx(scoring.circular_percentiles(degrees))
+    tail = scoring.predictive_tail(degrees * u.deg, np.pi * u.rad, circular=True)
+    assert tail == pytest.approx(scoring.predictive_tail(degrees, 180.0, circular=True))
+    with pytest.raises(ValueError, match="angle = numbers in kpc"):
+        scoring.circular_mean(degrees * u.kpc)
+    with pytest.raises(ValueError, match=r"percent = 140\.0: allowed"):
+        scoring.circular_percentiles(degrees, 140)
 
 
 def test_scoring_needs_numpy_and_scipy_only():

@@ -1,5 +1,6 @@
 """Submissions: written and read back, and everything that is wrong with one told at once."""
 
+import datetime
 import functools
 import io
 import json
@@ -7,6 +8,7 @@ import pickle
 import struct
 import zipfile
 
+import astropy.units as u
 import numpy as np
 import pytest
 
@@ -151,6 +153,35 @@ class TestWriting:
             write_submission(tmp_path, task, samples, **ABOUT)
         assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
+    def test_seeds_and_costs_of_another_kind_are_told(self, tmp_path, task, samples):
+        with pytest.raises(SubmissionError) as told:
+            write_submission(tmp_path / "a", task, samples, **ABOUT | {"seeds": 3, "cost": None})
+        assert "seeds is 3" in str(told.value) and "cost is None" in str(told.value)
+
+    def test_tomorrow_may_be_today_elsewhere_and_no_later_day(self, tmp_path, task, samples):
+        today = datetime.datetime.now(datetime.UTC).date()
+        write_submission(tmp_path / "a", task, samples, **ABOUT | {"date": str(today + datetime.timedelta(1))})
+        with pytest.raises(SubmissionError, match="date is"):
+            write_submission(tmp_path / "b", task, samples, **ABOUT | {"date": str(today + datetime.timedelta(2))})
+
+    def test_draws_that_were_lost_in_their_precision_are_named(self, tmp_path, task, samples):
+        with np.errstate(over="ignore"):
+            half = samples.astype(np.float16)
+        wrong = {
+            r"samples\[0, 0, 0\] = inf \(and .* more of .*\).*float16 ends at 65504": half,
+            r"samples holds 1e\+39 at \(0, 0, 0\), 52800 such in all; allowed: numbers that float32 holds":
+                np.full(samples.shape, 1e39),
+            "samples = 1 masked or missing value of 52800": np.ma.masked_equal(samples, samples[5, 4, 1]),
+            "samples = numbers in solMass: allowed is a pure number": samples * u.Msun,
+            "samples.*allowed": [[[1.0, 2.0, 3.0], [1.0]]],
+        }  # fmt: skip
+        for words, draws in wrong.items():
+            with pytest.raises(SubmissionError, match=words):
+                write_submission(tmp_path / "a", task, draws, **ABOUT)
+            with pytest.raises(ValueError, match=words if "1e" not in words else "samples"):
+                task.score(draws)
+        assert not (tmp_path / "a").exists()
+
     def test_an_unknown_task(self, tmp_path, samples):
         with pytest.raises(ValueError, match="unknown task 'summary-8'"):
             write_submission(tmp_path, "summary-8", samples, **ABOUT)
@@ -169,9 +200,10 @@ class TestManifest:
             ("data", {"version": ["1.0.0"], "sha256": "ab"}, ["data.version is ['1.0.0']"]),
             ("data", {"version": "1.0.0"}, ["data lacks 'sha256'"]),
             ("data", "1.0.0", ["data is '1.0.0'", "an object"]),
-            ("method", "", ["method is ''", "1 to 2000 characters"]),
+            ("method", "", ["method is ''", "1 to 80 characters"]),
             ("method", "two\nlines", ["method is 'two\\nlines'", "a line of text"]),
-            ("method", "a" * 3000, ["method is 'aaa", "1 to 2000"]),
+            ("method", "a" * 81, ["method is 'aaa", "1 to 80"]),
+            ("method", "a" * 3000, ["method is 'aaa", "1 to 80"]),
             ("seeds", [], ["seeds is []", "integers from 0"]),
             ("seeds", 3, ["seeds is 3"]),
             ("seeds", [0, -1], ["seeds is [0, -1]"]),
@@ -186,6 +218,9 @@ class TestManifest:
             ("date", "31.01.2026", ["'31.01.2026'", "YYYY-MM-DD"]),
             ("date", "2026-02-30", ["'2026-02-30'"]),
             ("date", "20260131", ["'20260131'"]),
+            ("date", "2126-01-31", ["date is '2126-01-31'", "from 2025-07-14 to 20"]),
+            ("date", "2025-07-13", ["date is '2025-07-13'"]),
+            ("seeds", list(range(101)), ["1 to 100 integers from 0"]),
             ("date", 20260131, ["date is 20260131"]),
             ("rank", 1, ["manifest has 'rank'", "allowed: format, task"]),
         ],
@@ -373,6 +408,22 @@ class TestFolder:
     def test_an_empty_one(self, tmp_path):
         first, second = problems_of(tmp_path)
         assert "there is no manifest.json" in first and "there is no samples.npz" in second
+
+    @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._samples.npz"])
+    def test_what_systems_leave_in_folders_is_passed_over(self, folder, task, samples, name):
+        (folder / name).write_bytes(b"\0\1")
+        assert read_submission(folder).task.id == task.id
+        write_submission(folder, task, samples, **ABOUT)
+
+    @pytest.mark.parametrize("name", ["samples.npz", "manifest.json"])
+    def test_links_are_not_followed(self, folder, tmp_path, name):
+        (folder / name).rename(tmp_path / "elsewhere")
+        (folder / name).symlink_to(tmp_path / "elsewhere")
+        assert_only(problems_of(folder), f"{name} is a symbolic link; allowed: a file in the directory itself")
+
+    def test_a_link_to_the_whole_directory_is_one_of_its_names(self, folder, tmp_path):
+        (tmp_path / "link").symlink_to(folder)
+        assert read_submission(tmp_path / "link").manifest["method"] == "prior"
 
     def test_all_is_told_at_once(self, folder, samples):
         (folder / "notes.txt").write_text("x")
