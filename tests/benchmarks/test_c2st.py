@@ -90,7 +90,7 @@ def test_result_is_the_same_again_whatever_the_processes_units_and_surplus():
         (lambda x: c2st(x[:, :4], x), r"\(2, 4, 3\); allowed: at least 5"),
         (lambda x: c2st(x, x[:1]), r"\(1, 9, 3\)"),
         (lambda x: c2st(x, x[:, :, :2]), r"\(2, 9, 2\)"),
-        (lambda x: c2st(np.where(x > 0, x, np.nan), x), "samples hold nan"),
+        (lambda x: c2st(np.where(x > 0, x, np.nan), x), r"samples\[0, .* = nan"),
         (lambda x: c2st(x, np.zeros_like(x)), "all reference of observation 0"),
     ],
 )
