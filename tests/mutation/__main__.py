@@ -82,7 +82,7 @@ class Session:
         contexts = {c for number in self._statement(module, line) for c in lines.get(str(number), []) if c}
         if not any(c in reached["tests"] for c in contexts) or self._is_kept(module, line):
             contexts |= {c for each in lines.values() for c in each if c}
-            files = {c.partition("::")[0] for c in contexts}
+            files = {c.partition("::")[0] for c in contexts} | {f for f in self.package.tests if f.endswith(".py")}
             contexts |= {name for name in reached["tests"] if name.partition("::")[0] in files}
         fixtures = {c.removeprefix("fixture ") for c in contexts if c.startswith("fixture ")}
         kept, found = reached.get("kept", {}), []

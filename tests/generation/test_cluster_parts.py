@@ -1,0 +1,107 @@
+"""Parts of the work on a cluster that need none."""
+
+import dataclasses
+
+import pytest
+
+from generation import cluster
+from generation.cluster import ClusterSetupError, Expected, versions
+from mwlmc_data.release import sha256_of
+
+
+@pytest.fixture
+def expected(tmp_path):
+    mark = tmp_path / "run.json"
+    mark.write_text("{}")
+    return Expected(mark, sha256_of(mark), versions())
+
+
+def test_nothing_differs_here(expected):
+    assert expected.faults_here() == "" and cluster._faults(expected) == ""
+    assert set(expected.versions) == {"simulator", "mwlmc_data", "numpy", "scipy", "numba"}
+
+
+def test_another_file_and_none_are_told(expected):
+    other = dataclasses.replace(expected, digest="0" * 64)
+    share = "the folder of the run must be on a file system that all machines share"
+    assert other.faults_here() == f"{expected.mark} is another file there than here: {share}"
+    expected.mark.unlink()
+    assert "No such file" in expected.faults_here() and expected.faults_here().endswith(share)
+
+
+@pytest.mark.parametrize("name", ["simulator", "mwlmc_data", "numpy", "scipy", "numba"])
+def test_each_version_that_differs_is_told(expected, name):
+    found = expected.versions[name]
+    other = dataclasses.replace(expected, versions=expected.versions | {name: "0.0.1"})
+    assert other.faults_here() == f"{name} is {found!r} there and '0.0.1' here"
+    unknown = dataclasses.replace(expected, versions=expected.versions | {"cupy": "9"})
+    assert unknown.faults_here() == "cupy is None there and '9' here"
+    assert cluster._faults(other).startswith("on ") and cluster._faults(other).endswith(other.faults_here())
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan")])
+def test_a_timeout_is_positive(timeout):
+    with pytest.raises(ValueError, match=rf"a timeout of {timeout} s is not allowed: more than 0"):
+        cluster._connect("tcp://127.0.0.1:1", timeout)
+
+
+def test_half_a_second_is_a_timeout_in_which_nobody_answers():
+    pytest.importorskip("distributed")
+    with pytest.raises(ClusterSetupError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9 within 0\.5 s"):
+        cluster._connect("tcp://127.0.0.1:9", 0.5)
+
+
+class Client:
+    """Hands tasks back in the order in which they came, and notes how many are open."""
+
+    loop = None
+
+    def __init__(self):
+        self.open, self.most, self.keys = 0, 0, []
+
+    def submit(self, function, argument, key, pure):
+        assert not pure
+        self.open += 1
+        self.most = max(self.most, self.open)
+        self.keys.append(key)
+        client = self
+
+        class Done:
+            status = "finished"
+
+            def result(self, timeout):
+                assert timeout == cluster.FETCH_SECONDS
+                client.open -= 1
+                return 3
+
+        return Done()
+
+
+def test_no_more_shards_are_handed_in_than_the_window_holds(monkeypatch, expected):
+    distributed = pytest.importorskip("distributed")
+    pytest.importorskip("cloudpickle")
+
+    class Completed(list):
+        def __init__(self, tasks, loop):
+            super().__init__(tasks)
+
+        def __iter__(self):
+            while self:
+                yield self.pop(0)
+
+        def add(self, task):
+            self.append(task)
+
+    class Bar:
+        made = 0
+
+        def advance(self, n):
+            self.made += n
+
+    monkeypatch.setattr(distributed, "as_completed", Completed)
+    monkeypatch.setattr(cluster, "WINDOW", 4)
+    client, bar = Client(), Bar()
+    cluster._run_shards(client, expected, print, (), range(11), bar)
+    assert client.most == 4 and len(client.keys) == 11 and bar.made == 33
+    assert [key.split("-")[1] for key in client.keys] == [f"{i:05d}" for i in range(11)]
+    assert len({key.split("-", 2)[2] for key in client.keys}) == 1
