@@ -64,8 +64,13 @@ class SummaryTask(Task):
         return load_references() if self.theta_names == THETA else None
 
     def limit(self) -> Limit | None:
-        """Scores of a nearly exact posterior for the observations "fixed"; None where this version has none."""
-        found = load_limit()
+        """Scores of a nearly exact posterior for the observations "fixed".
+
+        None where this version has none, or the task asks for other parameters or gives other data: more data may gain
+        more.
+        """
+        is_known = self.theta_names == THETA and self.x_names == (*schema.LMC_VECTOR, *schema.REFLEX)
+        found = load_limit() if is_known else None
         return None if found is None else found.of(self.observations.sim_id[self.observations.rows(FIXED)])
 
     def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
@@ -93,7 +98,7 @@ class SummaryTask(Task):
             told["neg_log_posterior"] = -(log_prob[fixed] + np.log(self.unit).sum())
         limit = self.limit()
         if limit is None:
-            notes.append("This version has no scores of a nearly exact posterior: only references tell what cannot be.")
+            notes.append("There are no scores of a nearly exact posterior: only references tell what cannot be.")
         else:
             sections.append(Section("limit", gains(limit, *told.values())))
         if log_prob is None:
