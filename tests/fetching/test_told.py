@@ -1,10 +1,12 @@
 """What a person is told, word for word, and the limits and times that are settled."""
 
+import dataclasses
 import errno
+import inspect
 
 import pytest
 
-from mwlmc_data.fetching import FetchError, errors, manifest, retrying
+from mwlmc_data.fetching import FetchError, errors, files, manifest, retrying
 from mwlmc_data.fetching.errors import Request, free_space, size_text
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Patience
@@ -96,10 +98,31 @@ def test_another_error_of_the_disk_is_told_and_ours_pass():
 
 
 def test_settled_limits():
-    assert Patience() == Patience(5, 2, 1.0, 30.0, 120.0, 10.0, 60.0)
-    assert retrying.Patience(tries=5).few_tries == 2
-    assert manifest._LONGEST == 64 * 2**20
+    assert dataclasses.asdict(Patience()) == {
+        "tries": 5,
+        "few_tries": 2,
+        "first": 1.0,
+        "longest": 30.0,
+        "longest_asked": 120.0,
+        "connect": 10.0,
+        "read": 60.0,
+        "window": 30.0,
+        "least_rate": 10_000.0,
+        "last_rate": 1_000.0,
+    }
+    assert manifest.LONGEST == 8 * 2**20
     assert (errors._LISTED, manifest.LOCKS, manifest.MARK) == (3, ".locks", "fetched.json")
+    options = {name: parameter.default for name, parameter in inspect.signature(files.fetch).parameters.items()}
+    assert options == {"config": "haloes", "jobs": 4, "progress": True} | dict.fromkeys(
+        ("split", "sim_ids", "mirrors", "directory", "version")
+    )
+    assert options == {name: p.default for name, p in inspect.signature(files.fetch_files).parameters.items()}
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "4"])
+def test_a_number_of_jobs_is_one_at_least(tmp_path, jobs):
+    with pytest.raises(ValueError, match="jobs"):
+        files.fetch(mirrors=str(tmp_path), directory=tmp_path, jobs=jobs)
 
 
 def test_pauses_are_between_half_and_the_whole_of_a_doubling_time(monkeypatch):
