@@ -328,8 +328,40 @@ def test_each_cost_is_a_number_from_zero(loaded, name, value):
     assert problem.startswith(f"cost.{name} is {value!r}; allowed: a")
 
 
-@pytest.mark.parametrize(("length", "is_allowed"), [(1, True), (2000, True), (2001, False)])
-def test_a_line_of_text_has_its_most(loaded, length, is_allowed):
+@pytest.mark.parametrize(("name", "most"), [("method", 80), ("code", 2000)])
+def test_a_line_of_text_has_its_most(loaded, name, most):
     cost = {"cpu_seconds": 0, "simulations": 0, "parameters": 0}
-    content = make_manifest(loaded["summary-9@1.0"], "m" * length, [0], cost, "c", "2026-01-02")
-    assert bool(manifest_problems(content)) is not is_allowed
+    for length in (1, most, most + 1):
+        texts = {"method": "m", "code": "c"} | {name: "x" * length}
+        content = make_manifest(loaded["summary-9@1.0"], texts["method"], [0], cost, texts["code"], "2026-01-02")
+        assert bool(manifest_problems(content)) is (length > most)
+
+
+def test_the_ends_of_a_central_interval_are_inside():
+    samples = np.arange(1.0, 20.0)[None, :, None] * [1.0, -1.0]
+    for level, low, high in ((0.5, 5.0, 15.0), (0.9, 1.0, 19.0)):
+        for value, inside in ((low, True), (high, True), (low - 1e-6, False), (high + 1e-6, False)):
+            found = scoring.hits(samples, [[value, -value]], level)
+            assert found.inside.tolist() == [[inside, inside]]
+            assert (found.level, found.count.tolist()) == (level, [int(inside)] * 2)
+            fraction, _ = scoring.interval_coverage(samples, [[value, -value]], level)
+            assert fraction.tolist() == [float(inside)] * 2
+
+
+def test_the_error_of_a_mean_area_counts_simulations_once(shift):
+    """Of each simulation what it adds to the mean over the rungs, squared and summed; n / (n - 1) of 500 rows."""
+    seen = shift.observations
+    statistic = np.random.default_rng(3).normal(size=len(seen)) + 0.3 * np.isin(seen.group, shift.rungs)
+    nominal = statistic[seen.rows("test")]
+    pull, areas = {}, []
+    for group in shift.rungs:
+        rows = seen.rows(group)
+        wins = (statistic[rows][:, None] > nominal) + 0.5 * (statistic[rows][:, None] == nominal)
+        areas.append(wins.mean())
+        for row, value in zip(rows, wins.mean(axis=1), strict=True):
+            pull[seen.sim_id[row]] = pull.get(seen.sim_id[row], 0) + (value - areas[-1]) / len(rows) / len(shift.rungs)
+        for row, value in zip(seen.rows("test"), wins.mean(axis=0), strict=True):
+            pull[seen.sim_id[row]] = pull.get(seen.sim_id[row], 0) + (value - areas[-1]) / 500 / len(shift.rungs)
+    found = shift._mean_auroc(statistic)
+    assert found.value == pytest.approx(np.mean(areas))
+    assert found.error == pytest.approx(np.sqrt(500 / 499 * sum(v * v for v in pull.values())))
