@@ -249,6 +249,24 @@ def support(observation: Mapping[str, float], config: str = "gaussian") -> tuple
     return _support(observation, config, _reflex_of(config))
 
 
+def beyond_prior(observation: Mapping[str, float], config: str = "gaussian") -> tuple[str, ...]:
+    """What of an LMC's place and motion on the sky a set's prior does not hold, as `support` gives it.
+
+    Parameters
+    ----------
+    observation : mapping
+        x_lmc ... vz_lmc [kpc, km/s].
+    config : str
+        Name of the set.
+
+    Returns
+    -------
+    tuple of str
+    """
+    priors = MARGINALS[config]
+    return tuple(name for name, value in _on_the_sky(observation).items() if _is_outside(priors[name], value))
+
+
 def _support(
     observation: Mapping[str, float], config: str, reflex: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, float], tuple[str, ...]]:
@@ -262,7 +280,7 @@ def _support(
     middle = circular_mean(reflex["l_apex"])
     offset = float(wrap_degrees(observation["l_apex"] - middle))
     sigmas["l_apex"] = rank_sigma(wrap_degrees(reflex["l_apex"] - middle), offset)
-    return sigmas, tuple(name for name, value in sky.items() if _is_outside(priors[name], value))
+    return sigmas, beyond_prior(observation, config)
 
 
 def _reflex_of(config: str) -> dict[str, np.ndarray]:

@@ -41,7 +41,7 @@ COVARIANCE = [f"cov_v{a}_v{b}" for a, b in ("xx", "xy", "xz", "yy", "yz", "zz")]
 
 @pytest.fixture(scope="module")
 def rows():
-    return mw.load_catalogue("test", columns=["sim_id", *THETA, *DATA, *SKY_NAMES, *TRAVEL, *COVARIANCE]).iloc[3:723:9]
+    return mw.load_catalogue("test", columns=["sim_id", *THETA, *DATA, *SKY_NAMES, *TRAVEL, *COVARIANCE]).iloc[3:603:10]
 
 
 def covariance_of(row):
@@ -222,9 +222,8 @@ class TestStrangeness:
         assert cli.main(["infer", *words_of(REFLEX), "--n", "200"]) == 0
         assert capsys.readouterr().err == ""
 
-    @pytest.mark.parametrize("angle", [0.0, 137.0])
-    def test_farther_is_stranger(self, angle):
-        values = [quiet({**REFLEX, "v_travel": v, "l_apex": angle}, n=1).distance for v in (60.0, 120.0, 240.0)]
+    def test_farther_is_stranger(self):
+        values = [quiet({**REFLEX, "v_travel": v, "l_apex": 137.0}, n=1).distance for v in (60.0, 120.0, 240.0)]
         assert values == sorted(values)
 
     def test_the_p_value_is_of_this_lmc_and_these_errors(self):

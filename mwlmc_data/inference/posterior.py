@@ -25,7 +25,7 @@ from mwlmc_data.inference.networks import NETWORKS, load_network
 from mwlmc_data.inference.predictive import N_PREDICTIVE, marginal_distances, p_value, predictive_distance
 from mwlmc_data.schema import REFLEX
 from mwlmc_data.simulator.reflex import Reflex
-from mwlmc_data.validation import support
+from mwlmc_data.validation import beyond_prior, support
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -291,7 +291,7 @@ def _disagreement(
 ) -> dict[str, float]:
     """Distance of each marginal from that of the other set's network, where that set holds such an LMC."""
     (other,) = (name for name in NETWORKS if name != config)
-    if support(data, other)[1]:
+    if beyond_prior(data, other):
         return {}
     second = load_network(other).likelihood
     return marginal_distances(grid, likelihood.scores, second.grid(vector, covariance, lmc), second.scores)
