@@ -226,11 +226,13 @@ class TestBadInput:
         assert len(prior.sample(3)) == 3
         with pytest.raises(ValueError, match="without 'm_lmc'"):
             prior.log_prob(prior.sample(3))
+        pytest.importorskip("torch")
         with pytest.raises(ValueError, match="without 'm_lmc'"):
             prior.to_torch()
 
     @pytest.mark.parametrize("scale", [(1.0,), (1.0, 0.0), (1.0, -2.0), (1.0, np.nan), "mass"])
     def test_scale_of_the_torch_prior(self, scale):
+        pytest.importorskip("torch")
         with pytest.raises(ValueError, match="scale"):
             Prior("gaussian", ["m_lmc", "beta0"]).to_torch(scale)
 
