@@ -11,6 +11,7 @@ import astropy.units as u
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest, multivariate_normal
@@ -296,6 +297,8 @@ class TestInfer:
         apart = quiet({k: vector[k] for k in REFLEX}, n=500, seed=3, lmc={k: vector[k] for k in LMC_VECTOR})
         pd.testing.assert_frame_equal(apart.samples, other.samples)
         pd.testing.assert_frame_equal(quiet(row[list(DATA)], n=500, seed=3).samples, other.samples)
+        of_table = Table([[value] for value in vector.values()], names=list(vector))[0]
+        pd.testing.assert_frame_equal(quiet(of_table, n=500, seed=3).samples, other.samples)
         assert (quiet(vector, n=500, seed=4).samples != other.samples).to_numpy().all()
 
     def test_without_an_lmc_the_observed_one_is_taken(self):

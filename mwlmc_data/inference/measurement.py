@@ -81,7 +81,7 @@ def read_measurement(
         return _of_fit(observation, errors, lmc)
     if not hasattr(observation, "keys"):
         raise TypeError(f"the observation is a {type(observation).__name__}; allowed: a Reflex or a mapping")
-    given = dict(observation.items())
+    given = {name: observation[name] for name in observation.keys()}
     place = {name: given.pop(name) for name in _LMC if name in given}
     if place and lmc is not None:
         raise ValueError(f"the LMC's present day is given twice, by {', '.join(place)} in the observation and by lmc; "
