@@ -6,9 +6,11 @@ from scipy import stats
 from scipy.integrate import quad
 
 from mwlmc_data import scoring
-from mwlmc_data.scoring import ladders, metrics
+from mwlmc_data.scoring import density, ladders, metrics
+from mwlmc_data.scoring.limits import Limit, gains, load_limit, write_limit
 from mwlmc_data.scoring.manifest import make_manifest, manifest_problems
 from mwlmc_data.scoring.references import ReferenceSet
+from mwlmc_data.scoring.report import Entry, Report, Section
 from mwlmc_data.simulator import Halo
 from tests.scoring.entries import prior_samples
 
@@ -365,3 +367,47 @@ def test_the_error_of_a_mean_area_counts_simulations_once(shift):
     found = shift._mean_auroc(statistic)
     assert found.value == pytest.approx(np.mean(areas))
     assert found.error == pytest.approx(np.sqrt(500 / 499 * sum(v * v for v in pull.values())))
+
+
+def test_the_limit_is_read_as_it_is_written(tmp_path):
+    made = Limit(np.array([4, 2, 9]), np.array([0.5, 0.25, 1.0]), np.array([7.0, 8.5, -1.0]), (0.5, 0.25), (0.125, 2.0))
+    write_limit(made, "a network", tmp_path)
+    found = load_limit(tmp_path)
+    assert (found.energy_score_excess, found.nats_excess) == ((0.5, 0.25), (0.125, 2.0))
+    for name in ("sim_id", "energy_score", "neg_log_posterior"):
+        assert np.array_equal(getattr(found, name), getattr(made, name))
+    few = found.of(np.array([9, 4]))
+    assert few.energy_score.tolist() == [1.0, 0.5] and few.neg_log_posterior.tolist() == [-1.0, 7.0]
+    assert (few.energy_score_excess, few.nats_excess) == (made.energy_score_excess, made.nats_excess)
+    own, nats = np.array([0.4, 0.3, 0.7]), np.array([6.0, 8.0, 0.0])
+    entries = gains(found, own, nats)
+    for name, best, mine, (excess, error), digits in (
+        ("gain_over_limit", made.energy_score, own, made.energy_score_excess, 4),
+        ("gain_over_limit_nats", made.neg_log_posterior, nats, made.nats_excess, 3),
+    ):
+        paired = scoring.paired_difference(best, mine)
+        assert entries[name].value == pytest.approx((best - mine).mean() - excess)
+        assert entries[name].error == pytest.approx(np.hypot(paired.error, error))
+        assert entries[name].digits == digits
+    assert set(gains(found, own)) == {"gain_over_limit"}
+
+
+def test_draws_that_repeat_are_one_place():
+    places, mass = density._places(np.array([[0.0, 2.0], [0.0, 1.0], [0.0, 2.0], [1.0, 2.0]]))
+    assert places.tolist() == [[0, 1], [0, 2], [1, 2]] and mass == pytest.approx([0.25, 0.5, 0.25])
+    places, mass = density._places(np.array([[3.0, 1.0], [1.0, 1.0]]))
+    assert sorted(places.tolist()) == [[1, 1], [3, 1]] and mass == pytest.approx([0.5, 0.5])
+
+
+@pytest.mark.parametrize(("date", "is_allowed"), [("2025-07-13", False), ("2025-07-14", True), ("2026-01-02", True)])
+def test_the_first_day_of_an_entry(loaded, date, is_allowed):
+    cost = {"cpu_seconds": 0, "simulations": 0, "parameters": 0}
+    problems = manifest_problems(make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", date))
+    assert (problems == []) is is_allowed
+
+
+def test_reports_are_written_for_people(tmp_path):
+    report = Report("t@1.0", Section("headline", {"a": Entry(0.5)}))
+    report.write(tmp_path / "r.json")
+    text = (tmp_path / "r.json").read_text()
+    assert text.startswith('{\n  "task": "t@1.0"') and text.endswith("}\n")
