@@ -15,9 +15,10 @@ from mwlmc_data.scoring.density import neighbour_log_density
 
 _LEAST_INSIDE = 0.01
 """Share of draws inside the prior below which they are in other units and not merely bad."""
-_MOST_NATS = 0.25
+_LEAST_NATS, _MOST_NATS = -0.5, 0.25
 """Nats between the densities of the truths and those of the draws around them, in the mean over observations. Those of
-the baselines are within 0.12 (``python -m benchmarks limits``)."""
+the baselines are -0.15 (score estimation from 1,000 simulations) to +0.06 (``python -m benchmarks limits``); densities
+that are too low are to an entry's own loss, so that more is allowed there."""
 _AMONG, _LEAST_AMONG = 2.0, 10
 """Widths of the draws within which a truth is among them, and how many such truths there must be."""
 _MOST_BELOW = 2.0
@@ -137,13 +138,14 @@ def draw_problems(name: str, draws: NDArray, prior: Prior) -> list[str]:
 def density_problems(samples: NDArray, log_prob_truth: NDArray, truth: NDArray, prior: Prior) -> list[str]:
     """Say if densities do not belong to the draws: they are of other units or other draws, or too high."""
     among, everywhere = density_excess(samples, log_prob_truth, truth, prior)
-    mean = max(among, everywhere) if max(among, everywhere) > _MOST_NATS else among
-    if not abs(mean) > _MOST_NATS:
+    highest = float(np.fmax(among, everywhere))
+    if not (highest > _MOST_NATS or among < _LEAST_NATS):
         return []
+    mean = highest if highest > _MOST_NATS else among
     return [
         f"log_prob_truth is off by {mean:+.2f} nats in the mean from the density of the draws around the truths; "
-        f"allowed: {_MOST_NATS:g} at most, of densities that are normalised, per unit of {', '.join(prior.parameters)} "
-        "as task.prior.log_prob gives them"
+        f"allowed: {_LEAST_NATS:g} to {_MOST_NATS:+g}, of densities that are normalised, per unit of "
+        f"{', '.join(prior.parameters)} as task.prior.log_prob gives them"
     ]
 
 
