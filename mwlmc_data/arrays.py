@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -234,6 +234,33 @@ def refuse_masked(name: str, value: Any, advice: str = "leave those out") -> Non
             f"{name} = {_plural(int(hidden.sum()), 'masked or missing value')} of {hidden.size}: "
             f"allowed are values without a mask; {advice}{place}"
         )
+
+
+def refuse_misaligned(values: Mapping[str, Any]) -> None:
+    """Refuse objects of pandas whose indices differ: they are paired by position, against what their indices say.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        What belongs together, row by row; what is not of pandas has no index.
+
+    Raises
+    ------
+    ValueError
+        If two of one length have indices that are not equal.
+    """
+    first: tuple[str, Any] | None = None
+    for name, value in values.items():
+        index: Any = getattr(value, "index", None) if type(value).__module__.startswith("pandas") else None
+        if not hasattr(index, "equals"):
+            continue
+        if first is None:
+            first = name, index
+        elif len(index) == len(first[1]) and not index.equals(first[1]):
+            raise ValueError(
+                f"{name} = rows with another index than those of {first[0]}: allowed are rows that belong together by "
+                f"their index (align them: .loc[{first[0]}.index]) or arrays without one (.to_numpy())"
+            )
 
 
 def refuse(name: str, array: NDArray, bad: NDArray[np.bool_], allowed: str) -> None:

@@ -5,10 +5,13 @@ The columns then go through :mod:`mwlmc_data.arrays`, which converts units and r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mwlmc_data.arrays import shorten
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.arrays import as_floats, refuse_misaligned, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +52,52 @@ def as_table(name: str, value: Any) -> dict[str, Any]:
         if key in found:
             raise ValueError(f"{name} has the column {key!r} more than once: allowed is each name once")
         found[str(key)] = column
+    refuse_misaligned({f"{name}[{key!r}]": column for key, column in found.items()})
     return found
+
+
+def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | str = "n") -> NDArray[np.float64]:
+    """Take vectors from a user: an array, or a table of their components.
+
+    Parameters
+    ----------
+    name : str
+        What the user calls it; errors begin with it.
+    value : array_like or table
+        Array of shape (n, 3), or a table, of which the columns are taken by their names if these are `names`, in any
+        order, and as they stand if none of them is among `names`.
+    names : sequence of str
+        Of the three components.
+    unit : str
+        Of the result; quantities are converted to it.
+    n : int or str
+        Number of vectors, a text if any is allowed.
+
+    Returns
+    -------
+    ndarray, shape (n, 3), float64
+
+    Raises
+    ------
+    ValueError
+        As :func:`~mwlmc_data.arrays.as_floats`, or if some of the columns are called as in `names` and others are not.
+    """
+    if not is_table(value):
+        return as_floats(name, value, unit=unit, shape=(n, 3))
+    keys, columns = _taken_apart(name, value)
+    if set(names) & set(keys):
+        if sorted(map(str, keys)) != sorted(names):
+            raise ValueError(f"{name} = columns {', '.join(map(str, keys))}: allowed are {', '.join(names)}")
+        columns = [columns[keys.index(key)] for key in names]
+        keys = list(names)
+    elif len(keys) != 3:
+        raise ValueError(f"{name} = {len(keys)} columns: allowed are three, {', '.join(names)}")
+    refuse_misaligned({f"{name}[{key!r}]": column for key, column in zip(keys, columns, strict=True)})
+    parts: list[NDArray[np.float64]] = []
+    for key, column in zip(keys, columns, strict=True):
+        size = len(parts[0]) if parts else n
+        parts.append(as_floats(f"{name}[{key!r}]", column, unit=unit, shape=(size,)))
+    return np.stack(parts, axis=1)
 
 
 def as_row(name: str, value: Any) -> dict[str, Any]:

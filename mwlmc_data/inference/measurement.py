@@ -18,7 +18,9 @@ from mwlmc_data.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.frames import sky_basis, sky_to_galactocentric, spherical_angles
 from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES, in_range
+from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
+from mwlmc_data.tabular import as_row
 
 FASTEST = 1000.0
 """Limit of a travel velocity [km/s]: a disc that is faster leaves the heaviest halo of any prior here."""
@@ -57,7 +59,7 @@ class Measurement:
 
 
 def read_measurement(
-    observation: Reflex | Mapping[str, Any], errors: Any = None, lmc: Mapping[str, Any] | None = None
+    observation: Reflex | Mapping[str, Any], errors: Any = None, lmc: Parameters | Mapping[str, Any] | None = None
 ) -> Measurement:
     """Check what a user measured.
 
@@ -77,6 +79,10 @@ def read_measurement(
     ValueError
         As for `infer`.
     """
+    if isinstance(lmc, Parameters):
+        lmc = {name: getattr(lmc, name) for name in LMC_VECTOR}
+    elif lmc is not None:
+        lmc = as_row("lmc", lmc)
     if isinstance(observation, Reflex):
         return _of_fit(observation, errors, lmc)
     if not hasattr(observation, "keys"):

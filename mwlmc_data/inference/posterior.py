@@ -24,6 +24,7 @@ from mwlmc_data.inference.measurement import read_measurement
 from mwlmc_data.inference.networks import NETWORKS, load_network
 from mwlmc_data.inference.predictive import N_PREDICTIVE, marginal_distances, p_value, predictive_distance
 from mwlmc_data.schema import REFLEX
+from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
 from mwlmc_data.validation import beyond_prior, support
 
@@ -183,7 +184,7 @@ def infer(
     observation: Reflex | Mapping[str, Any],
     errors: Mapping[str, Any] | NDArray | None = None,
     *,
-    lmc: Mapping[str, Any] | None = None,
+    lmc: Parameters | Mapping[str, Any] | None = None,
     n: int = 10_000,
     seed: int = 0,
     config: str = "gaussian",
@@ -202,8 +203,9 @@ def infer(
         vz_travel; or the covariance of the vector [km^2/s^2]. Without it the covariance is that of a fit to 4,500 stars
         without errors of measurement, its mean over the training set (some 2, 2 and 4 km/s along x, y, z): right for
         simulated haloes of that size, and too little for stars of the sky.
-    lmc : mapping, optional
-        The LMC's present day, either on the sky (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. Without it,
+    lmc : Parameters or mapping, optional
+        The LMC's present day: that of a simulation's parameters, or a mapping or row of a table, either on the sky
+        (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. Without it,
         here and in the observation, the observed LMC is taken (`Parameters`).
     n : int
         Draws.
@@ -230,7 +232,8 @@ def infer(
     ValueError
         If a name is unknown, a datum is missing, given twice, masked, not finite, in another kind of unit or impossible
         (a speed below 0 or above 1,000 km/s, b_apex outside -90 to 90 deg, l_apex outside -180 to 360 deg, an LMC
-        beyond the limits of `Parameters`); if errors are no covariance or below 0.1 km/s; if a fit is of another shell;
+        beyond the limits of `Parameters`); if errors are no covariance, below 0.1 km/s, or above 45 deg along l (times
+        cos b) or b, where the covariance of the vector is to be given; if a fit is of another shell;
         if `n` or `seed` is no whole number, or there is no network of that set.
     DamagedFileError
         If an embedded file is not what was released.

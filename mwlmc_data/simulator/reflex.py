@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arrays import as_float, as_floats
+from mwlmc_data.arrays import as_float, as_floats, refuse_misaligned
+from mwlmc_data.tabular import as_vectors
 
 from . import constants as const
 from .compiling import announced, kernel
@@ -32,6 +33,8 @@ FloatArray = NDArray[np.floating]
 
 #: Order of the nine parameters in :attr:`Reflex.values` and :attr:`Reflex.covariance`.
 REFLEX_NAMES = (*VELOCITY_NAMES, "sigma_v_los", "sigma_v_l", "sigma_v_b")
+#: Columns of a table of positions, and of one of velocities.
+POSITION_NAMES, MOTION_NAMES = ("x", "y", "z"), ("vx", "vy", "vz")
 #: Fewest stars that are fitted.
 MIN_STARS = 20
 #: Most steps of either fit; healthy samples need some ten.
@@ -156,7 +159,8 @@ def fit_reflex(
     ----------
     positions, velocities : array_like, shape (n, 3)
         Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre, axes parallel to
-        Galactic l, b, the Sun at (-8.3, 0, 0.02) kpc. Quantities in other units are converted.
+        Galactic l, b, the Sun at (-8.3, 0, 0.02) kpc. Quantities in other units are converted. Of tables the columns
+        x, y, z and vx, vy, vz, in any order; other names are taken as they stand. Of pandas with one index.
     r_min, r_max : float
         Only stars with Galactocentric radius r_min < r < r_max [kpc] are fitted.
     weights : array_like, shape (n,), optional
@@ -169,9 +173,9 @@ def fit_reflex(
     Raises
     ------
     ValueError
-        If shapes differ, a number is masked or not finite, the shell is empty or holds fewer than 20 stars (also when
-        they are counted by weight, (sum w)^2 / sum w^2), or the stars do not determine the travel velocity: they lie in
-        one place, on one line, or move without scatter about the model.
+        If shapes or indices differ, a number is masked or not finite, the shell is empty or holds fewer than 20 stars
+        (also when they are counted by weight, (sum w)^2 / sum w^2), or the stars do not determine the travel velocity:
+        they lie in one place, on one line, or move without scatter about the model.
 
     Notes
     -----
@@ -402,9 +406,10 @@ def _checked(
     positions: ArrayLike, velocities: ArrayLike, shell: tuple[float, float], weights: ArrayLike | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The stars of the shell, checked."""
-    x = as_floats("positions", positions, unit="kpc", shape=("n", 3))
+    refuse_misaligned({"positions": positions, "velocities": velocities, "weights": weights})
+    x = as_vectors("positions", positions, POSITION_NAMES, "kpc")
     n = len(x)
-    v = as_floats("velocities", velocities, unit="km/s", shape=(n, 3))
+    v = as_vectors("velocities", velocities, MOTION_NAMES, "km/s", n)
     w = np.ones(n) if weights is None else as_floats("weights", weights, unit="", shape=(n,), minimum=0.0)
     inside = in_shell(np.linalg.norm(x, axis=1), *shell, w > 0, "" if weights is None else " with positive weight")
     w = w[inside]

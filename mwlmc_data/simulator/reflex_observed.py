@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arrays import as_floats, check_names, refuse_masked, shorten
+from mwlmc_data.arrays import as_floats, check_names, refuse_masked, refuse_misaligned, shorten
 
 from . import constants as const
 from .frames import sky_basis
@@ -77,8 +77,8 @@ def fit_reflex_observed(
     Raises
     ------
     ValueError
-        If shapes differ, a number is masked, not finite or out of range, a name in `errors` is unknown or missing,
-        fewer than 20 stars remain, or these do not determine the travel velocity.
+        If shapes or indices of pandas differ, a number is masked, not finite or out of range, a name in `errors` is
+        unknown or missing, fewer than 20 stars remain, or these do not determine the travel velocity.
 
     Notes
     -----
@@ -306,6 +306,7 @@ def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLi
     absent = [name for name in VELOCITY_UNITS if given[name] is None]
     needed = [name for name in ("distance", *VELOCITY_UNITS) if name not in absent]
     check_names("errors", errors.keys(), tuple(ERROR_UNITS), needed)
+    refuse_misaligned({**given, **{f"errors[{name!r}]": errors[name] for name in errors.keys()}})
     l = as_floats("l", given["l"], unit="deg", shape=("n",))
     n = len(l)
     stars: dict[str, FloatArray] = {

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import as_floats, as_seed, as_whole
-from ..tabular import index_of
+from ..arrays import as_seed, as_whole, refuse_misaligned
+from ..tabular import as_vectors, index_of
 from ..workers import processes_for, start_pool
 from . import constants as const
 from . import engines
 from .interaction import Orbit, integrate_orbit
 from .limits import CARTESIAN_NAMES, LIMITS, rounded_limits
 from .parameters import Parameters
-from .reflex import REFLEX_NAMES, Reflex, fit_reflex, fit_shells
+from .reflex import MOTION_NAMES, POSITION_NAMES, REFLEX_NAMES, Reflex, fit_reflex, fit_shells
 from .rows import read_table
 from .streams import halo_stream
 
@@ -59,8 +59,9 @@ class Halo:
     parameters: Parameters | None = None
 
     def __post_init__(self) -> None:
-        x = as_floats("positions", self.positions, unit="kpc", shape=("n", 3))
-        v = as_floats("velocities", self.velocities, unit="km/s", shape=(len(x), 3))
+        refuse_misaligned({"positions": self.positions, "velocities": self.velocities})
+        x = as_vectors("positions", self.positions, POSITION_NAMES, "kpc")
+        v = as_vectors("velocities", self.velocities, MOTION_NAMES, "km/s", len(x))
         object.__setattr__(self, "positions", x.astype(np.float32))
         object.__setattr__(self, "velocities", v.astype(np.float32))
 
