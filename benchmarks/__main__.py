@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
     errors = commands.add_parser("calibration", help="whether infer is right, with errors of the catalogue and others")
     errors.add_argument("--config", default="gaussian", help="set of the network: gaussian (default) or wide")
     errors.add_argument("--rows", type=whole_from(20), default=400, help="of the test split (default: %(default)s)")
-    errors.add_argument("--fresh", type=whole_from(0), default=300, help="new simulations (default: %(default)s)")
+    errors.add_argument("--fresh", type=whole_from(0), default=120, help="new simulations (default: %(default)s)")
     errors.set_defaults(run=_calibration)
     board = commands.add_parser("leaderboard", help="write LEADERBOARD.md again from the stored results")
     board.add_argument("--run", type=Path, dest="folder", help="take the results of this run of the suite first")
