@@ -37,7 +37,8 @@ TABLES = {beta: halo.equilibrium(1.1e12, 13.0, beta, 12.0) for beta in (0.3, 0.8
 def test_the_distribution_is_a_power_law_between_grid_points(beta, where):
     """v^(2 - 2 beta) f1, f1 by its logarithm in logit(Psi), which falls by 1/8 from cell to cell; else by itself."""
     tables = TABLES[beta]
-    for i in (20, 60, 110, 150, 200):
+    cut = int(np.flatnonzero(tables.f1 > 0)[0]) - 1  # for beta = 0.85 the cell of which one end is zero
+    for i in (20, 60, 110, 150, 200, max(cut, 12)):
         binding = 1 / (1 + math.exp((i + where) / 8 - 14.5))
         depth = float(depth_and_mass(tables.x[i - 12])[0])  # farther in than that energy: speed is left
         v = math.sqrt(2 * (1 - depth - binding))
@@ -48,6 +49,16 @@ def test_the_distribution_is_a_power_law_between_grid_points(beta, where):
             value = low + where * (high - low)
         found = halo._speed_density(v, depth, beta, tables.f1)
         assert found == pytest.approx(v ** (2 - 2 * beta) * value, rel=1e-4, abs=1e-300)
+
+
+def test_beyond_the_grid_the_power_law_goes_on():
+    tables = TABLES[0.3]
+    depth = float(depth_and_mass(tables.x[200])[0])
+    for beyond in (0.5, 1.5, 8.0):
+        binding = 1 / (1 + math.exp((259 + beyond) / 8 - 14.5))
+        v = math.sqrt(2 * (1 - depth - binding))
+        value = tables.f1[259] * (tables.f1[259] / tables.f1[258]) ** beyond
+        assert halo._speed_density(v, depth, 0.3, tables.f1) == pytest.approx(v**1.4 * value, rel=1e-2)
 
 
 def test_no_star_is_faster_than_it_can_leave_or_at_rest():

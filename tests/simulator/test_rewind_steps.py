@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mwlmc_data.simulator import Parameters, integrate_orbit, interaction
+from mwlmc_data.priors import Prior
+from mwlmc_data.simulator import Parameters, integrate_orbit, interaction, simulation
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.interaction import _pair, _rewind
 from mwlmc_data.simulator.potentials import milky_way_acceleration
@@ -85,3 +86,35 @@ def test_a_feather_far_out_moves_on_a_straight_line():
     pull = np.linalg.norm(milky_way_acceleration(p.lmc_phase_space[None, :3], p.m200_mw, p.c200))
     assert np.all(np.linalg.norm(orbit.lmc[recent, :3] - straight, axis=1) < 1.2 * 0.5 * pull * back[:, 0] ** 2 + 1e-9)
     assert np.abs(orbit.mw[recent]).max() < 0.01
+
+
+INSIDE, BEYOND = [(-0.07, 30.0), (-2.15, 30.0), (-1.0, 30.0)], [(0.5, None), (-3.0, None)]
+
+
+@pytest.mark.parametrize(("closest", "distance"), INSIDE + BEYOND)
+def test_the_pericentre_is_refined_in_the_outer_intervals_too(closest, distance):
+    """A straight flyby at 30 kpc; beyond the ends of the orbit the end itself is the closest."""
+    time = np.linspace(-2.2, 0, 12)
+    lmc = np.zeros((12, 6))
+    lmc[:, 0], lmc[:, 1], lmc[:, 3] = (time - closest) / const.GYR_PER_TIME_UNIT * 200.0, 30.0, 200.0
+    orbit = interaction.Orbit(time, np.zeros((12, 6)), lmc)
+    if distance is None:
+        assert orbit.pericentre == pytest.approx(orbit.distance.min(), rel=1e-12)
+        assert orbit.t_pericentre == (0.0 if closest > 0 else -2.2)
+    else:
+        assert orbit.pericentre == pytest.approx(distance, abs=2e-3)
+        assert orbit.t_pericentre == pytest.approx(closest, abs=2e-3)
+
+
+@pytest.mark.parametrize(("rows", "workers", "asked"), [(17, None, (None, 2)), (7, None, (None, 0)), (17, 3, (3, 17))])
+def test_a_process_is_worth_eight_rows(monkeypatch, rows, workers, asked):
+    class StopError(Exception):
+        pass
+
+    def processes_for(*arguments):
+        assert arguments == asked
+        raise StopError
+
+    monkeypatch.setattr(simulation, "processes_for", processes_for)
+    with pytest.raises(StopError):
+        simulation.simulate_many(Prior("gaussian").sample(rows, seed=1), workers=workers, progress=False)
