@@ -182,6 +182,18 @@ def test_lines_of_sight_alone(run):
         assert f"{name:<14} not determined by these stars" in text
 
 
+def test_warnings_of_the_fit_go_to_standard_error(run):
+    status, out, err = run(SKY.assign(err_distance=0.1 * SKY.distance), "--json")
+    assert status == 0 and json.loads(out)["n_stars_fit"] > 100
+    assert err.startswith("warning: errors['distance'] = 10 per cent of the distance") and err.count("\n") == 1
+    few = SKY.copy()
+    few.loc[5:, "v_los"] = np.nan
+    status, out, err = run(few)
+    assert status == 0 and "measured: v_los 0, pm_l" in out
+    assert err.startswith("warning: v_los = measured for ") and "leaves v_los out" in err
+    assert run(SKY)[2] == ""
+
+
 def test_a_dispersion_at_zero_is_told(run):
     table = SKY.assign(err_pm_l=0.5, err_pm_b=0.5)
     assert fit_sky(table).at_zero == ("sigma_v_l", "sigma_v_b")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +53,11 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _reflex(options: argparse.Namespace) -> int:
     stars = read_stars(options.file, [*_CARTESIAN, *_OBSERVABLES, *_ERRORS, *_CORRELATION])
     is_observed = _is_observed(stars, options)
-    reflex = (_fit_observed if is_observed else _fit_cartesian)(stars, options.r_min, options.r_max)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        reflex = (_fit_observed if is_observed else _fit_cartesian)(stars, options.r_min, options.r_max)
+    for warning in told:
+        print(f"warning: {warning.message}", file=sys.stderr)
     measured = dict(zip(_VELOCITIES, reflex.n_measured, strict=True))
     if options.json:
         fitted = "observed" if is_observed else "cartesian"

@@ -37,6 +37,9 @@ REFLEX_NAMES = (*VELOCITY_NAMES, "sigma_v_los", "sigma_v_l", "sigma_v_b")
 POSITION_NAMES, MOTION_NAMES = ("x", "y", "z"), ("vx", "vy", "vz")
 #: Fewest stars that are fitted.
 MIN_STARS = 20
+#: Largest distance [kpc] and speed [km/s], that of light, that are taken for those of a star. A halo has no edge: some
+#: simulated stars lie beyond 1e6 kpc.
+MAX_DISTANCE, MAX_SPEED = 1e20, 299_792.458
 #: Most steps of either fit; healthy samples need some ten.
 MAX_STEPS = 200
 #: Part of a sum of squares that is nothing but rounding.
@@ -67,7 +70,8 @@ class Reflex:
     r_min, r_max : float
         The shell that was fitted: Galactocentric r_min < r < r_max [kpc].
     n_measured : tuple of int
-        Fitted stars whose velocity is measured along the line of sight, l and b.
+        Fitted stars whose velocity is measured along the line of sight, l and b; 0 for a component that is left out of
+        the fit.
     """
 
     values: FloatArray
@@ -84,7 +88,8 @@ class Reflex:
         """Parameters that the stars do not determine, among the last six of ``REFLEX_NAMES``.
 
         A mean motion is among them if its standard error exceeds the scatter of one star, a dispersion if its
-        component of the velocity is measured for no star. A sample that leaves the travel velocity open is not fitted.
+        component of the velocity is measured for fewer than 20 stars. A sample that leaves the
+        travel velocity open is not fitted.
         """
         return tuple(name for name, value in zip(REFLEX_NAMES, self.values, strict=True) if np.isnan(value))
 
@@ -164,7 +169,9 @@ def fit_reflex(
     r_min, r_max : float
         Only stars with Galactocentric radius r_min < r < r_max [kpc] are fitted.
     weights : array_like, shape (n,), optional
-        Multiplicity of each star in the likelihood, not negative.
+        Multiplicity of each star in the likelihood, not negative. The robust covariance, and the errors from it, take
+        each row for one star that is drawn once: weights of 4 give the errors of weights of 1. `covariance_plain` takes
+        them for multiplicities: with weights of 4 it is a quarter.
 
     Returns
     -------
@@ -173,9 +180,10 @@ def fit_reflex(
     Raises
     ------
     ValueError
-        If shapes or indices differ, a number is masked or not finite, the shell is empty or holds fewer than 20 stars
-        (also when they are counted by weight, (sum w)^2 / sum w^2), or the stars do not determine the travel velocity:
-        they lie in one place, on one line, or move without scatter about the model.
+        If shapes or indices differ, a number is masked or not finite, a coordinate lies beyond 1e20 kpc or a velocity
+        exceeds that of light, the shell is empty or holds fewer than 20 stars (also when they are counted by weight,
+        (sum w)^2 / sum w^2), or the stars do not determine the travel velocity: they lie in one place, on one line, or
+        move without scatter about the model.
 
     Notes
     -----
@@ -410,6 +418,8 @@ def _checked(
     x = as_vectors("positions", positions, POSITION_NAMES, "kpc")
     n = len(x)
     v = as_vectors("velocities", velocities, MOTION_NAMES, "km/s", n)
+    for name, array, unit, most in (("positions", x, "kpc", MAX_DISTANCE), ("velocities", v, "km/s", MAX_SPEED)):
+        as_floats(name, array, unit=unit, minimum=-most, maximum=most)
     w = np.ones(n) if weights is None else as_floats("weights", weights, unit="", shape=(n,), minimum=0.0)
     inside = in_shell(np.linalg.norm(x, axis=1), *shell, w > 0, "" if weights is None else " with positive weight")
     w = w[inside]
