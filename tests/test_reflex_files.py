@@ -3,11 +3,14 @@
 import json
 import zipfile
 
+import astropy.units as u
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import MaskedColumn, QTable, Table
+from astropy.utils.masked import Masked
 
 import mwlmc_data
 from mwlmc_data import cli
@@ -166,7 +169,8 @@ def test_what_is_not_measured_is_empty(run, name):
     assert_fitted(run(table, "--json", name=name), fit)
     out = run(table, name=name)[1]
     assert out.startswith(
-        "fitted: l, b, distance, v_los, pm_l, pm_b with errors; of 184 stars measured: v_los 150, pm_l 133, pm_b 133\n"
+        "fitted: l, b, distance, v_los, pm_l, pm_b with errors (no column corr_pm); "
+        "of 184 stars measured: v_los 150, pm_l 133, pm_b 133\n"
     )
 
 
@@ -215,6 +219,59 @@ def test_units_of_parquet_are_converted(run):
     assert_fitted(run(in_units(table, x="pc", y="kpc", vz="m/s"), "--json", name="stars.parquet"))
     assert_refused(run(in_units(STARS, x="deg"), name="stars.parquet"), "column x = numbers in deg", "kpc")
     assert_refused(run(in_units(STARS, x="furlongs"), name="stars.parquet"), "column x has the unit 'furlongs'")
+
+
+def test_units_and_masks_of_astropy_are_taken(run, tmp_path):
+    """They are in the metadata of the table, and in columns beside those of the numbers."""
+    table = QTable({name: STARS[name].to_numpy() * (u.kpc if name in "xyz" else u.km / u.s) for name in CARTESIAN})
+    table["x"], table["vz"] = table["x"].to(u.pc), table["vz"].to(u.m / u.s)
+    table["name"] = np.full(len(table), "a star")
+    table.write(tmp_path / "stars.parquet")
+    assert_fitted(run(None, "--json", name="stars.parquet"))
+    table["x"] = STARS.x.to_numpy() * u.deg
+    table.write(tmp_path / "stars.parquet", overwrite=True)
+    assert_refused(run(None, name="stars.parquet"), "column x = numbers in deg", "kpc")
+    sky = Table.from_pandas(SKY, units={"distance": u.kpc, "v_los": u.km / u.s})
+    sky["distance"] = sky["distance"].to(u.pc)
+    hidden = np.arange(len(sky)) % 3 == 0
+    for masked in (
+        MaskedColumn(np.where(hidden, -999.0, SKY.v_los), mask=hidden, unit=u.km / u.s),
+        Masked(np.where(hidden, -999.0, SKY.v_los) * u.km / u.s, mask=hidden),
+    ):
+        sky["v_los"] = masked
+        sky.write(tmp_path / "stars.parquet", overwrite=True)
+        assert_fitted(run(None, "--json", name="stars.parquet"), fit_sky(SKY.assign(v_los=SKY.v_los.mask(hidden))))
+
+
+def test_metadata_that_astropy_does_not_understand_are_refused(run):
+    table = pa.Table.from_pandas(STARS).replace_schema_metadata({"table_meta_yaml": "- [ {"})
+    assert_refused(run(table, name="stars.parquet"), "its metadata are none of astropy's")
+
+
+@pytest.mark.parametrize("name", ["corr", "pm_corr", "Corr_PM", "rho", "corr_pm_l_pm_b", "pml_pmb_corr"])
+def test_a_correlation_under_another_name_is_refused(run, name):
+    assert_refused(run(SKY.assign(**{name: 0.5})), f"column {name!r}", "do you mean 'corr_pm'?")
+    # a fit to other columns does not need it
+    assert_fitted(run(STARS.join(SKY).assign(**{name: 0.5}), "--cartesian", "--json"))
+
+
+def test_a_correlation_is_used_and_said(run):
+    assert "pm_b with errors and corr_pm; of" in run(SKY.assign(corr_pm=0.5))[1]
+    assert "pm_b with errors (no column corr_pm); of" in run(SKY.assign(ra_dec_corr=0.5, corrected=1.0))[1]
+
+
+def test_headers_that_are_no_names_are_shown(run):
+    text = STARS.to_csv(index=False)
+    assert_refused(run(STARS.to_csv(index=False, sep=";")), "its header is 'x;y;z;vx;vy;vz'")
+    assert_refused(run(STARS.to_csv(index=False, sep="\t")), "its header is 'x\\ty\\tz\\tvx\\tvy\\tvz'")
+    assert_refused(run("# " + text), "lacks the columns ['x'] of a Cartesian", "its header is '# x', 'y', 'z'")
+    assert_refused(run("# " + text, "--cartesian"), "lacks the columns ['x']; its header is '# x', 'y'")
+    assert_fitted(run(text, "--json", name="STARS.CSV"))
+
+
+def test_a_number_in_place_of_a_column_is_refused(run, tmp_path):
+    np.savez(tmp_path / "stars.npz", **{name: SKY[name].to_numpy() for name in SKY} | {"err_v_los": 0.5})
+    assert_refused(run(None, name="stars.npz"), "err_v_los has the shape (); allowed is (n,)")
 
 
 def test_integers_nulls_and_text_of_parquet(run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -22,6 +23,11 @@ _VELOCITIES = {"v_los": "km/s", "pm_l": "mas/yr", "pm_b": "mas/yr"}
 _OBSERVABLES = {"l": "deg", "b": "deg", "distance": "kpc", **_VELOCITIES}
 _ERRORS = {f"err_{name}": _OBSERVABLES[name] for name in ("distance", *_VELOCITIES)}
 _CORRELATION = {"corr_pm": ""}
+#: Words of the names that others give to the correlation.
+_CORRELATION_WORDS = {"corr", "correlation", "rho", "corrpm", "pmcorr", "corrcoef"}
+_MOTION_WORDS = {"pm", "l", "b", "pml", "pmb", "err", "error", "errors", "cosb", "mu", "coefficient"}
+#: Names of a header, and characters of one, that a message shows.
+_NAMES, _SHOWN = 12, 60
 _MAY_BE_EMPTY = {*_VELOCITIES, *(f"err_{name}" for name in _VELOCITIES), *_CORRELATION}
 
 
@@ -65,7 +71,9 @@ def _reflex(options: argparse.Namespace) -> int:
         return 0
     if is_observed:
         counts = ", ".join(f"{name} {count}" for name, count in measured.items())
-        print(f"fitted: {', '.join(_OBSERVABLES)} with errors; of {reflex.n_stars} stars measured: {counts}")
+        correlation = "and corr_pm" if "corr_pm" in stars.columns else "(no column corr_pm)"
+        what = f"{', '.join(_OBSERVABLES)} with errors {correlation}"
+        print(f"fitted: {what}; of {reflex.n_stars} stars measured: {counts}")
     else:
         print(f"fitted: {', '.join(_CARTESIAN)}, taken to be exact")
     print_reflex(reflex)
@@ -80,12 +88,12 @@ def _is_observed(stars: StarFile, options: argparse.Namespace) -> bool:
         missing = lacks_observed if options.observed else lacks_cartesian
         if missing:
             hint = "; a column of what is not measured is empty" if options.observed else ""
-            raise ValueError(f"{stars.path} lacks the columns {missing}{hint}")
+            raise ValueError(f"{stars.path} lacks the columns {missing}{hint}; {_header(stars)}")
         return options.observed
     if lacks_cartesian and lacks_observed:
         raise ValueError(
             f"{stars.path} lacks the columns {lacks_cartesian} of a Cartesian table, and {lacks_observed} of an "
-            "observed one"
+            f"observed one; {_header(stars)}"
         )
     errors = [name for name in _ERRORS if name in stars.columns]
     if not lacks_cartesian and errors:
@@ -94,6 +102,23 @@ def _is_observed(stars: StarFile, options: argparse.Namespace) -> bool:
             "those leaves out: allowed is --cartesian or --observed"
         )
     return bool(lacks_cartesian)
+
+
+def _header(stars: StarFile) -> str:
+    """The names that a file holds, in words: they tell of another separator, or of a # before them."""
+    shown = ", ".join(repr(name[:_SHOWN]) for name in stars.header[:_NAMES])
+    return f"its header is {shown}" + f" and {len(stars.header) - _NAMES} more" * (len(stars.header) > _NAMES)
+
+
+def _refuse_other_correlations(stars: StarFile) -> None:
+    """Refuse a correlation of the proper motions under another name, which would be left out without a word."""
+    for name in stars.header:
+        words = set(re.findall("[a-z]+", name.lower()))
+        if name not in _CORRELATION and words & _CORRELATION_WORDS and words <= _CORRELATION_WORDS | _MOTION_WORDS:
+            raise ValueError(
+                f"{stars.path} has a column {name!r}, which has no meaning here: allowed is corr_pm for the "
+                "correlation of pm_l and pm_b; do you mean 'corr_pm'? (if not, leave the column out)"
+            )
 
 
 def _fit_cartesian(stars: StarFile, r_min: float, r_max: float) -> Reflex:
@@ -108,6 +133,7 @@ def _fit_cartesian(stars: StarFile, r_min: float, r_max: float) -> Reflex:
 def _fit_observed(stars: StarFile, r_min: float, r_max: float) -> Reflex:
     from mwlmc_data.simulator import fit_reflex_observed
 
+    _refuse_other_correlations(stars)
     columns = {name: _column(stars, name, unit) for name, unit in _OBSERVABLES.items()}
     errors = {name.removeprefix("err_"): _column(stars, name, unit) for name, unit in _ERRORS.items()}
     if "corr_pm" in stars.columns:

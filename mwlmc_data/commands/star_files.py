@@ -33,10 +33,13 @@ class StarFile(NamedTuple):
         Where it is.
     columns : dict of str to Column
         Those whose names mean something, each once.
+    header : tuple of str
+        All names of the file.
     """
 
     path: Path
     columns: dict[str, Column]
+    header: tuple[str, ...]
 
     def numbers(self, name: str, unit: str) -> np.ndarray:
         """Take a column as float64 in `unit`; NaN where a cell is empty, null or NaN.
@@ -97,22 +100,26 @@ def read_stars(path: Path, known: Iterable[str]) -> StarFile:
     """
     if not path.is_file():
         raise ValueError(f"there is no file {str(path)!r}")
-    if path.suffix not in _READERS:
+    kind = path.suffix.lower()
+    if kind not in _READERS:
         raise ValueError(f"file {str(path)!r} is not allowed: the name ends in {', '.join(_READERS)}")
     wanted = tuple(known)
     try:
-        header, columns = _READERS[path.suffix](path, wanted)
+        header, columns = _READERS[kind](path, wanted)
     except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as {path.suffix}: {error}") from error
+        raise ValueError(f"{path} cannot be read as {kind}: {error}") from error
     for name in wanted:
         if header.count(name) > 1:
             raise ValueError(f"{path} has {header.count(name)} columns {name!r}; allowed is each once")
-    return StarFile(path, dict(columns))
+    return StarFile(path, dict(columns), tuple(header))
 
 
 def _read_npz(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
-    from mwlmc_data.npz import load_columns
+    from mwlmc_data.npz import load_columns, read_members
 
+    for name, member in read_members(path).items():
+        if name in wanted and len(member.shape) != 1:
+            raise ValueError(f"{name} has the shape {member.shape}; allowed is (n,), a number for each star")
     columns = load_columns(path)
     return list(columns), {name: Column(values) for name, values in columns.items() if name in wanted}
 
@@ -141,6 +148,8 @@ def _read_parquet(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mappi
 
     with pq.ParquetFile(path) as file:
         header = file.schema_arrow.names
+        if b"table_meta_yaml" in (file.schema_arrow.metadata or {}):
+            return _read_astropy(path, wanted)
         table = file.read(columns=[name for name in header if name in wanted])
     columns = {}
     for field, column in zip(table.schema, table.columns, strict=True):
@@ -149,6 +158,25 @@ def _read_parquet(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mappi
         unit = (field.metadata or {}).get(b"unit")
         columns[field.name] = Column(values, unit.decode() if unit else None)
     return header, columns
+
+
+def _read_astropy(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
+    """A Parquet file that astropy wrote: units and masks are in metadata and columns that it alone understands."""
+    import numpy as np
+    from astropy.table import QTable
+
+    try:
+        table = QTable.read(path, format="parquet")
+    except Exception as error:  # what others write there makes its parser of YAML raise whatever it likes
+        raise ValueError(f"its metadata are none of astropy's ({' '.join(str(error).split())[:200]})") from error
+    columns = {}
+    for name in table.colnames:
+        if name in wanted:
+            values = table[name]
+            if getattr(values, "dtype", np.dtype(float)).kind in "US":
+                values = np.asarray(values.filled("") if hasattr(values, "filled") else values).astype(object)
+            columns[name] = Column(values)
+    return list(table.colnames), columns
 
 
 _READERS: dict[str, Callable[[Path, tuple[str, ...]], tuple[list[str], Mapping[str, Column]]]] = {
