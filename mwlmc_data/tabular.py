@@ -124,7 +124,9 @@ def is_table(value: Any) -> bool:
 
 
 def index_of(value: Any) -> pd.Index | None:
-    """Index of the rows of a table of pandas, None for others."""
+    """Index of the rows of a table of pandas, or of a mapping to columns of pandas; None for others."""
+    if isinstance(value, Mapping):
+        return next((c.index for c in value.values() if type(c).__module__.startswith("pandas")), None)
     return value.index if _is_pandas(value) else None
 
 

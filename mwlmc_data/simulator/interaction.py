@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float64]
 N_ORBIT = 441
 #: Error allowed a step of the orbit: absolute [kpc, km/s] and relative.
 _ABSOLUTE, _RELATIVE = 1e-8, 1e-10
+#: Distance [kpc] of the LMC from the Milky Way's centre below which the force on it has no direction.
+_CENTRE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,6 +242,8 @@ def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orb
     """The orbit, and the accelerations of the Milky Way and the LMC at its points, (n_output, 2, 3)."""
     span = const.REWIND_GYR / const.GYR_PER_TIME_UNIT
     today = np.r_[np.zeros(6), parameters.lmc_phase_space]
+    if np.linalg.norm(today[6:9]) < _CENTRE:
+        raise RuntimeError("the orbit of the pair cannot be integrated: today the LMC is at the Milky Way's centre")
     with announced():
         states, derivatives, arrived = _rewind(today, span, n_output, _pair(parameters, mw))
     if not arrived or not np.isfinite(states).all():

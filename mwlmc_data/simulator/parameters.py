@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from . import constants as const
 from .frames import galactocentric_to_sky, sky_to_galactocentric
 from .limits import CARTESIAN_NAMES, OBSERVED_LMC, SKY_NAMES, in_range
-from .potentials import concentration, coulomb_logarithm, enclosed_mass, lmc_scale_radius
+from .potentials import concentration, coulomb_logarithm, enclosed_mass, lmc_scale_radius, scale_radius_follows
 from .rows import read_row
 
 
@@ -51,7 +51,7 @@ class Parameters:
     ------
     ValueError
         If a value is no finite number, masked, in a unit of another kind or out of range, or the LMC's present day is
-        given twice or in part.
+        given twice or in part, or `a_lmc` does not follow from an `m_lmc_8p7` beside it.
 
     Examples
     --------
@@ -101,6 +101,11 @@ class Parameters:
                     f"m_lmc_8p7 = {self.m_lmc_8p7:g} Msun: allowed is less than m_lmc = {self.m_lmc:g} Msun"
                 )
             self._set("a_lmc", in_range("a_lmc", lmc_scale_radius(self.m_lmc, self.m_lmc_8p7)))
+        elif not is_fixed and not scale_radius_follows(self.m_lmc, self.m_lmc_8p7, self.a_lmc):
+            raise ValueError(
+                f"a_lmc = {self.a_lmc:.6g} kpc where m_lmc = {self.m_lmc:.6g} and m_lmc_8p7 = {self.m_lmc_8p7:.6g} "
+                f"give {lmc_scale_radius(self.m_lmc, self.m_lmc_8p7):.6g}: allowed is m_lmc_8p7 or a_lmc, or both alike"
+            )
         if needs_c200:
             self._set("c200", concentration(self.m200_mw))
 

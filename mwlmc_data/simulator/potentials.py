@@ -18,6 +18,9 @@ from scipy.special import k0
 from ..arrays import as_floats
 from . import constants as const
 
+#: Relative to the size of a vector or a radius, stored numbers and what they follow from agree to this.
+AGREEMENT = 1e-5
+
 FloatArray = NDArray[np.float64]
 Numbers = float | FloatArray
 
@@ -297,6 +300,13 @@ def lmc_scale_radius(m_lmc: Numbers, m_lmc_8p7: Numbers) -> Any:
         Total mass and mass within 8.7 kpc [Msun], the second the smaller.
     """
     return const.LMC_ENCLOSED_RADIUS * (np.sqrt(m_lmc / m_lmc_8p7) - 1.0)
+
+
+def scale_radius_follows(m_lmc: Numbers, m_lmc_8p7: Numbers, a_lmc: Numbers) -> Any:
+    """Whether scale radii [kpc] are those of :func:`lmc_scale_radius`, to the precision in which numbers are stored."""
+    with np.errstate(all="ignore"):  # masses out of range are refused by their name
+        expected = lmc_scale_radius(m_lmc, m_lmc_8p7)
+        return np.abs(a_lmc - expected) <= AGREEMENT * (expected + const.LMC_ENCLOSED_RADIUS)
 
 
 def enclosed_mass(m_lmc: Numbers, a_lmc: Numbers) -> Any:

@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import schema
 from ..arrays import as_choice, as_floats, as_ids, check_names
-from ..tabular import as_row, as_table
+from ..tabular import as_row, as_table, index_of
 from . import constants as const
 from .frames import galactocentric_to_sky, sky_to_galactocentric
-from .limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
-from .potentials import concentration, coulomb_logarithm, follows, lmc_scale_radius
+from .limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES, rounded_limits
+from .potentials import (
+    AGREEMENT,
+    concentration,
+    coulomb_logarithm,
+    follows,
+    lmc_scale_radius,
+    scale_radius_follows,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Parameters that have no default.
 NEEDED = ("m200_mw", "m_lmc", "log10_lambda_df")
@@ -30,8 +40,6 @@ _RESULTS = (*(n for n in schema.CATALOGUE_NAMES if n not in LIMITS), *(c.name fo
 _KNOWN = ("sim_id", *LIMITS, *(n for n in _RESULTS if n != "sim_id"))
 #: Columns that tell a simulated row from one that is to be simulated.
 _SIMULATED = frozenset(_RESULTS) - {"sim_id", "split"}
-#: Relative to the size of a vector or a radius, stored numbers and what they follow from agree to this.
-AGREEMENT = 1e-5
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -52,12 +60,21 @@ def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, floa
         numbers[column] = as_floats(f"{name}[{column!r}]", columns[column], unit=LIMITS[column][2], shape=(size,))
         size = len(numbers[column])
     rows = _consistent(name, numbers, derived, is_simulated=not _SIMULATED.isdisjoint(columns), given=columns)
-    if "sim_id" not in columns:
-        return rows, None
-    ids = as_ids(f"{name}['sim_id']", columns["sim_id"])
-    if len(ids) != len(rows):
+    ids = _ids(name, columns, index_of(table))
+    if ids is not None and len(ids) != len(rows):
         raise ValueError(f"{name}['sim_id'] = {len(ids)} numbers: allowed is one for each of the {len(rows)} rows")
     return rows, ids
+
+
+def _ids(name: str, columns: dict[str, Any], index: pd.Index | None) -> NDArray[np.int64] | None:
+    """The column of sim_id, or the level of the index that is called so; None where there is neither."""
+    column = as_ids(f"{name}['sim_id']", columns["sim_id"]) if "sim_id" in columns else None
+    if index is None or "sim_id" not in index.names:
+        return column
+    level = as_ids(f"{name}.index['sim_id']", index.get_level_values("sim_id"))
+    if column is not None and not np.array_equal(column, level):
+        raise ValueError(f"{name} = a column and an index sim_id that differ: allowed is one of the two, or both alike")
+    return level
 
 
 def read_row(row: Any, derived: str) -> dict[str, float]:
@@ -86,6 +103,10 @@ def _consistent(
             if is_simulated:
                 counts[column] &= ~stale
                 _warn_if(name, numbers, column, stale)
+    elif "a_lmc" in numbers and "m_lmc_8p7" in numbers:  # it is made anew where it is none of that a_lmc
+        low, high = rounded_limits("m_lmc_8p7")
+        masses = numbers["m_lmc_8p7"]
+        counts["m_lmc_8p7"] &= ~(_stale(numbers)["a_lmc"] & (masses >= low) & (masses <= high))
     _choose_present_day(name, numbers, counts)
     if "coulomb_log" in given:
         _check_coulomb_log(name, numbers, counts, given["coulomb_log"])
@@ -103,10 +124,7 @@ def _stale(numbers: Columns) -> dict[str, NDArray[np.bool_]]:
         with np.errstate(all="ignore"):  # masses out of range are refused by their name later
             found["c200"] = ~follows(numbers["m200_mw"], numbers["c200"], AGREEMENT)
     if "a_lmc" in numbers and "m_lmc_8p7" in numbers:
-        with np.errstate(all="ignore"):
-            expected = lmc_scale_radius(numbers["m_lmc"], numbers["m_lmc_8p7"])
-        scale = expected + const.LMC_ENCLOSED_RADIUS
-        found["a_lmc"] = ~(np.abs(numbers["a_lmc"] - expected) <= AGREEMENT * scale)
+        found["a_lmc"] = ~scale_radius_follows(*(numbers[m] for m in ("m_lmc", "m_lmc_8p7", "a_lmc")))
     return found
 
 

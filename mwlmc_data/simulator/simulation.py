@@ -284,7 +284,8 @@ def simulate_many(
         One simulation a row, columns as the fields of :class:`Parameters` (a draw of ``Prior``, a catalogue, or with
         the LMC as x_lmc ... vz_lmc); those that are not there take their default. A pandas.DataFrame, a table of
         arrow, polars, astropy or datasets, a structured array, a mapping of names to columns or a list of rows;
-        units are converted. A column `sim_id` keys each row's random stream; without one it is 0, 1, 2 ...
+        units are converted. A column `sim_id`, or a level of a pandas index, keys each row's random stream; without one
+        it is 0, 1, 2 ...
         The other columns of a catalogue, which are results, are passed over. Parameters are rounded to float32, as a
         catalogue stores them.
     seed : int
@@ -300,7 +301,7 @@ def simulate_many(
         What counts where `c200` or `a_lmc` does not follow from the masses beside it. ``"checked"``: in a table that
         has results of a simulation, as a catalogue has, a mass was changed, and they are made anew, with a warning;
         in a table without, a `c200` counts as it is given, as in :class:`Parameters`, and an `a_lmc` that contradicts
-        an m_lmc_8p7 is an error. ``"given"``: both count as they are given.
+        an m_lmc_8p7 is an error. ``"given"``: both count as they are given, and m_lmc_8p7 is made anew from a_lmc.
 
     Returns
     -------

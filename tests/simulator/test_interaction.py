@@ -88,3 +88,11 @@ def test_number_of_points():
     assert integrate_orbit(BASE, n_output=5).lmc.shape == (5, 6)
     with pytest.raises(ValueError, match="n_output = 1"):
         integrate_orbit(BASE, n_output=1)
+
+
+@pytest.mark.parametrize("place", [0.0, 1e-30, 5e-4])
+def test_an_lmc_at_the_centre_is_an_error(place):
+    centre = dict.fromkeys(("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc"), 0.0) | {"y_lmc": place}
+    parameters = Parameters(m200_mw=9e11, m_lmc=2e11, log10_lambda_df=0.0, **centre)
+    with pytest.raises(RuntimeError, match="cannot be integrated: today the LMC is at the Milky Way's centre"):
+        integrate_orbit(parameters)

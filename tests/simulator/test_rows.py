@@ -345,7 +345,70 @@ def test_a_table_of_ones_own_may_give_scales_but_not_twice():
     says = "parameters_table['a_lmc'][0] = 20 where m_lmc = 2.3e+11 and m_lmc_8p7 = 1.7e+10 give 23.3"
     with pytest.raises(ValueError, match=re.escape(says)):
         mw.simulate_many(twice, progress=False)
-    assert rows_of(twice, derived="given")[0] == twice
+    assert rows_of(twice, derived="given")[0] == table  # m_lmc_8p7 is made anew from a_lmc, which counts
+    with pytest.raises(ValueError, match=r"m_lmc_8p7 = -1.0: allowed is"):
+        mw.Parameters(**rows_of([table[0] | {"m_lmc_8p7": -1.0}], derived="given")[0][0])
+
+
+@pytest.mark.parametrize("a_lmc", [10.0, 23.3, 33.0])
+def test_scales_given_twice_to_parameters_are_refused_unless_they_agree(a_lmc):
+    both = MASSES | {"m_lmc_8p7": 1e10, "a_lmc": a_lmc}
+    says = f"a_lmc = {a_lmc:g} kpc where m_lmc = 2.3e+11 and m_lmc_8p7 = 1e+10 give 33.0"
+    with pytest.raises(ValueError, match=re.escape(says)):
+        mw.Parameters(**both)
+    right = lmc_scale_radius(2.3e11, 1e10)
+    assert mw.Parameters(**both | {"a_lmc": right}).a_lmc == right
+
+
+def test_released_rows_hold_both_scales_and_are_taken(catalogue):
+    for row in catalogue[["m200_mw", "m_lmc", "log10_lambda_df", "m_lmc_8p7", "a_lmc"]].to_dict("records"):
+        assert mw.Parameters(**row).a_lmc == row["a_lmc"]
+
+
+TWO, IDS = DRAWS[:2], (5, 3)
+
+
+@pytest.fixture(scope="module")
+def of_ids():
+    return mw.simulate_many(TWO.assign(sim_id=IDS), n_stars=600, workers=1, progress=False)
+
+
+class TestIdsInTheIndex:
+    @pytest.mark.parametrize(
+        "index",
+        [
+            pd.Index(IDS, name="sim_id"),
+            pd.MultiIndex.from_arrays([["a", "b"], IDS], names=["group", "sim_id"]),
+        ],
+    )
+    @pytest.mark.parametrize("with_column", [False, True])
+    def test_a_level_called_sim_id_keys_the_streams(self, of_ids, index, with_column):
+        table = TWO.set_index(index)
+        table = table.assign(sim_id=IDS) if with_column else table
+        for each in (table, dict(table)):
+            made = mw.simulate_many(each, n_stars=600, workers=1, progress=False)
+            assert made.index.equals(index) and made.index.names == index.names
+            pd.testing.assert_frame_equal(made.reset_index(drop=True), of_ids)
+
+    def test_an_index_without_that_name_is_no_id(self):
+        _, ids = read_table("table", TWO.set_index(pd.Index(IDS)), "checked")
+        assert ids is None
+
+    def test_a_column_that_differs_is_refused(self):
+        table = TWO.set_index(pd.Index(IDS, name="sim_id")).assign(sim_id=[3, 5])
+        with pytest.raises(ValueError, match="parameters_table = a column and an index sim_id that differ: allowed is"):
+            mw.simulate_many(table, progress=False)
+
+    def test_an_index_of_no_ids_is_refused_by_its_name(self):
+        table = TWO.set_index(pd.Index([0.5, 1.0], name="sim_id"))
+        with pytest.raises(ValueError, match=re.escape("table.index['sim_id'][0] = 0.5: allowed is whole")):
+            mw.simulate_many(table, progress=False)
+
+
+def test_columns_of_other_indices_are_refused():
+    table = dict(DRAWS[:3]) | {"m_lmc": DRAWS["m_lmc"][:3][::-1]}
+    with pytest.raises(ValueError, match=r"parameters_table\[.*\] = rows with another index than those of"):
+        mw.simulate_many(table, progress=False)
 
 
 CHANGES = st.sampled_from([*SKY_NAMES, *CARTESIAN_NAMES])
