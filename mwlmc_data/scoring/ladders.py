@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,6 @@ from scipy.special import ndtri
 from mwlmc_data import parquet, release
 from mwlmc_data.angles import longitude_of
 from mwlmc_data.scoring import embedded
-
-if TYPE_CHECKING:
-    from mwlmc_data.simulator import Halo
 
 NAME = "shift"
 """Name of the embedded file in the registry of the benchmark's files."""
@@ -40,25 +36,29 @@ _NOISE_KEY = 20250714
 _COLUMNS = ("group", "sim_id", *TRAVEL)
 
 
-def _beyond_the_plane(halo: Halo) -> tuple[NDArray, NDArray]:
-    keep = np.abs(latitude(halo.positions)) > LATITUDE
-    return halo.positions[keep], halo.velocities[keep]
+Change = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""What is done to positions [kpc] and velocities [km/s], (n, 3), of a halo."""
 
 
-def _northern(halo: Halo) -> tuple[NDArray, NDArray]:
-    keep = latitude(halo.positions) > LATITUDE
-    return halo.positions[keep], halo.velocities[keep]
+def _beyond_the_plane(x: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+    keep = np.abs(latitude(x)) > LATITUDE
+    return x[keep], v[keep]
 
 
-def _infalling(speed: float) -> Callable[[Halo], tuple[NDArray, NDArray]]:
-    def change(halo: Halo) -> tuple[NDArray, NDArray]:
-        outwards = halo.positions / np.linalg.norm(halo.positions, axis=1, keepdims=True)
-        return halo.positions, halo.velocities - speed * outwards * (halo.positions[:, 2:] > 0)
+def _northern(x: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+    keep = latitude(x) > LATITUDE
+    return x[keep], v[keep]
+
+
+def _infalling(speed: float) -> Change:
+    def change(x: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+        outwards = x / np.linalg.norm(x, axis=1, keepdims=True)
+        return x, v - speed * outwards * (x[:, 2:] > 0)
 
     return change
 
 
-HALO_GROUPS: dict[str, Callable[[Halo], tuple[NDArray, NDArray]]] = {
+HALO_GROUPS: dict[str, Change] = {
     "sky-plane": _beyond_the_plane,
     "sky-north": _northern,
     "contraction-20": _infalling(20.0),
@@ -144,15 +144,15 @@ def make_haloes(sim_ids: NDArray[np.integer]) -> dict[str, NDArray]:
         group, sim_id and `TRAVEL` [km/s, float32], a row for each of `HALO_GROUPS` and simulation.
     """
     from mwlmc_data.haloes import load_halo
-    from mwlmc_data.simulator import Halo, fit_reflex
+    from mwlmc_data.simulator import fit_reflex
 
     vectors = np.empty((len(HALO_GROUPS), len(sim_ids), 3), dtype=np.float32)
     for j, sim_id in enumerate(sim_ids):
         halo = load_halo(int(sim_id))
         # in double precision, so that a change is not lost in rounding
-        halo = Halo(halo.positions.astype(float), halo.velocities.astype(float), source=halo.source)
+        stars = halo.positions.astype(float), halo.velocities.astype(float)
         for i, change in enumerate(HALO_GROUPS.values()):
-            vectors[i, j] = fit_reflex(*change(halo)).vector
+            vectors[i, j] = fit_reflex(*change(*stars)).vector
     flat = vectors.reshape(-1, 3)
     names = np.repeat(list(HALO_GROUPS), len(sim_ids))
     numbers = np.tile(np.asarray(sim_ids, dtype=np.int32), len(HALO_GROUPS))

@@ -68,6 +68,13 @@ class TestShift:
                 assert again[name][i] == pytest.approx(stored[name][row], abs=0.5), (group, sim_id)
         assert (release.DATA_DIR / "shift.parquet").stat().st_size < 200_000
 
+    def test_haloes_are_changed_in_double_precision(self):
+        halo, made = mw.load_halo(7), ladders.make_haloes(np.array([7]))
+        stars = halo.positions.astype(float), halo.velocities.astype(float)
+        for i, change in enumerate(ladders.HALO_GROUPS.values()):
+            expected = mw.fit_reflex(*change(*stars)).vector.astype(np.float32)
+            assert [made[name][i] for name in ladders.TRAVEL] == expected.tolist()
+
     def test_the_halo_ladder_moves_the_reflex_motion_as_its_names_say(self, shift):
         seen = shift.observations
         own = columns_of_rows(schema.ids_of("test", 0, 128_000)[HALO_ROWS], ladders.TRAVEL)
