@@ -118,6 +118,10 @@ def test_weights_are_multiplicities():
     assert weighted.covariance_plain == pytest.approx(repeated.covariance_plain)
     assert weighted.log_likelihood == pytest.approx(repeated.log_likelihood)
     assert weighted.n_stars == (count > 0).sum()
+    # the robust errors take each row for one star
+    one, four = (fit_reflex(x, v, weights=np.full(300, weight)) for weight in (1.0, 4.0))
+    assert four.covariance == pytest.approx(one.covariance)
+    assert four.covariance_plain == pytest.approx(one.covariance_plain / 4)
 
 
 def test_shell():
