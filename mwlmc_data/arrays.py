@@ -167,6 +167,15 @@ def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]
     return np.array(wholes, dtype=np.int64)
 
 
+def as_flag(name: str, value: Any, allow_none: bool = False) -> bool | None:
+    """Take True or False from a user, or None where that means something; raise ValueError for all else."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if value is None and allow_none:
+        return None
+    raise ValueError(f"{name} = {shorten(value)}: allowed is True or False{' or None' * allow_none}")
+
+
 def as_choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Take one of several words from a user.
 

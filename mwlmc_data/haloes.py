@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data import library, release, schema
-from mwlmc_data.arrays import as_seed, as_whole
+from mwlmc_data.arrays import as_flag, as_seed, as_whole
 from mwlmc_data.batches import HaloBatches
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def load_haloes(
     """
     if format not in _FORMATS:
         raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_FORMATS)}")
-    batch_size = as_whole("batch_size", batch_size, minimum=1)
+    batch_size, progress = as_whole("batch_size", batch_size, minimum=1), as_flag("progress", progress, allow_none=True)
     workers = None if workers is None else as_whole("workers", workers)
     shuffle = None if shuffle is None else as_seed("shuffle", shuffle)
     wanted = _wanted(sim_ids, split, config, version)

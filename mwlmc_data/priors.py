@@ -339,9 +339,9 @@ class Prior:
         Parameters
         ----------
         table : table, mapping of names to values, or array_like of shape (n, d) or (d,)
-            Parameters in the units of the columns, or as quantities; an array has them in the order of `parameters`. A
-            table is one of pandas, arrow, polars, astropy, datasets or numpy, or a list of rows; its other columns
-            are passed over.
+            Parameters; an array has plain numbers in the units of the columns, in the order of `parameters`, and the
+            columns of a table may be quantities. A table is one of pandas, arrow, polars, astropy, datasets or numpy,
+            or a list of rows; its other columns are passed over.
 
         Returns
         -------

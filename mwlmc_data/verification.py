@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mwlmc_data import library, parquet, release, schema
-from mwlmc_data.arrays import as_whole, shorten
+from mwlmc_data.arrays import as_flag, as_whole, shorten
 from mwlmc_data.store import MANIFEST, Entry, Store
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def verify(
     ValueError
         If `sample` is negative.
     """
-    sample = as_whole("sample", sample)
+    sample, progress = as_whole("sample", sample), as_flag("progress", progress, allow_none=True)
     from tqdm import tqdm
 
     store = Store(Path(directory))

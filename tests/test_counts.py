@@ -1,5 +1,7 @@
 """Counts, seeds and numbers of simulations, wherever the public functions take one."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,11 @@ def test_haloes_of_a_generator():
 def test_haloes_to_verify(sample, tmp_path):
     with pytest.raises(ValueError, match=f"^sample = {sample!r}: allowed is a whole number from 0 up"):
         verify(tmp_path, sample)
+
+
+@pytest.mark.parametrize("progress", ["no", 0, []])
+def test_progress_is_a_boolean_wherever_it_is_taken(progress, tmp_path):
+    takes = (mw.load_haloes, mw.fetch, lambda progress: verify(tmp_path, progress=progress))
+    for take in takes:
+        with pytest.raises(ValueError, match=re.escape(f"progress = {progress!r}: allowed is True or False")):
+            take(progress=progress)

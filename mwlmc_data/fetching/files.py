@@ -18,7 +18,7 @@ from filelock import Timeout
 from numpy.typing import NDArray
 
 from mwlmc_data import release
-from mwlmc_data.arrays import as_ids, as_whole
+from mwlmc_data.arrays import as_flag, as_ids, as_whole
 from mwlmc_data.fetching import downloading
 from mwlmc_data.fetching.errors import FetchError, Request, free_space
 from mwlmc_data.fetching.manifest import lock_of, open_store, without_its_manifest
@@ -121,7 +121,7 @@ def fetch_files(
     """Fetch files of the release as `fetch` does, and tell how each was verified."""
     version = release.DATA_VERSION if version is None else version
     record = release.record_of(version)
-    jobs = as_whole("jobs", jobs, 1)
+    jobs, progress = as_whole("jobs", jobs, 1), bool(as_flag("progress", progress))
     ids = _checked(sim_ids)
     root = data_dir(version) if directory is None else expanded("directory", directory)
     request = Request(version, config, split, root, mirrors_of(mirrors, record["mirrors"]), record)

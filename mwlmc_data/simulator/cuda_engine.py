@@ -194,7 +194,7 @@ def simulate_rows(jobs: Sequence[Job]) -> list[dict[str, Any]]:
             begun.append((parameters, *begin(parameters, n_stars, halo_stream(seed, row["sim_id"]))))
     moved = move_stars([stars for *_, stars in begun], [field for _, _, field, _ in begun], TOLERANCE)
     rows = []
-    for (row, seed, *_), (parameters, orbit, *_), stars in zip(jobs, begun, moved, strict=True):
+    for (row, seed, n_stars, _), (parameters, orbit, *_), stars in zip(jobs, begun, moved, strict=True):
         with naming(row):
-            rows.append(finished(parameters, seed, row["sim_id"], orbit, _arrived(stars)).row())
+            rows.append(finished(parameters, seed, row["sim_id"], orbit, _arrived(stars)).row(n_stars))
     return rows

@@ -209,7 +209,11 @@ def fit_reflex(
 
 
 def fit_shells(
-    positions: ArrayLike, velocities: ArrayLike, r_min: float, outer_radii: Sequence[float]
+    positions: ArrayLike,
+    velocities: ArrayLike,
+    r_min: float,
+    outer_radii: Sequence[float],
+    n_stars: int | None = None,
 ) -> tuple[Reflex, list[tuple[FloatArray, int]]]:
     """Fit all stars beyond `r_min`, and the travel velocity within shells that begin there, in one pass over the stars.
 
@@ -221,6 +225,8 @@ def fit_shells(
         Inner radius of every fit [kpc].
     outer_radii : sequence of float
         Outer radii of the shells [kpc], rising.
+    n_stars : int, optional
+        Stars of the halo, where some that lie within `r_min` are left out; errors give it.
 
     Returns
     -------
@@ -235,12 +241,12 @@ def fit_shells(
         As :func:`fit_reflex`, for any of the shells.
     """
     shell = as_shell(r_min, math.inf)
-    x, v, w = _checked(positions, velocities, shell, None)
+    x, v, w = _checked(positions, velocities, shell, None, n_stars)
     radius = np.linalg.norm(x, axis=1)
     design, data = _linear_model(x, v)
     shells, inner, sums = [], r_min, _NOTHING
     for outer in outer_radii:
-        count = int(in_shell(radius, r_min, outer).sum())
+        count = int(in_shell(radius, r_min, outer, of=n_stars).sum())
         ring = (radius >= inner) & (radius < outer)
         sums = _added(sums, _sums(design[ring], data[ring], w[ring]))
         shells.append((_fit(sums)[0][:3], count))
@@ -281,21 +287,28 @@ def as_shell(r_min: float, r_max: float) -> tuple[float, float]:
 
 
 def in_shell(
-    radius: FloatArray, r_min: float, r_max: float, usable: NDArray[np.bool_] | None = None, what: str = ""
+    radius: FloatArray,
+    r_min: float,
+    r_max: float,
+    usable: NDArray[np.bool_] | None = None,
+    what: str = "",
+    of: int | None = None,
 ) -> NDArray[np.bool_]:
     """Which stars are fitted: those with r_min < r < r_max [kpc] that are usable.
 
     Raises
     ------
     ValueError
-        If these are fewer than 20 stars; `what` says in words what a usable star has.
+        If these are fewer than 20 stars; `what` says in words what a usable star has, `of` how many
+        there are if not all are given.
     """
     inside = (radius > r_min) & (radius < r_max)
     if usable is not None:
         inside &= usable
     if inside.sum() < MIN_STARS:
+        count = len(radius) if of is None else of
         raise ValueError(
-            f"{int(inside.sum())} of {len(radius)} stars lie at {r_min:g} < r < {r_max:g} kpc{what}; "
+            f"{int(inside.sum())} of {count} stars lie at {r_min:g} < r < {r_max:g} kpc{what}; "
             f"the fit needs {MIN_STARS} or more"
         )
     return inside
@@ -411,7 +424,11 @@ def _robust(
 
 
 def _checked(
-    positions: ArrayLike, velocities: ArrayLike, shell: tuple[float, float], weights: ArrayLike | None
+    positions: ArrayLike,
+    velocities: ArrayLike,
+    shell: tuple[float, float],
+    weights: ArrayLike | None,
+    of: int | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The stars of the shell, checked."""
     refuse_misaligned({"positions": positions, "velocities": velocities, "weights": weights})
@@ -421,7 +438,8 @@ def _checked(
     for name, array, unit, most in (("positions", x, "kpc", MAX_DISTANCE), ("velocities", v, "km/s", MAX_SPEED)):
         as_floats(name, array, unit=unit, minimum=-most, maximum=most)
     w = np.ones(n) if weights is None else as_floats("weights", weights, unit="", shape=(n,), minimum=0.0)
-    inside = in_shell(np.linalg.norm(x, axis=1), *shell, w > 0, "" if weights is None else " with positive weight")
+    what = "" if weights is None else " with positive weight"
+    inside = in_shell(np.linalg.norm(x, axis=1), *shell, w > 0, what, of)
     w = w[inside]
     share = w / w.max()
     if not share.sum() ** 2 / (share * share).sum() > MIN_STARS - 1e-9:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import as_seed, as_whole, refuse_misaligned
+from ..arrays import as_flag, as_seed, as_whole, refuse_misaligned, shorten
 from ..tabular import as_vectors, index_of
 from ..workers import processes_for, start_pool
 from . import constants as const
@@ -174,15 +174,20 @@ class Simulation:
         """Draw the halo with the LMC's orbit: :meth:`Halo.plot`, whose other options it takes."""
         return self.halo.plot(orbit=self.orbit, **options)
 
-    def row(self) -> dict[str, Any]:
+    def row(self, n_stars: int | None = None) -> dict[str, Any]:
         """The simulation's row of a catalogue: every column of the schema but `split`.
+
+        Parameters
+        ----------
+        n_stars : int, optional
+            Stars that were asked for, where `halo` lacks some of those that end within 50 kpc; errors give it.
 
         Raises
         ------
         ValueError
             If a shell holds too few stars to be fitted.
         """
-        reflex, shells = fit_shells(self.halo.positions, self.halo.velocities, const.FIT_R_MIN, SHELLS)
+        reflex, shells = fit_shells(self.halo.positions, self.halo.velocities, const.FIT_R_MIN, SHELLS, n_stars)
         errors = reflex.errors
         row: dict[str, Any] = {"sim_id": self.sim_id, "simulator_version": const.SIMULATOR_VERSION}
         row |= self.parameters.to_dict()
@@ -250,7 +255,9 @@ def simulate(
 def _simulate(parameters: Parameters, seed: int, n_stars: int, engine: str, sim_id: int, outskirts: bool) -> Simulation:
     """A simulation; with `outskirts` its halo may lack stars that end within 50 kpc."""
     if not isinstance(parameters, Parameters):
-        raise ValueError(f"parameters = {parameters!r}: allowed is a mwlmc_data.Parameters")
+        raise ValueError(
+            f"parameters = {shorten(parameters)}: allowed is a mwlmc_data.Parameters (Parameters.from_row of a row)"
+        )
     n_stars = as_whole("n_stars", n_stars, minimum=1)
     run, stream = engines.get(engine, outskirts), halo_stream(seed, sim_id)
     try:
@@ -336,6 +343,7 @@ def simulate_many(
     if workers is not None:
         workers = as_whole("workers", workers, minimum=1)
     n_stars, seed = as_whole("n_stars", n_stars, minimum=1), as_seed("seed", seed)
+    progress = bool(as_flag("progress", progress))
     engines.get(engine)
     rows, ids = read_table("parameters_table", parameters_table, derived)
     ids = np.arange(len(rows)) if ids is None else ids
@@ -399,7 +407,7 @@ def simulate_row(job: Job) -> dict[str, Any]:
     """Catalogue row of one job; errors name the sim_id."""
     row, seed, n_stars, engine = job
     with naming(row):
-        return _simulate(job_parameters(row), seed, n_stars, engine, row["sim_id"], outskirts=True).row()
+        return _simulate(job_parameters(row), seed, n_stars, engine, row["sim_id"], outskirts=True).row(n_stars)
 
 
 @contextlib.contextmanager

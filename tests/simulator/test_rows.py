@@ -488,3 +488,20 @@ def test_a_row_of_the_released_haloes_is_one_of_parameters():
     row = DRAWS.iloc[0].astype(float).to_dict()
     stars = {"positions": np.zeros((3, 3)), "velocities": np.zeros((3, 3)), "sim_id": 3, "split": "test"}
     assert read_row(row | stars, "checked") == row
+
+
+@pytest.mark.parametrize("progress", ["no", 0, None, []])
+def test_progress_that_is_no_boolean_is_refused(progress):
+    with pytest.raises(ValueError, match=re.escape(f"progress = {progress!r}: allowed is True or False")):
+        mw.simulate_many(DRAWS[:1], progress=progress)
+
+
+def test_too_few_stars_are_counted_of_those_asked_for():
+    with pytest.raises(ValueError, match=r"[0-9]+ of 22 stars lie at 50 < r < (inf|100|300) kpc; the fit needs 20"):
+        mw.simulate_many(DRAWS[:1], n_stars=22, workers=1, progress=False)
+
+
+def test_a_row_in_place_of_parameters_is_refused_in_a_line(catalogue):
+    with pytest.raises(ValueError, match=r"^parameters = .*: allowed is a mwlmc_data.Parameters") as error:
+        mw.simulate(catalogue.iloc[0])
+    assert len(str(error.value)) < 200 and "\n" not in str(error.value)
