@@ -454,14 +454,14 @@ def _whole(value: Any) -> int | None:
 
 def _range_text(minimum: float, maximum: float, above: float | None, unit: str | None, infinite: bool) -> str:
     """What is allowed, in words."""
+    kind = "a number" if infinite else "a finite number"
     tail = f" {unit}" if unit and unit not in _PURE else ""
-    low = f"above {above:g}" if above is not None else f"from {minimum:g}" if minimum > -math.inf else ""
-    high = f"to {maximum:g}" if maximum < math.inf else "up" if low.startswith("from") else ""
-    if low and maximum < math.inf and above is not None:
-        high = f"and at most {maximum:g}"
-    if not low and high:
-        high = f"up {high}"
-    return " ".join(["a number" if infinite else "a finite number", *filter(None, (low, high))]) + tail
+    has_end = maximum < math.inf
+    if above is not None:
+        return f"{kind} above {above:g}" + f" and at most {maximum:g}" * has_end + tail
+    if minimum > -math.inf:
+        return f"{kind} from {minimum:g}" + (f" to {maximum:g}{tail}" if has_end else f"{tail} up")
+    return f"{kind} up to {maximum:g}{tail}" if has_end else f"{kind}{' in' * bool(tail)}{tail}"
 
 
 def _nearest(value: Any, allowed: Sequence[str]) -> str:

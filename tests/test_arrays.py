@@ -173,7 +173,7 @@ def test_what_is_no_array_of_numbers_is_refused_by_name(value, unit, says):
 
 def test_the_range_is_checked_at_both_ends_and_named():
     assert arrays.as_floats("d", [0.0, 10.0], minimum=0, maximum=10).tolist() == [0.0, 10.0]
-    with pytest.raises(ValueError, match=re.escape("d[1] = -1.0: allowed is a finite number from 0 up kpc")):
+    with pytest.raises(ValueError, match=re.escape("d[1] = -1.0: allowed is a finite number from 0 kpc up")):
         arrays.as_floats("d", [3.0, -1.0], unit="kpc", minimum=0)
     with pytest.raises(ValueError, match=re.escape("d = 0.0: allowed is a finite number above 0 kpc")):
         arrays.as_float("d", 0.0, unit="kpc", above=0)

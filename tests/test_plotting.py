@@ -305,12 +305,12 @@ class TestCorner:
 
     def test_numbers_that_cannot_be_drawn_are_refused(self, table):
         broken = table.assign(v_travel=table.v_travel.where(table.index != 4))
-        with pytest.raises(ValueError, match=r"table\['v_travel'\]\[4\] = nan: allowed is a finite number km/s"):
+        with pytest.raises(ValueError, match=r"table\['v_travel'\]\[4\] = nan: allowed is a finite number in km/s"):
             corner_plot(broken, ["m_lmc", "v_travel"])
         with pytest.raises(ValueError, match="the table has 2 rows; 3 columns need 3 or more"):
             corner_plot(table[:2], ["m_lmc", "v_travel", "l_apex"])
         for bad in (np.nan, "much", None):
-            with pytest.raises(ValueError, match=r"truths\['m_lmc'\] = .*: allowed is a finite number Msun"):
+            with pytest.raises(ValueError, match=r"truths\['m_lmc'\] = .*: allowed is a finite number in Msun"):
                 corner_plot(table, ["m_lmc"], truths={"m_lmc": bad})
 
     def test_masked_values_are_refused_and_units_converted(self, table):

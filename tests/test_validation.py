@@ -85,7 +85,7 @@ def test_rank_sigma():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"v_travel": np.nan}, r"observation\['v_travel'\] = nan: allowed is a finite number km/s"),
+        ({"v_travel": np.nan}, r"observation\['v_travel'\] = nan: allowed is a finite number in km/s"),
         ({"x_lmc": np.ma.masked}, r"observation\['x_lmc'\] = 1 masked"),
         ({"l_apex": "64"}, r"observation\['l_apex'\] = '64'"),
         ({"v_travel": 3.0 * u.kpc}, "numbers in kpc"),
