@@ -30,7 +30,7 @@ DOIS = {
     "ForemanMackey2016": "10.21105/joss.00024",
 }
 # What is used and has no paper that its authors ask to cite.
-WITHOUT_A_PAPER = {"pyarrow", "requests", "filelock", "tqdm", "safetensors"}
+WITHOUT_A_PAPER = {"pyarrow", "requests", "urllib3", "filelock", "tqdm", "safetensors"}
 CITED = {
     "numpy": "Harris2020",
     "scipy": "Virtanen2020",
