@@ -30,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 """Stored results, a folder a task."""
 DATA, TEXT = HERE / "leaderboard.json", HERE.parent / "LEADERBOARD.md"
+_DECIMALS = 9  # of a difference: the last bits of a sum are not the same on every processor
 COLUMNS = {
     "energy_score": "energy score",
     "gap_to_reference": "gap to reference",
@@ -383,11 +384,12 @@ def less_first(
     if scores is None or of_first is None or scores.shape[1] != of_first.shape[1]:
         own, other = (line["metrics"]["energy_score"] for line in (entry, first))
         error = float(np.hypot(own["error"], other["error"]))
-        return {"value": own["value"] - other["value"], "error": error, "is_paired": False}
+        value = round(own["value"] - other["value"], _DECIMALS)
+        return {"value": value, "error": round(error, _DECIMALS), "is_paired": False}
     found = paired_difference(scores.mean(axis=0), of_first.mean(axis=0))
     over_seeds = [s.mean(axis=1).std(ddof=1) / np.sqrt(len(s)) for s in (scores, of_first) if len(s) > 1]
     error = float(np.sqrt(found.error**2 + np.square(over_seeds).sum()))
-    return {"value": found.mean, "error": error, "is_paired": True}
+    return {"value": round(found.mean, _DECIMALS), "error": round(error, _DECIMALS), "is_paired": True}
 
 
 def _order(entry: Mapping[str, Any]) -> tuple[bool, float, str]:

@@ -253,7 +253,7 @@ class TestBadInput:
             ([["2e11"]], "table[0, 0] = '2e11'"),
             ([[True]], "table"),
             (2e11, "table = an array of shape (): allowed is the shape (n, 1) or (1,)"),
-            ({"m_lmc": [2e11, np.nan]}, "table['m_lmc'][1] = nan: allowed is a number Msun"),
+            ({"m_lmc": [2e11, np.nan]}, "table['m_lmc'][1] = nan: allowed is a number in Msun"),
             ({"m_lmc": np.ma.masked_array([2e11], [True])}, "table['m_lmc'] = 1 masked or missing value of 1"),
             (pd.DataFrame({"m_lmc": pd.array([2e11, None], dtype="Float64")}), "table['m_lmc'] = 1 masked"),
             (pa.table({"m_lmc": [2e11, None]}), "table['m_lmc'] = 1 masked or missing"),

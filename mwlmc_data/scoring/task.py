@@ -28,6 +28,7 @@ N_DRAWS = 1000
 """Posterior draws of each observation."""
 
 _KNOWN: dict[str, dict[str, type[Task]]] = {}
+_FAMILIES = ("summary", "budget", "shift")  # listed in this order, whichever module is imported first
 
 
 @dataclass(frozen=True)
@@ -275,4 +276,5 @@ def _discovered() -> dict[str, dict[str, type[Task]]]:
 
     for module in sorted(module.name for module in pkgutil.iter_modules(tasks.__path__)):
         importlib.import_module(f"{tasks.__name__}.{module}")
-    return _KNOWN
+    families = (*_FAMILIES, *sorted({name.partition("-")[0] for name in _KNOWN} - set(_FAMILIES)))
+    return {name: _KNOWN[name] for family in families for name in _KNOWN if name.partition("-")[0] == family}

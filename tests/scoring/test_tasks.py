@@ -4,6 +4,8 @@ import copy
 import dataclasses
 import hashlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -215,3 +217,10 @@ def test_a_report_of_a_task_can_be_extended(summary9, without_references):
     report = summary9.score(prior_samples(summary9)).with_section(Section("classifier", {"c2st": Entry(0.51, 0.01)}))
     assert report["scores"]["classifier"]["c2st"]["value"] == 0.51
     assert dataclasses.is_dataclass(report)
+
+
+def test_tasks_are_listed_in_one_order_whichever_module_comes_first():
+    script = "import mwlmc_data.scoring.tasks.shift, mwlmc_data as mw; print(*mw.list_tasks())"
+    listed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert listed == list(mw.list_tasks())
+    assert [name.partition("@")[0] for name in listed[:2]] == ["summary-9", "summary-6"] and "shift" in listed[-1]
