@@ -14,14 +14,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data import Parameters, Prior, fit_reflex
-from mwlmc_data.simulator import compile_kernels
+from benchmarks.parallel import measure_draws
+from mwlmc_data import Parameters, fit_reflex
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import TOLERANCE, begin
 from mwlmc_data.simulator.lanes import integrate_lanes
 from mwlmc_data.simulator.streams import halo_stream
 from mwlmc_data.simulator.tables import milky_way
-from mwlmc_data.workers import available_cores, start_pool
 
 #: Edges [kpc] of the shells.
 EDGES = (50.0, 100.0, 300.0, 1000.0, np.inf)
@@ -84,13 +83,7 @@ def drifts(config: str, simulations: int, seed: int, workers: int | None = None)
     workers : int, optional
         Processes; all cores by default.
     """
-    from tqdm import tqdm
-
-    draws = Prior(config).sample(simulations, seed=seed).to_dict("records")
-    jobs = [(row, seed, i) for i, row in enumerate(draws)]
-    compile_kernels()
-    with start_pool(workers or available_cores()) as pool:
-        return list(tqdm(pool.map(measure, jobs, chunksize=4), total=len(jobs), unit="sim", desc=config))
+    return measure_draws(measure, config, simulations, seed, workers)
 
 
 def contraction(found: Sequence[Drift]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

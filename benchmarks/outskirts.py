@@ -10,8 +10,8 @@ import dataclasses
 
 import numpy as np
 
-from mwlmc_data import Parameters, Prior
-from mwlmc_data.simulator import compile_kernels
+from benchmarks.parallel import measure_draws
+from mwlmc_data import Parameters
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import TOLERANCE, begin
 from mwlmc_data.simulator.lanes import integrate_lanes
@@ -24,7 +24,6 @@ from mwlmc_data.simulator.outskirts import (
     potential_estimate,
 )
 from mwlmc_data.simulator.streams import halo_stream
-from mwlmc_data.workers import available_cores, start_pool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,13 +79,7 @@ def margins(config: str, simulations: int, seed: int, workers: int | None = None
     workers : int, optional
         Processes; all cores by default.
     """
-    from tqdm import tqdm
-
-    draws = Prior(config).sample(simulations, seed=seed).to_dict("records")
-    jobs = [(row, seed, i) for i, row in enumerate(draws)]
-    compile_kernels()
-    with start_pool(workers or available_cores()) as pool:
-        return list(tqdm(pool.map(measure, jobs, chunksize=8), total=len(jobs), unit="sim", desc=config))
+    return measure_draws(measure, config, simulations, seed, workers)
 
 
 def describe(found: dict[str, list[Margin]]) -> str:

@@ -1,16 +1,18 @@
-"""Tasks that each write a file of their own, on several processes and with a progress bar."""
+"""Work on several processes with a progress bar: tasks that each write a file of their own, and draws of a prior."""
 
 from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from mwlmc_data import Prior
 from mwlmc_data.simulator.simulation import compile_kernels
-from mwlmc_data.workers import start_pool
+from mwlmc_data.workers import available_cores, start_pool
 
+T = TypeVar("T")
 Task = tuple[Callable[..., None], tuple[Any, ...]]
 """A function and its arguments."""
 
@@ -44,3 +46,35 @@ def _done(tasks: Sequence[Task], workers: int) -> Iterator[None]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def measure_draws(
+    measure: Callable[[tuple[dict[str, Any], int, int]], T],
+    config: str,
+    simulations: int,
+    seed: int,
+    workers: int | None = None,
+) -> list[T]:
+    """Measure something of each of so many draws of a prior.
+
+    Parameters
+    ----------
+    measure : callable
+        Takes (row of parameters, seed, number of the draw).
+    config : str
+        Set whose prior is drawn from.
+    simulations, seed : int
+        How many draws, and their seed.
+    workers : int, optional
+        Processes; all cores by default.
+
+    Returns
+    -------
+    list
+        What `measure` gives, in the order of the draws.
+    """
+    draws = Prior(config).sample(simulations, seed=seed).to_dict("records")
+    jobs = [(row, seed, i) for i, row in enumerate(draws)]
+    compile_kernels()
+    with start_pool(workers or available_cores()) as pool:
+        return list(tqdm(pool.map(measure, jobs, chunksize=4), total=len(jobs), unit="sim", desc=config))
