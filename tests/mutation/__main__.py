@@ -151,7 +151,10 @@ class Session:
             path.write_text(text, encoding="utf-8")
             # another time than any compiled form was made from
             os.utime(path, (stat.st_atime, time.time() + 1000))
-            return running.forked(run, self.log, 3 * normal + 20, 20 * normal + 120)
+            status = running.forked(run, self.log, 3 * normal + 20, 20 * normal + 120)
+            if status == running.FAILED:
+                raise RuntimeError(f"the tests could not be run: {self.log.read_text(encoding='utf-8')}")
+            return status
         finally:
             path.write_bytes(before)
             os.utime(path, (stat.st_atime, stat.st_mtime))

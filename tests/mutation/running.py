@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ LIBRARIES = (
 )  # fmt: skip
 OWN = ("mwlmc_data", "generation", "benchmarks", "tests", "examples")
 KILLED_BY_TIME = -1000
+#: Of a fork that failed outside the tests: it says nothing about a mutant.
+FAILED = 70
 
 
 def preload() -> None:
@@ -52,7 +55,7 @@ def forked(function: Callable[[], int], log: Path, cpu_seconds: float, seconds: 
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
-        status = 70
+        status = FAILED
         try:
             os.setsid()
             file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -60,7 +63,10 @@ def forked(function: Callable[[], int], log: Path, cpu_seconds: float, seconds: 
             os.dup2(file, 2)
             resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_seconds) + 1, int(cpu_seconds) + 2))
             status = function()
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(status)
     deadline = time.monotonic() + seconds
     try:
