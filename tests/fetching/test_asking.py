@@ -2,6 +2,8 @@
 
 import http.client
 import io
+import threading
+import time
 
 import pytest
 import requests
@@ -60,6 +62,22 @@ def test_a_mirror_without_connection_is_offline_and_only_if_all_are():
         assert caught.value.is_offline is is_offline
 
 
+def test_a_pause_as_long_as_the_longest_is_waited_for_and_a_longer_one_not(monkeypatch):
+    monkeypatch.setattr(retrying, "PATIENCE", Patience(first=0.0, longest=0.01, longest_asked=0.1))
+    busy, other = parse("https://example.org/busy"), parse("https://example.org/other")
+    for pause, expected in ((0.01, [busy, busy]), (0.011, [busy, other])):
+        asked = []
+
+        def attempt(mirror, rate, asked=asked, pause=pause):
+            asked.append(mirror)
+            if len(asked) == 1:
+                raise MirrorError("HTTP 429", tries=BUSY, asked=pause)
+            return mirror
+
+        assert ask([busy, other], attempt, Halt()) is expected[-1]
+        assert asked == expected
+
+
 def read(mirror, entry):
     with connections.open_session() as session:
         return b"".join(downloading.read(mirror, entry.path, session, Halt(), entry.bytes))
@@ -78,6 +96,13 @@ def test_a_page_of_the_right_size_on_a_disk_is_seen_by_its_first_sign(published,
     with pytest.raises(MirrorError, match="HTML page in place of the file") as caught:
         read(parse(published), entry)
     assert caught.value.tries == 2
+
+
+def test_a_file_that_a_folder_lacks_is_named_without_its_path(tmp_path, entry):
+    """As a mirror's failure stands after the mirror, which is the path."""
+    with pytest.raises(MirrorError, match=rf"^{entry.name}: No such file or directory$") as caught:
+        read(parse(tmp_path), entry)
+    assert caught.value.tries == 1
 
 
 def test_only_the_first_sign_tells(published, entry):
@@ -217,3 +242,46 @@ class Told(Exception):
 def test_what_went_wrong_is_told_by_its_innermost_cause(error, text, tries, is_unreachable):
     found = downloading._failure(error)
     assert (str(found), found.tries, found.is_unreachable) == (text, tries, is_unreachable)
+
+
+class Body:
+    """Stands in for the body of an answer: its parts come after half a second each, by a clock of its own."""
+
+    def __init__(self, monkeypatch, sizes):
+        self.sizes, self.now = [*sizes, 0], 0.0
+        monkeypatch.setattr(connections.time, "monotonic", lambda: self.now)
+
+    def read1(self, size, decode_content):
+        self.now += 0.5
+        return b"x" * self.sizes.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rate"), [([5, 5], None), ([4, 5], 9), ([500, 500, 5, 5], None), ([500, 500, 4, 5], 9), ([5, 5, 0], None)]
+)
+def test_each_window_of_waiting_has_the_least_rate(monkeypatch, sizes, rate):
+    """What came before it, however much, does not help, and does not hurt."""
+    monkeypatch.setattr(retrying, "PATIENCE", Patience(window=1.0))
+    answer = requests.Response()
+    answer.raw = Body(monkeypatch, sizes)
+    if rate is None:
+        assert b"".join(connections.parts_of(answer, least_rate=10.0)) == b"x" * sum(sizes)
+        return
+    with pytest.raises(retrying.SlowError, match=f"^sends {rate} bytes a second, less than 10$"):
+        list(connections.parts_of(answer, least_rate=10.0))
+
+
+def test_an_answer_that_takes_its_time_is_waited_for(serve, entry, original):
+    server = serve()
+    server.always[FILE] = lambda handler, content: (time.sleep(0.3), handler.answer(200, content))
+    assert read(parse(server.url), entry) == (original / FILE).read_bytes()
+    assert server.count(FILE) == 1
+
+
+def test_who_waits_for_an_answer_keeps_no_program_from_ending():
+    class Session:
+        def get(self, *_, **__):
+            raise OSError(f"asked by a daemon: {threading.current_thread().daemon}")
+
+    with pytest.raises(OSError, match=r"^asked by a daemon: True$"):
+        connections.get("https://example.org", Session(), Halt())

@@ -250,6 +250,39 @@ class TestManifests:
         assert (root / MANIFEST).read_bytes() == before
         assert half.count(MANIFEST) == 1
 
+    def test_one_whose_mirror_cannot_be_reached_for_a_while_stays(self, fetch, serve, root):
+        """The manifest was good, the network is not."""
+        first, other = serve(), serve()
+        assert fetch(mirrors=first.url, sim_ids=[]) == []
+        first.close()
+        other.close()
+        with pytest.raises(FetchError, match=r"4 of 4 files .* this machine is offline"):
+            fetch(mirrors=[first.url, other.url])
+        assert files_in(root) == [MANIFEST]
+
+    @pytest.mark.parametrize("rows", [0, 1, 10])
+    def test_a_set_ends_with_its_last_simulation(self, original, rows):
+        """Its catalogue has no more rows, and its haloes no later sim_id; a part of it may be there."""
+        entries = {entry.config: entry for entry in Store(original).manifest.files}
+        record = {"files": {"gaussian": {"seed": 20250710, "simulator_version": "1.0.0", "rows": rows}}}
+
+        def problem(**changes):
+            files = [
+                dataclasses.replace(entries[config], **facts)
+                for config, facts in changes.items()
+                if facts.get("rows") != 0
+            ]
+            return manifest._disagreement(store.Manifest(release.DATA_VERSION, "1.0.0", {}, tuple(files)), record)
+
+        def haloes(last):
+            return {"first_sim_id": 0, "last_sim_id": last, "rows": last + 1}
+
+        told = f"the gaussian set has {rows} simulations, and no more"
+        assert problem() is None
+        assert problem(gaussian={"rows": rows}, haloes=haloes(rows - 1)) is None
+        assert problem(gaussian={"rows": rows + 1}) == told
+        assert problem(haloes=haloes(rows)) == told
+
     def test_the_registered_one_stays(self, fetch, serve, root, original, registered):
         registered(manifest=release.sha256_of(original / MANIFEST))
         bad = serve()

@@ -1,5 +1,6 @@
 """Files from mirrors into the store: which, whence, and that nothing is done twice or in disorder."""
 
+import gzip
 import json
 import os
 import shutil
@@ -127,6 +128,22 @@ class TestWhence:
             hub.always[name] = moved(f"{content.url}/{name}")
         assert same_bytes(fetch(mirrors="hf:some/data@v1.0.0"), original, root)
         assert content.count(SHARDS[0]) == hub.count(SHARDS[0]) == 1
+
+    def test_a_server_that_compresses_what_it_sends(self, fetch, serve, original, root):
+        server = serve()
+        for name in (MANIFEST, TRAIN[0]):
+            server.always[name] = lambda handler, content: handler.answer(
+                200, gzip.compress(content, 1), Content_Encoding="gzip"
+            )
+        assert same_bytes(fetch(mirrors=server.url, split="train"), original, root)
+        assert server.count(TRAIN[0]) == 1
+
+    def test_a_mirror_whose_manifest_lacks_the_split_gives_way(self, fetch, published, original, root):
+        """It has files of the config, and files of the split, but none of both."""
+        lacking = [entry for entry in entries_of(original) if (entry.config, entry.split) != ("haloes", "test")]
+        write_manifest(published, lacking)
+        assert names_of(fetch(mirrors=[published, original], split="test"), root) == [SHARDS[0]]
+        assert (root / MANIFEST).read_bytes() == (original / MANIFEST).read_bytes()
 
     def test_the_registered_mirror_serves_if_none_is_given(self, fetch, server, root, registered, original):
         registered(mirrors=[server.url])

@@ -9,8 +9,9 @@ import time
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from mwlmc_data import fetching, store
-from mwlmc_data.fetching import FetchError, connections, downloading, files, retrying
+from mwlmc_data import fetching, release, store
+from mwlmc_data.fetching import FetchError, connections, downloading, files, manifest, retrying, transfer
+from mwlmc_data.fetching.errors import Request
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Patience
 from mwlmc_data.store import Store
@@ -283,6 +284,71 @@ class TestStopping:
         with pytest.raises(ZeroDivisionError):
             fetch(mirrors=server.url)
         assert files_in(root) == [MANIFEST]
+
+    def test_a_thread_that_does_not_end_is_not_waited_for(self, fetch, server, monkeypatch):
+        """The system may hold it for ever, as a dead network disk does."""
+        released, begun, ended = threading.Event(), threading.Event(), []
+
+        def download(entry, *_):
+            if entry.path == FILE:
+                begun.set()
+                released.wait(20.0)
+                ended.append(entry.path)
+            else:
+                begun.wait(20.0)
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(downloading, "download", download)
+        monkeypatch.setattr(transfer, "_LAST_WAIT", 0.05)
+        with pytest.raises(ZeroDivisionError):
+            fetch(mirrors=server.url)
+        assert begun.is_set()
+        assert ended == []
+        released.set()
+
+    def test_a_thread_for_which_nothing_is_left_ends_without_a_word(self, original, root):
+        request = Request(release.DATA_VERSION, "haloes", None, root, [parse(original)], release.record_of())
+        files_of_nobody = transfer.Transfer(request, Store(original), [], retrying.Halt(), Recorder(0, "", False))
+        assert files_of_nobody._work() is None
+        assert files_of_nobody._collect() == {}
+
+    def test_who_waits_for_a_lock_is_woken_and_does_not_go_on_without_it(self, root):
+        halt = retrying.Halt()
+        with manifest.locked(root, "file", halt):
+            threading.Timer(0.1, halt.set).start()
+            with pytest.raises(retrying.StoppedError), manifest.locked(root, "file", halt):
+                pytest.fail("two hold it")
+        with manifest.locked(root, "file", retrying.Halt()):
+            pass
+
+
+class TestLeftovers:
+    """Of programs that were killed, and of those that are still at work."""
+
+    @pytest.fixture
+    def begun(self, fetch, server, root):
+        """Files of which a program wrote 1000 and 2000 bytes; others are there."""
+        fetch(mirrors=server.url, split="test")
+        for size, name in zip((1000, 2000), TRAIN, strict=True):
+            folder = downloading.partial_of(root / name)
+            folder.mkdir()
+            (folder / "tmp").write_bytes(b"x" * size)
+        return [downloading.partial_of(root / name) for name in TRAIN]
+
+    def test_those_that_nobody_holds_are_removed(self, fetch, server, root, begun):
+        with manifest.lock_of(root, FILE.partition("/")[2]):
+            fetch(mirrors=server.url, split="test")
+            assert [folder.exists() for folder in begun] == [True, False]
+        fetch(mirrors=server.url, split="test")
+        assert [folder.exists() for folder in begun] == [False, False]
+
+    def test_what_is_written_of_a_file_needs_no_more_space(self, root, begun):
+        local = Store(root)
+        sizes = {entry.path: entry.bytes for entry in local.manifest.files}
+        missing = [entry for entry in local.manifest.select("haloes") if entry.path != SHARDS[0]]
+        assert files._still_to_write(local, missing) == sum(sizes[name] for name in SHARDS[1:]) - 3000
+        assert files._still_to_write(local, missing[-1:]) == sizes[SHARDS[3]]
+        assert files._still_to_write(local, []) == 0
 
 
 class Recorder:

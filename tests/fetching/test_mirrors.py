@@ -1,5 +1,6 @@
 """How mirrors are written, and which are taken."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def test_a_name_is_quoted_in_a_url():
         "http:///data",
         "http://[::1/data",
         "http://host:port/",
+        "http://host:0/",
         "https://example.org/?file=",
         "https://example.org/#files",
         "https://example.org/a b",
@@ -148,3 +150,9 @@ class TestPrecedence:
         with pytest.raises(ValueError, match="quotes") as error:
             mirrors.mirrors_of(None)
         assert str(error.value).startswith(f"{mirrors.VARIABLE} = {text!r}: ")
+
+    @pytest.mark.parametrize(("text", "rest"), [("'/my data", "'/my data"), ("https://b.org, '/my data", "'/my data")])
+    def test_what_is_left_of_the_text_is_told(self, monkeypatch, text, rest):
+        monkeypatch.setenv(mirrors.VARIABLE, text)
+        with pytest.raises(ValueError, match=rf": {re.escape(repr(rest))} is not understood: a quote is not closed"):
+            mirrors.mirrors_of(None)

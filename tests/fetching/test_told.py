@@ -85,6 +85,8 @@ def test_a_full_disk_is_told_with_what_is_needed(tmp_path, code):
     free = size_text(free_space(tmp_path)).partition(".")[0]
     told = f"the disk is full or too small: 2.5 MB are needed in '{asked.root}' for what is missing of {asked}, {free}"
     assert str(caught.value).startswith(told)
+    with pytest.raises(FetchError, match=r"too small: 0 bytes are needed"), asked.writing():
+        raise OSError(code, "full")
 
 
 def test_another_error_of_the_disk_is_told_and_ours_pass():
@@ -95,6 +97,10 @@ def test_another_error_of_the_disk_is_told_and_ours_pass():
     assert str(caught.value) == f"cannot write to '/data/mw': Permission denied. {elsewhere}."
     with pytest.raises(FetchError, match=r"^mine$"), asked.writing():
         raise FetchError("mine")
+    for error in (OSError("odd"), OSError(None, "odd")):  # without a number
+        with pytest.raises(FetchError) as caught, asked.writing():
+            raise error
+        assert str(caught.value) == f"cannot write to '/data/mw': odd. {elsewhere}."
 
 
 def test_settled_limits():
