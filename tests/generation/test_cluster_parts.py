@@ -51,6 +51,46 @@ def test_half_a_second_is_a_timeout_in_which_nobody_answers():
         cluster._connect("tcp://127.0.0.1:9", 0.5)
 
 
+class Asked:
+    """A cluster whose workers give these answers."""
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def run(self, function, argument, on_error):
+        assert on_error == "return"
+        return {f"tcp://{i}": answer for i, answer in enumerate(self.answers)}
+
+
+@pytest.mark.parametrize("answers", [["", ""], ["", OSError("it died")]])
+def test_workers_that_can_do_the_work_are_taken(expected, answers, capsys):
+    pytest.importorskip("cloudpickle")
+    cluster._check(Asked(answers), "tcp://s", expected)
+    assert capsys.readouterr().err == ""
+
+
+def test_without_workers_the_first_is_waited_for(expected, capsys):
+    pytest.importorskip("cloudpickle")
+    cluster._check(Asked([]), "tcp://s", expected)
+    assert capsys.readouterr().err == "the scheduler tcp://s has no worker yet: waiting for the first\n"
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (["", "on a: numpy differs"], "worker tcp://1 on a: numpy differs"),
+        (["on a: x", "", "on b: y"], "worker tcp://0 on a: x (and 1 more)"),
+        (["on a: x", ImportError("no module"), "on b: y"], "worker tcp://0 on a: x (and 2 more)"),
+        ([ImportError("no module")], f"worker tcp://0 cannot load the program: no module; {cluster.START}"),
+    ],
+)
+def test_the_first_worker_that_cannot_is_named_and_the_others_counted(expected, answers, told):
+    pytest.importorskip("cloudpickle")
+    with pytest.raises(ClusterSetupError) as caught:
+        cluster._check(Asked(answers), "tcp://s", expected)
+    assert str(caught.value) == told
+
+
 class Client:
     """Hands tasks back in the order in which they came, and notes how many are open."""
 

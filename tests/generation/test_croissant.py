@@ -130,6 +130,20 @@ class TestDescription:
         text = croissant.describe(store.Store(published).manifest, facts, "2026-01-31", "README.md")
         assert json.loads(text)["creator"] == [{"@type": "sc:Person", "name": "Ada Lovelace"}]
 
+    def test_a_folder_of_two_sets_has_these_alone(self, published, repository):
+        facts = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+        manifest = store.Store(published).manifest
+        some = [entry for entry in manifest.files if entry.config in ("flat", "validation")]
+        text = croissant.describe(dataclasses.replace(manifest, files=some), facts, "2026-01-31", "README.md")
+        described = json.loads(text)
+        assert [node["@id"] for node in described["recordSet"]] == ["splits", "flat", "validation"]
+        assert {node["@id"] for node in described["distribution"]} == {*(entry.name for entry in some), "flat-files"}
+
+    def test_text_is_written_as_it_reads(self, published):
+        facts = {"title": "Größe", "abstract": "π ± σ", "keywords": ["k"], "authors": [{"name": "Weiß"}]}
+        text = croissant.describe(store.Store(published).manifest, facts, "2026-01-31", "README.md")
+        assert '\n  "name": "Größe",\n  "description": "π ± σ",\n' in text and '"name": "Weiß"' in text
+
 
 class TestReading:
     def test_there_are_no_errors_or_warnings(self, dataset):

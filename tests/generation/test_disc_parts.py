@@ -116,7 +116,7 @@ def test_masses_within_a_sphere_by_quadrature(radius):
 
     pieces = [0, *[p for p in (0.2, 0.8, 3.0) if p < radius], radius]
     within = sum(quad(column, a, b, epsrel=1e-11)[0] for a, b in itertools.pairwise(pieces))
-    assert disc.disc_mass(radius) == pytest.approx(5e10 * 2 * within, rel=1e-6)
+    assert disc.disc_mass(radius) == pytest.approx(5e10 * 2 * within, rel=1e-9, abs=1e-6)
 
     def flux(cosine):
         sine = np.sqrt(1 - cosine**2)

@@ -86,6 +86,19 @@ class TestAnotherRun:
         assert stand_in.made() == list(range(32, 48))
         assert json.loads(run.pins_path.read_text())["seed"] == "20250710"
 
+    def test_a_finished_one_is_given_its_settings_again(self, run, stand_in, whole):
+        settings = run.pins_path.read_bytes()
+        run.pins_path.unlink()
+        assert make(run, stand_in).read_bytes() == whole
+        assert run.pins_path.read_bytes() == settings
+        assert stand_in.made() == []
+
+    def test_one_whose_shards_were_removed_makes_them_again(self, run, stand_in, whole):
+        shutil.rmtree(run.out / "shards")
+        run.catalogue_path.unlink()
+        assert make(run, stand_in).read_bytes() == whole
+        assert stand_in.made() == list(range(50))
+
     @pytest.mark.parametrize(
         ("changes", "told"),
         [

@@ -265,6 +265,29 @@ class TestRefusals:
             make(tmp_path / "out", halo_run)
         assert contents(tmp_path / "out") == {stranger: b"mine"}
 
+    def test_five_strangers_are_named_and_the_others_counted(self, tmp_path):
+        for i in range(7):
+            (tmp_path / f"stranger-{i}").touch()
+        with pytest.raises(StrangerError, match=r"holds 'stranger-0', .*'stranger-4' and 2 more, no part"):
+            folder._check_folder(tmp_path, {"README.md"})
+        for i in (5, 6):
+            (tmp_path / f"stranger-{i}").unlink()
+        with pytest.raises(StrangerError, match=r"'stranger-3', 'stranger-4', no part"):
+            folder._check_folder(tmp_path, {"README.md"})
+
+    def test_half_written_files_are_leftovers_if_they_are_of_this_release(self, tmp_path):
+        assert folder._check_folder(tmp_path / "nothing", {"README.md"}) == []
+        (tmp_path / "flat").mkdir()
+        names = {"README.md", "flat/flat-test.parquet"}
+        left = [tmp_path / f"{name}.{'0f' * 16}.tmp" for name in sorted(names)]
+        for path in (*left, tmp_path / "README.md"):
+            path.touch()
+        assert sorted(folder._check_folder(tmp_path, names)) == left
+        stranger = tmp_path / f"notes.txt.{'0f' * 16}.tmp"
+        stranger.touch()
+        with pytest.raises(StrangerError, match=stranger.name):
+            folder._check_folder(tmp_path, names)
+
     def test_shards_of_an_earlier_partition_are_strangers(self, halo_run, tmp_path):
         old = tmp_path / "out/haloes/haloes-train-00000-of-00027.parquet"
         old.parent.mkdir(parents=True)
@@ -308,6 +331,13 @@ class TestAgain:
         assert contents(tmp_path / "out") == contents(published)
         changed = {name for name, state in states(tmp_path / "out").items() if state != before[name]}
         assert changed == set(damaged)
+
+    def test_what_a_killed_run_was_writing_is_removed(self, published, halo_run, tmp_path):
+        (tmp_path / "out/flat").mkdir(parents=True)
+        for name in ("manifest.json", "flat/flat-test.parquet"):
+            (tmp_path / "out" / f"{name}.{'0f' * 16}.tmp").write_bytes(b"half")
+        make(tmp_path / "out", halo_run)
+        assert contents(tmp_path / "out") == contents(published)
 
     def test_shards_are_copied_where_no_link_can_be_made(self, published, halo_run, tmp_path, monkeypatch):
         def fail(source, target):
