@@ -192,7 +192,17 @@ class TestDensities:
         far = neighbour_log_density(samples, truth, summary9.prior)[1] > 2
         among, everywhere = inputs.density_excess(samples, log_prob + 2.0 * far, truth, summary9.prior)
         assert abs(among) < 0.1 and everywhere > 0.25 and 0.1 < far.mean() < 0.4
-        assert summary9.problems({"samples": samples, "log_prob_truth": log_prob + 2.0 * far})
+        (told,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob + 2.0 * far})
+        assert f"off by {everywhere:+.2f} nats" in told
+
+    def test_densities_that_are_too_low_are_told_by_the_truths_among_the_draws(self, summary9, honest):
+        samples, log_prob = honest
+        truth = summary9.observations.theta.astype(float)
+        near = neighbour_log_density(samples, truth, summary9.prior)[1] <= 2
+        among, everywhere = inputs.density_excess(samples, log_prob - 0.7 * near, truth, summary9.prior)
+        assert among < everywhere - 0.1 < 0
+        (told,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob - 0.7 * near})
+        assert f"off by {among:+.2f} nats" in told
 
     def test_few_truths_among_the_draws_are_no_fault_of_the_densities(self, summary9, honest):
         """A posterior that is far too narrow is bad, and its densities may be right all the same."""
@@ -227,5 +237,3 @@ class TestTasks:
         monkeypatch.setattr(summary, "load_limit", lambda: None)
         report = summary9.score(prior_samples(summary9))
         assert "limit" not in report["scores"] and any("of a nearly exact" in n for n in report["notes"])
-
-

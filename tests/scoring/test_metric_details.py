@@ -117,6 +117,23 @@ def test_the_density_of_draws_written_out():
     assert distance == pytest.approx([abs(own - scores.mean()) / width], abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("n", "k"), [(40, 2), (280, 4), (700, 5)])
+def test_the_density_of_draws_that_repeat_written_out(n, k, seed):
+    """The nearest places with their whole shares of the draws, the last of them with half of it."""
+    prior, rng = Prior("gaussian", ["beta0"]), np.random.default_rng(seed)
+    places, times = rng.uniform(0.1, 0.8, n), rng.integers(1, 9, n)
+    draws, point = rng.permutation(np.repeat(places, times)), rng.uniform(0.2, 0.7)
+    scores, own = stats.norm.ppf(draws / 0.9), stats.norm.ppf(point / 0.9)
+    away = np.abs(stats.norm.ppf(places / 0.9) - own)
+    *nearer, last = np.argsort(away)[:k]
+    within = (times[nearer].sum() + times[last] / 2) / times.sum()
+    expected = np.log(within / (2 * away[last])) - stats.norm.logpdf(own) - np.log(0.9)
+    found, distance = neighbour_log_density(draws[None, :, None], np.array([[point]]), prior)
+    assert found == pytest.approx([expected], abs=1e-6)
+    assert distance == pytest.approx([abs(own - scores.mean()) / scores.std()], abs=1e-6)
+
+
 def test_curves_of_coverage_do_not_depend_on_the_order_of_the_fractions():
     """Fractions written out of order: the share of them at or below each credibility, and its exact interval."""
     fractions = np.array([0.9, 0.1, 0.5, 0.3, 0.7, 0.2, 0.95, 0.5])
