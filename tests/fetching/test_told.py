@@ -61,6 +61,17 @@ def test_each_failure_says_what_and_why():
         assert text.endswith("Choose another folder (`directory`, or MWLMC_DATA_DIR), or remove this one.")
 
 
+def test_a_wrong_manifest_is_suspected_where_files_are_not_had_or_do_not_fit(tmp_path):
+    """And not where there is no mirror, no network, or another release: the manifest that was fetched stays."""
+    asked = request(root=tmp_path)
+    assert asked.failed(2, {"f": "r"}).may_be_the_manifest
+    assert asked.no_space(5).may_be_the_manifest
+    for error in (
+        asked.no_mirror("f"), asked.unreachable("f", "r"), asked.no_manifest("r"), asked.mixture(["f"], "0.9"),
+    ):  # fmt: skip
+        assert not error.may_be_the_manifest
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [

@@ -51,6 +51,18 @@ def test_the_distribution_is_a_power_law_between_grid_points(beta, where):
         assert found == pytest.approx(v ** (2 - 2 * beta) * value, rel=1e-4, abs=1e-300)
 
 
+@pytest.mark.parametrize("ends", [(3.0, 0.0), (0.0, 3.0), (0.0, 0.0)])
+def test_a_cell_of_which_an_end_is_zero_is_linear(ends):
+    """A power law has no zero."""
+    f1 = np.ones(261)
+    f1[100:102] = ends
+    for where in (0.0, 0.25, 0.75):
+        binding = 1 / (1 + math.exp((100 + where) / 8 - 14.5))
+        v = math.sqrt(2 * (1 - 0.01 - binding))
+        value = ends[0] + where * (ends[1] - ends[0])
+        assert halo._speed_density(v, 0.01, 0.3, f1) == pytest.approx(v**1.4 * value, rel=1e-9, abs=1e-9)
+
+
 def test_beyond_the_grid_the_power_law_goes_on():
     tables = TABLES[0.3]
     depth = float(depth_and_mass(tables.x[200])[0])

@@ -43,6 +43,7 @@ def test_numbers_that_are_not_finite_are_refused():
 def test_a_singular_matrix_has_no_unique_solution():
     assert is_singular(np.diag([1.0, 1, 1, 1, 1, 0.0])) and is_singular(np.diag([1.0, 1, 1, 1, 1, 1e-12]))
     assert not is_singular(np.diag([1.0, 1, 1, 1, 1, 2e-12]))
+    assert is_singular(np.zeros((6, 6)))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from mwlmc_data.simulator import fit_reflex, fit_reflex_observed
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis
-from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells
+from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells, require_scatter
 from tests.simulator.test_reflex import TRUTH, mock, observe
 
 FIT = fit_reflex(*mock(TRUTH, 400, 11))
@@ -136,3 +136,29 @@ def test_edges_of_the_shell_of_observed_stars():
 def heliocentric_direction(l, b):
     l, b = np.radians(l), np.radians(b)
     return np.transpose([np.cos(b) * np.cos(l), np.cos(b) * np.sin(l), np.sin(b)])
+
+
+@pytest.mark.parametrize(
+    ("residual", "squares", "still"),
+    [
+        ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0], None),
+        ([1e-30, 1.0, 1.0], [1.0, 1.0, 1.0], "the line of sight"),
+        ([1.0, 0.0, -1e-20], [1.0, 1.0, 1.0], "l, b"),
+        ([1.0, 1.0, 0.0], [1.0, 1.0, 0.0], "b"),
+    ],
+)
+def test_stars_that_follow_the_model_to_rounding_are_refused_with_the_component(residual, squares, still):
+    if still is None:
+        assert require_scatter(np.array(residual), np.array(squares)) is None
+        return
+    with pytest.raises(ValueError, match=f"velocities = no scatter about the model along {still}: allowed are"):
+        require_scatter(np.array(residual), np.array(squares))
+
+
+def test_the_scale_of_the_weights_does_not_say_what_stars_leave_open():
+    """40 stars tell the travel velocity, whether they count as forty or as a thousandth of that."""
+    x, v = mock(TRUTH, 40, 20)
+    fit = fit_reflex(x, v)
+    for weight in (1e-6, 1e6):
+        scaled = fit_reflex(x, v, weights=np.full(40, weight))
+        assert scaled.values == pytest.approx(fit.values, rel=1e-9)

@@ -12,6 +12,7 @@ from astropy.utils.masked import Masked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.stats import multivariate_normal
 
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import fit_reflex, fit_reflex_observed, reflex_observed
@@ -483,6 +484,41 @@ def test_few_stars_with_large_errors_settle():
         for e_pm in (0.5, 3.0):
             fit = fit_reflex_observed(**sky(20, seed, e_pm=e_pm))
             assert np.isfinite(fit.vector).all()
+
+
+@pytest.mark.parametrize("correlation", [-0.99, 0.0, 0.7])
+def test_the_likelihood_of_a_star_is_that_of_a_normal_distribution(correlation):
+    """Of variances 1, 4 and 9 and of two dispersions; and none where a covariance is singular."""
+    design = np.random.default_rng(1).normal(size=(1, 3, 6))
+    theta, data = np.arange(6.0), np.array([[3.0, -1.0, 2.0]])
+    noise, everything = np.array([[1.0, 4.0, 9.0]]), np.ones((1, 3), bool)
+
+    def value(correlation, noise, variance):
+        mixed = correlation * np.sqrt(noise[:, 1] * noise[:, 2])
+        problem = reflex_observed._Problem(design, data, noise, mixed, everything, np.ones(3))
+        state = reflex_observed._evaluate(problem, theta, np.array(variance))
+        return None if state is None else state.value
+
+    for variance in ([0.0, 0.0, 0.0], [25.0, 16.0, 0.0]):
+        covariance = np.diag(noise[0] + variance)
+        covariance[1, 2] = covariance[2, 1] = 6.0 * correlation
+        expected = multivariate_normal.logpdf(data[0] - design[0] @ theta, cov=covariance)
+        assert value(correlation, noise, variance) == pytest.approx(expected)
+    for singular in (-1.0, 1.0):
+        assert value(singular, noise, [1.0, 0.0, 0.0]) is None
+        assert value(singular, noise, [1.0, 0.1, 0.0]) is not None
+    for k in range(3):
+        assert value(correlation, noise * (np.arange(3) != k), np.zeros(3)) is None
+
+
+def test_a_star_is_fitted_at_nearly_the_speed_of_light_and_refused_above_it():
+    stars = sky(50, 10)
+    light = stars["v_los"].copy()
+    light[0] = -2.9e5
+    assert np.isfinite(fit_reflex_observed(**stars | {"v_los": light}).v_travel)
+    light[0] = -3.1e5
+    with pytest.raises(ValueError, match=r"v_los\[0\] = .*at most 299792 km/s"):
+        fit_reflex_observed(**stars | {"v_los": light})
 
 
 def test_a_fit_that_does_not_settle_is_an_error(monkeypatch):

@@ -11,15 +11,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from astropy.table import MaskedColumn, QTable, Table
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mwlmc_data as mw
 from mwlmc_data import schema
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator import simulation
 from mwlmc_data.simulator.frames import sky_to_galactocentric
-from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
-from mwlmc_data.simulator.potentials import concentration, lmc_scale_radius
-from mwlmc_data.simulator.rows import read_row, read_table
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES, rounded_limits
+from mwlmc_data.simulator.potentials import AGREEMENT, concentration, lmc_scale_radius
+from mwlmc_data.simulator.rows import _differences, read_row, read_table
 
 DRAWS = mw.Prior("gaussian").sample(40, seed=3)
 MASSES = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7}
@@ -327,6 +329,34 @@ def test_several_contradictions_are_counted_and_the_first_is_named(catalogue):
     assert ["a_lmc" in row for row in rows] == [True, True, False, False, False]
 
 
+def test_a_scale_radius_of_zero_is_refused_by_its_name_beside_a_coulomb_logarithm():
+    with pytest.raises(ValueError, match=r"sim_id = 0 .*a_lmc = 0\.?0?: allowed is"):
+        mw.simulate_many([MASSES | {"a_lmc": 0.0, "coulomb_log": 1.0}], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"beta0": -0.1}, "beta0 = -0.1"),
+        ({"beta0": 1.1}, "beta0 = 1.1"),
+        ({"m_lmc_8p7": 2.4e11}, "m_lmc_8p7"),
+        ({"m_lmc_8p7": 2.3e11}, "m_lmc_8p7"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_before_the_first_simulation(monkeypatch, change, says):
+    monkeypatch.setattr(simulation, "_map", lambda *_: pytest.fail("a simulation began"))
+    good = MASSES | {"beta0": 0.5, "m_lmc_8p7": 1.7e10}
+    with pytest.raises(ValueError, match=f"sim_id = 2 .*{re.escape(says)}"):
+        mw.simulate_many([good, good, good | change], workers=1, progress=False)
+
+
+@pytest.mark.parametrize("mass", [1e7, 1e12])
+def test_an_inner_mass_at_its_limit_is_made_anew_from_a_scale_radius_that_counts(mass):
+    assert rounded_limits("m_lmc_8p7") == (1e7, 1e12)
+    given = MASSES | {"a_lmc": 20.0}
+    assert rows_of([given | {"m_lmc_8p7": mass}], derived="given")[0] == [given]
+
+
 def test_derived_values_count_where_that_is_said(catalogue):
     row = row_of(catalogue).assign(c200=9.0, a_lmc=30.0).drop(columns="coulomb_log")
     (kept,), _ = rows_of(row, derived="given")
@@ -424,6 +454,26 @@ def test_the_lmc_of_a_catalogue_moves_with_any_one_number_that_is_changed(catalo
         ((got,), _) = read_table("table", changed, "checked")
     assert {n: got[n] for n in mine} == {n: float(changed[n].iloc[0]) for n in mine}
     assert not set(other) & set(got)
+
+
+@settings(max_examples=40)
+@given(
+    place=st.tuples(st.floats(0, 360, exclude_max=True), st.floats(-80, 80), st.floats(20, 200)),
+    motion=st.tuples(st.floats(50, 400) | st.floats(-400, -50), st.floats(-3, 3), st.floats(-3, 3)),
+    by=st.floats(3, 30) | st.floats(-30, -3),
+    name=st.sampled_from(["v_los_lmc", "pm_ra_lmc", "pm_dec_lmc", "distance_lmc"]),
+)
+def test_an_lmc_given_twice_agrees_to_single_precision_wherever_it_goes(place, motion, by, name):
+    """Also where it comes towards us; and a number that is off by three to thirty tolerances is seen."""
+    sky = dict(zip(SKY_NAMES, [*place, *motion], strict=True))
+    vector = sky_to_galactocentric(*(np.array([x]) for x in sky.values()))[0].astype(np.float32)
+    both = MASSES | sky | dict(zip(CARTESIAN_NAMES, vector.tolist(), strict=True))
+    assert {n: rows_of([both])[0][0][n] for n in SKY_NAMES} == sky
+    speed = np.linalg.norm(vector[3:] - const.SUN_VELOCITY)
+    unit = {"v": speed, "p": speed / (const.KMS_PER_MASYR_KPC * place[2]), "d": place[2]}[name[0]]
+    changed = both | {name: sky[name] + by * AGREEMENT * unit}
+    _, off_sky = _differences({n: np.array([x]) for n, x in changed.items()}, SKY_NAMES, CARTESIAN_NAMES)
+    assert off_sky[0].tolist() == [n == name for n in SKY_NAMES]
 
 
 def test_an_lmc_at_two_places_is_refused_where_it_does_not_tell_which_is_meant(catalogue):
