@@ -51,6 +51,21 @@ def test_program_improves_on_its_start(tmp_path, capsys):
     assert worst[0] < 0.5 * worst[1]
 
 
+def test_program_hands_on_what_it_is_given(tmp_path, monkeypatch):
+    single, seen = disc.Terms(np.array([3e10]), np.array([2.0]), np.array([0.1]), 0.4), []
+
+    def fit(*arguments):
+        seen.append(arguments)
+        return single, 1.0
+
+    monkeypatch.setattr(disc, "fit", fit)
+    out = tmp_path / "disc.npz"
+    assert main(["disc", "--out", str(out), "--terms", "1", "--seconds", "2", "--seed", "7"]) == 0
+    assert main(["disc", "--out", str(tmp_path / "other.npz"), "--terms", "2", "--start", str(out)]) == 0
+    assert seen[0] == (1, 2.0, 7, None)
+    assert seen[1][:3] == (2, 600, 0) and all(np.array_equal(a, b) for a, b in zip(seen[1][3], single, strict=True))
+
+
 def test_bad_input(tmp_path, capsys):
     assert main(["disc", "--out", str(tmp_path / "x.npz"), "--terms", "0"]) == 2
     assert "--terms 0: allowed is 1 or more" in capsys.readouterr().err

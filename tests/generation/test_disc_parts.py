@@ -1,6 +1,7 @@
 """Parts of the fit of the disc's terms, each beside the same thing written out."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,6 +138,34 @@ def test_the_file_holds_the_terms_and_what_they_lack(tmp_path, monkeypatch):
         assert data["missing_mass"] == pytest.approx(4.0 + data["radius"])
     again = disc.load(tmp_path / "disc.npz")
     assert all(np.array_equal(getattr(again, name), getattr(TERMS, name)) for name in TERMS._fields)
+
+
+def test_a_try_descends_by_rising_powers_of_the_errors(sample, monkeypatch):
+    """Errors in units of the goal, then their squares and fourth powers, each from where the one before ended."""
+    start, seen = disc._pack(TERMS, 3, np.random.default_rng(0)), []
+
+    def step(function, p, kwargs=None, **_):
+        seen.append((p, function(p, **(kwargs or {}))))
+        return SimpleNamespace(x=p + 0.01, cost=5.0)
+
+    monkeypatch.setattr(disc, "least_squares", step)
+    found, cost = disc._descend(start, sample, 3, np.inf)
+    assert found == pytest.approx(start + 0.03) and cost == 5.0
+    for (p, residuals), place, power in zip(seen, (0.0, 0.01, 0.02), (1, 2, 4), strict=True):
+        assert p == pytest.approx(start + place)
+        scaled = (disc.errors(disc._unpack(p, 3), sample) * sample.weight[:, None]).ravel()
+        assert residuals == pytest.approx(np.sign(scaled) * np.abs(scaled) ** power)
+    assert disc._descend(start, sample, 3, 2.0)[1] == 5.0 and len(seen) == 6
+    found, cost = disc._descend(start, sample, 3, 1.9)  # worse than 2.5 times the best: given up
+    assert np.array_equal(found, start) and cost == np.inf and len(seen) == 7
+
+
+def test_a_start_whose_forces_overflow_is_given_up(sample):
+    start = disc._pack(TERMS, 3, np.random.default_rng(0))
+    start[3:6] = 1000.0
+    start[0] = np.inf
+    found, cost = disc._descend(start, sample, 3, np.inf)
+    assert np.array_equal(found, start) and cost == np.inf
 
 
 def test_the_search_ends_in_time_and_keeps_the_best(monkeypatch):

@@ -1,5 +1,6 @@
 """Runs on bad disks and in folders of other runs: nothing of another run is taken, and no fault is for good."""
 
+import contextlib
 import errno
 import json
 import os
@@ -13,9 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from generation import haloes as halo_runs
+from generation import shards
 from generation.catalogue import make_shard
+from generation.cluster import ClusterLostError
 from generation.haloes import HaloPlan, make_haloes
-from generation.plan import DamagedRunError, RunMismatchError
+from generation.plan import DamagedRunError, RunMismatchError, pin_run
+from generation.pool import Progress
 from generation.shards import is_finished, read_shard
 from mwlmc_data import release, store
 from mwlmc_data.release import sha256_of
@@ -70,6 +74,14 @@ class TestAnotherRun:
             make(plan_for(run.out, **changes), stand_in)
         assert contents(run.out) == before
         assert stand_in.made() == []
+
+    def test_of_two_that_begin_at_once_one_has_the_folder(self, tmp_path):
+        plan = plan_for(tmp_path)
+        pin_run(plan)
+        pin_run(plan)
+        with pytest.raises(RunMismatchError, match="seed is '20250710' there and '5' now"):
+            pin_run(plan_for(tmp_path, seed=5))
+        assert json.loads(plan.pins_path.read_text()) == plan.pins
 
     def test_the_final_file_alone_is_not_written_over(self, run, stand_in):
         run.pins_path.unlink()
@@ -229,6 +241,14 @@ class TestReadOnly:
             assert make(run, stand_in) == run.catalogue_path
         assert contents(run.out) == before
 
+    @pytest.mark.parametrize("there", [b"rotten", None])
+    def test_one_without_its_file_says_so(self, run, stand_in, there):
+        run.catalogue_path.unlink()
+        if there is not None:
+            run.catalogue_path.write_bytes(there)
+        with read_only(run.out), pytest.raises(WriteError, match=rf"cannot write '{run.catalogue_path}'"):
+            make(run, stand_in)
+
     @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
     def test_one_that_is_not_says_so(self, run, stand_in, number):
         run.hash_path(1).unlink()
@@ -244,6 +264,48 @@ class TestReadOnly:
         with read_only(halo_run):
             assert make_haloes(plan, progress=False).manifest == store.Store(halo_run).manifest
         assert contents(halo_run) == before
+
+
+class TestMadeElsewhere:
+    """Shards that other machines make, which a network file system shows late or not at all."""
+
+    @pytest.fixture
+    def nothing_arrives(self, monkeypatch):
+        @contextlib.contextmanager
+        def elsewhere(scheduler, mark, timeout):
+            yield lambda make_shard, arguments, shards, progress: None
+
+        monkeypatch.setattr(shards, "on_cluster", elsewhere)
+        monkeypatch.setattr(shards, "PATIENCE", 0.0)
+
+    def test_a_run_without_all_its_shards_is_not_finished(self, run, stand_in, nothing_arrives):
+        for shard in (1, 2):
+            run.shard_path(shard).unlink()
+        with pytest.raises(ClusterLostError, match=r"made 2 shards, the first of them .*00001\.parquet, that"):
+            make(run, stand_in, scheduler="tcp://nobody:1")
+
+    def test_they_are_waited_for(self, run, stand_in, whole, nothing_arrives, monkeypatch):
+        content = run.shard_path(2).read_bytes()
+        run.shard_path(2).unlink()
+        monkeypatch.setattr(shards, "PATIENCE", 60.0)
+        monkeypatch.setattr(shards.time, "sleep", lambda seconds: run.shard_path(2).write_bytes(content))
+        assert make(run, stand_in, scheduler="tcp://nobody:1").read_bytes() == whole
+        assert stand_in.made() == []
+
+
+def test_the_bar_of_a_run_that_continues_begins_with_what_is_done(run, stand_in, monkeypatch):
+    seen = []
+
+    class Bar(Progress):
+        def __init__(self, **settings):
+            seen.append(settings)
+            super().__init__(**settings)
+
+    monkeypatch.setattr(shards, "Progress", Bar)
+    for shard in (0, 3):
+        run.shard_path(shard).unlink()
+    make(run, stand_in)
+    assert seen == [{"total": 50, "done": 32, "shown": False}]
 
 
 ON_A_FULL_DISK = """

@@ -1,9 +1,13 @@
 """Options of the program and their defaults."""
 
+import importlib
+import os
 from pathlib import Path
 
 import pytest
 
+from generation import __main__ as program
+from generation import card
 from generation.__main__ import _parser
 
 MACHINES = {"workers": None, "scheduler": None, "scheduler_timeout": 30.0}
@@ -85,3 +89,37 @@ def test_a_range_is_two_numbers(text, capsys):
     with pytest.raises(SystemExit):
         _parser().parse_args(["haloes", "--out", "D", f"--sims={text}"])
     assert f"{text!r} is not allowed: A:B" in capsys.readouterr().err
+
+
+def test_libraries_use_one_thread_unless_the_user_says_otherwise(monkeypatch):
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    for name in names:
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    importlib.reload(program)
+    assert [os.environ[name] for name in names] == ["1", "1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted: finished shards are kept"),
+        (ValueError("no card"), 2, "error: no card"),
+        (RuntimeError("lost"), 1, "error: lost"),
+    ],
+)
+def test_how_a_program_ends(monkeypatch, capsys, error, status, told):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(card, "refresh_card", fail)
+    assert program.main(["card"]) == status
+    assert capsys.readouterr().err.startswith(told)
+
+
+@pytest.mark.parametrize(("is_new", "told"), [(True, "written anew"), (False, "up to date")])
+def test_the_card_says_whether_it_changed(monkeypatch, capsys, is_new, told):
+    monkeypatch.setattr(card, "refresh_card", lambda: is_new)
+    assert program.main(["card"]) == 0
+    assert capsys.readouterr().out == f"{card.CARD}: {told}\n"

@@ -185,8 +185,10 @@ class TestZenodo:
 
     def test_persons_and_signs(self, published):
         author = {"family-names": "Lovelace", "given-names": "Ada", "orcid": "https://orcid.org/0000-0002-1825-0097"}
-        facts = {"title": "t", "abstract": "a < b & c", "keywords": [], "authors": [author]}
-        told = json.loads(zenodo.describe(store.Store(published).manifest, facts))
+        facts = {"title": "Größe", "abstract": "a < b & c", "keywords": [], "authors": [author]}
+        text = zenodo.describe(store.Store(published).manifest, facts)
+        assert '\n  "title": "Größe",\n' in text
+        told = json.loads(text)
         assert told["creators"] == [{"name": "Lovelace, Ada", "orcid": "0000-0002-1825-0097"}]
         assert told["description"].startswith("<p>a &lt; b &amp; c</p>")
 

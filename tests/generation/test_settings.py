@@ -6,8 +6,10 @@ import multiprocessing
 import pytest
 
 from generation import catalogue, cluster, haloes, pool, shards
+from generation.haloes import HaloPlan
 from generation.plan import Plan
 from generation.pool import StoppedError
+from mwlmc_data.simulator import SIMULATOR_VERSION
 
 MACHINES = {"workers": 1, "progress": True, "scheduler": None, "timeout": 30.0}
 
@@ -38,6 +40,11 @@ def test_least_values_of_a_plan(tmp_path, name, least):
     assert getattr(plan(tmp_path, **{name: least}), name) == least
     with pytest.raises(ValueError, match=name):
         plan(tmp_path, **{name: least - 1})
+
+
+def test_a_shard_of_haloes_holds_one_or_more(tmp_path):
+    plan = HaloPlan(tmp_path, "gaussian", range(8, 22), 1, SIMULATOR_VERSION)
+    assert plan.n_shards == 14 and all(len(plan.rows(i)) == 1 for i in range(14))
 
 
 @pytest.mark.parametrize(
