@@ -1,11 +1,12 @@
 """Parts of the work on a cluster that need none."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from generation import cluster
-from generation.cluster import ClusterSetupError, Expected, versions
+from generation.cluster import ClusterLostError, ClusterSetupError, Expected, versions
 from mwlmc_data.release import sha256_of
 
 
@@ -117,31 +118,110 @@ class Client:
         return Done()
 
 
-def test_no_more_shards_are_handed_in_than_the_window_holds(monkeypatch, expected):
-    distributed = pytest.importorskip("distributed")
+class Completed(list):
+    """Tasks in the order in which they were handed in."""
+
+    def __init__(self, tasks, loop):
+        super().__init__(tasks)
+
+    def __iter__(self):
+        while self:
+            yield self.pop(0)
+
+    def add(self, task):
+        self.append(task)
+
+
+class Bar:
+    made = 0
+
+    def advance(self, n):
+        self.made += n
+
+
+@pytest.fixture
+def distributed(monkeypatch):
     pytest.importorskip("cloudpickle")
+    library = pytest.importorskip("distributed")
+    monkeypatch.setattr(library, "as_completed", Completed)
+    return library
 
-    class Completed(list):
-        def __init__(self, tasks, loop):
-            super().__init__(tasks)
 
-        def __iter__(self):
-            while self:
-                yield self.pop(0)
-
-        def add(self, task):
-            self.append(task)
-
-    class Bar:
-        made = 0
-
-        def advance(self, n):
-            self.made += n
-
-    monkeypatch.setattr(distributed, "as_completed", Completed)
+def test_no_more_shards_are_handed_in_than_the_window_holds(monkeypatch, expected, distributed):
     monkeypatch.setattr(cluster, "WINDOW", 4)
     client, bar = Client(), Bar()
     cluster._run_shards(client, expected, print, (), range(11), bar)
     assert client.most == 4 and len(client.keys) == 11 and bar.made == 33
     assert [key.split("-")[1] for key in client.keys] == [f"{i:05d}" for i in range(11)]
     assert len({key.split("-", 2)[2] for key in client.keys}) == 1
+
+
+class Failing:
+    """A cluster whose second task ends with an error, or, if it is in time the next time, is only late."""
+
+    loop = None
+
+    def __init__(self, error, status, tries=1):
+        self.error, self.status, self.tries, self.keys = error, status, tries, []
+
+    def submit(self, function, argument, key, pure):
+        self.keys.append(key)
+        client, is_second = self, len(self.keys) == 2
+
+        class Task:
+            status = self.status if is_second else "finished"
+
+            def result(self, timeout):
+                if is_second and client.tries > 0:
+                    client.tries -= 1
+                    raise client.error
+                return 3
+
+        return Task()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "told"),
+    [
+        (ImportError("no module"), "error", ClusterSetupError, "came later cannot load the program: no module; start"),
+        ("KilledWorker", "error", ClusterLostError, "shard-1.*died.*Finished shards are kept"),
+        ("CancelledError", "cancelled", ClusterLostError, "the scheduler was lost"),
+        (OSError("closed"), "lost", ClusterLostError, "the scheduler was lost"),
+        (OSError("no space"), "error", OSError, "^no space"),
+        (TimeoutError("its own"), "error", TimeoutError, "its own"),
+        (ValueError("a draw"), "error", ValueError, "a draw"),
+    ],
+)
+def test_what_ends_a_run_is_told_by_its_kind(expected, distributed, error, status, kind, told):
+    if error == "KilledWorker":
+        error = distributed.KilledWorker("shard-1", SimpleNamespace(address="tcp://w"), 3)
+    elif error == "CancelledError":
+        error = distributed.CancelledError("shard-1")
+    bar = Bar()
+    with pytest.raises(kind, match=told):
+        cluster._run_shards(Failing(error, status), expected, print, (), range(5), bar)
+    assert bar.made == 3
+
+
+def test_a_number_that_is_late_is_asked_for_again(expected, distributed):
+    bar = Bar()
+    cluster._run_shards(Failing(TimeoutError(), "pending", tries=2), expected, print, (), range(5), bar)
+    assert bar.made == 15
+
+
+def test_a_worker_makes_a_shard_and_says_how_many_it_made(expected):
+    seen = []
+
+    def make_shard(first, shard, advance):
+        seen.append((first, shard))
+        advance(4)
+        advance(3)
+
+    assert cluster._make(expected, make_shard, ("plan",), 5) == 7 and seen == [("plan", 5)]
+
+
+def test_a_worker_that_differs_makes_nothing(expected, distributed, monkeypatch):
+    monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(address="tcp://w"))
+    other = dataclasses.replace(expected, digest="0" * 64)
+    with pytest.raises(ClusterSetupError, match=r"^worker tcp://w on .*run\.json is another file there than here"):
+        cluster._make(other, lambda *_: pytest.fail("made"), (), 5)
