@@ -130,13 +130,13 @@ class TestWhence:
         assert content.count(SHARDS[0]) == hub.count(SHARDS[0]) == 1
 
     def test_a_server_that_compresses_what_it_sends(self, fetch, serve, original, root):
-        server = serve()
-        for name in (MANIFEST, TRAIN[0]):
-            server.always[name] = lambda handler, content: handler.answer(
-                200, gzip.compress(content, 1), Content_Encoding="gzip"
+        server, name = serve(), "validation/validation-test.parquet"
+        for path in (MANIFEST, name):
+            server.always[path] = lambda handler, content: handler.answer(
+                200, gzip.compress(content), Content_Encoding="gzip"
             )
-        assert same_bytes(fetch(mirrors=server.url, split="train"), original, root)
-        assert server.count(TRAIN[0]) == 1
+        assert same_bytes(fetch("validation", mirrors=server.url), original, root)
+        assert server.count(name) == 1
 
     def test_a_mirror_whose_manifest_lacks_the_split_gives_way(self, fetch, published, original, root):
         """It has files of the config, and files of the split, but none of both."""

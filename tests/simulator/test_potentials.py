@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numba import njit
 from scipy.integrate import IntegrationWarning, quad
@@ -93,6 +93,8 @@ def test_nfw_is_its_formula():
 
 
 @given(st.floats(1e-9, 1e6))
+@example(1e-9)
+@example(3e-9)
 def test_nfw_shape_has_no_cancellation(x):
     # the mass is the integral of s / (1 + s)^2; substitute s = x u for a smooth integrand of order one
     nodes, weights = np.polynomial.legendre.leggauss(200)
