@@ -25,14 +25,14 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = Parser(prog="python -m benchmarks", description="Train, score, measure.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    base = commands.add_parser("baseline", help="train the paper's estimator, score it, write the report")
+    base = commands.add_parser("paper", help="train the paper's estimator, score it, write the report")
     base.add_argument("--out", type=Path, default=Path("build/report"), help="folder for results.json and report.html")
     base.add_argument("--fast", action="store_true", help="little of everything; the scores are not the baseline's")
     base.add_argument("--seed", type=whole_from(0), default=0)
     base.add_argument("--config", default="gaussian", help="set of simulations")
     base.add_argument("--reference", type=Path, help="folder of published orbits to fit (gc19/, fire/)")
     base.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
-    base.set_defaults(run=_baseline)
+    base.set_defaults(run=_paper)
     fit = commands.add_parser("friction", help="which friction reproduces a published orbit of the LMC")
     fit.add_argument(
         "--orbit", type=Path, required=True, help="text file of 12 columns (MW and LMC) or 7 (t, relative)"
@@ -98,15 +98,15 @@ def parser() -> argparse.ArgumentParser:
     suite.add_argument("--workers", type=whole_from(1), help="processes; by default all cores")
     suite.add_argument("--device", help="of torch; by default a GPU if there is one")
     suite.set_defaults(run=_suite)
-    page = commands.add_parser("report", help="draw the report of a run of the suite")
+    page = commands.add_parser("suite-report", help="draw the report of a run of the suite")
     page.add_argument("--run", type=Path, default=Path("build/suite"), dest="folder", help="default: %(default)s")
     page.add_argument("--reference", type=Path, help="folder of published orbits to fit (gc19/, fire/)")
     page.add_argument("--no-simulations", action="store_true", help="leave out what has to be simulated for the page")
-    page.set_defaults(run=_report)
-    tried = commands.add_parser("limits", help="what a score refuses and flags, tried on a run of the suite")
+    page.set_defaults(run=_suite_report)
+    tried = commands.add_parser("refusals", help="what a score refuses and flags, tried on a run of the suite")
     tried.add_argument("--run", type=Path, default=Path("build/suite"), dest="folder", help="default: %(default)s")
     tried.add_argument("--tasks", default="summary-9", help="with commas between (default: %(default)s)")
-    tried.set_defaults(run=_limits)
+    tried.set_defaults(run=_refusals)
     put = commands.add_parser("embed", help="put reference posteriors and trained networks into the package")
     put.add_argument("--run", type=Path, dest="folder", help="a run of the suite, for the limit of what a score can be")
     put.add_argument("--networks", type=Path, metavar="DIR",
@@ -152,14 +152,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0
 
 
-def _baseline(args: argparse.Namespace) -> None:
-    from benchmarks import baseline
+def _paper(args: argparse.Namespace) -> None:
+    from benchmarks.paper import run
 
-    baseline.main(args.out, args.fast, args.seed, args.config, args.reference, args.workers)
+    run.main(args.out, args.fast, args.seed, args.config, args.reference, args.workers)
 
 
 def _friction(args: argparse.Namespace) -> None:
-    from benchmarks import friction
+    from benchmarks.paper import friction
 
     model = {"m200_mw": args.m200, "c200": args.c200, "m_lmc": args.m_lmc, "a_lmc": args.a_lmc}
     known = {name: value for name, value in model.items() if value is not None}
@@ -167,7 +167,7 @@ def _friction(args: argparse.Namespace) -> None:
 
 
 def _accuracy(args: argparse.Namespace) -> None:
-    from benchmarks import accuracy, published_stars
+    from benchmarks.studies import accuracy, published_stars
 
     print(accuracy.describe(accuracy.compare(args.reference)))
     fits = published_stars.compare(args.reference)
@@ -176,13 +176,13 @@ def _accuracy(args: argparse.Namespace) -> None:
 
 
 def _speed(args: argparse.Namespace) -> None:
-    from benchmarks import speed
+    from benchmarks.studies import speed
 
     speed.main(args.out, args.reference, args.repeats, args.fast, args.parts.split(",") if args.parts else None)
 
 
 def _cuda(args: argparse.Namespace) -> None:
-    from benchmarks import cuda
+    from benchmarks.studies import cuda
 
     try:
         print(cuda.describe(cuda.measure(args.simulations, args.workers)))
@@ -191,7 +191,7 @@ def _cuda(args: argparse.Namespace) -> None:
 
 
 def _outskirts(args: argparse.Namespace) -> None:
-    from benchmarks import outskirts
+    from benchmarks.studies import outskirts
     from mwlmc_data.priors import MARGINALS
 
     found = {name: outskirts.margins(name, args.simulations, args.seed, args.workers) for name in MARGINALS}
@@ -199,26 +199,26 @@ def _outskirts(args: argparse.Namespace) -> None:
 
 
 def _equilibrium(args: argparse.Namespace) -> None:
-    from benchmarks import equilibrium
+    from benchmarks.studies import equilibrium
 
     found = equilibrium.drifts(args.config, args.simulations, args.seed, args.workers)
     print(equilibrium.describe(args.config, found))
 
 
 def _choices(args: argparse.Namespace) -> None:
-    from benchmarks import choices
+    from benchmarks.studies import choices
 
     print(choices.describe(choices.measure(args.simulations, args.seed)))
 
 
 def _regeneration(args: argparse.Namespace) -> None:
-    from benchmarks import regeneration
+    from benchmarks.studies import regeneration
 
     print(regeneration.compare(args.config, args.haloes))
 
 
 def _loading(args: argparse.Namespace) -> None:
-    from benchmarks import loading
+    from benchmarks.studies import loading
 
     loading.main(args.out, args.haloes, args.rounds)
 
@@ -237,27 +237,27 @@ def _suite(args: argparse.Namespace) -> None:
     plan.main(args.out, args.fast, tasks, baselines, args.seeds, args.workers, args.device)
 
 
-def _report(args: argparse.Namespace) -> None:
-    from benchmarks import suite_report
+def _suite_report(args: argparse.Namespace) -> None:
+    from benchmarks.suite import report
 
     simulate = not args.no_simulations
-    print(f"written: {suite_report.write(args.folder, simulate=simulate, orbits=args.reference)}")
+    print(f"written: {report.write(args.folder, simulate=simulate, orbits=args.reference)}")
 
 
-def _limits(args: argparse.Namespace) -> None:
-    from benchmarks import limits
+def _refusals(args: argparse.Namespace) -> None:
+    from benchmarks.studies import refusals
 
-    print(limits.describe(limits.tried(args.folder, args.tasks.split(","))))
+    print(refusals.describe(refusals.tried(args.folder, args.tasks.split(","))))
 
 
 def _embed(args: argparse.Namespace) -> None:
-    from benchmarks import embed
+    from benchmarks.embedded import embed
 
     embed.main(args.networks, args.file, args.folder)
 
 
 def _calibration(args: argparse.Namespace) -> None:
-    from benchmarks import calibration
+    from benchmarks.studies import calibration
 
     calibration.main(args.config, args.rows, args.fresh)
 

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines.base import find
 from benchmarks.suite.jobs import FORMAT, references_hash, scored, write_json
-from benchmarks.suite_report.values import MISSING, error_over_seeds, p_text, plain
-from mwlmc_data import list_tasks, release
+from benchmarks.suite.report.values import MISSING, error_over_seeds, p_text, plain
+from mwlmc_data import list_tasks
+from mwlmc_data.dataset import release
 from mwlmc_data.scoring import paired_difference
-from mwlmc_data.scoring.limits import not_possible
 from mwlmc_data.scoring.report import NOT_POSSIBLE
 from mwlmc_data.scoring.submission import SAMPLES, read_submission
+from mwlmc_data.scoring.yardstick import not_possible
 
 Results = Sequence[tuple[Path, dict[str, Any]]]
 """Files of results and what they hold, of one method in one task."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mwlmc_data.terminal import Parser, add_out, any_encoding, check_out
 
 if TYPE_CHECKING:
-    from mwlmc_data.store import Store
+    from mwlmc_data.dataset.store import Store
 
 # One process a core is the parallelism here, and sums in several threads would depend on their number. The
 # libraries read these when they are loaded, so this stands before their import, for the workers as well.
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    from mwlmc_data.writing import WriteError, exit_status
+    from mwlmc_data.storage.errors import WriteError, exit_status
 
     try:
         return options.run(options)
@@ -199,7 +199,7 @@ def _machines(options: argparse.Namespace) -> dict[str, Any]:
 def _catalogue(options: argparse.Namespace) -> int:
     from generation.catalogue import check_embeddable, embed, make_catalogue, simulate_table
     from generation.plan import Plan
-    from mwlmc_data.release import CATALOGUE_SEEDS, sha256_of
+    from mwlmc_data.dataset.release import CATALOGUE_SEEDS, sha256_of
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
     plan = Plan(
@@ -229,7 +229,7 @@ def _haloes(options: argparse.Namespace) -> int:
 
 def _make_haloes(options: argparse.Namespace, out: Path) -> Store:
     from generation.haloes import HaloPlan, make_haloes
-    from mwlmc_data.release import entry_of
+    from mwlmc_data.dataset.release import entry_of
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
     sims = range(entry_of(options.config)["rows"]) if options.sims is None else options.sims

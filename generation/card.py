@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 
 from generation.tables import CONFIG_COLUMNS, files_of, splits_of
-from mwlmc_data import schema
+from mwlmc_data.dataset import schema
+from mwlmc_data.storage.writing import write_bytes
 from mwlmc_data.validation import VALIDATION_COLUMNS
-from mwlmc_data.writing import write_bytes
 
 CARD = Path(__file__).resolve().parents[1] / "DATASET_CARD.md"
 """The card of the repository."""

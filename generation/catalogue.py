@@ -21,10 +21,11 @@ import pyarrow as pa
 from generation.plan import Plan, refuse_differences
 from generation.shards import finish, is_finished, make_shards, read_shard
 from generation.tables import write_table
-from mwlmc_data import parquet, release, schema
+from mwlmc_data.dataset import release, schema
 from mwlmc_data.priors import Prior
-from mwlmc_data.release import DamagedFileError
-from mwlmc_data.writing import WriteError, make_folder, replace_file, write_bytes
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.errors import DamagedFileError, WriteError
+from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
 
 SLICE = 16
 """Simulations between two steps of the progress bar; in between a process does not stop."""

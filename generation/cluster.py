@@ -26,7 +26,7 @@ from typing import Any
 
 import mwlmc_data
 from generation.pool import MakeShard, Progress, RunShards
-from mwlmc_data.release import sha256_of
+from mwlmc_data.dataset.release import sha256_of
 
 WINDOW = 1000
 """Shards that the scheduler knows of at a time: enough for any cluster, and its memory stays flat."""

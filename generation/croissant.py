@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from generation.tables import CONFIG_COLUMNS, splits_of
-from mwlmc_data import citation, schema
-from mwlmc_data.store import Entry, Manifest
+from mwlmc_data import citation
+from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.store import Entry, Manifest
 
 NAME = "croissant.json"
 PARQUET = "application/x-parquet"

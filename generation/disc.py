@@ -1,6 +1,6 @@
 """Fit the disc's terms that the kernels use to the exact disc, and write ``mwlmc_data/simulator/disc.npz``.
 
-A term is ``-G m / sqrt(R^2 + q^2)`` with ``q = a + s(z) + b sech^2(z / 2h)`` (see :mod:`mwlmc_data.simulator.kernels`).
+A term is ``-G m / sqrt(R^2 + q^2)`` with ``q = a + s(z) + b sech^2(z / 2h)`` (:mod:`mwlmc_data.simulator.equations`).
 What the terms lack in the spherical mean costs the kernels nothing, as it joins the radial table: the fit is to the
 rest of the force. Errors count relative to the smallest total force of any halo of the priors, and the largest of
 them is minimised: least squares of rising powers, from perturbed starts, as long as one likes.
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from tqdm import tqdm
 
-from mwlmc_data.npz import write_npz
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import potentials
+from mwlmc_data.storage.npz import write_npz
 
 FloatArray = NDArray[np.float64]
 

@@ -1,8 +1,8 @@
 """Assemble the folder that is published: the one that a person uploads, and that every mirror serves.
 
-It is what the Hugging Face Hub takes as a repository, what `mwlmc_data.store` reads, and, since base names are unique
-and fewer than 100, what lies flat in a Zenodo record. A file is written beside its place and renamed into it, what is
-already right is kept, and SHA256SUMS comes last: a run that was killed is run again and makes the same folder.
+It is what the Hugging Face Hub takes as a repository, what `mwlmc_data.dataset.store` reads, and, since base names are
+unique and fewer than 100, what lies flat in a Zenodo record. A file is written beside its place and renamed into it,
+what is already right is kept, and SHA256SUMS comes last: a run that was killed is run again and makes the same folder.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from tqdm import tqdm
 
 from generation import card, croissant, zenodo
 from generation.tables import files_of, read_split, write_table
-from mwlmc_data import parquet, release, schema, store
-from mwlmc_data.catalogue import load_catalogue
+from mwlmc_data.dataset import release, schema, store
+from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.simulator import SIMULATOR_VERSION
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
 from mwlmc_data.validation import validation_table
-from mwlmc_data.writing import make_folder, replace_file, write_bytes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COPIED = {"CITATION.cff": "CITATION.cff", "LICENSE": "LICENSE-DATA"}
@@ -184,10 +186,10 @@ def _check_shard(source: store.Store, entry: store.Entry, catalogue: pa.Table) -
     """Compare a shard with its hash, which no stamp spares here, and with the catalogue."""
     path = source.path(entry)
     if not path.is_file():
-        raise release.DamagedFileError(path, f"SHA-256 {entry.sha256}", "no such file")
+        raise DamagedFileError(path, f"SHA-256 {entry.sha256}", "no such file")
     found = release.sha256_of(path)
     if found != entry.sha256:
-        raise release.DamagedFileError(path, f"SHA-256 {entry.sha256}", found)
+        raise DamagedFileError(path, f"SHA-256 {entry.sha256}", found)
     with parquet.opened(path) as file:
         if not file.schema_arrow.equals(schema.halo_schema(), check_metadata=False):
             raise ValueError(f"{path} is not allowed: its columns are not those of the schema")
@@ -234,7 +236,7 @@ def _link(source: Path, target: Path, sha256: str) -> None:
         shutil.copyfile(source, target)
         found = release.sha256_of(target)
         if found != sha256:
-            raise release.DamagedFileError(target, f"SHA-256 {sha256}", found) from None
+            raise DamagedFileError(target, f"SHA-256 {sha256}", found) from None
 
 
 def _notice(shards: Sequence[store.Entry]) -> str | None:

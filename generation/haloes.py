@@ -1,7 +1,7 @@
 """Make the files of stars of a set: the haloes of its simulations, by split, in shards.
 
-The folder of a run is a local store, `mwlmc_data.store`: with its manifest it can be loaded from, verified, and made a
-part of the published folder. A row is one simulation: its numbers, its drawn parameters, and its 4,500 stars.
+The folder of a run is a local store, `mwlmc_data.dataset.store`: with its manifest it can be loaded from, verified, and
+made a part of the published folder. A row is one simulation: its numbers, its drawn parameters, and its 4,500 stars.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from filelock import FileLock
 
 from generation.plan import RunMismatchError
 from generation.shards import finish, is_finished, make_shards
-from mwlmc_data import library, parquet, release, schema, store
-from mwlmc_data.arrays import as_whole
-from mwlmc_data.catalogue import load_catalogue
-from mwlmc_data.writing import replace_file, write_bytes
+from mwlmc_data.arguments.arrays import as_whole
+from mwlmc_data.dataset import library, release, schema, store
+from mwlmc_data.dataset.catalogue import load_catalogue
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.writing import replace_file, write_bytes
 
 SHARD = 4000
 """Haloes of a shard: 370 MB, and 33 shards for the whole Gaussian set."""

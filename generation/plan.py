@@ -6,19 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mwlmc_data import schema
-from mwlmc_data.arrays import as_whole
+from mwlmc_data.arguments.arrays import as_whole
+from mwlmc_data.dataset import schema
 from mwlmc_data.priors import Prior
-from mwlmc_data.writing import create_file
+from mwlmc_data.storage.writing import create_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from generation.shards import Run
 
 MOST = 10_000_000
 """Simulations of a run: the final table is put together in memory, 3 GB for so many."""
@@ -30,6 +28,37 @@ class RunMismatchError(ValueError):
 
 class DamagedRunError(RuntimeError):
     """The file with the settings of a run is damaged; the message names it and the way out."""
+
+
+class Run(Protocol):
+    """What a run makes and where; `Plan` and `generation.haloes.HaloPlan` are such."""
+
+    @property
+    def out(self) -> Path:
+        """Folder of the run."""
+    @property
+    def pins_path(self) -> Path:
+        """Where the settings are written down that the run may not change."""
+    @property
+    def pins(self) -> dict[str, object]:
+        """Those settings."""
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Facts about the run that every shard carries: set, seed and version."""
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of a shard."""
+    @property
+    def n_shards(self) -> int:
+        """Number of shards."""
+    def rows(self, shard: int) -> range | list[int]:
+        """Values of sim_id in a shard."""
+    def drawn(self, shard: int) -> Mapping[str, Any]:
+        """Parameters of the simulations of a shard, arrays by name."""
+    def shard_path(self, shard: int) -> Path:
+        """Where a shard is written."""
+    def hash_path(self, shard: int) -> Path:
+        """Where its hash is written once it is whole."""
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,20 @@ any moment leaves only whole shards and continues from them.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from generation.cluster import SHARE, ClusterLostError, on_cluster
-from generation.plan import RunMismatchError, is_pinned, pin_run, refuse_differences, refuse_other_draws
+from generation.plan import Run, RunMismatchError, is_pinned, pin_run, refuse_differences, refuse_other_draws
 from generation.pool import MakeShard, Progress, RunShards, run_shards
-from mwlmc_data import parquet, release, schema
-from mwlmc_data.arrays import as_whole
-from mwlmc_data.release import DamagedFileError
-from mwlmc_data.writing import make_folder, remove_leftovers, write_bytes
+from mwlmc_data.arguments.arrays import as_whole
+from mwlmc_data.dataset import release, schema
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.writing import make_folder, remove_leftovers, write_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,37 +32,6 @@ that a file was not there."""
 
 _NUMBERS = ["sim_id", *schema.DRAWN]
 """Columns that say which simulations a shard holds."""
-
-
-class Run(Protocol):
-    """What a run makes and where; `generation.plan.Plan` and `generation.haloes.HaloPlan` are such."""
-
-    @property
-    def out(self) -> Path:
-        """Folder of the run."""
-    @property
-    def pins_path(self) -> Path:
-        """Where the settings are written down that the run may not change."""
-    @property
-    def pins(self) -> dict[str, object]:
-        """Those settings."""
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """Facts about the run that every shard carries: set, seed and version."""
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns of a shard."""
-    @property
-    def n_shards(self) -> int:
-        """Number of shards."""
-    def rows(self, shard: int) -> range | list[int]:
-        """Values of sim_id in a shard."""
-    def drawn(self, shard: int) -> Mapping[str, Any]:
-        """Parameters of the simulations of a shard, arrays by name."""
-    def shard_path(self, shard: int) -> Path:
-        """Where a shard is written."""
-    def hash_path(self, shard: int) -> Path:
-        """Where its hash is written once it is whole."""
 
 
 def make_shards(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mwlmc_data import parquet, release, schema
+from mwlmc_data.dataset import release, schema
+from mwlmc_data.storage import parquet
 from mwlmc_data.validation import VALIDATION_COLUMNS
 
 CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from mwlmc_data import schema
-from mwlmc_data.store import Manifest
+from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.store import Manifest
 
 NAME = ".zenodo.json"
 

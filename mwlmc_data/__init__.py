@@ -8,18 +8,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
+from mwlmc_data._version import __version__
 
 if TYPE_CHECKING:
-    from .catalogue import load_catalogue
-    from .citation import cite
-    from .fetching import fetch
-    from .haloes import load_halo, load_haloes
-    from .inference import Posterior, infer
-    from .plotting.corners import corner_plot
-    from .priors import Prior
-    from .scoring.task import get_task, list_tasks
-    from .simulator import (
+    from mwlmc_data.citation import cite
+    from mwlmc_data.dataset.catalogue import load_catalogue
+    from mwlmc_data.dataset.haloes import load_halo, load_haloes
+    from mwlmc_data.fetching import fetch
+    from mwlmc_data.inference import Posterior, infer
+    from mwlmc_data.plotting.corners import corner_plot
+    from mwlmc_data.priors import Prior
+    from mwlmc_data.scoring.task import get_task, list_tasks
+    from mwlmc_data.simulator import (
         Halo,
         Orbit,
         Parameters,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         simulate,
         simulate_many,
     )
-    from .simulator.astropy_frame import galactocentric_frame
-    from .validation import Case, validation_cases
+    from mwlmc_data.simulator.astropy_frame import galactocentric_frame
+    from mwlmc_data.validation import Case, validation_cases
 
 _HOME = {
     "Case": "validation",
@@ -53,9 +53,9 @@ _HOME = {
     "infer": "inference",
     "integrate_orbit": "simulator",
     "list_tasks": "scoring.task",
-    "load_catalogue": "catalogue",
-    "load_halo": "haloes",
-    "load_haloes": "haloes",
+    "load_catalogue": "dataset.catalogue",
+    "load_halo": "dataset.haloes",
+    "load_haloes": "dataset.haloes",
     "simulate": "simulator",
     "simulate_many": "simulator",
     "validation_cases": "validation",

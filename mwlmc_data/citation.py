@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mwlmc_data._version import __version__
-from mwlmc_data.release import DATA_VERSION
+from mwlmc_data.dataset.release import DATA_VERSION
 
 # Classic BibTeX sorts and abbreviates names rightly only when accents are TeX commands in braces.
 _TEX = str.maketrans({"á": r"{\'a}", "é": r"{\'e}", "ë": r'{\"e}', "&": r"\&"})

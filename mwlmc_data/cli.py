@@ -45,7 +45,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        from mwlmc_data.writing import exit_status
+        from mwlmc_data.storage.errors import exit_status
 
         return _fail(error, exit_status(error))
     except (ValueError, ImportError, LookupError) as error:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import ndtri
 
-from . import schema
-from .angles import wrap_degrees
-from .arrays import as_choice, as_float, check_names
-from .catalogue import load_catalogue
-from .priors import MARGINALS, Marginal, Normal
-from .scoring.circular import circular_mean
-from .simulator.frames import galactocentric_to_sky
-from .simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
+from mwlmc_data.arguments.angles import wrap_degrees
+from mwlmc_data.arguments.arrays import as_choice, as_float, check_names
+from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.catalogue import load_catalogue
+from mwlmc_data.priors import MARGINALS, Marginal, Normal
+from mwlmc_data.scoring.circular import circular_mean
+from mwlmc_data.simulator.frames import galactocentric_to_sky
+from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 
 if TYPE_CHECKING:
     import pyarrow

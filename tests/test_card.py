@@ -10,7 +10,7 @@ import yaml
 import mwlmc_data as mw
 from generation import card
 from generation.tables import CONFIG_COLUMNS, files_of, splits_of
-from mwlmc_data import release, sameness, schema
+from mwlmc_data.dataset import release, sameness, schema
 from mwlmc_data.validation import VALIDATION_COLUMNS
 
 

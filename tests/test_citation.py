@@ -7,9 +7,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from mwlmc_data import citation, schema
+from mwlmc_data import citation
 from mwlmc_data._version import __version__
-from mwlmc_data.release import DATA_VERSION
+from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.release import DATA_VERSION
 
 ENTRY = re.compile(r"@(?P<kind>\w+)\{(?P<key>[^,]+),\n(?P<body>.*?)\n\}(?=\n\n|\Z)", re.DOTALL)
 FIELD = re.compile(r"^  (?P<name>\w+) = \{(?P<value>.*)\},?$", re.MULTILINE)

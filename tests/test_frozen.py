@@ -10,7 +10,7 @@ import generation
 import mwlmc_data
 
 #: Modules that need what may not be installed, or a GPU.
-ELSEWHERE = ("agama_engine", "cuda_engine", "_torch", "__main__")
+ELSEWHERE = ("engines.agama", "engines.cuda", "_torch", "priors.torch", "__main__")
 #: What is filled in or iterated over, and so changes by design.
 CHANGING = ("HaloBatches", "Verification")
 

@@ -56,19 +56,27 @@ NOT_IN_THE_CORE = {
 }  # fmt: skip
 
 PACKAGE = "mwlmc_data"
-DATA_MODULES = (
-    "schema", "priors", "release", "catalogue", "store", "library", "haloes", "batches", "sameness", "fetching",
-)  # fmt: skip
+DATASET = [
+    f"{PACKAGE}.dataset.{name}"
+    for name in (
+        "batches", "batches_datasets", "batches_torch", "catalogue", "haloes", "library", "manifest", "release",
+        "sameness", "store", "verification",
+    )
+]  # fmt: skip
+# The simulator knows the columns' names and units, and nothing else of the dataset.
 UNKNOWN_TO_THE_SIMULATOR = (
-    *DATA_MODULES[1:], "validation", "observations", "scoring", "verification", "cli", "commands",
-)  # fmt: skip
+    *DATASET,
+    *(f"{PACKAGE}.{name}" for name in ("priors", "fetching", "validation", "scoring", "inference", "cli", "commands")),
+)
 # (importer, what it must not import): a name stands for the module and all below it.
 FORBIDDEN = [
     (PACKAGE, ("generation", "benchmarks", "tests")),
     ("generation", ("benchmarks", "tests")),
     ("benchmarks", ("generation", "tests")),
-    (f"{PACKAGE}.simulator", tuple(f"{PACKAGE}.{name}" for name in UNKNOWN_TO_THE_SIMULATOR)),
-    *((f"{PACKAGE}.{name}", (f"{PACKAGE}.scoring", f"{PACKAGE}.cli")) for name in DATA_MODULES),
+    (f"{PACKAGE}.simulator", UNKNOWN_TO_THE_SIMULATOR),
+    (f"{PACKAGE}.simulator.engines", tuple(f"{PACKAGE}.simulator.{name}" for name in ("many", "rows", "simulation"))),
+    *((f"{PACKAGE}.{name}", (f"{PACKAGE}.scoring", f"{PACKAGE}.cli")) for name in ("dataset", "priors", "fetching")),
+    *((f"{PACKAGE}.{name}", (f"{PACKAGE}.dataset", f"{PACKAGE}.simulator")) for name in ("arguments", "storage")),
     (f"{PACKAGE}.scoring", (f"{PACKAGE}.cli",)),
 ]
 
@@ -124,6 +132,37 @@ def all_imports(repository: Path, top: str) -> list[Import]:
         importer = ".".join(parts[:-1] if is_package else parts)
         found.extend(imports_in(path.read_text(encoding="utf-8"), importer, is_package))
     return found
+
+
+def modules_of(repository: Path, top: str) -> set[str]:
+    """Names of the modules and packages below a folder."""
+    paths = (path.relative_to(repository).with_suffix("") for path in (repository / top).rglob("*.py"))
+    return {".".join(path.parts[:-1] if path.name == "__init__" else path.parts) for path in paths}
+
+
+def module_graph(repository: Path, tops: tuple[str, ...]) -> dict[str, set[str]]:
+    """Module -> modules that it imports, functions' own imports included, those for type checkers left out."""
+    modules = set().union(*(modules_of(repository, top) for top in tops))
+    graph: dict[str, set[str]] = {module: set() for module in modules}
+    for entry in (entry for top in tops for entry in all_imports(repository, top)):
+        target = entry.target if entry.target in modules else entry.target.rpartition(".")[0]
+        if target in modules and target != entry.importer:
+            graph[entry.importer].add(target)
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others."""
+    reached: dict[str, set[str]] = {}
+    for module in graph:
+        seen: set[str] = set()
+        todo = [module]
+        while todo:
+            todo += (new := graph[todo.pop()] - seen)
+            seen |= new
+        reached[module] = seen
+    groups = {tuple(sorted(m for m in reached[module] if module in reached[m])) for module in graph}
+    return [list(group) for group in sorted(groups) if group]
 
 
 def is_within(name: str, module: str) -> bool:
@@ -207,7 +246,7 @@ except ImportError:
 def later():
     from generation import shards
 """
-    imports = imports_in(source, "mwlmc_data.simulator.halo", False)
+    imports = imports_in(source, "mwlmc_data.simulator.equilibrium", False)
     assert {entry.target: entry.at_import for entry in imports} == {
         "torch.nn": True,
         "typing.TYPE_CHECKING": True,
@@ -217,8 +256,8 @@ def later():
         "agama": True,
         "generation.shards": False,
     }
-    in_a_package = imports_in("from .halo import Halo", "mwlmc_data.simulator", True)
-    assert in_a_package == [Import("mwlmc_data.simulator", "mwlmc_data.simulator.halo.Halo", True)]
+    in_a_package = imports_in("from .stars import Halo", "mwlmc_data.simulator", True)
+    assert in_a_package == [Import("mwlmc_data.simulator", "mwlmc_data.simulator.stars.Halo", True)]
 
 
 @pytest.mark.parametrize(("importer", "forbidden"), FORBIDDEN, ids=[importer for importer, _ in FORBIDDEN])
@@ -231,17 +270,46 @@ def test_imports_point_one_way(repository, importer, forbidden):
     assert violations == []
 
 
+# A method that draws may import plotting inside the function: plotting knows what it draws.
+DRAWN = {f"{PACKAGE}.simulator.stars": {f"{PACKAGE}.plotting.halo"}}
+
+
+def test_no_modules_import_each_other_in_a_circle(repository):
+    graph = module_graph(repository, (PACKAGE, "generation", "benchmarks", "examples"))
+    for module, drawings in DRAWN.items():
+        assert graph[module] >= drawings
+        graph[module] -= drawings
+    assert circles(graph) == []
+
+
+def test_a_circle_is_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}
+    assert circles(graph) == [["a", "b", "c"]]
+    assert circles(graph | {"c": {"d"}}) == []
+
+
+@pytest.mark.parametrize("top", [PACKAGE, "generation", "benchmarks", "examples", "tests"])
+def test_imports_are_absolute(repository, top):
+    relative = [
+        f"{path}:{node.lineno}"
+        for path in (repository / top).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
 def test_the_package_imports_optional_libraries_only_where_it_uses_them(repository):
     """What is written for an optional library lives in a module of its own, which is loaded late."""
-    homes = {"torch": "_torch", "agama": "agama_engine"}
+    homes = {"torch": ("_torch", "priors.torch"), "agama": ("engines.agama",)}
 
     def is_home(module: str) -> bool:
-        return module.endswith(tuple(homes.values()))
+        return module.endswith(tuple(ending for endings in homes.values() for ending in endings))
 
     def is_allowed(entry: Import) -> bool:
         library = entry.target.partition(".")[0]
         if library == PACKAGE:
-            return not any(is_home(part) for part in entry.target.split("."))
+            return not is_home(entry.target) and not is_home(entry.target.rpartition(".")[0])
         return library not in NOT_IN_THE_CORE or (library in homes and entry.importer.endswith(homes[library]))
 
     imports = [entry for entry in all_imports(repository, PACKAGE) if entry.at_import]

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from mwlmc_data.dataset.schema import DRAWN
 from mwlmc_data.priors import MARGINALS, Prior
-from mwlmc_data.schema import DRAWN
-from tests.laws import LAWS, enclosed_law
+from tests.helpers.prior_laws import LAWS, enclosed_law
 
 CONFIGS = sorted(MARGINALS)
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.sets import Learnable
+from benchmarks.common.sets import Learnable
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create, in_support
 from benchmarks.baselines.enclosed import EnclosedMass
-from benchmarks.baselines.likelihood import Likelihood, Past, Points, past_velocities, simulated
+from benchmarks.baselines.simulated_likelihood import Likelihood, Past, Points, past_velocities, simulated
 from benchmarks.baselines.weights import Weighed
-from benchmarks.references.likelihood import legendre
-from benchmarks.sets import Learnable, box_of
+from benchmarks.common.sets import Learnable, box_of
+from benchmarks.references.marginal_likelihood import legendre
+from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
-from mwlmc_data.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.scoring.observations import Split
 
 PROPOSAL = "nsf"

@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 from benchmarks.baselines.base import Effort
 from benchmarks.baselines.gaussian import ConditionalGaussian
 from benchmarks.baselines.training import Trained, Training
-from benchmarks.sets import Learnable
+from benchmarks.common.sets import Learnable
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.priors import ENCLOSED_MASS, Normal
 from mwlmc_data.scoring.observations import Split

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create
-from benchmarks.sets import Learnable
+from benchmarks.common.sets import Learnable
 
 N_MEMBERS = 5
 MEMBER = "nsf"

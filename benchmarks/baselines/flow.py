@@ -13,7 +13,7 @@ from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline, Draws, Effort, in_support
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.baselines.truncation import truncated_draws
-from benchmarks.sets import Learnable, box_of
+from benchmarks.common.sets import Learnable, box_of
 from mwlmc_data.inference.encoding import Inputs, Scores
 
 _BLOCK = 64  # observations drawn together

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.baselines.training import Trained, Training
-from benchmarks.sets import Learnable
+from benchmarks.common.sets import Learnable
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.mixture import STEEPEST, Mixture, outputs
 

@@ -13,11 +13,11 @@ from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.baselines.mdn import train_mixture
 from benchmarks.baselines.training import Trained, Training
-from benchmarks.sets import Learnable
+from benchmarks.common.sets import Learnable
+from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.grid import Grid
-from mwlmc_data.inference.likelihood import TravelLikelihood, rest_of, split
-from mwlmc_data.schema import LMC_VECTOR, REFLEX
+from mwlmc_data.inference.travel_likelihood import TravelLikelihood, rest_of, split
 
 _LARGE = 20_000  # rows of a training set from which on more Gaussians lower the loss on rows that it does not hold
 
@@ -25,7 +25,7 @@ _LARGE = 20_000  # rows of a training set from which on more Gaussians lower the
 class Nle(Baseline):
     """A mixture of Gaussians for the travel velocity, given the parameters and the LMC's vector.
 
-    Torch trains it; `mwlmc_data.inference.likelihood` says what it is and finds the posterior, with NumPy alone.
+    Torch trains it; `mwlmc_data.inference.travel_likelihood` says what it is and finds the posterior, with NumPy alone.
     Without the reflex motion nothing is learnt, and the posterior is the prior.
 
     Parameters

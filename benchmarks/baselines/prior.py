@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Draws, Effort
-from benchmarks.sets import Learnable
+from benchmarks.common.sets import Learnable
 
 
 class PriorDraws(Baseline):

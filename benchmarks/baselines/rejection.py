@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.baselines.base import Baseline, Draws, Effort
-from benchmarks.sets import Learnable
+from benchmarks.common.sets import Learnable
 from mwlmc_data.inference.encoding import Inputs
 from mwlmc_data.scoring import energy_score
 

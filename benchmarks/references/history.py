@@ -16,8 +16,8 @@ from scipy.interpolate import CubicSpline
 from benchmarks.references.design import DIMENSIONS, THETA
 from mwlmc_data.simulator.constants import REWIND_GYR
 from mwlmc_data.simulator.frames import sky_to_galactocentric
-from mwlmc_data.simulator.interaction import integrate_orbit
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from mwlmc_data.simulator.orbit import integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.potentials import concentration
 

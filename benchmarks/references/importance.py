@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp
 
-from benchmarks.features import SCALE
+from benchmarks.common.features import SCALE
 from benchmarks.references.design import CONFIG, DIMENSIONS
 from benchmarks.references.gaussianity import mardia_kurtosis
 from mwlmc_data.inference.grid import Grid

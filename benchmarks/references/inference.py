@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.features import SCALE
+from benchmarks.common.features import SCALE
 from benchmarks.references import conditional, gaussianity, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import MOST_INTERPOLATION, Certificate
@@ -63,7 +63,7 @@ class Reference:
     samples : ndarray, shape (n, 3), float32
         m_lmc, m200_mw [Msun], log10_lambda_df.
     log_prob_truth : float
-        Log density of the truth per unit of `benchmarks.features.SCALE`; NaN where none is known.
+        Log density of the truth per unit of `benchmarks.common.features.SCALE`; NaN where none is known.
     ranks : tuple of three float
         Marginal distribution functions at the truth; NaN likewise.
     certificate : Certificate

@@ -3,7 +3,7 @@
 ``log p(theta | y) = log p(theta) + log p(y | theta) + constant``. The likelihood is computed on a lattice of nodes,
 where the orbits are integrated; averaged over the nuisances its logarithm is smooth and is carried by cubic splines to
 the fine grid. Box and spacing of the lattice are chosen until what the splines miss is small. Theta is in units of
-`benchmarks.features.SCALE`, and so are densities.
+`benchmarks.common.features.SCALE`, and so are densities.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator, make_interp_spline
 
-from benchmarks.features import SCALE
+from benchmarks.common.features import SCALE
 from benchmarks.references.conditional import Conditional
 from benchmarks.references.design import CONFIG, THETA
-from benchmarks.references.likelihood import FINE, QUADRATURE, ROUGH, Histories, Nodes, log_prior
+from benchmarks.references.marginal_likelihood import FINE, QUADRATURE, ROUGH, Histories, Nodes, log_prior
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import MARGINALS, Prior
 

@@ -15,10 +15,10 @@ from benchmarks.references.design import CONFIG, THETA
 from benchmarks.references.gaussianity import TESTS
 from benchmarks.references.inference import N_KEPT, Reference
 from benchmarks.references.rows import TRAVEL, Row
-from mwlmc_data import parquet
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
-from mwlmc_data.writing import replace_file
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.writing import replace_file
 
 if TYPE_CHECKING:
     import pyarrow

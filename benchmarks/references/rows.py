@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.references.design import CONFIG, THETA
 from mwlmc_data import load_catalogue, validation_cases
+from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.inference.encoding import travel_vectors
-from mwlmc_data.schema import REFLEX
 from mwlmc_data.scoring.observations import REFERENCE_ROWS, test_ids
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 

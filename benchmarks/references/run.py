@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.parallel import run_tasks
+from benchmarks.common.parallel import run_calls
 from benchmarks.references import checks, extension, importance, inference, results, simulations
 from benchmarks.references.rows import all_rows
 from benchmarks.references.simulations import N_POINTS
@@ -37,16 +37,16 @@ def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | 
     chosen, count, n = all_rows()[:rows], workers or available_cores(), N_POINTS
     wanted = STAGES if stage == "all" else (stage,)
     if "simulate" in wanted:
-        run_tasks([(simulations.make, (out, row, 0, n)) for row in chosen], count, "simulate")
+        run_calls([(simulations.make, (out, row, 0, n)) for row in chosen], count, "simulate")
     simulated = [row for row in chosen if simulations.path_of(out, row, 0).exists()]
     if "infer" in wanted:
-        run_tasks([(inference.make, (out, row, n)) for row in simulated], count, "infer")
+        run_calls([(inference.make, (out, row, n)) for row in simulated], count, "infer")
     if "extend" in wanted:
         for _ in range(extension.MOST_PARTS - 1):
             short = [row for row in simulated if extension.is_short(out, row, n)]
-            run_tasks([(extension.make, (out, row, n)) for row in short], count, "extend")
+            run_calls([(extension.make, (out, row, n)) for row in short], count, "extend")
     if "check" in wanted:
         checked = [(out, row, n, importance.N_KEPT) for row in simulated[: checks.N_CHECKED]]
-        run_tasks([(checks.make, arguments) for arguments in checked], count, "check")
+        run_calls([(checks.make, arguments) for arguments in checked], count, "check")
     if "collect" in wanted:
         print(results.collect(out, chosen, n))

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, design
 from benchmarks.references.rows import TRAVEL, Row
-from mwlmc_data.npz import write_npz
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.simulation import simulate_row
-from mwlmc_data.writing import write_bytes
+from mwlmc_data.simulator.many import simulate_row
+from mwlmc_data.storage.npz import write_npz
+from mwlmc_data.storage.writing import write_bytes
 
 SEED = 20250720
 """Of the stars and designs of the references; none of the catalogues' (`release.CATALOGUE_SEEDS`)."""

@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create, find
 from benchmarks.baselines.training import one_thread
-from benchmarks.c2st import c2st
-from benchmarks.sets import Learnable, SimulationSet, box_of
+from benchmarks.common.sets import Learnable, SimulationSet, box_of
 from benchmarks.suite import models
+from benchmarks.suite.c2st import c2st
 from benchmarks.suite.curves import curves
 from benchmarks.suite.models import cpu_seconds
-from mwlmc_data import __version__, get_task, release
-from mwlmc_data.npz import write_npz
+from mwlmc_data import __version__, get_task
+from mwlmc_data.dataset import release
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.report import Entry, Report, Section, dump
 from mwlmc_data.scoring.submission import Submission, read_submission, write_submission
 from mwlmc_data.scoring.task import Task
 from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
+from mwlmc_data.storage.npz import write_npz
 
 FORMAT = "mwlmc-result-1"
 RESULT_VERSION = 3

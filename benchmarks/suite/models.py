@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Effort, create
-from benchmarks.sets import Learnable
-from mwlmc_data import release
-from mwlmc_data.arrays import refuse
+from benchmarks.common.sets import Learnable
+from mwlmc_data.arguments.arrays import refuse
+from mwlmc_data.dataset import release
 
 _ABOUT = "about"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.baselines.base import Effort, find
-from benchmarks.parallel import run_tasks
+from benchmarks.common.parallel import run_calls
 from benchmarks.suite import jobs
 from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task
@@ -120,7 +120,7 @@ def main(
     start = time.monotonic()
     for i, wave in enumerate(waves):
         tasks_of = [(function, (out, *arguments, effort)) for function, arguments in wave]
-        run_tasks(tasks_of, workers or available_cores(), f"suite, part {i + 1} of {len(waves)}", "job")
+        run_calls(tasks_of, workers or available_cores(), f"suite, part {i + 1} of {len(waves)}", "job")
     print(f"{sum(map(len, waves))} jobs, {time.monotonic() - start:.0f} s; results in {out / 'results'}")
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mwlmc_data import schema
-from mwlmc_data.writing import replace_file, write_bytes
+from mwlmc_data.dataset import schema
+from mwlmc_data.storage.writing import replace_file, write_bytes
 
 if TYPE_CHECKING:
     from mwlmc_data.simulator import Halo, Reflex
@@ -56,7 +56,7 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
     columns = {name: stars[:, i] for i, name in enumerate(PHASE_SPACE)}
     text = json.dumps(parameters)
     if path.suffix == ".npz":
-        from mwlmc_data.npz import write_npz
+        from mwlmc_data.storage.npz import write_npz
 
         content = io.BytesIO()
         write_npz(content, {"parameters": text, **columns})
@@ -64,7 +64,7 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
         return
     import pyarrow as pa
 
-    from mwlmc_data import parquet
+    from mwlmc_data.storage import parquet
 
     fields = [
         pa.field(name, pa.float32(), metadata={"unit": "km/s" if name.startswith("v") else "kpc"})

@@ -40,9 +40,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _fetch(options: argparse.Namespace) -> int:
     sim_ids = None if options.sims is None else _range(options.sims)
+    from mwlmc_data.dataset.release import DATA_VERSION
     from mwlmc_data.fetching import FetchError, fetch_files
     from mwlmc_data.fetching.errors import size_text
-    from mwlmc_data.release import DATA_VERSION
 
     try:
         fetched = fetch_files(

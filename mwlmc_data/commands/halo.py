@@ -28,7 +28,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _halo(options: argparse.Namespace) -> int:
     check_out(options)
-    from mwlmc_data.haloes import load_halo
+    from mwlmc_data.dataset.haloes import load_halo
     from mwlmc_data.simulator import fit_reflex
 
     halo = load_halo(options.sim_id, options.source, options.config, options.version)

@@ -7,8 +7,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
-from mwlmc_data import schema
 from mwlmc_data.commands.common import add_column, add_json, print_json
+from mwlmc_data.dataset import schema
 from mwlmc_data.terminal import add_out, check_out
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _infer(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore")  # they are printed below, in the form of a command
         posterior = infer(*_measured(options), n=options.n, seed=options.seed, config=options.config)
     if options.out is not None:
-        from mwlmc_data.writing import replace_file
+        from mwlmc_data.storage.writing import replace_file
 
         write = posterior.samples.to_csv if options.out.suffix == ".csv" else posterior.samples.to_parquet
         replace_file(options.out, lambda path: write(path, index=False))

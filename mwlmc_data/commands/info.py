@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from mwlmc_data import schema
 from mwlmc_data.commands.common import add_json, print_json
+from mwlmc_data.dataset import schema
+from mwlmc_data.storage.errors import DamagedFileError
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -16,16 +17,17 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from mwlmc_data import __version__, library, release
+    from mwlmc_data import __version__
+    from mwlmc_data.dataset import library, release
+    from mwlmc_data.dataset.store import DATA_DIR_VARIABLE, store_text
     from mwlmc_data.simulator import SIMULATOR_VERSION
-    from mwlmc_data.store import DATA_DIR_VARIABLE, store_text
 
     registry, files = release.load_registry(), []
     for config, entry in registry.get(release.DATA_VERSION, {}).get("files", {}).items():
         try:
             release.verified_path(config)
             state = "verified"
-        except release.DamagedFileError as error:
+        except DamagedFileError as error:
             state = str(error)
         files.append({"version": release.DATA_VERSION, "config": config, **entry, "state": state})
     known = {

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mwlmc_data import schema
 from mwlmc_data.commands.common import add_set
+from mwlmc_data.dataset import schema
+from mwlmc_data.storage.writing import replace_file
 from mwlmc_data.terminal import add_out, check_out
-from mwlmc_data.writing import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def _halo(options: argparse.Namespace) -> int:
     check_out(options)
-    from mwlmc_data.haloes import load_halo
+    from mwlmc_data.dataset.haloes import load_halo
 
     halo = load_halo(options.sim_id, options.source, options.config, options.version)
     title = f"{options.config} set, simulation {options.sim_id}"
@@ -63,7 +63,7 @@ def _corner(options: argparse.Namespace) -> int:
     check_out(options)
     if options.rows is not None and options.rows < 1:
         raise ValueError(f"--rows {options.rows} is not allowed: 1 or more")
-    from mwlmc_data.catalogue import load_catalogue
+    from mwlmc_data.dataset.catalogue import load_catalogue
     from mwlmc_data.plotting.corners import corner_plot
 
     table = load_catalogue(options.split, options.config, columns=options.columns, version=options.version)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 
-from mwlmc_data import schema
 from mwlmc_data.commands.common import (
     add_column,
     add_json,
@@ -14,6 +13,7 @@ from mwlmc_data.commands.common import (
     reflex_numbers,
     write_halo,
 )
+from mwlmc_data.dataset import schema
 from mwlmc_data.terminal import add_out, check_out
 
 _REQUIRED = ("m200_mw", "m_lmc", "log10_lambda_df")

@@ -52,7 +52,7 @@ class StarFile(NamedTuple):
         """
         import numpy as np
 
-        from mwlmc_data.arrays import as_floats
+        from mwlmc_data.arguments.arrays import as_floats
 
         column = self.columns[name]
         values = column.values
@@ -115,7 +115,7 @@ def read_stars(path: Path, known: Iterable[str]) -> StarFile:
 
 
 def _read_npz(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
-    from mwlmc_data.npz import load_columns, read_members
+    from mwlmc_data.storage.npz import load_columns, read_members
 
     for name, member in read_members(path).items():
         if name in wanted and len(member.shape) != 1:

@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from mwlmc_data.verification import verify
+    from mwlmc_data.dataset.verification import verify
 
     found = verify(options.directory, options.sample, options.partial)
     if options.json:

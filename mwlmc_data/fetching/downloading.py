@@ -22,11 +22,11 @@ import pooch
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from mwlmc_data.dataset.store import Entry
 from mwlmc_data.fetching import connections, retrying
 from mwlmc_data.fetching.mirrors import Mirror
 from mwlmc_data.fetching.retrying import Halt, MirrorError, ask
-from mwlmc_data.store import Entry
-from mwlmc_data.writing import put_folder_on_disk
+from mwlmc_data.storage.writing import put_folder_on_disk
 
 CHUNK = 1 << 20
 THREADS = "mwlmc-fetch"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mwlmc_data.dataset.store import DATA_DIR_VARIABLE, MANIFEST
 from mwlmc_data.fetching.mirrors import VARIABLE, Mirror
-from mwlmc_data.release import DamagedFileError
-from mwlmc_data.store import DATA_DIR_VARIABLE, MANIFEST
+from mwlmc_data.storage.errors import DamagedFileError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """No space, no quota left, and a limit on the size of files."""

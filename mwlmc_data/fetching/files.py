@@ -17,17 +17,17 @@ import numpy as np
 from filelock import Timeout
 from numpy.typing import NDArray
 
-from mwlmc_data import release
-from mwlmc_data.arrays import as_flag, as_ids, as_whole
+from mwlmc_data.arguments.arrays import as_flag, as_ids, as_whole
+from mwlmc_data.dataset import release
+from mwlmc_data.dataset.store import STAMPS, Entry, Manifest, Store, data_dir
 from mwlmc_data.fetching import downloading
 from mwlmc_data.fetching.errors import FetchError, Request, free_space
 from mwlmc_data.fetching.manifest import lock_of, open_store, without_its_manifest
 from mwlmc_data.fetching.mirrors import mirrors_of
 from mwlmc_data.fetching.retrying import Halt
 from mwlmc_data.fetching.transfer import Bar, Transfer, seems_present
-from mwlmc_data.homes import expanded
-from mwlmc_data.store import STAMPS, Entry, Manifest, Store, data_dir
-from mwlmc_data.writing import remove_leftovers
+from mwlmc_data.storage.homes import expanded
+from mwlmc_data.storage.writing import remove_leftovers
 
 __all__ = ["FetchError", "FetchedFile", "fetch", "fetch_files"]
 
@@ -59,7 +59,7 @@ def fetch(
         Where from, in the forms of `mwlmc_data.fetching.mirrors`; those of `MWLMC_MIRRORS`, or else the registered
         ones, by default.
     directory : path, optional
-        Folder of the files; the local store, `mwlmc_data.store.data_dir`, by default.
+        Folder of the files; the local store, `mwlmc_data.dataset.store.data_dir`, by default.
     version : str, optional
         Version of the data; `release.DATA_VERSION` by default.
     jobs : int

@@ -17,15 +17,15 @@ from typing import Any
 import requests
 from filelock import FileLock, Timeout
 
+from mwlmc_data.dataset.library import halo_config
+from mwlmc_data.dataset.manifest import LONGEST
+from mwlmc_data.dataset.store import MANIFEST, STAMPS, Manifest, Store
 from mwlmc_data.fetching import connections, downloading, retrying
 from mwlmc_data.fetching.errors import Request
 from mwlmc_data.fetching.mirrors import Mirror
 from mwlmc_data.fetching.retrying import Halt, MirrorError, NoMirrorHelpsError, ask
-from mwlmc_data.library import halo_config
-from mwlmc_data.manifest import LONGEST
-from mwlmc_data.release import DamagedFileError
-from mwlmc_data.store import MANIFEST, STAMPS, Manifest, Store
-from mwlmc_data.writing import write_bytes
+from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.writing import write_bytes
 
 LOCKS = ".locks"
 MARK = "fetched.json"

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
-from mwlmc_data.homes import expanded
+from mwlmc_data.storage.homes import expanded
 
 VARIABLE = "MWLMC_MIRRORS"
 """Environment variable: mirrors, separated by white space, commas or semicolons; in quotes where one has these."""

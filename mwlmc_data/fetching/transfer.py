@@ -10,12 +10,12 @@ from contextlib import suppress
 
 import requests
 
+from mwlmc_data.dataset.store import Entry, Store, is_stamped
 from mwlmc_data.fetching import connections, downloading
 from mwlmc_data.fetching.errors import Request
 from mwlmc_data.fetching.manifest import locked
 from mwlmc_data.fetching.retrying import Halt, NoMirrorHelpsError
-from mwlmc_data.release import DamagedFileError
-from mwlmc_data.store import Entry, Store, is_stamped
+from mwlmc_data.storage.errors import DamagedFileError
 
 _LAST_WAIT = 1.5
 """Time that threads get to put away what they began, when all shall stop [s]."""

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
+from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.encoding import Inputs, Scores, log_normal
 from mwlmc_data.inference.grid import WIDEST, Grid, axes_of, points_of
 from mwlmc_data.inference.mixture import DeconvolvedMixture
 from mwlmc_data.priors import Prior
-from mwlmc_data.schema import LMC_VECTOR
 
 TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
 """Names of the Cartesian travel velocity."""

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data import schema
-from mwlmc_data.arrays import as_float, as_floats, check_names
+from mwlmc_data.arguments.arrays import as_float, as_floats, check_names
+from mwlmc_data.arguments.tabular import as_row
+from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.inference.encoding import travel_vectors
-from mwlmc_data.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.frames import sky_basis, sky_to_galactocentric, spherical_angles
 from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES, in_range
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
-from mwlmc_data.tabular import as_row
 
 FASTEST = 1000.0
 """Limit of a travel velocity [km/s]: a disc that is faster leaves the heaviest halo of any prior here."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from mwlmc_data.arrays import as_choice
+from mwlmc_data.arguments.arrays import as_choice
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
 from mwlmc_data.priors import Prior
-from mwlmc_data.release import DamagedFileError
 from mwlmc_data.scoring import embedded
+from mwlmc_data.storage.errors import DamagedFileError
 
 NETWORKS = {"gaussian": "posterior-gaussian", "wide": "posterior-wide"}
 """Names of the embedded networks in the registry, by the set that each was trained on."""

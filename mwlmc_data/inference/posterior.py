@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arrays import as_floats, as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole
+from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
 from mwlmc_data.inference.encoding import log_normal
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.inference.measurement import read_measurement
 from mwlmc_data.inference.networks import NETWORKS, load_network
 from mwlmc_data.inference.predictive import N_PREDICTIVE, marginal_distances, p_value, predictive_distance
-from mwlmc_data.schema import REFLEX
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
 from mwlmc_data.validation import beyond_prior, support

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data import schema
-from mwlmc_data.arrays import as_float, as_floats
+from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.arguments.tabular import as_row, as_table
+from mwlmc_data.dataset import schema
 from mwlmc_data.plotting.style import BLUE, LARGE, MEDIUM, RED, SMALL, needed, new_figure
-from mwlmc_data.tabular import as_row, as_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

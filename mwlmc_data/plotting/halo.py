@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.plotting.profile import draw_density, draw_dispersions, draw_means, draw_radius, radial_profile
 from mwlmc_data.plotting.sky import draw_apex, draw_map, draw_place, draw_today, draw_track, on_map, outlined
+from mwlmc_data.plotting.skymap import SkyMap, from_the_sun, smoothed_map
 from mwlmc_data.plotting.style import LARGE, MEDIUM, SMALL, new_figure
-from mwlmc_data.schema import REFLEX
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.reflex import fit_reflex
-from mwlmc_data.skymap import SkyMap, from_the_sun, smoothed_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arrays import as_floats
+from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.plotting.skymap import as_stars
 from mwlmc_data.plotting.style import BLUE, GREY, MEDIUM, ORANGE, PALE, SMALL, tidy
 from mwlmc_data.simulator.frames import galactocentric_basis
-from mwlmc_data.skymap import as_stars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

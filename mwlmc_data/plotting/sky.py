@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.angles import wrap_degrees
-from mwlmc_data.arrays import as_floats
+from mwlmc_data.arguments.angles import wrap_degrees
+from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.plotting.skymap import SkyMap, from_the_sun
 from mwlmc_data.plotting.style import SMALL, YELLOW, needed
-from mwlmc_data.skymap import SkyMap, from_the_sun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ is it good?               `energy_score`, `negative_log_posterior`, and the gap:
 is it sharp?              `contraction`
 is it calibrated?         `rank_calibration`, `ecdf_band`, `interval_coverage`, `highest_density_coverage`,
                           `region_coverage`, `tarp`, `tarp_band`, `coverage_band`
-is it the reference?      `energy_distance`, `mmd`, `mean_error`, `variance_ratio`; C2ST is in ``benchmarks.c2st``
+is it the reference?      `energy_distance`, `mmd`, `mean_error`, `variance_ratio`; C2ST is in ``benchmarks.suite.c2st``
 does it know its limits?  `z_of_truth`, `hits`, `log_volume`, `detection_auroc`
 one observation           `summarise_posterior`, `predictive_tail`
 angles                    `wrap_degrees`, `circular_mean`, `circular_percentiles`
@@ -20,7 +20,7 @@ angles                    `wrap_degrees`, `circular_mean`, `circular_percentiles
 What is blind to what is tested in ``tests/scoring/test_metrics_on_defects.py``.
 """
 
-from mwlmc_data.angles import wrap_degrees
+from mwlmc_data.arguments.angles import wrap_degrees
 from mwlmc_data.scoring.calibration import (
     RankCalibration,
     contraction,
@@ -33,7 +33,7 @@ from mwlmc_data.scoring.circular import circular_mean, circular_percentiles
 from mwlmc_data.scoring.coverage import Coverage, binomial_interval, coverage_band
 from mwlmc_data.scoring.distance import mean_error, mmd, variance_ratio
 from mwlmc_data.scoring.energy import Difference, energy_distance, energy_score, paired_difference
-from mwlmc_data.scoring.likelihood import LogScore, negative_log_posterior
+from mwlmc_data.scoring.log_score import LogScore, negative_log_posterior
 from mwlmc_data.scoring.region import highest_density_coverage, region_coverage
 from mwlmc_data.scoring.shift import Auroc, Hits, detection_auroc, hits, log_volume, z_of_truth
 from mwlmc_data.scoring.single import PosteriorSummary, predictive_tail, summarise_posterior

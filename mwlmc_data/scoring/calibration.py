@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from mwlmc_data.arrays import as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_seed, as_whole
 from mwlmc_data.scoring.checks import checked_bins, checked_draws, checked_level, checked_samples, checked_vector
 
 

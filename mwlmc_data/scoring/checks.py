@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arrays import as_float, as_floats, as_whole
+from mwlmc_data.arguments.arrays import as_float, as_floats, as_whole
 
 
 def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> NDArray[np.float64]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.angles import wrap_degrees
-from mwlmc_data.arrays import as_floats
+from mwlmc_data.arguments.angles import wrap_degrees
+from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.scoring.checks import checked_vector
 
 

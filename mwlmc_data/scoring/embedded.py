@@ -1,7 +1,8 @@
 """Small files of the benchmark that the package embeds, each checked against its hash before it is read.
 
 They are no sets of simulations, so that they have a registry of their own beside that of the release
-(`mwlmc_data.release`), of the same form: `data/benchmark.json`, name -> file, sha256, bytes, rows, simulator_version.
+(`mwlmc_data.dataset.release`), of the same form: `data/benchmark.json`, name -> file, sha256, bytes, rows,
+simulator_version.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mwlmc_data import release
-from mwlmc_data.writing import write_bytes
+from mwlmc_data.dataset import release
+from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.writing import write_bytes
 
 REGISTRY = "benchmark.json"
 _FIELDS = {"file", "sha256", "bytes", "rows", "simulator_version"}
@@ -42,7 +44,7 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, Any]]:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return {name: {key: entry[key] for key in sorted(_FIELDS)} for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise release.DamagedFileError(path, "a registry of files", f"other text ({error!r})") from error
+        raise DamagedFileError(path, "a registry of files", f"other text ({error!r})") from error
 
 
 def verified(name: str, directory: Path | None = None) -> Path | None:
@@ -71,10 +73,10 @@ def verified(name: str, directory: Path | None = None) -> Path | None:
     path = _directory(directory) / entry["file"]
     expected = f"SHA-256 {entry['sha256']} ({entry['bytes']} bytes)"
     if not path.is_file():
-        raise release.DamagedFileError(path, expected, "no such file")
+        raise DamagedFileError(path, expected, "no such file")
     found = release.sha256_of(path)
     if found != entry["sha256"]:
-        raise release.DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
+        raise DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
     return path
 
 

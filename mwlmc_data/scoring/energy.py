@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist, pdist
 
-from mwlmc_data.arrays import as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_seed, as_whole
 from mwlmc_data.scoring.checks import checked_level, checked_pair, checked_samples, checked_scale, checked_vector
 
 _BLOCK = 1 << 20

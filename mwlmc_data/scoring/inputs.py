@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arrays import as_floats, refuse_masked
+from mwlmc_data.arguments.arrays import as_floats, refuse_masked
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.density import neighbour_log_density
 
@@ -17,8 +17,8 @@ _LEAST_INSIDE = 0.01
 """Share of draws inside the prior below which they are in other units and not merely bad."""
 _LEAST_NATS, _MOST_NATS = -0.5, 0.25
 """Nats between the densities of the truths and those of the draws around them, in the mean over observations. Those of
-the baselines are -0.15 (score estimation from 1,000 simulations) to +0.06 (``python -m benchmarks limits``); densities
-that are too low are to an entry's own loss, so that more is allowed there."""
+the baselines are -0.15 (score estimation from 1,000 simulations) to +0.06 (``python -m benchmarks refusals``);
+densities that are too low are to an entry's own loss, so that more is allowed there."""
 _AMONG, _LEAST_AMONG = 2.0, 10
 """Widths of the draws within which a truth is among them, and how many such truths there must be."""
 _MOST_BELOW = 2.0

@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from mwlmc_data import parquet, release
-from mwlmc_data.angles import longitude_of
+from mwlmc_data.arguments.angles import longitude_of
+from mwlmc_data.dataset import release
 from mwlmc_data.scoring import embedded
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.errors import DamagedFileError
 
 NAME = "shift"
 """Name of the embedded file in the registry of the benchmark's files."""
@@ -143,7 +145,7 @@ def make_haloes(sim_ids: NDArray[np.integer]) -> dict[str, NDArray]:
     dict
         group, sim_id and `TRAVEL` [km/s, float32], a row for each of `HALO_GROUPS` and simulation.
     """
-    from mwlmc_data.haloes import load_halo
+    from mwlmc_data.dataset.haloes import load_halo
     from mwlmc_data.simulator import fit_reflex
 
     vectors = np.empty((len(HALO_GROUPS), len(sim_ids), 3), dtype=np.float32)
@@ -210,7 +212,7 @@ def read_haloes(directory: Path | None = None) -> dict[str, NDArray]:
     path = embedded.verified(NAME, directory)
     if path is None:
         home = release.DATA_DIR if directory is None else directory
-        raise release.DamagedFileError(home / embedded.REGISTRY, f"an entry {NAME!r}", "none")
+        raise DamagedFileError(home / embedded.REGISTRY, f"an entry {NAME!r}", "none")
     table = pq.read_table(path)
     return {name: table[name].to_numpy() for name in _COLUMNS}
 

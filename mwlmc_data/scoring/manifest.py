@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mwlmc_data import release
+from mwlmc_data.dataset import release
 from mwlmc_data.scoring.observations import CONFIG
 from mwlmc_data.scoring.task import Task, get_task
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data import schema
+from mwlmc_data.dataset import schema
 
 if TYPE_CHECKING:
     from mwlmc_data.validation import Case
@@ -183,7 +183,7 @@ def load_split(
 
 def columns_of(split: str, names: Sequence[str], config: str = CONFIG) -> dict[str, NDArray]:
     """Columns of one part of a set, by name."""
-    from mwlmc_data.catalogue import load_catalogue
+    from mwlmc_data.dataset.catalogue import load_catalogue
 
     return load_catalogue(split, config, list(dict.fromkeys(names)), format="numpy")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.release import DamagedFileError
 from mwlmc_data.scoring import embedded
+from mwlmc_data.storage.errors import DamagedFileError
 
 NAME = "references"
 """Name in the registry of the benchmark's files."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mwlmc_data.angles import wrap_degrees
-from mwlmc_data.arrays import as_float
+from mwlmc_data.arguments.angles import wrap_degrees
+from mwlmc_data.arguments.arrays import as_float
 from mwlmc_data.scoring.checks import checked_vector
 from mwlmc_data.scoring.circular import circular_mean
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.npz import Member, NpzError, load_members, read_members, write_npz
 from mwlmc_data.scoring.inputs import Array, taken
 from mwlmc_data.scoring.manifest import make_manifest, manifest_problems, read_manifest
 from mwlmc_data.scoring.report import Report
 from mwlmc_data.scoring.task import Task, get_task
+from mwlmc_data.storage.npz import Member, NpzError, load_members, read_members, write_npz
 
 MANIFEST, SAMPLES = "manifest.json", "samples.npz"
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from mwlmc_data.arrays import as_floats, as_seed
+from mwlmc_data.arguments.arrays import as_floats, as_seed
 from mwlmc_data.scoring.calibration import ecdf_band, randomised_fractions
 from mwlmc_data.scoring.checks import checked_bins, checked_samples
 from mwlmc_data.scoring.coverage import empirical_distribution

@@ -17,9 +17,9 @@ from typing import ClassVar
 
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data import release
+from mwlmc_data.dataset import release
 from mwlmc_data.priors import Prior
-from mwlmc_data.scoring import limits
+from mwlmc_data.scoring import yardstick
 from mwlmc_data.scoring.inputs import Array, array_problems, density_problems, draw_problems, taken
 from mwlmc_data.scoring.observations import CONFIG, Cases, Observations, Split, load_cases, load_split
 from mwlmc_data.scoring.report import Report, Section
@@ -195,7 +195,7 @@ class Task(abc.ABC):
             observations=found.observations,
         )  # fmt: skip
         told = report.to_dict()
-        return replace(report, not_possible=limits.not_possible([told["headline"], *told["scores"].values()]))
+        return replace(report, not_possible=yardstick.not_possible([told["headline"], *told["scores"].values()]))
 
     def problems(self, arrays: Mapping[str, NDArray]) -> list[str]:
         """Say what is wrong with arrays.

@@ -1,11 +1,13 @@
 """The simulator: two rigid galaxies, an equilibrium halo, and the reflex motion it shows today."""
 
-from .constants import SIMULATOR_VERSION
-from .interaction import Orbit, integrate_orbit
-from .parameters import Parameters
-from .reflex import Reflex, fit_reflex
-from .reflex_observed import fit_reflex_observed
-from .simulation import Halo, Simulation, compile_kernels, simulate, simulate_many
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.simulator.many import simulate_many
+from mwlmc_data.simulator.orbit import Orbit, integrate_orbit
+from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.reflex import Reflex, fit_reflex
+from mwlmc_data.simulator.reflex_observed import fit_reflex_observed
+from mwlmc_data.simulator.simulation import Simulation, compile_kernels, simulate
+from mwlmc_data.simulator.stars import Halo
 
 __all__ = [
     "SIMULATOR_VERSION",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..homes import allow_no_home
-from . import constants as const
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.storage.homes import allow_no_home
 
 if TYPE_CHECKING:
     from astropy.coordinates import Galactocentric

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ..schema import N_STARS as N_STARS
+from mwlmc_data.dataset.schema import N_STARS as N_STARS
 
 #: Version of the simulator's results: raised whenever the same parameters and seed give other stars.
 SIMULATOR_VERSION = "1.0.0"

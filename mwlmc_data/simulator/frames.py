@@ -11,10 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.angles import longitude_of
-from mwlmc_data.arrays import as_floats
-
-from . import constants as const
+from mwlmc_data.arguments.angles import longitude_of
+from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.simulator import constants as const
 
 FloatArray = NDArray[np.float64]
 

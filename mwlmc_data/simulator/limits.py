@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import as_float
+from mwlmc_data.arguments.arrays import as_float
 
 #: The LMC's present day on the sky, and as observed: centre and line-of-sight velocity of van der Marel &
 #: Kallivayalil (2014), distance of Pietrzynski et al. (2019), proper motion of Kallivayalil et al. (2013).

@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import constants as const
-from .frames import galactocentric_to_sky, sky_to_galactocentric
-from .limits import CARTESIAN_NAMES, OBSERVED_LMC, SKY_NAMES, in_range
-from .potentials import concentration, coulomb_logarithm, enclosed_mass, lmc_scale_radius, scale_radius_follows
-from .rows import read_row
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, OBSERVED_LMC, SKY_NAMES, in_range
+from mwlmc_data.simulator.potentials import (
+    concentration,
+    coulomb_logarithm,
+    enclosed_mass,
+    lmc_scale_radius,
+    scale_radius_follows,
+)
+from mwlmc_data.simulator.rows import read_row
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

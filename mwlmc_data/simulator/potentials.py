@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import k0
 
-from ..arrays import as_floats
-from . import constants as const
+from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.simulator import constants as const
 
 #: Relative to the size of a vector or a radius, stored numbers and what they follow from agree to this.
 AGREEMENT = 1e-5

@@ -21,13 +21,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arrays import as_float, as_floats, refuse_misaligned
-from mwlmc_data.tabular import as_vectors
-
-from . import constants as const
-from .compiling import announced, kernel
-from .frames import galactocentric_basis, heliocentric_basis, spherical_angles
-from .identifiability import VELOCITY_NAMES, is_singular, open_velocities, typical_scatter
+from mwlmc_data.arguments.arrays import as_float, as_floats, refuse_misaligned
+from mwlmc_data.arguments.tabular import as_vectors
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.compiling import announced, kernel
+from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, spherical_angles
+from mwlmc_data.simulator.identifiability import VELOCITY_NAMES, is_singular, open_velocities, typical_scatter
 
 FloatArray = NDArray[np.floating]
 

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arrays import as_floats, check_names, refuse, refuse_masked, refuse_misaligned, shorten
-
-from . import constants as const
-from .frames import sky_basis
-from .identifiability import open_velocities, typical_scatter
-from .reflex import (
+from mwlmc_data.arguments.arrays import as_floats, check_names, refuse, refuse_masked, refuse_misaligned, shorten
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.frames import sky_basis
+from mwlmc_data.simulator.identifiability import open_velocities, typical_scatter
+from mwlmc_data.simulator.reflex import (
     MAX_DISTANCE,
     MAX_SPEED,
     MAX_STEPS,

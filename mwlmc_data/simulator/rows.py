@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import schema
-from ..arrays import as_choice, as_floats, as_ids, check_names
-from ..tabular import as_row, as_table, index_of
-from . import constants as const
-from .frames import galactocentric_to_sky, sky_to_galactocentric
-from .limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES, rounded_limits
-from .potentials import (
+from mwlmc_data.arguments.arrays import as_choice, as_floats, as_ids, check_names
+from mwlmc_data.arguments.tabular import as_row, as_table, index_of
+from mwlmc_data.dataset import schema
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES, rounded_limits
+from mwlmc_data.simulator.potentials import (
     AGREEMENT,
     concentration,
     coulomb_logarithm,

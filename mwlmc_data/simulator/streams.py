@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_seed, as_whole
 
 
 def halo_stream(seed: int, sim_id: int) -> np.random.Generator:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from . import constants as const
-from .kernels import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
-from .potentials import bulge_mass, nfw_scales, nfw_shape
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.equations import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
+from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
 
 FloatArray = NDArray[np.floating]
 

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.baselines.maf import Maf
 from benchmarks.baselines.training import Training
-from benchmarks.sets import SimulationSet
+from benchmarks.common.sets import SimulationSet
 from tests.benchmarks.synthetic import synthetic_catalogue
 
 

@@ -7,9 +7,9 @@ of error functions; the y component depends on m_lmc_8p7 given m_lmc; the z comp
 import numpy as np
 from scipy.special import ndtr
 
-from benchmarks.features import SCALE
+from benchmarks.common.features import SCALE
 from benchmarks.references.design import DIMENSIONS
-from benchmarks.references.likelihood import log_prior
+from benchmarks.references.marginal_likelihood import log_prior
 from benchmarks.references.rows import Row
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import ENCLOSED_MASS

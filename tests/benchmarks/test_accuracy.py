@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks import accuracy
 from benchmarks.__main__ import main
+from benchmarks.studies import accuracy
 
 
 def test_the_figures_of_the_readme(reference):

@@ -8,7 +8,8 @@ import pytest
 from benchmarks.baselines.base import Baseline, Effort, create, find
 from benchmarks.baselines.training import one_thread
 from benchmarks.suite import jobs, models
-from mwlmc_data import Prior, get_task, release
+from mwlmc_data import Prior, get_task
+from mwlmc_data.dataset import release
 
 pytest.importorskip("sbi", reason="sbi is not installed: the networks cannot be built")
 

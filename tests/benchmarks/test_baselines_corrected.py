@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from benchmarks.baselines import likelihood as likelihood_module
+from benchmarks.baselines import simulated_likelihood as likelihood_module
 from benchmarks.baselines.base import Draws, Effort
 from benchmarks.baselines.corrected import FROM_PRIOR, Corrected
 from benchmarks.baselines.enclosed import EnclosedMass, score
-from benchmarks.baselines.likelihood import Likelihood, Points, simulated
+from benchmarks.baselines.simulated_likelihood import Likelihood, Points, simulated
 from benchmarks.baselines.weights import Weighed
 from benchmarks.references import history
 from benchmarks.references.design import NUISANCES, THETA
 from benchmarks.references.history import histories, past_velocities
 from benchmarks.references.rows import TRAVEL
+from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.priors import ENCLOSED_MASS, Prior
-from mwlmc_data.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.scoring.ladders import reflex_data
 from mwlmc_data.scoring.observations import Split, columns_of
 

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import deconvolution, embed
 from benchmarks.baselines.base import Effort
-from benchmarks.deconvolution import Rows
+from benchmarks.embedded import deconvolution, embed
+from benchmarks.embedded.deconvolution import Rows
 from benchmarks.suite import models
 from benchmarks.suite.jobs import Job
-from mwlmc_data import get_task, release, scoring
+from mwlmc_data import get_task, scoring
+from mwlmc_data.dataset import release
 from mwlmc_data.inference.networks import NETWORKS
-from mwlmc_data.scoring import embedded, limits
+from mwlmc_data.scoring import embedded, yardstick
 from mwlmc_data.scoring.submission import write_submission
 from mwlmc_data.scoring.task import Task
+from mwlmc_data.storage.errors import DamagedFileError
 from tests.scoring.entries import prior_samples
 
 NOISE = np.array([[4.0, 1.0, 0.0], [1.0, 5.0, -2.0], [0.0, -2.0, 16.0]])
@@ -139,7 +141,7 @@ def test_the_limit_is_the_scores_of_the_networks_entry_row_by_row(tmp_path, monk
     (tmp_path / "data").mkdir()
     path = embed.embed_limit(tmp_path / "run", tmp_path / "data")
     assert path == embedded.verified("yardstick", tmp_path / "data")
-    limit, rows = limits.load_limit(tmp_path / "data"), task.observations.rows("fixed")
+    limit, rows = yardstick.load_limit(tmp_path / "data"), task.observations.rows("fixed")
     assert np.array_equal(limit.sim_id, task.observations.sim_id[rows])
     energy = scoring.energy_score(draws[rows], truth[rows], task.scale)
     assert limit.energy_score == pytest.approx(energy, rel=1e-5)
@@ -156,6 +158,6 @@ def test_references_are_copied_and_a_foreign_file_is_not(tmp_path):
     assert path.read_bytes() == source.read_bytes()
     assert json.loads((tmp_path / "data" / "benchmark.json").read_text())["references"]["rows"] == 103
     source.write_bytes(b"no table")
-    with pytest.raises(release.DamagedFileError):
+    with pytest.raises(DamagedFileError):
         embed.embed_references(source, tmp_path / "data")
     assert embedded.verified("references", tmp_path / "data") == path

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import equilibrium
 from benchmarks.__main__ import main
+from benchmarks.studies import equilibrium
 from mwlmc_data import Prior
 from mwlmc_data.simulator import constants as const
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks import summary
-from benchmarks.evaluate import CaseResult, Evaluation, paper_interval
+from benchmarks.paper import summary
+from benchmarks.paper.evaluate import CaseResult, Evaluation, paper_interval
 from mwlmc_data import scoring
-from tests.benchmarks.cases import StandInCase
+from tests.benchmarks.stand_in_cases import StandInCase
 
 
 def result(truth, paper=None, mean=(18.0, 13.0, 0.0), extrapolates=False):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from benchmarks.features import DATA, SCALE, THETA, ScaledPrior, theta_array, theta_table
-from benchmarks.sets import SimulationSet, box_of
+from benchmarks.common.features import DATA, SCALE, THETA, ScaledPrior, theta_array, theta_table
+from benchmarks.common.sets import SimulationSet, box_of
 from mwlmc_data import Prior
 from mwlmc_data.inference.encoding import Inputs, Scores, expand
 from tests.benchmarks.synthetic import synthetic_catalogue

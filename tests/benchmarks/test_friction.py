@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import friction, published
-from benchmarks.published import PublishedOrbit, matched_halo, nfw_enclosed, read_orbit
+from benchmarks.paper import friction, published
+from benchmarks.paper.published import PublishedOrbit, matched_halo, nfw_enclosed, read_orbit
 from mwlmc_data.simulator.constants import GYR_PER_TIME_UNIT
 
 PRESENT = np.array([-2.32, -45.57, -21.45, -59.9, -249.3, 227.9])

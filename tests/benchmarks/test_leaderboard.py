@@ -10,7 +10,8 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import leaderboard
 from benchmarks.suite import jobs
-from mwlmc_data import get_task, list_tasks, release
+from mwlmc_data import get_task, list_tasks
+from mwlmc_data.dataset import release
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.submission import write_submission

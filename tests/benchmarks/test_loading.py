@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from benchmarks import loading
 from benchmarks.__main__ import main
-from mwlmc_data import release, store
+from benchmarks.studies import loading
+from mwlmc_data.dataset import release, store
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ from scipy import integrate
 
 from benchmarks.baselines.maf import Maf
 from benchmarks.baselines.training import Training, mean_loss, tensor
-from benchmarks.evaluate import evaluate, infer_case
-from benchmarks.features import SCALE
+from benchmarks.common.features import SCALE
+from benchmarks.paper.evaluate import evaluate, infer_case
 from mwlmc_data.inference.encoding import Scores
-from tests.benchmarks.cases import stand_in_cases
+from tests.benchmarks.stand_in_cases import stand_in_cases
 
 pytest.importorskip("sbi", reason="sbi is not installed: the estimator cannot be trained")
 

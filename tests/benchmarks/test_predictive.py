@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.predictive import (
+from benchmarks.paper.predictive import (
     nuisance_draws,
     predict,
     predictive_check,
     predictive_parameters,
     quoted_parameters,
 )
-from tests.benchmarks.cases import StandInCase, stand_in_cases
+from tests.benchmarks.stand_in_cases import StandInCase, stand_in_cases
 from tests.benchmarks.synthetic import add_reflex
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import published_stars
 from benchmarks.__main__ import main
+from benchmarks.studies import published_stars
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import sky_basis
 

@@ -6,7 +6,8 @@ from scipy import stats
 
 from benchmarks.references import rows
 from benchmarks.references.design import DIMENSIONS, NUISANCES, THETA, box, design
-from mwlmc_data import load_catalogue, schema
+from mwlmc_data import load_catalogue
+from mwlmc_data.dataset import schema
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS, Prior
 
 

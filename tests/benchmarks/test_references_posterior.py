@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.features import SCALE
+from benchmarks.common.features import SCALE
 from benchmarks.references import conditional, gaussianity, inference, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import Certificate

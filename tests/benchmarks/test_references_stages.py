@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks.features import SCALE
+from benchmarks.common.features import SCALE
 from benchmarks.references import checks, extension, importance, inference, results, rows, run, simulations
 from benchmarks.references.agreement import Agreement
-from benchmarks.references.likelihood import Nodes
-from mwlmc_data import Parameters, release, simulate_many
+from benchmarks.references.marginal_likelihood import Nodes
+from mwlmc_data import Parameters, simulate_many
+from mwlmc_data.dataset import release
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from tests.benchmarks import references_world as world
 

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.speed import curve, machine, scaling
-from benchmarks.speed.ours import RELEASED, RELEASED_TOLERANCE
-from benchmarks.speed.problem import drawn_problem, force_points
+from benchmarks.studies.speed import curve, machine, scaling
+from benchmarks.studies.speed.ours import RELEASED, RELEASED_TOLERANCE
+from benchmarks.studies.speed.problem import drawn_problem, force_points
 
 
 def synthetic(name, factor, family="agama", **changes):

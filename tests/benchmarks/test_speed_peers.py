@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.speed import codes, curve, ours
-from benchmarks.speed.problem import drawn_problem, force_points
+from benchmarks.studies.speed import competitors, curve, ours
+from benchmarks.studies.speed.problem import drawn_problem, force_points
 
 # largest and median difference of the acceleration to the exact one beyond 1 kpc, over the Milky Way's
 FORCES = {"ours": (5e-4, 5e-5), "agama": (3e-4, 3e-5), "gala": (0.1, 0.01), "galpy": (0.1, 0.01)}
@@ -26,8 +26,8 @@ def made(problem, family):
     if family == "ours":
         return ours.codes(problem)
     if importlib.util.find_spec(family) is None:
-        pytest.skip(f"{family} is not installed: {codes.PEERS[family]}")
-    return importlib.import_module(f"benchmarks.speed.peer_{family}").codes(problem)
+        pytest.skip(f"{family} is not installed: {competitors.PEERS[family]}")
+    return importlib.import_module(f"benchmarks.studies.speed.peer_{family}").codes(problem)
 
 
 @pytest.mark.parametrize("family", FORCES)
@@ -79,8 +79,8 @@ def test_gala_and_galpy_agree(problem):
 
 
 def test_what_is_not_installed_is_told(problem, monkeypatch):
-    monkeypatch.setitem(sys.modules, "benchmarks.speed.peer_galpy", None)
-    found, missing = codes.gather(problem)
+    monkeypatch.setitem(sys.modules, "benchmarks.studies.speed.peer_galpy", None)
+    found, missing = competitors.gather(problem)
     assert "pip install" in missing["galpy"]
     assert "galpy" not in {code.family for code in found}
     assert {code.name for code in ours.codes(problem)} <= {code.name for code in found}

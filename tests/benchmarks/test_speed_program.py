@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: no figures")
 
 from benchmarks.__main__ import main
-from benchmarks.speed import curve, report, scaling
-from benchmarks.speed.figure import work_precision
-from benchmarks.speed.ours import RELEASED
+from benchmarks.studies.speed import curve, report, scaling
+from benchmarks.studies.speed.figure import work_precision
+from benchmarks.studies.speed.ours import RELEASED
 from tests.benchmarks.test_speed import synthetic
 
 
@@ -85,7 +85,7 @@ def test_the_figure_names_every_curve(results, tmp_path):
     [(["--parts", "curve,memory"], "'memory'"), (["--reference", "nowhere", "--parts", "curve"], "summary.json")],
 )
 def test_bad_input_is_one_line(words, said, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.speed.machine.one_thread", lambda: None)  # it would last
+    monkeypatch.setattr("benchmarks.studies.speed.machine.one_thread", lambda: None)  # it would last
     assert main(["speed", "--out", str(tmp_path / "out"), *words]) == 2
     assert said in capsys.readouterr().err
 

@@ -10,7 +10,8 @@ from benchmarks.baselines.base import Effort, find
 from benchmarks.suite import jobs, models, plan
 from benchmarks.suite.curves import LEVELS
 from benchmarks.suite.jobs import Job
-from mwlmc_data import get_task, list_tasks, release
+from mwlmc_data import get_task, list_tasks
+from mwlmc_data.dataset import release
 from mwlmc_data.scoring.submission import SubmissionError, read_submission
 
 JOB = Job("budget-1000", "linear-gaussian", 1)

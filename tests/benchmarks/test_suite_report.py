@@ -8,15 +8,15 @@ import subprocess
 import numpy as np
 import pytest
 
-from benchmarks import suite_report
-from benchmarks.features import SCALE, THETA
+from benchmarks.common.features import SCALE, THETA
+from benchmarks.suite import report
 from benchmarks.suite.curves import LEVELS
-from benchmarks.suite_report import claims, figures, palette, tables
-from benchmarks.suite_report.folder import load_run
-from benchmarks.suite_report.levels import levels
-from benchmarks.suite_report.posteriors import case_posteriors
-from benchmarks.suite_report.remade import Amount
-from benchmarks.suite_report.values import value
+from benchmarks.suite.report import claims, figures, palette, tables
+from benchmarks.suite.report.folder import load_run
+from benchmarks.suite.report.levels import levels
+from benchmarks.suite.report.posteriors import case_posteriors
+from benchmarks.suite.report.remade import Amount
+from benchmarks.suite.report.values import value
 from mwlmc_data import get_task, validation_cases
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.references import ReferenceSet
@@ -162,12 +162,12 @@ def made_up_references(draws=100):
 def whole(tmp_path_factory):
     """The page of a whole run, with references and without simulations."""
     out = write_run(tmp_path_factory.mktemp("run"))
-    return suite_report.write(out, simulate=False, references=made_up_references())
+    return report.write(out, simulate=False, references=made_up_references())
 
 
 @pytest.fixture
 def no_references(monkeypatch):
-    monkeypatch.setattr(suite_report, "load_references", lambda: None)
+    monkeypatch.setattr(report, "load_references", lambda: None)
 
 
 def cells(html, after):
@@ -304,7 +304,7 @@ def test_level_is_computed_from_draws_where_results_have_no_distance(tmp_path):
 
 
 def test_page_without_references(tmp_path, no_references):
-    html = suite_report.write(write_run(tmp_path, ("prior", "nle"), False), simulate=False).read_text(encoding="utf-8")
+    html = report.write(write_run(tmp_path, ("prior", "nle"), False), simulate=False).read_text(encoding="utf-8")
     assert "embeds no reference posteriors" in html and "the best possible level is not known" in html
     assert html.count("There is no reference posterior of this case.") == 3
     assert "gap to reference" not in html and "C2ST</th>" not in html
@@ -316,7 +316,7 @@ def test_page_without_references(tmp_path, no_references):
 )
 def test_page_of_a_single_task_without_draws(tmp_path, no_references, task, images):
     write_result(tmp_path, task, "fmpe", 0, fast=True)
-    html = suite_report.write(tmp_path).read_text(encoding="utf-8")
+    html = report.write(tmp_path).read_text(encoding="utf-8")
     assert html.count("data:image/png;base64,") == images
     assert html.count("This run has no") >= 3 and "This is a fast run" in html
     assert [row[0] for row in cells(html, f'id="task-{task}"')] == ["fmpe"]
@@ -330,7 +330,7 @@ def test_unknown_baseline_has_a_colour_of_its_own():
 
 def test_folder_without_results_and_damaged_results_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no results; allowed: a folder of python -m benchmarks suite"):
-        suite_report.write(tmp_path)
+        report.write(tmp_path)
     write_result(tmp_path, "summary-9", "maf", 0, format="mwlmc-result-9")
     with pytest.raises(ValueError, match=r"format 'mwlmc-result-9'; allowed: mwlmc-result-1"):
         load_run(tmp_path)
@@ -355,7 +355,7 @@ def test_paper_p_passes_what_the_valid_tests_reject():
 def test_figures_that_are_simulated(tmp_path):
     write_result(tmp_path, "summary-9", "maf", 0)
     write_entry(tmp_path, "summary-9", "maf")
-    path = suite_report.write(tmp_path, amount=Amount(3, 2, 3, 1), references=made_up_references())
+    path = report.write(tmp_path, amount=Amount(3, 2, 3, 1), references=made_up_references())
     html = path.read_text(encoding="utf-8")
     section = html[html.index('id="figures"') : html.index('id="shift"')]
     assert section.count("data:image/png;base64,") == 3 and "rigid: reference (certified)" in section

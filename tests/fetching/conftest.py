@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mwlmc_data import fetching, release, store
+from mwlmc_data import fetching
+from mwlmc_data.dataset import release, store
 from mwlmc_data.fetching import mirrors, retrying
-from tests.release_server import ReleaseServer, small_release
+from tests.helpers.release_server import ReleaseServer, small_release
 
 
 @pytest.fixture(scope="session")

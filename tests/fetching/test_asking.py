@@ -8,11 +8,11 @@ import time
 import pytest
 import requests
 
+from mwlmc_data.dataset.store import Store
 from mwlmc_data.fetching import connections, downloading, retrying
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Halt, MirrorError, NoMirrorHelpsError, Patience, ask
-from mwlmc_data.store import Store
-from tests.release_server import TRAIN, page
+from tests.helpers.release_server import TRAIN, page
 
 FILE = TRAIN[0]
 BUSY, WRONG = 5, 2

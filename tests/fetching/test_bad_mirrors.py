@@ -7,15 +7,16 @@ import sys
 
 import pytest
 
-from mwlmc_data import cli, release, store
+from mwlmc_data import cli
+from mwlmc_data.dataset import release, store
+from mwlmc_data.dataset.store import Store
 from mwlmc_data.fetching import FetchError, connections, fetch_files, manifest, retrying
 from mwlmc_data.fetching.retrying import Patience
-from mwlmc_data.store import Store
-from tests.bad_manifests import BAD
 from tests.fetching.test_fetching_faults import is_whole
-from tests.halo_folders import rot
-from tests.read_only import read_only
-from tests.release_server import SHARDS, TRAIN, cut, dripping, files_in, interim, raw, small_release, status
+from tests.helpers.bad_manifests import BAD
+from tests.helpers.halo_folders import rot
+from tests.helpers.read_only_disk import read_only
+from tests.helpers.release_server import SHARDS, TRAIN, cut, dripping, files_in, interim, raw, small_release, status
 
 MANIFEST = store.MANIFEST
 FILE = TRAIN[0]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import mwlmc_data
-from mwlmc_data import library, release, schema, store
+from mwlmc_data.dataset import library, release, schema, store
 from mwlmc_data.fetching import FetchError, downloading, manifest, mirrors
-from tests.release_server import SHARDS, TRAIN, files_in, moved, small_release, write_manifest
+from tests.helpers.release_server import SHARDS, TRAIN, files_in, moved, small_release, write_manifest
 
 MANIFEST = store.MANIFEST
 

@@ -9,13 +9,14 @@ import time
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from mwlmc_data import fetching, release, store
+from mwlmc_data import fetching
+from mwlmc_data.dataset import release, store
+from mwlmc_data.dataset.store import Store
 from mwlmc_data.fetching import FetchError, connections, downloading, files, manifest, retrying, transfer
 from mwlmc_data.fetching.errors import Request
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Patience
-from mwlmc_data.store import Store
-from tests.release_server import (
+from tests.helpers.release_server import (
     SHARDS,
     TRAIN,
     changed,

@@ -9,11 +9,12 @@ import sys
 
 import pytest
 
-from mwlmc_data import cli, fetching, release, store
+from mwlmc_data import cli, fetching
+from mwlmc_data.dataset import release, store
 from mwlmc_data.fetching import FetchError, mirrors
 from mwlmc_data.fetching.downloading import partial_of
 from mwlmc_data.fetching.errors import size_text
-from tests.release_server import SHARDS, TRAIN, files_in, stalled, status, wait_for
+from tests.helpers.release_server import SHARDS, TRAIN, files_in, stalled, status, wait_for
 
 MANIFEST = store.MANIFEST
 

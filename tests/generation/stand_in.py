@@ -11,7 +11,7 @@ import pytest
 
 from generation.catalogue import make_catalogue
 from generation.plan import Plan
-from mwlmc_data import schema
+from mwlmc_data.dataset import schema
 
 VERSION = "stand-in-1"
 

@@ -13,7 +13,7 @@ import yaml
 
 from generation import croissant
 from generation.tables import CONFIG_COLUMNS, splits_of
-from mwlmc_data import release, schema, store
+from mwlmc_data.dataset import release, schema, store
 
 mlcroissant = pytest.importorskip("mlcroissant")
 

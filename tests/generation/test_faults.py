@@ -21,12 +21,12 @@ from generation.haloes import HaloPlan, make_haloes
 from generation.plan import DamagedRunError, RunMismatchError, pin_run
 from generation.pool import Progress
 from generation.shards import is_finished, read_shard
-from mwlmc_data import release, store
-from mwlmc_data.release import sha256_of
+from mwlmc_data.dataset import release, store
+from mwlmc_data.dataset.release import sha256_of
 from mwlmc_data.simulator import SIMULATOR_VERSION
-from mwlmc_data.writing import WriteError
+from mwlmc_data.storage.errors import WriteError
 from tests.generation.stand_in import make, plan_for
-from tests.read_only import read_only
+from tests.helpers.read_only_disk import read_only
 
 
 def contents(folder):

@@ -16,10 +16,12 @@ from generation import folder
 from generation.card import CARD
 from generation.folder import StrangerError, make_release
 from generation.tables import CONFIG_COLUMNS
-from mwlmc_data import parquet, release, schema, store
+from mwlmc_data.dataset import release, schema, store
+from mwlmc_data.dataset.verification import verify
 from mwlmc_data.simulator import SIMULATOR_VERSION
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.validation import validation_cases, validation_schema
-from mwlmc_data.verification import verify
 
 DATE = "2026-02-03"
 TEXTS = {"README.md", "manifest.json", "croissant.json", ".zenodo.json", "SHA256SUMS", *folder.COPIED}
@@ -201,13 +203,13 @@ class TestRefusals:
         content[1000] ^= 1
         path.write_bytes(content)
         os.utime(path, ns=times)
-        with pytest.raises(release.DamagedFileError, match=r"haloes-test-00000.*expected SHA-256"):
+        with pytest.raises(DamagedFileError, match=r"haloes-test-00000.*expected SHA-256"):
             make(tmp_path / "out", copied_run)
         assert not (tmp_path / "out").exists()
 
     def test_a_missing_shard(self, copied_run, tmp_path):
         (copied_run / "haloes/haloes-test-00000-of-00001.parquet").unlink()
-        with pytest.raises(release.DamagedFileError, match=r"haloes-test-00000.*no such file"):
+        with pytest.raises(DamagedFileError, match=r"haloes-test-00000.*no such file"):
             make(tmp_path / "out", copied_run)
 
     @pytest.mark.parametrize(
@@ -357,7 +359,7 @@ class TestAgain:
 
         monkeypatch.setattr(os, "link", fail)
         monkeypatch.setattr(shutil, "copyfile", lambda source, target: target.write_bytes(b"half"))
-        with pytest.raises(release.DamagedFileError):
+        with pytest.raises(DamagedFileError):
             make(tmp_path / "out", halo_run)
         assert not list((tmp_path / "out").rglob("haloes-*"))
         assert not (tmp_path / "out/SHA256SUMS").exists()
@@ -383,7 +385,7 @@ DRIVER = """
 import os, pathlib, signal, sys
 from generation import folder
 from mwlmc_data import writing
-from mwlmc_data.writing import replace_file
+from mwlmc_data.storage.writing import replace_file
 
 out, haloes, date, last = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 written = 0

@@ -10,8 +10,9 @@ import pytest
 import mwlmc_data
 from generation.catalogue import SimulationFailedError, embed
 from generation.plan import RunMismatchError
-from mwlmc_data import Prior, release, schema
-from mwlmc_data.catalogue import load_catalogue
+from mwlmc_data import Prior
+from mwlmc_data.dataset import release, schema
+from mwlmc_data.dataset.catalogue import load_catalogue
 from tests.generation.stand_in import make, plan_for
 
 

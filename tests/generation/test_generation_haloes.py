@@ -13,11 +13,11 @@ import mwlmc_data as mw
 from generation.__main__ import main
 from generation.haloes import HaloPlan, make_haloes
 from generation.plan import RunMismatchError
-from mwlmc_data import library, release, schema, store
+from mwlmc_data.dataset import library, release, schema, store
+from mwlmc_data.dataset.verification import verify
 from mwlmc_data.simulator import SIMULATOR_VERSION
-from mwlmc_data.verification import verify
 from tests.generation.stand_in import wait_for
-from tests.halo_folders import copy_of_mini
+from tests.helpers.halo_folders import copy_of_mini
 
 SIMS = range(4, 26)
 

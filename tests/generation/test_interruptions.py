@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from mwlmc_data import writing
-from mwlmc_data.writing import replace_file
+from mwlmc_data.storage import writing
+from mwlmc_data.storage.writing import replace_file
 from tests.generation.stand_in import finished_shards, make, plan_for, rows_of, wait_for, wait_for_shards
 
 DRIVER = """

@@ -11,7 +11,8 @@ import pytest
 
 import mwlmc_data
 from generation import __main__ as program
-from mwlmc_data import Prior, release
+from mwlmc_data import Prior
+from mwlmc_data.dataset import release
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from tests.generation.stand_in import wait_for_shards
 

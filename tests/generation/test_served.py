@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import mwlmc_data as mw
-from mwlmc_data import library, store
+from mwlmc_data.dataset import library, store
+from mwlmc_data.dataset.verification import verify
 from mwlmc_data.fetching import retrying
-from mwlmc_data.verification import verify
-from tests import release_server
+from tests.helpers import release_server
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from generation.catalogue import SimulationFailedError, make_catalogue
-from mwlmc_data import schema
+from mwlmc_data.dataset import schema
 from tests.generation.stand_in import StandIn, plan_for
 
 

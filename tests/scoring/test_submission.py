@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import mwlmc_data as mw
-from mwlmc_data import cli, release
+from mwlmc_data import cli
+from mwlmc_data.dataset import release
 from mwlmc_data.scoring import observations, submission
 from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.submission import SubmissionError, read_submission, write_submission
@@ -249,7 +250,7 @@ class TestManifest:
         (folder / "manifest.json").write_bytes(text if isinstance(text, bytes) else text.encode())
         assert_only(problems_of(folder), "manifest.json", part)
 
-    @pytest.mark.filterwarnings("ignore::mwlmc_data.release.RetractedVersionWarning")
+    @pytest.mark.filterwarnings("ignore::mwlmc_data.dataset.release.RetractedVersionWarning")
     def test_data_of_a_retracted_version_are_refused(self, folder, monkeypatch):
         registry = release.load_registry()
         registry["1.0.0"]["retracted"] = "erratum 1: signs"

@@ -5,10 +5,11 @@ import pytest
 from scipy import stats
 
 import mwlmc_data as mw
-from mwlmc_data import release, schema
+from mwlmc_data.dataset import release, schema
 from mwlmc_data.scoring import embedded, ladders
 from mwlmc_data.scoring.observations import test_columns as columns_of_rows
 from mwlmc_data.scoring.tasks.shift import HALO_ROWS, LADDER_ROWS
+from mwlmc_data.storage.errors import DamagedFileError
 from tests.scoring.entries import prior_samples
 
 
@@ -58,7 +59,7 @@ class TestShift:
         assert found[:, 2] == pytest.approx(rows["b_apex"], abs=2e-3)
 
     def test_embedded_haloes_are_what_the_recipe_makes(self):
-        """Within what another processor may do to a halo (`mwlmc_data.sameness`)."""
+        """Within what another processor may do to a halo (`mwlmc_data.dataset.sameness`)."""
         ids = schema.ids_of("test", 0, 128_000)[HALO_ROWS]
         stored, again = ladders.read_haloes(), ladders.make_haloes(ids[::23])
         assert len(stored["sim_id"]) == len(ladders.HALO_GROUPS) * len(ids)
@@ -168,5 +169,5 @@ class TestShift:
         again = ladders.read_haloes(tmp_path)
         assert all(np.array_equal(stored[name], again[name]) for name in stored)
         assert embedded.load_registry(tmp_path)["shift"]["rows"] == 200
-        with pytest.raises(release.DamagedFileError, match="an entry 'shift'"):
+        with pytest.raises(DamagedFileError, match="an entry 'shift'"):
             ladders.read_haloes(tmp_path / "elsewhere")

@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 
 from benchmarks.references.rows import reference_ids
-from mwlmc_data import release, schema
+from mwlmc_data.dataset import schema
 from mwlmc_data.scoring import embedded, references
 from mwlmc_data.scoring.tasks import summary
-from tests.laws import LAWS
+from mwlmc_data.storage.errors import DamagedFileError
+from tests.helpers.prior_laws import LAWS
 from tests.scoring.entries import SHORT, prior_samples
 
 CONTROL = "summary-6@1.0"
@@ -228,18 +229,18 @@ class TestReferences:
         folder = embedded_folder()
         path = folder / "references.parquet"
         pq.write_table(pq.read_table(path).slice(0, 102), path)  # still a file of references
-        with pytest.raises(release.DamagedFileError, match=r"references\.parquet is not the file of the release"):
+        with pytest.raises(DamagedFileError, match=r"references\.parquet is not the file of the release"):
             references.load_references(folder)
         path.unlink()
-        with pytest.raises(release.DamagedFileError, match="no such file"):
+        with pytest.raises(DamagedFileError, match="no such file"):
             references.load_references(folder)
 
     def test_a_file_of_other_columns_is_told(self, tmp_path):
         pq.write_table(pa.table({"name": ["a"]}), tmp_path / "other.parquet")
-        with pytest.raises(release.DamagedFileError, match="certified"):
+        with pytest.raises(DamagedFileError, match="certified"):
             references.read_references(tmp_path / "other.parquet")
 
     def test_a_registry_that_is_none_is_told(self, tmp_path):
         (tmp_path / "benchmark.json").write_text("[1]")
-        with pytest.raises(release.DamagedFileError, match="a registry of files"):
+        with pytest.raises(DamagedFileError, match="a registry of files"):
             references.load_references(tmp_path)

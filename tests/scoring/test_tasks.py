@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mwlmc_data as mw
-from mwlmc_data import release, schema
+from mwlmc_data.dataset import release, schema
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.observations import test_columns as columns_of_rows

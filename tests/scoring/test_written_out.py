@@ -7,11 +7,11 @@ from scipy.integrate import quad
 
 from mwlmc_data import scoring
 from mwlmc_data.scoring import density, ladders, metrics
-from mwlmc_data.scoring.limits import Limit, gains, load_limit, write_limit
 from mwlmc_data.scoring.manifest import make_manifest, manifest_problems
 from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.scoring.report import Entry, Report, Section
 from mwlmc_data.scoring.shift import placements
+from mwlmc_data.scoring.yardstick import Limit, gains, load_limit, write_limit
 from tests.scoring.entries import prior_samples
 
 

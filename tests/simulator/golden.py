@@ -11,16 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mwlmc_data.simulator import (
-    Parameters,
-    fit_reflex_observed,
-    halo,
-    integrate_orbit,
-    kernels,
-    outskirts,
-    potentials,
-)
-from mwlmc_data.simulator.interaction import build_field
+from mwlmc_data.simulator import Parameters, equations, equilibrium, fit_reflex_observed, integrate_orbit, potentials
+from mwlmc_data.simulator.engines import outskirts
+from mwlmc_data.simulator.orbit import build_field
 from mwlmc_data.simulator.reflex import fit_reflex, fit_shells
 from mwlmc_data.simulator.streams import halo_stream
 from mwlmc_data.simulator.tables import Field, milky_way
@@ -36,11 +29,11 @@ def equilibria() -> dict[str, list]:
     """Tables of equilibrium haloes, and the first stars drawn from them."""
     found = {}
     for i, beta in enumerate(BETAS):
-        tables = halo.equilibrium(1.1e12, 13.0, beta, 12.0)
+        tables = equilibrium.equilibrium(1.1e12, 13.0, beta, 12.0)
         for name in ("x", "f1", "excess", "envelope"):
             found[f"{name} {beta}"] = getattr(tables, name)[5::23].tolist()
         found[f"scales {beta}"] = [tables.b, tables.scale_radius, tables.scale_speed]
-        found[f"stars {beta}"] = halo.draw_stars(tables, 12, halo_stream(7, i)).tolist()
+        found[f"stars {beta}"] = equilibrium.draw_stars(tables, 12, halo_stream(7, i)).tolist()
     return found
 
 
@@ -81,10 +74,10 @@ def forces() -> dict[str, list]:
         ]
     )
     return {
-        "milky way": [kernels.milky_way(*x, *mw) for x in POINTS.tolist()],
-        "lmc": [kernels.lmc_position(t, field.t_start, field.dt, field.orbit) for t in times],
-        "stars": [kernels.star_acceleration(t, *x, field) for t, x in zip(times, POINTS.tolist(), strict=True)],
-        "evaluations": [kernels.integrate_stars(moved, -0.4, -0.1, field, 1e-6)],
+        "milky way": [equations.milky_way(*x, *mw) for x in POINTS.tolist()],
+        "lmc": [equations.lmc_position(t, field.t_start, field.dt, field.orbit) for t in times],
+        "stars": [equations.star_acceleration(t, *x, field) for t, x in zip(times, POINTS.tolist(), strict=True)],
+        "evaluations": [equations.integrate_stars(moved, -0.4, -0.1, field, 1e-6)],
         "moved": moved.tolist(),
     }
 

@@ -18,13 +18,13 @@ import pytest
 from numba import cuda, njit
 
 import mwlmc_data as mw
-from benchmarks.cuda import Speed, describe, measure
-from mwlmc_data.simulator import cuda_engine
-from mwlmc_data.simulator.engines import TOLERANCE, begin
-from mwlmc_data.simulator.lanes import integrate_lanes, lane_field
-from mwlmc_data.simulator.simulation import simulate_rows, stored_precision
+from benchmarks.studies.cuda import Speed, describe, measure
+from mwlmc_data.simulator.engines import cuda as engine
+from mwlmc_data.simulator.engines.lanes import integrate_lanes, lane_field
+from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
+from mwlmc_data.simulator.engines.step import ZERO, trial_step
+from mwlmc_data.simulator.many import simulate_rows, stored_precision
 from mwlmc_data.simulator.streams import halo_stream
-from mwlmc_data.simulator.trial import ZERO, trial_step
 
 DRAWS = mw.Prior("gaussian").sample(3, seed=31).assign(sim_id=[4, 0, 9])
 on_gpu = pytest.mark.skipif(
@@ -39,14 +39,14 @@ def parameters(i):
 
 def start(i, n_stars):
     """Field and stars of a draw at the beginning."""
-    _, field, stars = begin(parameters(i), n_stars, halo_stream(8, int(DRAWS["sim_id"][i])))
+    _, field, stars = start_stars(parameters(i), n_stars, halo_stream(8, int(DRAWS["sim_id"][i])))
     return field, stars
 
 
 def one_by_one(stars, field):
     """What every thread does, on the processor."""
     lane = lane_field(field, TOLERANCE)
-    return np.array([cuda_engine.moved_star(*star, lane) for star in stars.astype(np.float32)])
+    return np.array([engine.moved_star(*star, lane) for star in stars.astype(np.float32)])
 
 
 def distances(a, b):
@@ -115,7 +115,7 @@ def test_a_star_that_does_not_arrive_is_marked():
     field, stars = start(0, 1)
     lane = lane_field(field, 1e-12)
     assert np.isfinite(one_by_one(stars, field)).all()
-    assert set(cuda_engine.moved_star(*stars[0].astype(np.float32), lane)) == {cuda_engine._LOST}
+    assert set(engine.moved_star(*stars[0].astype(np.float32), lane)) == {engine._LOST}
 
 
 @njit
@@ -136,7 +136,7 @@ def test_neighbours_take_as_many_steps():
     """Of what a warp's 32 threads wait for its slowest, they work a fifth with stars as drawn, two thirds as sorted."""
     field, stars = start(0, 1280)
     steps = steps_of(stars.astype(np.float32), np.float32(0.01), lane_field(field, TOLERANCE))
-    order = cuda_engine.by_steps(stars)
+    order = engine.by_steps(stars)
     assert sorted(order) == list(range(1280))
     work = [steps.mean() / s.reshape(-1, 32).max(axis=1).mean() for s in (steps, steps[order])]
     assert work[0] < 0.35
@@ -149,27 +149,28 @@ def test_neighbours_take_as_many_steps():
 SIMULATED = """
 import numpy as np
 import mwlmc_data as mw
-from mwlmc_data.simulator import cuda_engine, simulation
-from mwlmc_data.simulator.engines import TOLERANCE
-from mwlmc_data.simulator.lane_functions import LaneField
+from mwlmc_data.simulator import many
+from mwlmc_data.simulator.engines import cuda as engine
+from mwlmc_data.simulator.engines.start import TOLERANCE
+from mwlmc_data.simulator.engines.lane_functions import LaneField
 from tests.simulator import test_cuda as tests
 
 # the simulator runs the kernel in Python, and wraps arrays in what compiled code does not take
-on_processor = cuda_engine.moved_star
+on_processor = engine.moved_star
 def moved_star(*arguments):
     *star, field = arguments
     return on_processor(*star, LaneField(*(array._item._ary for array in field)))
 
 fields, stars = zip(*(tests.start(i, 150) for i in range(3)))  # two blocks each
 expected = [tests.one_by_one(star, field) for star, field in zip(stars, fields)]
-cuda_engine.moved_star = moved_star
-moved = cuda_engine.move_stars(stars, fields, TOLERANCE)
+engine.moved_star = moved_star
+moved = engine.move_stars(stars, fields, TOLERANCE)
 assert moved.shape == (3, 150, 6) and moved.dtype == np.float32
 assert np.array_equal(moved, expected)
 
 rows, lanes = (
-    simulation.simulate_rows([(row, 8, 400, engine) for row in tests.DRAWS.to_dict("records")])
-    for engine in ("cuda", "numba")
+    many.simulate_rows([(row, 8, 400, name) for row in tests.DRAWS.to_dict("records")])
+    for name in ("cuda", "numba")
 )
 for row, other in zip(rows, lanes):
     assert list(row) == list(other)
@@ -208,9 +209,9 @@ def test_gpu_code_keeps_to_registers_and_single_precision(monkeypatch):
     )
     vector, table = numba.float32[::1], numba.float32[:, ::1]
     code, _ = cuda.compile_ptx(
-        cuda_engine.move_kernel.py_func,
+        engine.move_kernel.py_func,
         (numba.float32[:, :, ::1], table, vector, table, table),
-        fastmath=cuda_engine.move_kernel.targetoptions["fastmath"],
+        fastmath=engine.move_kernel.targetoptions["fastmath"],
         cc=(9, 0),
     )
     for unwanted in (r"\.f64", r"[ls][dt]\.local", r"\bcall\b", r"sqrt\.rn", r"div\.rn\.f32"):
@@ -250,9 +251,9 @@ def test_without_package_or_device_the_error_says_so(monkeypatch, found, error, 
 def test_without_numba_cuda_at_all_the_error_says_so(monkeypatch):
     monkeypatch.delattr(numba, "cuda")
     monkeypatch.setitem(sys.modules, "numba.cuda", None)
-    monkeypatch.delitem(sys.modules, "mwlmc_data.simulator.cuda_engine")
+    monkeypatch.delitem(sys.modules, "mwlmc_data.simulator.engines.cuda")
     with pytest.raises(ImportError, match=r'needs the package numba-cuda: pip install "mwlmc-data\[cuda\]"'):
-        importlib.import_module("mwlmc_data.simulator.cuda_engine")
+        importlib.import_module("mwlmc_data.simulator.engines.cuda")
 
 
 def test_a_star_that_does_not_arrive_is_an_error_of_its_simulation(monkeypatch):
@@ -261,7 +262,7 @@ def test_a_star_that_does_not_arrive_is_an_error_of_its_simulation(monkeypatch):
         moved[1, 5, 2] = np.nan
         return moved
 
-    monkeypatch.setattr(cuda_engine, "move_stars", one_lost)
+    monkeypatch.setattr(cuda, "move_stars", one_lost)
     jobs = [(row, 8, 600, "cuda") for row in DRAWS.to_dict("records")]
     with pytest.raises(RuntimeError, match="sim_id = 0 cannot be simulated: a star did not arrive within 200000 steps"):
         simulate_rows(jobs)
@@ -273,4 +274,4 @@ def test_a_star_that_does_not_arrive_is_an_error_of_its_simulation(monkeypatch):
 def test_too_many_stars():
     field, _ = start(0, 1)
     with pytest.raises(ValueError, match="n_stars = 8388481: allowed on a GPU is at most 8388480"):
-        cuda_engine.move_stars([np.broadcast_to(0.0, (8_388_481, 6))], [field], TOLERANCE)
+        engine.move_stars([np.broadcast_to(0.0, (8_388_481, 6))], [field], TOLERANCE)

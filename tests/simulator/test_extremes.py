@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mwlmc_data as mw
-from mwlmc_data import schema
+from mwlmc_data.dataset import schema
 from mwlmc_data.priors import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS, Normal
 from mwlmc_data.simulator.limits import LIMITS, SKY_NAMES
-from mwlmc_data.simulator.simulation import simulate_row
+from mwlmc_data.simulator.many import simulate_row
 
 REALS = [c.name for c in schema.COLUMNS if c.dtype == "float32"]
 

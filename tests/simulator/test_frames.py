@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mwlmc_data
-from mwlmc_data.angles import wrap_degrees
+from mwlmc_data.arguments.angles import wrap_degrees
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import frames
 from mwlmc_data.simulator.parameters import OBSERVED_LMC
-from mwlmc_data.simulator.simulation import Halo
+from mwlmc_data.simulator.stars import Halo
 
 PROPER_MOTION = st.floats(-5, 5)
 UNITS = (u.deg, u.deg, u.kpc, u.km / u.s, u.mas / u.yr, u.mas / u.yr)

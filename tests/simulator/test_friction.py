@@ -7,7 +7,7 @@ from scipy.stats import maxwell
 
 from mwlmc_data.simulator import Parameters, integrate_orbit, potentials
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.interaction import _pair, _rewind
+from mwlmc_data.simulator.orbit import _pair, _rewind
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.simulator.tables import milky_way
 

@@ -7,17 +7,18 @@ from hypothesis import strategies as st
 from numba import njit
 from scipy.integrate import solve_ivp
 
-from mwlmc_data.simulator import Parameters, fit_reflex, kernels, lane_functions, lanes, potentials
-from mwlmc_data.simulator.engines import TOLERANCE, TOLERANCE_FLOAT64
-from mwlmc_data.simulator.interaction import build_field
-from tests.simulator.cases import NAMES, arrays, parameters
+from mwlmc_data.simulator import Parameters, equations, fit_reflex, potentials
+from mwlmc_data.simulator.engines import lane_functions, lanes
+from mwlmc_data.simulator.engines.start import TOLERANCE, TOLERANCE_FLOAT64
+from mwlmc_data.simulator.orbit import build_field
+from tests.simulator.agama_cases import NAMES, arrays, parameters
 
 BASE = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
 
 
 def exactly(stars, field):
     moved = np.array(stars, float)
-    assert kernels.integrate_stars(moved, field.t_start, 0.0, field, TOLERANCE_FLOAT64) > 0
+    assert equations.integrate_stars(moved, field.t_start, 0.0, field, TOLERANCE_FLOAT64) > 0
     return moved
 
 
@@ -83,7 +84,7 @@ def test_tolerance_controls_the_error():
     errors = []
     for tolerance in (1e-2, 1e-4, 1e-6):
         moved = stars.copy()
-        kernels.integrate_stars(moved, field.t_start, 0.0, field, tolerance)
+        equations.integrate_stars(moved, field.t_start, 0.0, field, tolerance)
         errors.append(np.median(distances(moved, exact)))
     assert errors[0] > 5 * errors[1] > 25 * errors[2]
 
@@ -194,7 +195,7 @@ def test_a_star_that_is_not_finite_is_an_error():
     stars = np.array([[30.0, 0, 0, np.nan, 0, 0]])
     with pytest.raises(RuntimeError, match="did not arrive"):
         lanes.integrate_lanes(stars, _FIELD[1], TOLERANCE)
-    assert kernels.integrate_stars(stars.copy(), _FIELD[1].t_start, 0.0, _FIELD[1], 1e-4) == -1
+    assert equations.integrate_stars(stars.copy(), _FIELD[1].t_start, 0.0, _FIELD[1], 1e-4) == -1
 
 
 def test_a_close_passage_of_the_lmc_shortens_the_steps():

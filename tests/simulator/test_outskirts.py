@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mwlmc_data as mw
-from benchmarks import outskirts as margins
+from benchmarks.studies import outskirts as margins
 from mwlmc_data.priors import MARGINALS
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator import outskirts, potentials
-from mwlmc_data.simulator import simulation as simulation_module
-from mwlmc_data.simulator.engines import TOLERANCE, begin
-from mwlmc_data.simulator.lanes import integrate_lanes
-from mwlmc_data.simulator.simulation import simulate_row, stored_precision
+from mwlmc_data.simulator import potentials
+from mwlmc_data.simulator.engines import outskirts, registry
+from mwlmc_data.simulator.engines.lanes import integrate_lanes
+from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
+from mwlmc_data.simulator.many import simulate_row, stored_precision
 from mwlmc_data.simulator.streams import halo_stream
 
 
@@ -28,7 +28,7 @@ def test_a_row_is_that_of_the_whole_halo(config, start):
 
 
 def start_of(parameters, n=2000):
-    orbit, field, stars = begin(parameters, n, halo_stream(1, 1))
+    orbit, field, stars = start_stars(parameters, n, halo_stream(1, 1))
     return stars, parameters, orbit, field, TOLERANCE
 
 
@@ -84,7 +84,7 @@ def test_margins_are_measured():
 
 def test_other_engines_move_all(monkeypatch):
     """The yardstick's rows come from whole haloes."""
-    monkeypatch.setattr(simulation_module.engines, "integrate_outskirts", None)
+    monkeypatch.setattr(registry, "integrate_outskirts", None)
     draw = mw.Prior("gaussian").sample(1, seed=1).iloc[0].to_dict()
     row = simulate_row((draw | {"sim_id": 0}, 1, 300, "numba-float64"))
     assert row["n_stars_fit"] > 50
@@ -113,7 +113,7 @@ def stars_of_reach(reach, parameters, fractions):
 def test_the_alarm_is_for_watched_stars_beyond_35_kpc_alone(monkeypatch):
     """r(E) / p of 0.4: left out; 0.6: watched; 0.7 and 2: moved, and free to go where they want."""
     parameters = mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
-    orbit, field, _ = begin(parameters, 1, halo_stream(1, 1))
+    orbit, field, _ = start_stars(parameters, 1, halo_stream(1, 1))
     reach = min(orbit.pericentre, 50.0)
     assert 40 < reach <= 50
     stars = stars_of_reach(reach, parameters, [0.4, 0.6, 0.7, 2.0, 0.45])
@@ -136,7 +136,7 @@ def test_the_alarm_is_for_watched_stars_beyond_35_kpc_alone(monkeypatch):
 def test_the_reach_is_the_pericentre_or_the_radius_of_the_fit(monkeypatch):
     """An LMC that stays beyond 50 kpc lifts none from within 25; one that came to 20 kpc lifts from 10."""
     parameters = mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
-    _, field, _ = begin(parameters, 1, halo_stream(1, 1))
+    _, field, _ = start_stars(parameters, 1, halo_stream(1, 1))
 
     class Closest:
         def __init__(self, pericentre):

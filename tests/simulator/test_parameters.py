@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mwlmc_data.simulator import Parameters
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
-from mwlmc_data.simulator.simulation import stored_precision
+from mwlmc_data.simulator.many import stored_precision
 
 MASSES = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7}
 

@@ -12,8 +12,8 @@ from scipy.integrate import IntegrationWarning, quad
 from scipy.special import ellipe, ellipk
 
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator import kernels, potentials, tables
-from tests.simulator.cases import NAMES, arrays, summary
+from mwlmc_data.simulator import equations, potentials, tables
+from tests.simulator.agama_cases import NAMES, arrays, summary
 
 RIGID = (9.1e11, 14.5)
 
@@ -36,7 +36,7 @@ def relative_error(found, expected, scale=None):
 def kernel_milky_way(x, radial, disc, height):
     out = np.empty_like(x)
     for i in range(len(x)):
-        out[i, 0], out[i, 1], out[i, 2] = kernels.milky_way(x[i, 0], x[i, 1], x[i, 2], radial, disc, height)
+        out[i, 0], out[i, 1], out[i, 2] = equations.milky_way(x[i, 0], x[i, 1], x[i, 2], radial, disc, height)
     return out
 
 

@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 
 from mwlmc_data.priors import Prior
-from mwlmc_data.simulator import Parameters, integrate_orbit, interaction, simulation
+from mwlmc_data.simulator import Orbit, Parameters, integrate_orbit, many
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.interaction import _pair, _rewind
+from mwlmc_data.simulator import orbit as rewinding
+from mwlmc_data.simulator.orbit import _pair, _rewind
 from mwlmc_data.simulator.potentials import milky_way_acceleration
 from mwlmc_data.simulator.tables import milky_way
 
 A = np.zeros((7, 7))
-A[1:, :6] = interaction._STAGES
+A[1:, :6] = rewinding._STAGES
 B = A[6]
 C = A.sum(axis=1)
-EMBEDDED = B - interaction._ERROR
+EMBEDDED = B - rewinding._ERROR
 
 #: Hairer, Norsett & Wanner 1993, table II.2.1: weights of the rooted trees and what they sum to, by order.
 CONDITIONS = {
@@ -97,7 +98,7 @@ def test_the_pericentre_is_refined_in_the_outer_intervals_too(closest, distance)
     time = np.linspace(-2.2, 0, 12)
     lmc = np.zeros((12, 6))
     lmc[:, 0], lmc[:, 1], lmc[:, 3] = (time - closest) / const.GYR_PER_TIME_UNIT * 200.0, 30.0, 200.0
-    orbit = interaction.Orbit(time, np.zeros((12, 6)), lmc)
+    orbit = Orbit(time, np.zeros((12, 6)), lmc)
     if distance is None:
         assert orbit.pericentre == pytest.approx(orbit.distance.min(), rel=1e-12)
         assert orbit.t_pericentre == (0.0 if closest > 0 else -2.2)
@@ -115,6 +116,6 @@ def test_a_process_is_worth_eight_rows(monkeypatch, rows, workers, asked):
         assert arguments == asked
         raise StopError
 
-    monkeypatch.setattr(simulation, "processes_for", processes_for)
+    monkeypatch.setattr(many, "processes_for", processes_for)
     with pytest.raises(StopError):
-        simulation.simulate_many(Prior("gaussian").sample(rows, seed=1), workers=workers, progress=False)
+        many.simulate_many(Prior("gaussian").sample(rows, seed=1), workers=workers, progress=False)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mwlmc_data as mw
-from mwlmc_data import schema
+from mwlmc_data.dataset import schema
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import simulation
 from mwlmc_data.simulator.frames import sky_to_galactocentric

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mwlmc_data.simulator import tableau
+from mwlmc_data.simulator.engines import tableau
 
 
 def test_rows_are_consistent():

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data import scoring
-from mwlmc_data.schema import REFLEX
+from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.scoring import ladders, metrics
-from mwlmc_data.scoring.limits import gains, load_limit
 from mwlmc_data.scoring.observations import FIXED_START, Observations, stacked, test_columns, test_ids
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.shift import placements
 from mwlmc_data.scoring.task import Array, Scored, Task
 from mwlmc_data.scoring.tasks.summary import Summary9, SummaryTask
+from mwlmc_data.scoring.yardstick import gains, load_limit
 
 NOMINAL = "test"
 NOMINAL_ROWS = slice(FIXED_START, None, 20)

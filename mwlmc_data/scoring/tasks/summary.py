@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data import schema, scoring
+from mwlmc_data import scoring
+from mwlmc_data.dataset import schema
 from mwlmc_data.scoring import metrics
-from mwlmc_data.scoring.limits import Limit, gains, load_limit
 from mwlmc_data.scoring.observations import FIXED_ROWS, REFERENCE_ROWS, Observations, stacked, test_columns, test_ids
 from mwlmc_data.scoring.references import THETA, ReferenceSet, load_references
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.task import Array, Scored, Task
+from mwlmc_data.scoring.yardstick import Limit, gains, load_limit
 
 FIXED, REFERENCE = "fixed", "reference"
 

@@ -1,0 +1,1 @@
+"""What the paper's reproduction, the suite and the references share."""

@@ -1,0 +1,80 @@
+"""Work on several processes with a progress bar: calls that each write a file of their own, and draws of a prior."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from mwlmc_data import Prior
+from mwlmc_data.simulator.simulation import compile_kernels
+from mwlmc_data.workers import available_cores, start_pool
+
+T = TypeVar("T")
+Call = tuple[Callable[..., None], tuple[Any, ...]]
+"""A function and its arguments."""
+
+
+def run_calls(calls: Sequence[Call], workers: int, label: str, unit: str = "row") -> None:
+    """Make all calls.
+
+    Parameters
+    ----------
+    calls : sequence of (function, arguments)
+        What is done already returns at once: that is how a run resumes.
+    workers : int
+        Processes; the first error ends the run, and what was not begun is dropped.
+    label, unit : str
+        Of the progress bar.
+    """
+    list(tqdm(_done(calls, workers), total=len(calls), desc=label, unit=unit, smoothing=0.1))
+
+
+def _done(calls: Sequence[Call], workers: int) -> Iterator[None]:
+    if workers == 1 or len(calls) < 2:
+        for function, arguments in calls:
+            yield function(*arguments)
+        return
+    compile_kernels()
+    with start_pool(min(workers, len(calls))) as pool:
+        futures = [pool.submit(function, *arguments) for function, arguments in calls]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def measure_draws(
+    measure: Callable[[tuple[dict[str, Any], int, int]], T],
+    config: str,
+    simulations: int,
+    seed: int,
+    workers: int | None = None,
+) -> list[T]:
+    """Measure something of each of so many draws of a prior.
+
+    Parameters
+    ----------
+    measure : callable
+        Takes (row of parameters, seed, number of the draw).
+    config : str
+        Set whose prior is drawn from.
+    simulations, seed : int
+        How many draws, and their seed.
+    workers : int, optional
+        Processes; all cores by default.
+
+    Returns
+    -------
+    list
+        What `measure` gives, in the order of the draws.
+    """
+    draws = Prior(config).sample(simulations, seed=seed).to_dict("records")
+    jobs = [(row, seed, i) for i, row in enumerate(draws)]
+    compile_kernels()
+    with start_pool(workers or available_cores()) as pool:
+        return list(tqdm(pool.map(measure, jobs, chunksize=4), total=len(jobs), unit="sim", desc=config))

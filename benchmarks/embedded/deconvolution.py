@@ -1,0 +1,216 @@
+"""The networks that `mw.infer` draws from: densities of the true travel velocity, trained apart from the leaderboard.
+
+Each fitted vector of the training set has its own covariance, that of a fit to one halo's stars. The loss is the log
+density of the fitted vector, sum_k w_k N(v; mu_k, S_k + C_row): what is learnt are w, mu and S without the noise
+(Bovy, Hogg & Roweis 2011, AnnApS 5, 1657), so that `mwlmc_data.inference` can put the covariance of a measurement in
+its place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines import mdn
+from benchmarks.baselines import training as loop
+from benchmarks.baselines.base import Effort
+from benchmarks.baselines.nle import default_training
+from benchmarks.baselines.training import Trained
+from benchmarks.suite import models
+from mwlmc_data.dataset import release
+from mwlmc_data.dataset.catalogue import load_catalogue
+from mwlmc_data.dataset.schema import LMC_VECTOR
+from mwlmc_data.inference.deconvolved import TRAVEL, DeconvolvedLikelihood
+from mwlmc_data.inference.encoding import Inputs, Scores
+from mwlmc_data.inference.mixture import DeconvolvedMixture
+from mwlmc_data.priors import Prior
+from mwlmc_data.scoring.tasks.summary import Summary9
+
+NAME = "deconvolved travel velocity"
+VERSION = 1
+"""Of the training: a network of another version is trained anew."""
+SEED = 0
+HIDDEN = (128, 128, 128)
+N_COMPONENTS = 6
+THETA = Summary9.theta_names
+COVARIANCE = tuple(f"cov_v{a}_v{b}" for a, b in ("xx", "xy", "xz", "yy", "yz", "zz"))
+COLUMNS = (*THETA, *LMC_VECTOR, *TRAVEL, *COVARIANCE)
+_UPPER = np.triu_indices(3)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Simulations as the training takes them.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (n, 3)
+        Parameters, in the catalogue's units.
+    lmc : ndarray, shape (n, 6)
+        The LMC's vector [kpc, km/s].
+    vector : ndarray, shape (n, 3)
+        Fitted travel velocities [km/s].
+    covariance : ndarray, shape (n, 3, 3)
+        Of each fit [km^2/s^2].
+    """
+
+    theta: NDArray[np.float64]
+    lmc: NDArray[np.float64]
+    vector: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, table: Mapping[str, NDArray]) -> Rows:
+        """Take the columns `COLUMNS`."""
+        chosen = (np.stack([np.asarray(table[c], np.float64) for c in names], axis=1) for names in
+                  (THETA, LMC_VECTOR, TRAVEL, COVARIANCE))  # fmt: skip
+        theta, lmc, vector, upper = chosen
+        covariance = np.empty((len(upper), 3, 3))
+        covariance[:, _UPPER[0], _UPPER[1]] = covariance[:, _UPPER[1], _UPPER[0]] = upper
+        return cls(theta, lmc, vector, covariance)
+
+    @classmethod
+    def load(cls, split: str, config: str) -> Rows:
+        """Take a split of an embedded set."""
+        return cls.of(load_catalogue(split, config=config, columns=list(COLUMNS), format="numpy"))
+
+    def where(self, chosen: NDArray[np.bool_] | slice) -> Rows:
+        """Some of the rows."""
+        return Rows(self.theta[chosen], self.lmc[chosen], self.vector[chosen], self.covariance[chosen])
+
+    def first(self, n: int) -> Rows:
+        """The first n rows."""
+        return self.where(slice(n))
+
+    def __len__(self) -> int:
+        return len(self.theta)
+
+
+def train(
+    training: Rows, validation: Rows, config: str, seed: int = SEED, effort: Effort | None = None
+) -> tuple[DeconvolvedLikelihood, Trained]:
+    """Train a network.
+
+    Parameters
+    ----------
+    training, validation : Rows
+        To learn from, and to choose the best weights by.
+    config : str
+        Set whose prior the parameters have.
+    seed : int
+        Of the first weights and the order of the rows.
+    effort : Effort, optional
+
+    Returns
+    -------
+    likelihood : DeconvolvedLikelihood
+    outcome : Trained
+        Its losses are for the standardised vector.
+    """
+    import torch
+
+    effort = effort or Effort()
+    scores, lmc = Scores(Prior(config, THETA)), Inputs.of(training.lmc, LMC_VECTOR)
+    centre, width = training.vector.mean(axis=0), training.vector.std(axis=0)
+
+    def pair(rows: Rows) -> loop.Pair:
+        noise = (rows.covariance / np.outer(width, width))[:, _UPPER[0], _UPPER[1]]
+        values = np.concatenate([(rows.vector - centre) / width, noise], axis=1)
+        given = np.concatenate([scores.forward(rows.theta), lmc(rows.lmc)], axis=1)
+        return loop.tensor(values, effort.device), loop.tensor(given, effort.device)
+
+    setting = default_training(len(training))
+    setting = setting.shorter(effort.epochs) if effort.fast else setting
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        n_given = len(THETA) + len(LMC_VECTOR)
+        net = network()((n_given, *HIDDEN), N_COMPONENTS, 3, mdn.dropout(len(training))).to(effort.device)
+        outcome = loop.train(net, pair(training), pair(validation), setting, effort.progress)
+    mixture = DeconvolvedMixture.of(loop.state_of(net), 3)
+    halo = training.covariance.mean(axis=0)
+    return DeconvolvedLikelihood(mixture, lmc, centre, width, halo, scores), outcome
+
+
+@cache
+def network() -> type[Any]:
+    """`DeconvolvedMixture` of three dimensions as a module of torch, which is imported only here."""
+    import torch
+
+    class Network(mdn.network()):  # type: ignore[misc]
+        def loss(self, u: Any, x: Any) -> Any:
+            """Minus the log density of each row; `u` holds the vector and the upper triangle of its covariance."""
+            logit, mean, log_diagonal, below = self.gaussians(x)
+            away, noise = u[:, None, :3] - mean, u[:, None, 3:]
+            # S = L L^T and T = S + C, then T = M M^T and M z = away, element by element
+            (xx, yy, zz), (yx, zx, zy) = torch.exp(log_diagonal).unbind(-1), below.unbind(-1)
+            c_xx, c_xy, c_xz, c_yy, c_yz, c_zz = noise.unbind(-1)
+            m_xx = torch.sqrt(c_xx + xx * xx)
+            m_yx, m_zx = (c_xy + xx * yx) / m_xx, (c_xz + xx * zx) / m_xx
+            m_yy = torch.sqrt((c_yy + yx * yx + yy * yy - m_yx * m_yx).clamp_min(_LEAST))
+            m_zy = (c_yz + yx * zx + yy * zy - m_yx * m_zx) / m_yy
+            m_zz = torch.sqrt((c_zz + zx * zx + zy * zy + zz * zz - m_zx * m_zx - m_zy * m_zy).clamp_min(_LEAST))
+            x_, y_, z_ = away.unbind(-1)
+            a = x_ / m_xx
+            b = (y_ - m_yx * a) / m_yy
+            c = (z_ - m_zx * a - m_zy * b) / m_zz
+            log_normal = -0.5 * (a * a + b * b + c * c + 3 * math.log(2.0 * math.pi)) - torch.log(m_xx * m_yy * m_zz)
+            return -torch.logsumexp(torch.log_softmax(logit, dim=-1) + log_normal, dim=-1)
+
+    return Network
+
+
+_LEAST = 1e-8
+"""Below any variance of a fit in standardised units, of which rounding in single precision might leave nothing."""
+
+
+def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = None) -> Path:
+    """Find the network of a set in a folder, or train it there.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing. A network of another training, version or seed in it is replaced.
+    config : str
+        Set to learn from.
+    seed, effort
+        As for `train`.
+
+    Returns
+    -------
+    Path
+        File of arrays, which `DeconvolvedLikelihood.restored` takes, and of what they are.
+    """
+    effort = effort or Effort()
+    path, wanted = folder / f"{config}-s{seed}.safetensors", identity(config, seed, effort)
+    if path.exists():
+        about = models.read_about(path)
+        if {key: about.get(key) for key in wanted} == wanted:
+            return path
+    loop.one_thread()
+    start = models.cpu_seconds()
+    training, validation = (Rows.load(split, config) for split in ("train", "validation"))
+    likelihood, outcome = train(training, validation, config, seed, effort)
+    about = {
+        **wanted,
+        "simulations": len(training),
+        "theta_names": list(THETA),
+        "n_parameters": likelihood.mixture.size,
+        "history": [[round(value, 4) for value in each] for each in outcome.history],
+        "cpu_seconds": round(models.cpu_seconds() - start, 1),
+    }
+    models.write(path, likelihood.state(), about)
+    return path
+
+
+def identity(config: str, seed: int, effort: Effort) -> dict[str, Any]:
+    """What has to be the same for a trained network to be of use."""
+    data = release.entry_of(config)["sha256"]
+    return {"network": NAME, "version": VERSION, "config": config, "data_sha256": data, "seed": seed,
+            "fast": effort.fast}  # fmt: skip

@@ -1,0 +1,130 @@
+"""Put what the benchmark made into the package: reference posteriors, networks, and the limit of what scores can be."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.baselines.base import Effort
+from benchmarks.baselines.nle import Nle
+from benchmarks.embedded import deconvolution
+from benchmarks.suite import models
+from benchmarks.suite.jobs import Job
+from mwlmc_data.dataset import release
+from mwlmc_data.inference.networks import NETWORKS
+from mwlmc_data.scoring import embedded, energy_score, references
+from mwlmc_data.scoring.submission import read_submission
+from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
+from mwlmc_data.scoring.yardstick import Limit, write_limit
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+
+SEED = 0
+"""Of the training whose entry in summary-9 is the limit."""
+
+
+def embed_networks(folder: Path, directory: Path = release.DATA_DIR, effort: Effort | None = None) -> list[Path]:
+    """Put the networks of `mwlmc_data.inference` into a folder of embedded files; train those that are missing.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are trained and kept, so that a run that was broken off goes on with the next network.
+    directory : Path
+        That of the package by default.
+    effort : Effort, optional
+        Of the training.
+
+    Returns
+    -------
+    list of Path
+        Files, registered with their hash.
+    """
+    made = {name: deconvolution.get(folder, config, effort=effort) for config, name in NETWORKS.items()}
+    written = []
+    for name, source in made.items():
+        about, target = models.read_about(source), directory / f"{name}.safetensors"
+        told = {key: value for key, value in about.items() if key != "history"}
+        models.write(target, models.read_arrays(source), told)
+        embedded.register(target, name, about["simulations"], SIMULATOR_VERSION)
+        written.append(target)
+    return written
+
+
+def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
+    """Copy a file of reference posteriors into a folder of embedded files.
+
+    Parameters
+    ----------
+    source : Path
+        As ``python -m benchmarks references`` writes it.
+    directory : Path
+        That of the package by default.
+
+    Returns
+    -------
+    Path
+        The file, registered with its hash.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is no such file; nothing is written then.
+    """
+    found = references.read_references(source)
+    target = directory / f"{references.NAME}.parquet"
+    shutil.copyfile(source, target)
+    embedded.register(target, references.NAME, len(found), SIMULATOR_VERSION)
+    return target
+
+
+def embed_limit(run: Path, directory: Path = release.DATA_DIR) -> Path:
+    """Score the likelihood network's entry in summary-9 row by row, and put that into a folder of embedded files.
+
+    Its energy distance to the certified references bounds what the exact posterior gains on it, and so what any entry
+    can gain.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the suite.
+    directory : Path
+        That of the package by default.
+
+    Returns
+    -------
+    Path
+        The file, registered with its hash.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has no such entry.
+    """
+    submission = read_submission(Job("summary-9", Nle.name, SEED).entry(run))
+    task, told = submission.task, submission.score().to_dict()
+    distance, nats = told["scores"]["reference"]["energy_distance"], told["headline"]["gap_to_reference_nats"]
+    samples, rows = submission.arrays["samples"].astype(np.float64), task.observations.rows(FIXED)
+    truth = task.observations.theta[rows].astype(np.float64)
+    log_prob = submission.arrays["log_prob_truth"][rows] + np.log(SummaryTask.unit).sum()
+    limit = Limit(
+        sim_id=task.observations.sim_id[rows],
+        energy_score=energy_score(samples[rows], truth, task.scale),
+        neg_log_posterior=-log_prob,
+        energy_score_excess=(distance["value"], distance["error"]),
+        nats_excess=(nats["value"], nats["error"]),
+    )
+    return write_limit(limit, str(submission.manifest["method"]), directory)
+
+
+def main(networks: Path | None, source: Path | None, run: Path | None) -> None:
+    """Embed what is named."""
+    if networks is None and source is None and run is None:
+        raise ValueError("nothing is named to be embedded; allowed: --networks, --references, --run or some of them")
+    found = embed_networks(networks, effort=Effort(progress=True)) if networks else []
+    # the limit is measured against the references: those that come along first
+    found += [embed_references(source)] if source else []
+    found += [embed_limit(run)] if run else []
+    for path in found:
+        print(f"embedded: {path.name}, {path.stat().st_size / 1e6:.2f} MB")

@@ -1,0 +1,113 @@
+"""Everything one run of the baseline found, and its form as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.baselines.maf import Maf
+from benchmarks.paper.evaluate import CaseResult, Evaluation
+from benchmarks.paper.friction import FrictionFit
+from benchmarks.paper.orbits import OrbitBand
+from benchmarks.paper.predictive import PERCENTS, Prediction
+from mwlmc_data.plotting.skymap import SkyMap
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One trained estimator with its scores and its posteriors of the cases."""
+
+    estimator: Maf
+    evaluation: Evaluation
+    cases: dict[str, CaseResult]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Numbers for a JSON file."""
+        return {
+            "name": self.estimator.title,
+            "bounded": self.estimator.bounded,
+            "weights": self.estimator.n_parameters,
+            "epochs": len(self.estimator.history),
+            "stopped_by": self.estimator.outcome.stopped_by,
+            "training_seconds": self.estimator.outcome.seconds,
+            "history": self.estimator.history,
+            "scores": self.evaluation.as_dict(),
+            "cases": {name: result.as_dict() for name, result in self.cases.items()},
+        }
+
+
+@dataclass
+class Outcome:
+    """What one run found.
+
+    Attributes
+    ----------
+    config, seed, rows, settings, versions : provenance
+        Set of simulations, seed, rows of each split, settings, versions of the software.
+    entries : dict of str to Entry
+        By name of the estimator; the first is the paper's, and what follows is about its posteriors.
+    predictions : dict of str to dict
+        Posterior predictive check of each case that has a posterior.
+    at_truth : dict of str to dict
+        The same with the quoted truth in place of posterior draws.
+    bands : dict of str to OrbitBand
+        Past orbits.
+    sky : SkyMap, optional
+        Of the rigid case.
+    apex : (float, float), optional
+        Of the stars of `sky` [deg].
+    friction : dict of str to FrictionFit
+        As `friction.fit_gc19` gives it; empty if the published orbit is not there.
+    arc : dict, optional
+        What the short arc of the cosmological case says about friction.
+    seconds : dict of str to float
+        Time of each step.
+    """
+
+    config: str
+    seed: int
+    rows: dict[str, int]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    entries: dict[str, Entry]
+    predictions: dict[str, dict[str, Prediction]] = field(default_factory=dict)
+    at_truth: dict[str, dict[str, Prediction]] = field(default_factory=dict)
+    bands: dict[str, OrbitBand] = field(default_factory=dict)
+    sky: SkyMap | None = None
+    apex: tuple[float, float] | None = None
+    friction: dict[str, FrictionFit] = field(default_factory=dict)
+    arc: dict[str, float] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def main(self) -> Entry:
+        """The paper's estimator."""
+        return next(iter(self.entries.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Numbers for results.json."""
+        return {
+            "config": self.config,
+            "seed": self.seed,
+            "rows": self.rows,
+            "settings": self.settings,
+            "versions": self.versions,
+            "estimators": {name: entry.as_dict() for name, entry in self.entries.items()},
+            "predictive_check": {name: _predictions(p) for name, p in self.predictions.items()},
+            "simulated_at_quoted_truth": {name: _predictions(p) for name, p in self.at_truth.items()},
+            "friction": {name: fit.as_dict() for name, fit in self.friction.items()},
+            "short_arc": self.arc,
+            "seconds": self.seconds,
+        }
+
+
+def _predictions(predictions: dict[str, Prediction]) -> dict[str, Any]:
+    return {
+        name: {
+            "observed": p.observed,
+            "n": len(p.draws),
+            **{f"p{q:g}": float(v) for q, v in zip(PERCENTS, p.percentiles, strict=True)},
+            "tail_probability": p.tail,
+        }
+        for name, p in predictions.items()
+    }

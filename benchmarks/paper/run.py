@@ -1,0 +1,277 @@
+"""The main job: train the paper's estimator, score it, check the validation cases, write the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.baselines.base import Effort
+from benchmarks.baselines.maf import Maf
+from benchmarks.baselines.training import Training, one_thread
+from benchmarks.common.sets import SPLITS, SimulationSet
+from benchmarks.paper.evaluate import Evaluation, evaluate, infer_case
+from benchmarks.paper.outcome import Entry, Outcome
+from mwlmc_data.workers import available_cores, start_pool
+
+if TYPE_CHECKING:
+    from mwlmc_data.validation import Case
+
+#: Names of the two estimators.
+PAPER, BOUNDED = "paper", "bounded"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much of everything.
+
+    Attributes
+    ----------
+    draws : int
+        Posterior draws for each test row.
+    case_draws : int
+        Posterior draws for each case.
+    predictive : int
+        Draws of each case that are simulated.
+    at_truth : int
+        Simulations of each case at its quoted parameters.
+    sky : int
+        Haloes pooled for the map of the sky.
+    orbits : int
+        Orbits of each case.
+    max_epochs, max_seconds : limits of the training
+        As for `Training`.
+    """
+
+    draws: int = 1000
+    case_draws: int = 10_000
+    predictive: int = 300
+    at_truth: int = 200
+    sky: int = 40
+    orbits: int = 100
+    max_epochs: int = 1000
+    max_seconds: float = 420.0
+
+    @classmethod
+    def fast(cls) -> Settings:
+        """A look at everything in a minute or two; the scores are not the baseline's."""
+        return cls(200, 2000, 12, 8, 4, 20, 30, 60.0)
+
+
+class Steps:
+    """Announce and time the steps of a run."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.monotonic()
+        self._quiet = quiet
+
+    @contextmanager
+    def step(self, name: str, detail: str = "") -> Iterator[None]:
+        """Print the step's name with the time so far, and keep how long it took."""
+        begin = time.monotonic()
+        if not self._quiet:
+            text = f"{name}: {detail}" if detail else name
+            print(f"[{begin - self._start:4.0f} s] {text}", file=sys.stderr, flush=True)
+        yield
+        self.seconds[name] = time.monotonic() - begin
+
+
+def run(
+    problem: SimulationSet,
+    cases: dict[str, Case],
+    settings: Settings,
+    seed: int = 0,
+    reference: Path | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Train, score, and check the cases.
+
+    Parameters
+    ----------
+    problem : SimulationSet
+        The simulations.
+    cases : dict of str to Case
+        Validation cases.
+    settings : Settings
+        How much of everything.
+    seed : int
+        Of the whole run.
+    reference : Path, optional
+        Folder with published orbits; without it friction is not fitted.
+    workers : int, optional
+        Processes; by default all cores.
+    quiet : bool
+        Print nothing.
+
+    Returns
+    -------
+    Outcome
+    """
+    steps = Steps(quiet)
+    with steps.step("loading torch and sbi"):
+        _load_torch()
+    training = Training(max_epochs=settings.max_epochs, max_seconds=settings.max_seconds)
+    estimators = {
+        PAPER: Maf(Effort(progress=not quiet), training),
+        BOUNDED: Maf(Effort(progress=not quiet), training, bounded=True),
+    }
+    jobs = [_Job(name, estimator, problem, settings.draws, seed, quiet) for name, estimator in estimators.items()]
+    entries = {}
+    for job, (estimator, evaluation, seconds) in zip(jobs, _map(_train_and_score, jobs, workers), strict=True):
+        steps.seconds |= seconds
+        with steps.step(f"inferring {job.name}", ", ".join(cases)):
+            results = {name: infer_case(estimator, c, settings.case_draws, seed) for name, c in cases.items()}
+        entries[job.name] = Entry(estimator, evaluation, results)
+    outcome = Outcome(
+        config=problem.config,
+        seed=seed,
+        rows=_rows(problem),
+        settings=asdict(settings),
+        versions=_versions(),
+        entries=entries,
+        seconds=steps.seconds,
+    )
+    _simulate(outcome, settings, steps, workers, quiet)
+    _fit_friction(outcome, steps, reference)
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Job:
+    """An estimator to be trained and scored."""
+
+    name: str
+    estimator: Maf
+    problem: SimulationSet
+    draws: int
+    seed: int
+    quiet: bool
+
+
+def _train_and_score(job: _Job) -> tuple[Maf, Evaluation, dict[str, float]]:
+    """Train one estimator and score it; also the seconds of each step."""
+    steps, rows = Steps(job.quiet), _rows(job.problem)
+    _load_torch()
+    with steps.step(f"training {job.name}", f"{rows['train']:,} simulations"):
+        job.estimator.fit(job.problem, job.seed)
+    with steps.step(f"scoring {job.name}", f"{rows['test']:,} test rows, {job.draws:,} draws each"):
+        evaluation = evaluate(job.estimator, job.problem, job.draws, job.seed)
+    return job.estimator, evaluation, steps.seconds
+
+
+def _rows(problem: SimulationSet) -> dict[str, int]:
+    return {split: len(getattr(problem, split)) for split in SPLITS}
+
+
+def _map(function: Callable[[_Job], Any], jobs: list[_Job], workers: int | None) -> Iterator[Any]:
+    """Results in order, each job in a process of its own where there are several cores: torch uses one well."""
+    processes = min(workers or available_cores(), len(jobs))
+    if processes == 1:
+        yield from map(function, jobs)
+        return
+    with start_pool(processes) as pool:
+        yield from pool.map(function, jobs)
+
+
+def _load_torch() -> None:
+    """Load what takes seconds, where they are announced, with one thread."""
+    from sbi.neural_nets import posterior_nn  # noqa: F401
+
+    one_thread()
+
+
+def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int | None, quiet: bool) -> None:
+    """Run the simulator on posterior draws and on quoted truths, and rewind orbits."""
+    from benchmarks.paper.orbits import orbit_band
+    from benchmarks.paper.predictive import predictive_check, predictive_parameters, quoted_parameters, sky_of
+
+    seed, config = outcome.seed, outcome.config
+    options: dict[str, Any] = {"seed": seed, "workers": workers, "progress": not quiet}
+    inferred = {name: result for name, result in outcome.main.cases.items() if result.summaries}
+    with steps.step("posterior predictive check", f"{settings.predictive} simulations a case"):
+        for name, result in inferred.items():
+            table = predictive_parameters(result.draws[: settings.predictive], result.case.observation, config, seed)
+            outcome.predictions[name] = predictive_check(table, result.case.observation, **options)
+    with steps.step("simulating the quoted truths", f"{settings.at_truth} simulations a case"):
+        for name, result in outcome.main.cases.items():
+            table = quoted_parameters(result.case, settings.at_truth, config, seed)
+            outcome.at_truth[name] = predictive_check(table, result.case.observation, **options)
+    with steps.step("orbits", f"{settings.orbits} a case"):
+        for name, result in inferred.items():
+            outcome.bands[name] = orbit_band(result.draws[: settings.orbits], result.case, config, seed)
+    if "rigid" in outcome.bands:
+        with steps.step("map of the sky", f"{settings.sky} haloes"):
+            outcome.sky, outcome.apex = sky_of(outcome.main.cases["rigid"].case, settings.sky, config, seed)
+
+
+def _fit_friction(outcome: Outcome, steps: Steps, reference: Path | None) -> None:
+    """Fit friction to the published orbits, where they are."""
+    from benchmarks.paper.friction import fit_gc19, weigh_fire_arc
+    from benchmarks.paper.published import FIRE_FILE, GC19_FILE
+
+    if reference is None or not (reference / GC19_FILE).is_file():
+        return
+    with steps.step("friction of the published orbits"):
+        outcome.friction = fit_gc19(reference / GC19_FILE)
+        if (reference / FIRE_FILE).is_file():
+            outcome.arc = weigh_fire_arc(reference / FIRE_FILE)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    from mwlmc_data import __version__
+    from mwlmc_data.dataset.release import DATA_VERSION
+
+    libraries = {name: metadata.version(name) for name in ("numpy", "scipy", "torch", "sbi")}
+    return {"mwlmc-data": __version__, "data": DATA_VERSION, **libraries}
+
+
+def main(out: Path, fast: bool, seed: int, config: str, reference: Path | None, workers: int | None) -> None:
+    """Run on the embedded catalogue and write results.json and report.html into a folder.
+
+    Parameters
+    ----------
+    out : Path
+        Folder, made if it is not there.
+    fast : bool
+        Use `Settings.fast`.
+    seed : int
+        Of the whole run.
+    config : str
+        Set of simulations.
+    reference : Path or None
+        Folder with published orbits; without it friction is not fitted.
+    workers : int or None
+        Processes.
+
+    Raises
+    ------
+    ValueError
+        If a folder was named for the reference and the orbit is not in it.
+    """
+    from benchmarks.paper import report, summary
+    from benchmarks.paper.published import GC19_FILE
+    from mwlmc_data import validation_cases
+
+    if reference is not None and not (reference / GC19_FILE).is_file():
+        raise ValueError(f"reference {str(reference)!r} has no {GC19_FILE}; allowed: a folder that has it")
+    problem = SimulationSet(config)
+    # Before anything is computed: a folder that cannot be written must not cost minutes.
+    out.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    settings = Settings.fast() if fast else Settings()
+    start = time.monotonic()
+    found = run(problem, validation_cases(), settings, seed, reference, workers)
+    (out / "results.json").write_text(json.dumps(found.as_dict(), indent=1), encoding="utf-8")
+    (out / "report.html").write_text(report.render(found), encoding="utf-8")
+    print(summary.terminal(found))
+    print(f"written: {out / 'results.json'} and {out / 'report.html'}, {time.monotonic() - start:.0f} s")

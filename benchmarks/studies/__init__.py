@@ -1,0 +1,1 @@
+"""The proofs: how exact and how fast the simulator is, and whether what is published holds."""

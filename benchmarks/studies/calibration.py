@@ -1,0 +1,143 @@
+"""Is `mw.infer` right about measurements whose errors are not those of the catalogue? By simulation.
+
+Measurements whose truth is known, with four kinds of errors: rows of the test split with the covariance of their own
+fits (C_row); the same with noise added, four times that (4 C_row); with noise added up to one covariance for all, which
+says nothing of the parameters (fixed); and fresh simulations of ten times as many stars (about C_row / 10). The truth's
+place in its marginal posteriors and the p-values have to be uniform (simulation-based calibration: Talts et al. 2018,
+arXiv:1804.06788).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kstest
+
+from benchmarks.embedded.deconvolution import THETA, Rows
+from mwlmc_data.dataset.schema import LMC_VECTOR
+from mwlmc_data.inference.networks import load_network
+from mwlmc_data.inference.predictive import p_value
+from mwlmc_data.priors import Prior
+from mwlmc_data.simulator import Parameters, simulate
+
+LEVELS = (0.5, 0.68, 0.95)
+MANY_STARS = 45_000
+"""Of a fresh simulation: ten times those of the catalogue."""
+SEED = 20_000
+"""Of the parameters of fresh simulations and of added noise; no set has it."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How often a set of measurements is what its posteriors say.
+
+    Attributes
+    ----------
+    kind : str
+        Of the errors.
+    ranks : ndarray, shape (n, 3)
+        Marginal posterior probability below the truth of each parameter.
+    p_values : ndarray, shape (n,)
+        Of `mwlmc_data.inference.predictive.p_value`.
+    gain : ndarray, shape (n,)
+        Log posterior over prior density at the truth [nats].
+    errors : ndarray, shape (3,)
+        Median standard errors of the vector [km/s].
+    """
+
+    kind: str
+    ranks: NDArray[np.float64]
+    p_values: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+    @property
+    def ks(self) -> NDArray[np.float64]:
+        """Kolmogorov-Smirnov probabilities that the ranks, and last the p-values, are uniform, (4,)."""
+        return np.array([kstest(values, "uniform").pvalue for values in (*self.ranks.T, self.p_values)])
+
+    def coverage(self, level: float) -> NDArray[np.float64]:
+        """Fraction of truths inside the central intervals of that probability, (3,)."""
+        return (np.abs(self.ranks - 0.5) < 0.5 * level).mean(axis=0)
+
+
+def calibrate(config: str, kind: str, rows: Rows) -> Calibration:
+    """Infer from each row, with its covariance, and compare with its truth."""
+    likelihood = load_network(config).likelihood
+    u = likelihood.scores.forward(rows.theta)
+    ranks, p_values, gain = np.empty((len(rows), 3)), np.empty(len(rows)), np.empty(len(rows))
+    for i in range(len(rows)):
+        measured = rows.vector[i], rows.covariance[i], rows.lmc[i]
+        grid = likelihood.grid(*measured)
+        ranks[i] = [grid.cumulative(k, u[i, k]) for k in range(3)]
+        gain[i] = likelihood.log_likelihood(u[i : i + 1], *measured)[0] - grid.log_evidence
+        p_values[i] = p_value(likelihood, *measured, seed=(SEED, i))
+    errors = np.sqrt(np.median(np.diagonal(rows.covariance, axis1=1, axis2=2), axis=0))
+    return Calibration(kind, ranks, p_values, gain, errors)
+
+
+def noisier(rows: Rows, added: NDArray) -> Rows:
+    """The rows with Gaussian noise of covariance (n, 3, 3) added to their vectors."""
+    noise = np.random.default_rng(SEED).normal(size=rows.vector.shape)
+    vector = rows.vector + np.einsum("nij,nj->ni", np.linalg.cholesky(added), noise)
+    return Rows(rows.theta, rows.lmc, vector, rows.covariance + added)
+
+
+def fresh(config: str, n: int, n_stars: int = MANY_STARS) -> Rows:
+    """Simulate n draws of the prior with other numbers of stars than the catalogue's."""
+    found: dict[str, list[NDArray]] = {"theta": [], "lmc": [], "vector": [], "covariance": []}
+    for i, draw in enumerate(Prior(config).sample(n, seed=SEED).to_dict("records")):
+        parameters = Parameters(**draw)
+        fit = simulate(parameters, seed=SEED + i, n_stars=n_stars).reflex
+        found["theta"].append(np.array([draw[name] for name in THETA]))
+        found["lmc"].append(np.array([getattr(parameters, name) for name in LMC_VECTOR]))
+        found["vector"].append(fit.vector)
+        found["covariance"].append(fit.covariance[:3, :3])
+    return Rows(**{name: np.stack(values) for name, values in found.items()})
+
+
+def kinds(config: str, n: int, n_fresh: int) -> Iterator[tuple[str, Rows]]:
+    """Measurements with each kind of errors."""
+    rows = Rows.load("test", config).first(n)
+    yield "C_row", rows
+    yield "4 C_row", noisier(rows, 3.0 * rows.covariance)
+    fixed = 4.0 * load_network(config).likelihood.halo_covariance
+    inside = np.linalg.eigvalsh(fixed - rows.covariance)[:, 0] > 0.0
+    some = rows.where(inside)
+    yield "fixed", noisier(some, fixed - some.covariance)
+    if n_fresh:
+        yield f"{MANY_STARS:,} stars", fresh(config, n_fresh)
+
+
+def describe(found: Calibration) -> str:
+    """A line for each parameter, and one for the p-values."""
+    n = len(found.ranks)
+    lines = [f"{found.kind}: {n} measurements, median errors {np.array2string(found.errors, precision=2)} km/s, "
+             f"{found.gain.mean():.3f} +- {found.gain.std() / np.sqrt(n):.3f} nats over the prior"]  # fmt: skip
+    for k, name in enumerate(THETA):
+        inside = ", ".join(
+            f"{level:.0%}: {found.coverage(level)[k]:.3f} +- {np.sqrt(level * (1 - level) / n):.3f}" for level in LEVELS
+        )
+        lines.append(f"  {name:<16} coverage {inside}; KS p of the ranks {found.ks[k]:.3f}")
+    rare = found.p_values < 0.01
+    lines.append(f"  p-value          below 0.01: {rare.mean():.4f} +- {np.sqrt(0.01 * 0.99 / n):.4f}; "
+                 f"KS p of uniformity {found.ks[3]:.3f}")  # fmt: skip
+    return "\n".join(lines)
+
+
+def log_likelihoods(config: str) -> str:
+    """Mean log density of the fitted vectors of the test split, each with its own covariance."""
+    likelihood, rows = load_network(config).likelihood, Rows.load("test", config)
+    each = likelihood.log_likelihood(likelihood.scores.forward(rows.theta), rows.vector, rows.covariance, rows.lmc)
+    return (f"{config}: mean log p(fitted vector | theta, LMC) of the {len(rows):,} test rows {each.mean():.4f} +- "
+            f"{each.std() / np.sqrt(len(rows)):.4f}")  # fmt: skip
+
+
+def main(config: str, n: int, n_fresh: int) -> None:
+    """Print all of it, one kind of errors after another."""
+    print(log_likelihoods(config), flush=True)
+    for kind, rows in kinds(config, n, n_fresh):
+        print(describe(calibrate(config, kind, rows)), flush=True)

@@ -1,0 +1,138 @@
+"""Simulations with their whole haloes on a GPU: wall time, simulations a second, and the time of the full set.
+
+Every star is moved to today and every simulation fitted; haloes stay where they were made and rows come back, as
+:func:`~mwlmc_data.simulate_many` does it. Two tables of different length separate the start (processes, their import
+and compilation, a context on the GPU each) from the rate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from mwlmc_data import Parameters, Prior, simulate_many
+from mwlmc_data.simulator import compile_kernels
+from mwlmc_data.simulator.constants import N_STARS
+from mwlmc_data.simulator.engines import registry
+from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
+from mwlmc_data.simulator.many import stored_precision
+from mwlmc_data.simulator.simulation import build_simulation
+from mwlmc_data.simulator.streams import halo_stream
+from mwlmc_data.workers import available_cores
+
+#: Simulations of the full set, and the seconds that they may take with their haloes on an H200.
+FULL_SET, GOAL = 128_000, 120.0
+_SEED = 20
+#: Simulations of the launch whose parts are timed.
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """What a GPU took.
+
+    Attributes
+    ----------
+    device : str
+        Name of the GPU.
+    workers, n_stars : int
+        Processes, and stars of a simulation.
+    seconds : dict of int to float
+        Wall time [s] by number of simulations, start included.
+    stages : dict of str to float
+        Seconds of one process a simulation: before the GPU, on it with the copies, after it.
+    """
+
+    device: str
+    workers: int
+    n_stars: int
+    seconds: dict[int, float]
+    stages: dict[str, float]
+
+    @property
+    def rate(self) -> float:
+        """Simulations a second once all processes run."""
+        (few, short), (many, long) = sorted(self.seconds.items())
+        return (many - few) / (long - short)
+
+    @property
+    def full_set(self) -> float:
+        """Seconds of the full set, start included."""
+        most = max(self.seconds)
+        return self.seconds[most] + (FULL_SET - most) / self.rate
+
+
+def measure(simulations: int = 16_384, workers: int | None = None, n_stars: int = N_STARS) -> Speed:
+    """Time tables of so many simulations, and of a quarter as many, on the GPU.
+
+    Parameters
+    ----------
+    simulations : int
+        Of the longer table, 8 or more.
+    workers : int, optional
+        Processes; all cores by default.
+    n_stars : int
+        Stars of each simulation.
+
+    Raises
+    ------
+    ValueError
+        If there are too few simulations.
+    ImportError, RuntimeError
+        If numba-cuda is not installed, or finds no device.
+    """
+    if simulations < 8:
+        raise ValueError(f"simulations = {simulations}: allowed is 8 or more")
+    registry.get("cuda")
+    device = _device()
+    workers = workers or available_cores()
+    compile_kernels()
+    draws = Prior("gaussian").sample(simulations, seed=_SEED)
+    seconds = {}
+    for count in (simulations // 4, simulations):
+        start = time.perf_counter()
+        simulate_many(draws[:count], seed=_SEED, n_stars=n_stars, engine="cuda", workers=workers)
+        seconds[count] = time.perf_counter() - start
+    return Speed(device, workers, n_stars, seconds, _stages(draws[:_BATCH].to_dict("records"), n_stars))
+
+
+def _device() -> str:
+    from numba import cuda
+
+    name = getattr(cuda.get_current_device(), "name", "a device without a name")  # numba's simulator of CUDA
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _stages(rows: list[dict], n_stars: int) -> dict[str, float]:
+    """Seconds a simulation of the parts of one batch; the second time, when all is compiled."""
+    from mwlmc_data.simulator.engines.cuda import move_stars
+
+    parameters = [stored_precision(Parameters.from_row(row)) for row in rows]
+    for _ in range(2):
+        clock = [time.perf_counter()]
+        begun = [start_stars(p, n_stars, halo_stream(_SEED, i)) for i, p in enumerate(parameters)]
+        clock.append(time.perf_counter())
+        moved = move_stars([b[2] for b in begun], [b[1] for b in begun], TOLERANCE)
+        clock.append(time.perf_counter())
+        for i, (p, (orbit, *_), stars) in enumerate(zip(parameters, begun, moved, strict=True)):
+            _ = build_simulation(p, _SEED, i, orbit, stars).row()
+        clock.append(time.perf_counter())
+    names = ("orbit, tables, stars", "move stars on the GPU", "fit and row")
+    return {name: (b - a) / len(rows) for name, a, b in zip(names, clock, clock[1:], strict=False)}
+
+
+def describe(speed: Speed) -> str:
+    """What was measured, as lines of text."""
+    lines = [f"{speed.device}, {speed.workers} processes, {speed.n_stars} stars a simulation"]
+    lines += [f"{count:>9,} simulations in {seconds:8.1f} s" for count, seconds in sorted(speed.seconds.items())]
+    lines += [f"{1e3 * seconds:9.2f} ms of a process a simulation: {name}" for name, seconds in speed.stages.items()]
+    verdict = "within" if speed.full_set <= GOAL else "beyond"
+    extrapolated = "" if max(speed.seconds) >= FULL_SET else ", extrapolated"
+    return "\n".join(
+        [
+            *lines,
+            f"{speed.rate:9.0f} simulations a second once started",
+            f"{FULL_SET:>9,} simulations with haloes in {speed.full_set:.0f} s{extrapolated}: {verdict} the goal of "
+            f"{GOAL:.0f} s",
+        ]
+    )

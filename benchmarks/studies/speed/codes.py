@@ -1,0 +1,47 @@
+"""What a competitor is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """A code with its settings, made ready for one problem.
+
+    Attributes
+    ----------
+    name : str
+        As it stands in tables.
+    family : {"ours", "agama", "gala", "galpy"}
+    what : str
+        Settings, and what it solves.
+    tolerances : tuple of float
+        From coarse to fine, in the code's own measure.
+    move : callable
+        (stars (n, 6) at the start, tolerance) -> positions (n, 3) [kpc] today. It must leave the stars as they are.
+    converged : callable
+        stars -> positions to compare with: the code's own, as exact as it can be.
+    acceleration : callable
+        points (n, 3) [kpc] -> acceleration today [km^2 s^-2 kpc^-1], by the same code that moves stars.
+    most : int
+        Most stars it is given; the time is scaled from these.
+    whole : bool
+        Whether it solves the whole problem, or the easier one of the Milky Way at rest alone.
+    """
+
+    name: str
+    family: str
+    what: str
+    tolerances: tuple[float, ...]
+    move: Callable[[FloatArray, float], FloatArray]
+    converged: Callable[[FloatArray], FloatArray]
+    acceleration: Callable[[FloatArray], FloatArray]
+    most: int
+    whole: bool = True

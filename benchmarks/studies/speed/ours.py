@@ -1,0 +1,47 @@
+"""Our two integrators as competitors."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.studies.speed.codes import Code
+from benchmarks.studies.speed.problem import Problem
+from mwlmc_data.simulator.engines.lanes import integrate_lanes
+from mwlmc_data.simulator.engines.start import TOLERANCE
+from mwlmc_data.simulator.equations import integrate_stars, star_acceleration
+
+FloatArray = NDArray[np.floating]
+
+#: The integrator that the catalogue is made with, and the tolerance of the release.
+RELEASED, RELEASED_TOLERANCE = "ours, float32", TOLERANCE
+#: Tolerance of what both are compared with. A hundred times less moves its stars by 1e-7 kpc: what remains is the
+#: radial table, whose cubics meet to 1e-8 and make the steps at such tolerances tiny.
+_CONVERGED = 1e-11
+
+
+def codes(problem: Problem) -> list[Code]:
+    """Sixteen stars at once in float32, and one at a time in float64."""
+    field = problem.field
+
+    def lanes(stars: FloatArray, tolerance: float) -> FloatArray:
+        return integrate_lanes(stars.astype(float), field, tolerance)[0][:, :3].astype(float)
+
+    def scalar(stars: FloatArray, tolerance: float) -> FloatArray:
+        moved = stars.copy()
+        if integrate_stars(moved, field.t_start, 0.0, field, tolerance) < 0:
+            raise RuntimeError(f"a star did not arrive at the tolerance {tolerance:g}")
+        return moved[:, :3]
+
+    def acceleration(points: FloatArray) -> FloatArray:
+        return np.array([star_acceleration(0.0, *point, field) for point in points])
+
+    converged = functools.partial(scalar, tolerance=_CONVERGED)
+    coarse, fine = tuple(sorted({1e-2, 3e-3, 1e-3, TOLERANCE, 1e-4, 1e-5}, reverse=True)), (1e-4, 1e-6, 1e-8, 1e-10)
+    what = "the whole problem; Runge-Kutta-Nyström 8(6), each star its own step"
+    return [
+        Code(RELEASED, "ours", f"{what}, 16 at once", coarse, lanes, converged, acceleration, 10**9),
+        Code("ours, float64", "ours", f"{what}, one at a time", fine, scalar, converged, acceleration, 10**9),
+    ]

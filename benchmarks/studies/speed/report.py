@@ -1,0 +1,137 @@
+"""The results as tables of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.studies.speed.ours import RELEASED, RELEASED_TOLERANCE
+from benchmarks.studies.speed.scaling import GOAL_MEMORY, GOAL_TWO_CORES
+from benchmarks.studies.speed.simulation import GOALS
+from mwlmc_data.simulator.constants import N_STARS
+
+
+def text(results: dict[str, Any]) -> str:
+    """All parts that were measured, one below the other."""
+    writers = {"curve": _curve, "simulation": _simulation, "scaling": _scaling, "avx2": _avx2}
+    parts = [_machine(results)]
+    parts += [writer(results[name]) for name, writer in writers.items() if name in results]
+    return "\n\n".join(parts)
+
+
+def _machine(results: dict[str, Any]) -> str:
+    m = results["machine"]
+    lines = [
+        f"{m['cpu']} ({m['cpu_of_the_compiler']}: {', '.join(m['features'])}), {m['cores']} cores, {m['system']}",
+        f"Python {m['python']}, " + ", ".join(f"{name} {version}" for name, version in m["versions"].items()),
+        f"medians of {results['repeats']} rounds; busy processes before: {m['load_at_the_start']}, "
+        f"after: {m['load_at_the_end']} (a quiet machine: below 0.3, about 1)",
+    ]
+    if results["fast"]:
+        lines.append("a fast pass: the figures mean little")
+    return "\n".join(lines)
+
+
+def _curve(result: dict[str, Any]) -> str:
+    lines = [
+        f"WORK-PRECISION: {result['problem']}, {result['n_stars']:,} stars through 2.2 Gyr, one thread"
+        f"{_waiting(result)}",
+        f"processor time of {N_STARS:,} stars; distance to the code's own converged solution, beyond 20 kpc",
+        "",
+        f"{'code':<28}{'stars':>6}{'tolerance':>11}{'seconds':>10}{'(least - most)':>19}{'median [kpc]':>14}"
+        f"{'99% [kpc]':>12}",
+    ]
+    for curve in result["curves"]:
+        for i, tolerance in enumerate(curve["tolerances"]):
+            name, stars = (curve["name"], str(curve["n_stars"])) if i == 0 else ("", "")
+            spread = f"({curve['least'][i]:.3f} - {curve['most'][i]:.3f})"
+            lines.append(
+                f"{name:<28}{stars:>6}{tolerance:>11.0e}{curve['seconds'][i]:>10.3f}{spread:>19}"
+                f"{curve['median'][i]:>14.1e}{curve['p99'][i]:>12.1e}"
+            )
+    lines += [f"{name:<28}{how}" for name, how in result["missing"].items()]
+    return "\n".join([*lines, "", _ratios(result)])
+
+
+def _ratios(result: dict[str, Any]) -> str:
+    released = next(curve for curve in result["curves"] if curve["name"] == RELEASED)
+    i = released["tolerances"].index(RELEASED_TOLERANCE)
+    lines = [
+        f"TIME OVER OURS ({RELEASED}) AT EQUAL ERROR: the release's median ({released['median'][i]:.1e} kpc), "
+        f"a median of 1e-3 kpc, the release's 99% ({released['p99'][i]:.1e} kpc)",
+        "force: distance of its potential's from the exact one, 1 to 300 kpc, over the Milky Way's",
+        "",
+        f"{'code':<28}{'median':>9}{'1e-3 kpc':>10}{'99%':>9}{'force: median':>15}{'largest':>9}  what it is given",
+    ]
+    by_name = {ratio["name"]: ratio for ratio in result["ratios"]}
+    for curve in result["curves"]:
+        ratio = by_name.get(curve["name"])
+        places = ("at_released_median", "at_1e-3_kpc", "at_released_99%")
+        values = [1.0 if ratio is None else ratio[place] for place in places]
+        cells = ["-" if value is None else f"{value:.1f}" for value in values]
+        forces = f"{curve['force_median']:>15.0e}{curve['force_max']:>9.0e}"
+        note = curve["what"] if curve["whole"] else f"{curve['what']} (easier: its ratio is a lower bound)"
+        lines.append(f"{curve['name']:<28}{cells[0]:>9}{cells[1]:>10}{cells[2]:>9}{forces}  {note}")
+    return "\n".join(lines)
+
+
+def _simulation(result: dict[str, Any]) -> str:
+    names = {"whole": "whole, with its halo", "row": "a catalogue's row alone"}
+    lines = [
+        f"ONE SIMULATION on one core, over {result['n']} draws of the Gaussian prior: processor time [s]"
+        f"{_waiting(result)}",
+        f"{'':<28}{'mean':>9}{'median':>9}{'most':>9}{'goal':>9}",
+    ]
+    for kind, name in names.items():
+        s = result[kind]
+        lines.append(f"{name:<28}{s['mean']:>9.4f}{s['median']:>9.4f}{s['most']:>9.4f}{GOALS[kind]:>9.3f}")
+    if "agama" in result:
+        lines.append(f"{'whole, by the engine agama':<28}{'':>9}{result['agama']:>9.3f}")
+    stages = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in result["stages"].items())
+    lines.append(f"stages of a whole one, medians [ms]: {stages}")
+    lines.append(f"travel vector of the row and of the whole: within {result['travel_vector']:.1e} km/s (goal 1e-3)")
+    return "\n".join(lines)
+
+
+def _scaling(result: dict[str, Any]) -> str:
+    rows, stars, cores, memory = (result[key] for key in ("simulations", "stars", "cores", "memory"))
+    lines = [
+        "SCALING",
+        _line(rows, "simulations", "row"),
+        _line(stars, "stars", "star"),
+    ]
+    if cores is None:
+        lines.append("cores: this process may use one only; not measured")
+    else:
+        lines.append(
+            f"cores: {cores['one']:.1f} rows a second on one, {cores['two']:.1f} on two: {cores['gain']:.2f} times "
+            f"(goal {GOAL_TWO_CORES})"
+        )
+    lines.append(
+        f"memory of a worker: {memory['bytes'][-1] / 1e6:.0f} MB after {memory['counts'][-1]} simulations, "
+        f"{memory['growth'] / 1e6:+.1f} MB since the first {memory['counts'][0]} (goal: flat, below "
+        f"{GOAL_MEMORY / 1e6:.0f} MB)"
+    )
+    return "\n".join(lines)
+
+
+def _waiting(result: dict[str, Any]) -> str:
+    """Said where other processes took a good part of the time: caches and clock rates are shared with them."""
+    return f" (BUSY MACHINE: wall-clock {result['waiting']:.2f} times as long)" if result["waiting"] > 1.1 else ""
+
+
+def _line(result: dict[str, Any], name: str, unit: str) -> str:
+    counts = result["counts"]
+    return (
+        f"{name}: {1e3 * result['each']:.4g} ms a {unit} + {1e3 * result['fixed']:.1f} ms; {counts[0]:,} to "
+        f"{counts[-1]:,} {unit}s are within {100 * result['off']:.0f}% of that line"
+    )
+
+
+def _avx2(result: dict[str, Any] | None) -> str:
+    if result is None:
+        return "VECTOR INSTRUCTIONS: measured on x86-64 only"
+    lines = ["VECTOR INSTRUCTIONS: a whole simulation with its halo, one process [s]; time to compile [s]"]
+    for name, values in result.items():
+        if isinstance(values, dict):
+            lines.append(f"{name:<28}{values['seconds']:>9.4f}{values['compiling']:>9.1f}")
+    return "\n".join(lines)

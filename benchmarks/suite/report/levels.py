@@ -1,0 +1,91 @@
+"""What the best possible entry would score: levels of the reference in the figures of budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.suite.report.folder import Run
+from benchmarks.suite.report.values import Value, value
+from mwlmc_data import get_task, scoring
+from mwlmc_data.scoring.references import ReferenceSet
+from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
+
+_FULL = "summary-9"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level with its error.
+
+    Attributes
+    ----------
+    value, error : float
+        In units of the metric.
+    source : str
+        Baseline whose distance to the references it is from.
+    """
+
+    value: float
+    error: float
+    source: str
+
+
+def levels(run: Run, references: ReferenceSet | None) -> dict[str, Level]:
+    """Estimate what the reference would score on the observations that scores are means over.
+
+    Few observations have a reference, and their own truths are too few for a mean. The mean score of an entry minus its
+    expected distance to the references says the same with less scatter, the less the nearer the entry is: the nearest
+    of all is taken.
+
+    Parameters
+    ----------
+    run : Run
+    references : ReferenceSet or None
+        For results that were scored without.
+
+    Returns
+    -------
+    dict of str to Level
+        By metric, "energy_score" and "neg_log_posterior"; empty without references.
+    """
+    found = {
+        "energy_score": _nearest(run, "energy_score", ("reference", "energy_distance")),
+        "neg_log_posterior": _nearest(run, "neg_log_posterior", ("headline", "gap_to_reference_nats")),
+    }
+    known = {metric: level for metric, level in found.items() if level is not None}
+    if "energy_score" not in known and references is not None and (own := _own_distance(run, references)) is not None:
+        known["energy_score"] = own
+    return known
+
+
+def _nearest(run: Run, metric: str, gap: tuple[str, str]) -> Level | None:
+    entries: list[tuple[str, Value, Value]] = []
+    for task in (_FULL, *(f"budget-{n}" for n in run.budgets())):
+        for name, results in run.results.get(task, {}).items():
+            entries.append((name, value(results, "headline", metric), value(results, *gap)))
+    entries = [entry for entry in entries if entry[1].is_known and entry[2].is_known]
+    if not entries:
+        return None
+    name, score, distance = min(entries, key=lambda entry: entry[2].mean)
+    return Level(score.mean - distance.mean, float(np.nan_to_num(distance.error)), name)
+
+
+def _own_distance(run: Run, references: ReferenceSet) -> Level | None:
+    """The same from stored draws, for results without the distance."""
+    best = run.best(_FULL)
+    if best is None:
+        return None
+    result = run.results[_FULL][best][0]
+    arrays, task = run.arrays(_FULL, best, result.seed), get_task(_FULL)
+    if "samples" not in arrays or not isinstance(task, SummaryTask):
+        return None
+    held = task.observations.rows(REFERENCE)
+    places = references.places(task.observations.sim_id[held].tolist())
+    rows, found = held[places >= 0], places[places >= 0]
+    if len(rows) < 2:
+        return None
+    distance = scoring.energy_distance(arrays["samples"][rows], references.samples[found], task.scale)
+    error = float(distance.std(ddof=1) / np.sqrt(len(distance)))
+    return Level(result.number("headline", "energy_score") - float(distance.mean()), error, best)

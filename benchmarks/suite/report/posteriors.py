@@ -1,0 +1,201 @@
+"""Posteriors of the validation cases: of each baseline, of those trained on other sets, and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common.features import LABELS, SCALE, THETA, UNITS
+from benchmarks.suite.report import palette
+from benchmarks.suite.report.folder import Run, load_arrays
+from benchmarks.suite.report.values import MISSING
+from mwlmc_data import get_task, scoring
+from mwlmc_data.priors import Prior
+from mwlmc_data.scoring import metrics
+from mwlmc_data.scoring.references import ReferenceSet
+from mwlmc_data.validation import Case
+
+PAPER = "maf"
+"""The paper's estimator among the baselines."""
+TASK = "summary-9"
+_SET = "gaussian"
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Draws for one case.
+
+    Attributes
+    ----------
+    name : str
+        Baseline, or "reference".
+    trained_on : str
+        Set of simulations; empty for the reference.
+    draws : ndarray, shape (n, 3)
+        Scaled parameters, as `benchmarks.common.features` has them.
+    note : str
+        What is to be known of it.
+    """
+
+    name: str
+    trained_on: str
+    draws: NDArray[np.float64]
+    note: str = ""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is the reference."""
+        return not self.trained_on
+
+    @property
+    def label(self) -> str:
+        """What tables and figures call it."""
+        told = self.name if self.is_reference else f"{self.name}, {self.trained_on}"
+        return f"{told} ({self.note})" if self.note else told
+
+    def summary(self, case: Case, j: int) -> scoring.PosteriorSummary:
+        """Percentiles of parameter j beside its truth, in scaled units."""
+        truth = case.truth.get(THETA[j])
+        return scoring.summarise_posterior(self.draws[:, j], None if truth is None else float(truth) / SCALE[j])
+
+
+def case_posteriors(run: Run, references: ReferenceSet | None, cases: Mapping[str, Case]) -> dict[str, list[Posterior]]:
+    """Collect what is known of each case.
+
+    Parameters
+    ----------
+    run : Run
+    references : ReferenceSet or None
+    cases : mapping of str to Case
+
+    Returns
+    -------
+    dict of str to list of Posterior
+        By case: baselines trained on the Gaussian set, those trained on others, the reference; empty where there is
+        none.
+    """
+    found: dict[str, list[Posterior]] = {name: [] for name in cases}
+    for baseline, results in run.results.get(TASK, {}).items():
+        samples = run.arrays(TASK, baseline, results[0].seed).get("case_samples")
+        if samples is not None:
+            _add(found, get_task(TASK).cases.names, samples, baseline, _SET, results[0].seed)
+    elsewhere = (run.out / "cases").glob("*/*.npz")
+    for path in sorted(elsewhere, key=lambda p: (p.parent.name, *_place(run, _parsed(p.stem)[0]))):
+        arrays, (baseline, seed) = load_arrays(path), _parsed(path.stem)
+        _add(found, arrays["names"].tolist(), arrays["samples"], baseline, path.parent.name, seed)
+    if references is not None:
+        for name in set(cases) & set(references.names):
+            i = references.names.index(name)
+            note = "certified" if references.certified[i] else "not certified"
+            found[name].append(Posterior("reference", "", references.samples[i].astype(np.float64) / SCALE, note))
+    return found
+
+
+def _add(
+    found: dict[str, list[Posterior]], names: Sequence[str], samples: NDArray, baseline: str, config: str, seed: int
+) -> None:
+    given_up = _of_prior(samples, config, seed)
+    for name, draws, is_prior in zip(names, samples, given_up, strict=True):
+        if name in found:
+            note = "no draws found: the prior" if is_prior and baseline != "prior" else ""
+            found[name].append(Posterior(baseline, config, draws.astype(np.float64) / SCALE, note))
+
+
+def _of_prior(samples: NDArray, config: str, seed: int) -> list[bool]:
+    """Whether the draws of each case are those that the suite answers with where a method finds none."""
+    prior, n = Prior(config, THETA), samples.shape[1]
+    answers = [
+        block for k in range(1, len(samples) + 1) for block in np.split(metrics.prior_draws(prior, n * k, seed), k)
+    ]
+    return [any(np.array_equal(draws, answer.astype(np.float32)) for answer in answers) for draws in samples]
+
+
+def _parsed(stem: str) -> tuple[str, int]:
+    """Baseline and seed that a file's name tells."""
+    name, _, seed = stem.rpartition("-s")
+    return name, int(seed)
+
+
+def _place(run: Run, name: str) -> tuple[int, str]:
+    order = list(run.styles)
+    return (order.index(name) if name in order else len(order), name)
+
+
+def color_of(run: Run, posterior: Posterior) -> str:
+    """Colour of a posterior: its baseline's, or that of references."""
+    if posterior.is_reference:
+        return palette.REFERENCE
+    return palette.styles([*run.baselines, posterior.name])[posterior.name][0]
+
+
+def side_by_side(run: Run, posteriors: list[Posterior]) -> list[Posterior]:
+    """Choose what a figure compares: the paper's estimator, the best other, one trained on another set, the reference.
+
+    Parameters
+    ----------
+    run : Run
+    posteriors : list of Posterior
+        Of one case.
+
+    Returns
+    -------
+    list of Posterior
+        Those that there are.
+    """
+    own = {p.name: p for p in posteriors if p.trained_on == _SET}
+    wide = {p.name: p for p in posteriors if p.trained_on not in ("", _SET)}
+    best = run.best(TASK, without=(PAPER, "prior"))
+    # the paper's estimator on more simulations, so that only those differ
+    elsewhere = next((wide[name] for name in (PAPER, best, *wide) if name in wide), None)
+    chosen = [own.get(PAPER), own.get(best or ""), elsewhere, *(p for p in posteriors if p.is_reference)]
+    return [p for p in chosen if p is not None]
+
+
+def headline_posterior(run: Run, posteriors: list[Posterior]) -> Posterior | None:
+    """The posterior that is simulated and integrated: the reference, or the best baseline's."""
+    for posterior in posteriors:
+        if posterior.is_reference:
+            return posterior
+    best = run.best(TASK)
+    return next((p for p in posteriors if p.name == best and p.trained_on == _SET), None)
+
+
+def case_rows(case: Case, posteriors: list[Posterior]) -> list[tuple[str, ...]]:
+    """Truth, then percentiles and z of each posterior: rows of a table."""
+    truth = ["truth"]
+    for j, name in enumerate(THETA):
+        known = case.truth.get(name)
+        truth += [MISSING if known is None else f"{float(known) / SCALE[j]:.2f}", ""]
+    rows = [tuple(truth)]
+    for posterior in posteriors:
+        cells = [posterior.label]
+        for j in range(len(THETA)):
+            s = posterior.summary(case, j)
+            cells += [f"{s.p16:.2f} / {s.p50:.2f} / {s.p84:.2f}", z_text(s.z)]
+        rows.append(tuple(cells))
+    return rows
+
+
+def case_header() -> tuple[str, ...]:
+    """Header of `case_rows`."""
+    cells = [cell for label, unit in zip(LABELS, UNITS, strict=True) for cell in (f"{label} [{unit}]", "z")]
+    return ("posterior", *cells)
+
+
+def z_text(z: float | None) -> str:
+    """A distance in sigmas; a dash where no truth is known."""
+    return MISSING if z is None else f"{round(z, 1) + 0.0:+.1f}"
+
+
+def of_the_paper(case: Case) -> str:
+    """What the paper says of its posterior of a case, in a sentence."""
+    told = []
+    for j, name in enumerate(THETA):
+        said = case.paper.get(name)
+        if said is not None:
+            words = said if isinstance(said, str) else " / ".join(f"{float(v) / SCALE[j]:.2f}" for v in said)
+            told.append(f"{LABELS[j]} {words}")
+    return f"Brooks et al.: {'; '.join(told)}." if told else "Brooks et al. quote no number of their posterior."

@@ -1,0 +1,1 @@
+"""The one door for what a user hands in: numbers with units, tables, angles."""

@@ -1,0 +1,43 @@
+"""Angles in degrees: one convention for longitudes, (-180, 180], and one function that brings them there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.arguments.arrays import as_floats
+
+
+def wrap_degrees(angle: Any) -> NDArray[np.float64]:
+    """Wrap angles to (-180, 180].
+
+    Parameters
+    ----------
+    angle : array_like
+        Angles [deg], any shape.
+
+    Returns
+    -------
+    ndarray
+        The same angles in (-180, 180] [deg].
+
+    Raises
+    ------
+    ValueError
+        If one is masked or not finite.
+
+    Examples
+    --------
+    >>> wrap_degrees([-180.0, 190.0, 360.0]).tolist()
+    [180.0, -170.0, 0.0]
+    """
+    wrapped = (as_floats("angle", angle, unit="deg") + 180.0) % 360.0 - 180.0
+    return np.where(wrapped == -180.0, 180.0, wrapped)
+
+
+def longitude_of(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Longitude (-180, 180] [deg] of vectors with components `x` and `y`; 0 where both are zero."""
+    longitude = np.degrees(np.arctan2(y, x))
+    return np.where(longitude == -180.0, 180.0, longitude)

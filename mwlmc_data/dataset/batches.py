@@ -1,0 +1,246 @@
+"""Batches of haloes: in which order they come, who reads or simulates them, and how they are cut."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.dataset import library
+from mwlmc_data.dataset.library import Chunk
+from mwlmc_data.workers import processes_for, start_pool
+
+MIXED = 8
+"""Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB."""
+
+READY = 4
+"""Batches that are held ready."""
+
+Stars = tuple[NDArray[np.float32], NDArray[np.float32]]
+Batch = dict[str, NDArray[Any]]
+
+
+@dataclasses.dataclass(repr=False)
+class HaloBatches:
+    """Haloes batch by batch; every pass over it begins anew.
+
+    Attributes
+    ----------
+    sim_ids : ndarray, shape (n,)
+        Numbers of the haloes, in their order when they are not shuffled.
+    config, source, version
+        As for `mwlmc_data.load_haloes`.
+    columns : mapping of str to ndarray
+        Columns of the whole catalogue that come along.
+    batch_size : int
+        Haloes of a batch; the last may have fewer.
+    shuffle : int or None
+        Seed of the order.
+    workers : int or None
+        Processes that simulate.
+    progress : bool or None
+        Whether to show a progress bar.
+    epoch : int
+        Passes begun so far: each has an order of its own.
+    """
+
+    sim_ids: NDArray[np.int64]
+    config: str
+    columns: Mapping[str, NDArray[Any]]
+    source: str
+    batch_size: int
+    shuffle: int | None = None
+    workers: int | None = None
+    progress: bool | None = None
+    version: str | None = None
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        # what is missing is told now and not at the first batch
+        library.locate(self.sim_ids, self.config, self.version, self.source)
+
+    def __repr__(self) -> str:
+        order = "in order" if self.shuffle is None else f"shuffled with seed {self.shuffle}"
+        columns = "".join(f", {name}" for name in self.columns)
+        return (
+            f"<{len(self.sim_ids)} haloes of the {self.config} set {order}, in {len(self)} batches of "
+            f"{self.batch_size}: sim_id, positions, velocities{columns}>"
+        )
+
+    def __len__(self) -> int:
+        return -(-len(self.sim_ids) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = self.next_epoch()
+        return self._shown(_ahead(self.batches(epoch, self.windows(epoch))))
+
+    def next_epoch(self) -> int:
+        """Begin a pass: count it and give its number."""
+        self.epoch += 1
+        return self.epoch - 1
+
+    def all(self) -> Batch:
+        """Give all haloes as one batch, in memory."""
+        n, begin = len(self.sim_ids), 0
+        none = self._batch(np.empty(0, np.int64), *_no_stars())
+        whole = {name: np.empty((n, *values.shape[1:]), values.dtype) for name, values in none.items()}
+        for batch in self:
+            end = begin + len(batch["sim_id"])
+            for name, values in batch.items():
+                whole[name][begin:end] = values
+            begin = end
+        return whole
+
+    def windows(self, epoch: int) -> list[list[Chunk]]:
+        """Chunks in the order of one pass; those of a window are read together, and mixed when shuffling."""
+        if self.shuffle is None:
+            return [[chunk] for chunk in library.chunks(self.sim_ids, self.config, self.version, self.source)]
+        rng = np.random.default_rng([self.shuffle, epoch])
+        places = library.locate(self.sim_ids, self.config, self.version, self.source)
+        # one number a row group, another for each halo that is to be simulated
+        blocks = np.stack([places.place, np.where(places.place < 0, np.arange(len(places.place)), places.group)])
+        # NumPy 2.0.0 alone gives the inverse a second axis
+        block = np.unique(blocks, axis=1, return_inverse=True)[1].reshape(-1)
+        order = np.argsort(rng.permutation(block.max(initial=-1) + 1)[block], kind="stable")
+        chunks = list(library.gathered(self.sim_ids[order], places.take(order)))
+        return [chunks[i : i + MIXED] for i in range(0, len(chunks), MIXED)]
+
+    def batches(self, epoch: int, windows: Iterable[list[Chunk]], workers: int | None = None) -> Iterator[Batch]:
+        """Read or simulate the chunks of these windows, and cut them into batches."""
+        rng = np.random.default_rng([0 if self.shuffle is None else self.shuffle, epoch, 1])
+        rest = self._batch(np.empty(0, np.int64), *_no_stars())
+        waiting: list[Batch] = []
+        for ids, positions, velocities in self._loaded(list(windows), workers):
+            order = slice(None) if self.shuffle is None else rng.permutation(len(ids))
+            waiting.append(self._batch(ids[order], positions[order], velocities[order]))
+            if sum(len(part["sim_id"]) for part in waiting) < self.batch_size:
+                continue
+            rest = _joined(waiting)
+            n_full = len(rest["sim_id"]) // self.batch_size * self.batch_size
+            for start in range(0, n_full, self.batch_size):
+                yield {name: values[start : start + self.batch_size] for name, values in rest.items()}
+            waiting = [{name: values[n_full:] for name, values in rest.items()}]
+        last = _joined(waiting) if waiting else rest
+        if len(last["sim_id"]):
+            yield last
+
+    def _loaded(
+        self, windows: list[list[Chunk]], workers: int | None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray, NDArray]]:
+        """Numbers, positions and velocities of each window, loaded ahead."""
+        with ExitStack() as stack:
+            pool = self._pool(windows, workers, stack)
+            reader = stack.enter_context(ThreadPoolExecutor(1))
+            ahead = 2 if pool is None else 2 * pool[1]
+            begun: deque[tuple[list[Chunk], list[Future[Stars]]]] = deque()
+            stack.callback(lambda: [future.cancel() for _, futures in begun for future in futures])
+            for window in windows:
+                begun.append((window, [self._submit(chunk, pool[0] if pool else reader, reader) for chunk in window]))
+                if len(begun) > ahead:
+                    yield _gathered(*begun.popleft())
+            while begun:
+                yield _gathered(*begun.popleft())
+
+    def _submit(self, chunk: Chunk, simulator: Executor, reader: Executor) -> Future[Stars]:
+        if chunk.is_stored:
+            return reader.submit(library.load_chunk, chunk, self.config, self.version, self.source)
+        return simulator.submit(library.simulate, *library.recipe(chunk, self.config, self.version))
+
+    def _pool(
+        self, windows: list[list[Chunk]], workers: int | None, stack: ExitStack
+    ) -> tuple[ProcessPoolExecutor, int] | None:
+        """Processes for the chunks that are to be simulated, where there are more than a few."""
+        todo = sum(not chunk.is_stored for window in windows for chunk in window)
+        if todo < 2:
+            return None
+        count = processes_for(self.workers if workers is None else workers, todo)
+        if count < 1:
+            return None
+        from mwlmc_data.simulator import compile_kernels
+
+        compile_kernels()
+        pool = start_pool(count)
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        return pool, count
+
+    def _batch(self, ids: NDArray[np.int64], positions: NDArray, velocities: NDArray) -> Batch:
+        batch: Batch = {"sim_id": ids.astype(np.int32), "positions": positions, "velocities": velocities}
+        return batch | {name: values[ids] for name, values in self.columns.items()}
+
+    def _shown(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        from tqdm import tqdm
+
+        shown = sys.stderr.isatty() if self.progress is None else self.progress
+        with tqdm(total=len(self.sim_ids), unit="halo", desc="haloes", file=sys.stderr, disable=not shown) as bar:
+            for batch in batches:
+                bar.update(len(batch["sim_id"]))
+                yield batch
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Make batches in a thread, a few before they are asked for: whoever trains on them does not wait."""
+    ready: queue.Queue[tuple[Batch | None, BaseException | None]] = queue.Queue(READY)
+    stopped = threading.Event()
+
+    def put(item: tuple[Batch | None, BaseException | None]) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                return ready.put(item, timeout=0.1)
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                put((batch, None))
+                if stopped.is_set():
+                    break
+            put((None, None))
+        except BaseException as error:
+            put((None, error))
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch, error = ready.get()
+            if error is not None:
+                raise error
+            if batch is None:
+                return
+            yield batch
+    finally:
+        # also when whoever asked for the batches wants no more of them
+        stopped.set()
+        thread.join()
+
+
+def _gathered(chunks: list[Chunk], futures: list[Future[Stars]]) -> tuple[NDArray[np.int64], NDArray, NDArray]:
+    stars = [future.result() for future in futures]
+    ids = np.concatenate([chunk.sim_ids for chunk in chunks]).astype(np.int64)
+    if len(stars) == 1:
+        return ids, *stars[0]
+    return ids, np.concatenate([s[0] for s in stars]), np.concatenate([s[1] for s in stars])
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _no_stars() -> Stars:
+    from mwlmc_data.dataset import schema
+
+    empty = np.empty((0, schema.N_STARS, 3), np.float32)
+    return empty, empty.copy()

@@ -1,0 +1,103 @@
+"""Haloes as a `datasets.Dataset` or `IterableDataset`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.batches import Batch, HaloBatches
+from mwlmc_data.dataset.library import Chunk
+from mwlmc_data.storage.homes import allow_no_home
+
+if TYPE_CHECKING:
+    import datasets
+
+allow_no_home("HF_HOME")
+
+
+def as_iterable_dataset(batches: HaloBatches) -> datasets.IterableDataset:
+    """Make a stream of haloes: a dict a halo, whose arrays `.with_format("numpy")` or `("torch")` shapes.
+
+    Parameters
+    ----------
+    batches : HaloBatches
+        What to load; each of its windows is a shard of the stream, so that loaders with several workers share them.
+        Every pass has the order of the first: `.shuffle()` and `.set_epoch()` of the stream give others. What `.take()`
+        and `.skip()` part depends on the number of workers: part `batches` by their numbers.
+
+    Returns
+    -------
+    datasets.IterableDataset
+    """
+    import datasets
+
+    return datasets.IterableDataset.from_generator(
+        _haloes,
+        features=features(batches),
+        gen_kwargs={"windows": batches.windows(0), "batches": _Held(batches)},
+    )
+
+
+class _Held:
+    """Keeps the batches whole: a list among the arguments would be dealt out to the workers."""
+
+    def __init__(self, batches: HaloBatches) -> None:
+        self.batches = batches
+
+
+def _haloes(windows: list[list[Chunk]], batches: _Held) -> Iterator[dict[str, Any]]:
+    for batch in batches.batches.batches(0, windows):
+        for i in range(len(batch["sim_id"])):
+            yield {name: values[i] for name, values in batch.items()}
+
+
+def as_dataset(batch: Batch) -> datasets.Dataset:
+    """Make a dataset in memory of haloes in memory.
+
+    Parameters
+    ----------
+    batch : dict of str to ndarray
+        All haloes.
+
+    Returns
+    -------
+    datasets.Dataset
+    """
+    import datasets
+    import pyarrow as pa
+
+    stars = {c.name for c in schema.STARS}
+    arrays = {}
+    for name, values in batch.items():
+        if name in stars:
+            flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+            storage = pa.ListArray.from_arrays(_steps(values.shape[0] * values.shape[1], 3), flat)
+            storage = pa.ListArray.from_arrays(_steps(values.shape[0], values.shape[1]), storage)
+            arrays[name] = pa.ExtensionArray.from_storage(_array2d()(), storage)
+        else:
+            arrays[name] = pa.array(values)
+    return datasets.Dataset(datasets.table.InMemoryTable(pa.table(arrays)))
+
+
+def features(batches: HaloBatches) -> datasets.Features:
+    """Features of a halo with the columns that come along."""
+    import datasets
+
+    stars = {c.name: _array2d() for c in schema.STARS}
+    columns = {name: datasets.Value(str(values.dtype)) for name, values in batches.columns.items()}
+    return datasets.Features({"sim_id": datasets.Value("int32"), **stars, **columns})
+
+
+def _array2d() -> Any:
+    import datasets
+
+    return datasets.Array2D((schema.N_STARS, 3), "float32")
+
+
+def _steps(count: int, size: int) -> Any:
+    import pyarrow as pa
+
+    return pa.array(np.arange(count + 1, dtype=np.int32) * size)

@@ -1,0 +1,64 @@
+"""Batches of haloes as torch tensors. Imported only when they are asked for: torch is no dependency of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from mwlmc_data.dataset.batches import Batch, HaloBatches
+from mwlmc_data.workers import CONTEXT
+
+PREFETCHED = 4
+"""Batches that each worker holds ready."""
+
+
+class HaloStream(IterableDataset):
+    """The batches as tensors; several workers of a loader share the windows among them.
+
+    Parameters
+    ----------
+    batches : HaloBatches
+        What to load.
+    """
+
+    def __init__(self, batches: HaloBatches) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        info = get_worker_info()
+        if info is None:
+            return map(as_tensors, iter(self.batches))
+        # A worker is a process of its own that lives for all passes, counts them itself, and simulates by itself.
+        epoch = self.batches.next_epoch()
+        windows = self.batches.windows(epoch)[info.id :: info.num_workers]
+        return map(as_tensors, self.batches.batches(epoch, windows, workers=0))
+
+
+def as_loader(batches: HaloBatches) -> DataLoader:
+    """Make a torch loader of batches.
+
+    Parameters
+    ----------
+    batches : HaloBatches
+        What to load; its `workers` are the loader's, which stay from pass to pass.
+
+    Returns
+    -------
+    torch.utils.data.DataLoader
+        Yields dicts of tensors: sim_id (n,), positions and velocities (n, 4500, 3), and the columns (n,).
+    """
+    workers = batches.workers or 0
+    more: dict[str, Any] = {}
+    if workers:
+        more = {"prefetch_factor": PREFETCHED, "persistent_workers": True, "multiprocessing_context": CONTEXT}
+    return DataLoader(HaloStream(batches), batch_size=None, num_workers=workers, **more)
+
+
+def as_tensors(batch: Batch) -> dict[str, torch.Tensor]:
+    """Turn the arrays of a batch into tensors, without a copy where the memory may be written to."""
+    # Arrow's memory is read-only and tensors are not
+    return {k: torch.from_numpy(np.require(v, requirements=("C", "W"))) for k, v in batch.items()}

@@ -1,0 +1,166 @@
+"""The table of simulations, embedded in the package.
+
+The file is Parquet, checked against its hash before it is read; only the columns and the part asked for are
+decoded. Licence of the data: CC-BY-4.0; source: simulations after Brooks et al. 2025 (arXiv:2507.10667).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mwlmc_data.arguments.arrays import as_whole
+from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.release import DATA_VERSION, entry_of, verified_path
+from mwlmc_data.dataset.store import local_store, store_text
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.homes import allow_no_home
+
+if TYPE_CHECKING:
+    import datasets
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import torch
+
+
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    format: str = "pandas",
+    budget: int | None = None,
+) -> Any:
+    """Load the table of simulations, one row a simulation.
+
+    Parameters
+    ----------
+    split : str, optional
+        "train", "validation" or "test", by `schema.split_of` of sim_id; all three by default.
+    config : str
+        Set of simulations: "gaussian" (Table 1 of the paper), "flat" (its section 6.2) or "wide" (ours).
+    columns : sequence of str, optional
+        Names of columns, in the wanted order; all by default. `schema.COLUMNS` tells their units and meaning.
+    version : str, optional
+        Version of the data; the package's own by default, others where they were fetched.
+    format : str
+        "pandas", "arrow", "datasets", "torch" or "numpy".
+    budget : int, optional
+        Of the training split only the first so many simulations: 1,000, 10,000 or 100,000 (`schema.BUDGETS`). Each
+        budget holds the smaller ones.
+
+    Returns
+    -------
+    pandas.DataFrame, pyarrow.Table, datasets.Dataset, or dict of str to torch.Tensor or numpy.ndarray
+        Rows in the order of sim_id; real columns float32, counts int32. Text columns are left out of "torch".
+
+    Raises
+    ------
+    ValueError
+        If a split, configuration, column, version, format or budget is unknown, a tensor of text is asked for, or a
+        budget of another split or of a set that has fewer simulations.
+    DamagedFileError
+        If a file is missing or is not the one of the release.
+    FileNotFoundError
+        If the files of another version were not fetched.
+    ModuleNotFoundError
+        If the format needs a library that is not installed.
+
+    Examples
+    --------
+    >>> table = load_catalogue("test", columns=["m_lmc", "v_travel"])    # doctest: +SKIP
+    """
+    if format not in _CONVERTERS:
+        raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_CONVERTERS)}")
+    if split is not None and split not in schema.SPLITS:
+        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(schema.SPLITS)}, or None for all")
+    budget = None if budget is None else as_whole("budget", budget)
+    if budget is not None and (split != "train" or budget not in schema.BUDGETS):
+        allowed = ", ".join(map(str, schema.BUDGETS))
+        raise ValueError(f"budget {budget!r} of split {split!r} is not allowed: one of {allowed}, of split 'train'")
+    names = _checked_columns(columns, format)
+    table = _read(config, version, split, names)
+    if budget is not None and budget > table.num_rows:
+        raise ValueError(f"budget {budget} is not allowed for the {config} set: it trains on {table.num_rows}")
+    return _CONVERTERS[format](table if budget is None else table.slice(0, budget))
+
+
+def _read(config: str, version: str | None, split: str | None, names: list[str]) -> pa.Table:
+    import pyarrow as pa
+
+    if version in (None, DATA_VERSION):
+        filters = None if split is None else [("split", "=", split)]
+        return parquet.read_table(verified_path(config, version), columns=names, filters=filters)
+    paths = _fetched(config, version, split)
+    if len(paths) == 1:
+        return parquet.read_table(paths[0], columns=names)
+    # the files of the published folder are by split: their rows go back into the order of sim_id
+    tables = [parquet.read_table(path, columns=list(dict.fromkeys(["sim_id", *names]))) for path in paths]
+    return pa.concat_tables(tables).sort_by("sim_id").select(names)
+
+
+def _fetched(config: str, version: str, split: str | None) -> list[Path]:
+    """Files of another version than the embedded one, in the local store."""
+    entry_of(config, version)
+    home = local_store(version)
+    present = [] if home is None else home.present(config, split)
+    if home is None or len(present) < len(home.manifest.select(config, split)):
+        raise FileNotFoundError(
+            f"the {config} set of data version {version} is not in this package, which embeds {DATA_VERSION}, and not "
+            f"whole in {store_text(version)}: get it with `mwlmc fetch {config} --version {version}`"
+        )
+    return [home.verified(entry) for entry in present]
+
+
+def _checked_columns(columns: Sequence[str] | None, format: str) -> list[str]:
+    if columns is None:
+        return [c.name for c in schema.COLUMNS if format != "torch" or c.dtype != "string"]
+    if isinstance(columns, str):
+        raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
+    names = [schema.column(name).name for name in columns]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"columns {names!r} are not allowed: at least one name, each once")
+    text = [name for name in names if name in schema.TEXT]
+    if format == "torch" and text:
+        raise ValueError(
+            f"columns {text!r} hold text, which no tensor can; allowed for 'torch': numeric columns"
+        )
+    return names
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    return table.to_pandas()
+
+
+def _to_arrow(table: pa.Table) -> pa.Table:
+    return table
+
+
+def _to_datasets(table: pa.Table) -> datasets.Dataset:
+    allow_no_home("HF_HOME")
+    import datasets
+
+    return datasets.Dataset(datasets.table.InMemoryTable(table))
+
+
+def _to_numpy(table: pa.Table) -> dict[str, np.ndarray]:
+    arrays = {name: table[name].to_numpy() for name in table.column_names}
+    return {name: array.astype(str) if name in schema.TEXT else array for name, array in arrays.items()}
+
+
+def _to_torch(table: pa.Table) -> dict[str, torch.Tensor]:
+    import torch
+
+    # Arrow's memory is read-only and tensors are not: each column is copied once.
+    return {name: torch.from_numpy(table[name].to_numpy().copy()) for name in table.column_names}
+
+
+_CONVERTERS: dict[str, Callable[[pa.Table], Any]] = {
+    "pandas": _to_pandas,
+    "arrow": _to_arrow,
+    "datasets": _to_datasets,
+    "torch": _to_torch,
+    "numpy": _to_numpy,
+}

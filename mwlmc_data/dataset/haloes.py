@@ -1,0 +1,213 @@
+"""The stars: haloes of the released simulations, from files on this machine or made again.
+
+Licence of the data: CC-BY-4.0; source: simulations after Brooks et al. 2025 (arXiv:2507.10667).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.arguments.arrays import as_flag, as_seed, as_whole
+from mwlmc_data.dataset import library, release, schema
+from mwlmc_data.dataset.batches import HaloBatches
+
+if TYPE_CHECKING:
+    from mwlmc_data.simulator import Halo
+
+BATCH = 128
+"""Haloes of a batch by default: a row group of the released files."""
+
+
+def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", version: str | None = None) -> Halo:
+    """Load the stars of one released simulation.
+
+    They come from a file on this machine (the local store in `MWLMC_DATA_DIR`, or the few haloes that the package
+    embeds), or are simulated again in a tenth of a second: the same halo within the bounds of
+    `mwlmc_data.dataset.sameness`, on the machine that made the release to the bit. Nothing is downloaded.
+
+    Parameters
+    ----------
+    sim_id : int
+        Number of the simulation in its set.
+    source : {"auto", "store", "simulation"}
+        Where the stars come from: a file if there is one, a file and nothing else, or the simulator.
+    config : str
+        Set of simulations: "gaussian", "flat" or "wide".
+    version : str, optional
+        Version of the data; the package's own by default.
+
+    Returns
+    -------
+    Halo
+        Positions [kpc] and velocities [km/s], each (4500, 3) float32, and the simulation's `parameters`; its `source`
+        says where the stars come from.
+
+    Raises
+    ------
+    ValueError
+        If the number, source, set or version is not allowed.
+    MissingHaloError
+        If `source` is "store" and no file holds the halo, or it was made with another version of the simulator.
+    DamagedFileError
+        If a file is not the one of the release.
+
+    Examples
+    --------
+    >>> load_halo(7).positions.shape
+    (4500, 3)
+    """
+    last = release.entry_of(config, version)["rows"] - 1
+    ids = np.array([as_whole("sim_id", sim_id, maximum=last)])
+    from mwlmc_data.simulator import Halo
+
+    chunk, positions, velocities, parameters = library.load_one(ids, config, version, source)
+    # a copy: what is read lies in a row group of many haloes
+    return Halo(positions[0].copy(), velocities[0].copy(), "store" if chunk.is_stored else "simulation", parameters)
+
+
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
+    streaming: bool = True,
+    format: str = "numpy",
+    *,
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> Any:
+    """Load the stars of many released simulations, batch by batch or all at once.
+
+    Parameters
+    ----------
+    sim_ids : sequence of int, optional
+        Numbers of the simulations, in the order wanted and as often as they are there; by default the whole set, one
+        split after the other. Several workers of a torch loader deal in turn, so that there the order is theirs.
+    streaming : bool
+        Go through them batch by batch, or hold them all in memory (108 kB each).
+    format : {"numpy", "datasets", "torch"}
+        What to return, see below.
+    split : str, optional
+        Only those of "train", "validation" or "test".
+    config : str
+        Set of simulations: "gaussian", "flat" or "wide".
+    columns : sequence of str
+        Columns of the catalogue that come with the stars, such as what is to be inferred.
+    source : {"auto", "store", "simulation"}
+        As for `load_halo`.
+    batch_size : int
+        Haloes of a batch.
+    shuffle : int, optional
+        Seed of a random order, another one in each pass. Files are read a row group at a time, and eight of them are
+        mixed. The passes of a `datasets` stream are alike: its own `.shuffle()` and `.set_epoch()` make them differ.
+    workers : int, optional
+        Processes that simulate, or that load for a torch loader; by default one a core where haloes are to be
+        simulated, none otherwise and in a worker of somebody else's. 0 does everything in this process.
+    progress : bool, optional
+        Show a progress bar on standard error; by default where it is a terminal. A `datasets` stream has none, nor
+        has a torch loader with workers.
+    version : str, optional
+        Version of the data; the package's own by default.
+
+    Returns
+    -------
+    HaloBatches, datasets.IterableDataset or torch.utils.data.DataLoader
+        With `streaming`. The first and the last give batches, dicts of sim_id (n,), positions and velocities
+        (n, 4500, 3) [kpc, km/s] and the columns (n,), as NumPy arrays or tensors; the dataset gives haloes. Part a
+        stream by `split` or `sim_ids`, never by `.take()` and `.skip()` of the dataset: in a DataLoader with workers
+        each worker takes or skips within its own share, so that haloes held out come back in training.
+    dict or datasets.Dataset
+        Without: one such dict of all haloes.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not allowed.
+    MissingHaloError
+        If `source` is "store" and no file holds a halo.
+    DamagedFileError
+        If a file is not the one of the release.
+    ModuleNotFoundError
+        If the format needs a library that is not installed.
+
+    Examples
+    --------
+    >>> for batch in load_haloes(range(20), columns=["m_lmc"], progress=False):
+    ...     print(batch["positions"].shape, batch["m_lmc"].shape)
+    (20, 4500, 3) (20,)
+    """
+    if format not in _FORMATS:
+        raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_FORMATS)}")
+    batch_size, progress = as_whole("batch_size", batch_size, minimum=1), as_flag("progress", progress, allow_none=True)
+    workers = None if workers is None else as_whole("workers", workers)
+    shuffle = None if shuffle is None else as_seed("shuffle", shuffle)
+    wanted = _wanted(sim_ids, split, config, version)
+    batches = HaloBatches(
+        wanted,
+        config=config,
+        columns=_columns(columns, config, version),
+        source=source,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        workers=workers,
+        progress=progress,
+        version=version,
+    )
+    return _FORMATS[format](batches, streaming)
+
+
+def _wanted(sim_ids: Any, split: str | None, config: str, version: str | None) -> NDArray[np.int64]:
+    if split is not None and split not in schema.SPLITS:
+        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(schema.SPLITS)}, or None for all")
+    splits = schema.SPLITS if split is None else (split,)
+    if sim_ids is None:
+        rows = release.entry_of(config, version)["rows"]
+        return np.concatenate([schema.ids_of(part, 0, rows) for part in splits]).astype(np.int64)
+    wanted = library.checked_ids(sim_ids, config, version)
+    return wanted if split is None else wanted[schema.split_of(wanted) == split]
+
+
+def _columns(columns: Sequence[str], config: str, version: str | None) -> Mapping[str, NDArray]:
+    if isinstance(columns, str):
+        raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
+    names = [schema.column(name).name for name in columns]
+    text = [name for name in names if name in schema.TEXT]
+    if text or len(set(names)) < len(names) or "sim_id" in names:
+        raise ValueError(f"columns {names!r} are not allowed: numeric ones, each once; sim_id always comes along")
+    if not names:
+        return {}
+    return _by_sim_id(config, version, tuple(names))
+
+
+def _by_sim_id(config: str, version: str | None, names: tuple[str, ...]) -> dict[str, NDArray]:
+    """Columns of the whole set, so that the row is the sim_id."""
+    from mwlmc_data.dataset.catalogue import load_catalogue
+
+    return load_catalogue(config=config, columns=names, version=version, format="numpy")
+
+
+def _numpy(batches: HaloBatches, streaming: bool) -> Any:
+    return batches if streaming else batches.all()
+
+
+def _datasets(batches: HaloBatches, streaming: bool) -> Any:
+    from mwlmc_data.dataset.batches_datasets import as_dataset, as_iterable_dataset
+
+    return as_iterable_dataset(batches) if streaming else as_dataset(batches.all())
+
+
+def _torch(batches: HaloBatches, streaming: bool) -> Any:
+    from mwlmc_data.dataset import batches_torch
+
+    return batches_torch.as_loader(batches) if streaming else batches_torch.as_tensors(batches.all())
+
+
+_FORMATS: dict[str, Callable[[HaloBatches, bool], Any]] = {"numpy": _numpy, "datasets": _datasets, "torch": _torch}

@@ -1,0 +1,347 @@
+"""Where a halo is: in a file on this machine, or nowhere, so that it has to be simulated.
+
+Haloes that are asked for together are gathered into chunks, each of one row group of one file or a few to be simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.arguments.arrays import as_ids
+from mwlmc_data.dataset import release, schema, store
+from mwlmc_data.dataset.store import Entry, MissingFileError, Store
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    from mwlmc_data.simulator import Parameters
+
+SOURCES = ("auto", "store", "simulation")
+MINI = release.DATA_DIR / "mini"
+"""Folder of the few haloes that the package embeds."""
+SIMULATED = 8
+"""Haloes of a chunk that is simulated: less than a second of work."""
+_GROUPS = 4
+"""Row groups that are kept decoded: one for each part of the set, whose numbers alternate."""
+
+
+_TRIES = 10
+"""Listings of the files, while those that were listed go before they are read."""
+GONE = (FileNotFoundError, MissingFileError)
+"""Errors of a file that was there when it was listed."""
+
+
+class MissingHaloError(LookupError):
+    """A halo is in no file on this machine, and simulating it was not asked for or is not possible."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where haloes are, by one look at the files: another look may find others.
+
+    Attributes
+    ----------
+    files : list of (Store, Entry)
+        The files that were there.
+    place : integer array of shape (n,)
+        Number of each halo's file among them, -1 where it is to be simulated.
+    group, row : integer array of shape (n,)
+        Its row group, and the row in that.
+    """
+
+    files: list[tuple[Store, Entry]]
+    place: NDArray[np.int64]
+    group: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+    def take(self, order: NDArray[np.int64]) -> Places:
+        """Give those of some haloes, or of all in another order."""
+        return Places(self.files, self.place[order], self.group[order], self.row[order])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Haloes that are read or made together.
+
+    Attributes
+    ----------
+    sim_ids : tuple of int
+        Their numbers.
+    root, entry : Path and Entry, or None
+        The folder and the file in it that holds them; None for haloes to be simulated.
+    group : int
+        Its row group.
+    rows : tuple of int
+        Their rows in it.
+    """
+
+    sim_ids: tuple[int, ...]
+    root: Path | None = None
+    entry: Entry | None = None
+    group: int = 0
+    rows: tuple[int, ...] = ()
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether a file holds the haloes."""
+        return self.entry is not None
+
+
+def halo_config(config: str) -> str:
+    """Name of the config that holds the haloes of a set: "haloes" for "gaussian", else with the set's name."""
+    return "haloes" if config == "gaussian" else f"haloes-{config}"
+
+
+def stores(version: str | None = None) -> list[Store]:
+    """Folders on this machine that may hold haloes: the local store, and the few that the package embeds."""
+    found = [store.local_store(version)]
+    if version in (None, release.DATA_VERSION) and (MINI / store.MANIFEST).is_file():
+        found.append(Store(MINI))
+    return [place for place in found if place is not None]
+
+
+def checked_ids(sim_ids: object, config: str, version: str | None) -> NDArray[np.int64]:
+    """Return the numbers as an array, or raise a ValueError that names the first that is not in the set."""
+    return as_ids("sim_ids", sim_ids, maximum=release.entry_of(config, version)["rows"] - 1)
+
+
+def chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Iterator[Chunk]:
+    """Gather haloes into chunks, in the order in which they are asked for.
+
+    Parameters
+    ----------
+    sim_ids : integer array of shape (n,)
+        Numbers of the haloes.
+    config : str
+        Set of simulations.
+    version : str, optional
+        Version of the data.
+    source : {"auto", "store", "simulation"}
+        Where they may come from.
+
+    Yields
+    ------
+    Chunk
+
+    Raises
+    ------
+    ValueError
+        If the source is unknown.
+    MissingHaloError
+        If a halo is in no file and `source` is "store".
+    DamagedFileError
+        If a file is no Parquet file at all.
+    """
+    yield from gathered(sim_ids, locate(sim_ids, config, version, source))
+
+
+def gathered(sim_ids: NDArray[np.int64], places: Places) -> Iterator[Chunk]:
+    """Gather haloes that were located into chunks, as `chunks`."""
+    place, group, row = places.place, places.group, places.row
+    # a new chunk begins where the file or the row group changes
+    begins = np.flatnonzero((np.diff(place) != 0) | (np.diff(group) != 0)) + 1
+    for run in np.split(np.arange(len(sim_ids)), begins):
+        if not len(run):
+            continue
+        if place[run[0]] < 0:
+            for start in range(0, len(run), SIMULATED):
+                yield Chunk(tuple(sim_ids[run[start : start + SIMULATED]].tolist()))
+        else:
+            home, entry = places.files[place[run[0]]]
+            yield Chunk(tuple(sim_ids[run].tolist()), home.root, entry, int(group[run[0]]), tuple(row[run].tolist()))
+
+
+def locate(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Places:
+    """Look once which files there are, and where in them haloes lie; arguments and errors as for `chunks`."""
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}; allowed: {', '.join(SOURCES)}")
+    place, group, row = np.full(len(sim_ids), -1), np.zeros(len(sim_ids), int), np.zeros(len(sim_ids), int)
+    if source == "simulation":
+        return Places([], place, group, row)
+    parts, files = schema.split_of(sim_ids), _files(config, version)
+    for number, (home, entry) in enumerate(files):
+        inside = (place < 0) & (parts == entry.split)
+        inside &= (sim_ids >= entry.sim_ids[0]) & (sim_ids <= entry.sim_ids[-1])
+        if inside.any():
+            try:
+                ends = _group_ends(home.root, entry)
+            except GONE:
+                continue
+            place[inside] = number
+            rows = np.searchsorted(entry.sim_ids, sim_ids[inside])
+            group[inside] = np.searchsorted(ends, rows, side="right")
+            row[inside] = rows - np.concatenate([[0], ends])[group[inside]]
+    missing = sim_ids[place < 0]
+    if len(missing) and source == "store":
+        raise MissingHaloError(
+            f"{len(missing)} of {len(sim_ids)} haloes of the {config} set are in no file on this machine, the first is "
+            f"sim_id {missing[0]}; looked in {', '.join(str(home.root) for home in stores(version)) or 'no folder'}. "
+            f"{way_to(config, version)}, and source='auto' lets haloes be simulated"
+        )
+    return Places(files, place, group, row)
+
+
+def stored_chunk(root: Path, entry: Entry, row: int) -> Chunk:
+    """Chunk of the one halo that lies in a row of a file."""
+    ends = _group_ends(root, entry)
+    group = int(np.searchsorted(ends, row, side="right"))
+    place = row - (int(ends[group - 1]) if group else 0)
+    return Chunk((int(entry.sim_ids[row]),), root, entry, group, (place,))
+
+
+def _files(config: str, version: str | None) -> list[tuple[Store, Entry]]:
+    name = halo_config(config)
+    return [
+        (home, entry)
+        for home in stores(version)
+        if name in {entry.config for entry in home.manifest.files}
+        for entry in home.present(name)
+    ]
+
+
+def _group_ends(root: Path, entry: Entry) -> NDArray[np.int64]:
+    """Rows up to the end of each row group of a file, which is not hashed for this: that waits until it is read."""
+    path = root / entry.path
+    return _read_group_ends(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _read_group_ends(path: Path, mtime_ns: int) -> NDArray[np.int64]:
+    """Read them anew when the file has changed."""
+    with parquet.opened(path) as file:
+        return np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)])
+
+
+def read(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read the positions and velocities of a chunk that lies in a file, each (n, 4500, 3).
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not the one of its manifest, or what is read from it has rotted since that was found.
+    FileNotFoundError, MissingFileError
+        If it has gone since it was listed.
+    """
+    assert chunk.root is not None and chunk.entry is not None
+    sim_ids, positions, velocities = _decoded(chunk.root, chunk.entry, chunk.group)
+    rows = np.asarray(chunk.rows)
+    if not np.array_equal(sim_ids[rows], chunk.sim_ids):
+        told = f"sim_id {chunk.sim_ids[0]} to {chunk.sim_ids[-1]} in row group {chunk.group}"
+        raise DamagedFileError(chunk.root / chunk.entry.path, told, f"sim_id {sim_ids[rows].tolist()}")
+    if len(rows) == len(sim_ids):
+        return positions, velocities
+    return positions[rows], velocities[rows]
+
+
+@lru_cache(maxsize=_GROUPS)
+def _decoded(
+    root: Path, entry: Entry, group: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    with parquet.opened(store.verified(root, entry)) as file:
+        table = file.read_row_group(group, columns=["sim_id", *(c.name for c in schema.STARS)])
+    shape = (table.num_rows, schema.N_STARS, 3)
+    # the innermost values of a column without nulls are one block of memory, which NumPy looks at without a copy
+    stars = [table[c.name].combine_chunks().flatten().flatten().to_numpy().reshape(shape) for c in schema.STARS]
+    return table["sim_id"].to_numpy(), stars[0], stars[1]
+
+
+def recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[str, Any]], int]:
+    """Tell what the haloes of a chunk are simulated from: their rows of drawn parameters, and the set's seed.
+
+    Raises
+    ------
+    MissingHaloError
+        If the set was made with another version of the simulator, which would give other stars.
+    """
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    entry = release.entry_of(config, version)
+    if entry["simulator_version"] != SIMULATOR_VERSION:
+        raise MissingHaloError(
+            f"the {config} set was made with simulator {entry['simulator_version']} and this is {SIMULATOR_VERSION}, "
+            f"which gives other stars: {way_to(config, version)}"
+        )
+    drawn = _drawn(config, version)
+    rows = [{"sim_id": i, **{name: float(values[i]) for name, values in drawn.items()}} for i in chunk.sim_ids]
+    return rows, int(entry["seed"])
+
+
+def parameters_of(chunk: Chunk, config: str, version: str | None) -> Parameters:
+    """Parameters of the one simulation of a chunk: what its file says, or else what it is simulated from."""
+    from mwlmc_data.simulator import Parameters
+
+    if chunk.root is None or chunk.entry is None:
+        return Parameters.from_row(recipe(chunk, config, version)[0][0])
+    with parquet.opened(store.verified(chunk.root, chunk.entry)) as file:
+        table = file.read_row_group(chunk.group, columns=list(schema.DRAWN))
+    return Parameters.from_row(table.slice(chunk.rows[0], 1).to_pylist()[0])
+
+
+def way_to(config: str, version: str | None) -> str:
+    """Tell how the files with the haloes of a set are got; the published folder holds those of the Gaussian set."""
+    if config == "gaussian":
+        return f"`mwlmc fetch {halo_config(config)}{'' if version is None else f' --version {version}'}` gets the files"
+    return f"`python -m generation haloes --config {config}` makes the files"
+
+
+@lru_cache(maxsize=4)
+def _drawn(config: str, version: str | None) -> dict[str, NDArray[np.float32]]:
+    """Drawn parameters of a whole set, so that the row is the sim_id."""
+    from mwlmc_data.dataset.catalogue import load_catalogue
+
+    return load_catalogue(config=config, columns=schema.DRAWN, version=version, format="numpy")
+
+
+def simulate(rows: list[dict[str, Any]], seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Simulate the haloes of rows of a catalogue, positions and velocities, each (n, 4500, 3)."""
+    from mwlmc_data import simulator
+    from mwlmc_data.simulator.many import job_parameters, name_errors
+
+    haloes = []
+    for row in rows:
+        with name_errors(row):
+            haloes.append(simulator.simulate(job_parameters(row), seed=seed, sim_id=int(row["sim_id"])).halo)
+    return np.stack([halo.positions for halo in haloes]), np.stack([halo.velocities for halo in haloes])
+
+
+def load_chunk(
+    chunk: Chunk, config: str, version: str | None, source: str, tries: int = _TRIES
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read or simulate a chunk in this process, positions and velocities, each (n, 4500, 3).
+
+    If its file has gone since it was listed, the haloes are looked for anew, as `chunks` does with the source.
+    """
+    if not chunk.is_stored:
+        return simulate(*recipe(chunk, config, version))
+    try:
+        return read(chunk)
+    except GONE:
+        if not tries:
+            raise
+    parts = [
+        load_chunk(part, config, version, source, tries - 1)
+        for part in chunks(np.asarray(chunk.sim_ids, np.int64), config, version, source)
+    ]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def load_one(
+    sim_ids: NDArray[np.int64], config: str, version: str | None, source: str
+) -> tuple[Chunk, NDArray[np.float32], NDArray[np.float32], Parameters]:
+    """Load one halo: where it came from, positions and velocities (1, 4500, 3), and its parameters."""
+    for tries in range(_TRIES, -1, -1):
+        (chunk,) = chunks(sim_ids, config, version, source)
+        try:
+            stars = read(chunk) if chunk.is_stored else simulate(*recipe(chunk, config, version))
+            return chunk, *stars, parameters_of(chunk, config, version)
+        except GONE:  # it was listed, and has gone since
+            if not tries:
+                raise
+    raise AssertionError

@@ -1,0 +1,303 @@
+"""The manifest of a folder of released files: what lies in it, and whether a text is one at all.
+
+A manifest may come from a mirror that nobody vouches for, and its paths and numbers decide what is written where. So
+all of it is checked before any of it is used: types, characters, lengths, names, numbers, and that they agree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mwlmc_data.arguments.arrays import shorten
+from mwlmc_data.dataset import schema
+from mwlmc_data.storage.errors import DamagedFileError
+
+MANIFEST = "manifest.json"
+"""Its name in the folder."""
+LONGEST = 1 << 23
+"""No manifest is longer [bytes]: it is room for some 30,000 files."""
+
+_MOST_FILES = 10_000
+_MOST_ROWS = 10_000_000
+_MOST_BYTES_A_ROW = 1 << 20
+"""Ten times those of a halo."""
+_LEAST_BYTES = 12
+"""Of a Parquet file: PAR1 twice and the length of its footer."""
+_LONGEST_TEXT = 1000
+_LAST_ID = 2**31 - 1
+_LAST_SEED = 2**63 - 1
+
+_CONFIG = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_PATH = re.compile(rf"({_CONFIG})/\1-({'|'.join(schema.SPLITS)})(?:-([0-9]{{5}})-of-([0-9]{{5}}))?\.parquet")
+_NAME = re.compile(rf"(?=.{{1,40}}$){_CONFIG}")
+_DATA_VERSION = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){2}")
+_SIMULATOR_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,39}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
+"""Names that no folder can have on Windows."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data file of a folder.
+
+    Attributes
+    ----------
+    path : str
+        Where it lies in the folder, with slashes.
+    config, split : str
+        What it holds: such as "haloes" and "train".
+    rows, bytes : int
+        Number of rows and size.
+    sha256 : str
+        Its hash.
+    first_sim_id, last_sim_id : int, optional
+        Of haloes: the file holds every simulation of the split from the first to the last.
+    """
+
+    path: str
+    config: str
+    split: str
+    rows: int
+    bytes: int
+    sha256: str
+    first_sim_id: int | None = None
+    last_sim_id: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Base name of the file."""
+        return PurePosixPath(self.path).name
+
+    @cached_property
+    def sim_ids(self) -> Any:
+        """Haloes of the file, ascending integer array of shape (rows,)."""
+        if self.first_sim_id is None or self.last_sim_id is None:
+            raise ValueError(f"{self.path} holds {self.config!r} and no haloes")
+        return schema.ids_of(self.split, self.first_sim_id, self.last_sim_id + 1)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    data_version, simulator_version : str
+        Versions of the data, and of the simulator that made them.
+    seeds : mapping of str to int
+        Seed of each set of simulations by its name, such as "gaussian".
+    files : tuple of Entry
+        The data files.
+    """
+
+    data_version: str
+    simulator_version: str
+    seeds: Mapping[str, int]
+    files: tuple[Entry, ...]
+
+    def select(self, config: str | None = None, split: str | None = None) -> list[Entry]:
+        """Give the files of one config and split.
+
+        Parameters
+        ----------
+        config, split : str, optional
+            All by default.
+
+        Returns
+        -------
+        list of Entry
+
+        Raises
+        ------
+        ValueError
+            If the folder knows no such config, or no such split of it.
+        """
+        chosen = self.files
+        for name, wanted in (("config", config), ("split", split)):
+            allowed = dict.fromkeys(getattr(entry, name) for entry in chosen)
+            if wanted is not None and wanted not in allowed:
+                raise ValueError(f"unknown {name} {wanted!r} of data version {self.data_version}; allowed: "
+                                 f"{', '.join(allowed) or 'none'}")  # fmt: skip
+            chosen = tuple(entry for entry in chosen if wanted in (None, getattr(entry, name)))
+        return list(chosen)
+
+    def to_json(self) -> str:
+        """Write the manifest as text, the same for the same content."""
+        files = [
+            {name: value for name, value in asdict(entry).items() if value is not None}
+            for entry in sorted(self.files, key=lambda entry: entry.path)
+        ]
+        content = {
+            "title": schema.TITLE,
+            "licence": schema.LICENCE,
+            "data_version": self.data_version,
+            "simulator_version": self.simulator_version,
+            "seeds": dict(sorted(self.seeds.items())),
+            "files": files,
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: Path | str) -> Manifest:
+        """Read the text of a manifest, and check all that it says.
+
+        Parameters
+        ----------
+        text : str
+            The text.
+        path : Path or str
+            Where it is from, for the error.
+
+        Returns
+        -------
+        Manifest
+
+        Raises
+        ------
+        DamagedFileError
+            If it is no manifest: other text, other names, types or characters, a path outside the folder, numbers that
+            cannot be or do not agree, files that occur twice. The message says which.
+        """
+        try:
+            content = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+            return _checked(content)
+        except (ValueError, RecursionError) as error:
+            raise DamagedFileError(Path(path), "a manifest", f"other text ({error})") from error
+
+
+def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{shorten(max(names, key=names.count))} occurs twice")
+    return found
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _checked(content: Any) -> Manifest:
+    """Make a manifest of what was read, or raise a ValueError that says what is wrong."""
+    _check_names("the manifest", content, {*_TEXTS, "seeds", "files"})
+    for name, pattern in _TEXTS.items():
+        _check_text(name, content[name], pattern)
+    seeds, listed = content["seeds"], content["files"]
+    if not isinstance(seeds, dict):
+        raise ValueError(f"seeds = {shorten(seeds)}: allowed is a number for each set")
+    for name, seed in seeds.items():
+        _check_config("seeds", name)
+        _check_whole(f"seeds of {name}", seed, 0, _LAST_SEED)
+    if not isinstance(listed, list) or not 1 <= len(listed) <= _MOST_FILES:
+        raise ValueError(f"files = {shorten(listed)}: allowed is a list of 1 to {_MOST_FILES} files")
+    files = tuple(_checked_entry(entry) for entry in listed)
+    _check_repeats(files)
+    _check_series(files)
+    return Manifest(content["data_version"], content["simulator_version"], dict(seeds), files)
+
+
+_TEXTS: dict[str, re.Pattern[str] | None] = {
+    "title": None,
+    "licence": None,
+    "data_version": _DATA_VERSION,
+    "simulator_version": _SIMULATOR_VERSION,
+}
+"""Texts of a manifest, with their form."""
+
+
+def _checked_entry(content: Any) -> Entry:
+    _check_names("an entry", content, {field.name for field in fields(Entry)}, {"first_sim_id", "last_sim_id"})
+    path, config, split = (content[name] for name in ("path", "config", "split"))
+    match = _PATH.fullmatch(path) if isinstance(path, str) else None
+    if match is None:
+        raise ValueError(
+            f"path = {shorten(path)}, which is not within the folder under its name: allowed is "
+            "CONFIG/CONFIG-SPLIT.parquet or CONFIG/CONFIG-SPLIT-00000-of-00027.parquet"
+        )
+    _check_config("config", config)
+    if (config, split) != (match[1], match[2]):
+        raise ValueError(f"config = {shorten(config)}, split = {shorten(split)}: allowed are those of the path {path}")
+    if match[3] is not None and int(match[3]) >= int(match[4]):
+        raise ValueError(f"path = {path!r}: allowed are numbers below {match[4]}")
+    _check_whole(f"rows of {path}", content["rows"], 1, _MOST_ROWS)
+    most = (content["rows"] + 1) * _MOST_BYTES_A_ROW
+    _check_whole(f"bytes of {path}", content["bytes"], _LEAST_BYTES, most)
+    _check_text(f"sha256 of {path}", content["sha256"], _SHA256)
+    entry = Entry(**content)
+    _check_ids(entry)
+    return entry
+
+
+def _check_ids(entry: Entry) -> None:
+    """Haloes are numbered, from the first to the last of their split; other files are not."""
+    numbers = entry.first_sim_id, entry.last_sim_id
+    if entry.config != "haloes" and not entry.config.startswith("haloes-"):
+        if numbers != (None, None):
+            raise ValueError(f"first and last sim_id = {shorten(numbers)} of {entry.path}: allowed for haloes alone")
+        return
+    for name, number in zip(("first_sim_id", "last_sim_id"), numbers, strict=True):
+        _check_whole(f"{name} of {entry.path}", number, 0, _LAST_ID)
+        if schema.split_of(number) != entry.split:  # type: ignore[arg-type]
+            raise ValueError(f"{name} = {number} of {entry.path}: allowed are those of the {entry.split} split")
+    first, last = int(entry.first_sim_id or 0), int(entry.last_sim_id or 0)
+    count = schema.count_ids(entry.split, first, last + 1)
+    if count != entry.rows:
+        raise ValueError(f"rows = {entry.rows} of {entry.path}: allowed is {count}, from sim_id {first} to {last}")
+
+
+def _check_repeats(files: Sequence[Entry]) -> None:
+    """Every file holds something else, under a name of its own."""
+    for name in ("path", "sha256"):
+        values = [getattr(entry, name) for entry in files]
+        if len(set(values)) < len(values):
+            raise ValueError(f"{name} {max(values, key=values.count)} occurs twice")
+
+
+def _check_series(files: Sequence[Entry]) -> None:
+    """The files of one config and split count to one number, and their haloes ascend."""
+    series: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in sorted(files, key=lambda entry: entry.path):
+        series[entry.config, entry.split].append(entry)
+    for (config, split), entries in series.items():
+        totals = {match[4] for entry in entries if (match := _PATH.fullmatch(entry.path))}
+        if len(totals) > 1:
+            raise ValueError(f"files of {config}, {split} are numbered in different ways: {entries[0].path}, ...")
+        for before, after in pairwise(entries):
+            if before.last_sim_id is not None and (after.first_sim_id or 0) <= before.last_sim_id:
+                raise ValueError(f"{after.path} begins with sim_id {after.first_sim_id}, which {before.path} holds")
+
+
+def _check_names(what: str, content: Any, names: set[str], optional: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    if not isinstance(content, dict):
+        raise ValueError(f"{what} = {shorten(content)}: allowed are names with values")
+    lacking, unknown = sorted(names - optional - set(content)), sorted(set(content) - names)
+    if lacking or unknown:
+        told = [f"lacks {', '.join(lacking)}"] * bool(lacking) + [f"has {shorten(unknown)}"] * bool(unknown)
+        raise ValueError(f"{what} {' and '.join(told)}: allowed is {', '.join(sorted(names))}")
+
+
+def _check_text(name: str, value: Any, pattern: re.Pattern[str] | None) -> None:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not (pattern is None or pattern.fullmatch(value)):
+        form = f"text that matches {pattern.pattern}" if pattern else f"text of at most {_LONGEST_TEXT} characters"
+        raise ValueError(f"{name} = {shorten(value)}: allowed is {form}")
+
+
+def _check_config(name: str, value: Any) -> None:
+    _check_text(name, value, _NAME)
+    if value in _DEVICES:
+        raise ValueError(f"{name} = {value!r}: allowed are names that are no device's")
+
+
+def _check_whole(name: str, value: Any, least: int, most: int) -> None:
+    # True is an int to Python; 4.0 and "4" are none.
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{name} = {shorten(value)}: allowed is a whole number from {least} to {most}")

@@ -1,0 +1,238 @@
+"""What a release of the data consists of: its versions, its files and their hashes.
+
+The registry, `data/registry.json`, lists for every version of the data the files that the package embeds,
+each with its SHA-256, its size and its number of rows. A file is compared with its entry before it is read,
+so one that is damaged, truncated or replaced is an error and never data. Beside the files stand the SHA-256 of the
+manifest of the published folder, the mirrors that hold it, and the erratum of a version that was retracted.
+
+Versions: PATCH when the same values are written anew, MINOR when columns or cases are added, MAJOR when values change.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.homes import DATA_DIR
+from mwlmc_data.storage.writing import write_bytes
+
+DATA_VERSION = "1.0.0"
+"""Version of the data that this package embeds."""
+
+CATALOGUE_SEEDS: dict[str, int] = {"gaussian": 20250710, "flat": 20250711, "wide": 20250712}
+"""Seed of each configuration of the release; it fixes the draws and, with sim_id, the stars."""
+
+
+_BLOCK = 1 << 20
+_EMPTY: dict[str, Any] = {"files": {}, "manifest": None, "mirrors": [], "retracted": None}
+
+
+class RetractedVersionWarning(UserWarning):
+    """The version of the data that is being loaded was retracted; the warning says which erratum tells why."""
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file.
+
+    Returns
+    -------
+    str
+        Its SHA-256 in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+    """Read the registry.
+
+    Parameters
+    ----------
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    dict
+        Version -> `files` (configuration -> entry with file, sha256, bytes, rows, seed and simulator_version),
+        `manifest` (SHA-256 of the published folder's manifest, None before it is published), `mirrors` (list of where
+        it is published) and `retracted` (None, or the erratum in a sentence). Empty where there is no registry yet.
+
+    Raises
+    ------
+    DamagedFileError
+        If the registry is no valid JSON of the expected form.
+    """
+    path = _directory(directory) / "registry.json"
+    if not path.exists():
+        return {}
+    try:
+        versions = json.loads(path.read_text(encoding="utf-8"))["versions"]
+        return {version: {name: record[name] for name in _EMPTY} for version, record in versions.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFileError(path, "a registry of versions", f"other text ({error!r})") from error
+
+
+def record_of(version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
+    """Look up what the registry says of one version, and warn where it was retracted.
+
+    Parameters
+    ----------
+    version : str, optional
+        Version of the data; `DATA_VERSION` by default.
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    dict
+        The version's files, manifest, mirrors and retracted, as `load_registry` gives them.
+
+    Warns
+    -----
+    RetractedVersionWarning
+        If the version was retracted; the warning gives the erratum.
+
+    Raises
+    ------
+    ValueError
+        If the version is not in the registry.
+    """
+    version = DATA_VERSION if version is None else version
+    registry = load_registry(directory)
+    if version not in registry:
+        raise ValueError(f"unknown data version {version!r}; allowed: {', '.join(registry) or 'none yet'}")
+    record = registry[version]
+    if record["retracted"]:
+        warnings.warn(
+            f"data version {version} was retracted: {record['retracted']}", RetractedVersionWarning, stacklevel=2
+        )
+    return record
+
+
+def entry_of(config: str, version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
+    """Look up the registry's entry of one file.
+
+    Parameters
+    ----------
+    config : str
+        Configuration, such as "gaussian".
+    version : str, optional
+        Version of the data; `DATA_VERSION` by default.
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    dict
+        The entry: file, sha256, bytes, rows, seed and simulator_version.
+
+    Raises
+    ------
+    ValueError
+        If the version or the configuration is not in the registry.
+    """
+    files = record_of(version, directory)["files"]
+    if config not in files:
+        told = DATA_VERSION if version is None else version
+        raise ValueError(f"unknown config {config!r} of data version {told}; allowed: {', '.join(files)}")
+    return files[config]
+
+
+def verified_path(config: str, version: str | None = None, directory: Path | None = None) -> Path:
+    """Find an embedded file and check it against its hash.
+
+    Parameters
+    ----------
+    config : str
+        Configuration, such as "gaussian".
+    version : str, optional
+        Version of the data; `DATA_VERSION` by default.
+    directory : Path, optional
+        Folder of the files; that of the package by default.
+
+    Returns
+    -------
+    Path
+        The file, whose bytes are those of the release.
+
+    Raises
+    ------
+    ValueError
+        If the version or the configuration is not in the registry.
+    DamagedFileError
+        If the file is missing or has another hash.
+    """
+    entry = entry_of(config, version, directory)
+    path = _directory(directory) / entry["file"]
+    if not path.is_file():
+        raise DamagedFileError(path, f"SHA-256 {entry['sha256']}", "no such file")
+    found = sha256_of(path)
+    if found != entry["sha256"]:
+        expected = f"SHA-256 {entry['sha256']} ({entry['bytes']} bytes)"
+        raise DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
+    return path
+
+
+def register(
+    path: Path,
+    *,
+    config: str,
+    rows: int,
+    seed: int,
+    simulator_version: str,
+    version: str | None = None,
+) -> dict[str, Any]:
+    """Enter a file into the registry that lies beside it.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file in the folder of the registry, which is made where it is missing.
+    config : str
+        Configuration that the file holds.
+    rows : int
+        Number of simulations in it.
+    seed : int
+        Seed that it was made with.
+    simulator_version : str
+        Version of the simulator that made it.
+    version : str, optional
+        Version of the data; `DATA_VERSION` by default.
+
+    Returns
+    -------
+    dict
+        The new entry.
+    """
+    version = DATA_VERSION if version is None else version
+    versions = load_registry(path.parent)
+    entry = {
+        "file": path.name,
+        "sha256": sha256_of(path),
+        "bytes": path.stat().st_size,
+        "rows": rows,
+        "seed": seed,
+        "simulator_version": simulator_version,
+    }
+    versions.setdefault(version, copy.deepcopy(_EMPTY))["files"][config] = entry
+    text = json.dumps({"versions": versions}, indent=2, sort_keys=True)
+    write_bytes(path.parent / "registry.json", f"{text}\n".encode())
+    return entry
+
+
+def _directory(directory: Path | None) -> Path:
+    return DATA_DIR if directory is None else directory

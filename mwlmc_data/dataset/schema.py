@@ -1,0 +1,496 @@
+"""Every column of the table of simulations and of the haloes, once: its name, type, unit and meaning.
+
+The metadata of the Parquet files, the dataset card, the checks on what a user asks for and the documentation
+derive from `COLUMNS`. Conventions that hold for all columns:
+
+* units are kpc, km/s, Msun, degrees, mas/yr and Gyr; an empty unit means a pure number;
+* the Galactocentric frame is right-handed with the Sun at (-8.3, 0, 0.02) kpc moving with
+  (11.1, 244.24, 7.24) km/s, its axes parallel to Galactic l and b (x from the Sun towards the Galactic
+  centre, z towards the north Galactic pole), so that the disc rotates with negative v_phi;
+* the travel velocity is that of the Milky Way's disc relative to the stellar halo, and the apex is its
+  direction.
+
+This module imports pyarrow only when a schema is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mwlmc_data.arguments.arrays import as_ids, as_whole
+
+if TYPE_CHECKING:
+    import pyarrow
+
+TITLE = "Rigid Milky Way-LMC simulations with the reflex motion of the stellar halo"
+LICENCE = "CC-BY-4.0"
+SOURCE = "Simulations after Brooks et al. 2025 (arXiv:2507.10667), made with mwlmc-data"
+
+SPLITS = ("train", "validation", "test")
+SPLIT_PERIOD = 128
+N_HELD_OUT = 10
+"""Of every `SPLIT_PERIOD` simulations in a row, this many are for the test and as many for the validation."""
+BUDGETS = (1_000, 10_000, 100_000)
+"""Nested training sets: the first so many simulations of the training split."""
+
+_MOST = 2**31 - 1
+"""Greatest sim_id of a file: an int32."""
+_DTYPES = ("int32", "float32", "string", "float32[4500,3]")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table of simulations.
+
+    Parameters
+    ----------
+    name : str
+        Name in every format.
+    dtype : str
+        "int32", "float32" or "string"; of a halo's stars "float32[4500,3]".
+    unit : str
+        Unit, empty for a pure number or text.
+    description : str
+        What the column holds, in a sentence.
+    """
+
+    name: str
+    dtype: str
+    unit: str
+    description: str
+
+    def __post_init__(self) -> None:
+        if self.dtype not in _DTYPES:
+            raise ValueError(f"column {self.name!r} has dtype {self.dtype!r}; allowed: {', '.join(_DTYPES)}")
+
+
+def _real(name: str, unit: str, description: str) -> Column:
+    return Column(name, "float32", unit, description)
+
+
+_SUN_FRAME = "Galactocentric frame with the Sun at (-8.3, 0, 0.02) kpc, right-handed"
+_FITTED = "stars at Galactocentric r > 50 kpc"
+
+_IDENTITY = (
+    Column(
+        "sim_id",
+        "int32",
+        "",
+        "Number of the simulation in its set, from 0; with the set's seed it keys the random numbers",
+    ),
+    Column(
+        "split",
+        "string",
+        "",
+        "Part of the set: test where sim_id % 128 is 0 to 9, validation where it is 10 to 19, else train",
+    ),
+    Column(
+        "simulator_version",
+        "string",
+        "",
+        "Version of the simulator's results; another version gives other stars",
+    ),
+)
+
+_DRAWN = (
+    _real(
+        "m200_mw",
+        "Msun",
+        "Mass of the Milky Way's NFW halo within the radius of 200 times the critical density",
+    ),
+    _real("m_lmc", "Msun", "Total mass of the LMC's Hernquist halo at infall"),
+    _real(
+        "log10_lambda_df",
+        "",
+        "log10 of the factor lambda_DF on Chandrasekhar's dynamical friction on the LMC",
+    ),
+    _real("ra_lmc", "deg", "Right ascension of the LMC today (ICRS)"),
+    _real("dec_lmc", "deg", "Declination of the LMC today (ICRS)"),
+    _real("distance_lmc", "kpc", "Distance of the LMC from the Sun today"),
+    _real(
+        "v_los_lmc", "km/s", "Heliocentric line-of-sight velocity of the LMC today, positive when receding"
+    ),
+    _real(
+        "pm_ra_lmc",
+        "mas/yr",
+        "Proper motion of the LMC today in right ascension, including the factor cos(dec)",
+    ),
+    _real("pm_dec_lmc", "mas/yr", "Proper motion of the LMC today in declination"),
+    _real(
+        "beta0",
+        "",
+        "Velocity anisotropy of the stellar halo, constant with radius, when it is drawn 2.2 Gyr ago",
+    ),
+    _real(
+        "r_dehnen",
+        "kpc",
+        "Scale radius of the stellar halo's Dehnen profile (inner slope 1) when it is drawn",
+    ),
+    _real(
+        "m_lmc_8p7",
+        "Msun",
+        "Mass of the LMC enclosed within 8.7 kpc of its centre; sets the scale radius a_lmc",
+    ),
+)
+
+_DERIVED = (
+    _real(
+        "c200",
+        "",
+        "Concentration of the Milky Way's halo: gives 235 km/s at 8.3 kpc together with bulge and disc",
+    ),
+    _real(
+        "a_lmc", "kpc", "Scale radius of the LMC's Hernquist profile: 8.7 kpc (sqrt(m_lmc / m_lmc_8p7) - 1)"
+    ),
+    _real("coulomb_log", "", "Coulomb logarithm of the friction: max(0, ln(100 kpc / (1.6 a_lmc)))"),
+)
+
+_LMC_VECTOR = tuple(
+    [_real(f"{axis}_lmc", "kpc", f"Position of the LMC today along {axis}; {_SUN_FRAME}") for axis in "xyz"]
+    + [
+        _real(f"v{axis}_lmc", "km/s", f"Velocity of the LMC today along {axis}; {_SUN_FRAME}")
+        for axis in "xyz"
+    ]
+)
+
+_REFLEX = (
+    _real("v_travel", "km/s", f"Speed of the disc relative to the stellar halo, fitted to {_FITTED}"),
+    _real(
+        "l_apex",
+        "deg",
+        "Galactic longitude of the apex of the disc's motion relative to the halo, in (-180, 180]",
+    ),
+    _real(
+        "b_apex",
+        "deg",
+        "Galactic latitude of the apex of the disc's motion relative to the halo",
+    ),
+    *(
+        _real(
+            f"v{axis}_travel",
+            "km/s",
+            f"Velocity of the disc relative to the stellar halo along {axis}, fitted to {_FITTED}",
+        )
+        for axis in "xyz"
+    ),
+    _real(
+        "mean_v_r",
+        "km/s",
+        f"Mean Galactocentric radial velocity of the halo in the fit, positive outwards; {_FITTED}",
+    ),
+    _real(
+        "mean_v_phi",
+        "km/s",
+        f"Mean azimuthal velocity of the halo in the fit; {_FITTED}; "
+        "right-handed about z, so that the disc itself rotates with a negative one",
+    ),
+    _real(
+        "mean_v_theta",
+        "km/s",
+        f"Mean polar velocity of the halo in the fit; {_FITTED}; theta is the colatitude: positive is south",
+    ),
+    _real(
+        "sigma_v_los",
+        "km/s",
+        f"Dispersion of the heliocentric line-of-sight velocities about the fit; {_FITTED}",
+    ),
+    _real(
+        "sigma_v_l",
+        "km/s",
+        f"Dispersion of the tangential velocities along Galactic l about the fit; {_FITTED}",
+    ),
+    _real(
+        "sigma_v_b",
+        "km/s",
+        f"Dispersion of the tangential velocities along Galactic b about the fit; {_FITTED}",
+    ),
+)
+
+_COVARIANCE = tuple(
+    _real(
+        f"cov_v{a}_v{b}",
+        "km2/s2",
+        f"Covariance of v{a}_travel and v{b}_travel from the fit to this halo alone, robust (sandwich)",
+    )
+    for a, b in ("xx", "xy", "xz", "yy", "yz", "zz")
+)
+
+_ERRORS = tuple(
+    _real(
+        f"err_{name}", "km/s", f"Standard error of {name} from the fit to this halo alone, robust (sandwich)"
+    )
+    for name in ("mean_v_r", "mean_v_phi", "mean_v_theta", "sigma_v_los", "sigma_v_l", "sigma_v_b")
+)
+
+_COUNT = (
+    Column(
+        "n_stars_fit", "int32", "", "Number of stars in the fit: those at Galactocentric r > 50 kpc today"
+    ),
+)
+
+
+def _shell(low: int, high: int) -> tuple[Column, ...]:
+    where = f"stars at Galactocentric {low} < r < {high} kpc"
+    velocities = tuple(
+        _real(
+            f"v{axis}_travel_{low}_{high}",
+            "km/s",
+            f"Velocity of the disc relative to the halo along {axis}, fitted to {where}",
+        )
+        for axis in "xyz"
+    )
+    return (*velocities, Column(f"n_stars_fit_{low}_{high}", "int32", "", f"Number of {where} today"))
+
+
+_SHELLS = _shell(50, 100) + _shell(50, 300)
+
+_ORBIT = (
+    _real(
+        "pericentre_lmc",
+        "kpc",
+        "Least distance between the centres of the two galaxies within the last 2.2 Gyr",
+    ),
+    _real("t_pericentre_lmc", "Gyr", "Time of that least distance: 0 is today and -2.2 the start"),
+    _real(
+        "distance_lmc_start",
+        "kpc",
+        "Distance between the centres of the two galaxies at the start, 2.2 Gyr ago",
+    ),
+)
+
+N_STARS = 4500
+"""Stars of a released halo."""
+
+STARS = (
+    Column(
+        "positions",
+        "float32[4500,3]",
+        "kpc",
+        f"Places of the stars today relative to the Milky Way's centre, x y z; {_SUN_FRAME}",
+    ),
+    Column(
+        "velocities",
+        "float32[4500,3]",
+        "km/s",
+        "Velocities of the stars today relative to the Milky Way's centre, vx vy vz; same frame",
+    ),
+)
+"""Columns of a halo's stars."""
+
+HALO_COLUMNS: tuple[Column, ...] = (*_IDENTITY, *_DRAWN, *STARS)
+"""Columns of the files of haloes: the simulation's numbers and drawn parameters, and its stars."""
+
+GROUPS: dict[str, tuple[Column, ...]] = {
+    "identity": _IDENTITY,
+    "drawn": _DRAWN,
+    "derived": _DERIVED,
+    "lmc_vector": _LMC_VECTOR,
+    "reflex": _REFLEX,
+    "covariance": _COVARIANCE,
+    "errors": _ERRORS,
+    "count": _COUNT,
+    "shells": _SHELLS,
+    "orbit": _ORBIT,
+}
+"""Columns by group, in the order of the table."""
+
+COLUMNS: tuple[Column, ...] = tuple(c for group in GROUPS.values() for c in group)
+"""All columns, in the order of the table."""
+
+CATALOGUE_NAMES: tuple[str, ...] = tuple(c.name for c in COLUMNS)
+"""Names of all columns, in the order of the table."""
+
+DRAWN: tuple[str, ...] = tuple(c.name for c in _DRAWN)
+"""Names of the parameters that the prior draws."""
+DERIVED: tuple[str, ...] = tuple(c.name for c in _DERIVED)
+"""Names of what follows from the drawn parameters alone."""
+LMC_VECTOR: tuple[str, ...] = tuple(c.name for c in _LMC_VECTOR)
+"""Names of the LMC's present-day Galactocentric position and velocity."""
+REFLEX: tuple[str, ...] = ("v_travel", "l_apex", "b_apex")
+"""Names of the disc's velocity against the outer halo, as speed and apex: what the masses are inferred from."""
+TEXT: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.dtype == "string")
+"""Names of the columns that hold text."""
+
+_BY_NAME = {c.name: c for c in COLUMNS}
+
+
+def column(name: str) -> Column:
+    """Look up one column.
+
+    Parameters
+    ----------
+    name : str
+        Name of a column.
+
+    Returns
+    -------
+    Column
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    if name not in _BY_NAME:
+        raise ValueError(f"unknown column {name!r}; allowed: {', '.join(CATALOGUE_NAMES)}")
+    return _BY_NAME[name]
+
+
+def input_unit(name: str) -> str | None:
+    """Unit in which a user gives a column: dex for a logarithm, None where the schema does not know the name."""
+    if name not in _BY_NAME:
+        return None
+    return "dex" if name.startswith("log10_") else _BY_NAME[name].unit
+
+
+def split_of(sim_id: int | np.ndarray) -> str | np.ndarray:
+    """Tell the part of the set that a simulation belongs to.
+
+    The rule looks at `sim_id` alone, so a simulation stays in its part when the set grows: of every 128 in
+    a row the first 10 are for the test, the next 10 for the validation.
+
+    Parameters
+    ----------
+    sim_id : int or integer array of shape (n,)
+        Number of the simulation.
+
+    Returns
+    -------
+    str or ndarray of str, shape (n,)
+        "train", "validation" or "test".
+
+    Raises
+    ------
+    ValueError
+        If a number is negative or not an integer.
+    """
+    ids = np.array(as_whole("sim_id", sim_id)) if np.ndim(sim_id) == 0 else as_ids("sim_id", sim_id)
+    place = ids % SPLIT_PERIOD
+    parts = np.where(place < N_HELD_OUT, "test", np.where(place < 2 * N_HELD_OUT, "validation", "train"))
+    return str(parts) if parts.ndim == 0 else parts
+
+
+def ids_of(split: str, start: int, stop: int) -> np.ndarray:
+    """List the simulations of one part of the set.
+
+    Parameters
+    ----------
+    split : str
+        "train", "validation" or "test".
+    start, stop : int
+        Of the sim_id from start to before stop.
+
+    Returns
+    -------
+    ndarray of int32
+        Their numbers, ascending.
+
+    Raises
+    ------
+    ValueError
+        If there is no such split, or start is negative.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(SPLITS)}")
+    start, stop = as_whole("start", start, maximum=_MOST), as_whole("stop", stop, maximum=_MOST)
+    ids = np.arange(start, max(start, stop), dtype=np.int32)
+    return ids[split_of(ids) == split]
+
+
+def count_ids(split: str, start: int, stop: int) -> int:
+    """Count the simulations of one part of the set, without listing them as `ids_of` does.
+
+    Parameters
+    ----------
+    split : str
+        "train", "validation" or "test".
+    start, stop : int
+        Of the sim_id from start to before stop, neither negative.
+
+    Returns
+    -------
+    int
+    """
+    begin, size = {"test": (0, N_HELD_OUT), "validation": (N_HELD_OUT, N_HELD_OUT)}.get(
+        split, (2 * N_HELD_OUT, SPLIT_PERIOD - 2 * N_HELD_OUT)
+    )
+
+    def below(end: int) -> int:
+        periods, rest = divmod(end, SPLIT_PERIOD)
+        return periods * size + min(max(rest - begin, 0), size)
+
+    return max(0, below(stop) - below(start))
+
+
+def arrow_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
+    """Build the schema of the table of simulations for Arrow and Parquet.
+
+    Parameters
+    ----------
+    metadata : mapping of str to str, optional
+        Facts about one file (configuration, seed, simulator_version) beside the title, licence and source.
+
+    Returns
+    -------
+    pyarrow.Schema
+        Each field carries its unit and description as metadata.
+    """
+    import pyarrow as pa
+
+    types = {"int32": pa.int32(), "float32": pa.float32(), "string": pa.string()}
+    fields = [
+        pa.field(
+            c.name, types[c.dtype], nullable=False, metadata={"unit": c.unit, "description": c.description}
+        )
+        for c in COLUMNS
+    ]
+    return pa.schema(
+        fields, metadata={"title": TITLE, "licence": LICENCE, "source": SOURCE, **(metadata or {})}
+    )
+
+
+def halo_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
+    """Build the schema of the haloes for Arrow and Parquet: a row a halo, its simulation and its stars.
+
+    Parameters
+    ----------
+    metadata : mapping of str to str, optional
+        Facts about one file (configuration, seed, simulator_version) beside the title, licence and source.
+
+    Returns
+    -------
+    pyarrow.Schema
+        `HALO_COLUMNS`; positions and velocities are fixed-size lists, `N_STARS` of 3 numbers.
+    """
+    import pyarrow as pa
+
+    stars = pa.list_(pa.list_(pa.float32(), 3), N_STARS)
+    fields = [
+        pa.field(c.name, stars, nullable=False, metadata={"unit": c.unit, "description": c.description})
+        for c in STARS
+    ]
+    table = arrow_schema(metadata)
+    scalars = [table.field(c.name) for c in HALO_COLUMNS if c not in STARS]
+    return pa.schema([*scalars, *fields], metadata=table.metadata)
+
+
+def markdown_table(columns: Sequence[Column] = COLUMNS) -> str:
+    """Render columns as a table in Markdown.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Those of the catalogue by default.
+
+    Returns
+    -------
+    str
+        A header and one line a column.
+    """
+    lines = ["| Column | Type | Unit | Meaning |", "|---|---|---|---|"]
+    lines += [f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.description} |" for c in columns]
+    return "\n".join(lines) + "\n"

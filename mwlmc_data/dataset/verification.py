@@ -1,0 +1,308 @@
+"""Check a folder of released files: hashes, schema, counts, contents, and a sample of haloes against the simulator."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mwlmc_data.arguments.arrays import as_flag, as_whole, shorten
+from mwlmc_data.dataset import library, release, schema
+from mwlmc_data.dataset.store import MANIFEST, Entry, Store
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+SAMPLE = 16
+"""Haloes that are simulated again by default: a second or two."""
+CHECKSUMS = "SHA256SUMS"
+"""File of the published folder that lists the hash of every other."""
+_OF_SERIES = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.parquet")
+
+
+@dataclass
+class Verification:
+    """What was found in a folder.
+
+    Attributes
+    ----------
+    root : Path
+        The folder.
+    data_version : str
+        Version of its data.
+    files, bytes, rows : int
+        Data files that were checked, their size and their rows.
+    simulated, identical : int
+        Haloes that were made again, and how many of them are the same to the bit.
+    absent : list of str
+        Files of the manifest that are not there.
+    problems : list of str
+        What is wrong, a sentence each; empty when all is well.
+    """
+
+    root: Path
+    data_version: str
+    files: int = 0
+    bytes: int = 0
+    rows: int = 0
+    simulated: int = 0
+    identical: int = 0
+    absent: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def verify(
+    directory: Path | str, sample: int = SAMPLE, partial: bool = False, progress: bool | None = None
+) -> Verification:
+    """Check a folder of released files.
+
+    Every file is hashed anew, whatever a stamp says; its schema, its rows and its simulations are compared with what
+    they must be, catalogues with those that the package embeds, haloes with their catalogue; and some haloes are
+    simulated again and must be the same within the bounds of `mwlmc_data.dataset.sameness`.
+
+    Parameters
+    ----------
+    directory : Path or str
+        The folder: published, a local store, or the output of ``python -m generation haloes``.
+    sample : int
+        Haloes to simulate again, evenly spread; 0 for none.
+    partial : bool
+        Files of the manifest may be absent, as in a local store.
+    progress : bool, optional
+        Show a progress bar on standard error; by default where it is a terminal.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has no manifest.
+    DamagedFileError
+        If its manifest is not one.
+    ValueError
+        If `sample` is negative.
+    """
+    sample, progress = as_whole("sample", sample), as_flag("progress", progress, allow_none=True)
+    from tqdm import tqdm
+
+    store = Store(Path(directory))
+    found = Verification(store.root, store.manifest.data_version)
+    shown = sys.stderr.isatty() if progress is None else progress
+    registry = release.load_registry()
+    record = registry.get(store.manifest.data_version, {})
+    known = record.get("files", {})
+    entries = store.present()
+    found.absent = [entry.path for entry in store.manifest.files if entry not in entries]
+    if found.absent and not partial:
+        found.problems += [f"{path} is missing" for path in found.absent]
+    total = sum(entry.bytes for entry in entries)
+    good = []
+    with tqdm(total=total, unit="B", unit_scale=True, desc="verifying", file=sys.stderr, disable=not shown) as bar:
+        for entry in entries:
+            problems = list(_file_problems(store, entry, known))
+            found.problems += [f"{entry.path}: {problem}" for problem in problems]
+            found.files, found.bytes, found.rows = found.files + 1, found.bytes + entry.bytes, found.rows + entry.rows
+            good += [] if problems else [entry]
+            bar.update(entry.bytes)
+    if record:
+        found.problems += _manifest_problems(store, record)
+    else:
+        found.problems.append(
+            f"data version {found.data_version} is not known to this package ({', '.join(registry)} are): no catalogue "
+            "could be compared and no halo simulated again"
+        )
+    found.problems += _count_problems(store, known)
+    found.problems += _name_problems([entry.name for entry in store.manifest.files])
+    found.problems += _checksum_problems(store, partial)
+    _compare_sample(store, [entry for entry in good if _set_of(entry.config) in known], sample, found)
+    return found
+
+
+def _set_of(config: str) -> str | None:
+    """Name of the set whose haloes a config holds, or None if it holds none."""
+    names = {library.halo_config(name): name for name in release.CATALOGUE_SEEDS}
+    return names.get(config)
+
+
+def _file_problems(store: Store, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
+    """Whatever is wrong with one file, the first that makes looking further senseless as the last."""
+    path = store.path(entry)
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        yield "it is missing: it was there when this began"
+        return
+    if size != entry.bytes:
+        yield f"it has {size} bytes, not {entry.bytes}"
+        return
+    digest = release.sha256_of(path)
+    if digest != entry.sha256:
+        yield f"its SHA-256 is {digest}, not {entry.sha256}"
+        return
+    try:
+        with parquet.opened(path) as file:
+            yield from _content_problems(file, entry, known)
+            yield from _label_problems(file, entry, known)
+    except DamagedFileError as error:
+        yield f"it cannot be read as Parquet: {error.found}"
+
+
+def _content_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
+    expected = _schema_of(entry.config)
+    found = file.schema_arrow
+    if expected is not None and not found.equals(expected, check_metadata=False):
+        wrong = sorted({f.name for f in expected} ^ {f.name for f in found}) or [
+            f.name for f in expected if not found.field(f.name).equals(f)
+        ]
+        yield f"its schema differs in {wrong}"
+        return
+    if file.metadata.num_rows != entry.rows:
+        yield f"it has {file.metadata.num_rows} rows, not {entry.rows}"
+        return
+    if "sim_id" not in found.names:
+        return
+    scalars = [name for name in found.names if name not in {c.name for c in schema.STARS}]
+    table = file.read(columns=scalars)
+    ids = table["sim_id"].to_numpy()
+    wanted = entry.sim_ids if entry.first_sim_id is not None else schema.ids_of(entry.split, 0, int(ids.max()) + 1)
+    if not np.array_equal(ids, wanted):
+        yield f"its sim_id are not those of the {entry.split} split from {ids.min()} to {ids.max()} in order"
+        return
+    yield from _rows_problems(table, ids, _set_of(entry.config) or entry.config, known)
+    if _set_of(entry.config) is not None:
+        for group in range(file.num_row_groups):
+            stars = file.read_row_group(group, columns=[c.name for c in schema.STARS])
+            for c in schema.STARS:
+                if not np.isfinite(stars[c.name].combine_chunks().flatten().flatten().to_numpy()).all():
+                    yield f"{c.name} are not all finite in row group {group}"
+
+
+def _label_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
+    """What a file says of itself, where it does, must be what the package knows of its set."""
+    name = _set_of(entry.config) or entry.config
+    if name not in known:
+        return
+    facts, said = {"config": name, **known[name]}, parquet.facts_of(file)
+    for fact in ("config", "seed", "simulator_version"):
+        value = str(facts[fact])
+        if said.get(fact, value) != value:
+            yield f"it says that it is of {fact} {said[fact]!r}, not {value!r}"
+
+
+def _rows_problems(table: pa.Table, ids: np.ndarray, config: str, known: dict[str, Any]) -> Iterator[str]:
+    """Where rows differ from those of the catalogue that the package embeds."""
+    from mwlmc_data.dataset.catalogue import load_catalogue
+
+    if config not in known:
+        return
+    if ids.max() >= known[config]["rows"]:
+        yield f"sim_id {ids.max()} is not in the {config} set, which ends at {known[config]['rows'] - 1}"
+        return
+    catalogue = load_catalogue(config=config, columns=table.column_names, format="arrow").take(ids)
+    wrong = [name for name in table.column_names if not table[name].equals(catalogue[name])]
+    if wrong:
+        yield f"{wrong} are not those of the {config} catalogue"
+
+
+def _schema_of(config: str) -> pa.Schema | None:
+    if _set_of(config) is not None:
+        return schema.halo_schema()
+    if config == "validation":
+        from mwlmc_data.validation import validation_schema
+
+        return validation_schema()
+    return schema.arrow_schema() if config in release.CATALOGUE_SEEDS else None
+
+
+def _manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[str]:
+    """What the manifest says of itself must be what the package knows of that version."""
+    manifest = store.manifest
+    for config, seed in manifest.seeds.items():
+        wanted = record["files"].get(config, {}).get("seed")
+        if seed != wanted:
+            yield f"the seed of {config} is {seed} in the manifest, not {wanted}"
+    if record["manifest"] is not None and "gaussian" in {entry.config for entry in manifest.files}:
+        digest = release.sha256_of(store.root / MANIFEST)
+        if digest != record["manifest"]:
+            yield f"{MANIFEST}: its SHA-256 is {digest}, not that of the published one, {record['manifest']}"
+
+
+def _count_problems(store: Store, known: dict[str, Any]) -> Iterator[str]:
+    """Catalogues must be whole; haloes may be a part."""
+    for config, record in known.items():
+        rows = sum(entry.rows for entry in store.manifest.files if entry.config == config)
+        if rows not in (0, record["rows"]):
+            yield f"the {config} catalogue has {rows} rows in all, not {record['rows']}"
+
+
+def _name_problems(names: list[str]) -> Iterator[str]:
+    """Series must be whole, and names unique."""
+    series: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for name in names:
+        if match := _OF_SERIES.fullmatch(name):
+            series[match[1], int(match[3])].add(int(match[2]))
+    for (name, n), parts in series.items():
+        if lacking := sorted(set(range(n)) - parts):
+            yield f"the manifest lists {len(parts)} of the {n} files of {name}: number {lacking[0]} is not among them"
+    yield from (f"the name {name} occurs twice" for name in sorted({n for n in names if names.count(n) > 1}))
+
+
+def _checksum_problems(store: Store, partial: bool) -> Iterator[str]:
+    """Documents have no entry in the manifest, but the published folder lists them with its other files."""
+    path = store.root / CHECKSUMS
+    if not path.is_file():
+        return
+    data = {entry.path: entry.sha256 for entry in store.manifest.files}
+    # bytes that are no text become signs that name no file
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        file = store.root / name
+        if not re.fullmatch(r"[0-9a-f]{64}", digest) or not re.fullmatch(r"[\w.-]+(/[\w-][\w.-]*)*", name):
+            yield f"{CHECKSUMS} has a line that is no hash with the name of a file: {shorten(line)}"
+        elif name in data:
+            if data[name] != digest:
+                yield f"{CHECKSUMS} and the manifest disagree on {name}"
+        elif not file.is_file():
+            if not partial:
+                yield f"{name} is missing"
+        elif release.sha256_of(file) != digest:
+            yield f"{name}: its SHA-256 is not that of {CHECKSUMS}"
+
+
+def _compare_sample(store: Store, entries: list[Entry], sample: int, found: Verification) -> None:
+    """Simulate some haloes again, evenly spread over the good files, and compare stars and travel vector."""
+    places = [(entry, row) for entry in entries if _set_of(entry.config) for row in range(entry.rows)]
+    if not places or not sample:
+        return
+    from mwlmc_data.dataset.sameness import compare_haloes
+    from mwlmc_data.simulator import SIMULATOR_VERSION, Halo
+
+    if store.manifest.simulator_version != SIMULATOR_VERSION:
+        found.problems.append(
+            f"no halo can be made again: they are of simulator {store.manifest.simulator_version}, this is "
+            f"{SIMULATOR_VERSION}"
+        )
+        return
+    chosen = [places[i] for i in np.unique(np.linspace(0, len(places) - 1, sample).astype(int))]
+    stored, made = [], []
+    for entry, row in chosen:
+        config = _set_of(entry.config)
+        assert config is not None
+        sim_id = int(entry.sim_ids[row])
+        again = library.simulate(*library.recipe(library.Chunk((sim_id,)), config, found.data_version))
+        made.append(Halo(again[0][0], again[1][0]))
+        stored.append(Halo(*(stars[0] for stars in library.read(library.stored_chunk(store.root, entry, row)))))
+    result = compare_haloes(stored, made)
+    found.simulated, found.identical = result.haloes, result.identical
+    found.problems += [f"haloes made again differ: {problem}" for problem in result.problems]

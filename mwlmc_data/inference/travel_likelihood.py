@@ -1,0 +1,98 @@
+"""The posterior by way of a learnt likelihood: a mixture of Gaussians for the travel velocity, and a grid.
+
+The LMC's present day is drawn independently of the parameters, so that p(theta | x) is proportional to
+p(theta) p(travel | theta, LMC): only the reflex motion needs a likelihood, as its Cartesian vector [km/s], which has no
+wrap. In three dimensions the posterior then needs no sampler (neural likelihood estimation: Papamakarios et al. 2019,
+arXiv:1805.07226): it is computed on a grid of the prior's normal scores, in ever smaller boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
+
+from mwlmc_data.dataset.schema import REFLEX
+from mwlmc_data.inference.encoding import Inputs, Scores, log_normal, travel_vectors
+from mwlmc_data.inference.grid import WIDEST, Grid, axes_of, points_of
+from mwlmc_data.inference.mixture import Mixture
+from mwlmc_data.priors import Prior
+
+_POINTS = (11, 13, 21)  # of each axis where the network is asked, from box to smaller box
+_FINE = 48  # points of each axis of the final grid, between which the last of these is a spline
+
+
+@dataclass(frozen=True)
+class TravelLikelihood:
+    """Density of the travel velocity given the parameters and the LMC, and the posterior that follows.
+
+    Attributes
+    ----------
+    mixture : Mixture
+        Of the standardised vector; its network sees normal scores of the parameters and the standardised LMC.
+    rest : Inputs
+        Standardises the data besides the reflex motion.
+    centre, width : ndarray, shape (3,)
+        Of the travel vector in the training set [km/s].
+    scores : Scores
+        Of three parameters.
+    x_names : tuple of str
+        Data in their order, the reflex motion among them.
+    """
+
+    mixture: Mixture
+    rest: Inputs
+    centre: NDArray[np.float64]
+    width: NDArray[np.float64]
+    scores: Scores
+    x_names: tuple[str, ...]
+
+    @classmethod
+    def restored(cls, state: Mapping[str, NDArray], prior: Prior, x_names: Sequence[str]) -> TravelLikelihood:
+        """Take what `state` gave."""
+        rest = Inputs.restored(state, rest_of(x_names))
+        centre, width = (np.array(state[f"travel_{name}"]) for name in ("centre", "width"))
+        return cls(Mixture.of(state, len(REFLEX)), rest, centre, width, Scores(prior), tuple(x_names))
+
+    def state(self) -> dict[str, NDArray]:
+        """Weights, and what standardises the data, as arrays by name."""
+        standard = {"travel_centre": self.centre, "travel_width": self.width}
+        return {**self.mixture.state(), **self.rest.state(), **standard}
+
+    def grid(self, row: NDArray) -> Grid:
+        """Posterior of the scores given one observation (k,); its evidence is the density of the travel velocity."""
+        box = np.array([[-WIDEST, WIDEST]] * 3)
+        for points in _POINTS:
+            axes = axes_of(box, points)
+            values = self.log_joint(points_of(axes), row[None]).reshape(points, points, points)
+            box = Grid.from_log(axes, values).zoom(margin=1)
+        fine = axes_of(box, _FINE)
+        for i in range(3):
+            values = make_interp_spline(axes[i], values, k=3, axis=i)(fine[i])
+        return Grid.from_log(fine, values)
+
+    def log_joint(self, u: NDArray, x: NDArray) -> NDArray[np.float64]:
+        """Log likelihood [per (km/s)^3] and log prior [per score] of scores (n, 3) with data (n, k) or (1, k)."""
+        travel, rest = split(x, self.x_names)
+        context = np.concatenate([u, np.broadcast_to(self.rest(rest), (len(u), rest.shape[1]))], axis=1)
+        z = np.broadcast_to((travel - self.centre) / self.width, (len(u), 3))
+        return self.mixture.log_prob(z, context) - np.log(self.width).sum() + log_normal(u)
+
+    def log_prob(self, theta: NDArray, x: NDArray, log_evidence: NDArray | float) -> NDArray[np.float64]:
+        """Log posterior density [per unit of theta] of parameters (n, 3) with data (n, k) or (1, k)."""
+        return self.scores.log_density(self.log_joint(self.scores.forward(theta), x) - log_evidence, theta)
+
+
+def rest_of(x_names: Sequence[str]) -> tuple[str, ...]:
+    """The data besides the reflex motion."""
+    return tuple(name for name in x_names if name not in REFLEX)
+
+
+def split(x: NDArray, x_names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Travel vectors (n, 3) [km/s] and the other data (n, k - 3)."""
+    names, x = list(x_names), np.asarray(x, dtype=np.float64)
+    reflex, rest = (x[:, [names.index(name) for name in chosen]] for chosen in (REFLEX, rest_of(names)))
+    return travel_vectors(reflex), rest

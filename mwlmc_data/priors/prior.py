@@ -1,0 +1,276 @@
+"""The prior of one set of simulations, drawn row by row, with its density and its quantiles.
+
+Torch is imported only by `Prior.to_torch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole, check_names
+from mwlmc_data.arguments.tabular import as_table, is_table
+from mwlmc_data.dataset.schema import DRAWN, input_unit
+from mwlmc_data.priors.marginals import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS, Marginal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+_UNIFORMS_PER_ROW = 16
+_COUNTERS_PER_ROW = _UNIFORMS_PER_ROW // 4  # one step of Philox4x64's counter gives four 64-bit words
+SCORE_EDGE = 1e-7
+"""Probability at which normal scores are cut."""
+
+
+class Prior:
+    """Prior of the drawn parameters of one set of simulations, or of some of them.
+
+    Parameters
+    ----------
+    config : str
+        "gaussian" (Table 1 of the paper), "flat" (its section 6.2: both masses uniform) or "wide" (ours: the masses
+        of Table 1, the LMC's place and motion uniform over ranges that hold every validation case).
+    parameters : sequence of str, optional
+        Names of drawn parameters, in the order in which arrays and tensors hold them; all twelve by default.
+
+    Attributes
+    ----------
+    config : str
+        As given.
+    parameters : tuple of str
+        Names in order.
+
+    Raises
+    ------
+    ValueError
+        If the configuration or a name is unknown, or a name comes twice.
+
+    Examples
+    --------
+    >>> Prior("gaussian", ["m_lmc", "m200_mw"]).sample(2, seed=1).shape
+    (2, 2)
+    """
+
+    def __init__(self, config: str, parameters: Sequence[str] | None = None) -> None:
+        if config not in MARGINALS:
+            raise ValueError(f"unknown prior config {config!r}; allowed: {', '.join(MARGINALS)}")
+        if isinstance(parameters, str):
+            raise ValueError(
+                f"parameters {parameters!r} is a text; give a sequence of names, such as [{parameters!r}]"
+            )
+        names = DRAWN if parameters is None else tuple(parameters)
+        unknown = [name for name in names if name not in DRAWN]
+        if unknown or not names:
+            raise ValueError(f"unknown parameters {unknown!r} (of {names!r}); allowed: {', '.join(DRAWN)}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"parameters {names!r} name one more than once; each is allowed once")
+        self.config = config
+        self.parameters: tuple[str, ...] = names
+
+    def __repr__(self) -> str:
+        return f"Prior({self.config!r}, {list(self.parameters)!r})"
+
+    @property
+    def marginals(self) -> dict[str, Marginal]:
+        """Marginals of those parameters that depend on no other, by name."""
+        return {name: MARGINALS[self.config][name] for name in self.parameters if name != CONDITIONAL}
+
+    @property
+    def support(self) -> dict[str, tuple[float, float]]:
+        """Least and greatest value of each parameter; for m_lmc_8p7 the greatest at any m_lmc."""
+        marginals = MARGINALS[self.config]
+        bounds = {name: (m.low, m.high) for name, m in marginals.items()}
+        bounds[CONDITIONAL] = (ENCLOSED_MASS.low, ENCLOSED_MASS.fraction * marginals[GIVEN].high)
+        return {name: bounds[name] for name in self.parameters}
+
+    def sample(self, n: int, seed: int = 0, start: int = 0) -> pd.DataFrame:
+        """Draw parameters.
+
+        Row i depends on nothing but the configuration, `seed` and `start + i`: the uniforms behind it are
+        the sixteen that a Philox generator with key (seed, 0) gives from counter 4 (start + i) on. So draws
+        are the same in any chunks, and a subset of the parameters draws the same values as all of them.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        seed : int
+            From 0 to 2**64 - 1.
+        start : int
+            Number of the first row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `n` rows, one float32 column a parameter: rounded as it is stored, and inside the support.
+
+        Raises
+        ------
+        ValueError
+            If `n` or `start` is negative or no integer, or the seed outside its range.
+        """
+        import pandas as pd
+
+        n, start = as_whole("n", n, maximum=2**40), as_whole("start", start, maximum=2**60)
+        key = np.array([as_seed("seed", seed), 0], dtype=np.uint64)
+        generator = np.random.Philox(key=key, counter=_COUNTERS_PER_ROW * start)
+        words = generator.random_raw(_UNIFORMS_PER_ROW * n).reshape(n, _UNIFORMS_PER_ROW)
+        # The middle of one of 2**53 equal cells: never 0 or 1, where a Gaussian's quantile is infinite.
+        uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        return pd.DataFrame(self.from_uniforms(uniforms))
+
+    def from_uniforms(self, uniforms: np.ndarray) -> dict[str, np.ndarray]:
+        """Turn uniform numbers into draws, by the quantile function of each parameter.
+
+        Parameters
+        ----------
+        uniforms : ndarray, shape (n, 12) or wider
+            Probabilities in (0, 1), a column for each drawn parameter in the order of `schema.DRAWN`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            float32 values, shape (n,), by name.
+
+        Raises
+        ------
+        ValueError
+            If it is no such array, or a number is masked, NaN or beyond 0 to 1.
+        """
+        uniforms = as_floats("uniforms", uniforms, shape=("n", "k"), minimum=0.0, maximum=1.0)
+        if uniforms.shape[1] < len(DRAWN):
+            raise ValueError(f"uniforms = {uniforms.shape[1]} columns: allowed are {len(DRAWN)} or more")
+        columns = {}
+        for name in self.parameters:
+            u = uniforms[:, DRAWN.index(name)]
+            if name == CONDITIONAL:
+                given = self._rounded_draw(GIVEN, uniforms).astype(np.float64)
+                values = ENCLOSED_MASS.quantile(u, given)
+                columns[name] = _round_inside(values, ENCLOSED_MASS.low, ENCLOSED_MASS.fraction * given)
+            else:
+                columns[name] = self._rounded_draw(name, uniforms)
+        return columns
+
+    def _rounded_draw(self, name: str, uniforms: np.ndarray) -> np.ndarray:
+        marginal = MARGINALS[self.config][name]
+        return _round_inside(marginal.quantile(uniforms[:, DRAWN.index(name)]), marginal.low, marginal.high)
+
+    def log_prob(self, table: Any) -> np.ndarray:
+        """Logarithm of the normalised prior density, per unit of each parameter.
+
+        Parameters
+        ----------
+        table : table, mapping of names to values, or array_like of shape (n, d) or (d,)
+            Parameters; an array has plain numbers in the units of the columns, in the order of `parameters`, and the
+            columns of a table may be quantities. A table is one of pandas, arrow, polars, astropy, datasets or numpy,
+            or a list of rows; its other columns are passed over.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,) or ()
+            -inf outside the support.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, the shape is wrong, a value is masked, NaN or no number, or m_lmc_8p7 comes without
+            m_lmc.
+        """
+        self.require_joint_density()
+        columns = self._columns(table)
+        total = np.zeros(())
+        for name, values in columns.items():
+            if name == CONDITIONAL:
+                total = total + ENCLOSED_MASS.log_pdf(values, columns[GIVEN])
+            else:
+                total = total + MARGINALS[self.config][name].log_pdf(values)
+        return total
+
+    def normal_scores(self, theta: np.ndarray) -> np.ndarray:
+        """Turn parameters into standard normal numbers of the same probability under the prior, u = Phi^-1(F(theta)).
+
+        Parameters
+        ----------
+        theta : ndarray, shape (..., d)
+            Parameters, none of which depends on another: without m_lmc_8p7.
+
+        Returns
+        -------
+        ndarray of float64, shape (..., d)
+            Cut at `SCORE_EDGE` on either side, 5.2 sigma, where values outside the support end too.
+        """
+        values = np.asarray(theta, dtype=np.float64)
+        below = [marginal.cdf(values[..., i]) for i, marginal in enumerate(self.marginals.values())]
+        return ndtri(np.clip(np.stack(below, axis=-1), SCORE_EDGE, 1.0 - SCORE_EDGE))
+
+    def require_joint_density(self) -> None:
+        """Refuse a subset that has no density in closed form.
+
+        Raises
+        ------
+        ValueError
+            If m_lmc_8p7 is among the parameters and m_lmc, on which its distribution depends, is not.
+        """
+        if CONDITIONAL in self.parameters and GIVEN not in self.parameters:
+            raise ValueError(
+                f"parameters {self.parameters!r} have {CONDITIONAL!r} without {GIVEN!r}, on which it "
+                f"depends: the density is defined only with both"
+            )
+
+    def _columns(self, table: Any) -> dict[str, np.ndarray]:
+        if is_table(table):
+            given = as_table("table", table)
+            check_names("table", [name for name in given if name in self.parameters], DRAWN, self.parameters)
+            columns = {
+                name: as_floats(f"table[{name!r}]", given[name], unit=input_unit(name), allow_infinite=True)
+                for name in self.parameters
+            }
+            shapes = sorted({values.shape for values in columns.values() if values.ndim})
+            if len(shapes) > 1:
+                raise ValueError(f"table = columns of shapes {shapes}: allowed is one shape for all")
+            return columns
+        array = as_floats("table", table, allow_infinite=True)
+        d = len(self.parameters)
+        if array.ndim not in (1, 2) or array.shape[-1] != d:
+            raise ValueError(f"table = an array of shape {array.shape}: allowed is the shape (n, {d}) or ({d},)")
+        return {name: array[..., i] for i, name in enumerate(self.parameters)}
+
+    def to_torch(self, scale: ArrayLike | None = None) -> torch.distributions.Distribution:
+        """Give the same prior as a distribution of torch.
+
+        Parameters
+        ----------
+        scale : array_like, shape (d,), optional
+            Units of the distribution: it is that of each parameter divided by its scale, such as a task's `scale`.
+            By default the parameters' own units. A score estimator needs numbers of order one
+            (`docs/BENCHMARK.md`, "Units").
+
+        Returns
+        -------
+        torch.distributions.Distribution
+            With event_shape (d,), float32 samples in the order of `parameters`, a differentiable log_prob
+            and the support as a constraint that `biject_to` knows; sbi takes it as a prior.
+
+        Raises
+        ------
+        ValueError
+            If m_lmc_8p7 comes without m_lmc, or a scale is not above 0.
+        """
+        from mwlmc_data.priors.torch import TorchPrior
+
+        factors = 1.0 if scale is None else as_floats("scale", scale, shape=(len(self.parameters),), above=0)
+        return TorchPrior(self, np.broadcast_to(factors, len(self.parameters)))
+
+
+def _round_inside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+    """Round to float32, and where rounding steps over a bound take the nearest float32 inside it."""
+    rounded = values.astype(np.float32)
+    # Compared in double precision: a bound rounded to float32 may lie outside.
+    exact = rounded.astype(np.float64)
+    rounded = np.where(exact < low, np.nextafter(rounded, np.float32(np.inf)), rounded)
+    return np.where(exact > high, np.nextafter(rounded, np.float32(-np.inf)), rounded)

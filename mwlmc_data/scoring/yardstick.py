@@ -1,0 +1,198 @@
+"""What cannot be: scores that are better than the exact posterior's.
+
+No draws that are made from the data alone beat the exact posterior on average. Where it is known (the certified
+references; the prior, in the null control) the gap to it tells; for the rows without a reference the package embeds the
+scores of a posterior that is nearly exact, and how far from exact it is: the likelihood network of the suite, whose
+energy distance to the certified references bounds what any other entry can gain on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.scoring import embedded
+from mwlmc_data.scoring.energy import paired_difference
+from mwlmc_data.scoring.report import Entry
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.errors import DamagedFileError
+
+NAME = "yardstick"
+"""Name in the registry of the benchmark's files."""
+COLUMNS = ("sim_id", "energy_score", "neg_log_posterior")
+ABOUT = ("method", "energy_score_excess", "energy_score_excess_error", "nats_excess", "nats_excess_error")
+ERRORS = 4.0
+"""Standard errors beyond which a score is not possible: by chance for one honest entry in 30,000."""
+LEAST = 1e-3
+"""What no rounding of stored numbers makes up, in units of the energy score and in nats."""
+_CHECKED = {
+    "gap_to_reference": (-1.0, "the energy score is better than that of the reference posteriors"),
+    "gap_to_reference_nats": (-1.0, "the log density of the truths is higher than that of the reference posteriors"),
+    "gain_over_limit": (1.0, "the energy score is better than the exact posterior's can be"),
+    "gain_over_limit_nats": (1.0, "the log density of the truths is higher than the exact posterior's can be"),
+}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Scores of a posterior that is exact or nearly so, row by row, and how far it is from exact.
+
+    Attributes
+    ----------
+    sim_id : ndarray, shape (n,)
+        Rows of the test split.
+    energy_score, neg_log_posterior : ndarray, shape (n,)
+        Of each, the latter per 1e10 Msun, 1e11 Msun and dex [nats].
+    energy_score_excess, nats_excess : tuple of float
+        What the exact posterior gains on it in the mean, and the error of that; zeros if it is exact.
+    """
+
+    sim_id: NDArray[np.integer]
+    energy_score: NDArray[np.float64]
+    neg_log_posterior: NDArray[np.float64]
+    energy_score_excess: tuple[float, float] = (0.0, 0.0)
+    nats_excess: tuple[float, float] = (0.0, 0.0)
+
+    def of(self, sim_id: NDArray[np.integer]) -> Limit:
+        """The same for some of its rows, in another order.
+
+        Raises
+        ------
+        ValueError
+            If a row is not there.
+        """
+        places = {int(i): place for place, i in enumerate(self.sim_id)}
+        if unknown := [int(i) for i in sim_id if int(i) not in places]:
+            raise ValueError(f"sim_id = {unknown[0]}: allowed are the {len(places)} rows that are scored in every task")
+        rows = np.array([places[int(i)] for i in sim_id])
+        chosen = (self.sim_id[rows], self.energy_score[rows], self.neg_log_posterior[rows])
+        return Limit(*chosen, self.energy_score_excess, self.nats_excess)
+
+
+def gains(limit: Limit, energy_score: NDArray, neg_log_posterior: NDArray | None = None) -> dict[str, Entry]:
+    """What an entry gains on the exact posterior at most, with its paired error; above zero by chance only.
+
+    Parameters
+    ----------
+    limit : Limit
+        Of the same rows.
+    energy_score, neg_log_posterior : ndarray, shape (n,)
+        Of the entry.
+
+    Returns
+    -------
+    dict of str to Entry
+        `gain_over_limit`, and `gain_over_limit_nats` if there are densities.
+    """
+    right = f"0 or less; above by {ERRORS:g} errors: not possible from task.train.x alone"
+    found = {"gain_over_limit": (limit.energy_score, energy_score, limit.energy_score_excess, 4)}
+    if neg_log_posterior is not None:
+        found["gain_over_limit_nats"] = (limit.neg_log_posterior, neg_log_posterior, limit.nats_excess, 3)
+    entries = {}
+    for name, (best, own, (excess, excess_error), digits) in found.items():
+        gain = paired_difference(best, own)
+        entries[name] = Entry(gain.mean - excess, math.hypot(gain.error, excess_error), right, digits)
+    return entries
+
+
+def not_possible(sections: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[str, ...]:
+    """Say which scores are better than the exact posterior's by more than chance.
+
+    Parameters
+    ----------
+    sections : iterable of mapping
+        Sections of a report: metric -> value and error, as `Report.to_dict` has them.
+
+    Returns
+    -------
+    tuple of str
+        Sentences; empty for an honest entry.
+    """
+    found = []
+    for section in sections:
+        for name, (sign, words) in _CHECKED.items():
+            if name not in section:
+                continue
+            value, error = section[name]["value"], section[name]["error"]
+            if value is None or error is None:
+                continue
+            gain = sign * value
+            if gain > ERRORS * error and gain > LEAST:
+                by = f"{gain / error:.1f} times its error" if error > 0 else "with an error of zero"
+                found.append(f"{words}: {name} {value:+.4f} ± {error:.4f}, {by}")
+    return tuple(found)
+
+
+def load_limit(directory: Path | None = None) -> Limit | None:
+    """Load the embedded scores of the posterior that is nearly exact.
+
+    Parameters
+    ----------
+    directory : Path, optional
+        Folder of the embedded files; that of the package by default.
+
+    Returns
+    -------
+    Limit or None
+        None where this version of the package has none.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is registered and is missing, has another hash, or is no such file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = embedded.verified(NAME, directory)
+    if path is None:
+        return None
+    try:
+        table = pq.read_table(path)
+        about = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
+        ids, *scores = (table[name].to_numpy() for name in COLUMNS)
+        numbers = [float(about[name]) for name in ABOUT[1:]]
+    except (pa.ArrowException, ValueError, KeyError) as error:
+        raise DamagedFileError(path, f"a file with the columns {', '.join(COLUMNS)}", f"another ({error})") from error
+    energy_score, neg_log_posterior = (values.astype(np.float64) for values in scores)
+    return Limit(ids, energy_score, neg_log_posterior, (numbers[0], numbers[1]), (numbers[2], numbers[3]))
+
+
+def write_limit(limit: Limit, method: str, directory: Path) -> Path:
+    """Write scores for `load_limit` and register them.
+
+    Parameters
+    ----------
+    limit : Limit
+        What is written.
+    method : str
+        What made the draws.
+    directory : Path
+        Folder of the embedded files.
+
+    Returns
+    -------
+    Path
+        `yardstick.parquet`.
+    """
+    import pyarrow as pa
+
+    from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+
+    numbers = (*limit.energy_score_excess, *limit.nats_excess)
+    about = dict(zip(ABOUT, (method, *(f"{number:.6f}" for number in numbers)), strict=True))
+    types = (pa.int32(), pa.float32(), pa.float32())
+    fields = [pa.field(name, kind, nullable=False) for name, kind in zip(COLUMNS, types, strict=True)]
+    columns = (limit.sim_id, limit.energy_score, limit.neg_log_posterior)
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
+    table = pa.table(arrays, schema=pa.schema(fields, metadata=about))
+    path = directory / f"{NAME}.parquet"
+    parquet.write_table(table, path)
+    embedded.register(path, NAME, len(limit.sim_id), SIMULATOR_VERSION)
+    return path

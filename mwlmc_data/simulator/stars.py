@@ -1,0 +1,126 @@
+"""The stars of a halo today: what a simulation makes, and what a released file holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.arguments.arrays import refuse_misaligned
+from mwlmc_data.arguments.tabular import as_vectors
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.orbit import Orbit, integrate_orbit
+from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.reflex import MOTION_NAMES, POSITION_NAMES, Reflex
+
+if TYPE_CHECKING:
+    import astropy.coordinates
+    from matplotlib.figure import Figure, SubFigure
+
+
+@dataclasses.dataclass(frozen=True)
+class Halo:
+    """A stellar halo today.
+
+    Attributes
+    ----------
+    positions, velocities : ndarray, shape (n, 3), float32
+        Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre; finite, and converted
+        where they are given in other units.
+    source : str
+        Where the stars come from: ``"simulation"`` or ``"store"``.
+    parameters : Parameters or None
+        Of the simulation whose stars they are, where it is known.
+    """
+
+    positions: NDArray[np.float32]
+    velocities: NDArray[np.float32]
+    source: str = "simulation"
+    parameters: Parameters | None = None
+
+    def __post_init__(self) -> None:
+        refuse_misaligned({"positions": self.positions, "velocities": self.velocities})
+        x = as_vectors("positions", self.positions, POSITION_NAMES, "kpc")
+        v = as_vectors("velocities", self.velocities, MOTION_NAMES, "km/s", len(x))
+        object.__setattr__(self, "positions", x.astype(np.float32))
+        object.__setattr__(self, "velocities", v.astype(np.float32))
+
+    def to_astropy(self) -> astropy.coordinates.SkyCoord:
+        """The stars as an astropy coordinate in the Galactocentric frame, with units.
+
+        Returns
+        -------
+        astropy.coordinates.SkyCoord
+            ``.x``, ``.y``, ``.z`` [kpc] and ``.v_x``, ``.v_y``, ``.v_z`` [km/s] are `positions` and `velocities`; the
+            frame is :func:`mwlmc_data.galactocentric_frame`. ``.galactic`` and ``.icrs`` give the sky as the Sun of
+            this package sees it: l, b, distance, line-of-sight velocity and proper motions.
+
+        Examples
+        --------
+        >>> stars = load_halo(0).to_astropy()                              # doctest: +SKIP
+        >>> stars.galactic.l, stars.icrs.radial_velocity                   # doctest: +SKIP
+        """
+        from mwlmc_data.simulator.astropy_frame import galactocentric_frame
+
+        frame = galactocentric_frame()
+        import astropy.units as u
+        from astropy.coordinates import CartesianDifferential, CartesianRepresentation, SkyCoord
+
+        motion = CartesianDifferential(*(self.velocities.T.astype(float) * u.km / u.s))
+        place = CartesianRepresentation(*(self.positions.T.astype(float) * u.kpc), differentials={"s": motion})
+        return SkyCoord(frame.realize_frame(place))
+
+    def plot(
+        self,
+        r_min: float = const.FIT_R_MIN,
+        orbit: Orbit | None = None,
+        reflex: Reflex | None = None,
+        kernel: float = 20.0,
+        title: str | None = None,
+        figure: Figure | SubFigure | None = None,
+    ) -> Figure:
+        """Draw the sky map of v_GSR with the apex of the reflex motion and the LMC's orbit, and the profiles by radius.
+
+        Needs matplotlib (extra ``plot``). The figure is none of pyplot's: nothing opens a window and nothing has to
+        be closed; a notebook shows it, and ``.savefig(path)`` writes it.
+
+        Parameters
+        ----------
+        r_min : float
+            Galactocentric radius [kpc] beyond which stars are mapped and fitted.
+        orbit : Orbit, optional
+            Past of the pair, of which the LMC's part is drawn on the sky; by default that of `parameters`, none
+            without them.
+        reflex : Reflex, optional
+            The fitted reflex motion; fitted to the stars beyond `r_min` if not given.
+        kernel : float
+            Width of the map's Gaussian smoothing [deg].
+        title : str, optional
+            Heading.
+        figure : matplotlib.figure.Figure or SubFigure, optional
+            An empty one to draw in; a new one by default.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Of a SubFigure that which holds it.
+
+        Raises
+        ------
+        ValueError
+            If fewer than 20 stars lie beyond `r_min`, or `kernel` is not positive.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> figure = load_halo(7).plot()                                   # doctest: +SKIP
+        >>> figure.savefig("halo.png", dpi=200)                            # doctest: +SKIP
+        """
+        from mwlmc_data.plotting.halo import plot_halo
+
+        if orbit is None and self.parameters is not None:
+            orbit = integrate_orbit(self.parameters)
+        return plot_halo(self, r_min, orbit, reflex, kernel, title, figure)

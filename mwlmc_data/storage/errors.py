@@ -1,0 +1,75 @@
+"""What goes wrong with files, and the exit status that a program gives for it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from mwlmc_data.storage.homes import DATA_DIR
+
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
+"""What a disk or its owner does not allow, whatever was asked for: full, at a limit, read-only, failing, forbidden."""
+
+
+class WriteError(OSError):
+    """A file or folder cannot be written: the disk is full or read-only, or does not belong to who writes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    number : int
+        The system's number of the error, such as `errno.ENOSPC`.
+    """
+
+    def __init__(self, path: Path | str, number: int) -> None:
+        super().__init__(number, f"cannot write {str(path)!r}: {os.strerror(number)}")
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+    def __reduce__(self) -> tuple[type[WriteError], tuple[Path | str, int]]:
+        # for a pool of processes, which pickles what is raised
+        return type(self), (self.path, int(self.errno or 0))
+
+
+class DamagedFileError(OSError):
+    """A data file is missing or is not the one that the registry describes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    expected, found : str
+        What the registry says and what is there, in words with the hashes.
+    """
+
+    def __init__(self, path: Path, expected: str, found: str) -> None:
+        is_embedded = Path(path).is_relative_to(DATA_DIR)
+        way = "Install the package again to restore it" if is_embedded else "Remove it, and fetch or make it again"
+        super().__init__(f"{path} is not the file of the release: expected {expected}, found {found}. {way}.")
+        self.path, self.expected, self.found = path, expected, found
+
+    def __reduce__(self) -> tuple[type[DamagedFileError], tuple[Path, str, str]]:
+        # for a pool of processes, which pickles what is raised
+        return type(self), (self.path, self.expected, self.found)
+
+
+def exit_status(error: OSError) -> int:
+    """Exit status of a program that an error of the system ends.
+
+    Parameters
+    ----------
+    error : OSError
+        The error.
+
+    Returns
+    -------
+    int
+        1 where a disk is full or read-only, or data are damaged: the input was right. 2 for bad input, such as the name
+        of a file that is not there.
+    """
+    is_ours = isinstance(error, WriteError | DamagedFileError)
+    return 1 if is_ours or error.errno in DISK_ERRORS - {errno.EACCES, errno.EPERM} else 2
