@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from tqdm import tqdm
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import potentials
 from mwlmc_data.storage.npz import write_npz
-
-FloatArray = NDArray[np.float64]
 
 #: Error aimed at, relative to the total force, within 1 kpc, from 1 to 9.5 kpc, and beyond.
 TARGETS = (8e-4, 4e-4, 8e-5)
@@ -35,12 +34,12 @@ _MASS_UNIT = 1e10
 class Terms(NamedTuple):
     """The disc as the kernels have it, without the radial part."""
 
-    mass: FloatArray  # [Msun]
-    a: FloatArray  # [kpc]
-    b: FloatArray  # [kpc]
+    mass: Float64Array  # [Msun]
+    a: Float64Array  # [kpc]
+    b: Float64Array  # [kpc]
     height: float  # h [kpc]
 
-    def force(self, R: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def force(self, R: Float64Array, z: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Radial and vertical acceleration at cylindrical R, z >= 0 (n,)."""
         u = z / (2 * self.height)
         tanh = np.tanh(u)
@@ -55,13 +54,13 @@ class Terms(NamedTuple):
 class Sample(NamedTuple):
     """Points of the fit, the exact disc's force there, and what is needed to weigh errors."""
 
-    R: FloatArray
-    z: FloatArray
-    force: FloatArray  # (n, 2), radial and vertical
-    weight: FloatArray  # 1 / (total force x error aimed at)
-    total: FloatArray
+    R: Float64Array
+    z: Float64Array
+    force: Float64Array  # (n, 2), radial and vertical
+    weight: Float64Array  # 1 / (total force x error aimed at)
+    total: Float64Array
     shell: NDArray[np.int64]
-    mean: FloatArray  # (shells, n): averages over each sphere
+    mean: Float64Array  # (shells, n): averages over each sphere
 
 
 @functools.lru_cache(maxsize=1)
@@ -84,7 +83,7 @@ def sample_points() -> Sample:
     return Sample(R, heights, disc[:, [0, 2]], 1 / (total * target), total, shell, mean)
 
 
-def errors(terms: Terms, sample: Sample) -> FloatArray:
+def errors(terms: Terms, sample: Sample) -> Float64Array:
     """Force of the terms minus the disc's without its spherical mean [km^2 s^-2 kpc^-1], (n, 2)."""
     radius = _SHELLS[sample.shell]
     difference = np.column_stack(terms.force(sample.R, sample.z)) - sample.force
@@ -133,10 +132,10 @@ def fit(n_terms: int, seconds: float, seed: int, start: Terms | None = None) -> 
             return _unpack(best, n_terms), best_score  # type: ignore[arg-type]
 
 
-def _descend(p: FloatArray, sample: Sample, n_terms: int, best_cost: float) -> tuple[FloatArray, float]:
+def _descend(p: Float64Array, sample: Sample, n_terms: int, best_cost: float) -> tuple[Float64Array, float]:
     """Least squares of the errors, then of their squares and fourth powers, which weigh the largest."""
 
-    def residuals(q: FloatArray, power: float = 1.0) -> FloatArray:
+    def residuals(q: Float64Array, power: float = 1.0) -> Float64Array:
         scaled = (errors(_unpack(q, n_terms), sample) * sample.weight[:, None]).ravel()
         return np.sign(scaled) * np.abs(scaled) ** power
 
@@ -153,24 +152,24 @@ def _descend(p: FloatArray, sample: Sample, n_terms: int, best_cost: float) -> t
     return q, float(first.cost)
 
 
-def _score(p: FloatArray, sample: Sample, n_terms: int) -> float:
+def _score(p: Float64Array, sample: Sample, n_terms: int) -> float:
     return float(np.max(np.linalg.norm(errors(_unpack(p, n_terms), sample), axis=1) * sample.weight))
 
 
-def _random(n: int, rng: np.random.Generator) -> FloatArray:
+def _random(n: int, rng: np.random.Generator) -> Float64Array:
     log_a = np.log(rng.uniform(0.3, 12, n))
     return np.r_[rng.normal(0, 3, n) + 5 / n, log_a, rng.normal(0, 0.3, n), np.log(const.DISC_SCALE_HEIGHT)]
 
 
-def _spread(p: FloatArray, n: int) -> FloatArray:
+def _spread(p: Float64Array, n: int) -> Float64Array:
     return np.r_[0.3 * np.abs(p[:n]), np.full(n, 0.3), np.full(n, 0.5), 0.05]
 
 
-def _unpack(p: FloatArray, n: int) -> Terms:
+def _unpack(p: Float64Array, n: int) -> Terms:
     return Terms(p[:n] * _MASS_UNIT, np.exp(p[n : 2 * n]), p[2 * n : 3 * n], float(np.exp(p[-1])))
 
 
-def _pack(terms: Terms, n: int, rng: np.random.Generator) -> FloatArray:
+def _pack(terms: Terms, n: int, rng: np.random.Generator) -> Float64Array:
     """Parameters of the search; terms that `start` lacks begin small."""
     missing = n - len(terms.mass)
     if missing < 0:
@@ -203,7 +202,7 @@ def terms_mass(terms: Terms, radius: float) -> float:
     return -(radius**2) / const.G * float(np.sum(weight * (radial * sine + vertical * cosine)))
 
 
-def _panels(edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _panels(edges: Float64Array) -> tuple[Float64Array, Float64Array]:
     x, w = np.polynomial.legendre.leggauss(40)
     half = 0.5 * np.diff(edges)[:, None]
     return (0.5 * (edges[1:] + edges[:-1])[:, None] + half * x).ravel(), (half * w).ravel()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.plotting.skymap import as_stars
 from mwlmc_data.plotting.style import BLUE, GREY, MEDIUM, ORANGE, PALE, SMALL, tidy
 from mwlmc_data.simulator.frames import galactocentric_basis
@@ -16,7 +17,6 @@ from mwlmc_data.simulator.frames import galactocentric_basis
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FloatArray = NDArray[np.float64]
 
 #: Shells of a profile, and the fewest stars of one whose velocities are summarised.
 SHELLS, MIN_STARS = 18, 10
@@ -43,17 +43,17 @@ class RadialProfile:
         about its mean in the shell and with its standard error [km/s].
     """
 
-    edges: FloatArray
+    edges: Float64Array
     count: NDArray[np.int64]
-    density: FloatArray
-    density_error: FloatArray
-    mean_v_r: FloatArray
-    mean_v_along: FloatArray
-    sigma_r: FloatArray
-    sigma_t: FloatArray
+    density: Float64Array
+    density_error: Float64Array
+    mean_v_r: Float64Array
+    mean_v_along: Float64Array
+    sigma_r: Float64Array
+    sigma_t: Float64Array
 
     @property
-    def radius(self) -> FloatArray:
+    def radius(self) -> Float64Array:
         """Middle of the shells in log r [kpc], (n,)."""
         return np.sqrt(self.edges[1:] * self.edges[:-1])
 
@@ -115,14 +115,14 @@ def radial_profile(
     )
 
 
-def _mean(values: FloatArray) -> tuple[float, float]:
+def _mean(values: Float64Array) -> tuple[float, float]:
     """The mean and its standard error."""
     if len(values) < MIN_STARS:
         return np.nan, np.nan
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def _dispersion(components: FloatArray) -> tuple[float, float]:
+def _dispersion(components: Float64Array) -> tuple[float, float]:
     """Root mean square deviation of components (n, k) from their means, with a standard error right for any shape."""
     n = len(components)
     if n < MIN_STARS:
@@ -159,7 +159,7 @@ def draw_dispersions(ax: Axes, profile: RadialProfile) -> None:
     ax.legend(frameon=False, fontsize=SMALL, handletextpad=0.2)
 
 
-def _series(ax: Axes, radius: FloatArray, values: FloatArray, color: str, marker: str, label: str | None) -> None:
+def _series(ax: Axes, radius: Float64Array, values: Float64Array, color: str, marker: str, label: str | None) -> None:
     ax.errorbar(radius, values[:, 0], values[:, 1], fmt=marker, ms=4.5, lw=1.3, color=color, label=label)
 
 

@@ -26,14 +26,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gamma as gamma_function
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announced, inlined, kernel
 from mwlmc_data.simulator.potentials import nfw_scales
-
-FloatArray = NDArray[np.float64]
 
 #: Inner slope of the tracers' profile.
 GAMMA = 1.0
@@ -49,10 +47,10 @@ class Equilibrium(NamedTuple):
 
     beta: float
     b: float  # r_dehnen / r_s
-    x: FloatArray  # radius of the grid points
-    f1: FloatArray  # distribution function at E = Psi(x)
-    excess: FloatArray  # mass within x that the cut of f1 adds to the Dehnen profile (total mass 1)
-    envelope: FloatArray  # bound on v^(2 - 2 beta) f1 over the speeds at x
+    x: Float64Array  # radius of the grid points
+    f1: Float64Array  # distribution function at E = Psi(x)
+    excess: Float64Array  # mass within x that the cut of f1 adds to the Dehnen profile (total mass 1)
+    envelope: Float64Array  # bound on v^(2 - 2 beta) f1 over the speeds at x
     scale_radius: float  # [kpc]
     scale_speed: float  # sqrt(G M_s / r_s) [km/s]
 
@@ -175,7 +173,7 @@ def _bound(x_grid, f1, beta):
 
 
 @functools.lru_cache(maxsize=1)
-def _grid() -> FloatArray:
+def _grid() -> Float64Array:
     """Radii x at which logit(Psi(x)) takes the equidistant values, by Newton's method in ln x."""
     logit = _LOGIT_TOP - _LOGIT_STEP * np.arange(_N_GRID)
     table = np.linspace(-16, 24, 4001)
@@ -304,7 +302,7 @@ def _draw(rng, n, tables):
     return out, exceeded
 
 
-def draw_stars(tables: Equilibrium, n_stars: int, rng: np.random.Generator) -> FloatArray:
+def draw_stars(tables: Equilibrium, n_stars: int, rng: np.random.Generator) -> Float64Array:
     """Draw stars of an equilibrium halo.
 
     Stars are drawn in turn from one stream: the first m of n are the same for every n.

@@ -9,23 +9,22 @@ negative v_phi here. The Sun is at (-8.3, 0, 0.02) kpc and moves with (11.1, 244
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mwlmc_data.arguments.angles import longitude_of
 from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 
-FloatArray = NDArray[np.float64]
 
-
-def _icrs_to_galactic() -> FloatArray:
+def _icrs_to_galactic() -> Float64Array:
     """Rotation matrix from ICRS to Galactic axes: IAU 1958 pole and node in J2000 (0.03 arcsec from astropy's)."""
     pole_ra, pole_dec, pole_l = np.radians([192.8594812065348, 27.12825118085622, 122.9319185680026])
 
-    def z(a: float) -> FloatArray:
+    def z(a: float) -> Float64Array:
         return np.array([[np.cos(a), np.sin(a), 0], [-np.sin(a), np.cos(a), 0], [0, 0, 1.0]])
 
-    def y(a: float) -> FloatArray:
+    def y(a: float) -> Float64Array:
         return np.array([[np.cos(a), 0, -np.sin(a)], [0, 1.0, 0], [np.sin(a), 0, np.cos(a)]])
 
     return z(np.pi - pole_l) @ y(np.pi / 2 - pole_dec) @ z(pole_ra)
@@ -35,7 +34,7 @@ def _icrs_to_galactic() -> FloatArray:
 ICRS_TO_GALACTIC = _icrs_to_galactic()
 
 
-def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> FloatArray:
+def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> Float64Array:
     """Unit vectors along the line of sight, rising longitude and rising latitude.
 
     Parameters
@@ -62,13 +61,13 @@ def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> FloatArray:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def spherical_angles(vectors: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def spherical_angles(vectors: ArrayLike) -> tuple[Float64Array, Float64Array]:
     """Longitude (-180, 180] and latitude [deg] of vectors (..., 3)."""
     v = _vectors("vectors", vectors, 3)
     return longitude_of(v[..., 0], v[..., 1]), np.degrees(np.arctan2(v[..., 2], np.hypot(v[..., 0], v[..., 1])))
 
 
-def galactocentric_basis(positions: ArrayLike) -> FloatArray:
+def galactocentric_basis(positions: ArrayLike) -> Float64Array:
     """Unit vectors e_r, e_phi, e_theta at Galactocentric positions (n, 3); theta is the colatitude.
 
     Returns
@@ -94,7 +93,7 @@ _SKY_UNITS = (
 
 def sky_to_galactocentric(
     ra: ArrayLike, dec: ArrayLike, distance: ArrayLike, v_los: ArrayLike, pm_ra: ArrayLike, pm_dec: ArrayLike
-) -> FloatArray:
+) -> Float64Array:
     """Galactocentric phase-space from ICRS observables.
 
     Parameters
@@ -129,7 +128,7 @@ def sky_to_galactocentric(
     return np.concatenate([d[..., None] * basis[..., 0, :] + const.SUN_POSITION, velocity], axis=-1)
 
 
-def galactocentric_to_sky(phase_space: ArrayLike) -> FloatArray:
+def galactocentric_to_sky(phase_space: ArrayLike) -> Float64Array:
     """Inverse of :func:`sky_to_galactocentric`.
 
     Parameters
@@ -160,13 +159,13 @@ def galactocentric_to_sky(phase_space: ArrayLike) -> FloatArray:
     return np.concatenate([place, speeds[..., 1:] / tangential], axis=-1)
 
 
-def heliocentric_basis(positions: ArrayLike, sun_position: ArrayLike = const.SUN_POSITION) -> FloatArray:
+def heliocentric_basis(positions: ArrayLike, sun_position: ArrayLike = const.SUN_POSITION) -> Float64Array:
     """Unit vectors e_los, e_l, e_b at Galactocentric positions (n, 3), as seen from the Sun: (n, 3, 3)."""
     sun = as_floats("sun_position", sun_position, unit="kpc", shape=(3,))
     return sky_basis(*spherical_angles(as_floats("positions", positions, unit="kpc") - sun))
 
 
-def _vectors(name: str, value: ArrayLike, size: int) -> FloatArray:
+def _vectors(name: str, value: ArrayLike, size: int) -> Float64Array:
     """Vectors with `size` components; ValueError if they are others."""
     array = as_floats(name, value)
     if array.ndim == 0 or array.shape[-1] != size:

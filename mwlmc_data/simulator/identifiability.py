@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.floating]
+from mwlmc_data.array_types import FloatArray
 
 #: The six velocities of the model, in the order of its parameters.
 VELOCITY_NAMES = ("vx_travel", "vy_travel", "vz_travel", "mean_v_r", "mean_v_phi", "mean_v_theta")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_whole, shorten
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announced, inlined, kernel
 from mwlmc_data.simulator.equations import hernquist_factor
@@ -18,8 +19,6 @@ from mwlmc_data.simulator.equations import milky_way as milky_way_acceleration
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.potentials import bulge_density, nfw_scales
 from mwlmc_data.simulator.tables import Field, MilkyWay, hermite_quintic, milky_way
-
-FloatArray = NDArray[np.float64]
 
 #: Points of an orbit, both ends included: one every 5 Myr.
 N_ORBIT = 441
@@ -41,17 +40,17 @@ class Orbit:
         Position [kpc] and velocity [km/s] of both.
     """
 
-    time: FloatArray
-    mw: FloatArray
-    lmc: FloatArray
+    time: Float64Array
+    mw: Float64Array
+    lmc: Float64Array
 
     @property
-    def relative(self) -> FloatArray:
+    def relative(self) -> Float64Array:
         """LMC relative to the Milky Way, (m, 6) [kpc, km/s]."""
         return self.lmc - self.mw
 
     @property
-    def distance(self) -> FloatArray:
+    def distance(self) -> Float64Array:
         """Distance between the two [kpc], (m,)."""
         return np.linalg.norm(self.relative[:, :3], axis=1)
 
@@ -238,7 +237,7 @@ def integrate_orbit(parameters: Parameters, n_output: int = N_ORBIT) -> Orbit:
     return _integrate(parameters, milky_way(parameters.m200_mw, parameters.c200), n_output)[0]
 
 
-def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orbit, FloatArray]:
+def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orbit, Float64Array]:
     """The orbit, and the accelerations of the Milky Way and the LMC at its points, (n_output, 2, 3)."""
     span = const.REWIND_GYR / const.GYR_PER_TIME_UNIT
     today = np.r_[np.zeros(6), parameters.lmc_phase_space]

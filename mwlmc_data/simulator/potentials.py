@@ -16,19 +16,19 @@ from scipy.optimize import brentq
 from scipy.special import k0
 
 from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 
 #: Relative to the size of a vector or a radius, stored numbers and what they follow from agree to this.
 AGREEMENT = 1e-5
 
-FloatArray = NDArray[np.float64]
-Numbers = float | FloatArray
+Numbers = float | Float64Array
 
 
 # ---------------------------------------------------------------------------------------- bulge
 
 
-def bulge_density(radius: ArrayLike) -> FloatArray:
+def bulge_density(radius: ArrayLike) -> Float64Array:
     """Density of the bulge.
 
     ``rho = rho_0 (1 + r / 0.2)^-1.8 exp(-(r / 1.8)^2)``, normalised to 1.2e10 Msun (sec. 2.1).
@@ -46,14 +46,14 @@ def bulge_density(radius: ArrayLike) -> FloatArray:
     return const.BULGE_MASS / _bulge_shape_mass(np.inf) * _bulge_shape(np.asarray(radius, float))
 
 
-def bulge_mass(radius: ArrayLike) -> FloatArray:
+def bulge_mass(radius: ArrayLike) -> Float64Array:
     """Mass of the bulge within a radius [Msun], by Gauss-Legendre panels (relative error below 1e-12)."""
     radius = np.asarray(radius, float)
     inside = np.array([_bulge_shape_mass(r) for r in radius.ravel()]).reshape(radius.shape)
     return const.BULGE_MASS * inside / _bulge_shape_mass(np.inf)
 
 
-def _bulge_shape(radius: FloatArray) -> FloatArray:
+def _bulge_shape(radius: Float64Array) -> Float64Array:
     return (1.0 + radius / const.BULGE_SCALE) ** -const.BULGE_SLOPE * np.exp(-((radius / const.BULGE_CUT) ** 2))
 
 
@@ -70,7 +70,7 @@ def _bulge_shape_mass(radius: float) -> float:
     return float(np.sum(half * _LEGENDRE_W * 4 * np.pi * r**2 * _bulge_shape(r)))
 
 
-def bulge_acceleration(positions: ArrayLike) -> FloatArray:
+def bulge_acceleration(positions: ArrayLike) -> Float64Array:
     """Acceleration by the bulge at positions (n, 3) [kpc], in km^2 s^-2 kpc^-1."""
     x, radius = _positions(positions)
     return -const.G * (bulge_mass(radius) / radius**3)[:, None] * x
@@ -80,9 +80,9 @@ def bulge_acceleration(positions: ArrayLike) -> FloatArray:
 
 
 class _Nodes(NamedTuple):
-    near: FloatArray  # distance to the lower end of (0, 1), or on (0, inf)
-    far: FloatArray  # distance to the upper end, without cancellation
-    weight: FloatArray
+    near: Float64Array  # distance to the lower end of (0, 1), or on (0, inf)
+    far: Float64Array  # distance to the upper end, without cancellation
+    weight: Float64Array
 
 
 def _tanh_sinh(n: int = 90, t_max: float = 3.3) -> _Nodes:
@@ -103,7 +103,7 @@ def _exp_sinh(n: int = 90, t_min: float = -3.3, t_max: float = 2.0) -> _Nodes:
 _FINITE, _INFINITE = _tanh_sinh(), _exp_sinh()
 
 
-def disc_density(positions: ArrayLike) -> FloatArray:
+def disc_density(positions: ArrayLike) -> Float64Array:
     """Density of the disc at positions (n, 3) [kpc], in Msun kpc^-3.
 
     ``rho = M / (4 pi Rd^2 2h) exp(-R / Rd) sech^2(z / 2h)``, Rd = 3 kpc, h = 0.4 kpc (sec. 2.1).
@@ -114,13 +114,13 @@ def disc_density(positions: ArrayLike) -> FloatArray:
     return surface * _disc_vertical(x[:, 2])
 
 
-def _disc_vertical(z: FloatArray) -> FloatArray:
+def _disc_vertical(z: Float64Array) -> Float64Array:
     """``sech^2(z / 2h) / 4h``, the vertical profile of unit integral, without overflow."""
     e = np.exp(-np.abs(z) / const.DISC_SCALE_HEIGHT)
     return e / (const.DISC_SCALE_HEIGHT * (1 + e) ** 2)
 
 
-def disc_acceleration(positions: ArrayLike) -> FloatArray:
+def disc_acceleration(positions: ArrayLike) -> Float64Array:
     """Acceleration by the disc, by direct integration over razor-thin sheets.
 
     A razor-thin exponential disc of central surface density S0 has the potential
@@ -186,7 +186,7 @@ def _disc_point(R: float, z: float) -> tuple[float, float]:
 # --------------------------------------------------------------------------- NFW halo, Hernquist LMC
 
 
-def nfw_shape(x: ArrayLike) -> FloatArray:
+def nfw_shape(x: ArrayLike) -> Float64Array:
     """``ln(1 + x) - x / (1 + x)``, the NFW mass in units of 4 pi rho_s r_s^3, exact also for small x."""
     x = np.asarray(x, float)
     difference = np.log1p(x) - x / (1 + x)
@@ -199,7 +199,7 @@ def nfw_shape(x: ArrayLike) -> FloatArray:
     return np.where(is_small, series, difference)
 
 
-def virial_radius(m200: ArrayLike) -> FloatArray:
+def virial_radius(m200: ArrayLike) -> Float64Array:
     """Radius [kpc] within which the mean density is 200 times critical (H0 = 69.32 km/s/Mpc)."""
     return (np.asarray(m200, float) / (4 / 3 * np.pi * 200 * const.RHO_CRITICAL)) ** (1 / 3)
 
@@ -217,20 +217,20 @@ def nfw_scales(m200: float, c200: float) -> tuple[float, float]:
     return float(virial_radius(m200) / c200), float(m200 / nfw_shape(c200))
 
 
-def nfw_acceleration(positions: ArrayLike, m200: float, c200: float) -> FloatArray:
+def nfw_acceleration(positions: ArrayLike, m200: float, c200: float) -> Float64Array:
     """Acceleration by the NFW halo at positions (n, 3) [kpc], in km^2 s^-2 kpc^-1."""
     x, radius = _positions(positions)
     r_s, m_s = nfw_scales(m200, c200)
     return -const.G * m_s * (nfw_shape(radius / r_s) / radius**3)[:, None] * x
 
 
-def hernquist_acceleration(positions: ArrayLike, mass: float, scale: float) -> FloatArray:
+def hernquist_acceleration(positions: ArrayLike, mass: float, scale: float) -> Float64Array:
     """Acceleration ``-G M x / (r (r + a)^2)`` by a Hernquist sphere, (n, 3) [km^2 s^-2 kpc^-1]."""
     x, radius = _positions(positions)
     return -const.G * mass * x / (radius * (radius + scale) ** 2)[:, None]
 
 
-def milky_way_acceleration(positions: ArrayLike, m200: float, c200: float) -> FloatArray:
+def milky_way_acceleration(positions: ArrayLike, m200: float, c200: float) -> Float64Array:
     """Acceleration by bulge, disc and halo at positions (n, 3) [kpc], in km^2 s^-2 kpc^-1."""
     return bulge_acceleration(positions) + disc_acceleration(positions) + nfw_acceleration(positions, m200, c200)
 
@@ -280,12 +280,12 @@ def concentration(m200: float) -> float:
     return float(np.exp(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)))
 
 
-def _mass_at_the_sun(m200: Numbers, c200: Numbers, r200: Numbers) -> FloatArray:
+def _mass_at_the_sun(m200: Numbers, c200: Numbers, r200: Numbers) -> Float64Array:
     """Mass [Msun] of an NFW halo within 8.3 kpc."""
     return m200 * nfw_shape(const.CIRCULAR_SPEED_RADIUS * c200 / r200) / nfw_shape(c200)
 
 
-def follows(m200: FloatArray, c200: FloatArray, tolerance: float) -> NDArray[np.bool_]:
+def follows(m200: Float64Array, c200: Float64Array, tolerance: float) -> NDArray[np.bool_]:
     """Whether concentrations are those of :func:`concentration`, to that part of the halo's mass within 8.3 kpc."""
     mass = _mass_at_the_sun(m200, c200, virial_radius(m200))
     return np.abs(mass / _halo_mass_at_the_sun() - 1.0) <= tolerance
@@ -319,6 +319,6 @@ def coulomb_logarithm(a_lmc: float) -> float:
     return max(0.0, float(np.log(const.FRICTION_B_MAX / (const.FRICTION_B_MIN_SCALE * a_lmc))))
 
 
-def _positions(positions: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _positions(positions: ArrayLike) -> tuple[Float64Array, Float64Array]:
     x = as_floats("positions", positions, unit="kpc", shape=("n", 3))
     return x, np.linalg.norm(x, axis=1)

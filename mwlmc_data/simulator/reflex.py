@@ -23,12 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats, refuse_misaligned
 from mwlmc_data.arguments.tabular import as_vectors
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announced, kernel
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, spherical_angles
 from mwlmc_data.simulator.identifiability import VELOCITY_NAMES, is_singular, open_velocities, typical_scatter
-
-FloatArray = NDArray[np.floating]
 
 #: Order of the nine parameters in :attr:`Reflex.values` and :attr:`Reflex.covariance`.
 REFLEX_NAMES = (*VELOCITY_NAMES, "sigma_v_los", "sigma_v_l", "sigma_v_b")

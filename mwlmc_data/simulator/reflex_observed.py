@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_floats, check_names, refuse, refuse_masked, refuse_misaligned, shorten
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import sky_basis
 from mwlmc_data.simulator.identifiability import open_velocities, typical_scatter
@@ -26,7 +27,6 @@ from mwlmc_data.simulator.reflex import (
     require_scatter,
 )
 
-FloatArray = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
 
 #: Components of the velocity as they are observed, and their units.

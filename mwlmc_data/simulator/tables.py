@@ -12,14 +12,12 @@ from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.equations import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
 from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
-
-FloatArray = NDArray[np.floating]
 
 
 class Field(NamedTuple):

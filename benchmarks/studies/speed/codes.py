@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.floating]
+from mwlmc_data.array_types import FloatArray
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.studies.accuracy import OUTER
@@ -21,9 +20,8 @@ from benchmarks.studies.speed.codes import Code
 from benchmarks.studies.speed.competitors import gather
 from benchmarks.studies.speed.ours import RELEASED, RELEASED_TOLERANCE
 from benchmarks.studies.speed.problem import Problem, force_points, milky_way_at_force_points
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator.constants import N_STARS
-
-FloatArray = NDArray[np.floating]
 
 #: A fixed error [kpc] at which codes are compared.
 FIXED_ERROR = 1e-3

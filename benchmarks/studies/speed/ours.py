@@ -5,15 +5,13 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.studies.speed.codes import Code
 from benchmarks.studies.speed.problem import Problem
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE
 from mwlmc_data.simulator.equations import integrate_stars, star_acceleration
-
-FloatArray = NDArray[np.floating]
 
 #: The integrator that the catalogue is made with, and the tolerance of the release.
 RELEASED, RELEASED_TOLERANCE = "ours, float32", TOLERANCE

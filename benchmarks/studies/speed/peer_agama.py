@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import agama
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.studies.speed.codes import Code
 from benchmarks.studies.speed.problem import Problem
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator.engines.agama import components
-
-FloatArray = NDArray[np.floating]
 
 _TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
 _MOST = 1500

@@ -26,14 +26,12 @@ from gala.integrate import DOPRI853Integrator
 from gala.potential.potential.builtin import time_interpolated
 from gala.potential.potential.builtin.cytimeinterp import TimeInterpolatedWrapper
 from gala.units import UnitSystem
-from numpy.typing import NDArray
 
 from benchmarks.studies.speed.codes import Code
 from benchmarks.studies.speed.problem import Problem
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
-
-FloatArray = NDArray[np.floating]
 
 _UNITS = UnitSystem(u.kpc, u.def_unit("kpc_per_kms", u.kpc / (u.km / u.s)), u.Msun, u.radian)
 _TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9)

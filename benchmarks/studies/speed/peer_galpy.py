@@ -15,15 +15,13 @@ import galpy.potential as gp
 import numpy as np
 from galpy.orbit.integrateFullOrbit import integrateFullOrbit_c
 from galpy.util._load_extension_libs import load_libgalpy
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from benchmarks.studies.speed.codes import Code
 from benchmarks.studies.speed.problem import Problem
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
-
-FloatArray = NDArray[np.floating]
 
 if not load_libgalpy()[1]:
     raise ImportError("galpy is installed without its C library")

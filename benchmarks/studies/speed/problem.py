@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator import Parameters
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium
@@ -17,8 +17,6 @@ from mwlmc_data.simulator.orbit import Orbit, build_field
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.simulator.potentials import hernquist_acceleration, milky_way_acceleration, nfw_scales
 from mwlmc_data.simulator.tables import Field
-
-FloatArray = NDArray[np.floating]
 
 #: The rigid case of the paper, with the halo that gives it a fit like the published one.
 PARAMETERS = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7, "beta0": 0.76, "r_dehnen": 11.5}

@@ -1,7 +1,8 @@
 """The lanes' arithmetic: force, the LMC's path within a step, the stages of the pair; all float32 and branch-free.
 
-Small functions that :mod:`~mwlmc_data.simulator.engines.lanes` merges into one straight line. The equations are those at the head of
-:mod:`mwlmc_data.simulator.equations`; exp and logarithm are polynomials because LLVM can vectorise those.
+Small functions that :mod:`~mwlmc_data.simulator.engines.lanes` merges into one straight line. The equations are those
+at the head of :mod:`mwlmc_data.simulator.equations`; exp and logarithm are polynomials because LLVM can vectorise
+those.
 """
 
 from __future__ import annotations

@@ -17,14 +17,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.potentials import nfw_scales
 from mwlmc_data.simulator.tables import Field
-
-FloatArray = NDArray[np.float64]
 
 #: In units of the pericentre: r(E) below which stars are left out, and below which they are watched.
 LEFT_OUT, WATCHED = 0.5, 0.65
@@ -34,7 +33,7 @@ ALARM = 35.0
 _BULGE_RADIUS, _DISC_RADIUS = 0.5, 3.5
 
 
-def potential_estimate(radius: FloatArray, parameters: Parameters) -> FloatArray:
+def potential_estimate(radius: Float64Array, parameters: Parameters) -> Float64Array:
     """Potential of the Milky Way [km^2/s^2] at radii [kpc]: the NFW halo, bulge and disc as Plummer spheres."""
     r_s, m_s = nfw_scales(parameters.m200_mw, parameters.c200)
     bulge = const.BULGE_MASS / np.hypot(radius, _BULGE_RADIUS)
@@ -42,14 +41,14 @@ def potential_estimate(radius: FloatArray, parameters: Parameters) -> FloatArray
     return -const.G * (m_s * np.log1p(radius / r_s) / radius + bulge + disc)
 
 
-def energy_estimate(stars: FloatArray, parameters: Parameters) -> FloatArray:
+def energy_estimate(stars: Float64Array, parameters: Parameters) -> Float64Array:
     """Energy [km^2/s^2] of stars (n, 6) in that potential."""
     radius = np.sqrt(np.einsum("ni,ni->n", stars[:, :3], stars[:, :3]))
     return 0.5 * np.einsum("ni,ni->n", stars[:, 3:], stars[:, 3:]) + potential_estimate(radius, parameters)
 
 
 def integrate_outskirts(
-    stars: FloatArray, parameters: Parameters, orbit: Orbit, field: Field, tolerance: float
+    stars: Float64Array, parameters: Parameters, orbit: Orbit, field: Field, tolerance: float
 ) -> NDArray[np.float32]:
     """Move the stars that can end beyond 50 kpc from the start of the orbit to today.
 

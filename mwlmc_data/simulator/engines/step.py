@@ -1,8 +1,8 @@
 """One trial step of the pair 8(6) for one star, in float32 and without branches.
 
-Written once for every machine: :mod:`~mwlmc_data.simulator.engines.lanes` runs it for sixteen stars at once on a processor, :mod:`~mwlmc_data.simulator.engines.cuda` for
-one star a thread. Within a step the LMC moves on the quintic through its position, velocity and acceleration at the
-two ends, so that a step needs one look-up in the orbit's table.
+Written once for every machine: :mod:`~mwlmc_data.simulator.engines.lanes` runs it for sixteen stars at once on a
+processor, :mod:`~mwlmc_data.simulator.engines.cuda` for one star a thread. Within a step the LMC moves on the quintic
+through its position, velocity and acceleration at the two ends, so that a step needs one look-up in the orbit's table.
 """
 
 from __future__ import annotations
