@@ -60,7 +60,7 @@ def test_a_cell_of_which_an_end_is_zero_is_linear(ends):
         binding = 1 / (1 + math.exp((100 + where) / 8 - 14.5))
         v = math.sqrt(2 * (1 - 0.01 - binding))
         value = ends[0] + where * (ends[1] - ends[0])
-        assert halo._speed_density(v, 0.01, 0.3, f1) == pytest.approx(v**1.4 * value, rel=1e-9, abs=1e-9)
+        assert equilibrium._speed_density(v, 0.01, 0.3, f1) == pytest.approx(v**1.4 * value, rel=1e-9, abs=1e-9)
 
 
 def test_beyond_the_grid_the_power_law_goes_on():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import mwlmc_data as mw
 from mwlmc_data.dataset import schema
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator import simulation
+from mwlmc_data.simulator import many
 from mwlmc_data.simulator.frames import sky_to_galactocentric
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES, rounded_limits
 from mwlmc_data.simulator.potentials import AGREEMENT, concentration, lmc_scale_radius
@@ -344,7 +344,7 @@ def test_a_scale_radius_of_zero_is_refused_by_its_name_beside_a_coulomb_logarith
     ],
 )
 def test_what_is_not_allowed_is_refused_before_the_first_simulation(monkeypatch, change, says):
-    monkeypatch.setattr(simulation, "_map", lambda *_: pytest.fail("a simulation began"))
+    monkeypatch.setattr(many, "_map", lambda *_: pytest.fail("a simulation began"))
     good = MASSES | {"beta0": 0.5, "m_lmc_8p7": 1.7e10}
     with pytest.raises(ValueError, match=f"sim_id = 2 .*{re.escape(says)}"):
         mw.simulate_many([good, good, good | change], workers=1, progress=False)
