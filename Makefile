@@ -2,6 +2,7 @@
 #
 #   make PYTHON=/path/to/python3.12 ...    another interpreter
 #   make test PYTEST_ARGS="-k reflex"      some of the tests
+#   make test TEST_WORKERS=1               in one process; by default one for every core
 #   make run RUN_ARGS="..."                options of the main job
 #   make mutants PACKAGE=fetching          mutation tests of one package: simulator, scoring, fetching or generation
 
@@ -30,6 +31,7 @@ LOWEST_TESTS := tests/fetching/test_mirrors.py tests/scoring/test_scoring_inputs
 	tests/dataset/test_verification.py
 
 PYTEST_ARGS ?=
+TEST_WORKERS ?= auto
 RUN_ARGS ?=
 PACKAGE ?= simulator
 MUTATION_ARGS ?=
@@ -51,8 +53,10 @@ run: $(VENV)/.has-benchmarks
 	$(PY) -m benchmarks paper --out build/report $(RUN_ARGS)
 
 test: lint
+	@echo "==> kernels, which the tests' processes would otherwise compile each for itself"
+	$(PY) -c "from mwlmc_data.simulator import compile_kernels; compile_kernels()"
 	@echo "==> tests"
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 # Kernels that other versions of Numba compiled lie beside the source: these are kept apart.
 test-lowest: $(LOWEST)/.is-ready
