@@ -27,14 +27,13 @@ from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError, WriteError
 from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
 
+#: Simulations between two steps of the progress bar; in between a process does not stop.
 SLICE = 16
-"""Simulations between two steps of the progress bar; in between a process does not stop."""
 
+#: Turns a table of draws with sim_id, and the seed, into a table with all columns of the schema but split.
+#:
+#: Where a draw cannot be simulated it raises a ValueError or RuntimeError that names the sim_id and the values.
 SimulateTable = Callable[[pd.DataFrame, int], pd.DataFrame]
-"""Turns a table of draws with sim_id, and the seed, into a table with all columns of the schema but split.
-
-Where a draw cannot be simulated it raises a ValueError or RuntimeError that names the sim_id and the values.
-"""
 
 
 class SimulationFailedError(RuntimeError):

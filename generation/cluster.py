@@ -28,10 +28,10 @@ import mwlmc_data
 from generation.pool import MakeShard, Progress, RunShards
 from mwlmc_data.dataset.release import sha256_of
 
+#: Shards that the scheduler knows of at a time: enough for any cluster, and its memory stays flat.
 WINDOW = 1000
-"""Shards that the scheduler knows of at a time: enough for any cluster, and its memory stays flat."""
+#: How long the number of a finished shard is waited for before the next is looked at.
 FETCH_SECONDS = 5.0
-"""How long the number of a finished shard is waited for before the next is looked at."""
 
 START = "start it with `python -m dask worker` in the folder of the checkout"
 SHARE = "the folder of the run must be on a file system that all machines share"

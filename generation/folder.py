@@ -34,14 +34,14 @@ from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
 from mwlmc_data.validation import validation_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+#: Files of the folder and those of the repository that they are: it holds data, so its licence is that of the data.
 COPIED = {"CITATION.cff": "CITATION.cff", "LICENSE": "LICENSE-DATA"}
-"""Files of the folder and those of the repository that they are: it holds data, so its licence is that of the data."""
 README = "README.md"
 SUMS = "SHA256SUMS"
+#: Subfolders that users of the folder leave in it, and the tool that uploads it: no part of it, and left alone.
 NOT_PUBLISHED = (store.STAMPS, ".locks", ".cache")
-"""Subfolders that users of the folder leave in it, and the tool that uploads it: no part of it, and left alone."""
+#: Address of the dataset's page, before there is another: the card, beside its description.
 PAGE = README
-"""Address of the dataset's page, before there is another: the card, beside its description."""
 
 _TEXTS = (store.MANIFEST, README, croissant.NAME, zenodo.NAME, *COPIED, SUMS)
 _LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.tmp$")

@@ -26,12 +26,12 @@ from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file, write_bytes
 
+#: Haloes of a shard: 370 MB, and 33 shards for the whole Gaussian set.
 SHARD = 4000
-"""Haloes of a shard: 370 MB, and 33 shards for the whole Gaussian set."""
+#: Haloes of a row group, the least that is decoded to read one: 14 MB.
 ROW_GROUP = 128
-"""Haloes of a row group, the least that is decoded to read one: 14 MB."""
+#: Haloes between two steps of the progress bar.
 SLICE = 16
-"""Haloes between two steps of the progress bar."""
 
 
 @dataclass(frozen=True)

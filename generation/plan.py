@@ -18,8 +18,8 @@ from mwlmc_data.storage.writing import create_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: Simulations of a run: the final table is put together in memory, 3 GB for so many.
 MOST = 10_000_000
-"""Simulations of a run: the final table is put together in memory, 3 GB for so many."""
 
 
 class RunMismatchError(ValueError):

@@ -11,13 +11,13 @@ from tqdm import tqdm
 
 from mwlmc_data.workers import CONTEXT, start_pool
 
+#: Seconds between two looks at the workers' counter.
 POLL = 0.5
-"""Seconds between two looks at the workers' counter."""
 
+#: Called as make_shard(*arguments, shard, advance).
 MakeShard = Callable[..., None]
-"""Called as make_shard(*arguments, shard, advance)."""
+#: Called as run_shards(make_shard, arguments, shards, progress); makes them all, or raises the first error.
 RunShards = Callable[[MakeShard, tuple[Any, ...], Iterable[int], "Progress"], None]
-"""Called as run_shards(make_shard, arguments, shards, progress); makes them all, or raises the first error."""
 
 
 class StoppedError(Exception):

@@ -25,13 +25,13 @@ from mwlmc_data.storage.writing import make_folder, remove_leftovers, write_byte
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: How long the workers' last shards may take to appear here [s]: a network file system can remember for a minute that a
+#: file was not there.
 PATIENCE = 120.0
-"""How long the workers' last shards may take to appear here [s]: a network file system can remember for a minute
-that a file was not there."""
 
 
+#: Columns that say which simulations a shard holds.
 _NUMBERS = ["sim_id", *schema.DRAWN]
-"""Columns that say which simulations a shard holds."""
 
 
 def make_shards(

@@ -10,15 +10,15 @@ from mwlmc_data.dataset import release, schema
 from mwlmc_data.storage import parquet
 from mwlmc_data.validation import VALIDATION_COLUMNS
 
+#: Columns of every config of the published folder.
 CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {
     **dict.fromkeys(release.CATALOGUE_SEEDS, schema.COLUMNS),
     "haloes": schema.HALO_COLUMNS,
     "validation": VALIDATION_COLUMNS,
 }
-"""Columns of every config of the published folder."""
 
+#: Rows in a row group; fixed, because the bytes of a file depend on it.
 ROW_GROUP = 8192
-"""Rows in a row group; fixed, because the bytes of a file depend on it."""
 
 
 def splits_of(config: str) -> tuple[str, ...]:

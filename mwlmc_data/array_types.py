@@ -7,5 +7,5 @@ from numpy.typing import NDArray
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
+#: Of either precision.
 FloatArray = NDArray[np.floating]
-"""Of either precision."""

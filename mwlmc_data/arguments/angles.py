@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.array_types import Float64Array, FloatArray
 
 
-def wrap_degrees(angle: Any) -> NDArray[np.float64]:
+def wrap_degrees(angle: Any) -> Float64Array:
     """Wrap angles to (-180, 180].
 
     Parameters
@@ -37,7 +37,7 @@ def wrap_degrees(angle: Any) -> NDArray[np.float64]:
     return np.where(wrapped == -180.0, 180.0, wrapped)
 
 
-def longitude_of(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
+def longitude_of(x: FloatArray, y: FloatArray) -> Float64Array:
     """Longitude (-180, 180] [deg] of vectors with components `x` and `y`; 0 where both are zero."""
     longitude = np.degrees(np.arctan2(y, x))
     return np.where(longitude == -180.0, 180.0, longitude)

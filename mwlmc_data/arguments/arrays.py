@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array
+
+#: Sizes of an array's axes; a name such as ``"n"`` stands for any size, the same wherever it is repeated.
 Shape = tuple[int | str, ...]
-"""Sizes of an array's axes; a name such as ``"n"`` stands for any size, the same wherever it is repeated."""
 
 _PURE = ("", "dex")  # units of a plain number
 _LOGARITHMS = ("mag", "dex", "dB")
@@ -38,7 +40,7 @@ def as_floats(
     allow_nan: bool = False,
     allow_infinite: bool = False,
     broadcast: bool = False,
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Take an array of real numbers from a user.
 
     Parameters
@@ -288,7 +290,7 @@ def shorten(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _to_floats(name: str, value: Any, unit: str | None, allow_nan: bool, what: str) -> NDArray[np.float64]:
+def _to_floats(name: str, value: Any, unit: str | None, allow_nan: bool, what: str) -> Float64Array:
     """Numbers in `unit`; what is masked is refused or becomes NaN."""
     if _is_nested(value):
         parts = [_to_floats(f"{name}[{i}]", item, unit, allow_nan, what) for i, item in enumerate(value)]
@@ -410,7 +412,7 @@ def _holds_boolean(value: Any) -> bool:
     )
 
 
-def _from_objects(name: str, array: NDArray) -> NDArray[np.float64]:
+def _from_objects(name: str, array: NDArray) -> Float64Array:
     """Numbers of an array of Python objects; None is a missing number."""
     import decimal
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_floats, refuse_misaligned, shorten
+from mwlmc_data.array_types import Float64Array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def as_table(name: str, value: Any) -> dict[str, Any]:
     return found
 
 
-def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | str = "n") -> NDArray[np.float64]:
+def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | str = "n") -> Float64Array:
     """Take vectors from a user: an array, or a table of their components.
 
     Parameters
@@ -94,7 +94,7 @@ def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | 
     elif len(keys) != 3:
         raise ValueError(f"{name} = {len(keys)} columns: allowed are three, {', '.join(names)}")
     refuse_misaligned({f"{name}[{key!r}]": column for key, column in zip(keys, columns, strict=True)})
-    parts: list[NDArray[np.float64]] = []
+    parts: list[Float64Array] = []
     for key, column in zip(keys, columns, strict=True):
         size = len(parts[0]) if parts else n
         parts.append(as_floats(f"{name}[{key!r}]", column, unit=unit, shape=(size,)))

@@ -16,17 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import library
 from mwlmc_data.dataset.library import Chunk
 from mwlmc_data.workers import processes_for, start_pool
 
+#: Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB.
 MIXED = 8
-"""Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB."""
 
+#: Batches that are held ready.
 READY = 4
-"""Batches that are held ready."""
 
-Stars = tuple[NDArray[np.float32], NDArray[np.float32]]
+Stars = tuple[Float32Array, Float32Array]
 Batch = dict[str, NDArray[Any]]
 
 

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from mwlmc_data.dataset.batches import Batch, HaloBatches
 from mwlmc_data.workers import CONTEXT
 
+#: Batches that each worker holds ready.
 PREFETCHED = 4
-"""Batches that each worker holds ready."""
 
 
 class HaloStream(IterableDataset):

@@ -18,8 +18,8 @@ from mwlmc_data.dataset.batches import HaloBatches
 if TYPE_CHECKING:
     from mwlmc_data.simulator import Halo
 
+#: Haloes of a batch by default: a row group of the released files.
 BATCH = 128
-"""Haloes of a batch by default: a row group of the released files."""
 
 
 def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", version: str | None = None) -> Halo:

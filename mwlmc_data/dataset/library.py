@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_ids
+from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.store import Entry, MissingFileError, Store
 from mwlmc_data.storage import parquet
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
     from mwlmc_data.simulator import Parameters
 
 SOURCES = ("auto", "store", "simulation")
+#: Folder of the few haloes that the package embeds.
 MINI = release.DATA_DIR / "mini"
-"""Folder of the few haloes that the package embeds."""
+#: Haloes of a chunk that is simulated: less than a second of work.
 SIMULATED = 8
-"""Haloes of a chunk that is simulated: less than a second of work."""
+#: Row groups that are kept decoded: one for each part of the set, whose numbers alternate.
 _GROUPS = 4
-"""Row groups that are kept decoded: one for each part of the set, whose numbers alternate."""
 
 
+#: Listings of the files, while those that were listed go before they are read.
 _TRIES = 10
-"""Listings of the files, while those that were listed go before they are read."""
+#: Errors of a file that was there when it was listed.
 GONE = (FileNotFoundError, MissingFileError)
-"""Errors of a file that was there when it was listed."""
 
 
 class MissingHaloError(LookupError):
@@ -219,7 +220,7 @@ def _read_group_ends(path: Path, mtime_ns: int) -> NDArray[np.int64]:
         return np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)])
 
 
-def read(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def read(chunk: Chunk) -> tuple[Float32Array, Float32Array]:
     """Read the positions and velocities of a chunk that lies in a file, each (n, 4500, 3).
 
     Raises
@@ -243,7 +244,7 @@ def read(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 @lru_cache(maxsize=_GROUPS)
 def _decoded(
     root: Path, entry: Entry, group: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int32], Float32Array, Float32Array]:
     with parquet.opened(store.verified(root, entry)) as file:
         table = file.read_row_group(group, columns=["sim_id", *(c.name for c in schema.STARS)])
     shape = (table.num_rows, schema.N_STARS, 3)
@@ -292,14 +293,14 @@ def way_to(config: str, version: str | None) -> str:
 
 
 @lru_cache(maxsize=4)
-def _drawn(config: str, version: str | None) -> dict[str, NDArray[np.float32]]:
+def _drawn(config: str, version: str | None) -> dict[str, Float32Array]:
     """Drawn parameters of a whole set, so that the row is the sim_id."""
     from mwlmc_data.dataset.catalogue import load_catalogue
 
     return load_catalogue(config=config, columns=schema.DRAWN, version=version, format="numpy")
 
 
-def simulate(rows: list[dict[str, Any]], seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def simulate(rows: list[dict[str, Any]], seed: int) -> tuple[Float32Array, Float32Array]:
     """Simulate the haloes of rows of a catalogue, positions and velocities, each (n, 4500, 3)."""
     from mwlmc_data import simulator
     from mwlmc_data.simulator.many import job_parameters, name_errors
@@ -313,7 +314,7 @@ def simulate(rows: list[dict[str, Any]], seed: int) -> tuple[NDArray[np.float32]
 
 def load_chunk(
     chunk: Chunk, config: str, version: str | None, source: str, tries: int = _TRIES
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Float32Array, Float32Array]:
     """Read or simulate a chunk in this process, positions and velocities, each (n, 4500, 3).
 
     If its file has gone since it was listed, the haloes are looked for anew, as `chunks` does with the source.
@@ -334,7 +335,7 @@ def load_chunk(
 
 def load_one(
     sim_ids: NDArray[np.int64], config: str, version: str | None, source: str
-) -> tuple[Chunk, NDArray[np.float32], NDArray[np.float32], Parameters]:
+) -> tuple[Chunk, Float32Array, Float32Array, Parameters]:
     """Load one halo: where it came from, positions and velocities (1, 4500, 3), and its parameters."""
     for tries in range(_TRIES, -1, -1):
         (chunk,) = chunks(sim_ids, config, version, source)

@@ -20,17 +20,17 @@ from mwlmc_data.arguments.arrays import shorten
 from mwlmc_data.dataset import schema
 from mwlmc_data.storage.errors import DamagedFileError
 
+#: Its name in the folder.
 MANIFEST = "manifest.json"
-"""Its name in the folder."""
+#: No manifest is longer [bytes]: it is room for some 30,000 files.
 LONGEST = 1 << 23
-"""No manifest is longer [bytes]: it is room for some 30,000 files."""
 
 _MOST_FILES = 10_000
 _MOST_ROWS = 10_000_000
+#: Ten times those of a halo.
 _MOST_BYTES_A_ROW = 1 << 20
-"""Ten times those of a halo."""
+#: Of a Parquet file: PAR1 twice and the length of its footer.
 _LEAST_BYTES = 12
-"""Of a Parquet file: PAR1 twice and the length of its footer."""
 _LONGEST_TEXT = 1000
 _LAST_ID = 2**31 - 1
 _LAST_SEED = 2**63 - 1
@@ -41,8 +41,8 @@ _NAME = re.compile(rf"(?=.{{1,40}}$){_CONFIG}")
 _DATA_VERSION = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){2}")
 _SIMULATOR_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,39}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+#: Names that no folder can have on Windows.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
-"""Names that no folder can have on Windows."""
 
 
 @dataclass(frozen=True)
@@ -205,13 +205,13 @@ def _checked(content: Any) -> Manifest:
     return Manifest(content["data_version"], content["simulator_version"], dict(seeds), files)
 
 
+#: Texts of a manifest, with their form.
 _TEXTS: dict[str, re.Pattern[str] | None] = {
     "title": None,
     "licence": None,
     "data_version": _DATA_VERSION,
     "simulator_version": _SIMULATOR_VERSION,
 }
-"""Texts of a manifest, with their form."""
 
 
 def _checked_entry(content: Any) -> Entry:

@@ -21,11 +21,11 @@ from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.storage.homes import DATA_DIR
 from mwlmc_data.storage.writing import write_bytes
 
+#: Version of the data that this package embeds.
 DATA_VERSION = "1.0.0"
-"""Version of the data that this package embeds."""
 
+#: Seed of each configuration of the release; it fixes the draws and, with sim_id, the stars.
 CATALOGUE_SEEDS: dict[str, int] = {"gaussian": 20250710, "flat": 20250711, "wide": 20250712}
-"""Seed of each configuration of the release; it fixes the draws and, with sim_id, the stars."""
 
 
 _BLOCK = 1 << 20

@@ -13,20 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import Halo
 
+#: Galactocentric radius [kpc] beyond which stars are compared: those within pass the centre again and again.
 OUTER = 20.0
-"""Galactocentric radius [kpc] beyond which stars are compared: those within pass the centre again and again."""
+#: Most outer stars are within this distance [kpc] of where they were: at least this share.
 NEAR, NEAR_SHARE = 0.01, 0.97
-"""Most outer stars are within this distance [kpc] of where they were: at least this share."""
+#: Nearly all are within this distance [kpc] and velocity [km/s]: at least this share.
 FAR, FAST, FAR_SHARE = 0.1, 1.0, 0.999
-"""Nearly all are within this distance [kpc] and velocity [km/s]: at least this share."""
+#: The travel vector is within so much [km/s] in each component: in at least this share of the haloes.
 TRAVEL, TRAVEL_SHARE = 0.01, 0.9
-"""The travel vector is within so much [km/s] in each component: in at least this share of the haloes."""
+#: In no halo does it differ by more [km/s]: a star that ends on the other side of 50 kpc moves it by 0.1.
 TRAVEL_MOST = 0.5
-"""In no halo does it differ by more [km/s]: a star that ends on the other side of 50 kpc moves it by 0.1."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Sameness:
     haloes: int
     near: float
     far: float
-    travel: NDArray[np.float64]
+    travel: Float64Array
     identical: int
 
     @property

@@ -32,13 +32,13 @@ SOURCE = "Simulations after Brooks et al. 2025 (arXiv:2507.10667), made with mwl
 
 SPLITS = ("train", "validation", "test")
 SPLIT_PERIOD = 128
+#: Of every `SPLIT_PERIOD` simulations in a row, this many are for the test and as many for the validation.
 N_HELD_OUT = 10
-"""Of every `SPLIT_PERIOD` simulations in a row, this many are for the test and as many for the validation."""
+#: Nested training sets: the first so many simulations of the training split.
 BUDGETS = (1_000, 10_000, 100_000)
-"""Nested training sets: the first so many simulations of the training split."""
 
+#: Greatest sim_id of a file: an int32.
 _MOST = 2**31 - 1
-"""Greatest sim_id of a file: an int32."""
 _DTYPES = ("int32", "float32", "string", "float32[4500,3]")
 
 
@@ -262,9 +262,10 @@ _ORBIT = (
     ),
 )
 
+#: Stars of a released halo.
 N_STARS = 4500
-"""Stars of a released halo."""
 
+#: Columns of a halo's stars.
 STARS = (
     Column(
         "positions",
@@ -279,11 +280,11 @@ STARS = (
         "Velocities of the stars today relative to the Milky Way's centre, vx vy vz; same frame",
     ),
 )
-"""Columns of a halo's stars."""
 
+#: Columns of the files of haloes: the simulation's numbers and drawn parameters, and its stars.
 HALO_COLUMNS: tuple[Column, ...] = (*_IDENTITY, *_DRAWN, *STARS)
-"""Columns of the files of haloes: the simulation's numbers and drawn parameters, and its stars."""
 
+#: Columns by group, in the order of the table.
 GROUPS: dict[str, tuple[Column, ...]] = {
     "identity": _IDENTITY,
     "drawn": _DRAWN,
@@ -296,24 +297,23 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "shells": _SHELLS,
     "orbit": _ORBIT,
 }
-"""Columns by group, in the order of the table."""
 
+#: All columns, in the order of the table.
 COLUMNS: tuple[Column, ...] = tuple(c for group in GROUPS.values() for c in group)
-"""All columns, in the order of the table."""
 
+#: Names of all columns, in the order of the table.
 CATALOGUE_NAMES: tuple[str, ...] = tuple(c.name for c in COLUMNS)
-"""Names of all columns, in the order of the table."""
 
+#: Names of the parameters that the prior draws.
 DRAWN: tuple[str, ...] = tuple(c.name for c in _DRAWN)
-"""Names of the parameters that the prior draws."""
+#: Names of what follows from the drawn parameters alone.
 DERIVED: tuple[str, ...] = tuple(c.name for c in _DERIVED)
-"""Names of what follows from the drawn parameters alone."""
+#: Names of the LMC's present-day Galactocentric position and velocity.
 LMC_VECTOR: tuple[str, ...] = tuple(c.name for c in _LMC_VECTOR)
-"""Names of the LMC's present-day Galactocentric position and velocity."""
+#: Names of the disc's velocity against the outer halo, as speed and apex: what the masses are inferred from.
 REFLEX: tuple[str, ...] = ("v_travel", "l_apex", "b_apex")
-"""Names of the disc's velocity against the outer halo, as speed and apex: what the masses are inferred from."""
+#: Names of the columns that hold text.
 TEXT: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.dtype == "string")
-"""Names of the columns that hold text."""
 
 _BY_NAME = {c.name: c for c in COLUMNS}
 

@@ -33,8 +33,8 @@ from mwlmc_data.storage.writing import write_bytes
 __all__ = ["MANIFEST", "Entry", "Manifest", "Store", "data_dir", "entry_for", "local_store", "stamp", "verified"]
 
 STAMPS = ".stamps"
+#: Environment variable: the folder that holds a folder for every version of the data.
 DATA_DIR_VARIABLE = "MWLMC_DATA_DIR"
-"""Environment variable: the folder that holds a folder for every version of the data."""
 
 
 class MissingFileError(DamagedFileError):
@@ -153,8 +153,8 @@ def stamp(root: Path, entry: Entry) -> None:
         write_bytes(place, (json.dumps(state) + "\n").encode())
 
 
+#: What this process has verified.
 _VERIFIED: dict[Path, dict[str, Any]] = {}
-"""What this process has verified."""
 
 
 def _state(path: Path, sha256: str) -> dict[str, Any]:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+#: Haloes that are simulated again by default: a second or two.
 SAMPLE = 16
-"""Haloes that are simulated again by default: a second or two."""
+#: File of the published folder that lists the hash of every other.
 CHECKSUMS = "SHA256SUMS"
-"""File of the published folder that lists the hash of every other."""
 _OF_SERIES = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.parquet")
 
 

@@ -18,15 +18,15 @@ from mwlmc_data import __version__
 from mwlmc_data.fetching import retrying
 from mwlmc_data.fetching.retrying import Halt, MirrorError, SlowError
 
+#: Most bytes of one read.
 PART = 1 << 18
-"""Most bytes of one read."""
 HEADERS = {
     "User-Agent": f"mwlmc-data/{__version__}",
     # The bytes of the file as they are: they are counted.
     "Accept-Encoding": "identity",
 }
+#: Interim answers before the answer.
 _MOST_INTERIM = 50
-"""Interim answers before the answer."""
 
 
 class _Response(http.client.HTTPResponse):

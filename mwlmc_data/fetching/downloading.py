@@ -29,10 +29,10 @@ from mwlmc_data.fetching.retrying import Halt, MirrorError, ask
 from mwlmc_data.storage.writing import put_folder_on_disk
 
 CHUNK = 1 << 20
+#: How the names of the threads begin that download.
 THREADS = "mwlmc-fetch"
-"""How the names of the threads begin that download."""
+#: Client errors that pass, like those of the server (5xx).
 _AGAIN_LATER = {408, 425, 429}
-"""Client errors that pass, like those of the server (5xx)."""
 
 
 def read(

@@ -15,8 +15,8 @@ from mwlmc_data.dataset.store import DATA_DIR_VARIABLE, MANIFEST
 from mwlmc_data.fetching.mirrors import VARIABLE, Mirror
 from mwlmc_data.storage.errors import DamagedFileError
 
+#: No space, no quota left, and a limit on the size of files.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""No space, no quota left, and a limit on the size of files."""
 _LISTED = 3
 _ELSEWHERE = f"Choose another folder (`directory`, or {DATA_DIR_VARIABLE})"
 

@@ -28,8 +28,8 @@ from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.storage.writing import write_bytes
 
 LOCKS = ".locks"
+#: In the folder of the stamps: the hash of the manifest that was fetched, and the mirror.
 MARK = "fetched.json"
-"""In the folder of the stamps: the hash of the manifest that was fetched, and the mirror."""
 
 
 def open_store(request: Request, halt: Halt) -> Store:

@@ -24,8 +24,8 @@ from urllib.parse import quote, urlsplit
 
 from mwlmc_data.storage.homes import expanded
 
+#: Environment variable: mirrors, separated by white space, commas or semicolons; in quotes where one has these.
 VARIABLE = "MWLMC_MIRRORS"
-"""Environment variable: mirrors, separated by white space, commas or semicolons; in quotes where one has these."""
 FORMS = (
     "doi:10.5281/zenodo.N, hf:OWNER/NAME[@REVISION], http(s)://HOST/FOLDER, "
     "or a folder on this machine (/folder, ./folder, ~/folder)"
@@ -37,8 +37,8 @@ _DOI = re.compile(r"(?:doi:|https://doi\.org/)10\.5281/zenodo\.(\d+)")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _DATASET = re.compile(rf"hf:({_NAME}/{_NAME})(?:@([^\s@]+))?")
 _WORD = re.compile(r"""[\s,;]*(?:"([^"]*)"|'([^']*)'|([^\s,;"']+))(?=[\s,;]|$)[\s,;]*""")
+#: Two letters at least: one is a drive.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-"""Two letters at least: one is a drive."""
 
 
 @dataclass(frozen=True)

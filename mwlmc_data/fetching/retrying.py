@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import requests
 
 Result = TypeVar("Result")
+#: Of its own, so that a user's seeded random numbers stay what they are.
 _JITTER = random.Random()
-"""Of its own, so that a user's seeded random numbers stay what they are."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from mwlmc_data.fetching.manifest import locked
 from mwlmc_data.fetching.retrying import Halt, NoMirrorHelpsError
 from mwlmc_data.storage.errors import DamagedFileError
 
+#: Time that threads get to put away what they began, when all shall stop [s].
 _LAST_WAIT = 1.5
-"""Time that threads get to put away what they began, when all shall stop [s]."""
 
 
 def seems_present(store: Store, entry: Entry) -> bool:
@@ -36,8 +36,8 @@ class Transfer:
         self._request, self._store, self._entries, self._halt, self._bar = request, store, entries, halt, bar
         self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Entry, BaseException | None]] = queue.SimpleQueue()
+        #: Paths of files that were verified before and were not hashed again.
         self.unchanged: set[str] = set()
-        """Paths of files that were verified before and were not hashed again."""
         for entry in entries:
             self._waiting.put(entry)
 

@@ -143,8 +143,8 @@ def _cut_normal_log_pdf(
 
 Marginal = Uniform | Normal
 
+#: Distribution of m_lmc_8p7 [Msun] given m_lmc.
 ENCLOSED_MASS = NormalBelowFraction(1.7e10, 0.7e10, low=0.3e10, fraction=0.8)
-"""Distribution of m_lmc_8p7 [Msun] given m_lmc."""
 
 _MASSES: dict[str, Marginal] = {
     "m200_mw": Normal(15e11, 5e11, low=1e11, high=100e11),
@@ -175,12 +175,12 @@ _ANY_LMC: dict[str, Marginal] = {
 
 _HALO: dict[str, Marginal] = {"beta0": Uniform(0.0, 0.9), "r_dehnen": Uniform(10.0, 15.0)}
 
+#: Marginal of each parameter that depends on no other, by configuration, in the units of the columns.
 MARGINALS: dict[str, dict[str, Marginal]] = {
     "gaussian": {**_MASSES, **_FRICTION, **_OBSERVED_LMC, **_HALO},
     "flat": {**_FLAT_MASSES, **_FRICTION, **_OBSERVED_LMC, **_HALO},
     "wide": {**_MASSES, **_FRICTION, **_ANY_LMC, **_HALO},
 }
-"""Marginal of each parameter that depends on no other, by configuration, in the units of the columns."""
 
 CONDITIONAL = "m_lmc_8p7"
 GIVEN = "m_lmc"

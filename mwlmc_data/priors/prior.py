@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _UNIFORMS_PER_ROW = 16
 _COUNTERS_PER_ROW = _UNIFORMS_PER_ROW // 4  # one step of Philox4x64's counter gives four 64-bit words
+#: Probability at which normal scores are cut.
 SCORE_EDGE = 1e-7
-"""Probability at which normal scores are cut."""
 
 
 class Prior:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Distribution, biject_to, constraints
 from torch.distributions.transforms import ComposeTransform, Transform
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import DRAWN
 from mwlmc_data.priors.marginals import (
     CONDITIONAL,
@@ -52,7 +52,7 @@ class TorchPrior(Distribution):
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (torch declares it this way)
 
-    def __init__(self, prior: Prior, scale: NDArray[np.float64], validate_args: bool | None = None) -> None:
+    def __init__(self, prior: Prior, scale: Float64Array, validate_args: bool | None = None) -> None:
         prior.require_joint_density()
         self.prior, self._scale = prior, scale
         names = prior.parameters

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mwlmc_data.storage.homes import DATA_DIR
 
+#: What a disk or its owner does not allow, whatever was asked for: full, at a limit, read-only, failing, forbidden.
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
-"""What a disk or its owner does not allow, whatever was asked for: full, at a limit, read-only, failing, forbidden."""
 
 
 class WriteError(OSError):

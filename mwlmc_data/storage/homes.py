@@ -8,8 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+#: Folder of the embedded files and their registry.
 DATA_DIR = Path(__file__).parents[1] / "data"
-"""Folder of the embedded files and their registry."""
 
 
 def allow_no_home(*variables: str) -> None:

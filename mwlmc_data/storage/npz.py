@@ -22,15 +22,15 @@ from typing import IO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+#: Bytes that a header may take; those of plain arrays take 128.
 _HEADER = 1 << 14
-"""Bytes that a header may take; those of plain arrays take 128."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
+#: Arrays may take so many times the size of their file, and so many bytes besides: numbers that were measured are
+#: deflated to a quarter at best, repeated ones to a thousandth.
 _MOST_RATIO, _FREE = 100, 1 << 20
-"""Arrays may take so many times the size of their file, and so many bytes besides: numbers that were measured are
-deflated to a quarter at best, repeated ones to a thousandth."""
+#: Form of a header's length, by the version of the format.
 _LENGTHS = {(1, 0): "<H", (2, 0): "<I"}
-"""Form of a header's length, by the version of the format."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from mwlmc_data.storage.errors import DISK_ERRORS, WriteError
 
+#: Age [s] from which a half-written file is nobody's any more: writing one takes seconds.
 STALE = 3600.0
-"""Age [s] from which a half-written file is nobody's any more: writing one takes seconds."""
 
+#: Answers of file systems that cannot put a folder on the disk.
 _CANNOT = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES}
-"""Answers of file systems that cannot put a folder on the disk."""
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:

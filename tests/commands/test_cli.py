@@ -382,3 +382,10 @@ def test_info_tells_where_haloes_are(run, tmp_path, monkeypatch):
     mini.path(mini.manifest.files[0]).unlink()
     _, out, _ = run("info")
     assert f"{mini.root}: 2 of 3 files" in out
+
+
+@pytest.mark.parametrize("module", ["mwlmc_data", "mwlmc_data.cli"])
+def test_both_modules_run_the_command(module):
+    done = subprocess.run([sys.executable, "-m", module, "cite", "--style", "text"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "arXiv:2507.10667" in done.stdout
