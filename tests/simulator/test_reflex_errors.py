@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import fit_reflex, fit_reflex_observed
-from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis
+from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, sky_basis
 from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells, require_scatter
 from tests.simulator.test_reflex import TRUTH, mock, observe
 
@@ -155,10 +156,17 @@ def test_stars_that_follow_the_model_to_rounding_are_refused_with_the_component(
         require_scatter(np.array(residual), np.array(squares))
 
 
-def test_the_scale_of_the_weights_does_not_say_what_stars_leave_open():
-    """40 stars tell the travel velocity, whether they count as forty or as a thousandth of that."""
-    x, v = mock(TRUTH, 40, 20)
-    fit = fit_reflex(x, v)
-    for weight in (1e-6, 1e6):
-        scaled = fit_reflex(x, v, weights=np.full(40, weight))
-        assert scaled.values == pytest.approx(fit.values, rel=1e-9)
+def test_what_weighted_stars_leave_open_is_judged_by_their_effective_number():
+    """A field of twenty degrees: 100 stars leave a travel velocity open that 170 tell, (sum w)^2 / sum w^2 of them."""
+    rng = np.random.default_rng(3)
+    l, b = rng.uniform(120, 140, 2020), rng.uniform(30, 50, 2020)
+    x = const.SUN_POSITION + rng.uniform(60, 120, (2020, 1)) * sky_basis(l, b)[:, 0]
+    v = rng.normal(0, 80, (2020, 3)) - TRUTH[:3]
+    weights = np.r_[np.full(20, 50.0), np.ones(2000)]
+    assert weights.sum() ** 2 / (weights**2).sum() == pytest.approx(173, abs=1)
+    for unit in (1e-6, 1.0, 1e6):
+        assert np.isfinite(fit_reflex(x, v, weights=unit * weights).vector).all()
+    weights[620:] = 0.0
+    assert weights.sum() ** 2 / (weights**2).sum() == pytest.approx(51, abs=1)
+    with pytest.raises(ValueError, match=r"^positions = stars that leave .*_travel"):
+        fit_reflex(x, v, weights=weights)
