@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Effort, create
 from benchmarks.common.sets import Learnable
-from mwlmc_data.arguments.arrays import refuse
+from mwlmc_data.arguments.messages import refuse
 from mwlmc_data.dataset import release
 
 _ABOUT = "about"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mwlmc_data.arguments.arrays import as_floats, refuse_misaligned, shorten
+from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 
 if TYPE_CHECKING:
@@ -113,6 +114,33 @@ def as_row(name: str, value: Any) -> dict[str, Any]:
     if row is None or not all(isinstance(key, str) for key in row):
         raise ValueError(f"{name} = {shorten(value)}: allowed is a row of a table, a mapping of names to values")
     return row
+
+
+def refuse_misaligned(values: Mapping[str, Any]) -> None:
+    """Refuse objects of pandas whose indices differ: they are paired by position, against what their indices say.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        What belongs together, row by row; what is not of pandas has no index.
+
+    Raises
+    ------
+    ValueError
+        If two of one length have indices that are not equal.
+    """
+    first: tuple[str, Any] | None = None
+    for name, value in values.items():
+        index: Any = getattr(value, "index", None) if type(value).__module__.startswith("pandas") else None
+        if not hasattr(index, "equals"):
+            continue
+        if first is None:
+            first = name, index
+        elif len(index) == len(first[1]) and not index.equals(first[1]):
+            raise ValueError(
+                f"{name} = rows with another index than those of {first[0]}: allowed are rows that belong together by "
+                f"their index (align them: .loc[{first[0]}.index]) or arrays without one (.to_numpy())"
+            )
 
 
 def is_table(value: Any) -> bool:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mwlmc_data.arguments.arrays import shorten
+from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.dataset import schema
 from mwlmc_data.storage.errors import DamagedFileError
 

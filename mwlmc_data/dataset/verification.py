@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mwlmc_data.arguments.arrays import as_flag, as_whole, shorten
+from mwlmc_data.arguments.arrays import as_flag, as_whole
+from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.dataset import library, release, schema
 from mwlmc_data.dataset.store import MANIFEST, Entry, Store
 from mwlmc_data.storage import parquet

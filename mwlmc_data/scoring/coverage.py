@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from mwlmc_data.arguments.arrays import as_floats, as_whole, refuse
+from mwlmc_data.arguments.arrays import as_floats, as_whole
+from mwlmc_data.arguments.messages import refuse
 from mwlmc_data.scoring.checks import checked_level, checked_vector
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_floats, refuse_masked
+from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.arguments.conversion import refuse_masked
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.density import neighbour_log_density
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from mwlmc_data.arguments.arrays import as_choice, as_floats, as_seed, refuse
+from mwlmc_data.arguments.arrays import as_choice, as_floats, as_seed
+from mwlmc_data.arguments.messages import refuse
 from mwlmc_data.scoring.calibration import randomised_fractions
 from mwlmc_data.scoring.checks import checked_bins, checked_samples, varying_std
 from mwlmc_data.scoring.coverage import Coverage, coverage_of

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_whole, shorten
+from mwlmc_data.arguments.arrays import as_whole
+from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announced, inlined, kernel

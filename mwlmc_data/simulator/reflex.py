@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arguments.arrays import as_float, as_floats, refuse_misaligned
-from mwlmc_data.arguments.tabular import as_vectors
+from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.arguments.tabular import as_vectors, refuse_misaligned
 from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announced, kernel

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arguments.arrays import as_floats, check_names, refuse, refuse_masked, refuse_misaligned, shorten
+from mwlmc_data.arguments.arrays import as_floats, check_names
+from mwlmc_data.arguments.conversion import refuse_masked
+from mwlmc_data.arguments.messages import refuse, shorten
+from mwlmc_data.arguments.tabular import refuse_misaligned
 from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import sky_basis

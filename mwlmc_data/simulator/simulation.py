@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_whole, shorten
+from mwlmc_data.arguments.arrays import as_whole
+from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
 from mwlmc_data.simulator.orbit import Orbit

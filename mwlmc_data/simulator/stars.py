@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import refuse_misaligned
-from mwlmc_data.arguments.tabular import as_vectors
+from mwlmc_data.arguments.tabular import as_vectors, refuse_misaligned
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.orbit import Orbit, integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
