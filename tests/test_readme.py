@@ -1,32 +1,93 @@
-"""The README's examples run as they stand, as one script without a guard."""
+"""The Python examples of README.md and docs/ run as they stand, each page as one script without a guard."""
 
 import os
 import re
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
 
-#: What stands in the README, and what runs here in its place: fewer haloes, and no method's draws to be scored.
-SMALLER = {
-    'mw.load_haloes(split="train", columns=["m_lmc"])': 'mw.load_haloes(range(1000, 1020), columns=["m_lmc"])',
-    'mw.load_haloes(split="train", format="torch",': 'mw.load_haloes(range(8), format="torch",',
-    "task.score(samples)": "task.score, task.theta_names",
-}
+
+class Example(NamedTuple):
+    """What runs of a page: its blocks, with stand-ins for what takes long or is the reader's own."""
+
+    blocks: int
+    """How many Python blocks the page has."""
+    instead: dict[str, str]
+    """What the page says, and what runs here in its place."""
+    before: str = ""
+    """The reader's own part."""
+    after: str = ""
+    """Lines that print what is expected."""
+    expected: str = ""
+    left_out: str = ""
+    """Heading of a section whose block another test runs."""
 
 
-def test_the_examples_are_a_script(repository, tmp_path):
+EXAMPLES = {
+    "README.md": Example(
+        1,
+        {"task.score(samples)": "task.score, task.theta_names"},
+        after="print(len(table), halo.source, task)",
+        expected="108000 store <Task summary-9@1.0: m_lmc, m200_mw, log10_lambda_df from 9 data>",
+    ),
+    "docs/PACKAGE.md": Example(
+        1,
+        {'mw.load_haloes(split="train", columns=["m_lmc"])': 'mw.load_haloes(range(1000, 1020), columns=["m_lmc"])'},
+        after='print(batch["positions"].shape, batch["m_lmc"].shape, simulation.halo.positions.shape)',
+        expected="(20, 4500, 3) (20,) (4500, 3)",
+    ),
+    "docs/STARS.md": Example(
+        1,
+        {'mw.load_haloes(split="train", format="torch",': 'mw.load_haloes(range(8), format="torch",'},
+        after='print(halo.source, [b["positions"].shape for b in loader])',
+        expected="store [torch.Size([8, 4500, 3])]",
+    ),
+    "docs/BENCHMARK.md": Example(
+        2,
+        {},
+        before="""
+from mwlmc_data.scoring import metrics
+def my_method(task):
+    global log_prob_truth
+    task.n_draws, n = 20, len(task.observations)
+    log_prob_truth = task.prior.log_prob(task.observations.theta)
+    return metrics.prior_draws(task.prior, 20 * n, seed=1).reshape(n, 20, 3).astype("float32")
+""",
+        after='print(report["task"], samples.shape, sorted(os.listdir("my-entry")))',
+        expected="summary-9@1.0 (1100, 20, 3) ['manifest.json', 'samples.npz']",
+        left_out="## Units",  # tests/benchmarks/test_units_of_theta.py
+    ),
+}  # fmt: skip
+BLOCK = re.compile(r"^```python\n(.*?)^```$", flags=re.M | re.S)
+
+
+def text_of(repository, page):
+    return (repository / page).read_text(encoding="utf-8")
+
+
+def test_no_page_with_examples_is_left_out(repository):
+    pages = ["README.md", *(f"docs/{path.name}" for path in (repository / "docs").glob("*.md"))]
+    assert {page for page in pages if BLOCK.search(text_of(repository, page))} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_the_examples_are_a_script(page, repository, tmp_path):
     for library in ("torch", "matplotlib"):
         pytest.importorskip(library)
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    found = re.findall(r"^```python\n(.*?)^```$", readme, flags=re.M | re.S)
-    assert len(found) == 3
-    text = "\n".join(found)
-    for as_written, smaller in SMALLER.items():
-        assert text.count(as_written) == 1
-        text = text.replace(as_written, smaller)
-    after = 'print([b["positions"].shape for b in loader], batch["m_lmc"].shape, task)\n'
-    (tmp_path / "example.py").write_text(f'print("begins")\n{text}\n{after}', encoding="utf-8")
+    example, text = EXAMPLES[page], text_of(repository, page)
+    if example.left_out:
+        text, n = re.subn(rf"^{example.left_out}\n.*?(?=^## )", "", text, flags=re.M | re.S)
+        assert n == 1
+    found = BLOCK.findall(text)
+    assert len(found) == example.blocks
+    script = "\n".join(found)
+    for as_written, smaller in example.instead.items():
+        assert script.count(as_written) == 1
+        script = script.replace(as_written, smaller)
+    lines = ["import os", "print('begins')", example.before, script, example.after]
+    (tmp_path / "example.py").write_text("\n".join(lines), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "example.py"],
         cwd=tmp_path,
@@ -36,5 +97,4 @@ def test_the_examples_are_a_script(repository, tmp_path):
         timeout=500,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    first, last = done.stdout.splitlines()
-    assert first == "begins" and last.startswith("[torch.Size([8, 4500, 3])] (20,) <Task summary-9")
+    assert done.stdout.splitlines() == ["begins", example.expected]
