@@ -384,7 +384,7 @@ class TestAgain:
 DRIVER = """
 import os, pathlib, signal, sys
 from generation import folder
-from mwlmc_data import writing
+from mwlmc_data.storage import writing
 from mwlmc_data.storage.writing import replace_file
 
 out, haloes, date, last = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])

@@ -33,7 +33,7 @@ socket.socket.connect = refuse
 LOAD = """
 import datasets, pyarrow.parquet as pq
 from generation.tables import CONFIG_COLUMNS
-from mwlmc_data import schema
+from mwlmc_data.dataset import schema
 
 root = pathlib.Path(sys.argv[1])
 assert datasets.get_dataset_config_names(str(root)) == list(CONFIG_COLUMNS)
