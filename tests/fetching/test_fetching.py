@@ -1,8 +1,10 @@
 """Files from mirrors into the store: which, whence, and that nothing is done twice or in disorder."""
 
+import errno
 import gzip
 import json
 import os
+import re
 import shutil
 import socket
 import threading
@@ -13,6 +15,7 @@ import pytest
 import mwlmc_data
 from mwlmc_data.dataset import library, release, schema, store
 from mwlmc_data.fetching import FetchError, downloading, manifest, mirrors
+from mwlmc_data.fetching.errors import size_text
 from tests.helpers.release_server import SHARDS, TRAIN, files_in, moved, small_release, write_manifest
 
 MANIFEST = store.MANIFEST
@@ -265,6 +268,17 @@ class TestManifest:
     def test_another_version_is_refused(self, fetch, published, root):
         write_manifest(published, entries_of(published), "7.0.0")
         self.refused(fetch, published, root, "7.0.0", release.DATA_VERSION)
+
+    def test_a_disk_that_it_fills_is_told_what_was_asked_for_needs(self, fetch, original, root, monkeypatch):
+        """The files of the config and split, not others of either."""
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(manifest, "write_bytes", full)
+        size = (original / SHARDS[0]).stat().st_size
+        with pytest.raises(FetchError, match=rf"disk is full .*: {re.escape(size_text(size))} are needed in '{root}'"):
+            fetch(mirrors=original, split="test")
 
     def test_it_has_to_be_the_registered_one(self, fetch, published, original, root, registered):
         registered(manifest=release.sha256_of(original / MANIFEST))
