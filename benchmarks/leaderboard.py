@@ -15,23 +15,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines.base import find
+from benchmarks.baselines.base import find_baselines
 from benchmarks.suite.jobs import FORMAT, references_hash, scored, write_json
 from benchmarks.suite.report.values import MISSING, error_over_seeds, p_text, plain
 from mwlmc_data import list_tasks
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import release
 from mwlmc_data.scoring import paired_difference
 from mwlmc_data.scoring.report import NOT_POSSIBLE
 from mwlmc_data.scoring.submission import SAMPLES, read_submission
 from mwlmc_data.scoring.yardstick import not_possible
 
+#: Files of results and what they hold, of one method in one task.
 Results = Sequence[tuple[Path, dict[str, Any]]]
-"""Files of results and what they hold, of one method in one task."""
 HERE = Path(__file__).resolve().parent
+#: Stored results, a folder a task.
 RESULTS = HERE / "results"
-"""Stored results, a folder a task."""
 DATA, TEXT = HERE / "leaderboard.json", HERE.parent / "LEADERBOARD.md"
-_DECIMALS = 9  # of a difference: the last bits of a sum are not the same on every processor
+#: Of a difference: the last bits of a sum are not the same on every processor.
+_DECIMALS = 9
+#: What is told of an entry, where the task has it.
 COLUMNS = {
     "energy_score": "energy score",
     "gap_to_reference": "gap to reference",
@@ -45,7 +48,6 @@ COLUMNS = {
     "auroc_volume": "AUROC volume",
     "auroc_statistic": "AUROC own",
 }
-"""What is told of an entry, where the task has it."""
 _ABOUT = """\
 # Leaderboard
 
@@ -262,7 +264,7 @@ def refuse_taken_name(manifest: Mapping[str, Any], path: Path) -> None:
         If a baseline, or an entry with other code, has the same name but for capitals, spaces and accents.
     """
     method = manifest["method"]
-    baselines = {_plain_name(text) for name, cls in find().items() for text in (name, cls.title)}
+    baselines = {_plain_name(text) for name, cls in find_baselines().items() for text in (name, cls.title)}
     if _plain_name(method) in baselines:
         raise ValueError(f"method = {method!r}: allowed is a name that no baseline has")
     for other in sorted(path.parent.glob("entry-*.json")):
@@ -357,7 +359,7 @@ def _part(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {"value": entry["value"][key], "error": None if entry["error"] is None else entry["error"][key]}
 
 
-def scores_of(results: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
+def scores_of(results: Sequence[Mapping[str, Any]]) -> Float64Array | None:
     """Energy scores of each row, (seeds, n), None where a result does not hold them."""
     found = [result["scores"].get("observations", {}).get("energy_score") for result in results]
     if any(scores is None for scores in found) or len({len(scores) for scores in found}) > 1:

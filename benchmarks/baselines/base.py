@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.common.sets import Learnable
+from mwlmc_data.array_types import Float64Array
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Draws:
         Larger where an observation is stranger to the method, if it can tell.
     """
 
-    theta: NDArray[np.float64]
-    acceptance: NDArray[np.float64]
+    theta: Float64Array
+    acceptance: Float64Array
     complete: NDArray[np.bool_]
-    statistic: NDArray[np.float64] | None = None
+    statistic: Float64Array | None = None
 
     @classmethod
     def of(cls, theta: NDArray) -> Draws:
@@ -105,9 +106,9 @@ class Baseline(abc.ABC):
 
     def __init__(self, effort: Effort | None = None) -> None:
         self.effort = effort or Effort()
+        #: Gives a trained baseline by name, task and seed, for those that are made of others; trains it anew unless a
+        #: program that keeps what it trained puts its own function here.
         self.trained: Callable[[str, Learnable, int], Baseline] = self._train_part
-        """Gives a trained baseline by name, task and seed, for those that are made of others; trains it anew unless a
-        program that keeps what it trained puts its own function here."""
 
     @abc.abstractmethod
     def fit(self, task: Learnable, seed: int = 0) -> None:
@@ -139,7 +140,7 @@ class Baseline(abc.ABC):
         Draws
         """
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
         """Log posterior density, normalised over the prior's support.
 
         Parameters
@@ -187,7 +188,7 @@ class Baseline(abc.ABC):
         return part
 
 
-def find() -> dict[str, type[Baseline]]:
+def find_baselines() -> dict[str, type[Baseline]]:
     """Find all baselines.
 
     Returns
@@ -211,6 +212,17 @@ def find() -> dict[str, type[Baseline]]:
     return dict(sorted(found.items(), key=lambda item: (item[1].needs_torch, item[0])))
 
 
+def list_baselines() -> dict[str, str]:
+    """List the baselines.
+
+    Returns
+    -------
+    dict of str to str
+        Name -> what tables call it, and its sources.
+    """
+    return {name: f"{baseline.title}: {baseline.source}" for name, baseline in find_baselines().items()}
+
+
 def create(name: str, effort: Effort | None = None) -> Baseline:
     """Make an untrained baseline.
 
@@ -230,9 +242,9 @@ def create(name: str, effort: Effort | None = None) -> Baseline:
     ValueError
         If there is no such baseline.
     """
-    known = find()
+    known = find_baselines()
     if name not in known:
-        raise ValueError(f"unknown baseline {name!r}; allowed: {', '.join(known)}")
+        raise ValueError(f"baseline = {name!r}: allowed is one of {', '.join(known)}")
     return known[name](effort)
 
 

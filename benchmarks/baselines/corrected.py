@@ -12,36 +12,45 @@ from tqdm import tqdm
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create, in_support
 from benchmarks.baselines.enclosed import EnclosedMass
-from benchmarks.baselines.simulated_likelihood import Likelihood, Past, Points, past_velocities, simulated
+from benchmarks.baselines.simulated_likelihood import (
+    Past,
+    Points,
+    SimulatedLikelihood,
+    integrate_split,
+    past_velocities,
+)
 from benchmarks.baselines.weights import Weighed
 from benchmarks.common.sets import Learnable, box_of
 from benchmarks.references.marginal_likelihood import legendre
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 from mwlmc_data.scoring.observations import Split
 
 PROPOSAL = "nsf"
+#: Proposals for an observation, each with an orbit.
 N_PROPOSALS, N_PROPOSALS_FAST = 500, 100
-"""Proposals for an observation, each with an orbit."""
+#: Part of the proposals that the prior makes, where the flow may have missed some of the posterior.
 FROM_PRIOR = 0.1
-"""Part of the proposals that the prior makes, where the flow may have missed some of the posterior."""
+#: Orbits for the density of a single theta: nodes in the quantiles of m_lmc_8p7.
 N_ENCLOSED = 24
-"""Orbits for the density of a single theta: nodes in the quantiles of m_lmc_8p7."""
-_N_HALO = (3, 2)  # nodes in the quantiles of beta0 and r_dehnen, on which no orbit depends
-_MANY = 10_000  # rows of a split
-_BLOCK = 16  # observations whose proposals are drawn together
+#: Nodes in the quantiles of beta0 and r_dehnen, on which no orbit depends.
+_N_HALO = (3, 2)
+#: Rows of a split.
+_MANY = 10_000
+#: Observations whose proposals are drawn together.
+_BLOCK = 16
 
 
 class Corrected(Baseline):
     """Proposals of a spline flow, a tenth of them of the prior, weighed by prior times likelihood over their density.
 
-    The likelihood is Gaussian and learnt from the task's own rows (`likelihood.Likelihood`). Of the nuisances,
-    m_lmc_8p7 is proposed with the parameters (`enclosed.EnclosedMass`) and its prior is part of the weight; the
-    likelihood is averaged over beta0 and r_dehnen by nodes in their quantiles. Orbits of the pair are needed but no
-    stars: 1 for each training and validation row, 500 for each observation, and 24 for the density of its truth; none
-    of that is a simulation, and none is counted as one. Where the data have no reflex motion they say nothing of the
-    parameters, and the weights turn the flow into the prior.
+    The likelihood is Gaussian and learnt from the task's own rows (`SimulatedLikelihood`). Of the nuisances, m_lmc_8p7
+    is proposed with the parameters (`EnclosedMass`) and its prior is part of the weight; the likelihood is averaged
+    over beta0 and r_dehnen at nodes in their quantiles. This takes orbits of the pair but no stars: 1 for each training
+    and validation row, 500 for each observation, and 24 for the density of its truth; none counts as a simulation.
+    Data without the reflex motion say nothing of the parameters, and the weights turn the flow into the prior.
 
     Parameters
     ----------
@@ -54,7 +63,7 @@ class Corrected(Baseline):
     ----------
     proposal : Baseline or None
         The flow, once trained.
-    likelihood : Likelihood or None
+    likelihood : SimulatedLikelihood or None
     enclosed : EnclosedMass or None
         None where the data have no reflex motion.
     effective : ndarray, shape (k,)
@@ -74,7 +83,7 @@ class Corrected(Baseline):
     def __init__(self, effort: Effort | None = None, past: Past = past_velocities) -> None:
         super().__init__(effort)
         self.proposal: Baseline | None = None
-        self.likelihood: Likelihood | None = None
+        self.likelihood: SimulatedLikelihood | None = None
         self.enclosed: EnclosedMass | None = None
         self.effective = np.empty(0)
         self._past = past
@@ -98,10 +107,11 @@ class Corrected(Baseline):
         self._task, self._log_evidence = task, {}
         self.proposal, self.likelihood, self.enclosed = self.trained(PROPOSAL, task, seed), None, None
         if informed:
-            self.likelihood, self.enclosed = Likelihood(task.prior, self.effort), EnclosedMass(task, self.effort)
+            self.likelihood = SimulatedLikelihood(task.prior, self.effort)
+            self.enclosed = EnclosedMass(task, self.effort)
             train, held = self._looked_at(task.train), self._looked_at(task.validation)
-            training = simulated(task, train, "train", self._past)
-            validation = simulated(task, held, "validation", self._past)
+            training = integrate_split(task, train, "train", self._past)
+            validation = integrate_split(task, held, "validation", self._past)
             self.likelihood.fit(training, validation, seed)
             masses = [points.nuisances[:, 0] for points, _ in (training, validation)]
             self.enclosed.fit((train, masses[0]), (held, masses[1]), seed)
@@ -117,7 +127,7 @@ class Corrected(Baseline):
         stranger = None if self.likelihood is None else np.array([-weighed.log_evidence for weighed in found])
         return dataclasses.replace(Draws.of(np.stack(drawn)), statistic=stranger)
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
         """Log posterior density: prior times likelihood over the evidence, which `sample` has estimated."""
         task, _ = self._trained()
         theta, x = np.asarray(theta, dtype=np.float64), np.atleast_2d(x)
@@ -134,7 +144,7 @@ class Corrected(Baseline):
                 found[i] = self._log_proposal(theta[i : i + 1], x[i])[0]
         return found
 
-    def log_evidence(self, x: NDArray) -> NDArray[np.float64]:
+    def log_evidence(self, x: NDArray) -> Float64Array:
         """Log density of the travel vector given the LMC today; minus it tells how strange an observation is.
 
         Parameters
@@ -181,7 +191,8 @@ class Corrected(Baseline):
         self.proposal, self.likelihood, self.enclosed = create(PROPOSAL, self.effort), None, None
         self.proposal.restore(task, part("proposal."))
         if _has_reflex(task):
-            self.likelihood, self.enclosed = Likelihood(task.prior, self.effort), EnclosedMass(task, self.effort)
+            self.likelihood = SimulatedLikelihood(task.prior, self.effort)
+            self.enclosed = EnclosedMass(task, self.effort)
             self.likelihood.restore(part("likelihood."))
             self.enclosed.restore(part("enclosed."))
 
@@ -208,7 +219,7 @@ class Corrected(Baseline):
                 found.append(Weighed(theta, np.where(np.isnan(log_weight), -np.inf, log_weight)))
         return found
 
-    def _log_proposal(self, theta: NDArray, x: NDArray) -> NDArray[np.float64]:
+    def _log_proposal(self, theta: NDArray, x: NDArray) -> Float64Array:
         """Log density of the proposals for an observation (f,) at theta (m, d), shape (m,)."""
         task, proposal = self._trained()
         log_flow = proposal.log_prob(theta, np.repeat(x[None], len(theta), axis=0))
@@ -221,7 +232,7 @@ class Corrected(Baseline):
         log_likelihood = self._log_likelihood(every, ENCLOSED_MASS.quantile(u, every[:, 0]), x)
         return float(logsumexp(log_likelihood + np.log(weight)))
 
-    def _log_likelihood(self, theta: NDArray, enclosed: NDArray, x: NDArray) -> NDArray[np.float64]:
+    def _log_likelihood(self, theta: NDArray, enclosed: NDArray, x: NDArray) -> Float64Array:
         """Log likelihood of theta (m, 3) and m_lmc_8p7 (m,), averaged over beta0 and r_dehnen, shape (m,)."""
         task, _ = self._trained()
         assert self.likelihood is not None
@@ -254,19 +265,19 @@ def _has_reflex(task: Learnable) -> bool:
     raise ValueError(f"the data are {', '.join(task.x_names)}; allowed: {allowed}")
 
 
-def _parts(task: Learnable, x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _parts(task: Learnable, x: NDArray) -> tuple[Float64Array, Float64Array]:
     """The LMC today (6,) and the travel vector (3,) of an observation (f,)."""
     data = dict(zip(task.x_names, np.asarray(x, dtype=np.float64), strict=True))
     lmc, reflex = (np.array([data[name] for name in names]) for names in (LMC_VECTOR, REFLEX))
     return lmc, travel_vectors(reflex[None])[0]
 
 
-def _from_prior(task: Learnable, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _from_prior(task: Learnable, n: int, rng: np.random.Generator) -> Float64Array:
     """Draws (n, d) from the prior, each parameter in strata."""
     return np.stack([marginal.quantile(_strata(n, rng)) for marginal in task.prior.marginals.values()], axis=1)
 
 
-def _strata(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _strata(n: int, rng: np.random.Generator) -> Float64Array:
     """A uniform number in each of n equal parts of (0, 1), in random order."""
     return (rng.permutation(n) + rng.random(n)) / n
 

@@ -17,17 +17,20 @@ from benchmarks.baselines.base import Effort
 from benchmarks.baselines.gaussian import ConditionalGaussian
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.common.sets import Learnable
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.priors import ENCLOSED_MASS, Normal
 from mwlmc_data.scoring.observations import Split
 
-_EDGE = 1e-6  # probability at which a score is cut
+#: Probability at which a score is cut.
+_EDGE = 1e-6
 _FROM_PRIOR = 0.2
 _WIDER = 1.1
-_MOST_MEAN, _WIDTHS = 2.5, (0.05, 1.0)  # of the Gaussian, in scores; far from the training set it may be anything
+#: Of the Gaussian, in scores; far from the training set it may be anything.
+_MAX_MEAN, _WIDTHS = 2.5, (0.05, 1.0)
 
 
-def score(enclosed: NDArray, m_lmc: NDArray) -> NDArray[np.float64]:
+def score(enclosed: NDArray, m_lmc: NDArray) -> Float64Array:
     """Normal scores, under the prior given m_lmc [Msun], of masses within 8.7 kpc [Msun], shape (n,)."""
     law, m_lmc = ENCLOSED_MASS, np.asarray(m_lmc, dtype=np.float64)
     cut = Normal(law.loc, law.scale, law.low, law.fraction * m_lmc)  # type: ignore[arg-type]
@@ -93,7 +96,7 @@ class EnclosedMass:
         """
         rows = self._inputs(theta, np.repeat(np.asarray(x)[None], len(theta), axis=0))
         mean, width = (values[:, 0] for values in self._fitted()[1].marginals(rows))
-        mean, width = np.clip(mean, -_MOST_MEAN, _MOST_MEAN), np.clip(_WIDER * width, *_WIDTHS)
+        mean, width = np.clip(mean, -_MAX_MEAN, _MAX_MEAN), np.clip(_WIDER * width, *_WIDTHS)
         of_prior, normal = rng.random(len(theta)) < _FROM_PRIOR, rng.normal(size=len(theta))
         u = np.where(of_prior, normal, mean + width * normal)
         log_prior = -0.5 * u**2
@@ -114,7 +117,7 @@ class EnclosedMass:
         self._net = ConditionalGaussian(n_theta + len(self._encode.centre), 1, self.hidden)
         self._net.restore(weights)
 
-    def _inputs(self, theta: NDArray, x: NDArray) -> NDArray[np.float64]:
+    def _inputs(self, theta: NDArray, x: NDArray) -> Float64Array:
         assert self._encode is not None
         return np.concatenate([self._scores.forward(theta), self._encode(x)], axis=1)
 

@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create
 from benchmarks.common.sets import Learnable
+from mwlmc_data.array_types import Float64Array
 
 N_MEMBERS = 5
 MEMBER = "nsf"
@@ -57,7 +58,7 @@ class NsfEnsemble(Baseline):
         acceptance = np.average([part.acceptance for part in parts], axis=0, weights=counts[counts > 0])
         return Draws(theta, acceptance, np.all([part.complete for part in parts], axis=0))
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
         """Logarithm of the mean of the members' densities, which need no acceptance."""
         return logsumexp([m.log_prob(theta, x) for m in self._fitted()], axis=0) - np.log(N_MEMBERS)
 

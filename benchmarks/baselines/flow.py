@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline, Draws, Effort, in_support
 from benchmarks.baselines.training import Trained, Training
-from benchmarks.baselines.truncation import truncated_draws
+from benchmarks.baselines.truncation import draw_inside
 from benchmarks.common.sets import Learnable, box_of
 from mwlmc_data.inference.encoding import Inputs, Scores
 
@@ -82,7 +82,7 @@ class Flow(Baseline, abc.ABC):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             if not self.bounded:
-                return truncated_draws(draw, x, n, *box_of(task.prior), block=_BLOCK)
+                return draw_inside(draw, x, n, *box_of(task.prior), block=_BLOCK)
             return Draws.of(np.concatenate([draw(x[i : i + _BLOCK], n) for i in range(0, len(x), _BLOCK)]))
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:

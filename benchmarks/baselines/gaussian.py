@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Effort
 from benchmarks.baselines.training import Trained, Training
+from mwlmc_data.array_types import Float64Array
 
-_CHUNK = 50_000  # rows that the network is given at a time
+#: Rows that the network is given at a time.
+_CHUNK = 50_000
+#: Numbers y (n, d) and inputs (n, f), both standardised.
 Pair = tuple[NDArray, NDArray]
-"""Numbers y (n, d) and inputs (n, f), both standardised."""
 
 
 class ConditionalGaussian:
@@ -45,7 +47,7 @@ class ConditionalGaussian:
         setting = setting.shorter(effort.epochs) if effort.fast else setting
         self.outcome = loop.train(self._net, data[0], data[1], setting, effort.progress)
 
-    def log_density(self, y: NDArray, x: NDArray) -> NDArray[np.float64]:
+    def log_density(self, y: NDArray, x: NDArray) -> Float64Array:
         """Log density (n,) of y (n, d)."""
         import torch
 
@@ -54,7 +56,7 @@ class ConditionalGaussian:
             parts = [self._net.loss(*pair) for pair in pairs]
         return -torch.cat(parts).numpy().astype(np.float64)
 
-    def marginals(self, x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def marginals(self, x: NDArray) -> tuple[Float64Array, Float64Array]:
         """Means and widths (n, d); the widths are those of independent numbers and right where d = 1."""
         import torch
 

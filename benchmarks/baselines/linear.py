@@ -10,6 +10,7 @@ from scipy.linalg import solve_triangular
 
 from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.common.sets import Learnable
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Inputs, Scores
 
 
@@ -53,7 +54,7 @@ class LinearGaussian(Baseline):
         z = np.random.default_rng(seed).normal(size=(len(mean), n, mean.shape[1]))
         return Draws.of(scores.inverse(mean[:, None] + z @ np.linalg.cholesky(self._covariance).T))
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
         """Log posterior density per unit of theta; -inf outside the support."""
         scores = self._fitted()
         factor = np.linalg.cholesky(self._covariance)
@@ -80,7 +81,7 @@ class LinearGaussian(Baseline):
         self._inputs = Inputs.restored(state, task.x_names)
         self._coefficients, self._covariance = np.array(state["coefficients"]), np.array(state["covariance"])
 
-    def _design(self, x: NDArray) -> NDArray[np.float64]:
+    def _design(self, x: NDArray) -> Float64Array:
         assert self._inputs is not None
         standard = self._inputs(x).astype(np.float64)
         return np.concatenate([np.ones((len(standard), 1)), standard], axis=1)

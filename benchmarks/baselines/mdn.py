@@ -17,6 +17,7 @@ from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.common.sets import Learnable
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.mixture import STEEPEST, Mixture, outputs
 
@@ -69,7 +70,7 @@ class Mdn(Baseline):
         mixture, scores, inputs = self._fitted()
         return Draws.of(scores.inverse(mixture.sample(inputs(np.atleast_2d(x)), n, np.random.default_rng(seed))))
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
         """Log posterior density per unit of theta; -inf outside the support."""
         mixture, scores, inputs = self._fitted()
         return scores.log_density(mixture.log_prob(scores.forward(theta), inputs(x)), theta)

@@ -14,12 +14,14 @@ from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.baselines.mdn import train_mixture
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.common.sets import Learnable
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.inference.travel_likelihood import TravelLikelihood, rest_of, split
 
-_LARGE = 20_000  # rows of a training set from which on more Gaussians lower the loss on rows that it does not hold
+#: Rows of a training set from which on more Gaussians lower the loss on rows that it does not hold.
+_LARGE = 20_000
 
 
 class Nle(Baseline):
@@ -94,7 +96,7 @@ class Nle(Baseline):
         stranger = np.array([-self._evidence[row.tobytes()] for row in x])
         return dataclasses.replace(Draws.of(Scores(task.prior).inverse(u)), statistic=stranger)
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
         """Log posterior density per unit of theta: likelihood times prior by the evidence of the grid."""
         task, likelihood = self._fitted(), self._likelihood
         theta, x = np.asarray(theta, dtype=np.float64), np.atleast_2d(np.asarray(x, dtype=np.float64))

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from benchmarks.baselines.training import Training
 from benchmarks.baselines.vector_field import VectorField
 
-LEAST_TIME = 0.01
-"""Time at which the diffusion is left: its noise is 0.033 of the prior's width, and what comes before costs most."""
+#: Time at which the diffusion is left: its noise is 0.033 of the prior's width, and what comes before costs most.
+MIN_TIME = 0.01
 
 
 class Npse(VectorField):
@@ -30,5 +30,5 @@ class Npse(VectorField):
         from sbi.neural_nets import posterior_score_nn
 
         net = posterior_score_nn(**self._options())(theta, x)
-        net.t_min = LEAST_TIME
+        net.t_min = MIN_TIME
         return net.to(self.effort.device)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.common.sets import Learnable
+from mwlmc_data.array_types import Float64Array
 
 
 class PriorDraws(Baseline):
@@ -42,7 +43,7 @@ class PriorDraws(Baseline):
         shape = (len(np.atleast_2d(x)), n)
         return Draws.of(np.stack([marginal.quantile(rng.random(shape)) for marginal in marginals], axis=-1))
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
         """Log density of the prior per unit of theta; the data play no part."""
         return np.atleast_1d(self._fitted().prior.log_prob(np.asarray(theta, dtype=np.float64)))
 

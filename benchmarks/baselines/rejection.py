@@ -10,14 +10,20 @@ from scipy.spatial import cKDTree
 
 from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.common.sets import Learnable
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Inputs
 from mwlmc_data.scoring import energy_score
 
-_KEPT = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # candidates
-_MOST = 0.25  # of the training set that is kept
-_N_ROWS = 1000  # validation rows by which the candidate is chosen
-_N_DRAWS = 200  # draws for each of them
-_BLOCK = 64  # observations looked up together
+#: Candidates.
+_KEPT = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+#: Of the training set that is kept.
+_MAX_SHARE = 0.25
+#: Validation rows by which the candidate is chosen.
+_N_ROWS = 1000
+#: Draws for each of them.
+_N_DRAWS = 200
+#: Observations looked up together.
+_BLOCK = 64
 
 
 class RejectionAbc(Baseline):
@@ -49,7 +55,7 @@ class RejectionAbc(Baseline):
         self.scores: dict[int, float] = {}
         self._kept = 0
         self._tree: cKDTree | None = None
-        self._theta: NDArray[np.float64] = np.empty((0, 0))
+        self._theta: Float64Array = np.empty((0, 0))
         self._inputs: Inputs | None = None
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
@@ -58,7 +64,7 @@ class RejectionAbc(Baseline):
         rng = np.random.default_rng(seed)
         held, n = task.validation, len(task.train.theta)
         rows = rng.permutation(len(held.theta))[: _N_ROWS // 5 if self.effort.fast else _N_ROWS]
-        candidates = [kept for kept in _KEPT if kept <= _MOST * n] or [max(1, int(_MOST * n))]
+        candidates = [kept for kept in _KEPT if kept <= _MAX_SHARE * n] or [max(1, int(_MAX_SHARE * n))]
         scale = [marginal.std for marginal in task.prior.marginals.values()]
         total = dict.fromkeys(candidates, 0.0)
         for some in np.array_split(rows, -(-len(rows) // _BLOCK)):
@@ -96,7 +102,7 @@ class RejectionAbc(Baseline):
         tree, inputs = self._fitted()
         return tree.query(inputs(x), k=np.arange(1, kept + 1))[1]
 
-    def _draw(self, nearest: NDArray[np.intp], n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def _draw(self, nearest: NDArray[np.intp], n: int, rng: np.random.Generator) -> Float64Array:
         chosen = rng.integers(nearest.shape[1], size=(len(nearest), n))
         return self._theta[np.take_along_axis(nearest, chosen, axis=1)]
 

@@ -21,13 +21,16 @@ from benchmarks.common.sets import Learnable
 from benchmarks.references.design import NUISANCES, THETA
 from benchmarks.references.history import past_velocities
 from benchmarks.references.rows import TRAVEL
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.priors import MARGINALS, Prior
 from mwlmc_data.scoring.observations import Split, columns_of, stacked
 
-_RIDGE = 3.0  # of the linear map, worth so many simulations
-_FARTHEST = 6.0  # standard deviations of the training set at which inputs are cut
+#: Of the linear map, worth so many simulations.
+_RIDGE = 3.0
+#: Standard deviations of the training set at which inputs are cut.
+_FARTHEST = 6.0
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,13 @@ class Points:
         return len(self.theta)
 
 
+#: Theta (n, 3), m_lmc_8p7 (n,) and the LMC today in, the Milky Way's past (n, h) out: `past_velocities`.
 Past = Callable[[NDArray, NDArray, NDArray], NDArray]
-"""Theta (n, 3), m_lmc_8p7 (n,) and the LMC today in, the Milky Way's past (n, h) out: `past_velocities`."""
 
 
-def simulated(
+def integrate_split(
     task: Learnable, split: Split, part: str, orbits: Past = past_velocities
-) -> tuple[Points, NDArray[np.float64]]:
+) -> tuple[Points, Float64Array]:
     """Points and travel vectors of a split's own rows, with their orbits.
 
     Parameters
@@ -97,7 +100,7 @@ def simulated(
     return Points(theta, nuisances.astype(np.float64), lmc.astype(np.float64), past), travel.astype(np.float64)
 
 
-class Likelihood:
+class SimulatedLikelihood:
     """Gaussian density of the travel vector given parameters, nuisances and the LMC today.
 
     Parameters
@@ -156,7 +159,7 @@ class Likelihood:
             self._net = ConditionalGaussian(raw.shape[1], 3, self.hidden)
             self._net.fit(*pairs, self.default, self.effort)
 
-    def log_density(self, travel: NDArray, points: Points) -> NDArray[np.float64]:
+    def log_density(self, travel: NDArray, points: Points) -> Float64Array:
         """Log density of a travel vector (3,) or vectors (n, 3) [per (km/s)^3].
 
         Returns
@@ -179,7 +182,7 @@ class Likelihood:
         self._net = ConditionalGaussian(len(self._arrays["centre"]), 3, self.hidden)
         self._net.restore({n.removeprefix("net."): v for n, v in state.items() if n.startswith("net.")})
 
-    def _raw(self, points: Points) -> NDArray[np.float64]:
+    def _raw(self, points: Points) -> Float64Array:
         """All that the travel vector may depend on: scores of parameters and nuisances, the LMC, the past."""
         halo = MARGINALS[self.prior.config]
         enclosed = score(points.nuisances[:, 0], points.theta[:, 0])
@@ -187,15 +190,15 @@ class Likelihood:
         scores = [Scores(self.prior).forward(points.theta), np.stack([enclosed, *flat], axis=1)]
         return np.concatenate([*scores, points.lmc, points.past], axis=1)
 
-    def _inputs(self, points: Points) -> NDArray[np.float64]:
+    def _inputs(self, points: Points) -> Float64Array:
         standard = (self._raw(points) - self._arrays["centre"]) / self._arrays["width"]
         return np.clip(standard, -_FARTHEST, _FARTHEST)
 
-    def _standard(self, points: Points, travel: NDArray) -> NDArray[np.float64]:
+    def _standard(self, points: Points, travel: NDArray) -> Float64Array:
         """Travel vectors less the linear map, in units of its residuals."""
         return self._whitened(travel - _with_one(self._inputs(points)) @ self._arrays["linear"])
 
-    def _whitened(self, residual: NDArray) -> NDArray[np.float64]:
+    def _whitened(self, residual: NDArray) -> Float64Array:
         return np.linalg.solve(self._arrays["spread"], residual.T).T
 
     def _fitted(self) -> ConditionalGaussian:
@@ -204,5 +207,5 @@ class Likelihood:
         return self._net
 
 
-def _with_one(inputs: NDArray) -> NDArray[np.float64]:
+def _with_one(inputs: NDArray) -> Float64Array:
     return np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)

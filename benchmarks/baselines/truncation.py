@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines.base import Draws, in_support
 
 
-def truncated_draws(
+def draw_inside(
     draw: Callable[[NDArray, int], NDArray],
     x: NDArray,
     n: int,

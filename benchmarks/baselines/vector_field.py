@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Draws
 from benchmarks.baselines.flow import Flow
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Scores
 
-_BLOCK = 50  # observations drawn together: one solution of the equation for all their draws
-_PIECES = 4  # of the time, each solved for itself: the solver tries all of one at once, and its error then deceives
-_FEWER_PIECES = 2  # when it should be fast
-_TOLERANCE = 3e-3  # error that a step may have, of the worst draw [scores]
-_TOLERANCE_OF_DENSITY = 1e-4  # likewise; sbi allows the logarithm of the density a hundred times more
+#: Observations drawn together: one solution of the equation for all their draws.
+_BLOCK = 50
+#: Of the time, each solved for itself: the solver tries all of one at once, and its error then deceives.
+_PIECES = 4
+#: When it should be fast.
+_FEWER_PIECES = 2
+#: Error that a step may have, of the worst draw [scores].
+_TOLERANCE = 3e-3
+#: Likewise; sbi allows the logarithm of the density a hundred times more.
+_TOLERANCE_OF_DENSITY = 1e-4
 
 
 class VectorField(Flow, abc.ABC):
@@ -48,7 +54,7 @@ class VectorField(Flow, abc.ABC):
                 blocks.append(values.transpose(0, 1).cpu().numpy().astype(np.float64))
         return Draws.of(self._from_flow(np.concatenate(blocks)))
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
         """Log posterior density per unit of theta; there is no mass outside that an acceptance would tell of."""
         import torch
 

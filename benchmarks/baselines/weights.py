@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-LEAST = 10.0
-"""Effective draws below which weights are tempered."""
+from mwlmc_data.array_types import Float64Array
+
+#: Effective draws below which weights are tempered.
+MIN_EFFECTIVE = 10.0
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Weighed:
         Logarithm of prior times likelihood over the proposals' density; -inf allowed.
     """
 
-    theta: NDArray[np.float64]
-    log_weight: NDArray[np.float64]
+    theta: Float64Array
+    log_weight: Float64Array
 
     @property
     def log_evidence(self) -> float:
@@ -40,7 +41,7 @@ class Weighed:
         return float(np.exp(2.0 * logsumexp(self.log_weight) - logsumexp(2.0 * self.log_weight)))
 
     def tempered(self) -> Weighed:
-        """Weights to a power, the greatest up to 1 at which `LEAST` draws are effective.
+        """Weights to a power, the greatest up to 1 at which `MIN_EFFECTIVE` draws are effective.
 
         A posterior of one repeated draw is none. Far from the training set this leaves it between that of the proposals
         and the corrected one, as the bridges of sequential Monte Carlo do (Del Moral et al. 2006). Where fewer
@@ -49,14 +50,14 @@ class Weighed:
         possible = np.isfinite(self.log_weight)
         if not possible.any():
             return Weighed(self.theta, np.zeros(len(self.theta)))
-        if self.effective >= LEAST or len(self.theta) < 10 * LEAST:
+        if self.effective >= MIN_EFFECTIVE or len(self.theta) < 10 * MIN_EFFECTIVE:
             return self
-        if possible.sum() <= LEAST:
+        if possible.sum() <= MIN_EFFECTIVE:
             return Weighed(self.theta, np.where(possible, 0.0, np.log(1e-3)))
         low, high = 0.0, 1.0
         for _ in range(60):
             middle = 0.5 * (low + high)
-            low, high = (middle, high) if self._power(middle).effective >= LEAST else (low, middle)
+            low, high = (middle, high) if self._power(middle).effective >= MIN_EFFECTIVE else (low, middle)
         return self._power(low)
 
     def _power(self, exponent: float) -> Weighed:
@@ -64,7 +65,7 @@ class Weighed:
         relative = np.where(possible, self.log_weight, 0.0) - self.log_weight[possible].max()
         return Weighed(self.theta, np.where(possible, exponent * relative, -np.inf))
 
-    def resample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def resample(self, n: int, rng: np.random.Generator) -> Float64Array:
         """Draw n by systematic resampling (Kitagawa 1996), in random order, with tempered weights where few count.
 
         Returns

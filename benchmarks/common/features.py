@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.priors import Prior
 
@@ -26,7 +27,7 @@ LABELS = ("M_LMC", "M200", "log10 λ_DF")
 DATA = LMC_VECTOR + REFLEX
 
 
-def theta_array(table: pd.DataFrame | Mapping[str, NDArray]) -> NDArray[np.float64]:
+def theta_array(table: pd.DataFrame | Mapping[str, NDArray]) -> Float64Array:
     """Scaled parameters of a table.
 
     Parameters
@@ -67,14 +68,14 @@ class ScaledPrior:
         return Prior(self.config, list(THETA))
 
     @property
-    def variance(self) -> NDArray[np.float64]:
+    def variance(self) -> Float64Array:
         """Variance of each parameter, shape (3,)."""
         return (np.array([self.prior.marginals[name].std for name in THETA]) / SCALE) ** 2
 
-    def log_prob(self, theta: NDArray) -> NDArray[np.float64]:
+    def log_prob(self, theta: NDArray) -> Float64Array:
         """Log density of scaled parameters (n, 3), per scaled units; shape (n,)."""
         return self.prior.log_prob(np.asarray(theta) * SCALE) + np.log(SCALE).sum()
 
-    def sample(self, n: int, seed: int = 0) -> NDArray[np.float64]:
+    def sample(self, n: int, seed: int = 0) -> Float64Array:
         """Draws in scaled units, shape (n, 3)."""
         return theta_array(self.prior.sample(n, seed=seed))

@@ -13,8 +13,8 @@ from mwlmc_data.simulator.simulation import compile_kernels
 from mwlmc_data.workers import available_cores, start_pool
 
 T = TypeVar("T")
+#: A function and its arguments.
 Call = tuple[Callable[..., None], tuple[Any, ...]]
-"""A function and its arguments."""
 
 
 def run_calls(calls: Sequence[Call], workers: int, label: str, unit: str = "row") -> None:

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.observations import Split, load_split
 from mwlmc_data.scoring.tasks.summary import Summary9
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 
 
-def box_of(prior: Prior) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def box_of(prior: Prior) -> tuple[Float64Array, Float64Array]:
     """Lower and upper ends of the support, shape (d,) each, in the order of the prior's parameters."""
     low, high = np.array([prior.support[name] for name in prior.parameters]).T
     return low, high

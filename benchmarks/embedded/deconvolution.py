@@ -24,6 +24,7 @@ from benchmarks.baselines.base import Effort
 from benchmarks.baselines.nle import default_training
 from benchmarks.baselines.training import Trained
 from benchmarks.suite import models
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import release
 from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.dataset.schema import LMC_VECTOR
@@ -34,8 +35,8 @@ from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.tasks.summary import Summary9
 
 NAME = "deconvolved travel velocity"
+#: Of the training: a network of another version is trained anew.
 VERSION = 1
-"""Of the training: a network of another version is trained anew."""
 SEED = 0
 HIDDEN = (128, 128, 128)
 N_COMPONENTS = 6
@@ -61,10 +62,10 @@ class Rows:
         Of each fit [km^2/s^2].
     """
 
-    theta: NDArray[np.float64]
-    lmc: NDArray[np.float64]
-    vector: NDArray[np.float64]
-    covariance: NDArray[np.float64]
+    theta: Float64Array
+    lmc: Float64Array
+    vector: Float64Array
+    covariance: Float64Array
 
     @classmethod
     def of(cls, table: Mapping[str, NDArray]) -> Rows:
@@ -153,9 +154,9 @@ def network() -> type[Any]:
             c_xx, c_xy, c_xz, c_yy, c_yz, c_zz = noise.unbind(-1)
             m_xx = torch.sqrt(c_xx + xx * xx)
             m_yx, m_zx = (c_xy + xx * yx) / m_xx, (c_xz + xx * zx) / m_xx
-            m_yy = torch.sqrt((c_yy + yx * yx + yy * yy - m_yx * m_yx).clamp_min(_LEAST))
+            m_yy = torch.sqrt((c_yy + yx * yx + yy * yy - m_yx * m_yx).clamp_min(_MIN_VARIANCE))
             m_zy = (c_yz + yx * zx + yy * zy - m_yx * m_zx) / m_yy
-            m_zz = torch.sqrt((c_zz + zx * zx + zy * zy + zz * zz - m_zx * m_zx - m_zy * m_zy).clamp_min(_LEAST))
+            m_zz = torch.sqrt((c_zz + zx * zx + zy * zy + zz * zz - m_zx * m_zx - m_zy * m_zy).clamp_min(_MIN_VARIANCE))
             x_, y_, z_ = away.unbind(-1)
             a = x_ / m_xx
             b = (y_ - m_yx * a) / m_yy
@@ -166,8 +167,8 @@ def network() -> type[Any]:
     return Network
 
 
-_LEAST = 1e-8
-"""Below any variance of a fit in standardised units, of which rounding in single precision might leave nothing."""
+#: Below any variance of a fit in standardised units, of which rounding in single precision might leave nothing.
+_MIN_VARIANCE = 1e-8
 
 
 def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = None) -> Path:

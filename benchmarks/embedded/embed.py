@@ -20,8 +20,8 @@ from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
 from mwlmc_data.scoring.yardstick import Limit, write_limit
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
+#: Of the training whose entry in summary-9 is the limit.
 SEED = 0
-"""Of the training whose entry in summary-9 is the limit."""
 
 
 def embed_networks(folder: Path, directory: Path = release.DATA_DIR, effort: Effort | None = None) -> list[Path]:

@@ -9,27 +9,27 @@ from benchmarks.references.agreement import Agreement
 from benchmarks.references.gaussianity import TESTS
 from benchmarks.references.importance import ImportanceCheck
 
-MOST_HALVES = Agreement(distance=0.15, shift=0.3, spread=1.4)
-"""Difference of the posteriors from the two halves of a design. Errors of a half are larger than those of the whole by
-the root of two, and two halves differ by twice the whole's own error."""
-MOST_RERUN = Agreement(distance=0.1, shift=0.2, spread=1.25)
-"""Difference of posteriors from two designs, and of the reference from one fitted to many more simulations near it."""
-MOST_C2ST = 0.55
-"""Accuracy of a classifier of samples from two designs."""
-LEAST_P = 1e-4
-"""p-value of each test of Gaussianity, and of the marginals against importance sampling; some thousand are made."""
-MOST_INTERPOLATION = 0.15
-"""Root mean square error of the log density that comes of the grid."""
-MOST_DISTANCE = 3.0
-"""Sigmas of the observation from the nearest predicted mean: beyond, a posterior rests on tails that nothing tests."""
-LEAST_EFFECTIVE = 100.0
-"""Effective sample size with which importance sampling counts as a check."""
-MOST_SHIFT, SHIFT_ERRORS = 0.15, 3.0
-"""Sigmas by which a mean may differ from importance sampling's, beside so many standard errors."""
-MOST_EVIDENCE = 0.15
-"""The same of the log evidence."""
+#: Difference of the posteriors from the two halves of a design. Errors of a half are larger than those of the whole by
+#: the root of two, and two halves differ by twice the whole's own error.
+MAX_HALVES = Agreement(distance=0.15, shift=0.3, spread=1.4)
+#: Difference of posteriors from two designs, and of the reference from one fitted to many more simulations near it.
+MAX_RERUN = Agreement(distance=0.1, shift=0.2, spread=1.25)
+#: Accuracy of a classifier of samples from two designs.
+MAX_C2ST = 0.55
+#: p-value of each test of Gaussianity, and of the marginals against importance sampling; some thousand are made.
+MIN_P = 1e-4
+#: Root mean square error of the log density that comes of the grid.
+MAX_INTERPOLATION = 0.15
+#: Sigmas of the observation from the nearest predicted mean: beyond, a posterior rests on tails that nothing tests.
+MAX_DISTANCE = 3.0
+#: Effective sample size with which importance sampling counts as a check.
+MIN_EFFECTIVE = 100.0
+#: Sigmas by which a mean may differ from importance sampling's, beside so many standard errors.
+MAX_SHIFT, SHIFT_ERRORS = 0.15, 3.0
+#: The same of the log evidence.
+MAX_EVIDENCE = 0.15
+#: Range of the noise's variance, and of its kurtosis, over what the reflex fits and a Gaussian say.
 NOISE_SCALE, NOISE_KURTOSIS = (0.93, 1.07), (0.9, 1.15)
-"""Range of the noise's variance, and of its kurtosis, over what the reflex fits and a Gaussian say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,20 +88,20 @@ class Certificate:
         return list(self._reasons())
 
     def _reasons(self) -> Iterator[str]:
-        yield from over("halves", self.halves, MOST_HALVES)
+        yield from over("halves", self.halves, MAX_HALVES)
         for name in TESTS:
-            if self.tests[name] < LEAST_P:
-                yield f"Gaussianity ({name}): p = {self.tests[name]:.1e}, at least {LEAST_P:g}"
-        if self.interpolation > MOST_INTERPOLATION:
-            yield f"interpolation error {self.interpolation:.3f}, at most {MOST_INTERPOLATION}"
-        if self.nearest > MOST_DISTANCE:
-            yield f"the observation is {self.nearest:.1f} sigmas from all that the model gives, at most {MOST_DISTANCE}"
+            if self.tests[name] < MIN_P:
+                yield f"Gaussianity ({name}): p = {self.tests[name]:.1e}, at least {MIN_P:g}"
+        if self.interpolation > MAX_INTERPOLATION:
+            yield f"interpolation error {self.interpolation:.3f}, at most {MAX_INTERPOLATION}"
+        if self.nearest > MAX_DISTANCE:
+            yield f"the observation is {self.nearest:.1f} sigmas from all that the model gives, at most {MAX_DISTANCE}"
         if self.rerun is not None:
-            yield from over("rerun", self.rerun, MOST_RERUN)
-        if self.c2st is not None and self.c2st > MOST_C2ST:
-            yield f"rerun: C2ST {self.c2st:.3f}, at most {MOST_C2ST}"
+            yield from over("rerun", self.rerun, MAX_RERUN)
+        if self.c2st is not None and self.c2st > MAX_C2ST:
+            yield f"rerun: C2ST {self.c2st:.3f}, at most {MAX_C2ST}"
         if self.refit is not None:
-            yield from over("refit", self.refit, MOST_RERUN)
+            yield from over("refit", self.refit, MAX_RERUN)
         if self.importance is not None:
             yield from _importance(self.importance)
 
@@ -115,18 +115,18 @@ def over(name: str, found: Agreement, most: Agreement) -> Iterator[str]:
 
 
 def _importance(found: ImportanceCheck) -> Iterator[str]:
-    if found.effective < LEAST_EFFECTIVE:
-        yield f"importance: effective sample size {found.effective:.0f}, at least {LEAST_EFFECTIVE:.0f}"
+    if found.effective < MIN_EFFECTIVE:
+        yield f"importance: effective sample size {found.effective:.0f}, at least {MIN_EFFECTIVE:.0f}"
         return
     for shift, error in zip(found.shift, found.shift_error, strict=True):
-        allowed = MOST_SHIFT + SHIFT_ERRORS * error
+        allowed = MAX_SHIFT + SHIFT_ERRORS * error
         if abs(shift) > allowed:
             yield f"importance: shift {shift:.3f}, at most {allowed:.3f}"
-    allowed = MOST_EVIDENCE + SHIFT_ERRORS * found.evidence_error
+    allowed = MAX_EVIDENCE + SHIFT_ERRORS * found.evidence_error
     if abs(found.evidence) > allowed:
         yield f"importance: log evidence off by {found.evidence:.3f}, at most {allowed:.3f}"
-    if min(found.distribution) < LEAST_P:
-        yield f"importance: p of a marginal {min(found.distribution):.1e}, at least {LEAST_P:g}"
+    if min(found.distribution) < MIN_P:
+        yield f"importance: p of a marginal {min(found.distribution):.1e}, at least {MIN_P:g}"
     ranges = (("scale", found.noise_scale, NOISE_SCALE), ("kurtosis", found.noise_kurtosis, NOISE_KURTOSIS))
     for name, value, (low, high) in ranges:
         if not low <= value <= high:

@@ -21,12 +21,14 @@ from benchmarks.references.rows import Row
 from benchmarks.references.simulations import SEED, Simulated, Simulator, join, simulator_row
 from mwlmc_data.inference.grid import Grid
 
+#: Rows that are checked: the first, which are the cases and seven test rows.
 N_CHECKED = 10
-"""Rows that are checked: the first, which are the cases and seven test rows."""
+#: Rises when the same simulations give another outcome.
 CHECK_VERSION = 2
-"""Rises when the same simulations give another outcome."""
-_RERUN, _IMPORTANCE = 1, 2  # streams of random numbers
-_N_CLASSIFIED = 2000  # samples of each that the classifier sees
+#: Streams of random numbers.
+_RERUN, _IMPORTANCE = 1, 2
+#: Samples of each that the classifier sees.
+_N_CLASSIFIED = 2000
 
 
 def simulate(

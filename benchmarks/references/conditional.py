@@ -17,22 +17,26 @@ from scipy.optimize import minimize
 
 from benchmarks.references import polynomials
 from benchmarks.references.simulations import Simulated
+from mwlmc_data.array_types import Float64Array
 
 N_COMPONENTS = 8
 _COMPONENT_COSTS = (1.0, 1.0, 1.0, 1.0, 1.5, 1.5, 2.0, 2.0)
 _PARAMETER_COSTS = (1.5, 1.5, 1.5, 1.5, 1.5, 1.5)
-_MOST = 3.5
-_CLIP = 3.0  # principal components, of unit variance, beyond which they are cut
-_LIGHT_FRICTION = 1.0  # lambda_DF below which the coordinate is linear in it, above which logarithmic
-_RIDGE = 4.0  # precision of the correction's coefficients, worth so many simulations
-_MEAN = polynomials.graded_indices((*_COMPONENT_COSTS, *_PARAMETER_COSTS), _MOST)
+_MAX_GRADE = 3.5
+#: Principal components, of unit variance, beyond which they are cut.
+_CLIP = 3.0
+#: Lambda_DF below which the coordinate is linear in it, above which logarithmic.
+_LIGHT_FRICTION = 1.0
+#: Precision of the correction's coefficients, worth so many simulations.
+_RIDGE = 4.0
+_MEAN = polynomials.graded_indices((*_COMPONENT_COSTS, *_PARAMETER_COSTS), _MAX_GRADE)
 _FACTOR = polynomials.graded_indices((1.0,) * 6, 2.0)
 _CORRECTION = polynomials.graded_indices((1.0,) * 6, 1.0)
 _LOWER = tuple((i, j) for i in range(3) for j in range(i + 1))
 _UPPER = tuple(itertools.combinations_with_replacement(range(3), 2))
 
 
-def coordinates(points: NDArray) -> NDArray[np.float64]:
+def coordinates(points: NDArray) -> Float64Array:
     """Coordinates in which the travel vector varies smoothly, in about [-1, 1] over a design.
 
     Parameters
@@ -79,7 +83,7 @@ class Conditional:
     factor: NDArray
     correction: NDArray
 
-    def predict(self, points: NDArray, histories: NDArray) -> NDArray[np.float64]:
+    def predict(self, points: NDArray, histories: NDArray) -> Float64Array:
         """Mean travel vector [km/s], shape (n, 3), at points (n, 6) with histories (n, h)."""
         return self._mean_basis(coordinates(points), histories) @ self.mean
 
@@ -105,7 +109,7 @@ class Conditional:
         again, second = _multiply(polynomials.basis(x, _CORRECTION) @ self.correction, once)
         return again, first + second
 
-    def log_density(self, travel: NDArray, points: NDArray, histories: NDArray) -> NDArray[np.float64]:
+    def log_density(self, travel: NDArray, points: NDArray, histories: NDArray) -> Float64Array:
         """Logarithm of the density of a travel vector (3,) or vectors (n, 3) [per (km/s)^3], shape (n,)."""
         whitened, log_determinant = self.whiten(points, travel - self.predict(points, histories))
         return log_determinant - 0.5 * np.square(whitened).sum(axis=1) - 1.5 * np.log(2.0 * np.pi)

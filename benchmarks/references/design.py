@@ -13,21 +13,22 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import qmc
 
+from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS, Normal, Uniform
 
+#: Rises when the points of a design change.
 DESIGN_VERSION = 1
-"""Rises when the points of a design change."""
+#: Set of simulations whose prior the references have.
 CONFIG = "gaussian"
-"""Set of simulations whose prior the references have."""
 THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
 NUISANCES = ("m_lmc_8p7", "beta0", "r_dehnen")
 DIMENSIONS = (*THETA, *NUISANCES)
+#: Probability of the range over which the design's uniform half is spread.
 CENTRAL = 0.999
-"""Probability of the range over which the design's uniform half is spread."""
 _BISECTIONS = 60
 
 
-def design(n: int, seed: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+def design(n: int, seed: tuple[int, ...]) -> tuple[Float64Array, Float32Array]:
     """Points of a design.
 
     Parameters
@@ -56,7 +57,7 @@ def design(n: int, seed: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[
     return unit, from_unit(unit)
 
 
-def from_unit(unit: NDArray) -> NDArray[np.float32]:
+def from_unit(unit: NDArray) -> Float32Array:
     """Map points of the unit cube to parameters, rounded as a catalogue stores them.
 
     Parameters
@@ -84,7 +85,7 @@ def from_unit(unit: NDArray) -> NDArray[np.float32]:
     return values
 
 
-def box() -> NDArray[np.float64]:
+def box() -> Float64Array:
     """Central range of the prior of theta over which the design's uniform half is spread, shape (3, 2)."""
     tail = 0.5 * (1.0 - CENTRAL)
     ranges = []
@@ -95,7 +96,7 @@ def box() -> NDArray[np.float64]:
     return np.array(ranges)
 
 
-def _half_quantile(u: NDArray, loc: float, scale: float, low: float, high: float | NDArray) -> NDArray[np.float64]:
+def _half_quantile(u: NDArray, loc: float, scale: float, low: float, high: float | NDArray) -> Float64Array:
     """Quantiles of half a cut Gaussian and half a uniform over that Gaussian's central range, by bisection."""
     below, above = ndtr((low - loc) / scale), ndtr((high - loc) / scale)
     tail = 0.5 * (1.0 - CENTRAL)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.references import inference, simulations
-from benchmarks.references.certificate import MOST_HALVES, over
+from benchmarks.references.certificate import MAX_HALVES, over
 from benchmarks.references.history import histories as integrate
 from benchmarks.references.inference import Integrate
 from benchmarks.references.rows import Row
 from benchmarks.references.simulations import PARTS, Simulator, simulator_row
 
-MOST_PARTS = len(PARTS)
+MAX_PARTS = len(PARTS)
 
 
 def is_short(out: Path, row: Row, n: int) -> bool:
@@ -19,11 +19,11 @@ def is_short(out: Path, row: Row, n: int) -> bool:
 
     A case gets all: it is one of three, and lies where simulations are rare.
     """
-    if not inference.path_of(out, row).exists() or simulations.parts_there(out, row) >= MOST_PARTS:
+    if not inference.path_of(out, row).exists() or simulations.parts_there(out, row) >= MAX_PARTS:
         return False
     if row.kind != "test":
         return True
-    return any(over("halves", inference.load(out, row, n).certificate.halves, MOST_HALVES))
+    return any(over("halves", inference.load(out, row, n).certificate.halves, MAX_HALVES))
 
 
 def make(out: Path, row: Row, n: int, integrate: Integrate = integrate, simulator: Simulator = simulator_row) -> None:

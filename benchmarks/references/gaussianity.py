@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+#: Sigmas from the observation within which a predicted mean is near.
 NEAR = 5.0
-"""Sigmas from the observation within which a predicted mean is near."""
-LEAST_NEAR = 100
-"""So many of the nearest are tested if fewer are near."""
+#: So many of the nearest are tested if fewer are near.
+MIN_NEAR = 100
 TESTS = ("normal", "kurtosis", "scale", "mean", "spread")
 
 
 def near(distances: NDArray) -> NDArray[np.intp]:
     """Which simulations are near the observation, given the whitened distances (n,) of their means from it."""
     order = np.argsort(distances)
-    return order[: max(LEAST_NEAR, int(np.count_nonzero(distances < NEAR)))]
+    return order[: max(MIN_NEAR, int(np.count_nonzero(distances < NEAR)))]
 
 
 def test_whitened(z: NDArray, x: NDArray) -> dict[str, float]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from benchmarks.references.design import DIMENSIONS, THETA
+from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.simulator.constants import REWIND_GYR
 from mwlmc_data.simulator.frames import sky_to_galactocentric
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
@@ -21,15 +22,16 @@ from mwlmc_data.simulator.orbit import integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.potentials import concentration
 
-_SPACING = 0.05  # of the orbit's output [Gyr], which divides every look-back time
+#: Of the orbit's output [Gyr], which divides every look-back time.
+_SPACING = 0.05
 _N_OUTPUT = round(REWIND_GYR / _SPACING) + 1
+#: Times before today [Gyr].
 LOOKBACK = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.2)
-"""Times before today [Gyr]."""
+#: What the orbit depends on beside the LMC's present day.
 ORBITAL = DIMENSIONS[:4]
-"""What the orbit depends on beside the LMC's present day."""
 
 
-def histories(points: NDArray, lmc: Mapping[str, float]) -> NDArray[np.float32]:
+def histories(points: NDArray, lmc: Mapping[str, float]) -> Float32Array:
     """How much the Milky Way's velocity has changed since each of `LOOKBACK`, at one present day of the LMC.
 
     Parameters
@@ -58,7 +60,7 @@ def histories(points: NDArray, lmc: Mapping[str, float]) -> NDArray[np.float32]:
     return found.astype(np.float32)
 
 
-def past_velocities(theta: NDArray, enclosed: NDArray, lmc: NDArray) -> NDArray[np.float64]:
+def past_velocities(theta: NDArray, enclosed: NDArray, lmc: NDArray) -> Float64Array:
     """How much the Milky Way's velocity has changed since each of `LOOKBACK`.
 
     Parameters
@@ -91,7 +93,7 @@ def past_velocities(theta: NDArray, enclosed: NDArray, lmc: NDArray) -> NDArray[
     return found
 
 
-def vector_of(lmc: Mapping[str, float]) -> NDArray[np.float64]:
+def vector_of(lmc: Mapping[str, float]) -> Float64Array:
     """The LMC's Galactocentric vector (6,) [kpc, km/s] of a present day in either form."""
     if CARTESIAN_NAMES[0] in lmc:
         return np.array([lmc[name] for name in CARTESIAN_NAMES])

@@ -25,16 +25,17 @@ from scipy.special import logsumexp
 from benchmarks.common.features import SCALE
 from benchmarks.references.design import CONFIG, DIMENSIONS
 from benchmarks.references.gaussianity import mardia_kurtosis
+from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 
+#: Factor by which the likelihood is widened.
 WIDENED = 3.0
-"""Factor by which the likelihood is widened."""
 N_POOL = 32_768
+#: Points that are kept, on average.
 N_KEPT = 7_500
-"""Points that are kept, on average."""
+#: Simulations of each; with `N_KEPT` no more than 20,000 a row.
 REPLICATES = 2
-"""Simulations of each; with `N_KEPT` no more than 20,000 a row."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Proposals:
     n_pool: int
 
 
-def prior_points(n: int, seed: tuple[int, ...]) -> NDArray[np.float32]:
+def prior_points(n: int, seed: tuple[int, ...]) -> Float32Array:
     """Draw all six parameters from the prior, shape (n, 6), as a catalogue rounds them."""
     u = np.random.default_rng(seed).uniform(size=(n, len(DIMENSIONS)))
     values = np.empty(u.shape, dtype=np.float32)
@@ -186,7 +187,7 @@ def check(
     )
 
 
-def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> NDArray[np.float64]:
+def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> Float64Array:
     """Logarithms of unbiased estimates of the likelihood from k simulations of each of n points, shape (n,).
 
     Raises
@@ -203,13 +204,13 @@ def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> NDA
     return -0.5 * np.square(z).sum(axis=1) - log_root - 1.5 * np.log(2.0 * np.pi)
 
 
-def whitened_differences(vectors: NDArray, matrices: NDArray) -> NDArray[np.float64]:
+def whitened_differences(vectors: NDArray, matrices: NDArray) -> Float64Array:
     """Differences of the first two of each point's simulations, whitened: standard Gaussian, shape (n, 3)."""
     difference = (vectors[:, 0] - vectors[:, 1]) / np.sqrt(2.0)
     return np.linalg.solve(np.linalg.cholesky(matrices), difference[..., None])[..., 0]
 
 
-def as_matrices(covariances: NDArray) -> NDArray[np.float64]:
+def as_matrices(covariances: NDArray) -> Float64Array:
     """Symmetric matrices (n, 3, 3) of their upper triangles (n, 6)."""
     return covariances[:, [[0, 1, 2], [1, 3, 4], [2, 4, 5]]]
 

@@ -14,21 +14,23 @@ from numpy.typing import NDArray
 from benchmarks.common.features import SCALE
 from benchmarks.references import conditional, gaussianity, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
-from benchmarks.references.certificate import MOST_INTERPOLATION, Certificate
+from benchmarks.references.certificate import MAX_INTERPOLATION, Certificate
 from benchmarks.references.history import histories as integrate
 from benchmarks.references.rows import Row
 from benchmarks.references.simulations import SEED, Simulated
+from mwlmc_data.array_types import Float32Array
 
+#: Rises when the same simulations give another posterior.
 INFERENCE_VERSION = 2
-"""Rises when the same simulations give another posterior."""
+#: Samples drawn from the grid.
 N_DRAWN = 10_000
-"""Samples drawn from the grid."""
+#: Samples that are published: the first of them.
 N_KEPT = 2000
-"""Samples that are published: the first of them."""
-_REFINEMENTS = 2  # of a lattice at most, each with twice as many nodes
+#: Of a lattice at most, each with twice as many nodes.
+_REFINEMENTS = 2
 
+#: Points and `lmc`, its present day, in; the Milky Way's past out: `history.histories`.
 Integrate = Callable[..., NDArray]
-"""Points and `lmc`, its present day, in; the Milky Way's past out: `history.histories`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Reference:
     certificate : Certificate
     """
 
-    samples: NDArray[np.float32]
+    samples: Float32Array
     log_prob_truth: float
     ranks: tuple[float, ...]
     certificate: Certificate
@@ -100,7 +102,7 @@ def infer(row: Row, simulated: Simulated, integrate: Integrate = integrate) -> I
     seed = (SEED, row.number, 1)
     error = posterior.interpolation_error(inference, fitted.model, travel, histories, seed)
     for _ in range(_REFINEMENTS):
-        if error <= MOST_INTERPOLATION:
+        if error <= MAX_INTERPOLATION:
             break
         inference = posterior.refine(inference, fitted.model, travel, histories)
         error = posterior.interpolation_error(inference, fitted.model, travel, histories, seed)

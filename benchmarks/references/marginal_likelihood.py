@@ -16,17 +16,18 @@ from scipy.special import logsumexp
 from benchmarks.common.features import SCALE
 from benchmarks.references.conditional import Conditional
 from benchmarks.references.design import CONFIG, THETA
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 
+#: Nodes in the quantiles of m_lmc_8p7, beta0 and r_dehnen.
 QUADRATURE = (8, 3, 2)
-"""Nodes in the quantiles of m_lmc_8p7, beta0 and r_dehnen."""
+#: The same to test it, and for a single theta.
 FINE = (24, 4, 3)
-"""The same to test it, and for a single theta."""
 ROUGH = (5, 2, 2)
 _CHUNK = 20_000
 
+#: Points (n, 4) of `history.ORBITAL` in, the Milky Way's past (n, h) out.
 Histories = Callable[[NDArray], NDArray]
-"""Points (n, 4) of `history.ORBITAL` in, the Milky Way's past (n, h) out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Nodes:
         """Integrate the orbits at theta (k, 3)."""
         return cls(theta, quadrature, histories(_orbital(theta, quadrature[0])))
 
-    def log_likelihood(self, model: Conditional, travel: NDArray) -> NDArray[np.float64]:
+    def log_likelihood(self, model: Conditional, travel: NDArray) -> Float64Array:
         """Log of the likelihood of a travel vector (3,) [per (km/s)^3], averaged over the nuisances, shape (k,)."""
         (_, w_enclosed), (u_beta, w_beta), (u_scale, w_scale) = (legendre(n) for n in self.quadrature)
         halo = MARGINALS[CONFIG]
@@ -69,13 +70,13 @@ class Nodes:
         return logsumexp(found.reshape(len(self.theta), -1) + np.log(w_enclosed), axis=1)
 
 
-def log_prior(i: int, values: NDArray) -> NDArray[np.float64]:
+def log_prior(i: int, values: NDArray) -> Float64Array:
     """Log prior density of the i-th parameter, whose values may pass a wall by the rounding of a division."""
     marginal = MARGINALS[CONFIG][THETA[i]]
     return marginal.log_pdf(np.clip(values * SCALE[i], marginal.low, marginal.high)) + np.log(SCALE[i])
 
 
-def _orbital(theta: NDArray, n_enclosed: int) -> NDArray[np.float64]:
+def _orbital(theta: NDArray, n_enclosed: int) -> Float64Array:
     """Points (k q, 4) of theta in the catalogue's units, each with the quadrature's enclosed masses."""
     u, _ = legendre(n_enclosed)
     scaled = np.repeat(theta * SCALE, n_enclosed, axis=0)
@@ -83,7 +84,7 @@ def _orbital(theta: NDArray, n_enclosed: int) -> NDArray[np.float64]:
     return np.concatenate([scaled, enclosed[:, None]], axis=1)
 
 
-def legendre(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def legendre(n: int) -> tuple[Float64Array, Float64Array]:
     """Nodes and weights of Gauss and Legendre on (0, 1)."""
     x, w = np.polynomial.legendre.leggauss(n)
     return 0.5 * (x + 1.0), 0.5 * w

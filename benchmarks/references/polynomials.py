@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
-_WIDE = 1e8  # prior variance of the constant, in units of that of the target
+from mwlmc_data.array_types import Float64Array
+
+#: Prior variance of the constant, in units of that of the target.
+_WIDE = 1e8
 _STEPS = 80
 
 
@@ -44,7 +47,7 @@ def graded_indices(costs: tuple[float, ...], most: float) -> NDArray[np.intp]:
     return np.array(sorted(found, key=lambda powers: (np.dot(powers, costs), powers)), dtype=np.intp)
 
 
-def basis(x: NDArray, indices: NDArray[np.intp]) -> NDArray[np.float64]:
+def basis(x: NDArray, indices: NDArray[np.intp]) -> Float64Array:
     """Products of Legendre polynomials, of unit variance for uniform coordinates.
 
     Parameters
@@ -78,8 +81,8 @@ class Fit:
         Residual of each datum from the fit to all others, in the target's units, at the same prior.
     """
 
-    coefficients: NDArray[np.float64]
-    left_out: NDArray[np.float64]
+    coefficients: Float64Array
+    left_out: Float64Array
 
 
 def fit(design: NDArray, target: NDArray, error: NDArray, degree: NDArray) -> Fit:

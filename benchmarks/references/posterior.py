@@ -18,22 +18,29 @@ from benchmarks.common.features import SCALE
 from benchmarks.references.conditional import Conditional
 from benchmarks.references.design import CONFIG, THETA
 from benchmarks.references.marginal_likelihood import FINE, QUADRATURE, ROUGH, Histories, Nodes, log_prior
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import MARGINALS, Prior
 
+#: Points of the fine grid a side.
 N_GRID = 72
-"""Points of the fine grid a side."""
+#: Error of the log density that the splines may have at the lattice's spacing, each axis, by their own estimate.
 TOLERANCE = 0.03
-"""Error of the log density that the splines may have at the lattice's spacing, each axis, by their own estimate."""
 _SHAPE, _ROUGH_SHAPE = (12, 14, 12), (12, 10, 12)
-_MOST_SIDE, _MOST_NODES = 30, 12_000
+_MAX_SIDE, _MAX_NODES = 30, 12_000
 _ROUNDS = 4
-_DEPTH = 12.0  # log density below the greatest at which a point of the design is outside the first box
-_FAR = 1e-6  # probability of the prior beyond the widest box's ends, where these are no walls
-_SHRINKS = 0.85  # a box is laid anew when the posterior needs less than this part of a side
-_CUT = 1e-3  # marginal density, of the greatest, at an end that is no wall beyond which a side is made longer
-_N_PROBES = 128  # draws at which the grid is compared with the likelihood itself
-_POWERS = (0.5, 0.5, 1.0)  # of theta, in which points are equidistant: the likelihood is rougher at small masses
+#: Log density below the greatest at which a point of the design is outside the first box.
+_DEPTH = 12.0
+#: Probability of the prior beyond the widest box's ends, where these are no walls.
+_FAR = 1e-6
+#: A box is laid anew when the posterior needs less than this part of a side.
+_SHRINKS = 0.85
+#: Marginal density, of the greatest, at an end that is no wall beyond which a side is made longer.
+_CUT = 1e-3
+#: Draws at which the grid is compared with the likelihood itself.
+_N_PROBES = 128
+#: Of theta, in which points are equidistant: the likelihood is rougher at small masses.
+_POWERS = (0.5, 0.5, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Lattice:
         grid = Grid.from_log(fine, spline + _log_prior(fine))
         return grid, _missed(values, self.axes, _weight(values, self.axes)) / 16.0
 
-    def log_density(self, model: Conditional, travel: NDArray) -> NDArray[np.float64]:
+    def log_density(self, model: Conditional, travel: NDArray) -> Float64Array:
         """Log density of a travel vector (3,) at the points, an axis for each of the lattice's."""
         return self.nodes.log_likelihood(model, travel).reshape([len(axis) for axis in self.axes])
 
@@ -123,8 +130,8 @@ def infer(model: Conditional, travel: NDArray, histories: Histories, box: NDArra
         # Of fourth order: what is missed falls with the fourth power of the spacing, here to half the tolerance.
         wanted = shape * part * np.maximum(missed / (0.5 * TOLERANCE), 1e-3) ** 0.25
         shape = np.ceil(np.where(missed * part**4 > TOLERANCE, wanted, shape))
-        shape = np.clip(shape, _SHAPE, _MOST_SIDE)
-        excess = shape.prod() / _MOST_NODES
+        shape = np.clip(shape, _SHAPE, _MAX_SIDE)
+        excess = shape.prod() / _MAX_NODES
         shape = np.maximum(shape / max(excess, 1.0) ** (1 / 3), _SHAPE).astype(int)
         box, quadrature = better, QUADRATURE
     return Inference(grid, lattice, missed)
@@ -157,7 +164,7 @@ def refine(found: Inference, model: Conditional, travel: NDArray, histories: His
     return Inference(grid, lattice, missed)
 
 
-def _better_box(grid: Grid, box: NDArray) -> NDArray[np.float64]:
+def _better_box(grid: Grid, box: NDArray) -> Float64Array:
     """Box that holds the posterior more closely, or on a side where it is cut one that reaches further."""
     better, widest = grid.zoom(), widest_box()
     for i in range(3):
@@ -168,7 +175,7 @@ def _better_box(grid: Grid, box: NDArray) -> NDArray[np.float64]:
     return np.clip(better, widest[:, :1], widest[:, 1:])
 
 
-def first_box(log_density: NDArray, theta: NDArray) -> NDArray[np.float64]:
+def first_box(log_density: NDArray, theta: NDArray) -> Float64Array:
     """Box that holds a posterior, from the simulations of a design.
 
     Parameters
@@ -196,7 +203,7 @@ def first_box(log_density: NDArray, theta: NDArray) -> NDArray[np.float64]:
     return box
 
 
-def widest_box() -> NDArray[np.float64]:
+def widest_box() -> Float64Array:
     """Range of the prior, its far tails left out, shape (3, 2)."""
     ends = []
     for name, scale in zip(THETA, SCALE, strict=True):
@@ -209,7 +216,7 @@ def widest_box() -> NDArray[np.float64]:
 
 def log_probability(
     model: Conditional, travel: NDArray, theta: NDArray, histories: Histories, log_evidence: float
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Log posterior density at theta (k, 3), without a grid but for the evidence, and with finer quadrature."""
     prior = Prior(CONFIG, THETA).log_prob(theta * SCALE) + np.log(SCALE).sum()
     return prior + Nodes.at(theta, FINE, histories).log_likelihood(model, travel) - log_evidence
@@ -225,22 +232,22 @@ def _axes(box: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, ...]:
     return tuple(axes)
 
 
-def _warp(i: int, values: NDArray) -> NDArray[np.float64]:
+def _warp(i: int, values: NDArray) -> Float64Array:
     return values ** _POWERS[i] if _POWERS[i] != 1.0 else values
 
 
-def _log_prior(axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
+def _log_prior(axes: tuple[NDArray, ...]) -> Float64Array:
     parts = [log_prior(i, axis) for i, axis in enumerate(axes)]
     return parts[0][:, None, None] + parts[1][None, :, None] + parts[2]
 
 
-def _weight(values: NDArray, axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
+def _weight(values: NDArray, axes: tuple[NDArray, ...]) -> Float64Array:
     """Posterior density at the points, the greatest being 1."""
     total = values + _log_prior(axes)
     return np.exp(total - total.max())
 
 
-def _missed(values: NDArray, axes: tuple[NDArray, ...], weight: NDArray, start: int = 0) -> NDArray[np.float64]:
+def _missed(values: NDArray, axes: tuple[NDArray, ...], weight: NDArray, start: int = 0) -> Float64Array:
     """What splines through every other node of each axis miss, root mean square under a weight, (3,)."""
     found = np.zeros(3)
     for i, axis in enumerate(axes):

@@ -42,7 +42,7 @@ def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | 
     if "infer" in wanted:
         run_calls([(inference.make, (out, row, n)) for row in simulated], count, "infer")
     if "extend" in wanted:
-        for _ in range(extension.MOST_PARTS - 1):
+        for _ in range(extension.MAX_PARTS - 1):
             short = [row for row in simulated if extension.is_short(out, row, n)]
             run_calls([(extension.make, (out, row, n)) for row in short], count, "extend")
     if "check" in wanted:

@@ -18,25 +18,27 @@ from numpy.typing import NDArray
 
 from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, design
 from benchmarks.references.rows import TRAVEL, Row
+from mwlmc_data.array_types import Float32Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.many import simulate_row
 from mwlmc_data.storage.npz import write_npz
 from mwlmc_data.storage.writing import write_bytes
 
+#: Of the stars and designs of the references; none of the catalogues' (`release.CATALOGUE_SEEDS`).
 SEED = 20250720
-"""Of the stars and designs of the references; none of the catalogues' (`release.CATALOGUE_SEEDS`)."""
+#: Simulations of a row's first design.
 N_POINTS = 2048
-"""Simulations of a row's first design."""
+#: Designs that a row may have: the stream of each, and its size in units of the first; together powers of two. The
+#: streams between are those of the checks.
 PARTS = ((0, 1), (3, 1), (4, 2))
-"""Designs that a row may have: the stream of each, and its size in units of the first; together powers of two. The
-streams between are those of the checks."""
 COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
-MOST_FAILURES = 0.01
-"""Greatest fraction of a row's simulations that may fail."""
-_STRIDE = 1 << 20  # sim_ids of a design; those of rows and designs are apart
+#: Greatest fraction of a row's simulations that may fail.
+MAX_FAILURES = 0.01
+#: Sim_ids of a design; those of rows and designs are apart.
+_STRIDE = 1 << 20
 
+#: A row of parameters in, the travel vector and its covariances (9 numbers) out.
 Simulator = Callable[[dict[str, Any]], NDArray]
-"""A row of parameters in, the travel vector and its covariances (9 numbers) out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,7 @@ def join(parts: Sequence[Simulated]) -> Simulated:
     return Simulated(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Simulated)))
 
 
-def simulator_row(row: dict[str, Any]) -> NDArray[np.float32]:
+def simulator_row(row: dict[str, Any]) -> Float32Array:
     """Travel vector and covariances of one simulation; NaN where it cannot be computed."""
     try:
         found = simulate_row((row, SEED, const.N_STARS, "numba"))
@@ -87,7 +89,7 @@ def simulator_row(row: dict[str, Any]) -> NDArray[np.float32]:
     return np.array([found[name] for name in (*TRAVEL, *COVARIANCES)], dtype=np.float32)
 
 
-def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator = simulator_row) -> NDArray[np.float32]:
+def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator = simulator_row) -> Float32Array:
     """Simulate points at the LMC's present day of a row.
 
     Parameters
@@ -203,6 +205,6 @@ def load(out: Path, row: Row, stream: int, n: int = N_POINTS) -> Simulated:
     k = len(THETA)
     found = Simulated(values[:, :k], values[:, k:], data[:, :3], data[:, 3:])
     failed = len(found) - len(found.whole)
-    if failed > MOST_FAILURES * len(found):
-        raise ValueError(f"{path}: {failed} of {len(found)} simulations failed; allowed are {MOST_FAILURES:.0%}")
+    if failed > MAX_FAILURES * len(found):
+        raise ValueError(f"{path}: {failed} of {len(found)} simulations failed; allowed are {MAX_FAILURES:.0%}")
     return found.whole

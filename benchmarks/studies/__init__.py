@@ -1,1 +1,18 @@
-"""The proofs: how exact and how fast the simulator is, and whether what is published holds."""
+"""The proofs: how exact and how fast the simulator is, and whether what is published holds.
+
+Each module is the command of its name, such as ``python -m benchmarks accuracy``:
+
+=================  ====================================================================================
+accuracy           the simulator beside agama and its own float64 yardstick; prints `published_stars` too
+calibration        whether `infer` is calibrated for errors unlike the catalogue's
+choices            why the reflex fit starts at 50 kpc and reports robust errors
+cuda               simulations a second on a GPU
+equilibrium        how the halo contracts without an LMC, and how far out its stars lie
+loading            what haloes cost as files, and how fast they load
+outskirts          how far in a catalogue's row may leave out stars
+published_stars    the reflex fit of published samples of stars, beside the published fits
+refusals           which spoilt entries a score refuses or flags
+regeneration       how much a halo differs when another processor simulates it
+speed              cost and error beside agama, gala and galpy
+=================  ====================================================================================
+"""

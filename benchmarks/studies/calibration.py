@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from benchmarks.embedded.deconvolution import THETA, Rows
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.networks import load_network
 from mwlmc_data.inference.predictive import p_value
@@ -24,14 +25,14 @@ from mwlmc_data.priors import Prior
 from mwlmc_data.simulator import Parameters, simulate
 
 LEVELS = (0.5, 0.68, 0.95)
+#: Of a fresh simulation: ten times those of the catalogue.
 MANY_STARS = 45_000
-"""Of a fresh simulation: ten times those of the catalogue."""
+#: Of the parameters of fresh simulations and of added noise; no set has it.
 SEED = 20_000
-"""Of the parameters of fresh simulations and of added noise; no set has it."""
 
 
 @dataclass(frozen=True)
-class Calibration:
+class KindCalibration:
     """How often a set of measurements is what its posteriors say.
 
     Attributes
@@ -49,22 +50,22 @@ class Calibration:
     """
 
     kind: str
-    ranks: NDArray[np.float64]
-    p_values: NDArray[np.float64]
-    gain: NDArray[np.float64]
-    errors: NDArray[np.float64]
+    ranks: Float64Array
+    p_values: Float64Array
+    gain: Float64Array
+    errors: Float64Array
 
     @property
-    def ks(self) -> NDArray[np.float64]:
+    def ks(self) -> Float64Array:
         """Kolmogorov-Smirnov probabilities that the ranks, and last the p-values, are uniform, (4,)."""
         return np.array([kstest(values, "uniform").pvalue for values in (*self.ranks.T, self.p_values)])
 
-    def coverage(self, level: float) -> NDArray[np.float64]:
+    def coverage(self, level: float) -> Float64Array:
         """Fraction of truths inside the central intervals of that probability, (3,)."""
         return (np.abs(self.ranks - 0.5) < 0.5 * level).mean(axis=0)
 
 
-def calibrate(config: str, kind: str, rows: Rows) -> Calibration:
+def calibrate(config: str, kind: str, rows: Rows) -> KindCalibration:
     """Infer from each row, with its covariance, and compare with its truth."""
     likelihood = load_network(config).likelihood
     u = likelihood.scores.forward(rows.theta)
@@ -76,17 +77,17 @@ def calibrate(config: str, kind: str, rows: Rows) -> Calibration:
         gain[i] = likelihood.log_likelihood(u[i : i + 1], *measured)[0] - grid.log_evidence
         p_values[i] = p_value(likelihood, *measured, seed=(SEED, i))
     errors = np.sqrt(np.median(np.diagonal(rows.covariance, axis1=1, axis2=2), axis=0))
-    return Calibration(kind, ranks, p_values, gain, errors)
+    return KindCalibration(kind, ranks, p_values, gain, errors)
 
 
-def noisier(rows: Rows, added: NDArray) -> Rows:
+def add_noise(rows: Rows, added: NDArray) -> Rows:
     """The rows with Gaussian noise of covariance (n, 3, 3) added to their vectors."""
     noise = np.random.default_rng(SEED).normal(size=rows.vector.shape)
     vector = rows.vector + np.einsum("nij,nj->ni", np.linalg.cholesky(added), noise)
     return Rows(rows.theta, rows.lmc, vector, rows.covariance + added)
 
 
-def fresh(config: str, n: int, n_stars: int = MANY_STARS) -> Rows:
+def simulate_fresh(config: str, n: int, n_stars: int = MANY_STARS) -> Rows:
     """Simulate n draws of the prior with other numbers of stars than the catalogue's."""
     found: dict[str, list[NDArray]] = {"theta": [], "lmc": [], "vector": [], "covariance": []}
     for i, draw in enumerate(Prior(config).sample(n, seed=SEED).to_dict("records")):
@@ -99,20 +100,20 @@ def fresh(config: str, n: int, n_stars: int = MANY_STARS) -> Rows:
     return Rows(**{name: np.stack(values) for name, values in found.items()})
 
 
-def kinds(config: str, n: int, n_fresh: int) -> Iterator[tuple[str, Rows]]:
+def load_kinds(config: str, n: int, n_fresh: int) -> Iterator[tuple[str, Rows]]:
     """Measurements with each kind of errors."""
     rows = Rows.load("test", config).first(n)
     yield "C_row", rows
-    yield "4 C_row", noisier(rows, 3.0 * rows.covariance)
+    yield "4 C_row", add_noise(rows, 3.0 * rows.covariance)
     fixed = 4.0 * load_network(config).likelihood.halo_covariance
     inside = np.linalg.eigvalsh(fixed - rows.covariance)[:, 0] > 0.0
     some = rows.where(inside)
-    yield "fixed", noisier(some, fixed - some.covariance)
+    yield "fixed", add_noise(some, fixed - some.covariance)
     if n_fresh:
-        yield f"{MANY_STARS:,} stars", fresh(config, n_fresh)
+        yield f"{MANY_STARS:,} stars", simulate_fresh(config, n_fresh)
 
 
-def describe(found: Calibration) -> str:
+def describe(found: KindCalibration) -> str:
     """A line for each parameter, and one for the p-values."""
     n = len(found.ranks)
     lines = [f"{found.kind}: {n} measurements, median errors {np.array2string(found.errors, precision=2)} km/s, "
@@ -128,7 +129,7 @@ def describe(found: Calibration) -> str:
     return "\n".join(lines)
 
 
-def log_likelihoods(config: str) -> str:
+def describe_likelihood(config: str) -> str:
     """Mean log density of the fitted vectors of the test split, each with its own covariance."""
     likelihood, rows = load_network(config).likelihood, Rows.load("test", config)
     each = likelihood.log_likelihood(likelihood.scores.forward(rows.theta), rows.vector, rows.covariance, rows.lmc)
@@ -138,6 +139,6 @@ def log_likelihoods(config: str) -> str:
 
 def main(config: str, n: int, n_fresh: int) -> None:
     """Print all of it, one kind of errors after another."""
-    print(log_likelihoods(config), flush=True)
-    for kind, rows in kinds(config, n, n_fresh):
+    print(describe_likelihood(config), flush=True)
+    for kind, rows in load_kinds(config, n, n_fresh):
         print(describe(calibrate(config, kind, rows)), flush=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwlmc_data import Parameters, fit_reflex, simulate, validation_cases
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.simulator.reflex import REFLEX_NAMES
@@ -38,8 +38,8 @@ class Choices:
     """
 
     observed: float
-    speeds: NDArray[np.float64]
-    ratios: NDArray[np.float64]
+    speeds: Float64Array
+    ratios: Float64Array
 
 
 def measure(simulations: int, seed: int) -> Choices:
@@ -62,7 +62,7 @@ def measure(simulations: int, seed: int) -> Choices:
     return Choices(case.observation["v_travel"], np.array(speeds), np.array(ratios))
 
 
-def _ratios(parameters: Parameters, seed: int, sim_id: int) -> NDArray[np.float64]:
+def _ratios(parameters: Parameters, seed: int, sim_id: int) -> Float64Array:
     reflex = simulate(parameters, seed=seed, sim_id=sim_id).reflex
     dispersions = [name.startswith("sigma") for name in REFLEX_NAMES]
     return np.sqrt(np.diag(reflex.covariance) / np.diag(reflex.covariance_plain))[dispersions]

@@ -1,8 +1,9 @@
-"""What the stars' start does to them without an LMC, and how far out the fitted stars lie.
+"""How the halo contracts without an LMC, and how far out the fitted stars lie.
 
-The stars are drawn in equilibrium in the NFW potential alone, and move in that of bulge, disc and halo. The same draws
-of the prior are moved for 2.2 Gyr as they are in the data, without an LMC, and without an LMC, bulge and disc: the mean
-radial velocity of a shell is the contraction, and the share of the fitted stars beyond 1,000 kpc that of the wings.
+The stars are drawn in equilibrium in the NFW potential alone, but move in that of bulge, disc and halo. The same draws
+of the prior are moved for 2.2 Gyr in three fields: that of the data, that without an LMC, and that without LMC, bulge
+and disc. The mean radial velocity of a shell measures the contraction, and the share of the fitted stars beyond
+1,000 kpc measures the wings.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.parallel import measure_draws
 from mwlmc_data import Parameters, fit_reflex
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
@@ -25,7 +27,7 @@ from mwlmc_data.simulator.tables import milky_way
 #: Edges [kpc] of the shells.
 EDGES = (50.0, 100.0, 300.0, 1000.0, np.inf)
 FIELDS = ("as in the data", "no LMC", "no LMC, NFW alone")
-_ROWS = (*FIELDS, "what bulge and disc do")
+_ROWS = (*FIELDS, "effect of bulge and disc")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,12 +48,12 @@ class Drift:
 
     m200_mw: float
     count: NDArray[np.int64]
-    mean: NDArray[np.float64]
-    fitted: NDArray[np.float64]
+    mean: Float64Array
+    fitted: Float64Array
 
 
-def measure(job: tuple[dict, int, int]) -> Drift:
-    """The drift of one draw: (row of parameters, seed, sim_id)."""
+def measure_drift(job: tuple[dict, int, int]) -> Drift:
+    """Measure the drift of one draw, given (row of parameters, seed, sim_id)."""
     row, seed, sim_id = job
     parameters = Parameters.from_row(row)
     _, field, stars = start_stars(parameters, const.N_STARS, halo_stream(seed, sim_id))
@@ -63,31 +65,31 @@ def measure(job: tuple[dict, int, int]) -> Drift:
     return Drift(parameters.m200_mw, shells[:, 0].astype(int), shells[:, 1], np.array(fitted))
 
 
-def _shells(stars: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Number and mean radial velocity in each shell, (2, 4)."""
+def _shells(stars: Float64Array) -> Float64Array:
+    """Return number and mean radial velocity in each shell, (2, 4)."""
     radius = np.linalg.norm(stars[:, :3], axis=1)
     v_r = np.einsum("ni,ni->n", stars[:, :3], stars[:, 3:]) / radius
     shell = [v_r[(radius > low) & (radius <= high)] for low, high in itertools.pairwise(EDGES)]
     return np.array([[len(v) for v in shell], [v.mean() if len(v) else 0.0 for v in shell]])
 
 
-def drifts(config: str, simulations: int, seed: int, workers: int | None = None) -> list[Drift]:
-    """Drifts of so many draws of a set.
+def measure_drifts(config: str, simulations: int, seed: int, workers: int | None = None) -> list[Drift]:
+    """Measure the drifts of draws from the prior of a set.
 
     Parameters
     ----------
     config : str
         Set whose prior is drawn from.
     simulations, seed : int
-        How many draws, and their seed.
+        Number of draws, and their seed.
     workers : int, optional
         Processes; all cores by default.
     """
-    return measure_draws(measure, config, simulations, seed, workers)
+    return measure_draws(measure_drift, config, simulations, seed, workers)
 
 
-def contraction(found: Sequence[Drift]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean radial velocity of all stars of a shell and its standard error [km/s].
+def average_drifts(found: Sequence[Drift]) -> tuple[Float64Array, Float64Array]:
+    """Average the radial velocity over all stars of a shell [km/s].
 
     Parameters
     ----------
@@ -97,8 +99,8 @@ def contraction(found: Sequence[Drift]) -> tuple[NDArray[np.float64], NDArray[np
     Returns
     -------
     mean, error : ndarray, shape (4, 4)
-        A row for each of `FIELDS`, and one for the second less the third: what bulge and disc do to the same stars. The
-        errors come from the scatter between draws, so that those of the difference are paired.
+        A row for each of `FIELDS`, and one for the second minus the third: the effect of bulge and disc on the same
+        stars. The standard errors come from the scatter between draws, so those of the difference are paired.
     """
     count = np.array([drift.count for drift in found], dtype=float)
     velocity = np.array([drift.mean for drift in found])
@@ -110,8 +112,8 @@ def contraction(found: Sequence[Drift]) -> tuple[NDArray[np.float64], NDArray[np
     return mean, np.sqrt((part**2).sum(axis=0) * len(found) / (len(found) - 1))
 
 
-def wings(found: Sequence[Drift]) -> tuple[float, float]:
-    """Share of the fitted stars beyond the outermost edge in the data, and its standard error."""
+def measure_wings(found: Sequence[Drift]) -> tuple[float, float]:
+    """Return the share of the fitted stars beyond the outermost edge in the data, and its standard error."""
     count = np.array([drift.count[0] for drift in found])
     total = count.sum()
     share = count[:, -1].sum() / total
@@ -120,7 +122,7 @@ def wings(found: Sequence[Drift]) -> tuple[float, float]:
 
 
 def describe(config: str, found: Sequence[Drift]) -> str:
-    """The drifts of a set as a table of text."""
+    """Format the drifts of a set as a table."""
     shells = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(EDGES)]
     lines = [
         f"{len(found)} draws of the {config} set, {const.N_STARS} stars each; mean radial velocity [km/s]",
@@ -138,15 +140,15 @@ def describe(config: str, found: Sequence[Drift]) -> str:
             f"{_ROWS[1]}, {label} third of the Milky Ways (mean {mass:.1f}e11 Msun): {shells[2]} kpc "
             f"{mean[2]:.1f} +- {error[2]:.1f}, reflex fit {mean[-1]:.1f} +- {error[-1]:.1f}"
         )
-    share, error = wings(found)
+    share, error = measure_wings(found)
     lines.append(f"fitted stars beyond {EDGES[-2]:g} kpc, {FIELDS[0]}: {100 * share:.2f} +- {100 * error:.2f}%")
     return "\n".join(lines)
 
 
-def _columns(found: Sequence[Drift]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _columns(found: Sequence[Drift]) -> tuple[Float64Array, Float64Array]:
     """Mean and error of the shells, with those of the reflex fit as a last column, (4, 5)."""
     fitted = np.array([drift.fitted for drift in found])
     fitted = np.column_stack([fitted, fitted[:, 1] - fitted[:, 2]])
-    mean, error = contraction(found)
+    mean, error = average_drifts(found)
     scatter = fitted.std(axis=0, ddof=1) / np.sqrt(len(found))
     return np.column_stack([mean, fitted.mean(axis=0)]), np.column_stack([error, scatter])

@@ -26,12 +26,12 @@ from mwlmc_data.dataset.verification import verify
 from mwlmc_data.simulator import compile_kernels
 from mwlmc_data.workers import available_cores
 
+#: Haloes that are simulated to time it.
 SIMULATED = 512
-"""Haloes that are simulated to time it."""
+#: Passes of the training.
 PASSES = 2
-"""Passes of the training."""
+#: Haloes that are loaded one by one.
 SINGLE = 20
-"""Haloes that are loaded one by one."""
 
 
 def measure(folder: Path, haloes: int, rounds: int) -> dict[str, Any]:

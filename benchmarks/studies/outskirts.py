@@ -48,7 +48,7 @@ class Margin:
     alarm: bool
 
 
-def measure(job: tuple[dict, int, int]) -> Margin:
+def measure_margin(job: tuple[dict, int, int]) -> Margin:
     """The margin of one draw: (row of parameters, seed, sim_id)."""
     row, seed, sim_id = job
     parameters = Parameters.from_row(row)
@@ -67,7 +67,7 @@ def measure(job: tuple[dict, int, int]) -> Margin:
     )
 
 
-def margins(config: str, simulations: int, seed: int, workers: int | None = None) -> list[Margin]:
+def measure_margins(config: str, simulations: int, seed: int, workers: int | None = None) -> list[Margin]:
     """Margins of so many draws of a set.
 
     Parameters
@@ -79,7 +79,7 @@ def margins(config: str, simulations: int, seed: int, workers: int | None = None
     workers : int, optional
         Processes; all cores by default.
     """
-    return measure_draws(measure, config, simulations, seed, workers)
+    return measure_draws(measure_margin, config, simulations, seed, workers)
 
 
 def describe(found: dict[str, list[Margin]]) -> str:

@@ -15,12 +15,12 @@ from mwlmc_data.scoring.submission import read_submission
 from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
 from mwlmc_data.scoring.yardstick import gains
 
+#: Parts of the way to the truth that draws are moved.
 MOVED = (0.0, 0.01, 0.02, 0.05)
-"""Parts of the way to the truth that draws are moved."""
 
 
 @dataclass(frozen=True)
-class Tried:
+class SpoiltEntry:
     """One entry.
 
     Attributes
@@ -42,7 +42,7 @@ class Tried:
     raised: float
 
 
-def tried(run: Path, tasks: Sequence[str]) -> list[Tried]:
+def spoil_entries(run: Path, tasks: Sequence[str]) -> list[SpoiltEntry]:
     """Try all entries of a run in some tasks with a limit.
 
     Parameters
@@ -54,7 +54,7 @@ def tried(run: Path, tasks: Sequence[str]) -> list[Tried]:
 
     Returns
     -------
-    list of Tried
+    list of SpoiltEntry
 
     Raises
     ------
@@ -83,13 +83,13 @@ def tried(run: Path, tasks: Sequence[str]) -> list[Tried]:
                 own = -(log_prob[rows] + np.log(task.unit).sum() + 0.25)
                 gain = gains(limit, limit.energy_score, own)["gain_over_limit_nats"]
                 raised = float(gain.value) / float(gain.error)  # type: ignore[arg-type]
-            found.append(Tried(f"{task.name}/{home.name}", among, everywhere, tuple(errors), raised))
+            found.append(SpoiltEntry(f"{task.name}/{home.name}", among, everywhere, tuple(errors), raised))
     if not found:
         raise ValueError(f"run = {str(run)!r} holds no entries of {', '.join(tasks)}; allowed: a run of the suite")
     return found
 
 
-def describe(found: Sequence[Tried]) -> str:
+def describe(found: Sequence[SpoiltEntry]) -> str:
     """A table: an entry a line."""
     moved = [f"moved {100 * part:g}%" for part in MOVED]
     titles = ["nats above the draws' density", "everywhere", *moved, "+0.25 nats"]

@@ -1,7 +1,7 @@
-"""How much a halo differs that is made again on another machine, with Numba's generic processor as the other.
+"""How much a halo differs when another processor simulates it; Numba's generic processor stands for the other.
 
-Rounding differs between processors and the paths of stars are chaotic where they pass the centre, so that "the same
-halo" is a statement about most stars and about the fit: the quantiles printed here set its bounds.
+Rounding differs between processors, and orbits that pass the centre are chaotic. "The same halo" is therefore a
+statement about most stars and about the fit: the quantiles printed here set its bounds.
 """
 
 from __future__ import annotations
@@ -13,22 +13,16 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.studies.accuracy import OUTER
 from mwlmc_data import Parameters, load_catalogue, simulate
+from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.dataset.release import CATALOGUE_SEEDS
 from mwlmc_data.storage.npz import write_npz
 
-_PROGRAM = """
-import sys
-from benchmarks import regeneration
-regeneration.write(sys.argv[1], int(sys.argv[2]), sys.argv[3])
-"""
 
-
-def haloes(config: str, count: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Stars (count, 4500, 6) and travel velocities (count, 3) of rows spread evenly over a set."""
+def simulate_haloes(config: str, count: int) -> tuple[Float32Array, Float64Array]:
+    """Simulate rows spread evenly over a set: stars (count, 4500, 6) and travel velocities (count, 3)."""
     table = load_catalogue(config=config)
     rows = table.iloc[np.linspace(0, len(table) - 1, count).astype(int)].to_dict("records")
     stars, vectors = [], []
@@ -39,35 +33,35 @@ def haloes(config: str, count: int) -> tuple[NDArray[np.float32], NDArray[np.flo
     return np.array(stars), np.array(vectors)
 
 
-def write(config: str, count: int, path: str) -> None:
-    """Write :func:`haloes` to a file: what the other processor's process does."""
-    stars, vectors = haloes(config, count)
+def write_haloes(config: str, count: int, path: str) -> None:
+    """Write what :func:`simulate_haloes` returns to a file, for the process of the other processor."""
+    stars, vectors = simulate_haloes(config, count)
     with open(path, "wb") as file:
         write_npz(file, {"stars": stars, "vectors": vectors})
 
 
 def compare(config: str, count: int) -> str:
-    """Make haloes here and with the generic processor, and tell how they differ.
+    """Simulate haloes here and with the generic processor, and report how they differ.
 
     Parameters
     ----------
     config : str
         Set of simulations.
     count : int
-        Haloes.
+        Number of haloes.
 
     Returns
     -------
     str
-        A table of text.
+        A table.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "generic.npz")
         generic = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": folder}
-        subprocess.run([sys.executable, "-c", _PROGRAM, config, str(count), path], env=generic, check=True)
+        subprocess.run([sys.executable, "-m", __name__, config, str(count), path], env=generic, check=True)
         with np.load(path) as data:
             other, other_vectors = data["stars"], data["vectors"]
-    stars, vectors = haloes(config, count)
+    stars, vectors = simulate_haloes(config, count)
     position = np.linalg.norm(stars[..., :3] - other[..., :3], axis=-1)
     velocity = np.linalg.norm(stars[..., 3:] - other[..., 3:], axis=-1)
     outer = np.linalg.norm(stars[..., :3], axis=-1) > OUTER
@@ -80,3 +74,7 @@ def compare(config: str, count: int) -> str:
     shares = ", ".join(f"{(travel < bound).mean():.3f} within {bound:g}" for bound in (1e-3, 1e-2, 0.1))
     lines.append(f"travel vector, km/s: median {np.median(travel):.1e}, {shares}, largest {travel.max():.2g}")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    write_haloes(sys.argv[1], int(sys.argv[2]), sys.argv[3])

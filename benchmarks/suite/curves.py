@@ -13,8 +13,8 @@ from mwlmc_data.scoring.task import Task
 from mwlmc_data.scoring.tasks.shift import NOMINAL
 from mwlmc_data.scoring.tasks.summary import FIXED
 
+#: Levels at which the curves are told.
 LEVELS = np.linspace(0.0, 1.0, 51)
-"""Levels at which the curves are told."""
 
 
 def curves(task: Task, samples: NDArray) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines.base import Baseline, Draws, Effort, create, find
+from benchmarks.baselines.base import Baseline, Draws, Effort, create, find_baselines
 from benchmarks.baselines.training import one_thread
 from benchmarks.common.sets import Learnable, SimulationSet, box_of
 from benchmarks.suite import models
@@ -20,6 +20,7 @@ from benchmarks.suite.c2st import c2st
 from benchmarks.suite.curves import curves
 from benchmarks.suite.models import cpu_seconds
 from mwlmc_data import __version__, get_task
+from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import release
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.report import Entry, Report, Section, dump
@@ -29,13 +30,13 @@ from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
 from mwlmc_data.storage.npz import write_npz
 
 FORMAT = "mwlmc-result-1"
+#: Rises when the same draws give another result file.
 RESULT_VERSION = 3
-"""Rises when the same draws give another result file."""
 CODE = "python -m benchmarks suite"
+#: Tasks in which a classifier is trained for each reference: half a minute an entry, which a fast run leaves out.
 C2ST_TASKS = ("summary-9", "summary-6")
-"""Tasks in which a classifier is trained for each reference: half a minute an entry, which a fast run leaves out."""
+#: Draws for an observation in a fast run: scores cost the square of them.
 FAST_DRAWS = 200
-"""Draws for an observation in a fast run: scores cost the square of them."""
 _LIBRARIES = ("numpy", "scipy", "torch", "sbi", "scikit-learn")
 
 
@@ -208,7 +209,7 @@ def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dic
     return arrays, about
 
 
-def drawn_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int) -> tuple[NDArray[np.float32], Draws]:
+def drawn_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int) -> tuple[Float32Array, Draws]:
     """Draws in the form of a submission: float32 and inside the support; of the prior where there are none."""
     drawn = baseline.sample(x, n, seed)
     theta = drawn.theta.copy()
@@ -222,7 +223,7 @@ def drawn_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int
 
 def training_cost(kept: models.Models, job: Job, source: Learnable) -> float:
     """Processor seconds of the training, that of the parts included."""
-    parts = [(job.baseline, job.seed), *find()[job.baseline].parts(job.seed)]
+    parts = [(job.baseline, job.seed), *find_baselines()[job.baseline].parts(job.seed)]
     return sum(float(models.read_about(kept.path(name, source, seed))["cpu_seconds"]) for name, seed in parts)
 
 

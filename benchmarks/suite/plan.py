@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.baselines.base import Effort, find
+from benchmarks.baselines.base import Effort, find_baselines
 from benchmarks.common.parallel import run_calls
 from benchmarks.suite import jobs
 from benchmarks.suite.jobs import Job
@@ -16,16 +16,16 @@ from mwlmc_data import get_task
 from mwlmc_data.workers import available_cores
 
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
+#: The tasks of a fast run, where none are named.
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
-"""The tasks of a fast run, where none are named."""
+#: Trainings in each task that has a budget.
 BUDGET_SEEDS = 3
-"""Trainings in each task that has a budget."""
+#: Sets besides the task's that baselines are trained on for the validation cases, which extrapolate there less.
 CASE_SETS = {"wide": ("maf", "mdn", "nle", "nsf")}
-"""Sets besides the task's that baselines are trained on for the validation cases, which extrapolate there less."""
 
 
+#: A function of `jobs` and what it is called with after the folder and before the effort.
 Call = tuple[Callable[..., None], tuple[Any, ...]]
-"""A function of `jobs` and what it is called with after the folder and before the effort."""
 
 
 def plan(
@@ -50,7 +50,7 @@ def plan(
     ValueError
         If there is no such task or baseline.
     """
-    known = find()
+    known = find_baselines()
     chosen = tuple(known) if baselines is None else tuple(baselines)
     if unknown := [name for name in chosen if name not in known]:
         raise ValueError(f"unknown baselines {unknown}; allowed: {', '.join(known)}")

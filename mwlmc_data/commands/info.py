@@ -1,4 +1,4 @@
-"""`mwlmc info`: versions, embedded files and columns."""
+"""`mwlmc info`: versions, embedded files, tasks and columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mwlmc_data.storage.errors import DamagedFileError
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the parser of the command."""
-    info = commands.add_parser("info", help="versions, embedded files and columns")
+    info = commands.add_parser("info", help="versions, embedded files, tasks and columns")
     add_json(info)
     info.set_defaults(run=_info)
 
@@ -20,6 +20,7 @@ def _info(options: argparse.Namespace) -> int:
     from mwlmc_data import __version__
     from mwlmc_data.dataset import library, release
     from mwlmc_data.dataset.store import DATA_DIR_VARIABLE, store_text
+    from mwlmc_data.scoring.task import list_tasks
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
     registry, files = release.load_registry(), []
@@ -48,7 +49,8 @@ def _info(options: argparse.Namespace) -> int:
             "data": release.DATA_VERSION,
             "simulator": SIMULATOR_VERSION,
         }
-        print_json({"versions": versions, "known": known, "files": files, "folders": folders, "columns": columns})
+        content = {"versions": versions, "known": known, "files": files, "folders": folders}
+        print_json({**content, "tasks": list_tasks(), "columns": columns})
     else:
         print(f"mwlmc-data {__version__}, data {release.DATA_VERSION}, simulator {SIMULATOR_VERSION}\n")
         print("Embedded files" if files else "No embedded files")
@@ -67,6 +69,9 @@ def _info(options: argparse.Namespace) -> int:
         for folder in folders:
             print(f"  {folder['path']}: {folder['present']} of {folder['files']} files")
         print(f"  the local store is {store_text()}; set {DATA_DIR_VARIABLE} for another")
+        print("\nTasks")
+        for name, question in list_tasks().items():
+            print(f"  {name:<20} {question}")
         print("\nColumns")
         for c in schema.COLUMNS:
             print(f"  {c.name:<20} {c.unit or '-':<7} {c.description}")

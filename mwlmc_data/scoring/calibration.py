@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from mwlmc_data.arguments.arrays import as_seed, as_whole
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.scoring.checks import checked_bins, checked_draws, checked_level, checked_samples, checked_vector
 
 
@@ -183,7 +184,7 @@ def interval_coverage(samples: ArrayLike, truth: ArrayLike, level: float) -> tup
     return fraction, np.full(fraction.shape, np.sqrt(level * (1 - level) / len(truth)))
 
 
-def central_interval(samples: NDArray, level: float) -> NDArray[np.float64]:
+def central_interval(samples: NDArray, level: float) -> Float64Array:
     """Ends of the central interval of draws (n, m, d) that holds one more draw with probability `level`, (2, n, d).
 
     Quantile p is at place p (m + 1) among the draws (Weibull's plotting position; Hyndman & Fan 1996, type 6): NumPy's

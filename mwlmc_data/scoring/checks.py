@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats, as_whole
+from mwlmc_data.array_types import Float64Array
 
 
-def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> NDArray[np.float64]:
+def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> Float64Array:
     """Return draws (n, m, d) as float64, or say what is wrong with them.
 
     Raises
@@ -28,7 +29,7 @@ def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> 
 
 def checked_samples(
     samples: ArrayLike, truth: ArrayLike, least: int = 1
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Float64Array, Float64Array]:
     """Return samples (n, m, d) and truth (n, d) as float64, or say what is wrong with them.
 
     Raises
@@ -46,7 +47,7 @@ def checked_samples(
 
 def checked_pair(
     samples: ArrayLike, reference: ArrayLike, least: int = 2
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Float64Array, Float64Array]:
     """Return samples (n, m, d) and reference draws (n, k, d) as float64, or say what is wrong with them.
 
     Raises
@@ -63,7 +64,7 @@ def checked_pair(
     return draws, exact
 
 
-def checked_vector(values: ArrayLike, name: str, unit: str | None = None) -> NDArray[np.float64]:
+def checked_vector(values: ArrayLike, name: str, unit: str | None = None) -> Float64Array:
     """Return a finite, non-empty one-dimensional float64 array in `unit`, or raise ValueError that names it."""
     array = as_floats(name, values, unit=unit)
     if array.ndim != 1 or array.size == 0:
@@ -71,7 +72,7 @@ def checked_vector(values: ArrayLike, name: str, unit: str | None = None) -> NDA
     return array
 
 
-def checked_scale(scale: ArrayLike, n_parameters: int) -> NDArray[np.float64]:
+def checked_scale(scale: ArrayLike, n_parameters: int) -> Float64Array:
     """Return the scales (d,) that parameters are divided by, all positive, or raise ValueError."""
     array = checked_vector(scale, "scale")
     if array.size != n_parameters:
@@ -94,7 +95,7 @@ def checked_bins(bins: int | None, default: int) -> int:
     return as_whole("bins", default if bins is None else bins, 2)
 
 
-def varying_std(draws: NDArray, name: str) -> NDArray[np.float64]:
+def varying_std(draws: NDArray, name: str) -> Float64Array:
     """Return the standard deviation of draws (n, m, d) over m, shape (n, d), or name the draws that do not vary.
 
     Raises

@@ -10,6 +10,7 @@ from scipy import stats
 
 from mwlmc_data.arguments.arrays import as_floats, as_whole
 from mwlmc_data.arguments.messages import refuse
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.scoring.checks import checked_level, checked_vector
 
 
@@ -27,9 +28,9 @@ class Coverage:
         One-sample Kolmogorov-Smirnov test of the fractions against the uniform distribution.
     """
 
-    fractions: NDArray[np.float64]
-    credibility: NDArray[np.float64]
-    coverage: NDArray[np.float64]
+    fractions: Float64Array
+    credibility: Float64Array
+    coverage: Float64Array
     ks_pvalue: float
 
     @property
@@ -55,14 +56,14 @@ def coverage_of(fractions: NDArray, bins: int) -> Coverage:
     return Coverage(fractions, grid, empirical_distribution(fractions, grid), pvalue)
 
 
-def empirical_distribution(values: NDArray, points: NDArray) -> NDArray[np.float64]:
+def empirical_distribution(values: NDArray, points: NDArray) -> Float64Array:
     """Fraction of values (n,) at or below each of the points (k,)."""
     return np.searchsorted(np.sort(values), points, side="right") / len(values)
 
 
 def coverage_band(
     fractions: ArrayLike, credibility: ArrayLike, level: float = 0.95
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Float64Array, Float64Array]:
     """Band over tests: what the measured curve could be with other observations, pointwise.
 
     The curve at one credibility is a binomial fraction, so its exact interval (Clopper & Pearson 1934) takes the
@@ -95,7 +96,7 @@ def coverage_band(
     return binomial_interval(inside, values.size, level)
 
 
-def binomial_interval(count: ArrayLike, n: int, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def binomial_interval(count: ArrayLike, n: int, level: float = 0.95) -> tuple[Float64Array, Float64Array]:
     """Exact interval of a fraction of which `count` of n were seen (Clopper & Pearson 1934), at `level` or above.
 
     Parameters

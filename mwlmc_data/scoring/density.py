@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import Prior
 
+#: Of 1,000 draws: few enough that the ball holds half a percent of them, and the density hardly changes inside it.
 _NEIGHBOURS = 5
-"""Of 1,000 draws: few enough that the ball holds half a percent of them, and the density hardly changes inside it."""
+#: Added to the variances of standardised draws: those in a plane have no inverse covariance.
 _FLAT = 1e-9
-"""Added to the variances of standardised draws: those in a plane have no inverse covariance."""
 
 
 def neighbour_log_density(
     samples: NDArray, theta: NDArray, prior: Prior
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Float64Array, Float64Array]:
     """Log density of parameters under the draws of their observation (k-nearest neighbours), and how far out they are.
 
     log(mass within the distance r_k of the k-th nearest draw) - log(volume of that ball), after Loftsgaarden &
@@ -58,7 +59,7 @@ def neighbour_log_density(
     return found - log_normal + prior.log_prob(points), distance
 
 
-def _places(points: NDArray) -> tuple[NDArray, NDArray[np.float64]]:
+def _places(points: NDArray) -> tuple[NDArray, Float64Array]:
     """Points (p, d) without repetition, and the share of each."""
     if len(np.unique(points[:, 0])) == len(points):  # to sort whole rows takes longer than all else
         return points, np.full(len(points), 1.0 / max(1, len(points)))

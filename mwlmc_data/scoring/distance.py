@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist, pdist
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.scoring.checks import checked_pair, checked_scale, varying_std
 from mwlmc_data.scoring.energy import mean_pair_distance
 
+#: Kernel values held at once (2 MB: they stay in the cache).
 _BLOCK = 1 << 18
-"""Kernel values held at once (2 MB: they stay in the cache)."""
+#: Reference draws whose pairs set the bandwidth.
 _BANDWIDTH_DRAWS = 500
-"""Reference draws whose pairs set the bandwidth."""
 
 
-def mmd(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike | None = None) -> NDArray[np.float64]:
+def mmd(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike | None = None) -> Float64Array:
     """Squared maximum mean discrepancy to the reference, unbiased, Gaussian kernel (Gretton et al. 2012, eq. 3).
 
     E k(X, X') + E k(Y, Y') - 2 E k(X, Y) over pairs of different draws, k(a, b) = exp(-|a - b|^2 / 2 h^2). The
@@ -74,7 +75,7 @@ def _kernel_sum(first: NDArray, second: NDArray, gamma: float) -> float:
     return total
 
 
-def mean_error(samples: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
+def mean_error(samples: ArrayLike, reference: ArrayLike) -> Float64Array:
     """Error of the posterior mean in standard deviations of the reference (Glass 1976).
 
     Of the exact posterior each number scatters by about sqrt(1/m + 1/k) about zero. Blind to the width.
@@ -100,7 +101,7 @@ def mean_error(samples: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
     return (draws.mean(axis=1) - exact.mean(axis=1)) / varying_std(exact, "reference")
 
 
-def variance_ratio(samples: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
+def variance_ratio(samples: ArrayLike, reference: ArrayLike) -> Float64Array:
     """Variance of the posterior over that of the reference: above 1 too wide, below 1 too narrow.
 
     The F ratio of two samples (Snedecor & Cochran 1989). Of the exact, Gaussian posterior its logarithm

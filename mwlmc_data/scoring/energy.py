@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist, pdist
 
 from mwlmc_data.arguments.arrays import as_seed, as_whole
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.scoring.checks import checked_level, checked_pair, checked_samples, checked_scale, checked_vector
 
+#: Distances held at once (8 MB), whatever the number of draws.
 _BLOCK = 1 << 20
-"""Distances held at once (8 MB), whatever the number of draws."""
 
 
-def energy_score(samples: ArrayLike, truth: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
+def energy_score(samples: ArrayLike, truth: ArrayLike, scale: ArrayLike) -> Float64Array:
     """Energy score E|X - y| - E|X - X'| / 2 of each observation (Gneiting & Raftery 2007, sec. 4.3).
 
     Lower is better; its mean over observations is least for the exact posterior and for nothing else, so it
@@ -53,7 +54,7 @@ def energy_score(samples: ArrayLike, truth: ArrayLike, scale: ArrayLike) -> NDAr
     return score
 
 
-def energy_distance(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
+def energy_distance(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike) -> Float64Array:
     """Gap of the expected energy score to the reference posterior, observation by observation.
 
     E|X - Y| - E|X - X'| / 2 - E|Y - Y'| / 2 for draws X of the entry and Y of the reference: half the energy

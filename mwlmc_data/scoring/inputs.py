@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.arguments.conversion import refuse_masked
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.density import neighbour_log_density
 
-_LEAST_INSIDE = 0.01
-"""Share of draws inside the prior below which they are in other units and not merely bad."""
-_LEAST_NATS, _MOST_NATS = -0.5, 0.25
-"""Nats between the densities of the truths and those of the draws around them, in the mean over observations. Those of
-the baselines are -0.15 (score estimation from 1,000 simulations) to +0.06 (``python -m benchmarks refusals``);
-densities that are too low are to an entry's own loss, so that more is allowed there."""
-_AMONG, _LEAST_AMONG = 2.0, 10
-"""Widths of the draws within which a truth is among them, and how many such truths there must be."""
-_MOST_BELOW = 2.0
-"""Nats that a single truth may lie below: far from all draws their density by neighbours falls too slowly."""
+#: Share of draws inside the prior below which they are in other units and not merely bad.
+_MIN_INSIDE = 0.01
+#: Nats between the densities of the truths and those of the draws around them, in the mean over observations. Those of
+#: the baselines are -0.15 (score estimation from 1,000 simulations) to +0.06 (``python -m benchmarks refusals``);
+#: densities that are too low are to an entry's own loss, so that more is allowed there.
+_MIN_NATS, _MAX_NATS = -0.5, 0.25
+#: Widths of the draws within which a truth is among them, and how many such truths there must be.
+_AMONG, _MIN_AMONG = 2.0, 10
+#: Nats that a single truth may lie below: far from all draws their density by neighbours falls too slowly.
+_MAX_BELOW = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class Array:
     is_draws: bool = False
 
     @property
-    def most_bytes(self) -> int:
+    def max_bytes(self) -> int:
         """Size in memory in the widest of the types."""
         return int(np.prod(self.shape)) * max(np.dtype(name).itemsize for name in self.dtypes)
 
 
-def taken(given: Mapping[str, Any]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+def taken(given: Mapping[str, Any]) -> tuple[dict[str, Float64Array], list[str]]:
     """Take arrays from a user: as numbers, or what is wrong with them.
 
     Parameters
@@ -129,7 +130,7 @@ def draw_problems(name: str, draws: NDArray, prior: Prior) -> list[str]:
         told = f"all draws of {prior.parameters[parameter]} for row {row} are {draws[row, 0, parameter]}"
         return [f"{name}: {told}, {len(still)} such in all; allowed: draws that vary"]
     inside = np.isfinite(prior.log_prob(draws.reshape(-1, draws.shape[-1]))).mean()
-    if inside >= _LEAST_INSIDE:
+    if inside >= _MIN_INSIDE:
         return []
     middle = ", ".join(f"{value:.4g}" for value in np.median(draws, axis=(0, 1)))
     units = ", ".join(f"{n} {low:g} to {high:g}" for n, (low, high) in prior.support.items())
@@ -140,12 +141,12 @@ def density_problems(samples: NDArray, log_prob_truth: NDArray, truth: NDArray, 
     """Say if densities do not belong to the draws: they are of other units or other draws, or too high."""
     among, everywhere = density_excess(samples, log_prob_truth, truth, prior)
     highest = float(np.fmax(among, everywhere))
-    if not (highest > _MOST_NATS or among < _LEAST_NATS):
+    if not (highest > _MAX_NATS or among < _MIN_NATS):
         return []
-    mean = highest if highest > _MOST_NATS else among
+    mean = highest if highest > _MAX_NATS else among
     return [
         f"log_prob_truth is off by {mean:+.2f} nats in the mean from the density of the draws around the truths; "
-        f"allowed: {_LEAST_NATS:g} to {_MOST_NATS:+g}, of densities that are normalised, per unit of "
+        f"allowed: {_MIN_NATS:g} to {_MAX_NATS:+g}, of densities that are normalised, per unit of "
         f"{', '.join(prior.parameters)} as task.prior.log_prob gives them"
     ]
 
@@ -173,6 +174,6 @@ def density_excess(
     near, distance = neighbour_log_density(samples, truth, prior)
     excess, is_among = log_prob_truth - near, distance < _AMONG
     known = np.isfinite(excess)
-    among = float(excess[known & is_among].mean()) if (known & is_among).sum() >= _LEAST_AMONG else float("nan")
-    everywhere = float(np.maximum(excess[known], -_MOST_BELOW).mean()) if known.any() else float("nan")
+    among = float(excess[known & is_among].mean()) if (known & is_among).sum() >= _MIN_AMONG else float("nan")
+    everywhere = float(np.maximum(excess[known], -_MAX_BELOW).mean()) if known.any() else float("nan")
     return among, everywhere

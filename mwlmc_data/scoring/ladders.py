@@ -19,56 +19,58 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from mwlmc_data.arguments.angles import longitude_of
+from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.dataset import release
 from mwlmc_data.scoring import embedded
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
 
+#: Name of the embedded file in the registry of the benchmark's files.
 NAME = "shift"
-"""Name of the embedded file in the registry of the benchmark's files."""
 TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
 COVARIANCE = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
+#: Factor on the standard errors of the reflex vector.
 NOISE = {"noise-2": 2.0, "noise-4": 4.0}
-"""Factor on the standard errors of the reflex vector."""
+#: Added to v_travel [km/s].
 BIAS = {"bias-10": 10.0, "bias-20": 20.0, "bias-40": 40.0}
-"""Added to v_travel [km/s]."""
+#: Edge of the clipped skies in Galactic latitude as seen from the Sun [deg].
 LATITUDE = 30.0
-"""Edge of the clipped skies in Galactic latitude as seen from the Sun [deg]."""
 _NOISE_KEY = 20250714
 _COLUMNS = ("group", "sim_id", *TRAVEL)
 
 
-Change = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""What is done to positions [kpc] and velocities [km/s], (n, 3), of a halo."""
+#: What is done to positions [kpc] and velocities [km/s], (n, 3), of a halo.
+Change = Callable[[Float64Array, Float64Array], tuple[Float64Array, Float64Array]]
 
 
-def _beyond_the_plane(x: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+def _beyond_the_plane(x: Float64Array, v: Float64Array) -> tuple[NDArray, NDArray]:
     keep = np.abs(latitude(x)) > LATITUDE
     return x[keep], v[keep]
 
 
-def _northern(x: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+def _northern(x: Float64Array, v: Float64Array) -> tuple[NDArray, NDArray]:
     keep = latitude(x) > LATITUDE
     return x[keep], v[keep]
 
 
 def _infalling(speed: float) -> Change:
-    def change(x: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+    def change(x: Float64Array, v: Float64Array) -> tuple[NDArray, NDArray]:
         outwards = x / np.linalg.norm(x, axis=1, keepdims=True)
         return x, v - speed * outwards * (x[:, 2:] > 0)
 
     return change
 
 
+#: What is done to a halo before it is fitted again: stars at |b| < 30 deg are missing; all but those at b > 30 deg are;
+#: stars north of the disc's plane fall in with 20, or 40, km/s in addition.
 HALO_GROUPS: dict[str, Change] = {
     "sky-plane": _beyond_the_plane,
     "sky-north": _northern,
     "contraction-20": _infalling(20.0),
     "contraction-40": _infalling(40.0),
 }
-"""What is done to a halo before it is fitted again: stars at |b| < 30 deg are missing; all but those at b > 30 deg are;
-stars north of the disc's plane fall in with 20, or 40, km/s in addition."""
 
+#: Each group in words.
 WHAT = {
     "noise-2": "noise added until the errors of the reflex vector are twice the row's own",
     "noise-4": "noise added until the errors of the reflex vector are four times the row's own",
@@ -80,10 +82,9 @@ WHAT = {
     "contraction-20": "the northern half of the halo falls in with 20 km/s",
     "contraction-40": "the northern half of the halo falls in with 40 km/s",
 }
-"""Each group in words."""
 
 
-def latitude(positions: NDArray) -> NDArray[np.float64]:
+def latitude(positions: NDArray) -> Float64Array:
     """Galactic latitude as seen from the Sun [deg] of Galactocentric positions (n, 3) [kpc]."""
     from mwlmc_data.simulator.constants import SUN_POSITION
 
@@ -91,14 +92,14 @@ def latitude(positions: NDArray) -> NDArray[np.float64]:
     return np.degrees(np.arcsin(from_sun[:, 2] / np.linalg.norm(from_sun, axis=1)))
 
 
-def reflex_data(travel: NDArray) -> NDArray[np.float32]:
+def reflex_data(travel: NDArray) -> Float32Array:
     """Speed [km/s] and apex l, b [deg] of travel vectors (n, 3) [km/s], shape (n, 3)."""
     x, y, z = np.asarray(travel, dtype=np.float64).T
     speed = np.sqrt(x * x + y * y + z * z)
     return np.stack([speed, longitude_of(x, y), np.degrees(np.arcsin(z / speed))], axis=1).astype(np.float32)
 
 
-def noisier(table: Mapping[str, NDArray], factor: float) -> NDArray[np.float64]:
+def noisier(table: Mapping[str, NDArray], factor: float) -> Float64Array:
     """Travel vectors with errors `factor` times as large: noise of each row's own covariance is added.
 
     Parameters
@@ -120,13 +121,13 @@ def noisier(table: Mapping[str, NDArray], factor: float) -> NDArray[np.float64]:
     return _travel(table) + np.sqrt(factor**2 - 1.0) * noise
 
 
-def deviates(sim_ids: NDArray[np.integer]) -> NDArray[np.float64]:
+def deviates(sim_ids: NDArray[np.integer]) -> Float64Array:
     """Standard Gaussian numbers of each row, shape (n, 3), from raw words of Philox that no NumPy release changes."""
     words = np.stack([np.random.Philox(key=[_NOISE_KEY, int(i)]).random_raw(3) for i in sim_ids])
     return ndtri(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
-def biased(table: Mapping[str, NDArray], shift: float) -> NDArray[np.float64]:
+def biased(table: Mapping[str, NDArray], shift: float) -> Float64Array:
     """Travel vectors lengthened by `shift` [km/s], shape (n, 3)."""
     travel = _travel(table)
     return travel * (1.0 + shift / np.linalg.norm(travel, axis=1, keepdims=True))
@@ -217,5 +218,5 @@ def read_haloes(directory: Path | None = None) -> dict[str, NDArray]:
     return {name: table[name].to_numpy() for name in _COLUMNS}
 
 
-def _travel(table: Mapping[str, NDArray]) -> NDArray[np.float64]:
+def _travel(table: Mapping[str, NDArray]) -> Float64Array:
     return np.stack([table[name] for name in TRAVEL], axis=1).astype(np.float64)

@@ -15,10 +15,10 @@ from mwlmc_data.scoring.task import Task, get_task
 
 FORMAT = "mwlmc-submission-1"
 COST = ("cpu_seconds", "simulations", "parameters")
-_MOST_BYTES = 1 << 16
-_MOST_TEXT, _MOST_NAME, _MOST_SEEDS = 2000, 80, 100
+_MAX_BYTES = 1 << 16
+_MAX_TEXT, _MAX_NAME, _MAX_SEEDS = 2000, 80, 100
+#: Day of the paper that the tasks are of (arXiv:2507.10667).
 _EARLIEST = datetime.date(2025, 7, 14)
-"""Day of the paper that the tasks are of (arXiv:2507.10667)."""
 
 
 def make_manifest(
@@ -81,8 +81,8 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not path.is_file():
         return {}, [f"there is no {path.name}; allowed: a JSON object with {', '.join(_FIELDS)}"]
     size = path.stat().st_size
-    if size > _MOST_BYTES:
-        return {}, [f"{path.name} has {size} bytes; allowed: {_MOST_BYTES} at most"]
+    if size > _MAX_BYTES:
+        return {}, [f"{path.name} has {size} bytes; allowed: {_MAX_BYTES} at most"]
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_refused)
@@ -123,7 +123,7 @@ def _version_problems(task: Task, version: str) -> list[str]:
 
 
 def _budget_problems(task: Task, simulations: int) -> list[str]:
-    most = task.most_simulations
+    most = task.max_simulations
     if most is None or simulations <= most:
         return []
     return [f"cost.simulations is {simulations}; allowed in {task.id}: {most} at most, {task.budget} to train on and "
@@ -161,7 +161,7 @@ def _data(value: Any) -> list[str]:
     return []
 
 
-def _text(name: str, most: int = _MOST_TEXT) -> Callable[[Any], list[str]]:
+def _text(name: str, most: int = _MAX_TEXT) -> Callable[[Any], list[str]]:
     def check(value: Any) -> list[str]:
         if isinstance(value, str) and value.strip() and len(value) <= most and value.isprintable():
             return []
@@ -171,9 +171,9 @@ def _text(name: str, most: int = _MOST_TEXT) -> Callable[[Any], list[str]]:
 
 
 def _seeds(value: Any) -> list[str]:
-    if isinstance(value, list) and 0 < len(value) <= _MOST_SEEDS and all(_is_count(seed) for seed in value):
+    if isinstance(value, list) and 0 < len(value) <= _MAX_SEEDS and all(_is_count(seed) for seed in value):
         return []
-    return [f"seeds is {_shown(value)}; allowed: a list of 1 to {_MOST_SEEDS} integers from 0"]
+    return [f"seeds is {_shown(value)}; allowed: a list of 1 to {_MAX_SEEDS} integers from 0"]
 
 
 def _cost(value: Any) -> list[str]:
@@ -205,7 +205,7 @@ _FIELDS: dict[str, Callable[[Any], list[str]]] = {
     "format": _format,
     "task": _task,
     "data": _data,
-    "method": _text("method", _MOST_NAME),
+    "method": _text("method", _MAX_NAME),
     "seeds": _seeds,
     "cost": _cost,
     "code": _text("code"),

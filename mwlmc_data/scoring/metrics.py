@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from mwlmc_data import scoring
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.energy import mean_pair_distance
 from mwlmc_data.scoring.report import Entry
@@ -34,18 +35,18 @@ def paired_entry(score: NDArray, other: NDArray, right: str, digits: int = 4) ->
     return Entry(found.mean, found.error, right, digits)
 
 
-def prior_draws(prior: Prior, n: int = _PRIOR_DRAWS, seed: int = _PRIOR_SEED) -> NDArray[np.float64]:
+def prior_draws(prior: Prior, n: int = _PRIOR_DRAWS, seed: int = _PRIOR_SEED) -> Float64Array:
     """Draws of a prior, shape (n, d): always the same."""
     table = prior.sample(n, seed)
     return np.stack([table[name].to_numpy(dtype=np.float64) for name in prior.parameters], axis=1)
 
 
-def prior_variance(prior: Prior) -> NDArray[np.float64]:
+def prior_variance(prior: Prior) -> Float64Array:
     """Variance of each parameter of a prior."""
     return np.array([marginal.std**2 for marginal in prior.marginals.values()])
 
 
-def prior_energy(prior: Prior, truth: NDArray, scale: Sequence[float]) -> NDArray[np.float64]:
+def prior_energy(prior: Prior, truth: NDArray, scale: Sequence[float]) -> Float64Array:
     """Energy score of the prior at each truth, shape (n,); all observations share the draws."""
     draws = prior_draws(prior) / scale
     to_truth = cdist(np.asarray(truth, dtype=np.float64) / scale, draws).mean(axis=1)

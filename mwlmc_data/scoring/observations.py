@@ -13,25 +13,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import schema
 
 if TYPE_CHECKING:
     from mwlmc_data.validation import Case
 
+#: Set of simulations that the tasks are made of.
 CONFIG = "gaussian"
-"""Set of simulations that the tasks are made of."""
 N_SIMULATIONS = 128_000
+#: Of the test rows in the order of sim_id, those with a reference posterior.
 REFERENCE_ROWS = slice(None, None, 100)
-"""Of the test rows in the order of sim_id, those with a reference posterior."""
+#: Place of the first row that is no reference but scored; the rows of every task but the references count from it.
+#: Seven because these truths look like draws from the prior at every stride in use (p of a KS test for each parameter
+#: from 0.13 up). Others do not: from the sixth row on, log10_lambda_df has p = 0.006, and an exact posterior would seem
+#: miscalibrated.
 FIXED_START = 7
-"""Place of the first row that is no reference but scored; the rows of every task but the references count from it.
-
-Seven because these truths look like draws from the prior at every stride in use (p of a KS test for each parameter from
-0.13 up). Others do not: from the sixth row on, log10_lambda_df has p = 0.006, and an exact posterior would seem
-miscalibrated.
-"""
+#: The 1,000 that scores are means over; none of them has a reference.
 FIXED_ROWS = slice(FIXED_START, None, 10)
-"""The 1,000 that scores are means over; none of them has a reference."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class Split:
         Numbers of the simulations.
     """
 
-    theta: NDArray[np.float32]
-    x: NDArray[np.float32]
+    theta: Float32Array
+    x: Float32Array
     sim_id: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -72,8 +71,8 @@ class Observations:
         What kind of observation each is; a score is told by group.
     """
 
-    x: NDArray[np.float32]
-    theta: NDArray[np.float32]
+    x: Float32Array
+    theta: Float32Array
     sim_id: NDArray[np.int32]
     group: NDArray[np.str_]
 
@@ -131,8 +130,8 @@ class Cases:
 
     names: tuple[str, ...]
     kinds: tuple[str, ...]
-    x: NDArray[np.float32]
-    theta: NDArray[np.float32]
+    x: Float32Array
+    theta: Float32Array
     outside: tuple[tuple[str, ...], ...]
     in_support: tuple[Mapping[str, float], ...]
 
@@ -198,7 +197,7 @@ def test_columns(sim_ids: NDArray[np.integer], names: Sequence[str]) -> dict[str
 test_columns.__test__ = False  # type: ignore[attr-defined]
 
 
-def stacked(table: Mapping[str, NDArray], names: Sequence[str], rows: int | None = None) -> NDArray[np.float32]:
+def stacked(table: Mapping[str, NDArray], names: Sequence[str], rows: int | None = None) -> Float32Array:
     """Columns side by side, shape (n, len(names)), float32."""
     return np.stack([table[name][:rows] for name in names], axis=1).astype(np.float32, copy=False)
 

@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.scoring import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 
+#: Name in the registry of the benchmark's files.
 NAME = "references"
-"""Name in the registry of the benchmark's files."""
 THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
+#: Units of `THETA` in which the file has densities: per 1e10 Msun, 1e11 Msun and dex.
 DENSITY_UNIT = (1e10, 1e11, 1.0)
-"""Units of `THETA` in which the file has densities: per 1e10 Msun, 1e11 Msun and dex."""
+#: Columns that are read; the file has more, the certificates in full among them.
 COLUMNS = ("name", "kind", "sim_id", "samples", "log_prob_truth", "certified")
-"""Columns that are read; the file has more, the certificates in full among them."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class ReferenceSet:
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     sim_id: NDArray[np.int64]
-    samples: NDArray[np.float32]
-    log_prob_truth: NDArray[np.float64]
+    samples: Float32Array
+    log_prob_truth: Float64Array
     certified: NDArray[np.bool_]
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from mwlmc_data.arguments.arrays import as_choice, as_floats, as_seed
 from mwlmc_data.arguments.messages import refuse
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.scoring.calibration import randomised_fractions
 from mwlmc_data.scoring.checks import checked_bins, checked_samples, varying_std
 from mwlmc_data.scoring.coverage import Coverage, coverage_of
@@ -119,7 +120,7 @@ def _coverage(denser: NDArray, tied: NDArray, n_draws: int, bins: int | None, se
     return coverage_of(fractions, checked_bins(bins, max(2, len(fractions) // 10)))
 
 
-def _whitened(points: NDArray) -> NDArray[np.float64]:
+def _whitened(points: NDArray) -> Float64Array:
     """Points (k, d) in coordinates of unit covariance; directions without any extent are left out."""
     # Parameters in their own units may differ by 1e20 in variance: to unit variance first.
     standard = (points - points.mean(axis=0)) / points.std(axis=0)
@@ -128,19 +129,19 @@ def _whitened(points: NDArray) -> NDArray[np.float64]:
     return standard @ axes[:, kept] / np.sqrt(variance[kept])
 
 
-def _mahalanobis(points: NDArray) -> NDArray[np.float64]:
+def _mahalanobis(points: NDArray) -> Float64Array:
     """Squared distance of whitened points from their mean."""
     return np.square(points).sum(axis=1)
 
 
-def _neighbour_distance(points: NDArray) -> NDArray[np.float64]:
+def _neighbour_distance(points: NDArray) -> Float64Array:
     """Distance of each point to its k-th nearest other, k the root of their number."""
     k = max(1, round(np.sqrt(len(points) - 1)))
     # The nearest of all is the point itself.
     return cKDTree(points).query(points, k=[k + 1])[0][:, 0]
 
 
-_REMOTENESS: dict[str, Callable[[NDArray], NDArray[np.float64]]] = {
+_REMOTENESS: dict[str, Callable[[NDArray], Float64Array]] = {
     "neighbours": _neighbour_distance,
     "ellipsoid": _mahalanobis,
 }

@@ -14,8 +14,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 WIDTH = 120
+#: What an entry is called whose scores are better than the exact posterior's.
 NOT_POSSIBLE = "not possible from task.train.x alone"
-"""What an entry is called whose scores are better than the exact posterior's."""
 Value = float | Mapping[str, float]
 
 

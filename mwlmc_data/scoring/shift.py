@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.scoring.calibration import central_interval
 from mwlmc_data.scoring.checks import (
     checked_draws,
@@ -20,7 +21,7 @@ from mwlmc_data.scoring.checks import (
 from mwlmc_data.scoring.coverage import binomial_interval
 
 
-def z_of_truth(samples: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
+def z_of_truth(samples: ArrayLike, truth: ArrayLike) -> Float64Array:
     """Distance of the truth from the posterior mean in posterior standard deviations (Schad et al. 2021).
 
     Its square has mean 1 over observations if mean and width are right (for m draws 1 + 1/m, times (m - 1)/(m - 3) of
@@ -65,9 +66,9 @@ class Hits:
     level: float
     inside: NDArray[np.bool_]
     count: NDArray[np.int64]
-    fraction: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    fraction: Float64Array
+    low: Float64Array
+    high: Float64Array
 
 
 def hits(samples: ArrayLike, truth: ArrayLike, level: float) -> Hits:
@@ -98,7 +99,7 @@ def hits(samples: ArrayLike, truth: ArrayLike, level: float) -> Hits:
     return Hits(level, inside, count, count / len(known), low, high)
 
 
-def log_volume(samples: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
+def log_volume(samples: ArrayLike, scale: ArrayLike) -> Float64Array:
     """Half the log determinant of the posterior covariance (generalised variance; Wilks 1932) of each observation.
 
     A statistic for `detection_auroc` that any entry has: one that knows that it does not know answers a shifted
@@ -193,7 +194,7 @@ def detection_auroc(statistic_shifted: ArrayLike, statistic_nominal: ArrayLike) 
     return Auroc(value, error, *_newcombe(value, a, b))
 
 
-def placements(shifted: NDArray, nominal: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def placements(shifted: NDArray, nominal: NDArray) -> tuple[Float64Array, Float64Array]:
     """Of each row the fraction of the other kind that it exceeds, or that exceeds it (DeLong et al. 1988, eq. 4).
 
     Parameters

@@ -20,8 +20,8 @@ from mwlmc_data.storage.npz import Member, NpzError, load_members, read_members,
 
 MANIFEST, SAMPLES = "manifest.json", "samples.npz"
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX")
+#: Times what is wanted, and bytes of an array's header, that a file may hold and still be opened.
 _SLACK, _HEADER = 4, 1 << 14
-"""Times what is wanted, and bytes of an array's header, that a file may hold and still be opened."""
 
 
 class SubmissionError(ValueError):
@@ -192,7 +192,7 @@ def _read_arrays(path: Path, wanted: Mapping[str, Array]) -> tuple[dict[str, NDA
     """Arrays of a file, or all that is wrong with it; nothing is loaded unless it declares what is wanted."""
     if not path.is_file():
         return {}, [f"there is no {path.name}; allowed: a file as numpy.savez writes it"]
-    most = _SLACK * sum(array.most_bytes + _HEADER for array in wanted.values())
+    most = _SLACK * sum(array.max_bytes + _HEADER for array in wanted.values())
     size = path.stat().st_size
     if size > most:
         return {}, [f"{path.name} has {size} bytes; allowed: {most} at most"]

@@ -21,8 +21,8 @@ from mwlmc_data.scoring.checks import checked_bins, checked_samples
 from mwlmc_data.scoring.coverage import empirical_distribution
 
 _MODES = ("valid", "paper")
+#: Numbers of samples worked on at once (2 MB: they stay in the cache).
 _BLOCK = 1 << 18
-"""Numbers of samples worked on at once (2 MB: they stay in the cache)."""
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,12 @@ from mwlmc_data.scoring.inputs import Array, array_problems, density_problems, d
 from mwlmc_data.scoring.observations import CONFIG, Cases, Observations, Split, load_cases, load_split
 from mwlmc_data.scoring.report import Report, Section
 
+#: Posterior draws of each observation.
 N_DRAWS = 1000
-"""Posterior draws of each observation."""
 
 _KNOWN: dict[str, dict[str, type[Task]]] = {}
-_FAMILIES = ("summary", "budget", "shift")  # listed in this order, whichever module is imported first
+#: Listed in this order, whichever module is imported first.
+_FAMILIES = ("summary", "budget", "shift")
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Task(abc.ABC):
         return self.load_observations()
 
     @property
-    def most_simulations(self) -> int | None:
+    def max_simulations(self) -> int | None:
         """Simulations that an entry may use, training and validation; None for any number."""
         return None if self.budget is None else self.budget + self.budget // 10
 

@@ -17,20 +17,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.scoring import embedded
 from mwlmc_data.scoring.energy import paired_difference
 from mwlmc_data.scoring.report import Entry
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
 
+#: Name in the registry of the benchmark's files.
 NAME = "yardstick"
-"""Name in the registry of the benchmark's files."""
 COLUMNS = ("sim_id", "energy_score", "neg_log_posterior")
 ABOUT = ("method", "energy_score_excess", "energy_score_excess_error", "nats_excess", "nats_excess_error")
+#: Standard errors beyond which a score is not possible: by chance for one honest entry in 30,000.
 ERRORS = 4.0
-"""Standard errors beyond which a score is not possible: by chance for one honest entry in 30,000."""
-LEAST = 1e-3
-"""What no rounding of stored numbers makes up, in units of the energy score and in nats."""
+#: What no rounding of stored numbers makes up, in units of the energy score and in nats.
+MIN_GAIN = 1e-3
 _CHECKED = {
     "gap_to_reference": (-1.0, "the energy score is better than that of the reference posteriors"),
     "gap_to_reference_nats": (-1.0, "the log density of the truths is higher than that of the reference posteriors"),
@@ -54,8 +55,8 @@ class Limit:
     """
 
     sim_id: NDArray[np.integer]
-    energy_score: NDArray[np.float64]
-    neg_log_posterior: NDArray[np.float64]
+    energy_score: Float64Array
+    neg_log_posterior: Float64Array
     energy_score_excess: tuple[float, float] = (0.0, 0.0)
     nats_excess: tuple[float, float] = (0.0, 0.0)
 
@@ -123,7 +124,7 @@ def not_possible(sections: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[s
             if value is None or error is None:
                 continue
             gain = sign * value
-            if gain > ERRORS * error and gain > LEAST:
+            if gain > ERRORS * error and gain > MIN_GAIN:
                 by = f"{gain / error:.1f} times its error" if error > 0 else "with an error of zero"
                 found.append(f"{words}: {name} {value:+.4f} ± {error:.4f}, {by}")
     return tuple(found)

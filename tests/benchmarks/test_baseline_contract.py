@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks.baselines.base import Baseline, Effort, create, find
+from benchmarks.baselines.base import Baseline, Effort, create, find_baselines
 from benchmarks.baselines.training import one_thread
 from benchmarks.suite import jobs, models
 from mwlmc_data import Prior, get_task
@@ -13,7 +13,7 @@ from mwlmc_data.dataset import release
 
 pytest.importorskip("sbi", reason="sbi is not installed: the networks cannot be built")
 
-BASELINES = list(find())
+BASELINES = list(find_baselines())
 N = 40
 
 
@@ -51,7 +51,7 @@ def test_an_unknown_name_is_told_what_is_known():
 @pytest.mark.parametrize("name", BASELINES)
 class TestEveryBaseline:
     def test_it_is_described(self, name):
-        kind = find()[name]
+        kind = find_baselines()[name]
         assert issubclass(kind, Baseline) and kind.name == name and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
         assert kind.title and re.search(r"\b(19|20)\d\d\b", kind.source), "a source has a year"
         assert kind.version >= 1 and all(part in BASELINES for part, _ in kind.parts(0))

@@ -10,7 +10,7 @@ from benchmarks.baselines import simulated_likelihood as likelihood_module
 from benchmarks.baselines.base import Draws, Effort
 from benchmarks.baselines.corrected import FROM_PRIOR, Corrected
 from benchmarks.baselines.enclosed import EnclosedMass, score
-from benchmarks.baselines.simulated_likelihood import Likelihood, Points, simulated
+from benchmarks.baselines.simulated_likelihood import Points, SimulatedLikelihood, integrate_split
 from benchmarks.baselines.weights import Weighed
 from benchmarks.references import history
 from benchmarks.references.design import NUISANCES, THETA
@@ -221,7 +221,7 @@ def drawn_points(n, seed):
 def test_the_likelihood_learns_mean_and_covariance():
     points, travel, _, _ = drawn_points(3000, 0)
     other, other_travel, mean, factor = drawn_points(1000, 1)
-    model = Likelihood(PRIOR)
+    model = SimulatedLikelihood(PRIOR)
     model.fit((points, travel), (other, other_travel), seed=0)
     z = (other_travel - mean) / (NOISE * factor[:, None])
     z[:, 2] -= z[:, 0]
@@ -229,7 +229,7 @@ def test_the_likelihood_learns_mean_and_covariance():
     found = model.log_density(other_travel, other)
     # worse than the truth by little; without the network by half a nat
     assert 0.0 < (best - found).mean() < 0.1
-    again = Likelihood(PRIOR)
+    again = SimulatedLikelihood(PRIOR)
     again.restore(model.state())
     np.testing.assert_array_equal(again.log_density(other_travel, other), found)
     past = other.past.copy()
@@ -239,7 +239,7 @@ def test_the_likelihood_learns_mean_and_covariance():
 
 def test_other_parameters_and_data_are_refused():
     with pytest.raises(ValueError, match="m200_mw, m_lmc; allowed: m_lmc, m200_mw, log10_lambda_df"):
-        Likelihood(Prior("gaussian", ["m200_mw", "m_lmc"]))
+        SimulatedLikelihood(Prior("gaussian", ["m200_mw", "m_lmc"]))
     with pytest.raises(ValueError, match="the data are v_travel; allowed: x_lmc"):
         Corrected().fit(World(("v_travel",)))
     with pytest.raises(RuntimeError, match="not trained"):
@@ -303,7 +303,7 @@ def test_rows_come_from_the_tasks_own_split():
     theta = np.stack([table[name] for name in THETA], axis=1)
     world = World()
     chosen = Split(theta[[1, 3]], np.empty((2, 9), np.float32), table["sim_id"][[1, 3]])
-    points, travel = simulated(world, chosen, "train")
+    points, travel = integrate_split(world, chosen, "train")
     np.testing.assert_array_equal(points.nuisances, np.stack([table[n] for n in NUISANCES], axis=1)[[1, 3]])
     np.testing.assert_array_equal(travel, np.stack([table[n] for n in TRAVEL], axis=1)[[1, 3]])
     # the same orbits as those of the references
@@ -312,7 +312,7 @@ def test_rows_come_from_the_tasks_own_split():
         lmc = {name: float(table[name][row]) for name in LMC_VECTOR}
         np.testing.assert_allclose(points.past[i], histories(orbital[None], lmc)[0], atol=1e-4)
     with pytest.raises(ValueError, match="simulation 0 is not in the part 'train'"):
-        simulated(world, Split(theta[:1], np.empty((1, 9), np.float32), np.zeros(1, np.int32)), "train")
+        integrate_split(world, Split(theta[:1], np.empty((1, 9), np.float32), np.zeros(1, np.int32)), "train")
 
 
 def test_an_orbit_that_cannot_be_integrated_is_nan(monkeypatch):

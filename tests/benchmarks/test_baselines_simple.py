@@ -11,7 +11,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import kstest, multivariate_normal
 
-from benchmarks.baselines.base import Effort, find
+from benchmarks.baselines.base import Effort, find_baselines
 from benchmarks.baselines.linear import LinearGaussian
 from benchmarks.baselines.mdn import Mdn
 from benchmarks.baselines.prior import PriorDraws
@@ -171,7 +171,7 @@ def test_an_untrained_one_says_so_and_all_are_found(kind):
     for ask in (lambda: kind().sample(np.zeros((1, 3)), 5), lambda: kind().state()):
         with pytest.raises(RuntimeError, match="call fit first"):
             ask()
-    assert find()[kind.name] is kind
+    assert find_baselines()[kind.name] is kind
 
 
 def test_the_prior_is_the_prior_and_not_the_simulated_parameters(trained):

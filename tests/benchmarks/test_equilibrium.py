@@ -12,12 +12,12 @@ from mwlmc_data.simulator import constants as const
 @pytest.fixture(scope="module")
 def found():
     rows = Prior("gaussian").sample(12, seed=1).to_dict("records")
-    return [equilibrium.measure((row, 1, i)) for i, row in enumerate(rows)]
+    return [equilibrium.measure_drift((row, 1, i)) for i, row in enumerate(rows)]
 
 
 def test_bulge_and_disc_draw_the_outer_halo_in(found):
     """They add G M t / r^2 of speed where a star has not yet turned round in 2.2 Gyr, and nothing far outside."""
-    mean, error = equilibrium.contraction(found)
+    mean, error = equilibrium.average_drifts(found)
     count = np.sum([drift.count[1] for drift in found], axis=0)
     assert count.min() > 500
     assert mean[3, 2] == pytest.approx(-4.8, abs=1.2)
@@ -28,7 +28,7 @@ def test_bulge_and_disc_draw_the_outer_halo_in(found):
 
 
 def test_in_the_nfw_halo_alone_nothing_moves(found):
-    mean, error = equilibrium.contraction(found)
+    mean, error = equilibrium.average_drifts(found)
     assert np.all(np.abs(mean[2]) < 4 * error[2] + 0.5)
     fitted = np.array([drift.fitted[2] for drift in found])
     assert abs(fitted.mean()) < 4 * fitted.std(ddof=1) / np.sqrt(len(fitted))
@@ -41,10 +41,10 @@ def test_errors_are_those_of_repeated_measurement():
         count = rng.poisson([[400, 700, 300, 100]] * 3, size=(20, 3, 4))
         mean = rng.normal(-5.0, 100 / np.sqrt(count))
         made = [equilibrium.Drift(1e12, c, m, np.zeros(3)) for c, m in zip(count, mean, strict=True)]
-        value, error = equilibrium.contraction(made)
+        value, error = equilibrium.average_drifts(made)
         means.append(value)
         errors.append(error)
-        share, share_error = equilibrium.wings(made)
+        share, share_error = equilibrium.measure_wings(made)
         shares.append(share)
         share_errors.append(share_error)
     assert np.mean(means, axis=0)[:3] == pytest.approx(-5.0, abs=1.0)

@@ -119,7 +119,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, words, tmp_path, monke
 def test_bad_numbers_are_refused_before_anything_runs(option, value, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(["paper", option, value])
-    assert stop.value.code == 2 and f"{value!r}; allowed: a whole number" in capsys.readouterr().err
+    assert stop.value.code == 2 and f"{value!r}: allowed is an integer" in capsys.readouterr().err
 
 
 def test_help_needs_no_torch():

@@ -43,7 +43,7 @@ def test_a_design_grows_where_its_halves_do_not_agree(tmp_path, monkeypatch):
         inference.make(tmp_path, each, N, world.histories)
     first = inference.load(tmp_path, row, N)
     assert not extension.is_short(tmp_path, row, N) and extension.is_short(tmp_path, case, N)
-    monkeypatch.setattr(extension, "MOST_HALVES", Agreement(0.0, 0.0, 1.0))
+    monkeypatch.setattr(extension, "MAX_HALVES", Agreement(0.0, 0.0, 1.0))
     for size in (2 * N, 4 * N):
         assert extension.is_short(tmp_path, row, N)
         extension.make(tmp_path, row, N, world.histories, world.simulate)

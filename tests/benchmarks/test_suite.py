@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.baselines.base import Effort, find
+from benchmarks.baselines.base import Effort, find_baselines
 from benchmarks.suite import jobs, models, plan
 from benchmarks.suite.curves import LEVELS
 from benchmarks.suite.jobs import Job
@@ -38,11 +38,11 @@ class TestPlan:
     def test_every_baseline_enters_every_task(self):
         entries = entries_of(plan.plan(), jobs.run)
         assert {(j.task, j.baseline) for j in entries} == {
-            (t.partition("@")[0], b) for t in list_tasks() for b in find()
+            (t.partition("@")[0], b) for t in list_tasks() for b in find_baselines()
         }
         assert len(entries) == len(set(entries))
         for task in plan.TASKS:
-            for name in find():
+            for name in find_baselines():
                 seeds = [job.seed for job in entries if (job.task, job.baseline) == (task, name)]
                 assert seeds == list(range(plan.BUDGET_SEEDS if get_task(task).budget else 1))
 
@@ -51,7 +51,7 @@ class TestPlan:
         for wave in waves:
             trained = [arguments[0] for function, arguments in wave if function in (jobs.run, jobs.train)]
             for job in trained:
-                parts = {Job(job.task, *part) for part in find()[job.baseline].parts(job.seed)}
+                parts = {Job(job.task, *part) for part in find_baselines()[job.baseline].parts(job.seed)}
                 if jobs.source_of(get_task(job.task)).id == get_task(job.task).id:
                     assert parts <= done, job
             done |= set(trained)
@@ -126,7 +126,7 @@ class TestJob:
 
     def test_another_version_of_the_baseline_is_trained_and_drawn_again(self, run, monkeypatch):
         trained = models.read_about(run / "models" / "budget-1000@1.0" / "linear-gaussian-s1.safetensors")
-        monkeypatch.setattr(find()["linear-gaussian"], "version", 99)
+        monkeypatch.setattr(find_baselines()["linear-gaussian"], "version", 99)
         jobs.run(run, JOB, EFFORT)
         assert result(run)["version"] == 99 and trained["version"] == 1
 

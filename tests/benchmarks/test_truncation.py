@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.baselines.truncation import truncated_draws
+from benchmarks.baselines.truncation import draw_inside
 
 LOW, HIGH = np.array([0.0]), np.array([1.0])
 
@@ -18,7 +18,7 @@ def gaussian(rng, std=1.0):
 
 def test_draws_follow_the_truncated_density_and_the_mass_is_measured():
     x = np.array([[0.2], [0.9], [1.5]])
-    drawn = truncated_draws(gaussian(np.random.default_rng(1)), x, 4000, LOW, HIGH)
+    drawn = draw_inside(gaussian(np.random.default_rng(1)), x, 4000, LOW, HIGH)
     assert drawn.complete.all() and drawn.theta.shape == (3, 4000, 1)
     for k, mean in enumerate(x[:, 0]):
         mass = stats.norm.cdf(1 - mean) - stats.norm.cdf(-mean)
@@ -29,7 +29,7 @@ def test_draws_follow_the_truncated_density_and_the_mass_is_measured():
 def test_a_starved_row_ends_in_time_and_leaves_the_others_whole():
     x = np.array([[0.5], [60.0], [0.5]])
     start = time.monotonic()
-    drawn = truncated_draws(gaussian(np.random.default_rng(2)), x, 500, LOW, HIGH, time_limit=0.5)
+    drawn = draw_inside(gaussian(np.random.default_rng(2)), x, 500, LOW, HIGH, time_limit=0.5)
     assert time.monotonic() - start < 3
     assert drawn.complete.tolist() == [True, False, True]
     assert np.isnan(drawn.theta[1]).all() and drawn.acceptance[1] == 0
@@ -44,11 +44,11 @@ def test_a_starved_row_ends_after_its_attempts():
         count += m * len(x)
         return np.full((len(x), m, 1), 9.0)
 
-    truncated_draws(draw, np.zeros((1, 1)), 10, LOW, HIGH, attempts=20_000)
+    draw_inside(draw, np.zeros((1, 1)), 10, LOW, HIGH, attempts=20_000)
     assert count <= 20_000 + 50_000
 
 
 def test_blocks_do_not_change_which_draws_belong_to_which_row():
     x = np.linspace(0.1, 0.9, 7)[:, None]
-    drawn = truncated_draws(gaussian(np.random.default_rng(3), std=0.01), x, 50, LOW, HIGH, block=3)
+    drawn = draw_inside(gaussian(np.random.default_rng(3), std=0.01), x, 50, LOW, HIGH, block=3)
     np.testing.assert_allclose(drawn.theta.mean(axis=1), x, atol=0.01)

@@ -39,7 +39,7 @@ class TestSummary:
         whole = loaded["summary-9@1.0"]
         for budget in schema.BUDGETS:
             task = loaded[f"budget-{budget}@1.0"]
-            assert task.budget == budget and task.most_simulations == budget + budget // 10
+            assert task.budget == budget and task.max_simulations == budget + budget // 10
             assert np.array_equal(task.observations.x, whole.observations.x)
             assert np.array_equal(task.train.x, whole.train.x[:budget])
             assert np.array_equal(task.validation.theta, whole.validation.theta[: budget // 10])

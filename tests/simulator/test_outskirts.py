@@ -75,7 +75,7 @@ def test_estimated_potential(m200):
 
 def test_margins_are_measured():
     """The measurement behind the numbers: nothing lost, and no star from deep inside got far."""
-    found = margins.margins("wide", 6, seed=4, workers=1)
+    found = margins.measure_margins("wide", 6, seed=4, workers=1)
     assert [m.lost for m in found] == [0] * 6
     assert all(outskirts.LEFT_OUT < m.reach < 20 and 0.4 < m.moved <= 1 for m in found)
     text = margins.describe({"wide": found})

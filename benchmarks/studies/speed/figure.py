@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import Bbox
-from numpy.typing import NDArray
 
 from benchmarks.studies.speed.curve import FIXED_ERROR
 from benchmarks.studies.speed.ours import RELEASED, RELEASED_TOLERANCE
+from mwlmc_data.array_types import FloatArray
 
 _GREY = "#8a8f98"
 _COLORS = {"ours": "#2b5c8a", "agama": "#c8702a", "gala": "#3c7d4a", "galpy": "#b5332e"}
@@ -79,7 +79,7 @@ def _name_curves(figure: Figure, ax: Axes, curves: list[dict[str, Any]]) -> None
         taken.append(box)
 
 
-def _dense(points: NDArray[np.floating]) -> NDArray[np.floating]:
+def _dense(points: FloatArray) -> FloatArray:
     """Points along the straight lines between points, fifty to each."""
     steps = np.linspace(0, 1, 50)[:, None]
     pieces = [a + steps * (b - a) for a, b in itertools.pairwise(points)]

@@ -17,7 +17,7 @@ from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator.engines.agama import components
 
 _TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
-_MOST = 1500
+_MAX_STARS = 1500
 
 
 def codes(problem: Problem) -> list[Code]:
@@ -61,4 +61,4 @@ def _code(name: str, settings: str, problem: Problem, milky_way: agama.Potential
     def acceleration(points: FloatArray) -> FloatArray:
         return total.force(points, t=0.0)
 
-    return Code(name, "agama", f"the whole problem; {settings}", _TOLERANCES, move, converged, acceleration, _MOST)
+    return Code(name, "agama", f"the whole problem; {settings}", _TOLERANCES, move, converged, acceleration, _MAX_STARS)

@@ -37,7 +37,7 @@ _UNITS = UnitSystem(u.kpc, u.def_unit("kpc_per_kms", u.kpc / (u.km / u.s)), u.Ms
 _TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9)
 #: Distance [kpc] of the mass that stands for the frame's acceleration.
 _FAR = 1e9
-_MOST = 750
+_MAX_STARS = 750
 
 
 class _Offset(TimeInterpolatedWrapper):
@@ -112,4 +112,4 @@ def _code(name: str, what: str, problem: Problem, potential: gp.CCompositePotent
         # of the sum in C, which is what moves stars; its Python method adds the components' up itself
         return -potential.c_instance.gradient(np.ascontiguousarray(points.T), np.zeros(1)).T
 
-    return Code(name, "gala", what, _TOLERANCES, move, converged, acceleration, _MOST, whole)
+    return Code(name, "gala", what, _TOLERANCES, move, converged, acceleration, _MAX_STARS, whole)

@@ -27,7 +27,7 @@ if not load_libgalpy()[1]:
     raise ImportError("galpy is installed without its C library")
 
 _TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9)
-_MOST = 250
+_MAX_STARS = 250
 #: kpc and km/s are its units.
 _UNITS = {"ro": 1.0, "vo": 1.0}
 
@@ -122,7 +122,7 @@ def _code(name: str, what: str, problem: Problem, potential: Any, whole: bool) -
     def acceleration(points: FloatArray) -> FloatArray:
         return np.array([_acceleration(potential, point) for point in points])
 
-    return Code(name, "galpy", what, _TOLERANCES, move, converged, acceleration, _MOST, whole)
+    return Code(name, "galpy", what, _TOLERANCES, move, converged, acceleration, _MAX_STARS, whole)
 
 
 def _cylindrical(stars: FloatArray) -> FloatArray:

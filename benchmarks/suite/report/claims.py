@@ -21,8 +21,8 @@ from mwlmc_data.scoring.tasks.summary import FIXED
 from mwlmc_data.validation import Case
 
 REJECTED = 0.05
+#: What the draws are spoilt with, to see which test notices.
 SPOILT = ("as drawn", "width × 0.7", "width × 1.3", "shifted by 0.6 σ")
-"""What the draws are spoilt with, to see which test notices."""
 _BINS_OF_1000 = 100
 
 

@@ -16,6 +16,7 @@ from benchmarks.paper.figures import contours
 from benchmarks.suite.report.folder import Run
 from benchmarks.suite.report.palette import shades
 from benchmarks.suite.report.posteriors import Posterior, color_of
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.plotting.style import GREY, RED, new_figure, tidy
 from mwlmc_data.validation import Case
 
@@ -58,7 +59,7 @@ def corners(run: Run, case: Case, chosen: list[Posterior], prior: NDArray) -> Fi
     return figure
 
 
-def _span(chosen: list[Posterior], prior: NDArray, truth: list[float | None]) -> NDArray[np.float64]:
+def _span(chosen: list[Posterior], prior: NDArray, truth: list[float | None]) -> Float64Array:
     """Axes that hold the bulk of every posterior and of the prior, and the truth; shape (3, 2)."""
     sets = [posterior.draws for posterior in chosen]
     low = np.min([np.percentile(draws, 0.5, axis=0) for draws in (*sets, prior)], axis=0)

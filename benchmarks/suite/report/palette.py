@@ -8,6 +8,7 @@ from matplotlib.colors import to_hex, to_rgb
 
 from mwlmc_data.plotting.style import GREY
 
+#: Colour and marker by name, from plain to elaborate; after Okabe & Ito and Tol, for readers of any colour vision.
 STYLES: dict[str, tuple[str, str]] = {
     "prior": (GREY, "x"),
     "rejection-abc": ("#7a5230", "v"),
@@ -21,11 +22,10 @@ STYLES: dict[str, tuple[str, str]] = {
     "nle": ("#44aa99", "h"),
     "nsf-corrected": ("#cc79a7", "*"),
 }
-"""Colour and marker by name, from plain to elaborate; after Okabe & Ito and Tol, for readers of any colour vision."""
+#: For baselines that have no style of their own yet.
 SPARE = (("#332288", "p"), ("#999933", "X"), ("#ddcc77", "d"), ("#661100", "8"))
-"""For baselines that have no style of their own yet."""
+#: Colour of the reference posteriors.
 REFERENCE = "#30343a"
-"""Colour of the reference posteriors."""
 
 
 def in_order(names: Iterable[str]) -> list[str]:

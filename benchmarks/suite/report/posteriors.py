@@ -13,13 +13,14 @@ from benchmarks.suite.report import palette
 from benchmarks.suite.report.folder import Run, load_arrays
 from benchmarks.suite.report.values import MISSING
 from mwlmc_data import get_task, scoring
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.validation import Case
 
+#: The paper's estimator among the baselines.
 PAPER = "maf"
-"""The paper's estimator among the baselines."""
 TASK = "summary-9"
 _SET = "gaussian"
 
@@ -42,7 +43,7 @@ class Posterior:
 
     name: str
     trained_on: str
-    draws: NDArray[np.float64]
+    draws: Float64Array
     note: str = ""
 
     @property

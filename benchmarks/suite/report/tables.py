@@ -13,8 +13,8 @@ from benchmarks.suite.report.folder import Result, Run
 from benchmarks.suite.report.values import MISSING, Value, count, median, p_text, plain, three, three_p, value
 from mwlmc_data.scoring.report import NOT_POSSIBLE
 
+#: Task in which nothing can be learnt: no entry is best there.
 CONTROL = "summary-6"
-"""Task in which nothing can be learnt: no entry is best there."""
 Cell = Callable[[Sequence[Result]], str]
 
 

@@ -21,8 +21,8 @@ from mwlmc_data.scoring.yardstick import gains, load_limit
 NOMINAL = "test"
 NOMINAL_ROWS = slice(FIXED_START, None, 20)
 LADDER_ROWS = slice(FIXED_START, None, 100)
+#: Of the test rows in the order of sim_id: as they are, with noise and bias, and those whose haloes are changed.
 HALO_ROWS = slice(FIXED_START, None, 200)
-"""Of the test rows in the order of sim_id: as they are, with noise and bias, and those whose haloes are changed."""
 _Part = tuple[str, NDArray, NDArray, NDArray]
 
 
