@@ -262,7 +262,7 @@ def test_a_star_that_does_not_arrive_is_an_error_of_its_simulation(monkeypatch):
         moved[1, 5, 2] = np.nan
         return moved
 
-    monkeypatch.setattr(cuda, "move_stars", one_lost)
+    monkeypatch.setattr(engine, "move_stars", one_lost)
     jobs = [(row, 8, 600, "cuda") for row in DRAWS.to_dict("records")]
     with pytest.raises(RuntimeError, match="sim_id = 0 cannot be simulated: a star did not arrive within 200000 steps"):
         simulate_rows(jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.simulator.engines.lanes import _MAX_STEPS
 from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium
 from mwlmc_data.simulator.orbit import Orbit, build_field
 from mwlmc_data.simulator.parameters import Parameters
@@ -28,4 +29,4 @@ def start_stars(
 def check_arrival(stars: NDArray[np.floating]) -> None:
     """Raise RuntimeError if a star did not arrive at today: its numbers are not finite then."""
     if not np.isfinite(stars).all():
-        raise RuntimeError("a star did not arrive within the steps allowed, or not as finite numbers")
+        raise RuntimeError(f"a star did not arrive within {_MAX_STEPS} steps, or not as finite numbers")
