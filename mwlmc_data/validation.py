@@ -20,6 +20,7 @@ from mwlmc_data.arguments.angles import wrap_degrees
 from mwlmc_data.arguments.arrays import as_choice, as_float, check_names
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.catalogue import load_catalogue
+from mwlmc_data.display import Displayed, number
 from mwlmc_data.priors import MARGINALS, Marginal, Normal
 from mwlmc_data.scoring.circular import circular_mean
 from mwlmc_data.simulator.frames import galactocentric_to_sky
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 OUTSIDE = 3.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Case(Displayed):
     """A mock observation whose truth is known.
 
     Attributes
@@ -72,6 +73,21 @@ class Case:
     def extrapolates(self) -> bool:
         """Whether an estimator trained on the Gaussian set has never seen such an LMC."""
         return bool(self.outside)
+
+    def _summary(self) -> str:
+        data = self.observation
+        beyond = f"outside the prior in {', '.join(self.outside)}" if self.outside else "inside the prior"
+        return (
+            f"{self.name}, {self.kind}; v_travel {number(data['v_travel'])} km/s towards l {number(data['l_apex'])}°, "
+            f"b {number(data['b_apex'])}°; {beyond}"
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = [("name", self.name), ("kind", self.kind)]
+        for what, values in (("observed", self.observation), ("true", self.truth)):
+            for name, value in values.items():
+                rows.append((f"{name} ({what})", f"{number(value)} {schema.column(name).unit}".rstrip()))
+        return [*rows, ("outside the prior", ", ".join(self.outside) or "nothing"), ("source", self.source)]
 
 
 _OBSERVED = (*CARTESIAN_NAMES, *schema.REFLEX)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import library
 from mwlmc_data.dataset.library import Chunk
+from mwlmc_data.display import html_table
 from mwlmc_data.workers import processes_for, start_pool
 
 #: Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB.
@@ -77,6 +78,15 @@ class HaloBatches:
             f"<{len(self.sim_ids)} haloes of the {self.config} set {order}, in {len(self)} batches of "
             f"{self.batch_size}: sim_id, positions, velocities{columns}>"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("haloes", f"{len(self.sim_ids):,} of the {self.config} set"),
+            ("order", "as given" if self.shuffle is None else f"shuffled with seed {self.shuffle}"),
+            ("batches", f"{len(self):,} of {self.batch_size} haloes"),
+            ("each has", ", ".join(["sim_id", "positions [kpc]", "velocities [km/s]", *self.columns])),
+        ]
+        return html_table("HaloBatches", rows)
 
     def __len__(self) -> int:
         return -(-len(self.sim_ids) // self.batch_size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mwlmc_data.arguments.arrays import as_whole
 from mwlmc_data.dataset import schema
@@ -25,6 +25,64 @@ if TYPE_CHECKING:
     import torch
 
 
+@overload
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    format: Literal["pandas"] = "pandas",
+    budget: int | None = None,
+) -> pd.DataFrame: ...
+@overload
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    *,
+    format: Literal["arrow"],
+    budget: int | None = None,
+) -> pa.Table: ...
+@overload
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    *,
+    format: Literal["datasets"],
+    budget: int | None = None,
+) -> datasets.Dataset: ...
+@overload
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    *,
+    format: Literal["torch"],
+    budget: int | None = None,
+) -> dict[str, torch.Tensor]: ...
+@overload
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    *,
+    format: Literal["numpy"],
+    budget: int | None = None,
+) -> dict[str, np.ndarray]: ...
+@overload
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    format: str = "pandas",
+    budget: int | None = None,
+) -> Any: ...
 def load_catalogue(
     split: str | None = None,
     config: str = "gaussian",

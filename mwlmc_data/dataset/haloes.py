@@ -6,16 +6,19 @@ Licence of the data: CC-BY-4.0; source: simulations after Brooks et al. 2025 (ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_flag, as_seed, as_whole
 from mwlmc_data.dataset import library, release, schema
-from mwlmc_data.dataset.batches import HaloBatches
+from mwlmc_data.dataset.batches import Batch, HaloBatches
 
 if TYPE_CHECKING:
+    import datasets
+    import torch
+
     from mwlmc_data.simulator import Halo
 
 #: Haloes of a batch by default: a row group of the released files.
@@ -69,6 +72,134 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     return Halo(positions[0].copy(), velocities[0].copy(), "store" if chunk.is_stored else "simulation", parameters)
 
 
+@overload
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
+    streaming: Literal[True] = True,
+    format: Literal["numpy"] = "numpy",
+    *,
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> HaloBatches: ...
+@overload
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None,
+    streaming: Literal[False],
+    format: Literal["numpy"] = "numpy",
+    *,
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> Batch: ...
+@overload
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
+    *,
+    streaming: Literal[False],
+    format: Literal["numpy"] = "numpy",
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> Batch: ...
+@overload
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
+    streaming: Literal[True] = True,
+    *,
+    format: Literal["datasets"],
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> datasets.IterableDataset: ...
+@overload
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
+    *,
+    streaming: Literal[False],
+    format: Literal["datasets"],
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> datasets.Dataset: ...
+@overload
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
+    streaming: Literal[True] = True,
+    *,
+    format: Literal["torch"],
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> torch.utils.data.DataLoader[Any]: ...
+@overload
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
+    *,
+    streaming: Literal[False],
+    format: Literal["torch"],
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> dict[str, torch.Tensor]: ...
+@overload
+def load_haloes(
+    sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
+    streaming: bool = True,
+    format: str = "numpy",
+    *,
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] = (),
+    source: str = "auto",
+    batch_size: int = BATCH,
+    shuffle: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    version: str | None = None,
+) -> Any: ...
 def load_haloes(
     sim_ids: Sequence[int] | NDArray[np.integer] | range | None = None,
     streaming: bool = True,

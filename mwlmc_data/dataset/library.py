@@ -18,6 +18,7 @@ from mwlmc_data.arguments.arrays import as_ids
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.store import Entry, MissingFileError, Store
+from mwlmc_data.display import Displayed
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
 
@@ -43,8 +44,8 @@ class MissingHaloError(LookupError):
     """A halo is in no file on this machine, and simulating it was not asked for or is not possible."""
 
 
-@dataclass(frozen=True)
-class Places:
+@dataclass(frozen=True, repr=False)
+class Places(Displayed):
     """Where haloes are, by one look at the files: another look may find others.
 
     Attributes
@@ -67,8 +68,8 @@ class Places:
         return Places(self.files, self.place[order], self.group[order], self.row[order])
 
 
-@dataclass(frozen=True)
-class Chunk:
+@dataclass(frozen=True, repr=False)
+class Chunk(Displayed):
     """Haloes that are read or made together.
 
     Attributes

@@ -18,6 +18,7 @@ from typing import Any
 
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.dataset import schema
+from mwlmc_data.display import Displayed
 from mwlmc_data.storage.errors import DamagedFileError
 
 #: Its name in the folder.
@@ -85,8 +86,8 @@ class Entry:
         return schema.ids_of(self.split, self.first_sim_id, self.last_sim_id + 1)
 
 
-@dataclass(frozen=True)
-class Manifest:
+@dataclass(frozen=True, repr=False)
+class Manifest(Displayed):
     """What a folder holds.
 
     Attributes

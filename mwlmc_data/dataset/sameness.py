@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.simulator import Halo
 
 #: Galactocentric radius [kpc] beyond which stars are compared: those within pass the centre again and again.
@@ -29,8 +30,8 @@ TRAVEL, TRAVEL_SHARE = 0.01, 0.9
 TRAVEL_MOST = 0.5
 
 
-@dataclass(frozen=True)
-class Sameness:
+@dataclass(frozen=True, repr=False)
+class Sameness(Displayed):
     """How two sets of the same haloes differ.
 
     Attributes

@@ -16,6 +16,7 @@ from mwlmc_data.arguments.arrays import as_flag, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.dataset import library, release, schema
 from mwlmc_data.dataset.store import MANIFEST, Entry, Store
+from mwlmc_data.display import Displayed
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
 
@@ -30,8 +31,8 @@ CHECKSUMS = "SHA256SUMS"
 _OF_SERIES = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.parquet")
 
 
-@dataclass
-class Verification:
+@dataclass(repr=False)
+class Verification(Displayed):
     """What was found in a folder.
 
     Attributes

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from mwlmc_data.dataset.schema import LMC_VECTOR
+from mwlmc_data.display import Displayed
 from mwlmc_data.inference.encoding import Inputs, Scores, log_normal
 from mwlmc_data.inference.grid import WIDEST, Grid, axes_of, points_of
 from mwlmc_data.inference.mixture import DeconvolvedMixture
@@ -29,8 +30,8 @@ _ACROSS = 6  # points that a flat sheet is thick, down to `_DEPTH`, where it is
 _DEPTH = 12.0  # nats below the greatest density that are not looked at
 
 
-@dataclass(frozen=True)
-class DeconvolvedLikelihood:
+@dataclass(frozen=True, repr=False)
+class DeconvolvedLikelihood(Displayed):
     """Density of the true travel velocity given the parameters and the LMC.
 
     Attributes

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from mwlmc_data.display import Displayed
 from mwlmc_data.priors import SCORE_EDGE, Prior
 from mwlmc_data.simulator.frames import sky_basis
 
@@ -64,8 +65,8 @@ def log_normal(u: NDArray) -> NDArray[np.float64]:
     return np.asarray(-0.5 * (np.square(u) + np.log(2.0 * np.pi)).sum(axis=-1))
 
 
-@dataclass(frozen=True)
-class Inputs:
+@dataclass(frozen=True, repr=False)
+class Inputs(Displayed):
     """Data as a network sees them.
 
     Attributes

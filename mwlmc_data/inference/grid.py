@@ -7,13 +7,15 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.display import Displayed
+
 WIDEST = 5.2
 """Normal scores of parameters beyond it are cut (`mwlmc_data.inference.encoding`)."""
 _TAIL = 1e-5  # probability that `Grid.zoom` leaves out on either side of a marginal
 
 
-@dataclasses.dataclass(frozen=True)
-class Grid:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Grid(Displayed):
     """A normalised density on a rectilinear grid.
 
     Attributes

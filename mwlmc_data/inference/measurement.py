@@ -14,6 +14,7 @@ from mwlmc_data.arguments.arrays import as_float, as_floats, check_names
 from mwlmc_data.arguments.tabular import as_row
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
+from mwlmc_data.display import Displayed
 from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.simulator.constants import FIT_R_MIN
@@ -31,8 +32,8 @@ WIDEST_ANGLE = 45.0
 _LMC = (*SKY_NAMES, *LMC_VECTOR)
 
 
-@dataclass(frozen=True, eq=False)
-class Measurement:
+@dataclass(frozen=True, eq=False, repr=False)
+class Measurement(Displayed):
     """A measured travel velocity and the LMC's present day.
 
     Attributes

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
+from mwlmc_data.display import Displayed
+
 STEEPEST = 7.0
 """Log-diagonals stay within +-7: widths of a thousandth to a thousand of those of the standardised values."""
 
 
-@dataclass(frozen=True)
-class MixtureNetwork:
+@dataclass(frozen=True, repr=False)
+class MixtureNetwork(Displayed):
     """The trained network: dense layers with SiLU between them, h -> h sigmoid(h).
 
     The last layer gives 1 + 2 d + d (d - 1) / 2 numbers for each of K components, one component after another: the

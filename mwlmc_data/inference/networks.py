@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mwlmc_data.arguments.arrays import as_choice
+from mwlmc_data.display import Displayed
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import embedded
@@ -19,8 +20,8 @@ NETWORKS = {"gaussian": "posterior-gaussian", "wide": "posterior-wide"}
 _ABOUT = "about"
 
 
-@dataclass(frozen=True)
-class Network:
+@dataclass(frozen=True, repr=False)
+class Network(Displayed):
     """A trained network and what is said of it.
 
     Attributes

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole
 from mwlmc_data.dataset.schema import REFLEX
+from mwlmc_data.display import Displayed, fixed, html_table
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
 from mwlmc_data.inference.encoding import log_normal
 from mwlmc_data.inference.grid import Grid
@@ -40,8 +41,8 @@ _UNITS = {"m_lmc": (1e10, "1e10 Msun"), "m200_mw": (1e11, "1e11 Msun"), "log10_l
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Posterior:
-    """A posterior of the parameters given one measurement; printed, it is a table and its warnings.
+class Posterior(Displayed):
+    """A posterior of the parameters given one measurement; ``print`` gives its table and its warnings.
 
     Attributes
     ----------
@@ -154,25 +155,46 @@ class Posterior:
             )
         return tuple(found)
 
-    def __repr__(self) -> str:
+    def _summary(self) -> str:
+        texts = [f"{name} {p50} ({p16} to {p84}) {unit}" for name, p16, p50, p84, unit in self._rows()]
+        return "; ".join([", ".join(texts), self._p_text(), *(["see its warnings"] if self.warnings else [])])
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """Name, percentiles and unit of each parameter."""
+        rows = []
+        for name, values in zip(self.samples.columns, self.percentiles().to_numpy(), strict=True):
+            scale, unit = _UNITS[name]
+            rows.append((str(name), *(fixed(value / scale, 2) for value in values), unit))
+        return rows
+
+    def _repr_html_(self) -> str:
+        measured, strange = self._lines()
+        header = ("", *(f"{percent}%" for percent in PERCENTS), "unit")
+        notes = [measured, strange, *(f"Warning: {each}" for each in self.warnings)]
+        return html_table("Posterior", self._rows(), header, notes)
+
+    def __str__(self) -> str:
         return "\n".join([self.table(), *(f"Warning: {each}" for each in self.warnings)])
 
     def table(self) -> str:
         """What is measured, how strange it is, and the percentiles, as text."""
-        data, names = self.observation, list(self.samples.columns)
+        lines = [*self._lines(), f"  {'':<16} {'16%':>8} {'50%':>8} {'84%':>8}"]
+        for name, row in zip(self.samples.columns, self.percentiles().to_numpy(), strict=True):
+            unit, text = _UNITS[name]
+            lines.append(f"  {name:<16} " + " ".join(f"{value / unit:8.2f}" for value in row) + f"  {text}")
+        return "\n".join(lines)
+
+    def _lines(self) -> tuple[str, str]:
+        """What is measured, and how strange it is."""
+        data = self.observation
         sigma = np.sqrt(np.diag(self.covariance))
         whose = "as given" if self.errors_given else "of 4,500 simulated stars: none are given"
-        lines = [
+        return (
             f"v_travel {data['v_travel']:.1f} km/s towards l {data['l_apex']:.1f}, b {data['b_apex']:.1f} deg; "
             f"errors of x, y, z {sigma[0]:.1f}, {sigma[1]:.1f}, {sigma[2]:.1f} km/s ({whose})",
             f"{self._p_text()}, {self.distance:.1f} sigma from its posterior predictive; "
             f"{len(self.samples):,} draws, network trained on {self.config!r}",
-            f"  {'':<16} {'16%':>8} {'50%':>8} {'84%':>8}",
-        ]
-        for name, row in zip(names, self.percentiles().to_numpy(), strict=True):
-            unit, text = _UNITS[name]
-            lines.append(f"  {name:<16} " + " ".join(f"{value / unit:8.2f}" for value in row) + f"  {text}")
-        return "\n".join(lines)
+        )
 
     def _p_text(self) -> str:
         if self.p_value > 0.0:

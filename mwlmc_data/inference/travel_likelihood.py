@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from mwlmc_data.dataset.schema import REFLEX
+from mwlmc_data.display import Displayed
 from mwlmc_data.inference.encoding import Inputs, Scores, log_normal, travel_vectors
 from mwlmc_data.inference.grid import WIDEST, Grid, axes_of, points_of
 from mwlmc_data.inference.mixture import Mixture
@@ -25,8 +26,8 @@ _POINTS = (11, 13, 21)  # of each axis where the network is asked, from box to s
 _FINE = 48  # points of each axis of the final grid, between which the last of these is a spline
 
 
-@dataclass(frozen=True)
-class TravelLikelihood:
+@dataclass(frozen=True, repr=False)
+class TravelLikelihood(Displayed):
     """Density of the travel velocity given the parameters and the LMC, and the posterior that follows.
 
     Attributes

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.plotting.skymap import as_stars
 from mwlmc_data.plotting.style import BLUE, GREY, MEDIUM, ORANGE, PALE, SMALL, tidy
 from mwlmc_data.simulator.frames import galactocentric_basis
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 SHELLS, MIN_STARS = 18, 10
 
 
-@dataclass(frozen=True)
-class RadialProfile:
+@dataclass(frozen=True, repr=False)
+class RadialProfile(Displayed):
     """A halo in shells of Galactocentric radius; velocities of shells with fewer than 10 stars are NaN.
 
     Attributes

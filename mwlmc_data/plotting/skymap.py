@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.display import Displayed
 from mwlmc_data.simulator.constants import FIT_R_MIN, SUN_POSITION
 from mwlmc_data.simulator.frames import sky_basis, spherical_angles
 
 
-@dataclass(frozen=True)
-class SkyMap:
+@dataclass(frozen=True, repr=False)
+class SkyMap(Displayed):
     """Smoothed mean velocity on a grid of Galactic longitude and latitude.
 
     Attributes

@@ -14,8 +14,17 @@ from scipy.special import ndtri
 
 from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole, check_names
 from mwlmc_data.arguments.tabular import as_table, is_table
-from mwlmc_data.dataset.schema import DRAWN, input_unit
-from mwlmc_data.priors.marginals import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS, Marginal
+from mwlmc_data.dataset.schema import DRAWN, column, input_unit
+from mwlmc_data.display import html_table, number
+from mwlmc_data.priors.marginals import (
+    CONDITIONAL,
+    ENCLOSED_MASS,
+    GIVEN,
+    MARGINALS,
+    Marginal,
+    Normal,
+    NormalBelowFraction,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +83,16 @@ class Prior:
 
     def __repr__(self) -> str:
         return f"Prior({self.config!r}, {list(self.parameters)!r})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, (low, high) in self.support.items():
+            law = ENCLOSED_MASS if name == CONDITIONAL else MARGINALS[self.config][name]
+            text = type(law).__name__
+            if isinstance(law, Normal | NormalBelowFraction):
+                text += f", {number(law.loc)} ± {number(law.scale)}"
+            rows.append((name, text, number(low), number(high), column(name).unit))
+        return html_table(f"Prior of the {self.config} set", rows, ("", "law", "from", "to", "unit"))
 
     @property
     def marginals(self) -> dict[str, Marginal]:

@@ -15,11 +15,12 @@ from scipy import stats
 
 from mwlmc_data.arguments.arrays import as_seed, as_whole
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.scoring.checks import checked_bins, checked_draws, checked_level, checked_samples, checked_vector
 
 
-@dataclass(frozen=True)
-class RankCalibration:
+@dataclass(frozen=True, repr=False)
+class RankCalibration(Displayed):
     """Ranks of the truth in its posterior, tested for uniformity parameter by parameter.
 
     Attributes

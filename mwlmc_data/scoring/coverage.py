@@ -11,11 +11,12 @@ from scipy import stats
 from mwlmc_data.arguments.arrays import as_floats, as_whole
 from mwlmc_data.arguments.messages import refuse
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.scoring.checks import checked_level, checked_vector
 
 
-@dataclass(frozen=True)
-class Coverage:
+@dataclass(frozen=True, repr=False)
+class Coverage(Displayed):
     """Coverage fractions of the truths and the curve that they make.
 
     Attributes

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import schema
+from mwlmc_data.display import Displayed
 
 if TYPE_CHECKING:
     from mwlmc_data.validation import Case
@@ -33,8 +34,8 @@ FIXED_START = 7
 FIXED_ROWS = slice(FIXED_START, None, 10)
 
 
-@dataclass(frozen=True)
-class Split:
+@dataclass(frozen=True, repr=False)
+class Split(Displayed):
     """Simulations of one part of the set.
 
     Attributes
@@ -55,8 +56,8 @@ class Split:
         return len(self.sim_id)
 
 
-@dataclass(frozen=True)
-class Observations:
+@dataclass(frozen=True, repr=False)
+class Observations(Displayed):
     """What posterior draws are handed in for.
 
     Attributes
@@ -110,8 +111,8 @@ class Observations:
         return np.flatnonzero(self.group == group)
 
 
-@dataclass(frozen=True)
-class Cases:
+@dataclass(frozen=True, repr=False)
+class Cases(Displayed):
     """The validation cases as rows of a task.
 
     Attributes

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float32Array, Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.scoring import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 
@@ -26,8 +27,8 @@ DENSITY_UNIT = (1e10, 1e11, 1.0)
 COLUMNS = ("name", "kind", "sim_id", "samples", "log_prob_truth", "certified")
 
 
-@dataclass(frozen=True)
-class ReferenceSet:
+@dataclass(frozen=True, repr=False)
+class ReferenceSet(Displayed):
     """Draws of reference posteriors.
 
     Attributes

@@ -13,6 +13,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mwlmc_data.display import Displayed, html_table
+
 WIDTH = 120
 #: What an entry is called whose scores are better than the exact posterior's.
 NOT_POSSIBLE = "not possible from task.train.x alone"
@@ -65,8 +67,8 @@ class Entry:
         return _number(value, self.digits)
 
 
-@dataclass(frozen=True)
-class Section:
+@dataclass(frozen=True, repr=False)
+class Section(Displayed):
     """Metrics that belong together.
 
     Attributes
@@ -154,6 +156,13 @@ class Report(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"<Report of {self.task}: {', '.join([self.headline.name, *(s.name for s in self.sections)])}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(_words(name), entry.text(), entry.right) for name, entry in self.headline.entries.items()]
+        method = self.submission.get("method")
+        told = [f"{NOT_POSSIBLE}: {each}" for each in self.not_possible]
+        caption = f"{self.task}: {method}" if method else self.task
+        return html_table(caption, rows, ("", "score", "a right answer"), [*told, "print() shows all of the report."])
 
     def __str__(self) -> str:
         method = self.submission.get("method")

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.scoring.calibration import central_interval
 from mwlmc_data.scoring.checks import (
     checked_draws,
@@ -47,8 +48,8 @@ def z_of_truth(samples: ArrayLike, truth: ArrayLike) -> Float64Array:
     return (known - draws.mean(axis=1)) / varying_std(draws, "samples")
 
 
-@dataclass(frozen=True)
-class Hits:
+@dataclass(frozen=True, repr=False)
+class Hits(Displayed):
     """Truths inside central intervals, per parameter.
 
     Attributes

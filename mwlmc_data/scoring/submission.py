@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.display import Displayed
 from mwlmc_data.scoring.inputs import Array, taken
 from mwlmc_data.scoring.manifest import make_manifest, manifest_problems, read_manifest
 from mwlmc_data.scoring.report import Report
@@ -44,8 +45,8 @@ class SubmissionError(ValueError):
         return type(self), (self.place, self.problems)
 
 
-@dataclass(frozen=True)
-class Submission:
+@dataclass(frozen=True, repr=False)
+class Submission(Displayed):
     """A submission that was read and found valid.
 
     Attributes

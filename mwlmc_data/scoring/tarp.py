@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from mwlmc_data.arguments.arrays import as_floats, as_seed
+from mwlmc_data.display import Displayed
 from mwlmc_data.scoring.calibration import ecdf_band, randomised_fractions
 from mwlmc_data.scoring.checks import checked_bins, checked_samples
 from mwlmc_data.scoring.coverage import empirical_distribution
@@ -25,8 +26,8 @@ _MODES = ("valid", "paper")
 _BLOCK = 1 << 18
 
 
-@dataclass(frozen=True)
-class Tarp:
+@dataclass(frozen=True, repr=False)
+class Tarp(Displayed):
     """The curve of expected coverage and its tests.
 
     Attributes

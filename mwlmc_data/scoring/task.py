@@ -17,7 +17,8 @@ from typing import ClassVar
 
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.dataset import release
+from mwlmc_data.dataset import release, schema
+from mwlmc_data.display import Displayed, html_table
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import yardstick
 from mwlmc_data.scoring.inputs import Array, array_problems, density_problems, draw_problems, taken
@@ -32,8 +33,8 @@ _KNOWN: dict[str, dict[str, type[Task]]] = {}
 _FAMILIES = ("summary", "budget", "shift")
 
 
-@dataclass(frozen=True)
-class Scored:
+@dataclass(frozen=True, repr=False)
+class Scored(Displayed):
     """What a task makes of arrays.
 
     Attributes
@@ -107,6 +108,16 @@ class Task(abc.ABC):
 
     def __repr__(self) -> str:
         return f"<Task {self.id}: {', '.join(self.theta_names)} from {len(self.x_names)} data>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("task", (inspect.getdoc(type(self)) or "").split("\n")[0]),
+            ("parameters", ", ".join(f"{name} [{schema.column(name).unit}]" for name in self.theta_names)),
+            ("data", ", ".join(f"{name} [{schema.column(name).unit}]" for name in self.x_names)),
+            ("simulations to train on", f"{self.budget:,}" if self.budget else "all of the training split"),
+            ("draws of each observation", f"{self.n_draws:,}"),
+        ]
+        return html_table(self.id, rows)
 
     @property
     def id(self) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.scoring import embedded
 from mwlmc_data.scoring.energy import paired_difference
 from mwlmc_data.scoring.report import Entry
@@ -40,8 +41,8 @@ _CHECKED = {
 }
 
 
-@dataclass(frozen=True)
-class Limit:
+@dataclass(frozen=True, repr=False)
+class Limit(Displayed):
     """Scores of a posterior that is exact or nearly so, row by row, and how far it is from exact.
 
     Attributes

@@ -29,6 +29,7 @@ import numpy as np
 from scipy.special import gamma as gamma_function
 
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import describe_tuple
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announced, inlined, kernel
 from mwlmc_data.simulator.potentials import nfw_scales
@@ -53,6 +54,9 @@ class Equilibrium(NamedTuple):
     envelope: Float64Array  # bound on v^(2 - 2 beta) f1 over the speeds at x
     scale_radius: float  # [kpc]
     scale_speed: float  # sqrt(G M_s / r_s) [km/s]
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
 
 
 @inlined

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mwlmc_data.arguments.arrays import as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed, fixed
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announced, inlined, kernel
 from mwlmc_data.simulator.equations import hernquist_factor
@@ -29,8 +30,8 @@ _ABSOLUTE, _RELATIVE = 1e-8, 1e-10
 _CENTRE = 1e-3
 
 
-@dataclasses.dataclass(frozen=True)
-class Orbit:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Orbit(Displayed):
     """The pair's past, in the inertial frame that has the Milky Way at rest at the origin today.
 
     Attributes
@@ -64,6 +65,22 @@ class Orbit:
     def t_pericentre(self) -> float:
         """Time of least distance [Gyr]; 0 or the start if the orbit has no inner minimum."""
         return self._closest[1]
+
+    def _summary(self) -> str:
+        return (
+            f"LMC {fixed(self.distance[-1], 1)} kpc from the Milky Way today, {fixed(self.distance[0], 1)} kpc at "
+            f"{fixed(self.time[0], 1)} Gyr; pericentre {fixed(self.pericentre, 1)} kpc at "
+            f"{fixed(self.t_pericentre, 3)} Gyr; {len(self.time)} points"
+        )
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [
+            ("time", f"{fixed(self.time[0], 1)} to {fixed(self.time[-1], 1)} Gyr, {len(self.time)} points"),
+            ("distance at the start", f"{fixed(self.distance[0], 1)} kpc"),
+            ("distance today", f"{fixed(self.distance[-1], 1)} kpc"),
+            ("pericentre", f"{fixed(self.pericentre, 1)} kpc"),
+            ("t_pericentre", f"{fixed(self.t_pericentre, 3)} Gyr"),
+        ]
 
     @functools.cached_property
     def _closest(self) -> tuple[float, float]:

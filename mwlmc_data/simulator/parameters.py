@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
-from mwlmc_data.simulator.limits import CARTESIAN_NAMES, OBSERVED_LMC, SKY_NAMES, in_range
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, OBSERVED_LMC, SKY_NAMES, in_range
 from mwlmc_data.simulator.potentials import (
     concentration,
     coulomb_logarithm,
@@ -21,8 +22,8 @@ from mwlmc_data.simulator.potentials import (
 from mwlmc_data.simulator.rows import read_row
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Parameters:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Parameters(Displayed):
     """Everything that fixes a simulation but its random numbers.
 
     The LMC's present day is given either on the sky or as Galactocentric phase-space, whole; with
@@ -117,6 +118,19 @@ class Parameters:
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+    def _summary(self) -> str:
+        shown = ("m_lmc", "m200_mw", "log10_lambda_df", "beta0", "r_dehnen", "c200", "a_lmc")
+        texts = [f"{name} {number(getattr(self, name))} {LIMITS[name][2]}".rstrip() for name in shown]
+        return f"{', '.join(texts)}, LMC at {number(self.distance_lmc or 0.0)} kpc"
+
+    def brief(self) -> str:
+        """The masses and the friction with their units, in a line."""
+        shown = ("m_lmc", "m200_mw", "log10_lambda_df")
+        return ", ".join(f"{name} {number(getattr(self, name))} {LIMITS[name][2]}" for name in shown)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(name, f"{number(value)} {LIMITS[name][2]}".rstrip()) for name, value in self.to_dict().items()]
 
     def _complete_present_day(self) -> None:
         """Fill in whichever of sky and Cartesian present day was not given."""

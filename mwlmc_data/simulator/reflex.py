@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from mwlmc_data.arguments.arrays import as_float, as_floats
 from mwlmc_data.arguments.tabular import as_vectors, refuse_misaligned
 from mwlmc_data.array_types import FloatArray
+from mwlmc_data.display import Displayed, fixed, with_error
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announced, kernel
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, spherical_angles
@@ -44,8 +45,8 @@ MAX_STEPS = 200
 _ROUNDING = 1e-12
 
 
-@dataclasses.dataclass(frozen=True)
-class Reflex:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Reflex(Displayed):
     """A fitted reflex motion.
 
     Attributes
@@ -147,6 +148,41 @@ class Reflex:
                 "b_apex": np.degrees(np.array([-x * z / in_plane, -y * z / in_plane, in_plane]) / v**2),
             }
             return named | {name: float(np.sqrt(g @ travel @ g)) for name, g in gradients.items()}
+
+    def _summary(self) -> str:
+        errors = self.errors
+        l, b = (f"{fixed(getattr(self, name), 0)}°{_degrees(errors[name])}" for name in ("l_apex", "b_apex"))
+        speed = with_error(self.v_travel, errors["v_travel"], 1, "km/s")
+        text = f"v_travel {speed} towards l {l}, b {b}, {self.n_stars:,} stars{self._shell()}"
+        parts = [
+            f"{label} measured for {count:,}"
+            for label, count in zip(("v_los", "pm_l", "pm_b"), self.n_measured, strict=True)
+            if count != self.n_stars
+        ]
+        if self.undetermined:
+            parts.append(f"undetermined: {', '.join(self.undetermined)}")
+        return "; ".join([text, *parts])
+
+    def _shell(self) -> str:
+        if math.isfinite(self.r_max):
+            return f" at {self.r_min:g} to {self.r_max:g} kpc"
+        return f" beyond {self.r_min:g} kpc" if self.r_min > 0 else ""
+
+    def _rows(self) -> list[tuple[str, str]]:
+        errors = self.errors
+        values = {name: getattr(self, name) for name in ("v_travel", "l_apex", "b_apex")}
+        values |= dict(zip(REFLEX_NAMES, self.values.tolist(), strict=True))
+        rows = [
+            (name, with_error(value, errors[name], 1, "deg" if name.endswith("apex") else "km/s"))
+            for name, value in values.items()
+        ]
+        measured = ", ".join(f"{count:,}" for count in self.n_measured)
+        stars = [("stars", f"{self.n_stars:,}{self._shell()}"), ("v_los, pm_l, pm_b measured for", measured)]
+        return rows + stars
+
+
+def _degrees(error: float) -> str:
+    return "" if math.isnan(error) else f" ± {fixed(error, 0)}°"
 
 
 def fit_reflex(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_whole
 from mwlmc_data.arguments.messages import shorten
+from mwlmc_data.display import Displayed, fixed
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
 from mwlmc_data.simulator.orbit import Orbit
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 SHELLS = (100.0, 300.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Simulation:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Simulation(Displayed):
     """A simulation and all that came of it.
 
     Attributes
@@ -51,6 +52,24 @@ class Simulation:
     def reflex(self) -> Reflex:
         """Reflex motion fitted to the stars beyond 50 kpc."""
         return fit_reflex(self.halo.positions, self.halo.velocities)
+
+    def _summary(self) -> str:
+        return (
+            f"{self.parameters.brief()}; seed {self.seed}, sim_id {self.sim_id}; {len(self.halo.positions):,} stars; "
+            f"LMC's pericentre {fixed(self.orbit.pericentre, 1)} kpc"
+        )
+
+    def _rows(self) -> list[tuple[str, str]]:
+        rows = [
+            ("parameters", self.parameters.brief()),
+            ("seed, sim_id", f"{self.seed}, {self.sim_id}"),
+            ("orbit", self.orbit._summary()),
+            ("halo", dataclasses.replace(self.halo, parameters=None)._summary()),
+        ]
+        try:
+            return [*rows, ("reflex", self.reflex._summary())]
+        except ValueError as error:
+            return [*rows, ("reflex", f"not fitted: {error}")]
 
     def plot(self, **options: Any) -> Figure:
         """Draw the halo with the LMC's orbit: :meth:`Halo.plot`, whose other options it takes."""

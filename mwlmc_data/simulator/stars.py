@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.tabular import as_vectors, refuse_misaligned
+from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.orbit import Orbit, integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 
-@dataclasses.dataclass(frozen=True)
-class Halo:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Halo(Displayed):
     """A stellar halo today.
 
     Attributes
@@ -45,6 +46,22 @@ class Halo:
         v = as_vectors("velocities", self.velocities, MOTION_NAMES, "km/s", len(x))
         object.__setattr__(self, "positions", x.astype(np.float32))
         object.__setattr__(self, "velocities", v.astype(np.float32))
+
+    def _summary(self) -> str:
+        text = ", ".join(f"{name} {value}" if name == "from" else value for name, value in self._rows()[:3])
+        return text if self.parameters is None else f"{text}; {self.parameters.brief()}"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        r = np.linalg.norm(self.positions.astype(float), axis=1)
+        extent = f" at {number(r.min(), 3)} to {number(r.max(), 3)} kpc" if len(r) else ""
+        rows = [
+            ("stars", f"{len(r):,} stars{extent}"),
+            ("outer stars", f"{int((r > const.FIT_R_MIN).sum()):,} beyond {const.FIT_R_MIN:g} kpc"),
+            ("from", self.source),
+        ]
+        if self.parameters is not None:
+            rows.append(("parameters", self.parameters.brief()))
+        return rows
 
     def to_astropy(self) -> astropy.coordinates.SkyCoord:
         """The stars as an astropy coordinate in the Galactocentric frame, with units.

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from mwlmc_data.array_types import FloatArray
+from mwlmc_data.display import describe_tuple
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.equations import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
 from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
@@ -32,6 +33,9 @@ class Field(NamedTuple):
     gm_lmc: float
     a_lmc: float
 
+    def __repr__(self) -> str:
+        return describe_tuple(self)
+
 
 class MilkyWay(NamedTuple):
     """The Milky Way's part of a :class:`Field`."""
@@ -39,6 +43,9 @@ class MilkyWay(NamedTuple):
     radial: FloatArray
     disc: FloatArray
     height: float
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
 
 
 class _Static(NamedTuple):

@@ -207,7 +207,7 @@ class TestStrangeness:
             found = mw.infer(far, n=100)
         assert [str(each.message) for each in caught] == list(found.warnings)
         assert "does not make this motion at this LMC: p-value < 0.001" in found.warnings[0]
-        assert "Warning: The model does not make this motion" in repr(found) and found.distance > 20
+        assert "Warning: The model does not make this motion" in str(found) and found.distance > 20
         assert cli.main(["infer", *words_of(far), "--n", "100", "--json"]) == 0
         out, error = capsys.readouterr()
         assert "warning: The model does not make this motion" in error

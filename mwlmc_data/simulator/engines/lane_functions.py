@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.display import describe_tuple
 from mwlmc_data.simulator.compiling import inlined
 from mwlmc_data.simulator.engines import tableau
 from mwlmc_data.simulator.engines.intrinsics import bits_float, float_bits, load_table
@@ -72,6 +73,9 @@ class LaneField(NamedTuple):
     disc: NDArray[np.float32]
     orbit: NDArray[np.float32]
     scalars: NDArray[np.float32]  # h, G M_lmc, a_lmc, start, 1 / interval, longest step, 1 / (error allowed)^2
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
 
 
 @inlined
