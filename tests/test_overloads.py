@@ -1,6 +1,7 @@
 """What an editor knows of a loader's result: mypy reads the overloads, with stubs in place of the libraries."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -56,9 +57,9 @@ def revealed(tmp_path_factory, repository):
     command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "calls.py"]
     environment = os.environ | {"MYPYPATH": f"{home / 'stubs'}{os.pathsep}{repository}", "PYTHONPATH": ""}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
-    told = [line.split('Revealed type is "')[1].replace("builtins.", "") for line in done.stdout.splitlines() if "Revealed type" in line]
-    assert "error" not in done.stdout and len(told) == len(ANSWERS), done.stdout + done.stderr
-    return dict(zip(ANSWERS, told, strict=True))
+    found = re.findall(r'Revealed type is "(.*)"', done.stdout.replace("builtins.", ""))
+    assert "error" not in done.stdout and len(found) == len(ANSWERS), done.stdout + done.stderr
+    return dict(zip(ANSWERS, found, strict=True))
 
 
 @pytest.mark.parametrize("call", ANSWERS)
