@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,9 @@ from benchmarks.baselines.training import Trained, Training
 from benchmarks.baselines.truncation import draw_inside
 from benchmarks.common.sets import Learnable, box_of
 from mwlmc_data.inference.encoding import Inputs, Scores
+
+Sampler = Callable[[int, Any], Any]
+"""Gives draws (k, n, d) for a number n and observations (k, f), all but n tensors."""
 
 _BLOCK = 64  # observations drawn together
 _N_MASS = 2000  # draws by which the mass inside the support is estimated
@@ -72,12 +75,12 @@ class Flow(Baseline, abc.ABC):
         import torch
 
         net, task, inputs = self._fitted()
-        x = np.atleast_2d(x)
+        x, sampler = np.atleast_2d(x), self._sampler(net)
 
         def draw(rows: NDArray, m: int) -> NDArray:
             with torch.no_grad():
-                drawn = net.sample((m,), loop.tensor(inputs(rows), self.effort.device))
-            return self._from_flow(drawn.transpose(0, 1).cpu().numpy().astype(np.float64))
+                drawn = sampler(m, loop.tensor(inputs(rows), self.effort.device))
+            return self._from_flow(drawn.cpu().numpy().astype(np.float64))
 
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -135,6 +138,10 @@ class Flow(Baseline, abc.ABC):
         from sbi.neural_nets import posterior_nn
 
         return posterior_nn(**self.network)(theta, x).to(self.effort.device)
+
+    def _sampler(self, net: Any) -> Sampler:
+        """What draws from the network: the library's own method."""
+        return lambda n, x: net.sample((n,), x).transpose(0, 1)
 
     def _settings(self) -> Training:
         return self.training if not self.effort.fast else self.training.shorter(self.effort.epochs)

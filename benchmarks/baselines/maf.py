@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from benchmarks.baselines.base import Effort
-from benchmarks.baselines.flow import Flow
+from benchmarks.baselines.flow import Flow, Sampler
+from benchmarks.baselines.inverse import MafSampler
 from benchmarks.baselines.training import Training
 
 
@@ -34,3 +35,6 @@ class Maf(Flow):
     def __init__(self, effort: Effort | None = None, training: Training | None = None, bounded: bool = False) -> None:
         super().__init__(effort, training)
         self.bounded = bounded
+
+    def _sampler(self, net: Any) -> Sampler:
+        return MafSampler(net.net).sample

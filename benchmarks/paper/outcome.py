@@ -28,7 +28,6 @@ class Entry:
             "bounded": self.estimator.bounded,
             "weights": self.estimator.n_parameters,
             "epochs": len(self.estimator.history),
-            "stopped_by": self.estimator.outcome.stopped_by,
             "training_seconds": self.estimator.outcome.seconds,
             "history": self.estimator.history,
             "scores": self.evaluation.as_dict(),

@@ -175,12 +175,55 @@ def predictive_check(
     dict of str to Prediction
         For v_travel [km/s], l_apex and b_apex [deg].
     """
+    checked = predictive_checks({"": parameters}, {"": observation}, seed, simulate_many, **options)
+    return checked[""]
+
+
+def predictive_checks(
+    parameters: Mapping[str, pd.DataFrame],
+    observations: Mapping[str, Mapping[str, float]],
+    seed: int = 0,
+    simulate_many: Simulator | None = None,
+    **options: Any,
+) -> dict[str, dict[str, Prediction]]:
+    """Check several cases as `predictive_check` does one, those with the same columns in one run of the simulator.
+
+    The processes of a run take seconds to start.
+
+    Parameters
+    ----------
+    parameters : dict of str to DataFrame
+        A table for each case.
+    observations : dict of str to mapping
+        What was observed in each.
+    seed, simulate_many, **options
+        As for `predictive_check`.
+
+    Returns
+    -------
+    dict of str to dict
+        Predictions of each case, in the order of the tables.
+    """
+    import pandas as pd
+
     if simulate_many is None:
         from mwlmc_data import simulate_many as package_simulator
 
         simulate_many = package_simulator
-    table = simulate_many(parameters, seed=seed, **options)
-    return {name: predict(np.asarray(table[name]), float(observation[name]), name == "l_apex") for name in REFLEX}
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, table in parameters.items():
+        alike.setdefault(tuple(sorted(table.columns)), []).append(name)
+    found = {}
+    for names in alike.values():
+        together = pd.concat([parameters[name] for name in names], ignore_index=True)
+        simulated = simulate_many(together, seed=seed, **options)[list(REFLEX)]
+        ends = np.cumsum([len(parameters[name]) for name in names])
+        for name, values in zip(names, np.split(simulated.to_numpy(), ends[:-1]), strict=True):
+            found[name] = {
+                datum: predict(values[:, j], float(observations[name][datum]), datum == "l_apex")
+                for j, datum in enumerate(REFLEX)
+            }
+    return {name: found[name] for name in parameters}
 
 
 def predict(values: NDArray, observed: float, circular: bool) -> Prediction:

@@ -48,14 +48,13 @@ def render(outcome: Outcome) -> str:
 
 def _done(o: Outcome) -> str:
     e, maf = o.main.evaluation, o.main.estimator
-    why = {"patience": "the validation loss had stopped falling", "time": "its time was over"}
     text = (
         "The estimator of Brooks et al. (2025), here “paper”, is trained anew: a masked autoregressive flow "
         f"of {maf.network['num_transforms']} transforms with {maf.network['hidden_features']} hidden units "
         f"({maf.n_parameters:,} weights) learns p(M_LMC, M200, log10 λ_DF) given nine data: position and velocity "
         "of the LMC, and the travel speed and apex of the Milky Way's disc against the stellar halo beyond 50 kpc. The "
-        f"apex enters as a unit vector. The training ended after {len(maf.history)} epochs and "
-        f"{maf.outcome.seconds:.0f} s because {why.get(maf.outcome.stopped_by, 'its epochs were over')}; the weights "
+        f"apex enters as a unit vector. The training takes {len(maf.history)} epochs, in which "
+        f"the learning rate rises and falls once (Smith & Topin 2017), and {maf.outcome.seconds:.0f} s; the weights "
         "with the least validation loss are kept."
     )
     truncated = (

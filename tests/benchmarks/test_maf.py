@@ -115,9 +115,9 @@ def test_limits_of_the_training_are_kept_and_told(problem):
     estimator = Maf(training=Training(max_epochs=2))
     estimator.fit(problem)
     assert estimator.outcome.stopped_by == "epochs" and len(estimator.history) == 2
-    estimator = Maf(training=Training(max_seconds=0.0))
+    estimator = Maf(training=Training(epochs=3))
     estimator.fit(problem)
-    assert estimator.outcome.stopped_by == "time" and len(estimator.history) == 1
+    assert estimator.outcome.stopped_by == "epochs" and len(estimator.history) == 3
 
 
 def test_an_untrained_estimator_says_so():

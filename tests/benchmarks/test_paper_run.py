@@ -19,7 +19,7 @@ from mwlmc_data import load_catalogue
 from tests.benchmarks.stand_in_cases import stand_in_cases
 from tests.benchmarks.synthetic import synthetic_catalogue
 
-TINY = run.Settings(100, 400, 3, 2, 1, 3, 4, 30.0)
+TINY = run.Settings(100, 400, 3, 2, 1, 3, 4)
 
 
 @pytest.fixture(scope="module")

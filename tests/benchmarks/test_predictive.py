@@ -8,6 +8,7 @@ from benchmarks.paper.predictive import (
     nuisance_draws,
     predict,
     predictive_check,
+    predictive_checks,
     predictive_parameters,
     quoted_parameters,
 )
@@ -62,6 +63,27 @@ def test_check_passes_the_truth_and_fails_a_wrong_mass():
     assert all(p.tail > 0.01 for p in passed.values())
     wrong = right.assign(m_lmc=60e10)
     assert predictive_check(wrong, case.observation, seed=9, simulate_many=stand_in)["v_travel"].tail < 0.02
+
+
+def test_cases_with_the_same_columns_are_simulated_together_and_each_keeps_its_own():
+    rigid, far = stand_in_cases().values()
+    sizes = []
+
+    def stand_in(table, seed):
+        """v_travel names the row, so that a mix-up of cases shows."""
+        assert not table.isna().any(axis=None)
+        sizes.append(len(table))
+        return table.assign(v_travel=table["m_lmc"] / 1e10, l_apex=0.0, b_apex=table["beta0"])
+
+    tables = {"rigid": quoted_parameters(rigid, 30), "one": quoted_parameters(far, 20).assign(c200=10.0)}
+    tables["far"] = quoted_parameters(far, 40)
+    seen = {name: (far if name == "far" else rigid).observation for name in tables}
+    found = predictive_checks(tables, seen, simulate_many=stand_in)
+    assert sizes == [70, 20] and list(found) == list(tables)
+    for name, table in tables.items():
+        np.testing.assert_array_equal(found[name]["v_travel"].draws, table["m_lmc"] / 1e10)
+        np.testing.assert_array_equal(found[name]["b_apex"].draws, table["beta0"])
+        assert found[name]["v_travel"].observed == seen[name]["v_travel"]
 
 
 def test_longitude_is_compared_around_the_circle():
