@@ -60,7 +60,7 @@ class Settings:
     at_truth: int = 200
     sky: int = 40
     orbits: int = 100
-    epochs: int = 50
+    epochs: int = 60
 
     @classmethod
     def fast(cls) -> Settings:
@@ -151,12 +151,12 @@ def run(
 def training_for(n: int, epochs: int) -> Training:
     """How the estimators are trained on n simulations: one cycle of the rate, which is high for batches this large.
 
-    Fifty epochs reach the loss to which some 190 lead where patience halves the rate; batches of at most 1,000 and the
+    Sixty epochs reach the loss to which some 190 lead where patience halves the rate; batches of at most 1,000 and the
     decay of the weights then matter, without which the training set is learnt by heart.
     """
     batch = Training(most_batch=_BATCH).batch_for(n)
     rate = _RATE * math.sqrt(batch / _BATCH)
-    return Training(epochs=epochs, batch=batch, learning_rate=rate, weight_decay=0.03, fused=True)
+    return Training(epochs=epochs, batch=batch, learning_rate=rate, weight_decay=10.0 / math.sqrt(n), fused=True)
 
 
 @dataclass(frozen=True)
