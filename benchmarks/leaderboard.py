@@ -137,7 +137,7 @@ def read_result(path: Path) -> dict[str, Any]:
     expected = {
         "format": (FORMAT,),
         "task": tuple(list_tasks()),
-        "data_sha256": (release.entry_of("gaussian")["sha256"],),
+        "data_sha256": (release.get_entry("gaussian")["sha256"],),
         "references_sha256": (references_hash(),),
         "fast": (False,),
     }

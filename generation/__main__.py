@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
+    options = _make_parser().parse_args(arguments)
     from mwlmc_data.storage.errors import WriteError, exit_status
 
     try:
@@ -91,7 +91,7 @@ was fetched. An interrupted run continues with the same command.
 """
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     from generation.haloes import SHARD
     from mwlmc_data.priors import MARGINALS
 
@@ -174,18 +174,18 @@ def _add_machines(parser: argparse.ArgumentParser) -> None:
 
 def _add_sims(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--sims", type=_sims, metavar="A:B", help="only the sim_id from A to before B (default: the whole set)"
+        "--sims", type=_parse_sims, metavar="A:B", help="only the sim_id from A to before B (default: the whole set)"
     )
 
 
-def _sims(text: str) -> range:
+def _parse_sims(text: str) -> range:
     start, colon, stop = text.partition(":")
     if not (colon and start.isdecimal() and stop.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not allowed: A:B, two whole numbers, such as 0:2048")
     return range(int(start), int(stop))
 
 
-def _machines(options: argparse.Namespace) -> dict[str, Any]:
+def _prepare_machines(options: argparse.Namespace) -> dict[str, Any]:
     """Turn the options into arguments; for processes here the kernels are compiled once, before them."""
     from mwlmc_data.simulator import compile_kernels
     from mwlmc_data.workers import available_cores
@@ -212,7 +212,7 @@ def _catalogue(options: argparse.Namespace) -> int:
     )
     if options.embed:
         check_embeddable(plan)
-    path = make_catalogue(plan, simulate_table, **_machines(options))
+    path = make_catalogue(plan, simulate_table, **_prepare_machines(options))
     if options.embed:
         path = embed(plan)
     print(f"{path}: {plan.simulations} simulations, {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}")
@@ -229,12 +229,12 @@ def _haloes(options: argparse.Namespace) -> int:
 
 def _make_haloes(options: argparse.Namespace, out: Path) -> Store:
     from generation.haloes import HaloPlan, make_haloes
-    from mwlmc_data.dataset.release import entry_of
+    from mwlmc_data.dataset.release import get_entry
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
-    sims = range(entry_of(options.config)["rows"]) if options.sims is None else options.sims
+    sims = range(get_entry(options.config)["rows"]) if options.sims is None else options.sims
     plan = HaloPlan(out, options.config, sims, options.shard_size, SIMULATOR_VERSION)
-    return make_haloes(plan, **_machines(options))
+    return make_haloes(plan, **_prepare_machines(options))
 
 
 def _release(options: argparse.Namespace) -> int:

@@ -130,7 +130,7 @@ def refresh_card(path: Path = CARD) -> bool:
     return True
 
 
-def with_notice(card: str, notice: str) -> str:
+def add_notice(card: str, notice: str) -> str:
     """Put a notice on top of a card, directly after its front matter.
 
     Parameters

@@ -139,7 +139,7 @@ def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: C
         advance(len(plan.rows(shard)))
         return
     frames = []
-    for draws in _slices(plan, shard):
+    for draws in _make_slices(plan, shard):
         frames.append(_simulate(draws, plan, simulate_table))
         advance(len(draws))
     table = _to_arrow(pd.concat(frames, ignore_index=True), plan)
@@ -148,7 +148,7 @@ def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: C
     finish(plan, shard)
 
 
-def _slices(plan: Plan, shard: int) -> Iterator[pd.DataFrame]:
+def _make_slices(plan: Plan, shard: int) -> Iterator[pd.DataFrame]:
     prior = Prior(plan.config)
     rows = plan.rows(shard)
     for start in range(rows.start, rows.stop, SLICE):

@@ -63,7 +63,7 @@ class Expected:
     digest: str
     versions: dict[str, str]
 
-    def faults_here(self) -> str:
+    def find_faults(self) -> str:
         """What differs in this process, in words; empty where nothing does."""
         faults = []
         try:
@@ -71,7 +71,7 @@ class Expected:
                 faults.append(f"{self.mark} is another file there than here: {SHARE}")
         except OSError as error:
             faults.append(f"{error}: {SHARE}")
-        found = versions()
+        found = get_versions()
         faults += [
             f"{name} is {found.get(name)!r} there and {version!r} here"
             for name, version in self.versions.items()
@@ -80,7 +80,7 @@ class Expected:
         return "; ".join(faults)
 
 
-def versions() -> dict[str, str]:
+def get_versions() -> dict[str, str]:
     """Version of the simulator, of the package and of the libraries that decide the values of a row."""
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
@@ -89,7 +89,7 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def on_cluster(scheduler: str, mark: Path, timeout: float = 30.0) -> Iterator[RunShards]:
+def open_cluster(scheduler: str, mark: Path, timeout: float = 30.0) -> Iterator[RunShards]:
     """Connect to a cluster and check its workers.
 
     Parameters
@@ -120,7 +120,7 @@ def on_cluster(scheduler: str, mark: Path, timeout: float = 30.0) -> Iterator[Ru
     try:
         # Closing drops the client's tasks: those that wait are forgotten, those that run finish their shard.
         with client:
-            expected = Expected(mark, sha256_of(mark), versions())
+            expected = Expected(mark, sha256_of(mark), get_versions())
             _check(client, scheduler, expected)
             yield partial(_run_shards, client, expected)
     finally:
@@ -157,7 +157,7 @@ async def _reach(scheduler: str, timeout: float) -> None:
 
 def _check(client: Any, scheduler: str, expected: Expected) -> None:
     """Refuse a cluster of which a worker cannot do the work."""
-    answers = client.run(*_late(_faults, expected), on_error="return")
+    answers = client.run(*_wrap(_find_faults, expected), on_error="return")
     if not answers:
         print(f"the scheduler {scheduler} has no worker yet: waiting for the first", file=sys.stderr)
     faults = []
@@ -173,8 +173,8 @@ def _check(client: Any, scheduler: str, expected: Expected) -> None:
         raise ClusterSetupError(faults[0] + others)
 
 
-def _faults(expected: Expected) -> str:
-    faults = expected.faults_here()
+def _find_faults(expected: Expected) -> str:
+    faults = expected.find_faults()
     return faults and f"on {socket.gethostname()}: {faults}"
 
 
@@ -188,7 +188,7 @@ class _Call:
         return self.call
 
 
-def _late(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[bytes], Any], bytes]:
+def _wrap(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[bytes], Any], bytes]:
     """Wrap a call so that the program is loaded when the task runs, and not when its message is read.
 
     Then a worker without the program gives an error, where it would fall silent; and the scheduler needs Dask alone.
@@ -212,7 +212,7 @@ def _run_shards(
 
     def submit(shard: int) -> Any:
         name = f"shard-{shard:05d}-{run}"  # no other run's task: a task of the same name would not be made again
-        return client.submit(*_late(_make, expected, make_shard, arguments, shard), key=name, pure=False)
+        return client.submit(*_wrap(_make, expected, make_shard, arguments, shard), key=name, pure=False)
 
     waiting = iter(shards)
     tasks = as_completed([submit(shard) for shard in itertools.islice(waiting, WINDOW)], loop=client.loop)
@@ -245,7 +245,7 @@ def _run_shards(
 def _make(expected: Expected, make_shard: MakeShard, arguments: tuple[Any, ...], shard: int) -> int:
     """Make a shard, on a worker; gives the number of simulations made."""
     # Asked again for every shard, because a worker may join when the run is under way.
-    if faults := _faults(expected):
+    if faults := _find_faults(expected):
         from distributed import get_worker
 
         raise ClusterSetupError(f"worker {get_worker().address} {faults}")

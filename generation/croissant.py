@@ -14,7 +14,7 @@ from typing import Any
 from generation.tables import CONFIG_COLUMNS, splits_of
 from mwlmc_data import citation
 from mwlmc_data.dataset import schema
-from mwlmc_data.dataset.store import Entry, Manifest
+from mwlmc_data.dataset.store import ListedFile, Manifest
 
 NAME = "croissant.json"
 PARQUET = "application/x-parquet"
@@ -104,7 +104,7 @@ def _creator(author: Mapping[str, str]) -> dict[str, str]:
     return {"@type": "sc:Person", "name": f"{author['given-names']} {author['family-names']}"}
 
 
-def _file_object(entry: Entry) -> dict[str, str]:
+def _file_object(entry: ListedFile) -> dict[str, str]:
     return {
         "@type": "cr:FileObject",
         "@id": entry.name,
@@ -157,7 +157,7 @@ def _record_set(config: str, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _field(config: str, column: schema.Column, entries: list[Entry]) -> dict[str, Any]:
+def _field(config: str, column: schema.Column, entries: list[ListedFile]) -> dict[str, Any]:
     unit = f" [{column.unit}]" if column.unit else ""
     field: dict[str, Any] = {
         "@type": "cr:Field",

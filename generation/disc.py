@@ -64,7 +64,7 @@ class Sample(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def sample_points() -> Sample:
+def make_sample() -> Sample:
     """Points on spheres, dense near the plane, with the exact forces there (some seconds)."""
     z = [np.unique(np.minimum(np.r_[np.linspace(0, 1, 18) * r, _HEIGHTS], r)) for r in _SHELLS]
     shell = np.repeat(np.arange(len(_SHELLS)), [len(heights) for heights in z])
@@ -83,7 +83,7 @@ def sample_points() -> Sample:
     return Sample(R, heights, disc[:, [0, 2]], 1 / (total * target), total, shell, mean)
 
 
-def errors(terms: Terms, sample: Sample) -> Float64Array:
+def compute_errors(terms: Terms, sample: Sample) -> Float64Array:
     """Force of the terms minus the disc's without its spherical mean [km^2 s^-2 kpc^-1], (n, 2)."""
     radius = _SHELLS[sample.shell]
     difference = np.column_stack(terms.force(sample.R, sample.z)) - sample.force
@@ -112,15 +112,15 @@ def fit(n_terms: int, seconds: float, seed: int, start: Terms | None = None) -> 
     score : float
         Largest error in units of the one aimed at.
     """
-    sample, rng = sample_points(), np.random.default_rng(seed)
+    sample, rng = make_sample(), np.random.default_rng(seed)
     best, best_score, best_cost = (None if start is None else _pack(start, n_terms, rng)), np.inf, np.inf
     begun = time.monotonic()
     bar = tqdm(total=round(seconds), unit="s", desc="fit the disc")
     while True:
         # the first try polishes the start itself
-        trial = _random(n_terms, rng) if best is None else best
+        trial = _draw_start(n_terms, rng) if best is None else best
         if np.isfinite(best_score):
-            trial = trial + rng.normal(0, 0.3, 3 * n_terms + 1) * _spread(trial, n_terms)
+            trial = trial + rng.normal(0, 0.3, 3 * n_terms + 1) * _get_spread(trial, n_terms)
         found, cost = _descend(trial, sample, n_terms, best_cost)
         score = _score(found, sample, n_terms)
         if score < best_score:
@@ -136,7 +136,7 @@ def _descend(p: Float64Array, sample: Sample, n_terms: int, best_cost: float) ->
     """Least squares of the errors, then of their squares and fourth powers, which weigh the largest."""
 
     def residuals(q: Float64Array, power: float = 1.0) -> Float64Array:
-        scaled = (errors(_unpack(q, n_terms), sample) * sample.weight[:, None]).ravel()
+        scaled = (compute_errors(_unpack(q, n_terms), sample) * sample.weight[:, None]).ravel()
         return np.sign(scaled) * np.abs(scaled) ** power
 
     with np.errstate(all="ignore"):
@@ -153,15 +153,15 @@ def _descend(p: Float64Array, sample: Sample, n_terms: int, best_cost: float) ->
 
 
 def _score(p: Float64Array, sample: Sample, n_terms: int) -> float:
-    return float(np.max(np.linalg.norm(errors(_unpack(p, n_terms), sample), axis=1) * sample.weight))
+    return float(np.max(np.linalg.norm(compute_errors(_unpack(p, n_terms), sample), axis=1) * sample.weight))
 
 
-def _random(n: int, rng: np.random.Generator) -> Float64Array:
+def _draw_start(n: int, rng: np.random.Generator) -> Float64Array:
     log_a = np.log(rng.uniform(0.3, 12, n))
     return np.r_[rng.normal(0, 3, n) + 5 / n, log_a, rng.normal(0, 0.3, n), np.log(const.DISC_SCALE_HEIGHT)]
 
 
-def _spread(p: Float64Array, n: int) -> Float64Array:
+def _get_spread(p: Float64Array, n: int) -> Float64Array:
     return np.r_[0.3 * np.abs(p[:n]), np.full(n, 0.3), np.full(n, 0.5), 0.05]
 
 
@@ -182,27 +182,27 @@ def _pack(terms: Terms, n: int, rng: np.random.Generator) -> Float64Array:
     ]
 
 
-def disc_mass(radius: float) -> float:
+def compute_disc_mass(radius: float) -> float:
     """Mass of the exact disc within a sphere [Msun], by Gauss-Legendre panels over the height."""
     h, Rd = const.DISC_SCALE_HEIGHT, const.DISC_SCALE_LENGTH
     edges = np.unique(np.r_[0.0, np.minimum(np.geomspace(0.05 * h, 40 * h, 24), radius), radius])
-    z, weight = _panels(edges)
+    z, weight = _make_panels(edges)
     x = np.sqrt(np.maximum(radius**2 - z**2, 0.0)) / Rd
     within = np.where(x < 1e-3, x**2 / 2 - x**3 / 3, 1 - (1 + x) * np.exp(-x))
     e = np.exp(-z / h)
     return const.DISC_MASS * 2 * float(np.sum(weight * e / (h * (1 + e) ** 2) * within))
 
 
-def terms_mass(terms: Terms, radius: float) -> float:
+def compute_terms_mass(terms: Terms, radius: float) -> float:
     """Mass of the terms within a sphere [Msun], by Gauss's theorem from their flux through it."""
     edges = np.unique(np.r_[0.0, np.minimum(np.geomspace(0.02, 60, 20) * terms.height / radius, 1.0), 1.0])
-    cosine, weight = _panels(edges)
+    cosine, weight = _make_panels(edges)
     sine = np.sqrt(1 - cosine**2)
     radial, vertical = terms.force(radius * sine, radius * cosine)
     return -(radius**2) / const.G * float(np.sum(weight * (radial * sine + vertical * cosine)))
 
 
-def _panels(edges: Float64Array) -> tuple[Float64Array, Float64Array]:
+def _make_panels(edges: Float64Array) -> tuple[Float64Array, Float64Array]:
     x, w = np.polynomial.legendre.leggauss(40)
     half = 0.5 * np.diff(edges)[:, None]
     return (0.5 * (edges[1:] + edges[:-1])[:, None] + half * x).ravel(), (half * w).ravel()
@@ -217,14 +217,14 @@ def load(path: Path) -> Terms:
 def save(terms: Terms, path: Path) -> None:
     """Write the terms, and the mass they lack within each radius."""
     radius = np.geomspace(1e-3, 1e3, 481)
-    missing = np.array([disc_mass(r) - terms_mass(terms, r) for r in radius])
+    missing = np.array([compute_disc_mass(r) - compute_terms_mass(terms, r) for r in radius])
     with open(path, "wb") as file:
         write_npz(file, {**terms._asdict(), "radius": radius, "missing_mass": missing})
 
 
 def report(terms: Terms) -> str:
     """Largest error of the force beyond some radii, relative to the smallest total force."""
-    sample = sample_points()
-    relative = np.linalg.norm(errors(terms, sample), axis=1) / sample.total
+    sample = make_sample()
+    relative = np.linalg.norm(compute_errors(terms, sample), axis=1) / sample.total
     beyond = {r: relative[_SHELLS[sample.shell] > r].max() for r in (0.5, 1, 2, 5, 10, 20)}
     return "\n".join(f"beyond {r:4g} kpc: {error:.1e} of the total force" for r, error in beyond.items())

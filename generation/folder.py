@@ -89,26 +89,26 @@ def make_release(
     out = out.absolute()
     source = _open(haloes, out)
     shards = sorted(source.manifest.files, key=lambda entry: entry.path)
-    date, url = _kept(out, "datePublished", date, datetime.date.today().isoformat()), _kept(out, "url", url, PAGE)
+    date, url = _choose(out, "datePublished", date, datetime.date.today().isoformat()), _choose(out, "url", url, PAGE)
     _check_date(date)
     tables = {files_of(config, split): (config, split) for config in release.CATALOGUE_SEEDS for split in schema.SPLITS}
     tables[files_of("validation", "test")] = ("validation", "test")
     leftovers = _check_folder(out, {*_TEXTS, *tables, *(entry.path for entry in shards)})
     catalogue = load_catalogue(columns=_SCALARS, format="arrow")
-    for entry in _with_bar(shards, "checking the haloes", progress):
+    for entry in _show_bar(shards, "checking the haloes", progress):
         _check_shard(source, entry, catalogue)
     for path in leftovers:
         path.unlink(missing_ok=True)
 
     files = [_put_table(out, path, config, split) for path, (config, split) in tables.items()]
-    for entry in _with_bar(shards, "placing the haloes", progress):
+    for entry in _show_bar(shards, "placing the haloes", progress):
         _place(source.path(entry), out / entry.path, entry.sha256)
     manifest = store.Manifest(
         release.DATA_VERSION, source.manifest.simulator_version, release.CATALOGUE_SEEDS, (*files, *shards)
     )
-    for name, text in _texts(manifest, _notice(shards), date, url).items():
+    for name, text in _write_texts(manifest, _write_notice(shards), date, url).items():
         _put(out / name, text.encode())
-    _put(out / SUMS, _sums(out, manifest).encode())
+    _put(out / SUMS, _write_sums(out, manifest).encode())
     return out
 
 
@@ -117,7 +117,7 @@ def _open(haloes: Path, out: Path) -> store.Store:
     if haloes.absolute() == out:
         raise ValueError(f"out {str(out)!r} is not allowed: it is the folder of the haloes; choose another")
     source = store.Store(haloes.absolute())
-    manifest, embedded = source.manifest, release.entry_of("gaussian")
+    manifest, embedded = source.manifest, release.get_entry("gaussian")
     found = {
         "data version": (manifest.data_version, release.DATA_VERSION),
         "simulator version": (manifest.simulator_version, embedded["simulator_version"]),
@@ -136,7 +136,7 @@ def _open(haloes: Path, out: Path) -> store.Store:
     return source
 
 
-def _kept(out: Path, name: str, given: str | None, default: str) -> str:
+def _choose(out: Path, name: str, given: str | None, default: str) -> str:
     """Give what was given, or else what the folder's description of the same version says, or else the default."""
     if given is not None:
         return given
@@ -174,7 +174,7 @@ def _check_folder(out: Path, names: set[str]) -> list[Path]:
     return leftovers
 
 
-def _with_bar(shards: Sequence[store.Entry], what: str, shown: bool) -> Iterator[store.Entry]:
+def _show_bar(shards: Sequence[store.ListedFile], what: str, shown: bool) -> Iterator[store.ListedFile]:
     total = sum(entry.bytes for entry in shards)
     with tqdm(total=total, desc=what, unit="B", unit_scale=True, file=sys.stderr, disable=not shown) as bar:
         for entry in shards:
@@ -182,7 +182,7 @@ def _with_bar(shards: Sequence[store.Entry], what: str, shown: bool) -> Iterator
             bar.update(entry.bytes)
 
 
-def _check_shard(source: store.Store, entry: store.Entry, catalogue: pa.Table) -> None:
+def _check_shard(source: store.Store, entry: store.ListedFile, catalogue: pa.Table) -> None:
     """Compare a shard with its hash, which no stamp spares here, and with the catalogue."""
     path = source.path(entry)
     if not path.is_file():
@@ -193,7 +193,7 @@ def _check_shard(source: store.Store, entry: store.Entry, catalogue: pa.Table) -
     with parquet.opened(path) as file:
         if not file.schema_arrow.equals(schema.halo_schema(), check_metadata=False):
             raise ValueError(f"{path} is not allowed: its columns are not those of the schema")
-        said, embedded = parquet.facts_of(file), release.entry_of("gaussian")
+        said, embedded = parquet.facts_of(file), release.get_entry("gaussian")
         wanted = {"config": "gaussian", "seed": str(embedded["seed"]), "simulator_version": SIMULATOR_VERSION}
         for name, value in wanted.items():
             if said.get(name) != value:
@@ -205,12 +205,12 @@ def _check_shard(source: store.Store, entry: store.Entry, catalogue: pa.Table) -
         raise ValueError(f"{path} is not allowed: its haloes are not those of the catalogue with the same sim_id")
 
 
-def _put_table(out: Path, path: str, config: str, split: str) -> store.Entry:
+def _put_table(out: Path, path: str, config: str, split: str) -> store.ListedFile:
     table = validation_table() if config == "validation" else read_split(config, split)
     stream = pa.BufferOutputStream()
     write_table(table, stream)
     _put(out / path, stream.getvalue().to_pybytes())
-    return store.entry_for(out, path, config, split, table.num_rows)
+    return store.describe_file(out, path, config, split, table.num_rows)
 
 
 def _put(path: Path, content: bytes) -> None:
@@ -239,9 +239,9 @@ def _link(source: Path, target: Path, sha256: str) -> None:
             raise DamagedFileError(target, f"SHA-256 {sha256}", found) from None
 
 
-def _notice(shards: Sequence[store.Entry]) -> str | None:
+def _write_notice(shards: Sequence[store.ListedFile]) -> str | None:
     """Say which haloes the folder holds, where it lacks some."""
-    total = release.entry_of("gaussian")["rows"]
+    total = release.get_entry("gaussian")["rows"]
     ids = np.sort(np.concatenate([entry.sim_ids for entry in shards]))
     if len(ids) == total:
         return None
@@ -250,21 +250,21 @@ def _notice(shards: Sequence[store.Entry]) -> str | None:
     return f"Of the {total:,} haloes this folder holds {len(ids):,}, those of sim_id {told}; the catalogues are whole."
 
 
-def _texts(manifest: store.Manifest, notice: str | None, date: str, url: str) -> dict[str, str]:
+def _write_texts(manifest: store.Manifest, notice: str | None, date: str, url: str) -> dict[str, str]:
     """Every file of text but the sums, by its name."""
     texts = {name: (REPOSITORY / source).read_text(encoding="utf-8") for name, source in COPIED.items()}
     text = card.CARD.read_text(encoding="utf-8")
     facts: dict[str, Any] = yaml.safe_load(texts["CITATION.cff"])
     return {
         **texts,
-        README: text if notice is None else card.with_notice(text, notice),
+        README: text if notice is None else card.add_notice(text, notice),
         croissant.NAME: croissant.describe(manifest, facts, date, url, notice),
         zenodo.NAME: zenodo.describe(manifest, facts, notice),
         store.MANIFEST: manifest.to_json(),
     }
 
 
-def _sums(out: Path, manifest: store.Manifest) -> str:
+def _write_sums(out: Path, manifest: store.Manifest) -> str:
     """Hashes of all files but the sums themselves, as ``sha256sum -c`` reads them."""
     hashes = {entry.path: entry.sha256 for entry in manifest.files}
     hashes |= {name: release.sha256_of(out / name) for name in _TEXTS if name != SUMS}

@@ -64,26 +64,26 @@ class HaloPlan:
     simulator_version: str
 
     def __post_init__(self) -> None:
-        rows = release.entry_of(self.config)["rows"]
+        rows = release.get_entry(self.config)["rows"]
         if not 0 <= self.sims.start < self.sims.stop <= rows or self.sims.step != 1:
             raise ValueError(
                 f"sims = {self.sims.start}:{self.sims.stop}: allowed is A:B with 0 <= A < B <= {rows}, the number of "
                 f"simulations of the {self.config} set"
             )
         as_whole("shard_size", self.shard_size, 1)
-        made = release.entry_of(self.config)["simulator_version"]
+        made = release.get_entry(self.config)["simulator_version"]
         if made != self.simulator_version:
             raise ValueError(f"simulator {self.simulator_version} is not allowed: the {self.config} set is of {made}")
 
     @property
     def seed(self) -> int:
         """Seed of the released set."""
-        return release.entry_of(self.config)["seed"]
+        return release.get_entry(self.config)["seed"]
 
     @cached_property
     def shards(self) -> list[tuple[str, str, list[int]]]:
         """Path in the folder, split and values of sim_id of every shard."""
-        name = library.halo_config(self.config)
+        name = library.get_halo_config(self.config)
         found = []
         for split in schema.SPLITS:
             ids = schema.ids_of(split, self.sims.start, self.sims.stop).tolist()
@@ -107,12 +107,12 @@ class HaloPlan:
 
     def hash_path(self, shard: int) -> Path:
         """Where the hash of a shard is written once it is whole."""
-        return _hash_path(self.pins_path, self.shard_path(shard).name)
+        return _get_hash_path(self.pins_path, self.shard_path(shard).name)
 
     @property
     def pins_path(self) -> Path:
         """Where the settings are written down that the run may not change."""
-        return _pins_path(self.out, library.halo_config(self.config))
+        return _get_pins_path(self.out, library.get_halo_config(self.config))
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -126,7 +126,7 @@ class HaloPlan:
 
     def drawn(self, shard: int) -> Mapping[str, Any]:
         """Parameters of the haloes of a shard, as the catalogue has them: arrays by name."""
-        return {name: values[self.rows(shard)] for name, values in _drawn(self.config).items()}
+        return {name: values[self.rows(shard)] for name, values in _load_drawn(self.config).items()}
 
     @property
     def pins(self) -> dict[str, object]:
@@ -175,34 +175,34 @@ def make_haloes(
         If the cluster cannot be used, or fails during the run.
     """
     plan = dataclasses.replace(plan, out=plan.out.absolute())
-    _manifest_before(plan)
+    _read_manifest(plan)
     make_shards(plan, make_shard, (plan,), workers, progress, scheduler, timeout)
-    name = library.halo_config(plan.config)
-    files = [store.entry_for(plan.out, path, name, split, len(ids), ids) for path, split, ids in plan.shards]
+    name = library.get_halo_config(plan.config)
+    files = [store.describe_file(plan.out, path, name, split, len(ids), ids) for path, split, ids in plan.shards]
     if not _is_listed(plan, files):
         # Runs of other sets into this folder may end at the same moment: each adds its own to what is there then.
         with FileLock(plan.pins_path.with_name("manifest.lock")):
-            write_bytes(plan.out / store.MANIFEST, _manifest_with(plan, files).encode())
+            write_bytes(plan.out / store.MANIFEST, _write_manifest(plan, files).encode())
     for entry in files:
         store.stamp(plan.out, entry)
     return store.Store(plan.out)
 
 
-def _is_listed(plan: HaloPlan, files: list[store.Entry]) -> bool:
+def _is_listed(plan: HaloPlan, files: list[store.ListedFile]) -> bool:
     """Whether the manifest says already what the run would write: a finished run writes nothing."""
     path = plan.out / store.MANIFEST
-    return path.is_file() and path.read_bytes() == _manifest_with(plan, files).encode()
+    return path.is_file() and path.read_bytes() == _write_manifest(plan, files).encode()
 
 
-def _manifest_with(plan: HaloPlan, files: list[store.Entry]) -> str:
+def _write_manifest(plan: HaloPlan, files: list[store.ListedFile]) -> str:
     """Text of the manifest that lists these files besides those of other sets."""
-    before = _manifest_before(plan)
-    others = [entry for entry in before.files if entry.config != library.halo_config(plan.config)]
+    before = _read_manifest(plan)
+    others = [entry for entry in before.files if entry.config != library.get_halo_config(plan.config)]
     seeds = {**before.seeds, plan.config: plan.seed}
     return store.Manifest(release.DATA_VERSION, plan.simulator_version, seeds, (*others, *files)).to_json()
 
 
-def _manifest_before(plan: HaloPlan) -> store.Manifest:
+def _read_manifest(plan: HaloPlan) -> store.Manifest:
     """What the folder holds already, of runs of this program alone: what was fetched must stay what it is."""
     if not (plan.out / store.MANIFEST).exists():
         return store.Manifest(release.DATA_VERSION, plan.simulator_version, {}, ())
@@ -223,24 +223,24 @@ def _manifest_before(plan: HaloPlan) -> store.Manifest:
     return found
 
 
-def _is_made_here(out: Path, entries: list[store.Entry]) -> bool:
+def _is_made_here(out: Path, entries: list[store.ListedFile]) -> bool:
     """Whether a run of this program made the files of one config: it left its settings, or the hash of every shard."""
-    pins = _pins_path(out, entries[0].config)
-    return pins.is_file() or all(_hash_path(pins, entry.name).is_file() for entry in entries)
+    pins = _get_pins_path(out, entries[0].config)
+    return pins.is_file() or all(_get_hash_path(pins, entry.name).is_file() for entry in entries)
 
 
-def _hash_path(pins: Path, name: str) -> Path:
+def _get_hash_path(pins: Path, name: str) -> Path:
     """Where the hash of a shard is written, beside the settings."""
     return pins.parent / f"{name}.sha256"
 
 
 @lru_cache(maxsize=1)
-def _drawn(config: str) -> Mapping[str, Any]:
+def _load_drawn(config: str) -> Mapping[str, Any]:
     """Drawn parameters of the whole set, so that the row is the sim_id."""
     return load_catalogue(config=config, columns=schema.DRAWN, format="numpy")
 
 
-def _pins_path(out: Path, name: str) -> Path:
+def _get_pins_path(out: Path, name: str) -> Path:
     """Where a run writes down its settings, by the name of the config that it makes."""
     return out / ".run" / f"{name}.json"
 
@@ -282,11 +282,11 @@ def _write(path: Path, plan: HaloPlan, shard: int, advance: Callable[[int], None
         use_content_defined_chunking=True,
         **parquet.WRITING,
     ) as writer:
-        for group in _row_groups(plan, shard, advance):
+        for group in _make_row_groups(plan, shard, advance):
             writer.write_table(parquet.refuse_nan(group).cast(arrow_schema), row_group_size=ROW_GROUP)
 
 
-def _row_groups(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> Iterator[pa.Table]:
+def _make_row_groups(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> Iterator[pa.Table]:
     ids = plan.rows(shard)
     names = [c.name for c in schema.HALO_COLUMNS if c not in schema.STARS]
     catalogue = load_catalogue(config=plan.config, columns=names, format="arrow")
@@ -295,7 +295,7 @@ def _row_groups(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> I
         rows = table.select(["sim_id", *schema.DRAWN]).to_pylist()
         stars = []
         for i in range(0, len(rows), SLICE):
-            stars.append(library.simulate(rows[i : i + SLICE], plan.seed))
+            stars.append(library.simulate_rows(rows[i : i + SLICE], plan.seed))
             advance(len(rows[i : i + SLICE]))
         for c, parts in zip(schema.STARS, zip(*stars, strict=True), strict=True):
             table = table.append_column(c.name, _as_lists(np.concatenate(parts)))

@@ -230,7 +230,7 @@ def refuse_differences(run: Run, wanted: Mapping[str, Any], found: Mapping[str, 
         What holds them, for the message.
     """
     differences = [
-        f"{name} is {_told(found.get(name), value)} there and {_told(value, found.get(name))} now"
+        f"{name} is {_show_setting(found.get(name), value)} there and {_show_setting(value, found.get(name))} now"
         for name, value in wanted.items()
         if found.get(name) != value
     ]
@@ -252,7 +252,7 @@ def refuse_other_draws(run: Run, shard: int, table: pa.Table, path: Path) -> Non
         )
 
 
-def _told(value: object, other: object) -> str:
+def _show_setting(value: object, other: object) -> str:
     """Name a setting in an error; of two schemas only what the other lacks."""
     if isinstance(value, dict) and isinstance(other, dict):
         return repr({name: what for name, what in value.items() if other.get(name) != what})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from generation.cluster import SHARE, ClusterLostError, on_cluster
+from generation.cluster import SHARE, ClusterLostError, open_cluster
 from generation.plan import Run, RunMismatchError, is_pinned, pin_run, refuse_differences, refuse_other_draws
 from generation.pool import MakeShard, Progress, RunShards, run_shards
 from mwlmc_data.arguments.arrays import as_whole
@@ -79,7 +79,7 @@ def make_shards(
     """
     as_whole("workers", workers, 1)
     is_known = is_pinned(run)
-    todo = _unfinished(run, is_known)
+    todo = _list_unfinished(run, is_known)
     if todo or not is_known:
         shards = range(run.n_shards)
         folders = {path(shard).parent for shard in shards for path in (run.shard_path, run.hash_path)}
@@ -93,7 +93,7 @@ def make_shards(
     done = total - sum(len(run.rows(shard)) for shard in todo)
     runner: AbstractContextManager[RunShards] = nullcontext(partial(run_shards, workers=workers))
     if scheduler is not None and todo:
-        runner = on_cluster(scheduler, run.pins_path, timeout)
+        runner = open_cluster(scheduler, run.pins_path, timeout)
     with runner as start, Progress(total=total, done=done, shown=progress) as bar:
         start(make_shard, arguments, todo, bar)
     if scheduler is not None:
@@ -191,7 +191,7 @@ def finish(run: Run, shard: int) -> None:
     write_bytes(run.hash_path(shard), f"{digest}\n".encode())
 
 
-def _unfinished(run: Run, is_known: bool) -> list[int]:
+def _list_unfinished(run: Run, is_known: bool) -> list[int]:
     """List the shards to make; where no settings say that the folder is of this run, no whole one is written over."""
     found = []
     for shard in range(run.n_shards):

@@ -82,7 +82,7 @@ def read_split(config: str, split: str) -> pa.Table:
     RuntimeError
         If its columns are not those of the schema.
     """
-    table = parquet.read_table(release.verified_path(config), filters=[("split", "=", split)])
+    table = parquet.read_table(release.verify_embedded(config), filters=[("split", "=", split)])
     if not table.schema.equals(schema.arrow_schema(), check_metadata=False):
         raise RuntimeError(f"the embedded {config} set has other columns than the schema: {table.schema.names}")
     return table

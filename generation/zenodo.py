@@ -36,7 +36,7 @@ def describe(manifest: Manifest, facts: Mapping[str, Any], notice: str | None = 
     content = {
         "upload_type": "dataset",
         "title": facts["title"],
-        "description": _description(facts, notice),
+        "description": _write_description(facts, notice),
         "creators": [_creator(author) for author in facts["authors"]],
         "access_right": "open",
         "license": schema.LICENCE.lower(),
@@ -50,7 +50,7 @@ def describe(manifest: Manifest, facts: Mapping[str, Any], notice: str | None = 
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _description(facts: Mapping[str, Any], notice: str | None) -> str:
+def _write_description(facts: Mapping[str, Any], notice: str | None) -> str:
     """The description in HTML, as the service takes it."""
     paragraphs = [
         " ".join(facts["abstract"].split()),

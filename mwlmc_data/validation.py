@@ -86,7 +86,7 @@ class Case(Displayed):
         rows = [("name", self.name), ("kind", self.kind)]
         for what, values in (("observed", self.observation), ("true", self.truth)):
             for name, value in values.items():
-                rows.append((f"{name} ({what})", f"{number(value)} {schema.column(name).unit}".rstrip()))
+                rows.append((f"{name} ({what})", f"{number(value)} {schema.get_column(name).unit}".rstrip()))
         return [*rows, ("outside the prior", ", ".join(self.outside) or "nothing"), ("source", self.source)]
 
 
@@ -132,7 +132,7 @@ _CASES: tuple[dict[str, Any], ...] = (
 
 def _truth(name: str) -> schema.Column:
     what = f"Truth: {name} of the case's own simulation; null where the paper quotes none"
-    return schema.Column(f"truth_{name}", "float32", schema.column(name).unit, what)
+    return schema.Column(f"truth_{name}", "float32", schema.get_column(name).unit, what)
 
 
 def _sigmas(name: str) -> schema.Column:
@@ -144,10 +144,10 @@ def _sigmas(name: str) -> schema.Column:
 VALIDATION_COLUMNS: tuple[schema.Column, ...] = (
     schema.Column("name", "string", "", "Name of the case: rigid, gc19-fiducial or fire-m12b"),
     schema.Column("kind", "string", "", "Kind of simulation: rigid, deforming or cosmological"),
-    *(schema.column(name) for name in (*SKY_NAMES, *CARTESIAN_NAMES)),
+    *(schema.get_column(name) for name in (*SKY_NAMES, *CARTESIAN_NAMES)),
     schema.Column("v_travel", "float32", "km/s", "Speed of the disc relative to the stellar halo, as quoted"),
-    schema.column("l_apex"),
-    schema.column("b_apex"),
+    schema.get_column("l_apex"),
+    schema.get_column("b_apex"),
     *(_truth(name) for name in _QUOTED),
     *(_sigmas(name) for name in (*SKY_NAMES, *schema.REFLEX)),
     schema.Column(
@@ -289,7 +289,9 @@ def _support(
     """The same beside the reflex motions of the set."""
     as_choice("config", config, tuple(MARGINALS))
     check_names("observation", [name for name in observation if name in _OBSERVED], _OBSERVED, _OBSERVED)
-    observation = {n: as_float(f"observation[{n!r}]", observation[n], unit=schema.column(n).unit) for n in _OBSERVED}
+    observation = {
+        n: as_float(f"observation[{n!r}]", observation[n], unit=schema.get_column(n).unit) for n in _OBSERVED
+    }
     sky, priors = _on_the_sky(observation), MARGINALS[config]
     sigmas = {name: float((value - priors[name].mean) / priors[name].std) for name, value in sky.items()}
     sigmas |= {name: rank_sigma(reflex[name], observation[name]) for name in ("v_travel", "b_apex")}

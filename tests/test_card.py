@@ -71,9 +71,9 @@ class TestDerivedParts:
         assert path.read_text(encoding="utf-8") == text
 
     def test_a_notice_needs_front_matter(self, text):
-        assert "---\n\n> **Notice**: part\n\n# Dataset card" in card.with_notice(text, "part")
+        assert "---\n\n> **Notice**: part\n\n# Dataset card" in card.add_notice(text, "part")
         with pytest.raises(ValueError, match="front matter"):
-            card.with_notice("# Card\n", "part")
+            card.add_notice("# Card\n", "part")
 
 
 class TestFrontMatter:
@@ -82,7 +82,7 @@ class TestFrontMatter:
         assert front["pretty_name"] == schema.TITLE
         # Legal values: huggingface.js, packages/tasks/src/pipelines.ts; hub-docs, datasetcard.md.
         assert front["task_categories"] == ["tabular-regression"]
-        rows = sum(release.entry_of(config)["rows"] for config in release.CATALOGUE_SEEDS)
+        rows = sum(release.get_entry(config)["rows"] for config in release.CATALOGUE_SEEDS)
         assert 100_000 < rows < 1_000_000
         assert front["size_categories"] == ["100K<n<1M"]
         assert {"astronomy", "simulation-based-inference"} <= set(front["tags"])
@@ -111,14 +111,14 @@ class TestText:
     def test_version_and_sizes_are_the_embedded_files(self, text):
         assert f"| Version | {release.DATA_VERSION} |" in text
         assert f"`gaussian`: {len(mw.load_catalogue()):,} simulations" in text
-        assert f"`flat`: {release.entry_of('flat')['rows']:,} with" in text
-        assert f"`wide`: {release.entry_of('wide')['rows']:,} with" in text
+        assert f"`flat`: {release.get_entry('flat')['rows']:,} with" in text
+        assert f"`wide`: {release.get_entry('wide')['rows']:,} with" in text
 
     @pytest.mark.parametrize(
         ("config", "set_of"), [("gaussian", "gaussian"), ("flat", "flat"), ("wide", "wide"), ("haloes", "gaussian")]
     )
     def test_rows_of_the_splits(self, text, config, set_of):
-        parts = schema.split_of(np.arange(release.entry_of(set_of)["rows"]))
+        parts = schema.split_of(np.arange(release.get_entry(set_of)["rows"]))
         numbers = " | ".join(f"{np.count_nonzero(parts == split):,}" for split in schema.SPLITS)
         row = next(line for line in text.splitlines() if line.startswith(f"| `{config}`") and line.count("|") == 6)
         assert row.endswith(f"| {numbers} |")

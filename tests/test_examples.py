@@ -7,8 +7,8 @@ import nbformat
 import pytest
 
 from examples.__main__ import FOLDER, execute, notebooks, tidied, warm_up
-from generation.__main__ import _parser as generation_parser
-from mwlmc_data.cli import _parser as mwlmc_parser
+from generation.__main__ import _make_parser as generation_parser
+from mwlmc_data.cli import _make_parser as mwlmc_parser
 
 NUMBER = re.compile(r"(?<!\w)[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 #: Largest relative difference of a number between two machines; digits that are printed may differ by one and a half.

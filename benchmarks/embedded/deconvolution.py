@@ -212,6 +212,6 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
 
 def identity(config: str, seed: int, effort: Effort) -> dict[str, Any]:
     """What has to be the same for a trained network to be of use."""
-    data = release.entry_of(config)["sha256"]
+    data = release.get_entry(config)["sha256"]
     return {"network": NAME, "version": VERSION, "config": config, "data_sha256": data, "seed": seed,
             "fast": effort.fast}  # fmt: skip

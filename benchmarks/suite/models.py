@@ -79,7 +79,7 @@ def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
         "baseline": baseline.name,
         "version": baseline.version,
         "task": task.id,
-        "data_sha256": release.entry_of(task.prior.config)["sha256"],
+        "data_sha256": release.get_entry(task.prior.config)["sha256"],
         "seed": seed,
         "fast": baseline.effort.fast,
     }

@@ -37,7 +37,7 @@ def wrap_degrees(angle: Any) -> Float64Array:
     return np.where(wrapped == -180.0, 180.0, wrapped)
 
 
-def longitude_of(x: FloatArray, y: FloatArray) -> Float64Array:
+def compute_longitude(x: FloatArray, y: FloatArray) -> Float64Array:
     """Longitude (-180, 180] [deg] of vectors with components `x` and `y`; 0 where both are zero."""
     longitude = np.degrees(np.arctan2(y, x))
     return np.where(longitude == -180.0, 180.0, longitude)

@@ -45,7 +45,7 @@ def as_table(name: str, value: Any) -> dict[str, Any]:
     ValueError
         If it is no table, a name is no text or comes twice, or a row has other columns than the first.
     """
-    names, columns = _taken_apart(name, value)
+    names, columns = _take_apart(name, value)
     found: dict[str, Any] = {}
     for key, column in zip(names, columns, strict=True):
         if not isinstance(key, str):
@@ -86,7 +86,7 @@ def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | 
     """
     if not is_table(value):
         return as_floats(name, value, unit=unit, shape=(n, 3))
-    keys, columns = _taken_apart(name, value)
+    keys, columns = _take_apart(name, value)
     if set(names) & set(keys):
         if sorted(map(str, keys)) != sorted(names):
             raise ValueError(f"{name} = columns {', '.join(map(str, keys))}: allowed are {', '.join(names)}")
@@ -110,7 +110,7 @@ def as_row(name: str, value: Any) -> dict[str, Any]:
     ValueError
         If it is none.
     """
-    row = _row_of(value)
+    row = _read_row(value)
     if row is None or not all(isinstance(key, str) for key in row):
         raise ValueError(f"{name} = {shorten(value)}: allowed is a row of a table, a mapping of names to values")
     return row
@@ -146,27 +146,27 @@ def refuse_misaligned(values: Mapping[str, Any]) -> None:
 def is_table(value: Any) -> bool:
     """Whether a value has columns with names, and not numbers alone."""
     if isinstance(value, list | tuple):
-        return bool(value) and _row_of(value[0]) is not None
+        return bool(value) and _read_row(value[0]) is not None
     attributes = ("columns", "colnames", "column_names")
     has_names = isinstance(value, Mapping) or any(hasattr(value, attribute) for attribute in attributes)
     return has_names or getattr(getattr(value, "dtype", None), "names", None) is not None
 
 
-def index_of(value: Any) -> pd.Index | None:
+def get_index(value: Any) -> pd.Index | None:
     """Index of the rows of a table of pandas, or of a mapping to columns of pandas; None for others."""
     if isinstance(value, Mapping):
         return next((c.index for c in value.values() if type(c).__module__.startswith("pandas")), None)
     return value.index if _is_pandas(value) else None
 
 
-def _taken_apart(name: str, value: Any) -> tuple[list[Any], list[Any]]:
+def _take_apart(name: str, value: Any) -> tuple[list[Any], list[Any]]:
     """Names and columns of a table."""
     if hasattr(value, "with_format") and hasattr(value, "column_names"):  # datasets: its rows may be chosen by indices
         value = value.with_format("arrow")[:]
     if _is_pandas(value):
         return list(value.columns), [value.iloc[:, i] for i in range(value.shape[1])]
     if hasattr(value, "column_names") and hasattr(value, "column"):  # arrow
-        return list(value.column_names), [_with_unit(value.column(i), field) for i, field in enumerate(value.schema)]
+        return list(value.column_names), [_attach_unit(value.column(i), field) for i, field in enumerate(value.schema)]
     names: Any = getattr(value, "colnames", None)  # astropy
     if names is None and getattr(value, "ndim", 0) == 1:
         names = getattr(value.dtype, "names", None)  # numpy
@@ -175,12 +175,12 @@ def _taken_apart(name: str, value: Any) -> tuple[list[Any], list[Any]]:
     if names is not None:
         return list(names), [value[key] for key in names]
     if isinstance(value, list | tuple):
-        return _columns_of_rows(name, value)
-    is_row = _row_of(value) is not None
+        return _transpose_rows(name, value)
+    is_row = _read_row(value) is not None
     if not is_row and (
         hasattr(value, "__arrow_c_stream__") or hasattr(value, "__dataframe__")
     ):  # polars and many others
-        return _taken_apart(name, _to_arrow(name, value))
+        return _take_apart(name, _to_arrow(name, value))
     raise ValueError(f"{name} = {shorten(value)}: {_ALLOWED}")
 
 
@@ -200,7 +200,7 @@ class _WithUnit:
         return self.values.__array__(dtype)
 
 
-def _with_unit(values: Any, field: Any) -> Any:
+def _attach_unit(values: Any, field: Any) -> Any:
     """The column with the unit that its field's metadata tells, as the files of this package do."""
     unit = (field.metadata or {}).get(b"unit", b"").decode(errors="replace")
     return _WithUnit(values, unit) if unit else values
@@ -220,8 +220,8 @@ def _to_arrow(name: str, value: Any) -> Any:
         raise ValueError(f"{name} = {shorten(value)}: {_ALLOWED} ({error})") from error
 
 
-def _columns_of_rows(name: str, value: Any) -> tuple[list[Any], list[Any]]:
-    rows = [_row_of(row) for row in value]
+def _transpose_rows(name: str, value: Any) -> tuple[list[Any], list[Any]]:
+    rows = [_read_row(row) for row in value]
     if not rows or any(row is None for row in rows):
         raise ValueError(f"{name} = {shorten(value)}: {_ALLOWED}")
     names = list(rows[0] or {})
@@ -232,7 +232,7 @@ def _columns_of_rows(name: str, value: Any) -> tuple[list[Any], list[Any]]:
     return names, [[row[key] for row in rows if row is not None] for key in names]
 
 
-def _row_of(value: Any) -> dict[Any, Any] | None:
+def _read_row(value: Any) -> dict[Any, Any] | None:
     """A row as a dict, None where it is none."""
     if hasattr(value, "colnames") and hasattr(value, "table"):  # a row of astropy
         return {key: value[key] for key in value.colnames}

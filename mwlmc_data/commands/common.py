@@ -32,7 +32,7 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 
 def add_column(parser: argparse.ArgumentParser, name: str, kind: type = float, required: bool = False) -> None:
     """Add an option for a column of the catalogue, with its unit and description."""
-    column = schema.column(name)
+    column = schema.get_column(name)
     parser.add_argument(
         f"--{name.replace('_', '-')}",
         dest=name,
@@ -75,21 +75,21 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
     replace_file(path, lambda temporary: parquet.write_table(table, temporary))
 
 
-def reflex_numbers(reflex: Reflex) -> dict[str, Any]:
+def get_reflex_numbers(reflex: Reflex) -> dict[str, Any]:
     """Give the fit under the catalogue's names; None for what the stars do not determine."""
     from mwlmc_data.simulator.reflex import REFLEX_NAMES
 
     numbers = {"v_travel": reflex.v_travel, "l_apex": reflex.l_apex, "b_apex": reflex.b_apex}
     numbers |= dict(zip(REFLEX_NAMES, reflex.values.tolist(), strict=True))
-    return {**_without_nan(numbers), "errors": _without_nan(reflex.errors), "n_stars_fit": reflex.n_stars}
+    return {**_replace_nan(numbers), "errors": _replace_nan(reflex.errors), "n_stars_fit": reflex.n_stars}
 
 
 def print_reflex(reflex: Reflex) -> None:
     """Print the fit with its errors."""
-    numbers = reflex_numbers(reflex)
+    numbers = get_reflex_numbers(reflex)
     print(f"reflex motion of the disc relative to {reflex.n_stars} halo stars")
     for name, error in numbers["errors"].items():
-        value, unit = numbers[name], schema.column(name).unit
+        value, unit = numbers[name], schema.get_column(name).unit
         if value is None:
             print(f"  {name:<14} not determined by these stars")
         elif error is None:
@@ -99,6 +99,6 @@ def print_reflex(reflex: Reflex) -> None:
             print(f"  {name:<14} {value:9.2f} +- {error:6.2f} {unit}")
 
 
-def _without_nan(numbers: Mapping[str, float]) -> dict[str, float | None]:
+def _replace_nan(numbers: Mapping[str, float]) -> dict[str, float | None]:
     """None for NaN, which JSON does not have."""
     return {name: None if math.isnan(number) else number for name, number in numbers.items()}

@@ -39,10 +39,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    sim_ids = None if options.sims is None else _range(options.sims)
+    sim_ids = None if options.sims is None else _parse_range(options.sims)
     from mwlmc_data.dataset.release import DATA_VERSION
     from mwlmc_data.fetching import FetchError, fetch_files
-    from mwlmc_data.fetching.errors import size_text
+    from mwlmc_data.fetching.errors import format_size
 
     try:
         fetched = fetch_files(
@@ -68,7 +68,7 @@ def _fetch(options: argparse.Namespace) -> int:
     else:
         for file in fetched:
             print(file.path)
-        print(f"{len(fetched)} files, {size_text(total)}, {len(fetched) - len(old)} verified now")
+        print(f"{len(fetched)} files, {format_size(total)}, {len(fetched) - len(old)} verified now")
         if old:
             print(
                 f"{len(old)} were verified before and are unchanged since, by size, time and footer: "
@@ -77,7 +77,7 @@ def _fetch(options: argparse.Namespace) -> int:
     return 0
 
 
-def _range(text: str) -> range:
+def _parse_range(text: str) -> range:
     """Read A:B."""
     match = re.fullmatch(r"(\d+):(\d+)", text)
     if match is None or int(match[1]) >= int(match[2]):

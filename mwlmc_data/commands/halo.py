@@ -7,9 +7,9 @@ import argparse
 from mwlmc_data.commands.common import (
     add_json,
     add_set,
+    get_reflex_numbers,
     print_json,
     print_reflex,
-    reflex_numbers,
     write_halo,
 )
 from mwlmc_data.terminal import add_out, check_out
@@ -37,7 +37,8 @@ def _halo(options: argparse.Namespace) -> int:
         write_halo(halo, options.out, told)
     reflex = fit_reflex(halo.positions, halo.velocities)
     if options.json:
-        print_json({**told, "source": halo.source, "n_stars": len(halo.positions), "reflex": reflex_numbers(reflex)})
+        facts = {"source": halo.source, "n_stars": len(halo.positions), "reflex": get_reflex_numbers(reflex)}
+        print_json(told | facts)
         return 0
     print(f"{len(halo.positions)} stars of simulation {options.sim_id} of the {options.config} set, from {halo.source}")
     print_reflex(reflex)

@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     for name in _DATA:
         add_column(infer, name)
     for name in schema.REFLEX:
-        unit = schema.column(name).unit
+        unit = schema.get_column(name).unit
         infer.add_argument(f"--err-{name.replace('_', '-')}", dest=f"err_{name}", type=float, metavar=unit,
                            help=f"standard error of {name}{_ALONG.get(name, '')}; all three or none")  # fmt: skip
     infer.add_argument("--config", default="gaussian", help="training set of the network: gaussian (default) or wide")
@@ -51,7 +51,7 @@ def _infer(options: argparse.Namespace) -> int:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are printed below, in the form of a command
-        posterior = infer(*_measured(options), n=options.n, seed=options.seed, config=options.config)
+        posterior = infer(*_read_measured(options), n=options.n, seed=options.seed, config=options.config)
     if options.out is not None:
         from mwlmc_data.storage.writing import replace_file
 
@@ -60,20 +60,20 @@ def _infer(options: argparse.Namespace) -> int:
     for text in posterior.warnings:
         print(f"warning: {text}", file=sys.stderr)
     if options.json:
-        print_json(_numbers(posterior))
+        print_json(_collect_numbers(posterior))
     else:
         print(posterior.table())
     return 0
 
 
-def _measured(options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float] | None]:
+def _read_measured(options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float] | None]:
     """The observation, and the errors that are given."""
     found = {name: getattr(options, f"err_{name}") for name in schema.REFLEX}
     errors = {name: value for name, value in found.items() if value is not None}
-    return _observation(options), errors or None
+    return _read_observation(options), errors or None
 
 
-def _observation(options: argparse.Namespace) -> dict[str, float]:
+def _read_observation(options: argparse.Namespace) -> dict[str, float]:
     given = {name: getattr(options, name) for name in _DATA if getattr(options, name) is not None}
     if options.case is None:
         return given
@@ -87,7 +87,7 @@ def _observation(options: argparse.Namespace) -> dict[str, float]:
     return dict(cases[options.case].observation)
 
 
-def _numbers(posterior: Posterior) -> dict[str, object]:
+def _collect_numbers(posterior: Posterior) -> dict[str, object]:
     return {
         "observation": dict(posterior.observation),
         "covariance": posterior.covariance.tolist(),

@@ -19,14 +19,14 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _info(options: argparse.Namespace) -> int:
     from mwlmc_data import __version__
     from mwlmc_data.dataset import library, release
-    from mwlmc_data.dataset.store import DATA_DIR_VARIABLE, store_text
+    from mwlmc_data.dataset.store import DATA_DIR_VARIABLE, describe_store
     from mwlmc_data.scoring.task import list_tasks
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
     registry, files = release.load_registry(), []
     for config, entry in registry.get(release.DATA_VERSION, {}).get("files", {}).items():
         try:
-            release.verified_path(config)
+            release.verify_embedded(config)
             state = "verified"
         except DamagedFileError as error:
             state = str(error)
@@ -36,8 +36,8 @@ def _info(options: argparse.Namespace) -> int:
         for version, record in registry.items()
     }
     folders = [
-        {"path": str(home.root), "present": len(home.present()), "files": len(home.manifest.files)}
-        for home in library.stores()
+        {"path": str(home.root), "present": len(home.list_present()), "files": len(home.manifest.files)}
+        for home in library.list_stores()
     ]
     columns = [
         {"name": c.name, "dtype": c.dtype, "unit": c.unit, "description": c.description}
@@ -68,7 +68,7 @@ def _info(options: argparse.Namespace) -> int:
         print("\nFolders with haloes")
         for folder in folders:
             print(f"  {folder['path']}: {folder['present']} of {folder['files']} files")
-        print(f"  the local store is {store_text()}; set {DATA_DIR_VARIABLE} for another")
+        print(f"  the local store is {describe_store()}; set {DATA_DIR_VARIABLE} for another")
         print("\nTasks")
         for name, question in list_tasks().items():
             print(f"  {name:<20} {question}")

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mwlmc_data.commands.common import PHASE_SPACE, add_json, print_json, print_reflex, reflex_numbers
+from mwlmc_data.commands.common import PHASE_SPACE, add_json, get_reflex_numbers, print_json, print_reflex
 from mwlmc_data.commands.star_files import StarFile, read_stars
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _reflex(options: argparse.Namespace) -> int:
     measured = dict(zip(_VELOCITIES, reflex.n_measured, strict=True))
     if options.json:
         fitted = "observed" if is_observed else "cartesian"
-        print_json({**reflex_numbers(reflex), "fitted": fitted, "n_measured": measured})
+        print_json({**get_reflex_numbers(reflex), "fitted": fitted, "n_measured": measured})
         return 0
     if is_observed:
         counts = ", ".join(f"{name} {count}" for name, count in measured.items())

@@ -8,9 +8,9 @@ import contextlib
 from mwlmc_data.commands.common import (
     add_column,
     add_json,
+    get_reflex_numbers,
     print_json,
     print_reflex,
-    reflex_numbers,
     write_halo,
 )
 from mwlmc_data.dataset import schema
@@ -59,7 +59,7 @@ def _simulate(options: argparse.Namespace) -> int:
                 "parameters": simulation.parameters.to_dict(),
                 "seed": options.seed,
                 "n_stars": options.n_stars,
-                "reflex": reflex_numbers(reflex),
+                "reflex": get_reflex_numbers(reflex),
                 "pericentre_lmc": float(orbit.pericentre),
                 "t_pericentre_lmc": float(orbit.t_pericentre),
                 "distance_lmc_start": float(orbit.distance[0]),

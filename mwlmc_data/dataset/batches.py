@@ -92,18 +92,18 @@ class HaloBatches:
         return -(-len(self.sim_ids) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch = self.next_epoch()
-        return self._shown(_ahead(self.batches(epoch, self.windows(epoch))))
+        epoch = self.begin_epoch()
+        return self._show(_run_ahead(self.make_batches(epoch, self.make_windows(epoch))))
 
-    def next_epoch(self) -> int:
+    def begin_epoch(self) -> int:
         """Begin a pass: count it and give its number."""
         self.epoch += 1
         return self.epoch - 1
 
-    def all(self) -> Batch:
+    def load_all(self) -> Batch:
         """Give all haloes as one batch, in memory."""
         n, begin = len(self.sim_ids), 0
-        none = self._batch(np.empty(0, np.int64), *_no_stars())
+        none = self._make_batch(np.empty(0, np.int64), *_make_no_stars())
         whole = {name: np.empty((n, *values.shape[1:]), values.dtype) for name, values in none.items()}
         for batch in self:
             end = begin + len(batch["sim_id"])
@@ -112,10 +112,10 @@ class HaloBatches:
             begin = end
         return whole
 
-    def windows(self, epoch: int) -> list[list[Chunk]]:
+    def make_windows(self, epoch: int) -> list[list[Chunk]]:
         """Chunks in the order of one pass; those of a window are read together, and mixed when shuffling."""
         if self.shuffle is None:
-            return [[chunk] for chunk in library.chunks(self.sim_ids, self.config, self.version, self.source)]
+            return [[chunk] for chunk in library.make_chunks(self.sim_ids, self.config, self.version, self.source)]
         rng = np.random.default_rng([self.shuffle, epoch])
         places = library.locate(self.sim_ids, self.config, self.version, self.source)
         # one number a row group, another for each halo that is to be simulated
@@ -123,34 +123,34 @@ class HaloBatches:
         # NumPy 2.0.0 alone gives the inverse a second axis
         block = np.unique(blocks, axis=1, return_inverse=True)[1].reshape(-1)
         order = np.argsort(rng.permutation(block.max(initial=-1) + 1)[block], kind="stable")
-        chunks = list(library.gathered(self.sim_ids[order], places.take(order)))
+        chunks = list(library.gather(self.sim_ids[order], places.take(order)))
         return [chunks[i : i + MIXED] for i in range(0, len(chunks), MIXED)]
 
-    def batches(self, epoch: int, windows: Iterable[list[Chunk]], workers: int | None = None) -> Iterator[Batch]:
+    def make_batches(self, epoch: int, windows: Iterable[list[Chunk]], workers: int | None = None) -> Iterator[Batch]:
         """Read or simulate the chunks of these windows, and cut them into batches."""
         rng = np.random.default_rng([0 if self.shuffle is None else self.shuffle, epoch, 1])
-        rest = self._batch(np.empty(0, np.int64), *_no_stars())
+        rest = self._make_batch(np.empty(0, np.int64), *_make_no_stars())
         waiting: list[Batch] = []
-        for ids, positions, velocities in self._loaded(list(windows), workers):
+        for ids, positions, velocities in self._load(list(windows), workers):
             order = slice(None) if self.shuffle is None else rng.permutation(len(ids))
-            waiting.append(self._batch(ids[order], positions[order], velocities[order]))
+            waiting.append(self._make_batch(ids[order], positions[order], velocities[order]))
             if sum(len(part["sim_id"]) for part in waiting) < self.batch_size:
                 continue
-            rest = _joined(waiting)
+            rest = _join(waiting)
             n_full = len(rest["sim_id"]) // self.batch_size * self.batch_size
             for start in range(0, n_full, self.batch_size):
                 yield {name: values[start : start + self.batch_size] for name, values in rest.items()}
             waiting = [{name: values[n_full:] for name, values in rest.items()}]
-        last = _joined(waiting) if waiting else rest
+        last = _join(waiting) if waiting else rest
         if len(last["sim_id"]):
             yield last
 
-    def _loaded(
+    def _load(
         self, windows: list[list[Chunk]], workers: int | None
     ) -> Iterator[tuple[NDArray[np.int64], NDArray, NDArray]]:
         """Numbers, positions and velocities of each window, loaded ahead."""
         with ExitStack() as stack:
-            pool = self._pool(windows, workers, stack)
+            pool = self._start_pool(windows, workers, stack)
             reader = stack.enter_context(ThreadPoolExecutor(1))
             ahead = 2 if pool is None else 2 * pool[1]
             begun: deque[tuple[list[Chunk], list[Future[Stars]]]] = deque()
@@ -158,16 +158,16 @@ class HaloBatches:
             for window in windows:
                 begun.append((window, [self._submit(chunk, pool[0] if pool else reader, reader) for chunk in window]))
                 if len(begun) > ahead:
-                    yield _gathered(*begun.popleft())
+                    yield _gather(*begun.popleft())
             while begun:
-                yield _gathered(*begun.popleft())
+                yield _gather(*begun.popleft())
 
     def _submit(self, chunk: Chunk, simulator: Executor, reader: Executor) -> Future[Stars]:
         if chunk.is_stored:
             return reader.submit(library.load_chunk, chunk, self.config, self.version, self.source)
-        return simulator.submit(library.simulate, *library.recipe(chunk, self.config, self.version))
+        return simulator.submit(library.simulate_rows, *library.get_recipe(chunk, self.config, self.version))
 
-    def _pool(
+    def _start_pool(
         self, windows: list[list[Chunk]], workers: int | None, stack: ExitStack
     ) -> tuple[ProcessPoolExecutor, int] | None:
         """Processes for the chunks that are to be simulated, where there are more than a few."""
@@ -184,11 +184,11 @@ class HaloBatches:
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         return pool, count
 
-    def _batch(self, ids: NDArray[np.int64], positions: NDArray, velocities: NDArray) -> Batch:
+    def _make_batch(self, ids: NDArray[np.int64], positions: NDArray, velocities: NDArray) -> Batch:
         batch: Batch = {"sim_id": ids.astype(np.int32), "positions": positions, "velocities": velocities}
         return batch | {name: values[ids] for name, values in self.columns.items()}
 
-    def _shown(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def _show(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         from tqdm import tqdm
 
         shown = sys.stderr.isatty() if self.progress is None else self.progress
@@ -198,7 +198,7 @@ class HaloBatches:
                 yield batch
 
 
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+def _run_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Make batches in a thread, a few before they are asked for: whoever trains on them does not wait."""
     ready: queue.Queue[tuple[Batch | None, BaseException | None]] = queue.Queue(READY)
     stopped = threading.Event()
@@ -236,7 +236,7 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         thread.join()
 
 
-def _gathered(chunks: list[Chunk], futures: list[Future[Stars]]) -> tuple[NDArray[np.int64], NDArray, NDArray]:
+def _gather(chunks: list[Chunk], futures: list[Future[Stars]]) -> tuple[NDArray[np.int64], NDArray, NDArray]:
     stars = [future.result() for future in futures]
     ids = np.concatenate([chunk.sim_ids for chunk in chunks]).astype(np.int64)
     if len(stars) == 1:
@@ -244,13 +244,13 @@ def _gathered(chunks: list[Chunk], futures: list[Future[Stars]]) -> tuple[NDArra
     return ids, np.concatenate([s[0] for s in stars]), np.concatenate([s[1] for s in stars])
 
 
-def _joined(batches: list[Batch]) -> Batch:
+def _join(batches: list[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def _no_stars() -> Stars:
+def _make_no_stars() -> Stars:
     from mwlmc_data.dataset import schema
 
     empty = np.empty((0, schema.N_STARS, 3), np.float32)

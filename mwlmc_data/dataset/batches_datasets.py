@@ -35,9 +35,9 @@ def as_iterable_dataset(batches: HaloBatches) -> datasets.IterableDataset:
     import datasets
 
     return datasets.IterableDataset.from_generator(
-        _haloes,
-        features=features(batches),
-        gen_kwargs={"windows": batches.windows(0), "batches": _Held(batches)},
+        _yield_haloes,
+        features=make_features(batches),
+        gen_kwargs={"windows": batches.make_windows(0), "batches": _Held(batches)},
     )
 
 
@@ -48,8 +48,8 @@ class _Held:
         self.batches = batches
 
 
-def _haloes(windows: list[list[Chunk]], batches: _Held) -> Iterator[dict[str, Any]]:
-    for batch in batches.batches.batches(0, windows):
+def _yield_haloes(windows: list[list[Chunk]], batches: _Held) -> Iterator[dict[str, Any]]:
+    for batch in batches.batches.make_batches(0, windows):
         for i in range(len(batch["sim_id"])):
             yield {name: values[i] for name, values in batch.items()}
 
@@ -74,30 +74,30 @@ def as_dataset(batch: Batch) -> datasets.Dataset:
     for name, values in batch.items():
         if name in stars:
             flat = pa.array(np.ascontiguousarray(values).reshape(-1))
-            storage = pa.ListArray.from_arrays(_steps(values.shape[0] * values.shape[1], 3), flat)
-            storage = pa.ListArray.from_arrays(_steps(values.shape[0], values.shape[1]), storage)
-            arrays[name] = pa.ExtensionArray.from_storage(_array2d()(), storage)
+            storage = pa.ListArray.from_arrays(_make_offsets(values.shape[0] * values.shape[1], 3), flat)
+            storage = pa.ListArray.from_arrays(_make_offsets(values.shape[0], values.shape[1]), storage)
+            arrays[name] = pa.ExtensionArray.from_storage(_make_array2d()(), storage)
         else:
             arrays[name] = pa.array(values)
     return datasets.Dataset(datasets.table.InMemoryTable(pa.table(arrays)))
 
 
-def features(batches: HaloBatches) -> datasets.Features:
+def make_features(batches: HaloBatches) -> datasets.Features:
     """Features of a halo with the columns that come along."""
     import datasets
 
-    stars = {c.name: _array2d() for c in schema.STARS}
+    stars = {c.name: _make_array2d() for c in schema.STARS}
     columns = {name: datasets.Value(str(values.dtype)) for name, values in batches.columns.items()}
     return datasets.Features({"sim_id": datasets.Value("int32"), **stars, **columns})
 
 
-def _array2d() -> Any:
+def _make_array2d() -> Any:
     import datasets
 
     return datasets.Array2D((schema.N_STARS, 3), "float32")
 
 
-def _steps(count: int, size: int) -> Any:
+def _make_offsets(count: int, size: int) -> Any:
     import pyarrow as pa
 
     return pa.array(np.arange(count + 1, dtype=np.int32) * size)

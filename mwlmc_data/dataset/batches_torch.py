@@ -33,9 +33,9 @@ class HaloStream(IterableDataset):
         if info is None:
             return map(as_tensors, iter(self.batches))
         # A worker is a process of its own that lives for all passes, counts them itself, and simulates by itself.
-        epoch = self.batches.next_epoch()
-        windows = self.batches.windows(epoch)[info.id :: info.num_workers]
-        return map(as_tensors, self.batches.batches(epoch, windows, workers=0))
+        epoch = self.batches.begin_epoch()
+        windows = self.batches.make_windows(epoch)[info.id :: info.num_workers]
+        return map(as_tensors, self.batches.make_batches(epoch, windows, workers=0))
 
 
 def as_loader(batches: HaloBatches) -> DataLoader:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mwlmc_data.arguments.arrays import as_whole
 from mwlmc_data.dataset import schema
-from mwlmc_data.dataset.release import DATA_VERSION, entry_of, verified_path
-from mwlmc_data.dataset.store import local_store, store_text
+from mwlmc_data.dataset.release import DATA_VERSION, get_entry, verify_embedded
+from mwlmc_data.dataset.store import describe_store, open_local_store
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.homes import allow_no_home
 
@@ -138,7 +138,7 @@ def load_catalogue(
     if budget is not None and (split != "train" or budget not in schema.BUDGETS):
         allowed = ", ".join(map(str, schema.BUDGETS))
         raise ValueError(f"budget {budget!r} of split {split!r} is not allowed: one of {allowed}, of split 'train'")
-    names = _checked_columns(columns, format)
+    names = _check_columns(columns, format)
     table = _read(config, version, split, names)
     if budget is not None and budget > table.num_rows:
         raise ValueError(f"budget {budget} is not allowed for the {config} set: it trains on {table.num_rows}")
@@ -150,8 +150,8 @@ def _read(config: str, version: str | None, split: str | None, names: list[str])
 
     if version in (None, DATA_VERSION):
         filters = None if split is None else [("split", "=", split)]
-        return parquet.read_table(verified_path(config, version), columns=names, filters=filters)
-    paths = _fetched(config, version, split)
+        return parquet.read_table(verify_embedded(config, version), columns=names, filters=filters)
+    paths = _find_fetched(config, version, split)
     if len(paths) == 1:
         return parquet.read_table(paths[0], columns=names)
     # the files of the published folder are by split: their rows go back into the order of sim_id
@@ -159,25 +159,25 @@ def _read(config: str, version: str | None, split: str | None, names: list[str])
     return pa.concat_tables(tables).sort_by("sim_id").select(names)
 
 
-def _fetched(config: str, version: str, split: str | None) -> list[Path]:
+def _find_fetched(config: str, version: str, split: str | None) -> list[Path]:
     """Files of another version than the embedded one, in the local store."""
-    entry_of(config, version)
-    home = local_store(version)
-    present = [] if home is None else home.present(config, split)
+    get_entry(config, version)
+    home = open_local_store(version)
+    present = [] if home is None else home.list_present(config, split)
     if home is None or len(present) < len(home.manifest.select(config, split)):
         raise FileNotFoundError(
             f"the {config} set of data version {version} is not in this package, which embeds {DATA_VERSION}, and not "
-            f"whole in {store_text(version)}: get it with `mwlmc fetch {config} --version {version}`"
+            f"whole in {describe_store(version)}: get it with `mwlmc fetch {config} --version {version}`"
         )
-    return [home.verified(entry) for entry in present]
+    return [home.verify(entry) for entry in present]
 
 
-def _checked_columns(columns: Sequence[str] | None, format: str) -> list[str]:
+def _check_columns(columns: Sequence[str] | None, format: str) -> list[str]:
     if columns is None:
         return [c.name for c in schema.COLUMNS if format != "torch" or c.dtype != "string"]
     if isinstance(columns, str):
         raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
-    names = [schema.column(name).name for name in columns]
+    names = [schema.get_column(name).name for name in columns]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"columns {names!r} are not allowed: at least one name, each once")
     text = [name for name in names if name in schema.TEXT]

@@ -63,7 +63,7 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     >>> load_halo(7).positions.shape
     (4500, 3)
     """
-    last = release.entry_of(config, version)["rows"] - 1
+    last = release.get_entry(config, version)["rows"] - 1
     ids = np.array([as_whole("sim_id", sim_id, maximum=last)])
     from mwlmc_data.simulator import Halo
 
@@ -280,11 +280,11 @@ def load_haloes(
     batch_size, progress = as_whole("batch_size", batch_size, minimum=1), as_flag("progress", progress, allow_none=True)
     workers = None if workers is None else as_whole("workers", workers)
     shuffle = None if shuffle is None else as_seed("shuffle", shuffle)
-    wanted = _wanted(sim_ids, split, config, version)
+    wanted = _choose_ids(sim_ids, split, config, version)
     batches = HaloBatches(
         wanted,
         config=config,
-        columns=_columns(columns, config, version),
+        columns=_load_columns(columns, config, version),
         source=source,
         batch_size=batch_size,
         shuffle=shuffle,
@@ -295,50 +295,54 @@ def load_haloes(
     return _FORMATS[format](batches, streaming)
 
 
-def _wanted(sim_ids: Any, split: str | None, config: str, version: str | None) -> NDArray[np.int64]:
+def _choose_ids(sim_ids: Any, split: str | None, config: str, version: str | None) -> NDArray[np.int64]:
     if split is not None and split not in schema.SPLITS:
         raise ValueError(f"unknown split {split!r}; allowed: {', '.join(schema.SPLITS)}, or None for all")
     splits = schema.SPLITS if split is None else (split,)
     if sim_ids is None:
-        rows = release.entry_of(config, version)["rows"]
+        rows = release.get_entry(config, version)["rows"]
         return np.concatenate([schema.ids_of(part, 0, rows) for part in splits]).astype(np.int64)
-    wanted = library.checked_ids(sim_ids, config, version)
+    wanted = library.check_ids(sim_ids, config, version)
     return wanted if split is None else wanted[schema.split_of(wanted) == split]
 
 
-def _columns(columns: Sequence[str], config: str, version: str | None) -> Mapping[str, NDArray]:
+def _load_columns(columns: Sequence[str], config: str, version: str | None) -> Mapping[str, NDArray]:
     if isinstance(columns, str):
         raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
-    names = [schema.column(name).name for name in columns]
+    names = [schema.get_column(name).name for name in columns]
     text = [name for name in names if name in schema.TEXT]
     if text or len(set(names)) < len(names) or "sim_id" in names:
         raise ValueError(f"columns {names!r} are not allowed: numeric ones, each once; sim_id always comes along")
     if not names:
         return {}
-    return _by_sim_id(config, version, tuple(names))
+    return _load_by_sim_id(config, version, tuple(names))
 
 
-def _by_sim_id(config: str, version: str | None, names: tuple[str, ...]) -> dict[str, NDArray]:
+def _load_by_sim_id(config: str, version: str | None, names: tuple[str, ...]) -> dict[str, NDArray]:
     """Columns of the whole set, so that the row is the sim_id."""
     from mwlmc_data.dataset.catalogue import load_catalogue
 
     return load_catalogue(config=config, columns=names, version=version, format="numpy")
 
 
-def _numpy(batches: HaloBatches, streaming: bool) -> Any:
-    return batches if streaming else batches.all()
+def _to_numpy(batches: HaloBatches, streaming: bool) -> Any:
+    return batches if streaming else batches.load_all()
 
 
-def _datasets(batches: HaloBatches, streaming: bool) -> Any:
+def _to_datasets(batches: HaloBatches, streaming: bool) -> Any:
     from mwlmc_data.dataset.batches_datasets import as_dataset, as_iterable_dataset
 
-    return as_iterable_dataset(batches) if streaming else as_dataset(batches.all())
+    return as_iterable_dataset(batches) if streaming else as_dataset(batches.load_all())
 
 
-def _torch(batches: HaloBatches, streaming: bool) -> Any:
+def _to_torch(batches: HaloBatches, streaming: bool) -> Any:
     from mwlmc_data.dataset import batches_torch
 
-    return batches_torch.as_loader(batches) if streaming else batches_torch.as_tensors(batches.all())
+    return batches_torch.as_loader(batches) if streaming else batches_torch.as_tensors(batches.load_all())
 
 
-_FORMATS: dict[str, Callable[[HaloBatches, bool], Any]] = {"numpy": _numpy, "datasets": _datasets, "torch": _torch}
+_FORMATS: dict[str, Callable[[HaloBatches, bool], Any]] = {
+    "numpy": _to_numpy,
+    "datasets": _to_datasets,
+    "torch": _to_torch,
+}

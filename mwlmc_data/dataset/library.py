@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mwlmc_data.arguments.arrays import as_ids
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import release, schema, store
-from mwlmc_data.dataset.store import Entry, MissingFileError, Store
+from mwlmc_data.dataset.store import ListedFile, MissingFileError, Store
 from mwlmc_data.display import Displayed
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
@@ -50,7 +50,7 @@ class Places(Displayed):
 
     Attributes
     ----------
-    files : list of (Store, Entry)
+    files : list of (Store, ListedFile)
         The files that were there.
     place : integer array of shape (n,)
         Number of each halo's file among them, -1 where it is to be simulated.
@@ -58,7 +58,7 @@ class Places(Displayed):
         Its row group, and the row in that.
     """
 
-    files: list[tuple[Store, Entry]]
+    files: list[tuple[Store, ListedFile]]
     place: NDArray[np.int64]
     group: NDArray[np.int64]
     row: NDArray[np.int64]
@@ -76,7 +76,7 @@ class Chunk(Displayed):
     ----------
     sim_ids : tuple of int
         Their numbers.
-    root, entry : Path and Entry, or None
+    root, entry : Path and ListedFile, or None
         The folder and the file in it that holds them; None for haloes to be simulated.
     group : int
         Its row group.
@@ -86,7 +86,7 @@ class Chunk(Displayed):
 
     sim_ids: tuple[int, ...]
     root: Path | None = None
-    entry: Entry | None = None
+    entry: ListedFile | None = None
     group: int = 0
     rows: tuple[int, ...] = ()
 
@@ -96,25 +96,25 @@ class Chunk(Displayed):
         return self.entry is not None
 
 
-def halo_config(config: str) -> str:
+def get_halo_config(config: str) -> str:
     """Name of the config that holds the haloes of a set: "haloes" for "gaussian", else with the set's name."""
     return "haloes" if config == "gaussian" else f"haloes-{config}"
 
 
-def stores(version: str | None = None) -> list[Store]:
+def list_stores(version: str | None = None) -> list[Store]:
     """Folders on this machine that may hold haloes: the local store, and the few that the package embeds."""
-    found = [store.local_store(version)]
+    found = [store.open_local_store(version)]
     if version in (None, release.DATA_VERSION) and (MINI / store.MANIFEST).is_file():
         found.append(Store(MINI))
     return [place for place in found if place is not None]
 
 
-def checked_ids(sim_ids: object, config: str, version: str | None) -> NDArray[np.int64]:
+def check_ids(sim_ids: object, config: str, version: str | None) -> NDArray[np.int64]:
     """Return the numbers as an array, or raise a ValueError that names the first that is not in the set."""
-    return as_ids("sim_ids", sim_ids, maximum=release.entry_of(config, version)["rows"] - 1)
+    return as_ids("sim_ids", sim_ids, maximum=release.get_entry(config, version)["rows"] - 1)
 
 
-def chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Iterator[Chunk]:
+def make_chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Iterator[Chunk]:
     """Gather haloes into chunks, in the order in which they are asked for.
 
     Parameters
@@ -141,11 +141,11 @@ def chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source:
     DamagedFileError
         If a file is no Parquet file at all.
     """
-    yield from gathered(sim_ids, locate(sim_ids, config, version, source))
+    yield from gather(sim_ids, locate(sim_ids, config, version, source))
 
 
-def gathered(sim_ids: NDArray[np.int64], places: Places) -> Iterator[Chunk]:
-    """Gather haloes that were located into chunks, as `chunks`."""
+def gather(sim_ids: NDArray[np.int64], places: Places) -> Iterator[Chunk]:
+    """Gather haloes that were located into chunks, as `make_chunks`."""
     place, group, row = places.place, places.group, places.row
     # a new chunk begins where the file or the row group changes
     begins = np.flatnonzero((np.diff(place) != 0) | (np.diff(group) != 0)) + 1
@@ -161,19 +161,19 @@ def gathered(sim_ids: NDArray[np.int64], places: Places) -> Iterator[Chunk]:
 
 
 def locate(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Places:
-    """Look once which files there are, and where in them haloes lie; arguments and errors as for `chunks`."""
+    """Look once which files there are, and where in them haloes lie; arguments and errors as for `make_chunks`."""
     if source not in SOURCES:
         raise ValueError(f"unknown source {source!r}; allowed: {', '.join(SOURCES)}")
     place, group, row = np.full(len(sim_ids), -1), np.zeros(len(sim_ids), int), np.zeros(len(sim_ids), int)
     if source == "simulation":
         return Places([], place, group, row)
-    parts, files = schema.split_of(sim_ids), _files(config, version)
+    parts, files = schema.split_of(sim_ids), _list_files(config, version)
     for number, (home, entry) in enumerate(files):
         inside = (place < 0) & (parts == entry.split)
         inside &= (sim_ids >= entry.sim_ids[0]) & (sim_ids <= entry.sim_ids[-1])
         if inside.any():
             try:
-                ends = _group_ends(home.root, entry)
+                ends = _get_group_ends(home.root, entry)
             except GONE:
                 continue
             place[inside] = number
@@ -182,33 +182,34 @@ def locate(sim_ids: NDArray[np.int64], config: str, version: str | None, source:
             row[inside] = rows - np.concatenate([[0], ends])[group[inside]]
     missing = sim_ids[place < 0]
     if len(missing) and source == "store":
+        folders = ", ".join(str(home.root) for home in list_stores(version)) or "no folder"
         raise MissingHaloError(
-            f"{len(missing)} of {len(sim_ids)} haloes of the {config} set are in no file on this machine, the first is "
-            f"sim_id {missing[0]}; looked in {', '.join(str(home.root) for home in stores(version)) or 'no folder'}. "
-            f"{way_to(config, version)}, and source='auto' lets haloes be simulated"
+            f"{len(missing)} of {len(sim_ids)} haloes of the {config} set are in no file on this machine (looked in "
+            f"{folders}); the first is sim_id {missing[0]}. {suggest_command(config, version)}, and source='auto' "
+            "simulates haloes"
         )
     return Places(files, place, group, row)
 
 
-def stored_chunk(root: Path, entry: Entry, row: int) -> Chunk:
+def make_stored_chunk(root: Path, entry: ListedFile, row: int) -> Chunk:
     """Chunk of the one halo that lies in a row of a file."""
-    ends = _group_ends(root, entry)
+    ends = _get_group_ends(root, entry)
     group = int(np.searchsorted(ends, row, side="right"))
     place = row - (int(ends[group - 1]) if group else 0)
     return Chunk((int(entry.sim_ids[row]),), root, entry, group, (place,))
 
 
-def _files(config: str, version: str | None) -> list[tuple[Store, Entry]]:
-    name = halo_config(config)
+def _list_files(config: str, version: str | None) -> list[tuple[Store, ListedFile]]:
+    name = get_halo_config(config)
     return [
         (home, entry)
-        for home in stores(version)
+        for home in list_stores(version)
         if name in {entry.config for entry in home.manifest.files}
-        for entry in home.present(name)
+        for entry in home.list_present(name)
     ]
 
 
-def _group_ends(root: Path, entry: Entry) -> NDArray[np.int64]:
+def _get_group_ends(root: Path, entry: ListedFile) -> NDArray[np.int64]:
     """Rows up to the end of each row group of a file, which is not hashed for this: that waits until it is read."""
     path = root / entry.path
     return _read_group_ends(path, path.stat().st_mtime_ns)
@@ -221,7 +222,7 @@ def _read_group_ends(path: Path, mtime_ns: int) -> NDArray[np.int64]:
         return np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)])
 
 
-def read(chunk: Chunk) -> tuple[Float32Array, Float32Array]:
+def read_chunk(chunk: Chunk) -> tuple[Float32Array, Float32Array]:
     """Read the positions and velocities of a chunk that lies in a file, each (n, 4500, 3).
 
     Raises
@@ -232,7 +233,7 @@ def read(chunk: Chunk) -> tuple[Float32Array, Float32Array]:
         If it has gone since it was listed.
     """
     assert chunk.root is not None and chunk.entry is not None
-    sim_ids, positions, velocities = _decoded(chunk.root, chunk.entry, chunk.group)
+    sim_ids, positions, velocities = _decode(chunk.root, chunk.entry, chunk.group)
     rows = np.asarray(chunk.rows)
     if not np.array_equal(sim_ids[rows], chunk.sim_ids):
         told = f"sim_id {chunk.sim_ids[0]} to {chunk.sim_ids[-1]} in row group {chunk.group}"
@@ -243,10 +244,10 @@ def read(chunk: Chunk) -> tuple[Float32Array, Float32Array]:
 
 
 @lru_cache(maxsize=_GROUPS)
-def _decoded(
-    root: Path, entry: Entry, group: int
+def _decode(
+    root: Path, entry: ListedFile, group: int
 ) -> tuple[NDArray[np.int32], Float32Array, Float32Array]:
-    with parquet.opened(store.verified(root, entry)) as file:
+    with parquet.opened(store.verify_file(root, entry)) as file:
         table = file.read_row_group(group, columns=["sim_id", *(c.name for c in schema.STARS)])
     shape = (table.num_rows, schema.N_STARS, 3)
     # the innermost values of a column without nulls are one block of memory, which NumPy looks at without a copy
@@ -254,7 +255,7 @@ def _decoded(
     return table["sim_id"].to_numpy(), stars[0], stars[1]
 
 
-def recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[str, Any]], int]:
+def get_recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[str, Any]], int]:
     """Tell what the haloes of a chunk are simulated from: their rows of drawn parameters, and the set's seed.
 
     Raises
@@ -264,44 +265,45 @@ def recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[st
     """
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
-    entry = release.entry_of(config, version)
+    entry = release.get_entry(config, version)
     if entry["simulator_version"] != SIMULATOR_VERSION:
         raise MissingHaloError(
             f"the {config} set was made with simulator {entry['simulator_version']} and this is {SIMULATOR_VERSION}, "
-            f"which gives other stars: {way_to(config, version)}"
+            f"which gives other stars: {suggest_command(config, version)}"
         )
-    drawn = _drawn(config, version)
+    drawn = _load_drawn(config, version)
     rows = [{"sim_id": i, **{name: float(values[i]) for name, values in drawn.items()}} for i in chunk.sim_ids]
     return rows, int(entry["seed"])
 
 
-def parameters_of(chunk: Chunk, config: str, version: str | None) -> Parameters:
+def get_parameters(chunk: Chunk, config: str, version: str | None) -> Parameters:
     """Parameters of the one simulation of a chunk: what its file says, or else what it is simulated from."""
     from mwlmc_data.simulator import Parameters
 
     if chunk.root is None or chunk.entry is None:
-        return Parameters.from_row(recipe(chunk, config, version)[0][0])
-    with parquet.opened(store.verified(chunk.root, chunk.entry)) as file:
+        return Parameters.from_row(get_recipe(chunk, config, version)[0][0])
+    with parquet.opened(store.verify_file(chunk.root, chunk.entry)) as file:
         table = file.read_row_group(chunk.group, columns=list(schema.DRAWN))
     return Parameters.from_row(table.slice(chunk.rows[0], 1).to_pylist()[0])
 
 
-def way_to(config: str, version: str | None) -> str:
+def suggest_command(config: str, version: str | None) -> str:
     """Tell how the files with the haloes of a set are got; the published folder holds those of the Gaussian set."""
     if config == "gaussian":
-        return f"`mwlmc fetch {halo_config(config)}{'' if version is None else f' --version {version}'}` gets the files"
+        option = "" if version is None else f" --version {version}"
+        return f"`mwlmc fetch {get_halo_config(config)}{option}` gets the files"
     return f"`python -m generation haloes --config {config}` makes the files"
 
 
 @lru_cache(maxsize=4)
-def _drawn(config: str, version: str | None) -> dict[str, Float32Array]:
+def _load_drawn(config: str, version: str | None) -> dict[str, Float32Array]:
     """Drawn parameters of a whole set, so that the row is the sim_id."""
     from mwlmc_data.dataset.catalogue import load_catalogue
 
     return load_catalogue(config=config, columns=schema.DRAWN, version=version, format="numpy")
 
 
-def simulate(rows: list[dict[str, Any]], seed: int) -> tuple[Float32Array, Float32Array]:
+def simulate_rows(rows: list[dict[str, Any]], seed: int) -> tuple[Float32Array, Float32Array]:
     """Simulate the haloes of rows of a catalogue, positions and velocities, each (n, 4500, 3)."""
     from mwlmc_data import simulator
     from mwlmc_data.simulator.many import job_parameters, name_errors
@@ -318,18 +320,18 @@ def load_chunk(
 ) -> tuple[Float32Array, Float32Array]:
     """Read or simulate a chunk in this process, positions and velocities, each (n, 4500, 3).
 
-    If its file has gone since it was listed, the haloes are looked for anew, as `chunks` does with the source.
+    If its file has gone since it was listed, the haloes are looked for anew, as `make_chunks` does with the source.
     """
     if not chunk.is_stored:
-        return simulate(*recipe(chunk, config, version))
+        return simulate_rows(*get_recipe(chunk, config, version))
     try:
-        return read(chunk)
+        return read_chunk(chunk)
     except GONE:
         if not tries:
             raise
     parts = [
         load_chunk(part, config, version, source, tries - 1)
-        for part in chunks(np.asarray(chunk.sim_ids, np.int64), config, version, source)
+        for part in make_chunks(np.asarray(chunk.sim_ids, np.int64), config, version, source)
     ]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
@@ -339,10 +341,10 @@ def load_one(
 ) -> tuple[Chunk, Float32Array, Float32Array, Parameters]:
     """Load one halo: where it came from, positions and velocities (1, 4500, 3), and its parameters."""
     for tries in range(_TRIES, -1, -1):
-        (chunk,) = chunks(sim_ids, config, version, source)
+        (chunk,) = make_chunks(sim_ids, config, version, source)
         try:
-            stars = read(chunk) if chunk.is_stored else simulate(*recipe(chunk, config, version))
-            return chunk, *stars, parameters_of(chunk, config, version)
+            stars = read_chunk(chunk) if chunk.is_stored else simulate_rows(*get_recipe(chunk, config, version))
+            return chunk, *stars, get_parameters(chunk, config, version)
         except GONE:  # it was listed, and has gone since
             if not tries:
                 raise

@@ -47,7 +47,7 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedFile:
     """One data file of a folder.
 
     Attributes
@@ -96,16 +96,16 @@ class Manifest(Displayed):
         Versions of the data, and of the simulator that made them.
     seeds : mapping of str to int
         Seed of each set of simulations by its name, such as "gaussian".
-    files : tuple of Entry
+    files : tuple of ListedFile
         The data files.
     """
 
     data_version: str
     simulator_version: str
     seeds: Mapping[str, int]
-    files: tuple[Entry, ...]
+    files: tuple[ListedFile, ...]
 
-    def select(self, config: str | None = None, split: str | None = None) -> list[Entry]:
+    def select(self, config: str | None = None, split: str | None = None) -> list[ListedFile]:
         """Give the files of one config and split.
 
         Parameters
@@ -115,7 +115,7 @@ class Manifest(Displayed):
 
         Returns
         -------
-        list of Entry
+        list of ListedFile
 
         Raises
         ------
@@ -169,13 +169,13 @@ class Manifest(Displayed):
             cannot be or do not agree, files that occur twice. The message says which.
         """
         try:
-            content = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
-            return _checked(content)
+            content = json.loads(text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant)
+            return _check(content)
         except (ValueError, RecursionError) as error:
             raise DamagedFileError(Path(path), "a manifest", f"other text ({error})") from error
 
 
-def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -187,7 +187,7 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no number")
 
 
-def _checked(content: Any) -> Manifest:
+def _check(content: Any) -> Manifest:
     """Make a manifest of what was read, or raise a ValueError that says what is wrong."""
     _check_names("the manifest", content, {*_TEXTS, "seeds", "files"})
     for name, pattern in _TEXTS.items():
@@ -200,7 +200,7 @@ def _checked(content: Any) -> Manifest:
         _check_whole(f"seeds of {name}", seed, 0, _LAST_SEED)
     if not isinstance(listed, list) or not 1 <= len(listed) <= _MOST_FILES:
         raise ValueError(f"files = {shorten(listed)}: allowed is a list of 1 to {_MOST_FILES} files")
-    files = tuple(_checked_entry(entry) for entry in listed)
+    files = tuple(_check_entry(entry) for entry in listed)
     _check_repeats(files)
     _check_series(files)
     return Manifest(content["data_version"], content["simulator_version"], dict(seeds), files)
@@ -215,8 +215,8 @@ _TEXTS: dict[str, re.Pattern[str] | None] = {
 }
 
 
-def _checked_entry(content: Any) -> Entry:
-    _check_names("an entry", content, {field.name for field in fields(Entry)}, {"first_sim_id", "last_sim_id"})
+def _check_entry(content: Any) -> ListedFile:
+    _check_names("an entry", content, {field.name for field in fields(ListedFile)}, {"first_sim_id", "last_sim_id"})
     path, config, split = (content[name] for name in ("path", "config", "split"))
     match = _PATH.fullmatch(path) if isinstance(path, str) else None
     if match is None:
@@ -233,12 +233,12 @@ def _checked_entry(content: Any) -> Entry:
     most = (content["rows"] + 1) * _MOST_BYTES_A_ROW
     _check_whole(f"bytes of {path}", content["bytes"], _LEAST_BYTES, most)
     _check_text(f"sha256 of {path}", content["sha256"], _SHA256)
-    entry = Entry(**content)
+    entry = ListedFile(**content)
     _check_ids(entry)
     return entry
 
 
-def _check_ids(entry: Entry) -> None:
+def _check_ids(entry: ListedFile) -> None:
     """Haloes are numbered, from the first to the last of their split; other files are not."""
     numbers = entry.first_sim_id, entry.last_sim_id
     if entry.config != "haloes" and not entry.config.startswith("haloes-"):
@@ -255,7 +255,7 @@ def _check_ids(entry: Entry) -> None:
         raise ValueError(f"rows = {entry.rows} of {entry.path}: allowed is {count}, from sim_id {first} to {last}")
 
 
-def _check_repeats(files: Sequence[Entry]) -> None:
+def _check_repeats(files: Sequence[ListedFile]) -> None:
     """Every file holds something else, under a name of its own."""
     for name in ("path", "sha256"):
         values = [getattr(entry, name) for entry in files]
@@ -263,9 +263,9 @@ def _check_repeats(files: Sequence[Entry]) -> None:
             raise ValueError(f"{name} {max(values, key=values.count)} occurs twice")
 
 
-def _check_series(files: Sequence[Entry]) -> None:
+def _check_series(files: Sequence[ListedFile]) -> None:
     """The files of one config and split count to one number, and their haloes ascend."""
-    series: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    series: dict[tuple[str, str], list[ListedFile]] = defaultdict(list)
     for entry in sorted(files, key=lambda entry: entry.path):
         series[entry.config, entry.split].append(entry)
     for (config, split), entries in series.items():

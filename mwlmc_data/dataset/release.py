@@ -76,7 +76,7 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str
     DamagedFileError
         If the registry is no valid JSON of the expected form.
     """
-    path = _directory(directory) / "registry.json"
+    path = _get_directory(directory) / "registry.json"
     if not path.exists():
         return {}
     try:
@@ -86,7 +86,7 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str
         raise DamagedFileError(path, "a registry of versions", f"other text ({error!r})") from error
 
 
-def record_of(version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
+def get_record(version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
     """Look up what the registry says of one version, and warn where it was retracted.
 
     Parameters
@@ -123,7 +123,7 @@ def record_of(version: str | None = None, directory: Path | None = None) -> dict
     return record
 
 
-def entry_of(config: str, version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
+def get_entry(config: str, version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
     """Look up the registry's entry of one file.
 
     Parameters
@@ -145,14 +145,14 @@ def entry_of(config: str, version: str | None = None, directory: Path | None = N
     ValueError
         If the version or the configuration is not in the registry.
     """
-    files = record_of(version, directory)["files"]
+    files = get_record(version, directory)["files"]
     if config not in files:
         told = DATA_VERSION if version is None else version
         raise ValueError(f"unknown config {config!r} of data version {told}; allowed: {', '.join(files)}")
     return files[config]
 
 
-def verified_path(config: str, version: str | None = None, directory: Path | None = None) -> Path:
+def verify_embedded(config: str, version: str | None = None, directory: Path | None = None) -> Path:
     """Find an embedded file and check it against its hash.
 
     Parameters
@@ -176,8 +176,8 @@ def verified_path(config: str, version: str | None = None, directory: Path | Non
     DamagedFileError
         If the file is missing or has another hash.
     """
-    entry = entry_of(config, version, directory)
-    path = _directory(directory) / entry["file"]
+    entry = get_entry(config, version, directory)
+    path = _get_directory(directory) / entry["file"]
     if not path.is_file():
         raise DamagedFileError(path, f"SHA-256 {entry['sha256']}", "no such file")
     found = sha256_of(path)
@@ -234,5 +234,5 @@ def register(
     return entry
 
 
-def _directory(directory: Path | None) -> Path:
+def _get_directory(directory: Path | None) -> Path:
     return DATA_DIR if directory is None else directory

@@ -318,7 +318,7 @@ TEXT: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.dtype == "string")
 _BY_NAME = {c.name: c for c in COLUMNS}
 
 
-def column(name: str) -> Column:
+def get_column(name: str) -> Column:
     """Look up one column.
 
     Parameters
@@ -340,7 +340,7 @@ def column(name: str) -> Column:
     return _BY_NAME[name]
 
 
-def input_unit(name: str) -> str | None:
+def get_input_unit(name: str) -> str | None:
     """Unit in which a user gives a column: dex for a logarithm, None where the schema does not know the name."""
     if name not in _BY_NAME:
         return None

@@ -23,14 +23,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mwlmc_data.dataset.manifest import MANIFEST, Entry, Manifest
+from mwlmc_data.dataset.manifest import MANIFEST, ListedFile, Manifest
 from mwlmc_data.dataset.release import DATA_DIR, DATA_VERSION, sha256_of
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
-from mwlmc_data.storage.homes import expanded, user_cache
+from mwlmc_data.storage.homes import expand_home, find_user_cache
 from mwlmc_data.storage.writing import write_bytes
 
-__all__ = ["MANIFEST", "Entry", "Manifest", "Store", "data_dir", "entry_for", "local_store", "stamp", "verified"]
+__all__ = [
+    "MANIFEST",
+    "ListedFile",
+    "Manifest",
+    "Store",
+    "describe_file",
+    "get_data_dir",
+    "open_local_store",
+    "stamp",
+    "verify_file",
+]
 
 STAMPS = ".stamps"
 #: Environment variable: the folder that holds a folder for every version of the data.
@@ -65,24 +75,24 @@ class Store:
         # bytes that are no text become signs that are no manifest
         self.manifest = Manifest.from_json(path.read_text(encoding="utf-8", errors="replace"), path)
 
-    def path(self, entry: Entry) -> Path:
+    def path(self, entry: ListedFile) -> Path:
         """Where a file lies, or would lie."""
         return self.root / entry.path
 
-    def present(self, config: str | None = None, split: str | None = None) -> list[Entry]:
+    def list_present(self, config: str | None = None, split: str | None = None) -> list[ListedFile]:
         """Files of one config and split that are here, not yet verified; as `Manifest.select`."""
         return [entry for entry in self.manifest.select(config, split) if self.path(entry).is_file()]
 
-    def verified(self, entry: Entry) -> Path:
-        """Find a file and check it, as the function `verified`."""
-        return verified(self.root, entry)
+    def verify(self, entry: ListedFile) -> Path:
+        """Find a file and check it, as the function `verify_file`."""
+        return verify_file(self.root, entry)
 
-    def stamp(self, entry: Entry) -> None:
+    def stamp(self, entry: ListedFile) -> None:
         """Remember that a file was found to be right, as the function `stamp`."""
         stamp(self.root, entry)
 
 
-def verified(root: Path, entry: Entry) -> Path:
+def verify_file(root: Path, entry: ListedFile) -> Path:
     """Find a file and check it against the manifest.
 
     Its hash is computed where no stamp says that it was right before and it is unchanged since, by size, time of change
@@ -92,7 +102,7 @@ def verified(root: Path, entry: Entry) -> Path:
     ----------
     root : Path
         The folder.
-    entry : Entry
+    entry : ListedFile
         A file of its manifest.
 
     Returns
@@ -120,16 +130,16 @@ def verified(root: Path, entry: Entry) -> Path:
     return path
 
 
-def is_stamped(root: Path, entry: Entry) -> bool:
-    """Tell whether a file that is there needs no hashing, as `verified` says."""
+def is_stamped(root: Path, entry: ListedFile) -> bool:
+    """Tell whether a file that is there needs no hashing, as `verify_file` says."""
     path = root / entry.path
-    state = _state(path, entry.sha256)
+    state = _get_state(path, entry.sha256)
     if _VERIFIED.get(path) == state:
         return True
-    return _read(_stamp_path(root, entry)) == state and parquet.has_checksums(path)
+    return _read(_get_stamp_path(root, entry)) == state and parquet.has_checksums(path)
 
 
-def stamp(root: Path, entry: Entry) -> None:
+def stamp(root: Path, entry: ListedFile) -> None:
     """Remember that a file was found to be the one of the manifest.
 
     Where the folder cannot be written to, or is the package's own, only this process remembers it.
@@ -138,14 +148,14 @@ def stamp(root: Path, entry: Entry) -> None:
     ----------
     root : Path
         The folder.
-    entry : Entry
+    entry : ListedFile
         A file of its manifest, which is there.
     """
     path = root / entry.path
-    _VERIFIED[path] = state = _state(path, entry.sha256)
+    _VERIFIED[path] = state = _get_state(path, entry.sha256)
     if root.is_relative_to(DATA_DIR):
         return
-    place = _stamp_path(root, entry)
+    place = _get_stamp_path(root, entry)
     if _read(place) == state:
         return
     with suppress(OSError):
@@ -157,13 +167,13 @@ def stamp(root: Path, entry: Entry) -> None:
 _VERIFIED: dict[Path, dict[str, Any]] = {}
 
 
-def _state(path: Path, sha256: str) -> dict[str, Any]:
+def _get_state(path: Path, sha256: str) -> dict[str, Any]:
     status = path.stat()
     footer = hashlib.sha256(parquet.footer_of(path)).hexdigest()
     return {"sha256": sha256, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "footer": footer}
 
 
-def _stamp_path(root: Path, entry: Entry) -> Path:
+def _get_stamp_path(root: Path, entry: ListedFile) -> Path:
     return root / STAMPS / f"{entry.name}.json"
 
 
@@ -174,7 +184,7 @@ def _read(stamp: Path) -> Any:
         return None
 
 
-def data_dir(version: str | None = None) -> Path:
+def get_data_dir(version: str | None = None) -> Path:
     """Folder of the local store of one version of the data.
 
     Parameters
@@ -192,7 +202,7 @@ def data_dir(version: str | None = None) -> Path:
     ValueError
         If the variable is not set and the user has no home folder, as in some containers.
     """
-    parent = _data_dirs()
+    parent = _find_data_dirs()
     if parent is None:
         raise ValueError(
             f"{DATA_DIR_VARIABLE} = None: allowed is a folder; it has to be named here, as this user has no home "
@@ -201,18 +211,18 @@ def data_dir(version: str | None = None) -> Path:
     return parent / (DATA_VERSION if version is None else version)
 
 
-def store_text(version: str | None = None) -> str:
+def describe_store(version: str | None = None) -> str:
     """Name the folder of the local store in a message, also where there is none."""
-    return "nowhere (no home folder is known)" if _data_dirs() is None else str(data_dir(version))
+    return "nowhere (no home folder is known)" if _find_data_dirs() is None else str(get_data_dir(version))
 
 
-def _data_dirs() -> Path | None:
+def _find_data_dirs() -> Path | None:
     """Folder that holds a folder for every version; None where there is no home for a cache."""
     given = os.environ.get(DATA_DIR_VARIABLE)
-    return expanded(DATA_DIR_VARIABLE, given) if given else user_cache()
+    return expand_home(DATA_DIR_VARIABLE, given) if given else find_user_cache()
 
 
-def local_store(version: str | None = None) -> Store | None:
+def open_local_store(version: str | None = None) -> Store | None:
     """Open the local store of one version of the data, where there is one.
 
     Parameters
@@ -229,9 +239,9 @@ def local_store(version: str | None = None) -> Store | None:
     DamagedFileError
         If its manifest is not one, or that of another version.
     """
-    if _data_dirs() is None:
+    if _find_data_dirs() is None:
         return None
-    root = data_dir(version)
+    root = get_data_dir(version)
     if not (root / MANIFEST).is_file():
         return None
     store = Store(root)
@@ -241,7 +251,9 @@ def local_store(version: str | None = None) -> Store | None:
     return store
 
 
-def entry_for(root: Path, path: str, config: str, split: str, rows: int, sim_ids: Iterable[int] | None = None) -> Entry:
+def describe_file(
+    root: Path, path: str, config: str, split: str, rows: int, sim_ids: Iterable[int] | None = None
+) -> ListedFile:
     """Describe a file that was just made.
 
     Parameters
@@ -259,9 +271,9 @@ def entry_for(root: Path, path: str, config: str, split: str, rows: int, sim_ids
 
     Returns
     -------
-    Entry
+    ListedFile
     """
     file = root / path
     ids = None if sim_ids is None else list(sim_ids)
     first, last = (None, None) if not ids else (int(ids[0]), int(ids[-1]))
-    return Entry(path, config, split, rows, file.stat().st_size, sha256_of(file), first, last)
+    return ListedFile(path, config, split, rows, file.stat().st_size, sha256_of(file), first, last)

@@ -15,7 +15,7 @@ import numpy as np
 from mwlmc_data.arguments.arrays import as_flag, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.dataset import library, release, schema
-from mwlmc_data.dataset.store import MANIFEST, Entry, Store
+from mwlmc_data.dataset.store import MANIFEST, ListedFile, Store
 from mwlmc_data.display import Displayed
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
@@ -104,7 +104,7 @@ def verify(
     registry = release.load_registry()
     record = registry.get(store.manifest.data_version, {})
     known = record.get("files", {})
-    entries = store.present()
+    entries = store.list_present()
     found.absent = [entry.path for entry in store.manifest.files if entry not in entries]
     if found.absent and not partial:
         found.problems += [f"{path} is missing" for path in found.absent]
@@ -112,32 +112,32 @@ def verify(
     good = []
     with tqdm(total=total, unit="B", unit_scale=True, desc="verifying", file=sys.stderr, disable=not shown) as bar:
         for entry in entries:
-            problems = list(_file_problems(store, entry, known))
+            problems = list(_find_file_problems(store, entry, known))
             found.problems += [f"{entry.path}: {problem}" for problem in problems]
             found.files, found.bytes, found.rows = found.files + 1, found.bytes + entry.bytes, found.rows + entry.rows
             good += [] if problems else [entry]
             bar.update(entry.bytes)
     if record:
-        found.problems += _manifest_problems(store, record)
+        found.problems += _find_manifest_problems(store, record)
     else:
         found.problems.append(
             f"data version {found.data_version} is not known to this package ({', '.join(registry)} are): no catalogue "
             "could be compared and no halo simulated again"
         )
-    found.problems += _count_problems(store, known)
-    found.problems += _name_problems([entry.name for entry in store.manifest.files])
-    found.problems += _checksum_problems(store, partial)
-    _compare_sample(store, [entry for entry in good if _set_of(entry.config) in known], sample, found)
+    found.problems += _find_count_problems(store, known)
+    found.problems += _find_name_problems([entry.name for entry in store.manifest.files])
+    found.problems += _find_checksum_problems(store, partial)
+    _compare_sample(store, [entry for entry in good if _get_set(entry.config) in known], sample, found)
     return found
 
 
-def _set_of(config: str) -> str | None:
+def _get_set(config: str) -> str | None:
     """Name of the set whose haloes a config holds, or None if it holds none."""
-    names = {library.halo_config(name): name for name in release.CATALOGUE_SEEDS}
+    names = {library.get_halo_config(name): name for name in release.CATALOGUE_SEEDS}
     return names.get(config)
 
 
-def _file_problems(store: Store, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
+def _find_file_problems(store: Store, entry: ListedFile, known: dict[str, Any]) -> Iterator[str]:
     """Whatever is wrong with one file, the first that makes looking further senseless as the last."""
     path = store.path(entry)
     try:
@@ -154,14 +154,14 @@ def _file_problems(store: Store, entry: Entry, known: dict[str, Any]) -> Iterato
         return
     try:
         with parquet.opened(path) as file:
-            yield from _content_problems(file, entry, known)
-            yield from _label_problems(file, entry, known)
+            yield from _find_content_problems(file, entry, known)
+            yield from _find_label_problems(file, entry, known)
     except DamagedFileError as error:
         yield f"it cannot be read as Parquet: {error.found}"
 
 
-def _content_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
-    expected = _schema_of(entry.config)
+def _find_content_problems(file: pq.ParquetFile, entry: ListedFile, known: dict[str, Any]) -> Iterator[str]:
+    expected = _get_schema(entry.config)
     found = file.schema_arrow
     if expected is not None and not found.equals(expected, check_metadata=False):
         wrong = sorted({f.name for f in expected} ^ {f.name for f in found}) or [
@@ -181,8 +181,8 @@ def _content_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any])
     if not np.array_equal(ids, wanted):
         yield f"its sim_id are not those of the {entry.split} split from {ids.min()} to {ids.max()} in order"
         return
-    yield from _rows_problems(table, ids, _set_of(entry.config) or entry.config, known)
-    if _set_of(entry.config) is not None:
+    yield from _find_rows_problems(table, ids, _get_set(entry.config) or entry.config, known)
+    if _get_set(entry.config) is not None:
         for group in range(file.num_row_groups):
             stars = file.read_row_group(group, columns=[c.name for c in schema.STARS])
             for c in schema.STARS:
@@ -190,9 +190,9 @@ def _content_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any])
                     yield f"{c.name} are not all finite in row group {group}"
 
 
-def _label_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any]) -> Iterator[str]:
+def _find_label_problems(file: pq.ParquetFile, entry: ListedFile, known: dict[str, Any]) -> Iterator[str]:
     """What a file says of itself, where it does, must be what the package knows of its set."""
-    name = _set_of(entry.config) or entry.config
+    name = _get_set(entry.config) or entry.config
     if name not in known:
         return
     facts, said = {"config": name, **known[name]}, parquet.facts_of(file)
@@ -202,7 +202,7 @@ def _label_problems(file: pq.ParquetFile, entry: Entry, known: dict[str, Any]) -
             yield f"it says that it is of {fact} {said[fact]!r}, not {value!r}"
 
 
-def _rows_problems(table: pa.Table, ids: np.ndarray, config: str, known: dict[str, Any]) -> Iterator[str]:
+def _find_rows_problems(table: pa.Table, ids: np.ndarray, config: str, known: dict[str, Any]) -> Iterator[str]:
     """Where rows differ from those of the catalogue that the package embeds."""
     from mwlmc_data.dataset.catalogue import load_catalogue
 
@@ -217,8 +217,8 @@ def _rows_problems(table: pa.Table, ids: np.ndarray, config: str, known: dict[st
         yield f"{wrong} are not those of the {config} catalogue"
 
 
-def _schema_of(config: str) -> pa.Schema | None:
-    if _set_of(config) is not None:
+def _get_schema(config: str) -> pa.Schema | None:
+    if _get_set(config) is not None:
         return schema.halo_schema()
     if config == "validation":
         from mwlmc_data.validation import validation_schema
@@ -227,7 +227,7 @@ def _schema_of(config: str) -> pa.Schema | None:
     return schema.arrow_schema() if config in release.CATALOGUE_SEEDS else None
 
 
-def _manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[str]:
+def _find_manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[str]:
     """What the manifest says of itself must be what the package knows of that version."""
     manifest = store.manifest
     for config, seed in manifest.seeds.items():
@@ -240,7 +240,7 @@ def _manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[str]:
             yield f"{MANIFEST}: its SHA-256 is {digest}, not that of the published one, {record['manifest']}"
 
 
-def _count_problems(store: Store, known: dict[str, Any]) -> Iterator[str]:
+def _find_count_problems(store: Store, known: dict[str, Any]) -> Iterator[str]:
     """Catalogues must be whole; haloes may be a part."""
     for config, record in known.items():
         rows = sum(entry.rows for entry in store.manifest.files if entry.config == config)
@@ -248,7 +248,7 @@ def _count_problems(store: Store, known: dict[str, Any]) -> Iterator[str]:
             yield f"the {config} catalogue has {rows} rows in all, not {record['rows']}"
 
 
-def _name_problems(names: list[str]) -> Iterator[str]:
+def _find_name_problems(names: list[str]) -> Iterator[str]:
     """Series must be whole, and names unique."""
     series: dict[tuple[str, int], set[int]] = defaultdict(set)
     for name in names:
@@ -260,7 +260,7 @@ def _name_problems(names: list[str]) -> Iterator[str]:
     yield from (f"the name {name} occurs twice" for name in sorted({n for n in names if names.count(n) > 1}))
 
 
-def _checksum_problems(store: Store, partial: bool) -> Iterator[str]:
+def _find_checksum_problems(store: Store, partial: bool) -> Iterator[str]:
     """Documents have no entry in the manifest, but the published folder lists them with its other files."""
     path = store.root / CHECKSUMS
     if not path.is_file():
@@ -282,9 +282,9 @@ def _checksum_problems(store: Store, partial: bool) -> Iterator[str]:
             yield f"{name}: its SHA-256 is not that of {CHECKSUMS}"
 
 
-def _compare_sample(store: Store, entries: list[Entry], sample: int, found: Verification) -> None:
+def _compare_sample(store: Store, entries: list[ListedFile], sample: int, found: Verification) -> None:
     """Simulate some haloes again, evenly spread over the good files, and compare stars and travel vector."""
-    places = [(entry, row) for entry in entries if _set_of(entry.config) for row in range(entry.rows)]
+    places = [(entry, row) for entry in entries if _get_set(entry.config) for row in range(entry.rows)]
     if not places or not sample:
         return
     from mwlmc_data.dataset.sameness import compare_haloes
@@ -299,12 +299,13 @@ def _compare_sample(store: Store, entries: list[Entry], sample: int, found: Veri
     chosen = [places[i] for i in np.unique(np.linspace(0, len(places) - 1, sample).astype(int))]
     stored, made = [], []
     for entry, row in chosen:
-        config = _set_of(entry.config)
+        config = _get_set(entry.config)
         assert config is not None
         sim_id = int(entry.sim_ids[row])
-        again = library.simulate(*library.recipe(library.Chunk((sim_id,)), config, found.data_version))
+        again = library.simulate_rows(*library.get_recipe(library.Chunk((sim_id,)), config, found.data_version))
         made.append(Halo(again[0][0], again[1][0]))
-        stored.append(Halo(*(stars[0] for stars in library.read(library.stored_chunk(store.root, entry, row)))))
+        found_stars = library.read_chunk(library.make_stored_chunk(store.root, entry, row))
+        stored.append(Halo(*(stars[0] for stars in found_stars)))
     result = compare_haloes(stored, made)
     found.simulated, found.identical = result.haloes, result.identical
     found.problems += [f"haloes made again differ: {problem}" for problem in result.problems]

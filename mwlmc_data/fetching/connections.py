@@ -132,14 +132,14 @@ def get(url: str, session: requests.Session, halt: Halt) -> requests.Response:
     raise MirrorError(f"gives no answer in {patience.connect + patience.read:g} s", patience.few_tries)
 
 
-def parts_of(answer: requests.Response, least_rate: float) -> Generator[bytes, None, None]:
+def read_parts(answer: requests.Response, min_rate: float) -> Generator[bytes, None, None]:
     """Read the body of an answer as it comes.
 
     Parameters
     ----------
     answer : requests.Response
         The answer.
-    least_rate : float
+    min_rate : float
         Least rate at which it has to come [bytes/s], on average over `Patience.window` of waiting for it: the time that
         who reads takes for the bytes does not count.
 
@@ -162,7 +162,7 @@ def parts_of(answer: requests.Response, least_rate: float) -> Generator[bytes, N
         if not part:
             return
         if waited >= retrying.PATIENCE.window:
-            if received < least_rate * waited:
-                raise SlowError(f"sends {received / waited:.0f} bytes a second, less than {least_rate:g}")
+            if received < min_rate * waited:
+                raise SlowError(f"sends {received / waited:.0f} bytes a second, less than {min_rate:g}")
             waited, received = 0.0, 0
         yield part

@@ -22,7 +22,7 @@ import pooch
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from mwlmc_data.dataset.store import Entry
+from mwlmc_data.dataset.store import ListedFile
 from mwlmc_data.fetching import connections, retrying
 from mwlmc_data.fetching.mirrors import Mirror
 from mwlmc_data.fetching.retrying import Halt, MirrorError, ask
@@ -41,7 +41,7 @@ def read(
     session: requests.Session,
     halt: Halt,
     size: int | None = None,
-    least_rate: float = 0.0,
+    min_rate: float = 0.0,
 ) -> Generator[bytes, None, None]:
     """Read a file of a mirror in parts.
 
@@ -57,7 +57,7 @@ def read(
         Ends it.
     size : int, optional
         Size that the file has to have [bytes].
-    least_rate : float
+    min_rate : float
         Least rate at which it has to come from a server [bytes/s].
 
     Yields
@@ -70,13 +70,13 @@ def read(
         If the mirror does not give the file, or gives another of which that can be seen: an HTML page, another size.
     """
     location = mirror.location(path)
-    parts = _read_local(Path(location)) if mirror.is_local else _read_web(location, session, halt, size, least_rate)
+    parts = _read_local(Path(location)) if mirror.is_local else _read_web(location, session, halt, size, min_rate)
     received, has_begun = 0, False
     with closing(parts):
         for part in parts:
             halt.check()
             if not has_begun and part.lstrip()[:1] == b"<":
-                raise _no_page()
+                raise _make_page_error()
             received, has_begun = received + len(part), has_begun or not part.isspace()
             if size is not None and received > size:
                 raise MirrorError(f"sends more than the {size} bytes of the file", retrying.PATIENCE.few_tries)
@@ -85,7 +85,7 @@ def read(
         raise MirrorError(f"ended after {received} of {size} bytes", retrying.PATIENCE.tries)
 
 
-def _no_page() -> MirrorError:
+def _make_page_error() -> MirrorError:
     return MirrorError("sends an HTML page in place of the file", retrying.PATIENCE.few_tries)
 
 
@@ -101,14 +101,14 @@ def _read_local(path: Path) -> Generator[bytes, None, None]:
 
 
 def _read_web(
-    url: str, session: requests.Session, halt: Halt, size: int | None, least_rate: float
+    url: str, session: requests.Session, halt: Halt, size: int | None, min_rate: float
 ) -> Generator[bytes, None, None]:
     try:
-        with connections.get(url, session, halt) as answer, halt.watching(answer):
+        with connections.get(url, session, halt) as answer, halt.watch(answer):
             _refuse(answer, size)
-            yield from connections.parts_of(answer, least_rate)
+            yield from connections.read_parts(answer, min_rate)
     except (requests.RequestException, HTTPError, ValueError, OSError) as error:
-        raise _failure(error) from error
+        raise _explain(error) from error
 
 
 def _refuse(answer: requests.Response, size: int | None) -> None:
@@ -116,22 +116,22 @@ def _refuse(answer: requests.Response, size: int | None) -> None:
     status = answer.status_code
     if status != 200:
         passes = status >= 500 or status in _AGAIN_LATER
-        asked = asked_pause(answer.headers) if passes else None
+        asked = read_pause(answer.headers) if passes else None
         raise MirrorError(
             f"HTTP {status} {answer.reason or ''}".strip(), retrying.PATIENCE.tries if passes else 1, asked
         )
     if answer.headers.get("Content-Type", "").lower().startswith("text/html"):
-        raise _no_page()
+        raise _make_page_error()
     length = answer.headers.get("Content-Length", "")
     is_plain = answer.headers.get("Content-Encoding", "identity") == "identity"
     if size is not None and is_plain and length.isdigit() and int(length) != size:
         raise MirrorError(f"has a file of {length} bytes, not of {size}", retrying.PATIENCE.few_tries)
 
 
-def _failure(error: Exception) -> MirrorError:
+def _explain(error: Exception) -> MirrorError:
     """Say what went wrong with a connection, and whether to try again."""
     causes = [error]
-    while inner := _cause_of(causes[-1]):
+    while inner := _find_cause(causes[-1]):
         causes.append(inner)
     text = str(causes[-1]).rpartition(": ")[2].strip() or type(causes[-1]).__name__
     if isinstance(error, requests.exceptions.SSLError):
@@ -144,12 +144,12 @@ def _failure(error: Exception) -> MirrorError:
     return MirrorError(f"the connection broke ({text})", retrying.PATIENCE.tries)
 
 
-def _cause_of(error: Exception) -> Exception | None:
+def _find_cause(error: Exception) -> Exception | None:
     """What requests and urllib3 have wrapped."""
     return next((part for part in (getattr(error, "reason", None), *error.args) if isinstance(part, Exception)), None)
 
 
-def asked_pause(headers: Mapping[str, str]) -> float | None:
+def read_pause(headers: Mapping[str, str]) -> float | None:
     """Tell how long a server asks to wait.
 
     Parameters
@@ -172,13 +172,13 @@ def asked_pause(headers: Mapping[str, str]) -> float | None:
     return float(match[1]) if match else None
 
 
-def partial_of(target: Path) -> Path:
+def get_partial(target: Path) -> Path:
     """Folder beside a file in which it comes into being."""
     return target.with_name(f".{target.name}.partial")
 
 
 def download(
-    entry: Entry,
+    entry: ListedFile,
     target: Path,
     mirrors: Sequence[Mirror],
     session: requests.Session,
@@ -189,7 +189,7 @@ def download(
 
     Parameters
     ----------
-    entry : Entry
+    entry : ListedFile
         The file.
     target : Path
         Where it shall lie; what lies there is replaced.
@@ -211,7 +211,7 @@ def download(
     OSError
         If it cannot be written, such as on a full disk. Nothing is left.
     """
-    partial = partial_of(target)
+    partial = get_partial(target)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
@@ -226,16 +226,16 @@ def download(
 
 
 def _attempt(
-    entry: Entry,
+    entry: ListedFile,
     folder: Path,
     mirror: Mirror,
     session: requests.Session,
     halt: Halt,
     count: Callable[[int], None],
-    least_rate: float,
+    min_rate: float,
 ) -> None:
     received = 0
-    source = read(mirror, entry.path, session, halt, entry.bytes, least_rate)
+    source = read(mirror, entry.path, session, halt, entry.bytes, min_rate)
 
     def write(_url: str, output_file: str, _pooch: object) -> None:
         nonlocal received

@@ -75,20 +75,20 @@ class Request:
         why = "no mirror was given" if self.record["mirrors"] else "no deposit of this version is registered yet"
         return FetchError(
             f"{missing} of {self} are not in {str(self.root)!r}, and there is no mirror to fetch them from: {why}. "
-            f"{self._advice()}"
+            f"{self._advise()}"
         )
 
     def unreachable(self, missing: str, reasons: str) -> FetchError:
         """No mirror can be reached at all."""
         return FetchError(
             f"{missing} of {self} cannot be fetched: this machine is offline, or no mirror can be reached ({reasons}). "
-            f"{self._advice()}"
+            f"{self._advise()}"
         )
 
     def no_manifest(self, reasons: str) -> FetchError:
         """No mirror says what the release holds."""
         return FetchError(
-            f"the files of {self} cannot be fetched: no mirror gives a {MANIFEST} ({reasons}). {self._advice()}"
+            f"the files of {self} cannot be fetched: no mirror gives a {MANIFEST} ({reasons}). {self._advise()}"
         )
 
     def failed(self, total: int, reasons: Mapping[str, str]) -> FetchError:
@@ -98,7 +98,7 @@ class Request:
         kept = total - len(reasons)
         return FetchError(
             f"{len(reasons)} of {total} files of {self} cannot be fetched ({'; '.join(listed)}{more}). "
-            f"{kept} are in {str(self.root)!r}; the same call fetches what is missing. {self._advice()}",
+            f"{kept} are in {str(self.root)!r}; the same call fetches what is missing. {self._advise()}",
             may_be_the_manifest=True,
         )
 
@@ -113,14 +113,14 @@ class Request:
     def no_space(self, needed: int) -> FetchError:
         """The files do not fit."""
         return FetchError(
-            f"the disk is full or too small: {size_text(needed)} are needed in {str(self.root)!r} for what is missing "
-            f"of {self}, {size_text(free_space(self.root))} are free. Files that are whole were kept. {_ELSEWHERE}, "
-            "or make space.",
+            f"the disk is full or too small: what is missing of {self} needs {format_size(needed)} in "
+            f"{str(self.root)!r}, and {format_size(get_free_space(self.root))} are free. Complete files are kept. "
+            f"{_ELSEWHERE}, or make space.",
             may_be_the_manifest=True,
         )
 
     @contextmanager
-    def writing(self, needed: int = 0) -> Iterator[None]:
+    def explain_disk_errors(self, needed: int = 0) -> Iterator[None]:
         """Turn an error of the disk into a sentence; `needed` is what is still to be written [bytes]."""
         try:
             yield
@@ -132,7 +132,7 @@ class Request:
             why = error.strerror or error if error.errno is None else os.strerror(error.errno)
             raise FetchError(f"cannot write to {str(self.root)!r}: {why}. {_ELSEWHERE}.") from error
 
-    def _advice(self) -> str:
+    def _advise(self) -> str:
         config = self.config or "all"
         ways = []
         if not config.startswith("haloes-"):  # the published folder holds the haloes of the Gaussian set alone
@@ -148,7 +148,7 @@ class Request:
         return text[0].upper() + text[1:] + "."
 
 
-def free_space(folder: Path) -> int:
+def get_free_space(folder: Path) -> int:
     """Free space where a folder is, or will be [bytes]."""
     place = folder.absolute()
     while not place.exists():
@@ -156,7 +156,7 @@ def free_space(folder: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def size_text(size: int) -> str:
+def format_size(size: int) -> str:
     """Write a size with its unit.
 
     Parameters

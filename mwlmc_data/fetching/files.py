@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_flag, as_ids, as_whole
 from mwlmc_data.dataset import release
-from mwlmc_data.dataset.store import STAMPS, Entry, Manifest, Store, data_dir
+from mwlmc_data.dataset.store import STAMPS, ListedFile, Manifest, Store, get_data_dir
 from mwlmc_data.fetching import downloading
-from mwlmc_data.fetching.errors import FetchError, Request, free_space
-from mwlmc_data.fetching.manifest import lock_of, open_store, without_its_manifest
-from mwlmc_data.fetching.mirrors import mirrors_of
+from mwlmc_data.fetching.errors import FetchError, Request, get_free_space
+from mwlmc_data.fetching.manifest import forget_manifest, get_lock, open_store
+from mwlmc_data.fetching.mirrors import list_mirrors
 from mwlmc_data.fetching.retrying import Halt
 from mwlmc_data.fetching.transfer import Bar, Transfer, seems_present
-from mwlmc_data.storage.homes import expanded
+from mwlmc_data.storage.homes import expand_home
 from mwlmc_data.storage.writing import remove_leftovers
 
 __all__ = ["FetchError", "FetchedFile", "fetch", "fetch_files"]
@@ -59,7 +59,7 @@ def fetch(
         Where from, in the forms of `mwlmc_data.fetching.mirrors`; those of `MWLMC_MIRRORS`, or else the registered
         ones, by default.
     directory : path, optional
-        Folder of the files; the local store, `mwlmc_data.dataset.store.data_dir`, by default.
+        Folder of the files; the local store, `mwlmc_data.dataset.store.get_data_dir`, by default.
     version : str, optional
         Version of the data; `release.DATA_VERSION` by default.
     jobs : int
@@ -120,18 +120,18 @@ def fetch_files(
 ) -> list[FetchedFile]:
     """Fetch files of the release as `fetch` does, and tell how each was verified."""
     version = release.DATA_VERSION if version is None else version
-    record = release.record_of(version)
+    record = release.get_record(version)
     jobs, progress = as_whole("jobs", jobs, 1), bool(as_flag("progress", progress))
-    ids = _checked(sim_ids)
-    root = data_dir(version) if directory is None else expanded("directory", directory)
-    request = Request(version, config, split, root, mirrors_of(mirrors, record["mirrors"]), record)
+    ids = _check(sim_ids)
+    root = get_data_dir(version) if directory is None else expand_home("directory", directory)
+    request = Request(version, config, split, root, list_mirrors(mirrors, record["mirrors"]), record)
     halt = Halt()
     while True:
         store = open_store(request, halt)
         try:
-            return _fetch(request, store, chosen(store.manifest, config, split, ids), jobs, halt, progress)
+            return _fetch(request, store, choose_files(store.manifest, config, split, ids), jobs, halt, progress)
         except FetchError as error:
-            again = without_its_manifest(request, Halt()) if error.may_be_the_manifest else None
+            again = forget_manifest(request, Halt()) if error.may_be_the_manifest else None
             if again is None:
                 raise
             # Nothing came of one mirror's manifest, for which nobody vouches: another may have a better one.
@@ -139,15 +139,15 @@ def fetch_files(
 
 
 def _fetch(
-    request: Request, store: Store, entries: list[Entry], jobs: int, halt: Halt, progress: bool
+    request: Request, store: Store, entries: list[ListedFile], jobs: int, halt: Halt, progress: bool
 ) -> list[FetchedFile]:
     """Fetch these files with the manifest that is there."""
     _remove_leftovers(store)
     missing = [entry for entry in entries if not seems_present(store, entry)]
     if missing and not request.mirrors:
         raise request.no_mirror(f"{len(missing)} of {len(entries)} files")
-    needed = _still_to_write(store, missing)
-    if needed > free_space(store.root):
+    needed = _measure_missing(store, missing)
+    if needed > get_free_space(store.root):
         raise request.no_space(needed)
     with Bar(sum(entry.bytes for entry in entries), request.config or "release", progress) as bar:
         transfer = Transfer(request, store, entries, halt, bar)
@@ -155,9 +155,9 @@ def _fetch(
     return [FetchedFile(store.path(entry), entry.bytes, entry.path not in transfer.unchanged) for entry in entries]
 
 
-def chosen(
+def choose_files(
     manifest: Manifest, config: str | None, split: str | None = None, sim_ids: NDArray[np.integer] | None = None
-) -> list[Entry]:
+) -> list[ListedFile]:
     """Choose files of a release.
 
     Parameters
@@ -171,7 +171,7 @@ def chosen(
 
     Returns
     -------
-    list of Entry
+    list of ListedFile
 
     Raises
     ------
@@ -197,7 +197,7 @@ def chosen(
     return found
 
 
-def _checked(sim_ids: Iterable[int] | NDArray[np.integer] | None) -> NDArray[np.integer] | None:
+def _check(sim_ids: Iterable[int] | NDArray[np.integer] | None) -> NDArray[np.integer] | None:
     return None if sim_ids is None else as_ids("sim_ids", sim_ids)
 
 
@@ -206,16 +206,16 @@ def _remove_leftovers(store: Store) -> None:
     for folder in (store.root, store.root / STAMPS):
         remove_leftovers(folder)
     for entry in store.manifest.files:
-        partial = downloading.partial_of(store.path(entry))
+        partial = downloading.get_partial(store.path(entry))
         if partial.exists():
-            with suppress(OSError, Timeout), lock_of(store.root, entry.name).acquire(timeout=0):
+            with suppress(OSError, Timeout), get_lock(store.root, entry.name).acquire(timeout=0):
                 shutil.rmtree(partial, ignore_errors=True)
 
 
-def _still_to_write(store: Store, missing: Sequence[Entry]) -> int:
+def _measure_missing(store: Store, missing: Sequence[ListedFile]) -> int:
     """Space that missing files need, without what other processes have written of them [bytes]."""
     begun = 0
     for entry in missing:
         with suppress(OSError):
-            begun += sum(file.stat().st_size for file in downloading.partial_of(store.path(entry)).iterdir())
+            begun += sum(file.stat().st_size for file in downloading.get_partial(store.path(entry)).iterdir())
     return sum(entry.bytes for entry in missing) - begun

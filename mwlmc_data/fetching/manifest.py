@@ -17,7 +17,7 @@ from typing import Any
 import requests
 from filelock import FileLock, Timeout
 
-from mwlmc_data.dataset.library import halo_config
+from mwlmc_data.dataset.library import get_halo_config
 from mwlmc_data.dataset.manifest import LONGEST
 from mwlmc_data.dataset.store import MANIFEST, STAMPS, Manifest, Store
 from mwlmc_data.fetching import connections, downloading, retrying
@@ -55,7 +55,7 @@ def open_store(request: Request, halt: Halt) -> Store:
         return Store(request.root)
     if not request.mirrors:
         raise request.no_mirror("the files")
-    with request.writing(), locked(request.root, MANIFEST, halt):
+    with request.explain_disk_errors(), hold_lock(request.root, MANIFEST, halt):
         if not _is_known(request):
             _fetch(request, halt)
     return Store(request.root)
@@ -75,7 +75,7 @@ def _fetch(request: Request, halt: Halt) -> None:
     needed = sum(
         e.bytes for e in wanted.files if request.config in (None, e.config) and request.split in (None, e.split)
     )
-    with request.writing(needed):
+    with request.explain_disk_errors(needed):
         _write(request.root, content, mirror)
 
 
@@ -83,8 +83,8 @@ def _ask(request: Request, session: requests.Session, halt: Halt) -> tuple[bytes
     """Get the first manifest that is one and lists what was asked for, or else the first that is one."""
     others: list[tuple[bytes, Mirror]] = []
 
-    def attempt(mirror: Mirror, least_rate: float) -> tuple[bytes, Mirror]:
-        content = _manifest_of(mirror, request, session, halt, least_rate)
+    def attempt(mirror: Mirror, min_rate: float) -> tuple[bytes, Mirror]:
+        content = _read_manifest(mirror, request, session, halt, min_rate)
         if not _lists(Manifest.from_json(content.decode(), MANIFEST), request):
             others.append((content, mirror))
             raise MirrorError(f"has a {MANIFEST} without config {request.config!r}, split {request.split!r}")
@@ -104,7 +104,7 @@ def _lists(manifest: Manifest, request: Request) -> bool:
     return any(request.config in (None, e.config) and request.split in (None, e.split) for e in manifest.files)
 
 
-def without_its_manifest(request: Request, halt: Halt) -> Request | None:
+def forget_manifest(request: Request, halt: Halt) -> Request | None:
     """Forget a manifest that was fetched and led to no file: the next call shall not be bound to it.
 
     Parameters
@@ -122,10 +122,10 @@ def without_its_manifest(request: Request, halt: Halt) -> Request | None:
     """
     if request.record["manifest"] is not None or not request.mirrors:
         return None
-    with suppress(OSError, DamagedFileError), locked(request.root, MANIFEST, halt):
+    with suppress(OSError, DamagedFileError), hold_lock(request.root, MANIFEST, halt):
         store = Store(request.root)
-        mark = _mark(request.root)
-        is_used = store.present() or any(request.root.glob("*/.*.partial"))
+        mark = _read_mark(request.root)
+        is_used = store.list_present() or any(request.root.glob("*/.*.partial"))
         if is_used or mark.get("sha256") != hashlib.sha256((request.root / MANIFEST).read_bytes()).hexdigest():
             return None
         (request.root / STAMPS / MARK).unlink()
@@ -137,9 +137,9 @@ def without_its_manifest(request: Request, halt: Halt) -> Request | None:
 
 
 @contextmanager
-def locked(root: Path, name: str, halt: Halt) -> Iterator[None]:
+def hold_lock(root: Path, name: str, halt: Halt) -> Iterator[None]:
     """Hold the lock of one file of a store, against other processes and threads; the system frees those of the dead."""
-    lock = lock_of(root, name)
+    lock = get_lock(root, name)
     while not lock.is_locked:
         halt.check()
         try:
@@ -152,7 +152,7 @@ def locked(root: Path, name: str, halt: Halt) -> Iterator[None]:
         lock.release()
 
 
-def lock_of(root: Path, name: str) -> FileLock:
+def get_lock(root: Path, name: str) -> FileLock:
     """Lock of one file of a store, not yet held."""
     folder = root / LOCKS
     folder.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ def _is_known(request: Request) -> bool:
     pinned = request.record["manifest"]
     if pinned is not None:
         return found == pinned
-    mark = _mark(request.root)
+    mark = _read_mark(request.root)
     if mark.get("sha256") != found:
         return False
     if not request.mirrors:
@@ -181,7 +181,7 @@ def _is_known(request: Request) -> bool:
     return mark["mirror"] in [str(m) for m in request.mirrors] and _lists(manifest, request)
 
 
-def _mark(root: Path) -> dict[str, Any]:
+def _read_mark(root: Path) -> dict[str, Any]:
     """What is said of the manifest that was fetched: its hash, and the mirror; empty where nothing is."""
     try:
         mark = json.loads((root / STAMPS / MARK).read_bytes())
@@ -191,13 +191,13 @@ def _mark(root: Path) -> dict[str, Any]:
     return mark if is_one else {}
 
 
-def _manifest_of(
-    mirror: Mirror, request: Request, session: requests.Session, halt: Halt, least_rate: float
+def _read_manifest(
+    mirror: Mirror, request: Request, session: requests.Session, halt: Halt, min_rate: float
 ) -> bytes:
     """Read a mirror's manifest, or raise MirrorError if it is not that of the release."""
     few = retrying.PATIENCE.few_tries
     content = bytearray()
-    for part in downloading.read(mirror, MANIFEST, session, halt, least_rate=least_rate):
+    for part in downloading.read(mirror, MANIFEST, session, halt, min_rate=min_rate):
         content += part
         if len(content) > LONGEST:
             raise MirrorError(f"sends more than a {MANIFEST}")
@@ -213,12 +213,12 @@ def _manifest_of(
         raise MirrorError(f"has no valid {MANIFEST}: no text", few) from error
     if manifest.data_version != request.version:
         raise MirrorError(f"holds data version {manifest.data_version}, not {request.version}")
-    if problem := _disagreement(manifest, request.record):
+    if problem := _find_disagreement(manifest, request.record):
         raise MirrorError(f"has a {MANIFEST} of other data: {problem}", few)
     return bytes(content)
 
 
-def _disagreement(manifest: Manifest, record: Mapping[str, Any]) -> str | None:
+def _find_disagreement(manifest: Manifest, record: Mapping[str, Any]) -> str | None:
     """What a manifest says that the registry says otherwise of the same version."""
     for name, facts in record["files"].items():
         if manifest.seeds.get(name, facts["seed"]) != facts["seed"]:
@@ -226,7 +226,7 @@ def _disagreement(manifest: Manifest, record: Mapping[str, Any]) -> str | None:
         if manifest.simulator_version != facts["simulator_version"]:
             return f"the simulator is {manifest.simulator_version}, not {facts['simulator_version']}"
         rows = sum(entry.rows for entry in manifest.files if entry.config == name)
-        ids = [entry.last_sim_id or 0 for entry in manifest.files if entry.config == halo_config(name)]
+        ids = [entry.last_sim_id or 0 for entry in manifest.files if entry.config == get_halo_config(name)]
         if max(rows, max(ids, default=-1) + 1) > facts["rows"]:
             return f"the {name} set has {facts['rows']} simulations, and no more"
     return None
@@ -239,7 +239,7 @@ def _refuse_mixture(request: Request, wanted: Manifest) -> None:
     except (FileNotFoundError, DamagedFileError):
         return
     hashes = {entry.path: entry.sha256 for entry in wanted.files}
-    other = [entry.name for entry in here.present() if hashes.get(entry.path) != entry.sha256]
+    other = [entry.name for entry in here.list_present() if hashes.get(entry.path) != entry.sha256]
     if other:
         raise request.mixture(other, here.manifest.data_version)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
-from mwlmc_data.storage.homes import expanded
+from mwlmc_data.storage.homes import expand_home
 
 #: Environment variable: mirrors, separated by white space, commas or semicolons; in quotes where one has these.
 VARIABLE = "MWLMC_MIRRORS"
@@ -115,7 +115,7 @@ def parse(text: str | os.PathLike[str]) -> Mirror:
         base = text.rstrip("/")
         return Mirror(re.sub("//[^/]*@", "//", base), base)
     if text and not _SCHEME.match(text):
-        folder = expanded("mirror", text).absolute()
+        folder = expand_home("mirror", text).absolute()
         if Path(text).is_absolute() or text.startswith((".", "~")) or folder.is_dir():
             return Mirror(str(folder), str(folder), is_local=True)
     raise ValueError(f"mirror {text!r} is not understood; allowed: {FORMS}")
@@ -131,7 +131,7 @@ def _is_base(url: str) -> bool:
     return is_host and not parts.query and not parts.fragment and not re.search(r"\s", url)
 
 
-def _mirrors_of_variable() -> list[Mirror]:
+def _read_variable() -> list[Mirror]:
     """List the mirrors of the environment variable."""
     text, mirrors, at = os.environ.get(VARIABLE, ""), [], 0
     if re.fullmatch(r"[\s,;]*", text):
@@ -153,7 +153,7 @@ def _mirrors_of_variable() -> list[Mirror]:
     return mirrors
 
 
-def mirrors_of(
+def list_mirrors(
     given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None, registered: Iterable[str] = ()
 ) -> list[Mirror]:
     """List the mirrors to try, in their order.
@@ -176,7 +176,7 @@ def mirrors_of(
         If one of them has none of the allowed forms.
     """
     if given is None:
-        mirrors = _mirrors_of_variable() or [parse(text) for text in registered]
+        mirrors = _read_variable() or [parse(text) for text in registered]
     elif isinstance(given, str | os.PathLike):
         mirrors = [parse(given)]
     else:

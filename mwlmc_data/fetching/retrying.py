@@ -43,7 +43,7 @@ class Patience:
         Time for a connection, and between two parts of an answer; together for the head of an answer [s].
     window : float
         Time over which a rate is measured [s].
-    least_rate, last_rate : float
+    min_rate, last_min_rate : float
         Least rate at which a file has to come while there are other mirrors, and when there are none [bytes/s].
     """
 
@@ -55,8 +55,8 @@ class Patience:
     connect: float = 10.0
     read: float = 60.0
     window: float = 30.0
-    least_rate: float = 10_000.0
-    last_rate: float = 1_000.0
+    min_rate: float = 10_000.0
+    last_min_rate: float = 1_000.0
 
     def pause(self, tried: int, asked: float | None) -> float:
         """Seconds before the next try, at least what the server asked for; random, so that clients come apart."""
@@ -141,7 +141,7 @@ class Halt:
             raise StoppedError
 
     @contextmanager
-    def watching(self, answer: requests.Response) -> Iterator[None]:
+    def watch(self, answer: requests.Response) -> Iterator[None]:
         """Let `set` wake the reader of an answer."""
         with self._lock:
             self._answers.append(answer)
@@ -156,7 +156,7 @@ class Halt:
 def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror, float], Result], halt: Halt) -> Result:
     """Try mirrors in their order, each as often as its failure deserves.
 
-    One that asks for a pause longer than `Patience.longest`, or sends more slowly than `Patience.least_rate`, is asked
+    One that asks for a pause longer than `Patience.longest`, or sends more slowly than `Patience.min_rate`, is asked
     again after the others.
 
     Parameters
@@ -206,7 +206,7 @@ def _ask_one(mirror: Mirror, attempt: Callable[[Mirror, float], Result], halt: H
     while True:
         halt.check()
         try:
-            return attempt(mirror, PATIENCE.last_rate if is_patient else PATIENCE.least_rate)
+            return attempt(mirror, PATIENCE.last_min_rate if is_patient else PATIENCE.min_rate)
         except SlowError:
             if is_patient:
                 raise

@@ -10,10 +10,10 @@ from contextlib import suppress
 
 import requests
 
-from mwlmc_data.dataset.store import Entry, Store, is_stamped
+from mwlmc_data.dataset.store import ListedFile, Store, is_stamped
 from mwlmc_data.fetching import connections, downloading
 from mwlmc_data.fetching.errors import Request
-from mwlmc_data.fetching.manifest import locked
+from mwlmc_data.fetching.manifest import hold_lock
 from mwlmc_data.fetching.retrying import Halt, NoMirrorHelpsError
 from mwlmc_data.storage.errors import DamagedFileError
 
@@ -21,7 +21,7 @@ from mwlmc_data.storage.errors import DamagedFileError
 _LAST_WAIT = 1.5
 
 
-def seems_present(store: Store, entry: Entry) -> bool:
+def seems_present(store: Store, entry: ListedFile) -> bool:
     """Whether a file of the right size is there; its hash is another matter."""
     try:
         return store.path(entry).stat().st_size == entry.bytes
@@ -32,10 +32,10 @@ def seems_present(store: Store, entry: Entry) -> bool:
 class Transfer:
     """Files that are fetched together, by threads."""
 
-    def __init__(self, request: Request, store: Store, entries: Sequence[Entry], halt: Halt, bar: Bar) -> None:
+    def __init__(self, request: Request, store: Store, entries: Sequence[ListedFile], halt: Halt, bar: Bar) -> None:
         self._request, self._store, self._entries, self._halt, self._bar = request, store, entries, halt, bar
-        self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Entry, BaseException | None]] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[ListedFile] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[ListedFile, BaseException | None]] = queue.SimpleQueue()
         #: Paths of files that were verified before and were not hashed again.
         self.unchanged: set[str] = set()
         for entry in entries:
@@ -65,26 +65,26 @@ class Transfer:
         """Wait for all files; give the names of those that failed, and why."""
         failures = {}
         for _ in self._entries:
-            entry, error = self._next()
+            entry, error = self._wait_for_next()
             if isinstance(error, NoMirrorHelpsError):
                 failures[entry.name] = str(error)
                 if self._request.mirrors and error.is_offline:
-                    missing = f"{len(self._missing())} of {len(self._entries)} files"
+                    missing = f"{len(self._list_missing())} of {len(self._entries)} files"
                     raise self._request.unreachable(missing, str(error)) from error
             elif isinstance(error, OSError):
-                with self._request.writing(sum(entry.bytes for entry in self._missing())):
+                with self._request.explain_disk_errors(sum(entry.bytes for entry in self._list_missing())):
                     raise error
             elif error is not None:
                 raise error
         return failures
 
-    def _next(self) -> tuple[Entry, BaseException | None]:
+    def _wait_for_next(self) -> tuple[ListedFile, BaseException | None]:
         while True:
             # Without a limit Windows would not let the user interrupt.
             with suppress(queue.Empty):
                 return self._done.get(timeout=0.5)
 
-    def _missing(self) -> list[Entry]:
+    def _list_missing(self) -> list[ListedFile]:
         return [entry for entry in self._entries if not seems_present(self._store, entry)]
 
     def _work(self) -> None:
@@ -105,10 +105,10 @@ class Transfer:
                 else:
                     self._done.put((entry, None))
 
-    def _fetch(self, entry: Entry, session: requests.Session) -> None:
+    def _fetch(self, entry: ListedFile, session: requests.Session) -> None:
         if self._is_here(entry):
             return
-        with locked(self._store.root, entry.name, self._halt):
+        with hold_lock(self._store.root, entry.name, self._halt):
             # Another process may have fetched it in the meantime.
             if self._is_here(entry):
                 return
@@ -116,13 +116,13 @@ class Transfer:
             downloading.download(entry, target, mirrors, session, self._halt, self._bar.add)
             self._store.stamp(entry)
 
-    def _is_here(self, entry: Entry) -> bool:
+    def _is_here(self, entry: ListedFile) -> bool:
         root = self._store.root
         try:
             if self._store.path(entry).is_file() and is_stamped(root, entry):
                 self.unchanged.add(entry.path)
             else:
-                self._store.verified(entry)
+                self._store.verify(entry)
         except DamagedFileError:
             return False
         self._bar.add_present(entry.bytes)

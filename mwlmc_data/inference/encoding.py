@@ -115,7 +115,7 @@ class Scores:
 
     def forward(self, theta: NDArray) -> NDArray[np.float64]:
         """Scores (..., d) of parameters (..., d)."""
-        return self.prior.normal_scores(theta)
+        return self.prior.to_normal_scores(theta)
 
     def inverse(self, u: NDArray) -> NDArray[np.float64]:
         """Parameters (..., d) of scores (..., d), inside the support."""

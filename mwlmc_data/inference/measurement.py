@@ -130,7 +130,7 @@ def _vector(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[NDArray[n
         return vector, dict(zip(REFLEX, (speed, float(longitude), float(latitude)), strict=True))
     ranges = {"v_travel": (0.0, FASTEST), "l_apex": (-180.0, 360.0), "b_apex": (-90.0, 90.0)}
     reflex = {
-        name: as_float(name, given[name], unit=schema.column(name).unit, minimum=low, maximum=high)
+        name: as_float(name, given[name], unit=schema.get_column(name).unit, minimum=low, maximum=high)
         for name, (low, high) in ranges.items()
     }
     return travel_vectors(np.array([list(reflex.values())]))[0], reflex
@@ -159,7 +159,7 @@ def _covariance(errors: Any, names: tuple[str, ...], reflex: Mapping[str, float]
         return _checked("errors", as_floats("errors", errors, unit="km2/s2", shape=(3, 3)))
     check_names("errors", errors.keys(), names, needed=names)
     sigma = np.array(
-        [as_float(f"errors[{name!r}]", errors[name], unit=schema.column(name).unit, above=0.0) for name in names]
+        [as_float(f"errors[{name!r}]", errors[name], unit=schema.get_column(name).unit, above=0.0) for name in names]
     )
     if names == TRAVEL:
         return _checked("errors", np.diag(sigma**2))

@@ -69,7 +69,7 @@ def corner_plot(
     """
     given = as_table("table", table)
     names = _checked_names(given, columns)
-    numbers = [as_floats(f"table[{n!r}]", given[n], unit=schema.input_unit(n), shape=("n",)) for n in names]
+    numbers = [as_floats(f"table[{n!r}]", given[n], unit=schema.get_input_unit(n), shape=("n",)) for n in names]
     if len({len(column) for column in numbers}) > 1:
         raise ValueError(f"table = columns of lengths {[len(column) for column in numbers]}: allowed is one length")
     values = np.stack([column / _scale(name) for column, name in zip(numbers, names, strict=True)], axis=1)
@@ -117,7 +117,7 @@ def label(name: str) -> str:
     """A column's name and, where the schema knows it, its unit as it is drawn."""
     if name not in schema.CATALOGUE_NAMES:
         return name
-    unit = _MASSES[name][1] if name in _MASSES else schema.column(name).unit
+    unit = _MASSES[name][1] if name in _MASSES else schema.get_column(name).unit
     return f"{name} [{unit}]" if unit else name
 
 
@@ -142,7 +142,7 @@ def _checked_names(table: Mapping[str, Any], columns: Sequence[str]) -> list[str
 def _truth(truths: Mapping[str, Any], name: str) -> float | None:
     if name not in truths:
         return None
-    return as_float(f"truths[{name!r}]", truths[name], unit=schema.input_unit(name)) / _scale(name)
+    return as_float(f"truths[{name!r}]", truths[name], unit=schema.get_input_unit(name)) / _scale(name)
 
 
 def _span(values: NDArray[np.float64], mark: float | None) -> tuple[float, float]:

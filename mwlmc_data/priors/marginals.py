@@ -36,15 +36,15 @@ class Uniform:
 
     def quantile(self, u: ArrayLike) -> np.ndarray:
         """Values at the probabilities `u`."""
-        return self.low + _probabilities(u) * (self.high - self.low)
+        return self.low + _take_probabilities(u) * (self.high - self.low)
 
     def cdf(self, x: ArrayLike) -> np.ndarray:
         """Probabilities below `x`, the inverse of `quantile`."""
-        return np.clip((_values(x) - self.low) / (self.high - self.low), 0.0, 1.0)
+        return np.clip((_take_values(x) - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def log_pdf(self, x: ArrayLike) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
-        x = _values(x)
+        x = _take_values(x)
         inside = (x >= self.low) & (x <= self.high)
         return np.where(inside, -math.log(self.high - self.low), -np.inf)
 
@@ -61,15 +61,15 @@ class Normal:
     @property
     def mean(self) -> float:
         """Mean of the cut distribution."""
-        return self.loc + self.scale * self._moments()[0]
+        return self.loc + self.scale * self._compute_moments()[0]
 
     @property
     def std(self) -> float:
         """Standard deviation of the cut distribution."""
-        first, second = self._moments()
+        first, second = self._compute_moments()
         return self.scale * math.sqrt(second - first**2)
 
-    def _moments(self) -> tuple[float, float]:
+    def _compute_moments(self) -> tuple[float, float]:
         """Mean and mean square, standardised (Johnson, Kotz & Balakrishnan 1994, section 10.1)."""
         a, b = (self.low - self.loc) / self.scale, (self.high - self.loc) / self.scale
         density_a, density_b = (math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi) for z in (a, b))
@@ -79,16 +79,16 @@ class Normal:
 
     def quantile(self, u: ArrayLike) -> np.ndarray:
         """Values at the probabilities `u`."""
-        return _cut_normal_quantile(_probabilities(u), self.loc, self.scale, self.low, self.high)
+        return _compute_quantile(_take_probabilities(u), self.loc, self.scale, self.low, self.high)
 
     def cdf(self, x: ArrayLike) -> np.ndarray:
         """Probabilities below `x`, the inverse of `quantile`."""
         below, above = (ndtr((edge - self.loc) / self.scale) for edge in (self.low, self.high))
-        return np.clip((ndtr((_values(x) - self.loc) / self.scale) - below) / (above - below), 0.0, 1.0)
+        return np.clip((ndtr((_take_values(x) - self.loc) / self.scale) - below) / (above - below), 0.0, 1.0)
 
     def log_pdf(self, x: ArrayLike) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
-        return _cut_normal_log_pdf(_values(x), self.loc, self.scale, self.low, self.high)
+        return _compute_log_pdf(_take_values(x), self.loc, self.scale, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -105,34 +105,34 @@ class NormalBelowFraction:
 
     def quantile(self, u: ArrayLike, given: ArrayLike) -> np.ndarray:
         """Values at the probabilities `u`."""
-        return _cut_normal_quantile(
-            _probabilities(u), self.loc, self.scale, self.low, self.fraction * _values(given, "given")
+        return _compute_quantile(
+            _take_probabilities(u), self.loc, self.scale, self.low, self.fraction * _take_values(given, "given")
         )
 
     def log_pdf(self, x: ArrayLike, given: ArrayLike) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
         # Where `given` itself is impossible its own density is zero; the range here must stay a range all
         # the same.
-        high = np.maximum(self.fraction * _values(given, "given"), self.low + 1e-6 * self.scale)
-        return _cut_normal_log_pdf(_values(x), self.loc, self.scale, self.low, high)
+        high = np.maximum(self.fraction * _take_values(given, "given"), self.low + 1e-6 * self.scale)
+        return _compute_log_pdf(_take_values(x), self.loc, self.scale, self.low, high)
 
 
-def _probabilities(u: ArrayLike) -> np.ndarray:
+def _take_probabilities(u: ArrayLike) -> np.ndarray:
     return as_floats("u", u, minimum=0.0, maximum=1.0)
 
 
-def _values(x: ArrayLike, name: str = "x") -> np.ndarray:
+def _take_values(x: ArrayLike, name: str = "x") -> np.ndarray:
     return as_floats(name, x, allow_infinite=True)
 
 
-def _cut_normal_quantile(
+def _compute_quantile(
     u: np.ndarray, loc: float, scale: float, low: float, high: float | np.ndarray
 ) -> np.ndarray:
     below, above = ndtr((low - loc) / scale), ndtr((high - loc) / scale)
     return loc + scale * ndtri(below + u * (above - below))
 
 
-def _cut_normal_log_pdf(
+def _compute_log_pdf(
     x: np.ndarray, loc: float, scale: float, low: float, high: float | np.ndarray
 ) -> np.ndarray:
     z = (x - loc) / scale

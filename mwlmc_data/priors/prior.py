@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole, check_names
 from mwlmc_data.arguments.tabular import as_table, is_table
-from mwlmc_data.dataset.schema import DRAWN, column, input_unit
+from mwlmc_data.dataset.schema import DRAWN, get_column, get_input_unit
 from mwlmc_data.display import html_table, number
 from mwlmc_data.priors.marginals import (
     CONDITIONAL,
@@ -91,7 +91,7 @@ class Prior:
             text = type(law).__name__
             if isinstance(law, Normal | NormalBelowFraction):
                 text += f", {number(law.loc)} ± {number(law.scale)}"
-            rows.append((name, text, number(low), number(high), column(name).unit))
+            rows.append((name, text, number(low), number(high), get_column(name).unit))
         return html_table(f"Prior of the {self.config} set", rows, ("", "law", "from", "to", "unit"))
 
     @property
@@ -168,14 +168,14 @@ class Prior:
         for name in self.parameters:
             u = uniforms[:, DRAWN.index(name)]
             if name == CONDITIONAL:
-                given = self._rounded_draw(GIVEN, uniforms).astype(np.float64)
+                given = self._draw_rounded(GIVEN, uniforms).astype(np.float64)
                 values = ENCLOSED_MASS.quantile(u, given)
                 columns[name] = _round_inside(values, ENCLOSED_MASS.low, ENCLOSED_MASS.fraction * given)
             else:
-                columns[name] = self._rounded_draw(name, uniforms)
+                columns[name] = self._draw_rounded(name, uniforms)
         return columns
 
-    def _rounded_draw(self, name: str, uniforms: np.ndarray) -> np.ndarray:
+    def _draw_rounded(self, name: str, uniforms: np.ndarray) -> np.ndarray:
         marginal = MARGINALS[self.config][name]
         return _round_inside(marginal.quantile(uniforms[:, DRAWN.index(name)]), marginal.low, marginal.high)
 
@@ -201,7 +201,7 @@ class Prior:
             m_lmc.
         """
         self.require_joint_density()
-        columns = self._columns(table)
+        columns = self._take_columns(table)
         total = np.zeros(())
         for name, values in columns.items():
             if name == CONDITIONAL:
@@ -210,7 +210,7 @@ class Prior:
                 total = total + MARGINALS[self.config][name].log_pdf(values)
         return total
 
-    def normal_scores(self, theta: np.ndarray) -> np.ndarray:
+    def to_normal_scores(self, theta: np.ndarray) -> np.ndarray:
         """Turn parameters into standard normal numbers of the same probability under the prior, u = Phi^-1(F(theta)).
 
         Parameters
@@ -241,12 +241,12 @@ class Prior:
                 f"depends: the density is defined only with both"
             )
 
-    def _columns(self, table: Any) -> dict[str, np.ndarray]:
+    def _take_columns(self, table: Any) -> dict[str, np.ndarray]:
         if is_table(table):
             given = as_table("table", table)
             check_names("table", [name for name in given if name in self.parameters], DRAWN, self.parameters)
             columns = {
-                name: as_floats(f"table[{name!r}]", given[name], unit=input_unit(name), allow_infinite=True)
+                name: as_floats(f"table[{name!r}]", given[name], unit=get_input_unit(name), allow_infinite=True)
                 for name in self.parameters
             }
             shapes = sorted({values.shape for values in columns.values() if values.ndim})

@@ -59,13 +59,13 @@ class TorchPrior(Distribution):
         bounds = np.array([prior.support[name] for name in names]) / scale[:, None]
         self._low = torch.tensor(bounds[:, 0], dtype=torch.float32)
         self._high = torch.tensor(bounds[:, 1], dtype=torch.float32)
-        gaussians = [_gaussian_of(prior, name) for name in names]
+        gaussians = [_find_gaussian(prior, name) for name in names]
         # A uniform marginal is a Gaussian of no curvature here: its inverse width is zero.
         loc = np.array([g.loc if g else 0.0 for g in gaussians]) / scale
         inverse_width = np.array([1.0 / g.scale if g else 0.0 for g in gaussians]) * scale
         self._loc = torch.tensor(loc, dtype=torch.float32)
         self._inverse_scale = torch.tensor(inverse_width, dtype=torch.float32)
-        self._log_norm = sum(_log_peak(m) for m in prior.marginals.values()) + float(np.log(scale).sum())
+        self._log_norm = sum(_compute_log_peak(m) for m in prior.marginals.values()) + float(np.log(scale).sum())
         self._link = (names.index(CONDITIONAL), names.index(GIVEN)) if CONDITIONAL in names else None
         # m_lmc_8p7 is at most so much of m_lmc, in the units of both
         self._fraction = ENCLOSED_MASS.fraction
@@ -76,7 +76,7 @@ class TorchPrior(Distribution):
     @property
     def support(self) -> constraints.Constraint:
         """Where the density is not zero."""
-        box = _box(self._low, self._high)
+        box = _make_box(self._low, self._high)
         if self._link is None:
             return box
         inner_high = self._high.clone()
@@ -84,19 +84,19 @@ class TorchPrior(Distribution):
         inner_low = self._low.clone()
         inner_low[self._link[0]] = 0.0
         low = float(ENCLOSED_MASS.low / self._scale[self._link[0]])
-        return _BelowFraction(box, _box(inner_low, inner_high), *self._link, low, self._fraction)
+        return _BelowFraction(box, _make_box(inner_low, inner_high), *self._link, low, self._fraction)
 
     @property
     def mean(self) -> Tensor:
         """Means of the parameters; not known in closed form for m_lmc_8p7."""
-        return self._from_marginals(lambda m: m.mean, 1)
+        return self._collect(lambda m: m.mean, 1)
 
     @property
     def variance(self) -> Tensor:
         """Variances of the parameters; not known in closed form for m_lmc_8p7."""
-        return self._from_marginals(lambda m: m.std**2, 2)
+        return self._collect(lambda m: m.std**2, 2)
 
-    def _from_marginals(self, function: Callable[[Marginal], float], power: int) -> Tensor:
+    def _collect(self, function: Callable[[Marginal], float], power: int) -> Tensor:
         if self._link is not None:
             raise NotImplementedError(f"the moments of {CONDITIONAL!r} have no closed form")
         values = np.array([function(m) for m in self.prior.marginals.values()]) / self._scale**power
@@ -145,7 +145,8 @@ class TorchPrior(Distribution):
         z = (value - self._loc) * self._inverse_scale
         log_pdf = -0.5 * (z * z).sum(-1) + self._log_norm
         if self._link is not None:
-            log_pdf = log_pdf + _log_peak_enclosed(value[..., self._link[1]] * float(self._scale[self._link[1]]))
+            given = self._link[1]
+            log_pdf = log_pdf + _compute_log_peak_enclosed(value[..., given] * float(self._scale[given]))
         return torch.where(self.support.check(value), log_pdf, -math.inf)
 
 
@@ -214,7 +215,7 @@ def _biject_to_below_fraction(constraint: _BelowFraction) -> Transform:
     return ComposeTransform([biject_to(constraint.unit_box), stretch])
 
 
-def _box(low: Tensor, high: Tensor) -> constraints.Constraint:
+def _make_box(low: Tensor, high: Tensor) -> constraints.Constraint:
     bounded = torch.isfinite(low)
     if bounded.all():
         return constraints.independent(constraints.interval(low, high), 1)
@@ -226,7 +227,7 @@ def _box(low: Tensor, high: Tensor) -> constraints.Constraint:
     return constraints.independent(constraints.cat(each, dim=-1, lengths=[1] * len(each)), 1)
 
 
-def _gaussian_of(prior: Prior, name: str) -> Normal | NormalBelowFraction | None:
+def _find_gaussian(prior: Prior, name: str) -> Normal | NormalBelowFraction | None:
     """Give the law of a parameter if its logarithm is a parabola, None where it is flat."""
     if name == CONDITIONAL:
         return ENCLOSED_MASS
@@ -234,13 +235,13 @@ def _gaussian_of(prior: Prior, name: str) -> Normal | NormalBelowFraction | None
     return marginal if isinstance(marginal, Normal) else None
 
 
-def _log_peak(marginal: Marginal) -> float:
+def _compute_log_peak(marginal: Marginal) -> float:
     """Logarithm of the density where its exponent is zero."""
     at = marginal.loc if isinstance(marginal, Normal) else marginal.mean
     return float(marginal.log_pdf(np.asarray(at)))
 
 
-def _log_peak_enclosed(given: Tensor) -> Tensor:
+def _compute_log_peak_enclosed(given: Tensor) -> Tensor:
     """Logarithm of the density of m_lmc_8p7 where its exponent is zero, at each m_lmc."""
     law = ENCLOSED_MASS
     # Outside the support of m_lmc the answer is masked, but it must not be NaN, which gradients would spread.

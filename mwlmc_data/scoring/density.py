@@ -48,7 +48,7 @@ def neighbour_log_density(
     points, draws = np.asarray(theta, dtype=np.float64), np.asarray(samples, dtype=np.float64)
     n, m, d = draws.shape
     inside = np.isfinite(prior.log_prob(draws.reshape(-1, d))).reshape(n, m)
-    scores, own = prior.normal_scores(draws), prior.normal_scores(points)
+    scores, own = prior.to_normal_scores(draws), prior.to_normal_scores(points)
     found, distance = np.full(n, np.nan), np.full(n, np.nan)
     for i in range(n):
         places, mass = _places(scores[i, inside[i]])

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from mwlmc_data.arguments.angles import longitude_of
+from mwlmc_data.arguments.angles import compute_longitude
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.dataset import release
 from mwlmc_data.scoring import embedded
@@ -96,7 +96,7 @@ def reflex_data(travel: NDArray) -> Float32Array:
     """Speed [km/s] and apex l, b [deg] of travel vectors (n, 3) [km/s], shape (n, 3)."""
     x, y, z = np.asarray(travel, dtype=np.float64).T
     speed = np.sqrt(x * x + y * y + z * z)
-    return np.stack([speed, longitude_of(x, y), np.degrees(np.arcsin(z / speed))], axis=1).astype(np.float32)
+    return np.stack([speed, compute_longitude(x, y), np.degrees(np.arcsin(z / speed))], axis=1).astype(np.float32)
 
 
 def noisier(table: Mapping[str, NDArray], factor: float) -> Float64Array:

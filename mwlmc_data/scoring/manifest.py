@@ -54,7 +54,7 @@ def make_manifest(
     return {
         "format": FORMAT,
         "task": task.id,
-        "data": {"version": release.DATA_VERSION, "sha256": release.entry_of(CONFIG)["sha256"]},
+        "data": {"version": release.DATA_VERSION, "sha256": release.get_entry(CONFIG)["sha256"]},
         "method": method,
         "seeds": seeds,
         "cost": dict(cost) if isinstance(cost, Mapping) else cost,

@@ -112,8 +112,8 @@ class Task(abc.ABC):
     def _repr_html_(self) -> str:
         rows = [
             ("task", (inspect.getdoc(type(self)) or "").split("\n")[0]),
-            ("parameters", ", ".join(f"{name} [{schema.column(name).unit}]" for name in self.theta_names)),
-            ("data", ", ".join(f"{name} [{schema.column(name).unit}]" for name in self.x_names)),
+            ("parameters", ", ".join(f"{name} [{schema.get_column(name).unit}]" for name in self.theta_names)),
+            ("data", ", ".join(f"{name} [{schema.get_column(name).unit}]" for name in self.x_names)),
             ("simulations to train on", f"{self.budget:,}" if self.budget else "all of the training split"),
             ("draws of each observation", f"{self.n_draws:,}"),
         ]

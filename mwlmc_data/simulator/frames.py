@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mwlmc_data.arguments.angles import longitude_of
+from mwlmc_data.arguments.angles import compute_longitude
 from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
@@ -64,7 +64,7 @@ def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> Float64Array:
 def spherical_angles(vectors: ArrayLike) -> tuple[Float64Array, Float64Array]:
     """Longitude (-180, 180] and latitude [deg] of vectors (..., 3)."""
     v = _vectors("vectors", vectors, 3)
-    return longitude_of(v[..., 0], v[..., 1]), np.degrees(np.arctan2(v[..., 2], np.hypot(v[..., 0], v[..., 1])))
+    return compute_longitude(v[..., 0], v[..., 1]), np.degrees(np.arctan2(v[..., 2], np.hypot(v[..., 0], v[..., 1])))
 
 
 def galactocentric_basis(positions: ArrayLike) -> Float64Array:

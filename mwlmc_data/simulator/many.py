@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mwlmc_data.arguments.arrays import as_flag, as_seed, as_whole
-from mwlmc_data.arguments.tabular import index_of
+from mwlmc_data.arguments.tabular import get_index
 from mwlmc_data.dataset import schema
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
@@ -115,7 +115,7 @@ def simulate_many(
     count = processes_for(workers, len(rows) // 8 if workers is None else len(rows))
     results = tqdm(_map(jobs, count, n_stars), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
     table = _as_table(list(results))
-    index = index_of(parameters_table)
+    index = get_index(parameters_table)
     return table if index is None else table.set_index(index)
 
 

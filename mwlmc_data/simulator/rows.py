@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_choice, as_floats, as_ids, check_names
-from mwlmc_data.arguments.tabular import as_row, as_table, index_of
+from mwlmc_data.arguments.tabular import as_row, as_table, get_index
 from mwlmc_data.dataset import schema
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
@@ -60,7 +60,7 @@ def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, floa
         numbers[column] = as_floats(f"{name}[{column!r}]", columns[column], unit=LIMITS[column][2], shape=(size,))
         size = len(numbers[column])
     rows = _consistent(name, numbers, derived, is_simulated=not _SIMULATED.isdisjoint(columns), given=columns)
-    ids = _ids(name, columns, index_of(table))
+    ids = _ids(name, columns, get_index(table))
     if ids is not None and len(ids) != len(rows):
         raise ValueError(f"{name}['sim_id'] = {len(ids)} numbers: allowed is one for each of the {len(rows)} rows")
     return rows, ids

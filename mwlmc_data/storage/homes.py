@@ -30,7 +30,7 @@ def allow_no_home(*variables: str) -> None:
         os.environ.update(dict.fromkeys(missing, folder))
 
 
-def expanded(name: str, path: str | os.PathLike[str]) -> Path:
+def expand_home(name: str, path: str | os.PathLike[str]) -> Path:
     """Return a path with its ~ replaced.
 
     Parameters
@@ -55,7 +55,7 @@ def expanded(name: str, path: str | os.PathLike[str]) -> Path:
         raise ValueError(f"{name} = {str(path)!r}: allowed is a path without ~, as no home folder is known") from error
 
 
-def user_cache() -> Path | None:
+def find_user_cache() -> Path | None:
     """Folder of this package in the user's cache; None where there is no home for one."""
     import pooch
 

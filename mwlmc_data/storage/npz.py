@@ -107,7 +107,7 @@ def read_members(path: Path) -> dict[str, Member]:
     """
     found: dict[str, Member] = {}
     problems: list[str] = []
-    with _opened(path) as archive:
+    with _open(path) as archive:
         infos = archive.infolist()
         names = [info.filename.removesuffix(".npy") for info in infos]
         for name, info in zip(names, infos, strict=True):
@@ -118,7 +118,7 @@ def read_members(path: Path) -> dict[str, Member]:
                 problems.append(f"{name} comes {names.count(name)} times; allowed: once")
             else:
                 try:
-                    found[name] = _member(archive, info, name)
+                    found[name] = _read_member(archive, info, name)
                 except _BadMember as error:
                     problems.append(str(error))
                 except (zlib.error, zipfile.BadZipFile, EOFError) as error:
@@ -160,7 +160,7 @@ def load_members(path: Path, members: Iterable[Member]) -> dict[str, NDArray]:
     if total > most:
         told = f"its arrays take {total} bytes; allowed: {most}, {_MOST_RATIO} times the size of the file"
         raise NpzError(path, [told])
-    with _opened(path) as archive:
+    with _open(path) as archive:
         return {member.name: _load(archive, member, path) for member in wanted}
 
 
@@ -221,7 +221,7 @@ class _BadMember(Exception):
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an archive; whatever its bytes make the library raise becomes NpzError, faults of the disk stay OSError."""
     with open(path, "rb") as file:
         if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
@@ -234,17 +234,17 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         except OSError as error:
             if error.errno not in (None, errno.EINVAL):  # a seek to an impossible place is the file's own fault
                 raise
-            raise NpzError(path, [_not_savez(path, error)]) from error
+            raise NpzError(path, [_explain(path, error)]) from error
         except Exception as error:
             # bytes that nobody meant as an archive raise a dozen kinds of errors in zipfile, zlib and struct
-            raise NpzError(path, [_not_savez(path, error)]) from error
+            raise NpzError(path, [_explain(path, error)]) from error
 
 
-def _not_savez(path: Path, error: Exception) -> str:
+def _explain(path: Path, error: Exception) -> str:
     return f"{path.name} is no file of numpy.savez ({' '.join(str(error).split())[:200] or type(error).__name__})"
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Member:
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Member:
     """Header of one array, checked."""
     if info.compress_type not in _METHODS or info.flag_bits & _ENCRYPTED:
         raise _BadMember(
@@ -252,7 +252,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Membe
         )
     try:
         with archive.open(info) as stream:
-            member = _header(stream, name)
+            member = _read_header(stream, name)
     except (zlib.error, zipfile.BadZipFile, EOFError):
         raise
     except Exception as error:  # of NumPy's parser of headers, which evaluates Python literals
@@ -263,7 +263,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Membe
     return member
 
 
-def _header(stream: IO[bytes], name: str) -> Member:
+def _read_header(stream: IO[bytes], name: str) -> Member:
     """Parse the header of an array; ValueError, or whatever NumPy's parser raises, if it is none."""
     version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
     if version not in _LENGTHS:

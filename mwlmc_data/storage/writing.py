@@ -46,10 +46,10 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         put_on_disk(temporary)
         os.replace(temporary, path)
 
-    _beside(path, replace)
+    _make_beside(path, replace)
 
 
-def _beside(path: Path, make: Callable[[Path], object]) -> None:
+def _make_beside(path: Path, make: Callable[[Path], object]) -> None:
     """Make a file by way of another one beside it, of which nothing is left."""
     # A name of its own: a worker that was given up for dead may be writing the same file.
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
@@ -107,7 +107,7 @@ def create_file(path: Path, content: bytes) -> bool:
             os.replace(temporary, path)  # a file system without links
         made = True
 
-    _beside(path, link)
+    _make_beside(path, link)
     return made
 
 

@@ -21,7 +21,7 @@ def many(**options):
 
 
 def loaded(**options):
-    return mw.load_haloes([5, 3, 4], progress=False, **options).all()
+    return mw.load_haloes([5, 3, 4], progress=False, **options).load_all()
 
 
 #: A call, the name of its number, and a number that it takes; small, because every one is made several times.
@@ -37,7 +37,7 @@ CALLS = {
     "simulate_many workers": (lambda x: many(workers=x), "workers", 1),
     "integrate_orbit": (lambda x: mw.integrate_orbit(GALAXY, n_output=x).distance, "n_output", 9),
     "load_halo": (lambda x: mw.load_halo(x).positions, "sim_id", 7),
-    "load_haloes sim_ids": (lambda x: mw.load_haloes([x], progress=False).all()["positions"], "sim_ids", 7),
+    "load_haloes sim_ids": (lambda x: mw.load_haloes([x], progress=False).load_all()["positions"], "sim_ids", 7),
     "load_haloes batch_size": (lambda x: loaded(batch_size=x)["sim_id"], "batch_size", 2),
     "load_haloes shuffle": (lambda x: loaded(shuffle=x)["sim_id"], "shuffle", 2),
     "load_haloes workers": (lambda x: loaded(workers=x)["sim_id"], "workers", 0),
@@ -87,7 +87,7 @@ def test_haloes_to_fetch(ids, tmp_path):
 
 
 def test_haloes_of_a_generator():
-    assert mw.load_haloes((i for i in (3, 1)), progress=False).all()["sim_id"].tolist() == [3, 1]
+    assert mw.load_haloes((i for i in (3, 1)), progress=False).load_all()["sim_id"].tolist() == [3, 1]
 
 
 @pytest.mark.parametrize("sample", [True, 1.5, -1])

@@ -42,7 +42,7 @@ def test_networks_are_copied_registered_and_say_what_they_are(networks, tmp_path
     for (config, name), path in zip(NETWORKS.items(), written, strict=True):
         assert embedded.verified(name, tmp_path / "data") == path
         about = models.read_about(path)
-        assert about["data_sha256"] == release.entry_of(config)["sha256"] and "history" not in about
+        assert about["data_sha256"] == release.get_entry(config)["sha256"] and "history" not in about
         assert about["simulations"] == embedded.load_registry(tmp_path / "data")[name]["rows"] == 7
         for key, values in models.read_arrays(embedded.verified(name)).items():
             np.testing.assert_array_equal(models.read_arrays(path)[key], values)

@@ -285,5 +285,5 @@ def test_integers_nulls_and_text_of_parquet(run):
 
 
 def test_the_command_has_the_defaults_of_the_function():
-    options = cli._parser().parse_args(["reflex", "stars.csv"])
+    options = cli._make_parser().parse_args(["reflex", "stars.csv"])
     assert (options.r_min, options.r_max) == (const.FIT_R_MIN, np.inf)

@@ -15,7 +15,7 @@ from benchmarks import __main__ as benchmarks
 from generation import __main__ as generation
 from mwlmc_data import cli, terminal
 
-PARSERS = {"mwlmc": cli._parser, "generation": generation._parser, "benchmarks": benchmarks.parser}
+PARSERS = {"mwlmc": cli._make_parser, "generation": generation._make_parser, "benchmarks": benchmarks.parser}
 
 
 def commands(parser, words=()):
@@ -123,7 +123,7 @@ class TestEncodings:
             ["infer", "--case", "rigid", "--n", "50"],
             ["halo", "7"],
             ["plot", "corner", "m_lmc", "--rows", "9", "--out", str(tmp_path / "Größe.png")],
-            *([*words, "--help"] for words, _ in commands(cli._parser())),
+            *([*words, "--help"] for words, _ in commands(cli._make_parser())),
         ]
         for line in lines:
             stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
@@ -171,7 +171,7 @@ WRITERS = {
 
 class TestOut:
     def test_every_command_that_writes_has_both_options(self):
-        for parser in (cli._parser(), generation._parser()):
+        for parser in (cli._make_parser(), generation._make_parser()):
             for words, command in commands(parser):
                 out = [a for a in command._actions if "--out" in a.option_strings and a.metavar == "FILE"]
                 if out:

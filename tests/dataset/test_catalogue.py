@@ -59,8 +59,8 @@ def test_pandas_is_the_default_and_has_all_rows_and_columns(columns):
     assert tuple(table.columns) == schema.CATALOGUE_NAMES
     for name, values in columns.items():
         np.testing.assert_array_equal(table[name].to_numpy(), values)
-        if schema.column(name).dtype != "string":
-            assert table[name].dtype == schema.column(name).dtype
+        if schema.get_column(name).dtype != "string":
+            assert table[name].dtype == schema.get_column(name).dtype
 
 
 @pytest.mark.parametrize("format", ["pandas", "arrow", "datasets", "torch", "numpy"])
@@ -201,7 +201,7 @@ def other_version(tmp_path, monkeypatch, folder):
         part = table.filter(pc.equal(table["split"], split))
         name = f"gaussian/gaussian-{split}.parquet"
         pq.write_table(part, root / name)
-        entries.append(store.entry_for(root, name, "gaussian", split, part.num_rows))
+        entries.append(store.describe_file(root, name, "gaussian", split, part.num_rows))
     manifest = store.Manifest("0.9.0", "0", {"gaussian": 1}, tuple(entries))
     (root / store.MANIFEST).write_text(manifest.to_json())
     return root

@@ -62,7 +62,7 @@ def test_nothing_comes_twice(tables):
     for config, table in tables.items():
         assert not table.duplicated(["m200_mw", "m_lmc", "log10_lambda_df"]).any(), config
         assert not table.duplicated(["vx_travel", "vy_travel", "vz_travel"]).any(), config
-        assert set(table["simulator_version"]) == {release.entry_of(config)["simulator_version"]}
+        assert set(table["simulator_version"]) == {release.get_entry(config)["simulator_version"]}
 
 
 @pytest.mark.parametrize("config", ROWS)

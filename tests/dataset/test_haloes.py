@@ -28,7 +28,7 @@ def forbid_simulation(monkeypatch):
     def simulate(rows, seed):
         pytest.fail(f"simulated {[row['sim_id'] for row in rows]}")
 
-    monkeypatch.setattr(library, "simulate", simulate)
+    monkeypatch.setattr(library, "simulate_rows", simulate)
 
 
 def numbers(batches):
@@ -45,8 +45,8 @@ def test_a_halo_of_the_package_is_read(forbid_simulation):
 
 
 def test_the_parameters_of_a_stored_halo_need_no_catalogue(forbid_simulation, monkeypatch):
-    expected = library.parameters_of(library.Chunk((7,)), "gaussian", None)
-    monkeypatch.setattr(library, "_drawn", lambda *_: pytest.fail("read the catalogue"))
+    expected = library.get_parameters(library.Chunk((7,)), "gaussian", None)
+    monkeypatch.setattr(library, "_load_drawn", lambda *_: pytest.fail("read the catalogue"))
     assert mw.load_halo(7).parameters == expected
 
 
@@ -58,7 +58,7 @@ def test_a_halo_made_again_is_the_same():
 
 @pytest.mark.parametrize("config", list(release.CATALOGUE_SEEDS))
 def test_a_halo_that_no_file_holds_is_made_and_is_its_rows(config):
-    sim_id = release.entry_of(config)["rows"] - 1
+    sim_id = release.get_entry(config)["rows"] - 1
     halo = mw.load_halo(sim_id, config=config)
     assert halo.source == "simulation"
     row = mw.load_catalogue(config=config).iloc[sim_id]
@@ -83,7 +83,7 @@ def test_other_sets_do_not_take_the_gaussian_haloes():
         ((3, "disk"), ValueError, r"'disk'.*allowed: auto, store, simulation"),
         ((3, "auto", "gauss"), ValueError, r"'gauss'.*allowed: flat, gaussian, wide"),
         ((3, "auto", "gaussian", "0.9"), ValueError, r"version '0\.9'"),
-        ((99, "store"), LookupError, r"sim_id 99; looked in .*mini.*mwlmc fetch haloes"),
+        ((99, "store"), LookupError, r"looked in .*mini.*sim_id 99. `mwlmc fetch haloes"),
     ],
 )
 def test_a_halo_that_is_not_to_be_had(arguments, error, match):
@@ -99,7 +99,7 @@ def test_the_local_store_comes_first(tmp_path, monkeypatch, forbid_simulation):
     assert mw.load_halo(5).source == "store"
     path = mine.path(entry)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    library._decoded.cache_clear()
+    library._decode.cache_clear()
     with pytest.raises(DamagedFileError, match=str(path)):
         mw.load_halo(5)
     path.unlink()
@@ -123,7 +123,7 @@ def test_a_retracted_version_warns_and_names_the_erratum(tmp_path, monkeypatch):
     for entry in registry["versions"][release.DATA_VERSION]["files"].values():
         (tmp_path / entry["file"]).symlink_to(release.DATA_DIR / entry["file"])
     with pytest.warns(release.RetractedVersionWarning, match=erratum):
-        release.verified_path("flat", directory=tmp_path)
+        release.verify_embedded("flat", directory=tmp_path)
     monkeypatch.setattr(release, "DATA_DIR", tmp_path)
     with pytest.warns(release.RetractedVersionWarning, match=f"{release.DATA_VERSION} was retracted: {erratum}"):
         mw.load_halo(3)

@@ -27,9 +27,9 @@ def local(stars, tmp_path, monkeypatch):
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
     made = with_checksums(copy_of_mini(tmp_path / release.DATA_VERSION))
     monkeypatch.setattr(library, "MINI", tmp_path / "nowhere")
-    library._decoded.cache_clear()
+    library._decode.cache_clear()
     yield made
-    library._decoded.cache_clear()
+    library._decode.cache_clear()
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def flickering(local):
 
 def test_one_look_at_the_files_decides(local, monkeypatch):
     looks = []
-    plain = library._files
+    plain = library._list_files
 
     def files(*arguments):
         looks.append(arguments)
@@ -59,13 +59,13 @@ def test_one_look_at_the_files_decides(local, monkeypatch):
         # whoever looks a second time finds one file less
         return found[len(looks) - 1 :]
 
-    monkeypatch.setattr(library, "_files", files)
-    chunks = list(library.chunks(np.array([7, 21, 30]), "gaussian", None, "auto"))
+    monkeypatch.setattr(library, "_list_files", files)
+    chunks = list(library.make_chunks(np.array([7, 21, 30]), "gaussian", None, "auto"))
     assert len(looks) == 1
     assert [chunk.entry.path for chunk in chunks] == [TEST, TRAIN, TRAIN]
     batches = load_haloes([7, 21, 30], shuffle=3, progress=False)
     looks.clear()
-    windows = batches.windows(0)
+    windows = batches.make_windows(0)
     assert len(looks) == 1
     assert sorted(i for window in windows for chunk in window for i in chunk.sim_ids) == [7, 21, 30]
     assert all(chunk.is_stored for window in windows for chunk in window)
@@ -73,7 +73,7 @@ def test_one_look_at_the_files_decides(local, monkeypatch):
 
 def test_healthy_files_are_not_called_damaged_while_another_comes_and_goes(flickering, stars):
     for _ in range(50):
-        library._decoded.cache_clear()
+        library._decode.cache_clear()
         for sim_id in (21, 30):
             assert (mwlmc_data.load_halo(sim_id, source="store").positions == stars[sim_id]).all()
     batch = load_haloes([21, 30], streaming=False, source="store", progress=False, workers=0)
@@ -83,7 +83,7 @@ def test_healthy_files_are_not_called_damaged_while_another_comes_and_goes(flick
 def test_the_one_that_comes_and_goes_is_there_or_not(flickering, stars):
     seen = set()
     for _ in range(50):
-        library._decoded.cache_clear()
+        library._decode.cache_clear()
         try:
             seen.add((mwlmc_data.load_halo(7, source="store").positions == stars[7]).all())
         except MissingHaloError:
@@ -94,14 +94,14 @@ def test_the_one_that_comes_and_goes_is_there_or_not(flickering, stars):
 @pytest.fixture
 def removed_when_read(local, monkeypatch):
     """The file of the test haloes goes after it was listed and before it is read."""
-    plain = store.verified
+    plain = store.verify_file
 
-    def verified(root, entry):
+    def verify_file(root, entry):
         if entry.path == TEST:
             (root / TEST).unlink(missing_ok=True)
         return plain(root, entry)
 
-    monkeypatch.setattr(store, "verified", verified)
+    monkeypatch.setattr(store, "verify_file", verify_file)
     return local
 
 
@@ -130,25 +130,25 @@ def test_batches_of_files_alone_say_what_is_missing(removed_when_read):
 
 
 def test_a_file_that_goes_while_it_is_listed_is_not_listed(local, monkeypatch):
-    plain = library._group_ends
+    plain = library._get_group_ends
 
     def group_ends(root, entry):
         if entry.path == TEST:
             (root / TEST).unlink(missing_ok=True)
         return plain(root, entry)
 
-    monkeypatch.setattr(library, "_group_ends", group_ends)
+    monkeypatch.setattr(library, "_get_group_ends", group_ends)
     library._read_group_ends.cache_clear()
     assert library.locate(np.array([7, 21]), "gaussian", None, "auto").place.tolist() == [-1, 1]
 
 
 def test_verification_names_one_that_goes_meanwhile(local, monkeypatch):
-    plain = store.Store.present
+    plain = store.Store.list_present
 
-    def present(self, *arguments):
+    def list_present(self, *arguments):
         found = plain(self, *arguments)
         (self.root / TEST).unlink(missing_ok=True)
         return found
 
-    monkeypatch.setattr(store.Store, "present", present)
+    monkeypatch.setattr(store.Store, "list_present", list_present)
     assert f"{TEST}: it is missing: it was there when this began" in verify(local.root, sample=0).problems

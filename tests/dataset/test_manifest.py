@@ -173,7 +173,7 @@ def test_what_our_writer_describes_is_allowed(tmp_path):
     path = "haloes-wide/haloes-wide-test-00000-of-00001.parquet"
     (tmp_path / path).parent.mkdir()
     (tmp_path / path).write_bytes(b"PAR1" * 4)
-    entry = store.entry_for(tmp_path, path, "haloes-wide", "test", len(ids), ids)
+    entry = store.describe_file(tmp_path, path, "haloes-wide", "test", len(ids), ids)
     manifest = store.Manifest("1.0.0", "1.0.0", {"wide": 20250712}, (entry,))
     assert read(manifest.to_json()) == manifest
     with pytest.raises(DamagedFileError):

@@ -53,7 +53,7 @@ def test_a_column_of_numbers_is_complete_or_a_truth_that_is_not_known(of):
 @pytest.mark.parametrize("config", release.CATALOGUE_SEEDS)
 @pytest.mark.parametrize("name", ["v_travel", "l_apex", "mean_v_r", "m_lmc"])
 def test_a_filter_finds_the_same_rows_in_the_file_and_in_memory(config, name):
-    path = release.verified_path(config)
+    path = release.verify_embedded(config)
     table = pq.read_table(path, columns=["sim_id", name])
     middle = float(np.median(table[name]))
     for wanted in (~(pc.field(name) < middle), ~(pc.field(name) > middle), pc.field(name) != middle):
@@ -99,7 +99,7 @@ class TestWriters:
             stars[1, -1, 7, 2] = np.nan
             return stars[0], stars[1]
 
-        monkeypatch.setattr(library, "simulate", broken)
+        monkeypatch.setattr(library, "simulate_rows", broken)
         plan = haloes.HaloPlan(tmp_path, "gaussian", range(4), 4, SIMULATOR_VERSION)
         plan.shard_path(0).parent.mkdir()
         with pytest.raises(ValueError, match=r"^velocities = nan in row 3 "):

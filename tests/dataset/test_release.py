@@ -19,9 +19,9 @@ def folder(tmp_path):
 
 
 def test_a_registered_file_is_found_again(folder):
-    path = release.verified_path("gaussian", directory=folder)
+    path = release.verify_embedded("gaussian", directory=folder)
     content = path.read_bytes()
-    assert release.entry_of("gaussian", directory=folder) == {
+    assert release.get_entry("gaussian", directory=folder) == {
         "file": "gaussian.parquet",
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
@@ -40,7 +40,7 @@ def test_registering_keeps_other_files_and_versions(folder):
     registry = release.load_registry(folder)
     assert set(registry) == {release.DATA_VERSION, "9.0.0"}
     assert set(registry[release.DATA_VERSION]["files"]) == {"gaussian", "flat"}
-    assert release.verified_path("flat", "9.0.0", folder).name == "flat.parquet"
+    assert release.verify_embedded("flat", "9.0.0", folder).name == "flat.parquet"
     assert [p.name for p in folder.iterdir() if p.suffix == ".tmp"] == []
 
 
@@ -68,7 +68,7 @@ def test_a_damaged_file_is_named_with_both_hashes(folder, damage):
     expected = release.sha256_of(path)
     damage(path)
     with pytest.raises(DamagedFileError) as caught:
-        release.verified_path("gaussian", directory=folder)
+        release.verify_embedded("gaussian", directory=folder)
     for part in (str(path), expected, release.sha256_of(path)):
         assert part in str(caught.value)
     assert isinstance(caught.value, OSError)
@@ -77,32 +77,32 @@ def test_a_damaged_file_is_named_with_both_hashes(folder, damage):
 def test_a_missing_file_is_named(folder):
     (folder / "gaussian.parquet").unlink()
     with pytest.raises(DamagedFileError, match=r"gaussian\.parquet.*no such file"):
-        release.verified_path("gaussian", directory=folder)
+        release.verify_embedded("gaussian", directory=folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"files": {}}'])
 def test_a_damaged_registry_is_named(folder, text):
     (folder / "registry.json").write_text(text)
     with pytest.raises(DamagedFileError, match=r"registry\.json"):
-        release.verified_path("gaussian", directory=folder)
+        release.verify_embedded("gaussian", directory=folder)
 
 
 def test_unknown_names_are_refused_with_those_allowed(folder):
     with pytest.raises(ValueError, match=r"'gausian'.*allowed: gaussian"):
-        release.verified_path("gausian", directory=folder)
+        release.verify_embedded("gausian", directory=folder)
     with pytest.raises(ValueError, match=rf"'3\.2\.1'.*allowed: {release.DATA_VERSION}"):
-        release.verified_path("gaussian", "3.2.1", folder)
+        release.verify_embedded("gaussian", "3.2.1", folder)
 
 
 def test_a_folder_without_a_registry_has_no_version(tmp_path):
     with pytest.raises(ValueError, match="none yet"):
-        release.verified_path("gaussian", directory=tmp_path)
+        release.verify_embedded("gaussian", directory=tmp_path)
 
 
 def test_every_embedded_file_is_the_registered_one():
     for version, record in release.load_registry().items():
         for config, entry in record["files"].items():
-            path = release.verified_path(config, version)
+            path = release.verify_embedded(config, version)
             assert path.stat().st_size == entry["bytes"]
             assert entry["seed"] == release.CATALOGUE_SEEDS[config]
 

@@ -27,7 +27,7 @@ def shard(root, checksums=True):
     (root / PATH).parent.mkdir(parents=True)
     schema_there, writing = (parquet.marked(table.schema), parquet.WRITING) if checksums else (table.schema, {})
     pq.write_table(table.cast(schema_there), root / PATH, row_group_size=16, use_dictionary=["split"], **writing)
-    return table, store.entry_for(root, PATH, "haloes", "test", len(ids), ids)
+    return table, store.describe_file(root, PATH, "haloes", "test", len(ids), ids)
 
 
 def rotted(path, places, read):
@@ -49,23 +49,23 @@ def forget(monkeypatch):
 
     def forget():
         monkeypatch.setattr(store, "_VERIFIED", {})
-        library._decoded.cache_clear()
+        library._decode.cache_clear()
         library._read_group_ends.cache_clear()
 
     forget()
     yield forget
-    library._decoded.cache_clear()
+    library._decode.cache_clear()
     library._read_group_ends.cache_clear()
 
 
 @pytest.mark.parametrize("part", ["anywhere", "in the footer"])
 def test_no_bit_that_changes_gives_other_numbers(tmp_path, forget, part):
     table, entry = shard(tmp_path)
-    path = store.verified(tmp_path, entry)
+    path = store.verify_file(tmp_path, entry)
 
     def read():
         forget()
-        with parquet.opened(store.verified(tmp_path, entry)) as file:
+        with parquet.opened(store.verify_file(tmp_path, entry)) as file:
             return file.read().equals(table)
 
     size, footer = 8 * path.stat().st_size, 8 * len(parquet.footer_of(path))
@@ -106,34 +106,34 @@ def test_a_file_without_them_is_hashed_by_every_process(tmp_path, forget, monkey
     monkeypatch.setattr(store, "sha256_of", lambda path: hashed.append(path.name) or release.sha256_of(path))
     for _ in range(2):
         forget()
-        store.verified(tmp_path, entry)
-        store.verified(tmp_path, entry)
+        store.verify_file(tmp_path, entry)
+        store.verify_file(tmp_path, entry)
     assert hashed == [entry.name] * 2
     rot(tmp_path / entry.path, 3000)
     forget()
     with pytest.raises(DamagedFileError, match=entry.sha256):
-        store.verified(tmp_path, entry)
+        store.verify_file(tmp_path, entry)
 
 
 def test_a_file_with_them_is_hashed_once(tmp_path, forget, monkeypatch):
     _, entry = shard(tmp_path)
-    store.verified(tmp_path, entry)
+    store.verify_file(tmp_path, entry)
     monkeypatch.setattr(store, "sha256_of", lambda path: pytest.fail(f"{path} is hashed again"))
     for _ in range(2):
         forget()
         assert store.is_stamped(tmp_path, entry)
-        store.verified(tmp_path, entry)
+        store.verify_file(tmp_path, entry)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 100_000, b"null", b"{}", b"[]"], ids=len)
 def test_a_bad_stamp_vouches_for_nothing(tmp_path, forget, content):
     _, entry = shard(tmp_path)
-    store.verified(tmp_path, entry)
+    store.verify_file(tmp_path, entry)
     stamp = tmp_path / store.STAMPS / f"{entry.name}.json"
     stamp.write_bytes(content)
     forget()
     assert not store.is_stamped(tmp_path, entry)
-    store.verified(tmp_path, entry)
+    store.verify_file(tmp_path, entry)
     assert json.loads(stamp.read_bytes())["sha256"] == entry.sha256
 
 

@@ -49,20 +49,20 @@ def test_every_column_says_its_unit_and_meaning(column):
     ],
 )
 def test_units(name, unit):
-    assert schema.column(name).unit == unit
+    assert schema.get_column(name).unit == unit
 
 
 def test_descriptions_tell_the_conventions():
-    assert "(-180, 180]" in schema.column("l_apex").description
-    assert "relative to the halo" in schema.column("l_apex").description
-    assert "cos(dec)" in schema.column("pm_ra_lmc").description
-    assert "(-8.3, 0, 0.02) kpc" in schema.column("x_lmc").description
-    assert "r > 50 kpc" in schema.column("v_travel").description
+    assert "(-180, 180]" in schema.get_column("l_apex").description
+    assert "relative to the halo" in schema.get_column("l_apex").description
+    assert "cos(dec)" in schema.get_column("pm_ra_lmc").description
+    assert "(-8.3, 0, 0.02) kpc" in schema.get_column("x_lmc").description
+    assert "r > 50 kpc" in schema.get_column("v_travel").description
 
 
 def test_unknown_column_is_named_with_those_allowed():
     with pytest.raises(ValueError, match=r"'m_smc'.*allowed.*m_lmc"):
-        schema.column("m_smc")
+        schema.get_column("m_smc")
 
 
 def test_unknown_type_is_refused():

@@ -79,22 +79,22 @@ def test_a_stamp_spares_the_second_hashing(mini, hashed, monkeypatch):
     mini = with_checksums(mini)
     entry = mini.manifest.files[0]
     hashed.clear()
-    assert mini.verified(entry) == mini.path(entry)
+    assert mini.verify(entry) == mini.path(entry)
     assert hashed == [entry.name]
     monkeypatch.setattr(store, "_VERIFIED", {})  # as in another process
-    mini.verified(entry)
+    mini.verify(entry)
     assert hashed == [entry.name]
 
 
 def test_a_changed_file_is_hashed_again_and_found_out(mini, hashed):
     entry = mini.manifest.files[0]
-    path = mini.verified(entry)
+    path = mini.verify(entry)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(1, 1))
     with pytest.raises(DamagedFileError, match=f"{entry.name}.*{entry.sha256}"):
-        mini.verified(entry)
+        mini.verify(entry)
     assert hashed == [entry.name] * 2
 
 
@@ -102,7 +102,7 @@ def test_a_file_of_another_size_is_refused_unread(mini, hashed):
     entry = mini.manifest.files[0]
     mini.path(entry).write_bytes(b"PAR1")
     with pytest.raises(DamagedFileError, match=f"{entry.bytes} bytes.*another size"):
-        mini.verified(entry)
+        mini.verify(entry)
     assert hashed == []
 
 
@@ -110,39 +110,39 @@ def test_a_missing_file_is_named(mini):
     entry = mini.manifest.files[0]
     mini.path(entry).unlink()
     with pytest.raises(DamagedFileError, match=f"{entry.name}.*no such file.*fetch or make it again"):
-        mini.verified(entry)
-    assert entry not in mini.present("haloes")
-    assert len(mini.present("haloes")) == 2
+        mini.verify(entry)
+    assert entry not in mini.list_present("haloes")
+    assert len(mini.list_present("haloes")) == 2
 
 
 def test_without_a_place_for_stamps_only_the_process_remembers(mini, hashed):
     (mini.root / store.STAMPS).write_text("in the way")
     for _ in range(2):
-        mini.verified(mini.manifest.files[0])
+        mini.verify(mini.manifest.files[0])
     assert len(hashed) == 1
 
 
 def test_the_packages_own_folder_gets_no_stamps():
     embedded = store.Store(library.MINI)
     for entry in embedded.manifest.files:
-        embedded.verified(entry)
+        embedded.verify(entry)
     assert not (library.MINI / store.STAMPS).exists()
 
 
 def test_the_local_store_is_a_folder_a_version(tmp_path, monkeypatch):
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
-    assert store.data_dir() == tmp_path / release.DATA_VERSION
-    assert store.data_dir("9.0.0") == tmp_path / "9.0.0"
-    assert store.local_store() is None
+    assert store.get_data_dir() == tmp_path / release.DATA_VERSION
+    assert store.get_data_dir("9.0.0") == tmp_path / "9.0.0"
+    assert store.open_local_store() is None
     copy_of_mini(tmp_path / "9.0.0")
     with pytest.raises(DamagedFileError, match=r"9\.0\.0.*1\.0\.0"):
-        store.local_store("9.0.0")
+        store.open_local_store("9.0.0")
     copy_of_mini(tmp_path / release.DATA_VERSION)
-    assert store.local_store().root == tmp_path / release.DATA_VERSION
+    assert store.open_local_store().root == tmp_path / release.DATA_VERSION
 
 
 def test_without_the_variable_it_is_in_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.delenv(store.DATA_DIR_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.data_dir().name == release.DATA_VERSION
-    assert store.data_dir().parent.name == "mwlmc-data"
+    assert store.get_data_dir().name == release.DATA_VERSION
+    assert store.get_data_dir().parent.name == "mwlmc-data"

@@ -29,7 +29,7 @@ def rewrite(mini, change, split="test"):
     path = mini.path(entry)
     pq.write_table(change(pq.read_table(path)), path)
     table = pq.read_metadata(path)
-    new = store.entry_for(mini.root, entry.path, entry.config, entry.split, table.num_rows, entry.sim_ids)
+    new = store.describe_file(mini.root, entry.path, entry.config, entry.split, table.num_rows, entry.sim_ids)
     files = tuple(new if old == entry else old for old in mini.manifest.files)
     text = dataclasses.replace(mini.manifest, files=files).to_json()
     (mini.root / store.MANIFEST).write_text(text)
@@ -103,7 +103,7 @@ def error_page(mini):
 )
 def test_damaged_files_are_found_whatever_a_stamp_says(mini, damage, match):
     for entry in mini.manifest.files:
-        mini.verified(entry)
+        mini.verify(entry)
     damage(mini)
     found = verify(mini.root, sample=0)
     assert len(found.problems) == 1
@@ -176,7 +176,7 @@ def test_the_manifest_is_the_published_one_once_that_is_known(mini, monkeypatch)
     registry = release.load_registry()
     monkeypatch.setattr(release, "load_registry", lambda directory=None: registry)
     registry[release.DATA_VERSION]["manifest"] = "0" * 64
-    mixed = [store.Entry("gaussian/gaussian-test.parquet", "gaussian", "test", 10, 2000, "0" * 64)]
+    mixed = [store.ListedFile("gaussian/gaussian-test.parquet", "gaussian", "test", 10, 2000, "0" * 64)]
     assert verify(mini.root, sample=0).problems == [], "haloes made here are not the published ones"
     say(mini, files=(*mini.manifest.files, *mixed))
     (problem, *_) = [p for p in verify(mini.root, sample=0).problems if p.startswith(store.MANIFEST)]
@@ -233,7 +233,7 @@ def halo(positions, velocities):
 
 @pytest.fixture(scope="module")
 def stars():
-    stored = library.simulate([library.recipe(library.Chunk((0,)), "gaussian", None)[0][0]], 20250710)
+    stored = library.simulate_rows([library.get_recipe(library.Chunk((0,)), "gaussian", None)[0][0]], 20250710)
     return stored[0][0], stored[1][0]
 
 

@@ -240,7 +240,7 @@ class Told(Exception):
     ],
 )
 def test_what_went_wrong_is_told_by_its_innermost_cause(error, text, tries, is_unreachable):
-    found = downloading._failure(error)
+    found = downloading._explain(error)
     assert (str(found), found.tries, found.is_unreachable) == (text, tries, is_unreachable)
 
 
@@ -265,10 +265,10 @@ def test_each_window_of_waiting_has_the_least_rate(monkeypatch, sizes, rate):
     answer = requests.Response()
     answer.raw = Body(monkeypatch, sizes)
     if rate is None:
-        assert b"".join(connections.parts_of(answer, least_rate=10.0)) == b"x" * sum(sizes)
+        assert b"".join(connections.read_parts(answer, min_rate=10.0)) == b"x" * sum(sizes)
         return
     with pytest.raises(retrying.SlowError, match=f"^sends {rate} bytes a second, less than 10$"):
-        list(connections.parts_of(answer, least_rate=10.0))
+        list(connections.read_parts(answer, min_rate=10.0))
 
 
 def test_an_answer_that_takes_its_time_is_waited_for(serve, entry, original):

@@ -58,7 +58,7 @@ class TestDrips:
         slow, empty = serve(), serve()
         slow.always[name] = dripping(slow, size=100, pause=0.02)
         empty.always[name] = status(404)
-        patience = dataclasses.replace(retrying.PATIENCE, window=0.05, least_rate=20_000.0, last_rate=500.0)
+        patience = dataclasses.replace(retrying.PATIENCE, window=0.05, min_rate=20_000.0, last_min_rate=500.0)
         monkeypatch.setattr(retrying, "PATIENCE", patience)
         fetch("validation", mirrors=[slow.url, empty.url])
         assert (root / name).read_bytes() == (original / name).read_bytes()
@@ -77,11 +77,11 @@ class TestDrips:
 
         answer.raw = Body(10)
         monkeypatch.setattr(connections.time, "monotonic", lambda: clock[0])
-        for _ in connections.parts_of(answer, least_rate=50.0):
+        for _ in connections.read_parts(answer, min_rate=50.0):
             clock[0] += 1000.0
         answer.raw = Body(4)
         with pytest.raises(retrying.SlowError, match="sends 40 bytes a second, less than 50"):
-            list(connections.parts_of(answer, least_rate=50.0))
+            list(connections.read_parts(answer, min_rate=50.0))
 
 
 INTERIM = {
@@ -224,7 +224,7 @@ class TestManifests:
     def test_one_that_leads_to_no_file_gives_way_to_the_next(self, fetch, rewritten, original, root, kind, monkeypatch):
         bad = rewritten(MISLEADING[kind])
         if kind == "sizes of no disk":
-            monkeypatch.setattr("mwlmc_data.fetching.files.free_space", lambda folder: 10**8)
+            monkeypatch.setattr("mwlmc_data.fetching.files.get_free_space", lambda folder: 10**8)
         fetch(mirrors=[bad, original])
         assert is_whole(root, original)
 
@@ -232,7 +232,7 @@ class TestManifests:
     def test_and_does_not_stay(self, fetch, rewritten, original, root, kind, monkeypatch):
         bad = rewritten(MISLEADING[kind])
         if kind == "sizes of no disk":
-            monkeypatch.setattr("mwlmc_data.fetching.files.free_space", lambda folder: 10**8)
+            monkeypatch.setattr("mwlmc_data.fetching.files.get_free_space", lambda folder: 10**8)
         with pytest.raises((FetchError, ValueError)):
             fetch(mirrors=bad)
         fetch(mirrors=[original, bad])
@@ -273,7 +273,7 @@ class TestManifests:
                 for config, facts in changes.items()
                 if facts.get("rows") != 0
             ]
-            return manifest._disagreement(store.Manifest(release.DATA_VERSION, "1.0.0", {}, tuple(files)), record)
+            return manifest._find_disagreement(store.Manifest(release.DATA_VERSION, "1.0.0", {}, tuple(files)), record)
 
         def haloes(last):
             return {"first_sim_id": 0, "last_sim_id": last, "rows": last + 1}
@@ -298,7 +298,7 @@ class TestManifests:
         for path in root.rglob("*.parquet"):
             path.unlink()
         made_here = (root / MANIFEST).read_bytes()
-        assert manifest.without_its_manifest(request_for(root, original), retrying.Halt()) is None
+        assert manifest.forget_manifest(request_for(root, original), retrying.Halt()) is None
         assert (root / MANIFEST).read_bytes() == made_here
 
     def test_a_name_that_no_mirror_knows_is_bad_input_still(self, fetch, server, original):
@@ -316,9 +316,9 @@ class TestManifests:
 
 def request_for(root, *mirrors):
     from mwlmc_data.fetching.errors import Request
-    from mwlmc_data.fetching.mirrors import mirrors_of
+    from mwlmc_data.fetching.mirrors import list_mirrors
 
-    return Request(release.DATA_VERSION, "haloes", None, root, mirrors_of(mirrors), release.record_of())
+    return Request(release.DATA_VERSION, "haloes", None, root, list_mirrors(mirrors), release.get_record())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
@@ -359,7 +359,7 @@ class TestWords:
         forgotten()
         with read_only(root):
             assert fetch(mirrors=server.url) == paths
-            assert [len(Store(root).present()), server.count(MANIFEST)] == [4, 1]
+            assert [len(Store(root).list_present()), server.count(MANIFEST)] == [4, 1]
             (path,) = fetch(mirrors=server.url, split="test")
         path.unlink()
         with read_only(root), pytest.raises(FetchError, match=f"cannot write to '{root}': Read-only file system"):

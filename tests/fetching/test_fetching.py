@@ -15,7 +15,7 @@ import pytest
 import mwlmc_data
 from mwlmc_data.dataset import library, release, schema, store
 from mwlmc_data.fetching import FetchError, downloading, manifest, mirrors
-from mwlmc_data.fetching.errors import size_text
+from mwlmc_data.fetching.errors import format_size
 from tests.helpers.release_server import SHARDS, TRAIN, files_in, moved, small_release, write_manifest
 
 MANIFEST = store.MANIFEST
@@ -44,8 +44,8 @@ class TestWhatIsFetched:
 
     def test_what_is_fetched_is_the_local_store(self, fetch, server):
         fetch(mirrors=server.url)
-        local = store.local_store()
-        assert [entry.path for entry in local.present("haloes")] == list(SHARDS)
+        local = store.open_local_store()
+        assert [entry.path for entry in local.list_present("haloes")] == list(SHARDS)
 
     @pytest.mark.parametrize(
         ("options", "names"),
@@ -277,7 +277,7 @@ class TestManifest:
 
         monkeypatch.setattr(manifest, "write_bytes", full)
         size = (original / SHARDS[0]).stat().st_size
-        with pytest.raises(FetchError, match=rf"disk is full .*: {re.escape(size_text(size))} are needed in '{root}'"):
+        with pytest.raises(FetchError, match=rf"disk is full .*: {re.escape(format_size(size))} are needed in '{root}'"):
             fetch(mirrors=original, split="test")
 
     def test_it_has_to_be_the_registered_one(self, fetch, published, original, root, registered):

@@ -207,11 +207,11 @@ class TestWaiting:
         ],
     )
     def test_how_a_wish_is_read(self, headers, seconds):
-        assert downloading.asked_pause(CaseInsensitiveDict(headers)) == seconds
+        assert downloading.read_pause(CaseInsensitiveDict(headers)) == seconds
 
     def test_a_date_is_read_as_the_time_until_then(self):
         date = email.utils.formatdate(time.time() + 60, usegmt=True)
-        assert 55.0 < downloading.asked_pause({"Retry-After": date}) <= 60.0
+        assert 55.0 < downloading.read_pause({"Retry-After": date}) <= 60.0
 
     def test_who_asks_for_a_long_pause_is_asked_again_after_the_others(self, monkeypatch):
         monkeypatch.setattr(retrying, "PATIENCE", Patience(first=0.0, longest=0.01, longest_asked=0.1))
@@ -233,7 +233,7 @@ class TestWaiting:
         rates.clear()
         assert retrying.ask([busy, good], lambda mirror, rate: attempt(mirror, rate, [good]), halt) is busy
         assert asked == [busy, good, busy, busy]
-        least, last = Patience.least_rate, Patience.last_rate
+        least, last = Patience.min_rate, Patience.last_min_rate
         assert least > last
         assert rates == [least, least, last, last], "the last to be asked may be slow"
 
@@ -308,18 +308,18 @@ class TestStopping:
         released.set()
 
     def test_a_thread_for_which_nothing_is_left_ends_without_a_word(self, original, root):
-        request = Request(release.DATA_VERSION, "haloes", None, root, [parse(original)], release.record_of())
+        request = Request(release.DATA_VERSION, "haloes", None, root, [parse(original)], release.get_record())
         files_of_nobody = transfer.Transfer(request, Store(original), [], retrying.Halt(), Recorder(0, "", False))
         assert files_of_nobody._work() is None
         assert files_of_nobody._collect() == {}
 
     def test_who_waits_for_a_lock_is_woken_and_does_not_go_on_without_it(self, root):
         halt = retrying.Halt()
-        with manifest.locked(root, "file", halt):
+        with manifest.hold_lock(root, "file", halt):
             threading.Timer(0.1, halt.set).start()
-            with pytest.raises(retrying.StoppedError), manifest.locked(root, "file", halt):
+            with pytest.raises(retrying.StoppedError), manifest.hold_lock(root, "file", halt):
                 pytest.fail("two hold it")
-        with manifest.locked(root, "file", retrying.Halt()):
+        with manifest.hold_lock(root, "file", retrying.Halt()):
             pass
 
 
@@ -331,13 +331,13 @@ class TestLeftovers:
         """Files of which a program wrote 1000 and 2000 bytes; others are there."""
         fetch(mirrors=server.url, split="test")
         for size, name in zip((1000, 2000), TRAIN, strict=True):
-            folder = downloading.partial_of(root / name)
+            folder = downloading.get_partial(root / name)
             folder.mkdir()
             (folder / "tmp").write_bytes(b"x" * size)
-        return [downloading.partial_of(root / name) for name in TRAIN]
+        return [downloading.get_partial(root / name) for name in TRAIN]
 
     def test_those_that_nobody_holds_are_removed(self, fetch, server, root, begun):
-        with manifest.lock_of(root, FILE.partition("/")[2]):
+        with manifest.get_lock(root, FILE.partition("/")[2]):
             fetch(mirrors=server.url, split="test")
             assert [folder.exists() for folder in begun] == [True, False]
         fetch(mirrors=server.url, split="test")
@@ -347,9 +347,9 @@ class TestLeftovers:
         local = Store(root)
         sizes = {entry.path: entry.bytes for entry in local.manifest.files}
         missing = [entry for entry in local.manifest.select("haloes") if entry.path != SHARDS[0]]
-        assert files._still_to_write(local, missing) == sum(sizes[name] for name in SHARDS[1:]) - 3000
-        assert files._still_to_write(local, missing[-1:]) == sizes[SHARDS[3]]
-        assert files._still_to_write(local, []) == 0
+        assert files._measure_missing(local, missing) == sum(sizes[name] for name in SHARDS[1:]) - 3000
+        assert files._measure_missing(local, missing[-1:]) == sizes[SHARDS[3]]
+        assert files._measure_missing(local, []) == 0
 
 
 class Recorder:

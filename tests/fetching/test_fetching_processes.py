@@ -12,8 +12,8 @@ import pytest
 from mwlmc_data import cli, fetching
 from mwlmc_data.dataset import release, store
 from mwlmc_data.fetching import FetchError, mirrors
-from mwlmc_data.fetching.downloading import partial_of
-from mwlmc_data.fetching.errors import size_text
+from mwlmc_data.fetching.downloading import get_partial
+from mwlmc_data.fetching.errors import format_size
 from tests.helpers.release_server import SHARDS, TRAIN, files_in, stalled, status, wait_for
 
 MANIFEST = store.MANIFEST
@@ -27,7 +27,7 @@ def locked(root, name, halt):
     print("locks", name, flush=True)
     return plain(root, name, halt)
 
-plain, transfer.locked = transfer.locked, locked
+plain, transfer.hold_lock = transfer.hold_lock, locked
 retrying.PATIENCE = retrying.Patience(first=0.01, longest=0.02)
 url, directory, jobs = sys.argv[1:]
 print("started", flush=True)
@@ -41,7 +41,7 @@ from mwlmc_data import fetching
 url, directory, limit = sys.argv[1:]
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-fetching.files.free_space = lambda folder: 10**15
+fetching.files.get_free_space = lambda folder: 10**15
 try:
     fetching.fetch(mirrors=url, directory=directory, jobs=1, progress=False)
 except fetching.FetchError as error:
@@ -74,7 +74,7 @@ def partials(root):
 
 def has_begun(root, name=TRAIN[1]):
     """Whether a megabyte of a file has been written."""
-    folder = partial_of(root / name)
+    folder = get_partial(root / name)
 
     def begun():
         try:
@@ -193,7 +193,7 @@ class TestFullDisk:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
         with pytest.raises(FetchError) as caught:
             fetch(mirrors=server.url)
-        for part in (f"{size_text(needed)} are needed", f"{size_text(needed - 1)} are free", str(root), "directory"):
+        for part in (f"needs {format_size(needed)} in", f"{format_size(needed - 1)} are free", str(root), "directory"):
             assert part in str(caught.value)
         assert [seen.path for seen in server.seen] == [MANIFEST]
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed))
@@ -225,7 +225,7 @@ class TestFullDisk:
         out, err = client.communicate(timeout=120)
         assert err == ""
         assert "the disk is full" in out
-        assert " are needed" in out
+        assert " needs " in out
         assert " are free" in out
         assert str(root) in out
         # One job: what comes after the file that did not fit was not even asked for.
@@ -255,7 +255,7 @@ class TestFullDisk:
         assert sorted(name for name in left if not name.startswith(".")) == sorted([MANIFEST, SHARDS[0], TRAIN[0]])
         assert not [name for name in left if "partial" in name]
         needed = sum((original / name).stat().st_size for name in SHARDS[2:])
-        assert f"{size_text(needed)} are needed" in out
+        assert f"needs {format_size(needed)} in" in out
 
     def test_a_disk_that_is_too_small(self, start, server, original, tmp_path):
         disk = tmp_path / "disk"
@@ -264,7 +264,7 @@ class TestFullDisk:
         _, err = client.communicate(timeout=120)
         needed = sum((original / name).stat().st_size for name in SHARDS)
         assert client.returncode == 1
-        assert f"{size_text(needed)} are needed" in err
+        assert f"needs {format_size(needed)} in" in err
         assert " MB are free" in err
         assert [seen.path for seen in server.seen] == [MANIFEST]
 
@@ -273,7 +273,7 @@ class TestFullDisk:
         [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_300_000, "2.3 MB"), (13_824_000_000, "13.8 GB")],
     )
     def test_sizes_are_told_with_their_unit(self, size, text):
-        assert size_text(size) == text
+        assert format_size(size) == text
 
 
 def test_a_folder_that_cannot_be_made_is_named(fetch, original, tmp_path):

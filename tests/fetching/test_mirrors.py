@@ -81,7 +81,7 @@ def test_a_folder_may_be_relative(text, tmp_path, monkeypatch):
 
 
 def test_a_path_object_is_a_folder(tmp_path):
-    assert mirrors.mirrors_of(tmp_path) == [mirrors.parse(str(tmp_path))]
+    assert mirrors.list_mirrors(tmp_path) == [mirrors.parse(str(tmp_path))]
 
 
 def test_a_folder_that_is_not_there_may_come_later(tmp_path):
@@ -107,7 +107,7 @@ class TestPrecedence:
     REGISTERED = ("https://registered.org",)
 
     def names(self, given):
-        return [str(mirror) for mirror in mirrors.mirrors_of(given, self.REGISTERED)]
+        return [str(mirror) for mirror in mirrors.list_mirrors(given, self.REGISTERED)]
 
     def test_the_call_comes_first(self, monkeypatch):
         monkeypatch.setenv(mirrors.VARIABLE, "https://environment.org")
@@ -125,7 +125,7 @@ class TestPrecedence:
         if text is not None:
             monkeypatch.setenv(mirrors.VARIABLE, text)
         assert self.names(None) == ["https://registered.org"]
-        assert mirrors.mirrors_of(None) == []
+        assert mirrors.list_mirrors(None) == []
 
     @pytest.mark.parametrize("separator", [" ", "\n", "\t ", ",", ", ", ";", " ; ", ",\n"])
     def test_every_separator(self, monkeypatch, separator):
@@ -148,11 +148,11 @@ class TestPrecedence:
     def test_what_is_not_understood_is_named_with_the_variable(self, monkeypatch, text):
         monkeypatch.setenv(mirrors.VARIABLE, text)
         with pytest.raises(ValueError, match="quotes") as error:
-            mirrors.mirrors_of(None)
+            mirrors.list_mirrors(None)
         assert str(error.value).startswith(f"{mirrors.VARIABLE} = {text!r}: ")
 
     @pytest.mark.parametrize(("text", "rest"), [("'/my data", "'/my data"), ("https://b.org, '/my data", "'/my data")])
     def test_what_is_left_of_the_text_is_told(self, monkeypatch, text, rest):
         monkeypatch.setenv(mirrors.VARIABLE, text)
         with pytest.raises(ValueError, match=rf": {re.escape(repr(rest))} is not understood: a quote is not closed"):
-            mirrors.mirrors_of(None)
+            mirrors.list_mirrors(None)

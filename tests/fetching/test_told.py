@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from mwlmc_data.fetching import FetchError, errors, files, manifest, retrying
-from mwlmc_data.fetching.errors import Request, free_space, size_text
+from mwlmc_data.fetching.errors import Request, format_size, get_free_space
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Patience
 
@@ -85,31 +85,31 @@ def test_a_wrong_manifest_is_suspected_where_files_are_not_had_or_do_not_fit(tmp
     ],
 )
 def test_sizes_have_their_unit(size, text):
-    assert size_text(size) == text
+    assert format_size(size) == text
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_told_with_what_is_needed(tmp_path, code):
     asked = request(root=tmp_path / "not" / "there")
-    with pytest.raises(FetchError) as caught, asked.writing(2_500_000):
+    with pytest.raises(FetchError) as caught, asked.explain_disk_errors(2_500_000):
         raise OSError(code, "full")
-    free = size_text(free_space(tmp_path)).partition(".")[0]
-    told = f"the disk is full or too small: 2.5 MB are needed in '{asked.root}' for what is missing of {asked}, {free}"
+    free = format_size(get_free_space(tmp_path)).partition(".")[0]
+    told = f"the disk is full or too small: what is missing of {asked} needs 2.5 MB in '{asked.root}', and {free}"
     assert str(caught.value).startswith(told)
-    with pytest.raises(FetchError, match=r"too small: 0 bytes are needed"), asked.writing():
+    with pytest.raises(FetchError, match=r"too small: .* needs 0 bytes in"), asked.explain_disk_errors():
         raise OSError(code, "full")
 
 
 def test_another_error_of_the_disk_is_told_and_ours_pass():
     asked = request()
-    with pytest.raises(FetchError) as caught, asked.writing():
+    with pytest.raises(FetchError) as caught, asked.explain_disk_errors():
         raise PermissionError(errno.EACCES, "Permission denied")
     elsewhere = "Choose another folder (`directory`, or MWLMC_DATA_DIR)"
     assert str(caught.value) == f"cannot write to '/data/mw': Permission denied. {elsewhere}."
-    with pytest.raises(FetchError, match=r"^mine$"), asked.writing():
+    with pytest.raises(FetchError, match=r"^mine$"), asked.explain_disk_errors():
         raise FetchError("mine")
     for error in (OSError("odd"), OSError(None, "odd")):  # without a number
-        with pytest.raises(FetchError) as caught, asked.writing():
+        with pytest.raises(FetchError) as caught, asked.explain_disk_errors():
             raise error
         assert str(caught.value) == f"cannot write to '/data/mw': odd. {elsewhere}."
 
@@ -124,8 +124,8 @@ def test_settled_limits():
         "connect": 10.0,
         "read": 60.0,
         "window": 30.0,
-        "least_rate": 10_000.0,
-        "last_rate": 1_000.0,
+        "min_rate": 10_000.0,
+        "last_min_rate": 1_000.0,
     }
     assert manifest.LONGEST == 8 * 2**20
     assert (errors._LISTED, manifest.LOCKS, manifest.MARK) == (3, ".locks", "fetched.json")

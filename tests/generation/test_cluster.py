@@ -164,7 +164,7 @@ def test_a_worker_that_cannot_write_says_so(tmp_path, stand_in, dask):
 
 
 def test_a_worker_with_another_version_is_refused(tmp_path, stand_in, dask, monkeypatch):
-    monkeypatch.setattr(cluster, "versions", lambda: {"simulator": "of tomorrow"})
+    monkeypatch.setattr(cluster, "get_versions", lambda: {"simulator": "of tomorrow"})
     with pytest.raises(ClusterSetupError, match=r"^worker tcp://127.*: simulator is '.*' there and 'of tomorrow' here"):
         make(plan_for(tmp_path / "run"), stand_in, scheduler=dask.address)
     assert stand_in.made() == []
@@ -224,7 +224,7 @@ def elsewhere(scheduler, mark, timeout):
 
 
 def test_shards_that_never_arrive_are_an_error(tmp_path, stand_in, monkeypatch):
-    monkeypatch.setattr(shards, "on_cluster", elsewhere)
+    monkeypatch.setattr(shards, "open_cluster", elsewhere)
     monkeypatch.setattr(shards, "PATIENCE", 0.5)
     with pytest.raises(ClusterLostError, match=r"made 4 shards, the first of them .*00000.parquet, that are not seen"):
         make(plan_for(tmp_path / "run"), stand_in, scheduler="tcp://127.0.0.1:1")

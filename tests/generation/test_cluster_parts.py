@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from generation import cluster
-from generation.cluster import ClusterLostError, ClusterSetupError, Expected, versions
+from generation.cluster import ClusterLostError, ClusterSetupError, Expected, get_versions
 from mwlmc_data.dataset.release import sha256_of
 
 
@@ -14,30 +14,30 @@ from mwlmc_data.dataset.release import sha256_of
 def expected(tmp_path):
     mark = tmp_path / "run.json"
     mark.write_text("{}")
-    return Expected(mark, sha256_of(mark), versions())
+    return Expected(mark, sha256_of(mark), get_versions())
 
 
 def test_nothing_differs_here(expected):
-    assert expected.faults_here() == "" and cluster._faults(expected) == ""
+    assert expected.find_faults() == "" and cluster._find_faults(expected) == ""
     assert set(expected.versions) == {"simulator", "mwlmc_data", "numpy", "scipy", "numba"}
 
 
 def test_another_file_and_none_are_told(expected):
     other = dataclasses.replace(expected, digest="0" * 64)
     share = "the folder of the run must be on a file system that all machines share"
-    assert other.faults_here() == f"{expected.mark} is another file there than here: {share}"
+    assert other.find_faults() == f"{expected.mark} is another file there than here: {share}"
     expected.mark.unlink()
-    assert "No such file" in expected.faults_here() and expected.faults_here().endswith(share)
+    assert "No such file" in expected.find_faults() and expected.find_faults().endswith(share)
 
 
 @pytest.mark.parametrize("name", ["simulator", "mwlmc_data", "numpy", "scipy", "numba"])
 def test_each_version_that_differs_is_told(expected, name):
     found = expected.versions[name]
     other = dataclasses.replace(expected, versions=expected.versions | {name: "0.0.1"})
-    assert other.faults_here() == f"{name} is {found!r} there and '0.0.1' here"
+    assert other.find_faults() == f"{name} is {found!r} there and '0.0.1' here"
     unknown = dataclasses.replace(expected, versions=expected.versions | {"cupy": "9"})
-    assert unknown.faults_here() == "cupy is None there and '9' here"
-    assert cluster._faults(other).startswith("on ") and cluster._faults(other).endswith(other.faults_here())
+    assert unknown.find_faults() == "cupy is None there and '9' here"
+    assert cluster._find_faults(other).startswith("on ") and cluster._find_faults(other).endswith(other.find_faults())
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan")])

@@ -15,8 +15,8 @@ SHIPPED = Path(str(resources.files("mwlmc_data.simulator") / "disc.npz"))
 
 def test_shipped_terms_meet_the_goals():
     """5e-4 of the total force beyond 1 kpc, 1e-4 beyond 10 kpc, for every halo of the priors."""
-    sample = disc.sample_points()
-    relative = np.linalg.norm(disc.errors(disc.load(SHIPPED), sample), axis=1) / sample.total
+    sample = disc.make_sample()
+    relative = np.linalg.norm(disc.compute_errors(disc.load(SHIPPED), sample), axis=1) / sample.total
     radius = np.hypot(sample.R, sample.z)
     assert relative.max() < 1e-3
     assert relative[radius > 1].max() < 5e-4
@@ -25,17 +25,17 @@ def test_shipped_terms_meet_the_goals():
 
 def test_masses_add_up():
     terms = disc.load(SHIPPED)
-    assert disc.disc_mass(200.0) == pytest.approx(const.DISC_MASS, rel=1e-9)
-    assert disc.disc_mass(3.0) < 0.3 * const.DISC_MASS
+    assert disc.compute_disc_mass(200.0) == pytest.approx(const.DISC_MASS, rel=1e-9)
+    assert disc.compute_disc_mass(3.0) < 0.3 * const.DISC_MASS
     with np.load(SHIPPED) as data:
         for i in (100, 300, 480):
-            expected = disc.disc_mass(data["radius"][i]) - disc.terms_mass(terms, data["radius"][i])
+            expected = disc.compute_disc_mass(data["radius"][i]) - disc.compute_terms_mass(terms, data["radius"][i])
             assert data["missing_mass"][i] == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_term_has_its_mass():
     single = disc.Terms(np.array([3e10]), np.array([2.0]), np.array([0.1]), 0.4)
-    assert disc.terms_mass(single, 1e4) == pytest.approx(3e10, rel=1e-3)
+    assert disc.compute_terms_mass(single, 1e4) == pytest.approx(3e10, rel=1e-3)
 
 
 def test_program_improves_on_its_start(tmp_path, capsys):
@@ -45,9 +45,9 @@ def test_program_improves_on_its_start(tmp_path, capsys):
     assert "beyond   10 kpc" in capsys.readouterr().out
     terms = disc.load(out)
     assert len(terms.mass) == 3
-    sample = disc.sample_points()
+    sample = disc.make_sample()
     lone = disc.Terms(np.array([const.DISC_MASS]), np.array([3.0]), np.array([0.0]), 0.4)
-    worst = [np.max(np.linalg.norm(disc.errors(t, sample), axis=1) * sample.weight) for t in (terms, lone)]
+    worst = [np.max(np.linalg.norm(disc.compute_errors(t, sample), axis=1) * sample.weight) for t in (terms, lone)]
     assert worst[0] < 0.5 * worst[1]
 
 

@@ -32,7 +32,7 @@ def test_the_force_is_the_gradient_of_the_potential(R, z):
 
 @pytest.fixture(scope="module")
 def sample():
-    return disc.sample_points()
+    return disc.make_sample()
 
 
 class TestSample:
@@ -73,7 +73,7 @@ class TestSample:
 
     def test_errors_have_no_spherical_mean(self, sample):
         """What is added to the radial force of a whole sphere does not count: it goes into the radial table."""
-        found = disc.errors(TERMS, sample)
+        found = disc.compute_errors(TERMS, sample)
         direction = np.column_stack([sample.R, sample.z])
         direction /= np.linalg.norm(direction, axis=1)[:, None]
         assert np.abs(sample.mean @ (found * direction).sum(axis=1)).max() < 1e-9 * np.abs(found).max()
@@ -101,10 +101,10 @@ def test_parameters_of_the_search_are_the_terms():
 
 def test_starts_and_steps_of_the_search():
     rng, same = np.random.default_rng(1), np.random.default_rng(1)
-    start = disc._random(4, rng)
+    start = disc._draw_start(4, rng)
     scale = np.log(same.uniform(0.3, 12, 4))
     assert start == pytest.approx([*(same.normal(0, 3, 4) + 5 / 4), *scale, *same.normal(0, 0.3, 4), np.log(0.4)])
-    step = disc._spread(start, 4)
+    step = disc._get_spread(start, 4)
     assert step == pytest.approx([*(0.3 * np.abs(start[:4])), *[0.3] * 4, *[0.5] * 4, 0.05])
 
 
@@ -116,7 +116,7 @@ def test_masses_within_a_sphere_by_quadrature(radius):
 
     pieces = [0, *[p for p in (0.2, 0.8, 3.0) if p < radius], radius]
     within = sum(quad(column, a, b, epsrel=1e-11)[0] for a, b in itertools.pairwise(pieces))
-    assert disc.disc_mass(radius) == pytest.approx(5e10 * 2 * within, rel=1e-9, abs=1e-6)
+    assert disc.compute_disc_mass(radius) == pytest.approx(5e10 * 2 * within, rel=1e-9, abs=1e-6)
 
     def flux(cosine):
         sine = np.sqrt(1 - cosine**2)
@@ -124,12 +124,12 @@ def test_masses_within_a_sphere_by_quadrature(radius):
         return float(radial[0] * sine + vertical[0] * cosine)
 
     through = quad(flux, 0, 1, epsrel=1e-10, limit=400, points=[min(0.9, 0.3 / radius)])[0]
-    assert disc.terms_mass(TERMS, radius) == pytest.approx(-(radius**2) / const.G * through, rel=1e-6)
+    assert disc.compute_terms_mass(TERMS, radius) == pytest.approx(-(radius**2) / const.G * through, rel=1e-6)
 
 
 def test_the_file_holds_the_terms_and_what_they_lack(tmp_path, monkeypatch):
-    monkeypatch.setattr(disc, "disc_mass", lambda r: 7.0 + r)
-    monkeypatch.setattr(disc, "terms_mass", lambda terms, r: 3.0)
+    monkeypatch.setattr(disc, "compute_disc_mass", lambda r: 7.0 + r)
+    monkeypatch.setattr(disc, "compute_terms_mass", lambda terms, r: 3.0)
     disc.save(TERMS, tmp_path / "disc.npz")
     with np.load(tmp_path / "disc.npz") as data:
         assert set(data.files) == {"mass", "a", "b", "height", "radius", "missing_mass"}
@@ -152,7 +152,7 @@ def test_a_try_descends_by_rising_powers_of_the_errors(sample, monkeypatch):
     assert found == pytest.approx(start + 0.03) and cost == 5.0
     for (p, residuals), place, power in zip(seen, (0.0, 0.01, 0.02), (1, 2, 4), strict=True):
         assert p == pytest.approx(start + place)
-        scaled = (disc.errors(disc._unpack(p, 3), sample) * sample.weight[:, None]).ravel()
+        scaled = (disc.compute_errors(disc._unpack(p, 3), sample) * sample.weight[:, None]).ravel()
         assert residuals == pytest.approx(np.sign(scaled) * np.abs(scaled) ** power)
     assert disc._descend(start, sample, 3, 2.0)[1] == 5.0 and len(seen) == 6
     found, cost = disc._descend(start, sample, 3, 1.9)  # worse than 2.5 times the best: given up
@@ -187,7 +187,7 @@ def test_the_search_ends_in_time_and_keeps_the_best(monkeypatch):
 def test_the_report_names_the_largest_error_beyond_some_radii(sample):
     lines = disc.report(TERMS).splitlines()
     assert [line.split("kpc")[0] for line in lines] == [f"beyond {r:>4} " for r in ("0.5", "1", "2", "5", "10", "20")]
-    relative = np.linalg.norm(disc.errors(TERMS, sample), axis=1) / sample.total
+    relative = np.linalg.norm(disc.compute_errors(TERMS, sample), axis=1) / sample.total
     radius = np.hypot(sample.R, sample.z)
     for line in lines:
         r = float(line.split()[1])

@@ -275,7 +275,7 @@ class TestMadeElsewhere:
         def elsewhere(scheduler, mark, timeout):
             yield lambda make_shard, arguments, shards, progress: None
 
-        monkeypatch.setattr(shards, "on_cluster", elsewhere)
+        monkeypatch.setattr(shards, "open_cluster", elsewhere)
         monkeypatch.setattr(shards, "PATIENCE", 0.0)
 
     def test_a_run_without_all_its_shards_is_not_finished(self, run, stand_in, nothing_arrives):

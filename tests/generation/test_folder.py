@@ -113,7 +113,7 @@ class TestContents:
         for split, part in parts.items():
             assert set(part["split"].to_pylist()) == {split}
             assert pc.all(pc.equal(part["sim_id"].sort(), part["sim_id"])).as_py()
-        embedded = pq.read_table(release.verified_path(config))
+        embedded = pq.read_table(release.verify_embedded(config))
         assert pa.concat_tables(parts.values()).sort_by("sim_id").equals(embedded)
         for part in parts.values():
             assert part.schema.equals(parquet.marked(embedded.schema), check_metadata=True)
@@ -121,7 +121,7 @@ class TestContents:
     def test_they_are_written_as_the_embedded_ones(self, published):
         chunks = [
             pq.ParquetFile(path).metadata.row_group(0).column(i)
-            for path in (published / "gaussian/gaussian-test.parquet", release.verified_path("gaussian"))
+            for path in (published / "gaussian/gaussian-test.parquet", release.verify_embedded("gaussian"))
             for i in range(len(schema.COLUMNS))
         ]
         told = [(c.path_in_schema, c.compression, c.encodings, c.has_column_index, c.has_offset_index) for c in chunks]
@@ -168,12 +168,12 @@ class TestContents:
 
     def test_no_notice_where_nothing_lacks(self):
         def entry(split, first, last):
-            return store.Entry(f"haloes/{split}", "haloes", split, 1, 1, "0" * 64, first, last)
+            return store.ListedFile(f"haloes/{split}", "haloes", split, 1, 1, "0" * 64, first, last)
 
         whole = [entry("test", 0, 127_881), entry("validation", 10, 127_891), entry("train", 20, 127_999)]
-        assert folder._notice(whole) is None
+        assert folder._write_notice(whole) is None
         part = [entry("test", 0, 127_881), entry("validation", 10, 19), entry("train", 20, 127_999)]
-        assert "holds 118,010, those of sim_id 0 to 137, 148 to 265," in folder._notice(part)
+        assert "holds 118,010, those of sim_id 0 to 137, 148 to 265," in folder._write_notice(part)
 
     @pytest.mark.parametrize(("name", "source"), [("CITATION.cff", "CITATION.cff"), ("LICENSE", "LICENSE-DATA")])
     def test_files_of_the_repository_are_copied(self, published, repository, name, source):

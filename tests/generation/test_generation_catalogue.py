@@ -184,8 +184,8 @@ def test_embedding_registers_what_the_package_then_loads(tmp_path, stand_in, mon
     monkeypatch.setattr(release, "DATA_DIR", tmp_path / "data")
     target = embed(plan)
     assert target.read_bytes() == made.read_bytes()
-    assert release.entry_of("gaussian")["rows"] == 50
-    assert release.entry_of("gaussian")["simulator_version"] == "stand-in-1"
+    assert release.get_entry("gaussian")["rows"] == 50
+    assert release.get_entry("gaussian")["simulator_version"] == "stand-in-1"
     assert len(load_catalogue("test")) == 10
 
 

@@ -77,7 +77,7 @@ def test_a_file_holds_the_simulations_and_describes_itself(made):
 def test_it_is_loaded_from_as_a_local_store(made, tmp_path, monkeypatch):
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
     (tmp_path / release.DATA_VERSION).symlink_to(made.root)
-    monkeypatch.setattr(library, "simulate", lambda rows, seed: pytest.fail("simulated"))
+    monkeypatch.setattr(library, "simulate_rows", lambda rows, seed: pytest.fail("simulated"))
     monkeypatch.setattr(library, "MINI", tmp_path / "nothing")
     batches = mw.load_haloes(SIMS, source="store", batch_size=5)
     assert [i for batch in batches for i in batch["sim_id"]] == list(SIMS)

@@ -8,7 +8,7 @@ import pytest
 
 from generation import __main__ as program
 from generation import card
-from generation.__main__ import _parser
+from generation.__main__ import _make_parser
 
 MACHINES = {"workers": None, "scheduler": None, "scheduler_timeout": 30.0}
 DEFAULTS = {
@@ -67,27 +67,27 @@ GIVEN = {
 
 @pytest.mark.parametrize("words", DEFAULTS)
 def test_defaults(words):
-    found = vars(_parser().parse_args(words.split()))
+    found = vars(_make_parser().parse_args(words.split()))
     assert {name: value for name, value in found.items() if name != "run"} == DEFAULTS[words]
 
 
 @pytest.mark.parametrize("words", GIVEN)
 def test_what_is_given(words):
-    found = vars(_parser().parse_args(words.split()))
+    found = vars(_make_parser().parse_args(words.split()))
     assert {name: found[name] for name in GIVEN[words]} == GIVEN[words]
 
 
 @pytest.mark.parametrize("words", ["", "catalogue --out D", "catalogue --simulations 9", "haloes", "release", "disc"])
 def test_what_is_needed(words, capsys):
     with pytest.raises(SystemExit) as stop:
-        _parser().parse_args(words.split())
+        _make_parser().parse_args(words.split())
     assert stop.value.code == 2 and "required" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["5", "5:", ":9", "5-9", "a:b", "-1:9", "5:9:2"])
 def test_a_range_is_two_numbers(text, capsys):
     with pytest.raises(SystemExit):
-        _parser().parse_args(["haloes", "--out", "D", f"--sims={text}"])
+        _make_parser().parse_args(["haloes", "--out", "D", f"--sims={text}"])
     assert f"{text!r} is not allowed: A:B" in capsys.readouterr().err
 
 

@@ -26,14 +26,14 @@ def test_the_whole_release_comes_through_faults(server, published, tmp_path, mon
     server.faults[haloes[1]] = [release_server.cut(5000)]
     server.faults["gaussian/gaussian-test.parquet"] = [release_server.status(429, Retry_After="0")]
     paths = mw.fetch(None, mirrors=server.url, progress=False)
-    here = store.data_dir()
+    here = store.get_data_dir()
     assert verify(here, sample=2).problems == []
     assert len(paths) == len(store.Store(published).manifest.files)
     for path in paths:
         assert path.read_bytes() == (published / path.relative_to(here)).read_bytes()
     # the haloes are loaded from there and from nowhere else
     monkeypatch.setattr(library, "MINI", tmp_path / "nothing")
-    monkeypatch.setattr(library, "simulate", lambda rows, seed: pytest.fail("simulated"))
+    monkeypatch.setattr(library, "simulate_rows", lambda rows, seed: pytest.fail("simulated"))
     stars = mw.load_haloes(range(8, 22), source="store", streaming=False, columns=["m_lmc"])
     assert stars["sim_id"].tolist() == list(range(8, 22))
     assert np.isfinite(stars["positions"]).all()
@@ -44,11 +44,11 @@ def test_only_the_shards_of_some_simulations_come(server, published):
     asked = {entry.name for entry in store.Store(published).manifest.files if {9, 20} & _ids(entry)}
     assert {path.name for path in paths} == asked
     assert mw.load_halo(20).source == "store"
-    found = verify(store.data_dir(), sample=2, partial=True)
+    found = verify(store.get_data_dir(), sample=2, partial=True)
     assert found.problems == []
     assert found.files == len(asked)
     assert found.absent
-    assert verify(store.data_dir(), sample=0).problems
+    assert verify(store.get_data_dir(), sample=0).problems
 
 
 def _ids(entry):

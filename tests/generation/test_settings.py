@@ -27,7 +27,7 @@ def test_defaults_of_what_makes_shards(function):
 def test_settled_numbers():
     assert (cluster.WINDOW, cluster.FETCH_SECONDS) == (1000, 5.0)
     assert (catalogue.SLICE, shards.PATIENCE) == (16, 120.0)
-    assert defaults_of(cluster.on_cluster) == {"timeout": 30.0}
+    assert defaults_of(cluster.open_cluster) == {"timeout": 30.0}
 
 
 def plan(tmp_path, **changes):

@@ -49,7 +49,7 @@ def small_release(folder: Path, seed: int = 0, version: str = release.DATA_VERSI
     return folder
 
 
-def write_manifest(folder: Path, entries: list[store.Entry], version: str = release.DATA_VERSION) -> None:
+def write_manifest(folder: Path, entries: list[store.ListedFile], version: str = release.DATA_VERSION) -> None:
     """Write the manifest of a folder."""
     manifest = store.Manifest(version, "1.0.0", {"gaussian": 20250710}, tuple(entries))
     (folder / store.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
@@ -61,7 +61,7 @@ def _write(folder, path, config, split, ids, width, seed, sim_ids):
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     table = pa.table({"sim_id": np.asarray(ids, dtype=np.int32), "positions": numbers})
     pq.write_table(table.cast(parquet.marked(table.schema)), folder / path, use_dictionary=False, **parquet.WRITING)
-    return store.entry_for(folder, path, config, split, len(ids), sim_ids)
+    return store.describe_file(folder, path, config, split, len(ids), sim_ids)
 
 
 class Seen(NamedTuple):

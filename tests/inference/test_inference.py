@@ -108,7 +108,7 @@ class TestNetwork:
     def test_it_says_what_it_is(self, config):
         about = module.load_network(config).about
         assert about["config"] == config and about["fast"] is False and about["theta_names"] == THETA
-        assert about["data_sha256"] == release.entry_of(config)["sha256"]
+        assert about["data_sha256"] == release.get_entry(config)["sha256"]
 
     def test_a_damaged_file_is_refused(self, monkeypatch, tmp_path):
         path = tmp_path / "network.safetensors"

@@ -88,7 +88,7 @@ class TestRoundTrip:
         assert read.manifest == {
             "format": "mwlmc-submission-1",
             "task": "budget-1000@1.0",
-            "data": {"version": release.DATA_VERSION, "sha256": release.entry_of("gaussian")["sha256"]},
+            "data": {"version": release.DATA_VERSION, "sha256": release.get_entry("gaussian")["sha256"]},
             **ABOUT,
         }
         assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "samples.npz"]

@@ -107,13 +107,13 @@ def test_what_needs_a_home_says_so(tmp_path, words, named):
 
 
 def test_the_cache_may_be_named_without_a_home(tmp_path, monkeypatch):
-    program = NOBODY + "from mwlmc_data.dataset.store import data_dir\nprint(data_dir('1.0.0'))"
+    program = NOBODY + "from mwlmc_data.dataset.store import data_dir\nprint(get_data_dir('1.0.0'))"
     for variable, place in (("XDG_CACHE_HOME", "mwlmc-data/1.0.0"), ("MWLMC_DATA_DIR", "1.0.0")):
         if variable == "XDG_CACHE_HOME" and not sys.platform.startswith("linux"):
             continue
         assert Path(run(program, tmp_path, **{variable: str(tmp_path)}).stdout.strip()) == tmp_path / place
     monkeypatch.setenv("MWLMC_DATA_DIR", "~/mine")
-    assert store.data_dir("2") == Path.home() / "mine" / "2"
+    assert store.get_data_dir("2") == Path.home() / "mine" / "2"
 
 
 def test_kernels_where_no_folder_at_all_can_be_written(tmp_path):
