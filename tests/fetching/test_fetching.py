@@ -277,7 +277,7 @@ class TestManifest:
 
         monkeypatch.setattr(manifest, "write_bytes", full)
         size = (original / SHARDS[0]).stat().st_size
-        with pytest.raises(FetchError, match=rf"disk is full .*: {re.escape(format_size(size))} are needed in '{root}'"):
+        with pytest.raises(FetchError, match=rf"disk is full .* needs {re.escape(format_size(size))} in '{root}'"):
             fetch(mirrors=original, split="test")
 
     def test_it_has_to_be_the_registered_one(self, fetch, published, original, root, registered):

@@ -107,7 +107,7 @@ def test_what_needs_a_home_says_so(tmp_path, words, named):
 
 
 def test_the_cache_may_be_named_without_a_home(tmp_path, monkeypatch):
-    program = NOBODY + "from mwlmc_data.dataset.store import data_dir\nprint(get_data_dir('1.0.0'))"
+    program = NOBODY + "from mwlmc_data.dataset.store import get_data_dir\nprint(get_data_dir('1.0.0'))"
     for variable, place in (("XDG_CACHE_HOME", "mwlmc-data/1.0.0"), ("MWLMC_DATA_DIR", "1.0.0")):
         if variable == "XDG_CACHE_HOME" and not sys.platform.startswith("linux"):
             continue
