@@ -363,6 +363,16 @@ class TestHaloes:
         configs = {entry.config for entry in store.Store(tmp_path).manifest.files}
         assert configs == {"haloes", "haloes-flat"}
 
+    def test_the_haloes_of_a_shard_are_counted_also_where_it_is_there(self, tmp_path):
+        plan, made = self.plan_for(tmp_path, sims=range(20, 22)), []
+        for folder in (plan.shard_path(0).parent, plan.pins_path.parent):
+            folder.mkdir(parents=True)
+        halo_runs.make_shard(plan, 0, made.append)
+        assert sum(made) == 2
+        before = contents(tmp_path)
+        halo_runs.make_shard(plan, 0, made.append)
+        assert sum(made) == 4 and contents(tmp_path) == before
+
     def test_without_its_settings_it_continues_but_with_no_others(self, halo_run, tmp_path):
         out = tmp_path / "run"
         shutil.copytree(halo_run, out)

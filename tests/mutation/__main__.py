@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Session:
     """A package's mutants, its copy of the checkout, and the results."""
 
-    def __init__(self, package: Package, home: Path, most: float) -> None:
-        self.package, self.home, self.most = package, home, most
+    def __init__(self, package: Package, home: Path, most: float, names: Sequence[str] = ("",)) -> None:
+        self.package, self.home, self.most, self.names = package, home, most, names
         self.tree, self.log = home / "tree", home / "last.log"
         self.reached: dict[bool, dict] = {}
 
@@ -87,7 +87,9 @@ class Session:
         fixtures = {c.removeprefix("fixture ") for c in contexts if c.startswith("fixture ")}
         kept, found = reached.get("kept", {}), []
         for name, facts in reached["tests"].items():
-            if facts["passed"] and (not contexts or name in contexts or fixtures & set(facts["fixtures"])):
+            if not facts["passed"] or not any(part in name for part in self.names):
+                continue
+            if not contexts or name in contexts or fixtures & set(facts["fixtures"]):
                 slow = {fixture for fixture in facts["fixtures"] if kept.get(fixture, 0.0) > 0.1}
                 cost = facts["seconds"] + sum(kept[fixture] for fixture in slow)
                 found.append((not contexts and f"test_{Path(module).stem}" not in name, cost, name, slow))
@@ -211,6 +213,7 @@ def main() -> int:
     parser.add_argument("--most", type=float, default=30.0, help="seconds of tests for a mutant; default: %(default)s")
     parser.add_argument("--measure", nargs="*", help="files of tests whose lines are noted anew; by default all")
     parser.add_argument("--again", choices=["survivors", "all"], help="forget these results first")
+    parser.add_argument("--tests", nargs="+", default=[""], help="ask only tests whose names hold one of these")
     parser.add_argument("--report", action="store_true", help="print the results so far and run nothing")
     args = parser.parse_args()
     home = (args.out / args.package).absolute()
@@ -230,7 +233,7 @@ def main() -> int:
         print(report(items, results, args.package))
         return 0
     running.preload()
-    session = Session(package, home, args.most)
+    session = Session(package, home, args.most, args.tests)
     session.measure(package.tests if args.measure == [] else args.measure)
     print(f"{len(specs)} mutants of {len(package.modules)} files, {len(items)} in the sample", flush=True)
     forgotten = {"all": set(TestOutcome), "survivors": {TestOutcome.SURVIVED}}.get(args.again, set())
@@ -238,7 +241,10 @@ def main() -> int:
         if item.job_id in results and results[item.job_id].test_outcome not in forgotten:
             continue
         start, before = time.monotonic(), os.times()
-        result = results[item.job_id] = session.run(item)
+        result = session.run(item)
+        if result.worker_outcome == WorkerOutcome.NO_TEST and args.tests != [""]:
+            continue  # none of the chosen tests reaches it
+        results[item.job_id] = result
         db.set_result(item.job_id, result)
         after, spec = os.times(), item.mutations[0]
         used = after.children_user + after.children_system - before.children_user - before.children_system
