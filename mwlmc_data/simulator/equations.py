@@ -38,7 +38,8 @@ _R2_MIN, _R2_MAX = 2.0**MIN_EXPONENT, 2.0**MAX_EXPONENT * (1 - 1e-15)
 @inlined
 def radial_factor(r2, radial):
     """``g(r^2) = G M(<r) / r^3`` from the cubic of the cell that the leading bits of r^2 name."""
-    bits = np.float64(min(max(r2, _R2_MIN), _R2_MAX)).view(np.int64)
+    # in this order a NaN becomes the limit: its own bits name a cell outside the table
+    bits = np.float64(min(max(_R2_MIN, r2), _R2_MAX)).view(np.int64)
     cell = (bits >> _CELL_BITS) - _FIRST_CELL
     t = (bits & _CELL_MASK) * _CELL_UNIT
     return radial[cell, 0] + t * (radial[cell, 1] + t * (radial[cell, 2] + t * radial[cell, 3]))

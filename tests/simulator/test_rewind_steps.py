@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mwlmc_data.priors import Prior
-from mwlmc_data.simulator import Orbit, Parameters, integrate_orbit, many
+from mwlmc_data.simulator import Orbit, Parameters, equations, integrate_orbit
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import orbit as rewinding
 from mwlmc_data.simulator.orbit import _pair, _rewind
@@ -74,6 +73,13 @@ def test_a_rewind_that_cannot_be_is_told():
     assert not (arrived and np.isfinite(states).all())
 
 
+def test_a_place_that_is_no_number_names_no_cell_outside_the_table():
+    """Compiled, that would read foreign memory; the acceleration there is no number either."""
+    mw = milky_way(1e12, 12.0)
+    assert np.isfinite(equations.radial_factor(np.nan, mw.radial))
+    assert np.isnan(equations.milky_way(np.nan, 1.0, 1.0, mw.radial, mw.disc, mw.height)).any()
+
+
 def test_a_feather_far_out_moves_on_a_straight_line():
     """Position today plus velocity times time, backwards, bent by the little that a light Milky Way pulls."""
     p = Parameters(
@@ -105,17 +111,3 @@ def test_the_pericentre_is_refined_in_the_outer_intervals_too(closest, distance)
     else:
         assert orbit.pericentre == pytest.approx(distance, abs=2e-3)
         assert orbit.t_pericentre == pytest.approx(closest, abs=2e-3)
-
-
-@pytest.mark.parametrize(("rows", "workers", "asked"), [(17, None, (None, 2)), (7, None, (None, 0)), (17, 3, (3, 17))])
-def test_a_process_is_worth_eight_rows(monkeypatch, rows, workers, asked):
-    class StopError(Exception):
-        pass
-
-    def processes_for(*arguments):
-        assert arguments == asked
-        raise StopError
-
-    monkeypatch.setattr(many, "processes_for", processes_for)
-    with pytest.raises(StopError):
-        many.simulate_many(Prior("gaussian").sample(rows, seed=1), workers=workers, progress=False)

@@ -561,3 +561,17 @@ def test_a_row_in_place_of_parameters_is_refused_in_a_line(catalogue):
     with pytest.raises(ValueError, match=r"^parameters = .*: allowed is a mwlmc_data.Parameters") as error:
         mw.simulate(catalogue.iloc[0])
     assert len(str(error.value)) < 200 and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("rows", "workers", "asked"), [(17, None, (None, 2)), (7, None, (None, 0)), (17, 3, (3, 17))])
+def test_a_process_is_worth_eight_rows(monkeypatch, rows, workers, asked):
+    class StopError(Exception):
+        pass
+
+    def processes_for(*arguments):
+        assert arguments == asked
+        raise StopError
+
+    monkeypatch.setattr(many, "processes_for", processes_for)
+    with pytest.raises(StopError):
+        mw.simulate_many(DRAWS[:rows], workers=workers, progress=False)

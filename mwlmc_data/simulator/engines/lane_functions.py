@@ -89,7 +89,8 @@ def _hernquist(d2, gm, scale):
 def acceleration(x, y, z, lx, ly, lz, field):
     """Acceleration of a star at x, the LMC at l: the equations at the head of :mod:`mwlmc_data.simulator.equations`."""
     R2 = x * x + y * y
-    bits = float_bits(min(max(R2 + z * z, _R2_MIN), _R2_MAX))
+    # in this order a NaN becomes the limit: its own bits name a cell outside the table
+    bits = float_bits(min(max(_R2_MIN, R2 + z * z), _R2_MAX))
     cell = np.uint64((bits >> _CELL_SHIFT) - _FIRST_CELL) << np.uint64(2)
     t = F(np.int32(bits & _CELL_MASK)) * _CELL_UNIT
     table = field.radial
