@@ -148,6 +148,15 @@ class TestWhence:
         assert names_of(fetch(mirrors=[published, original], split="test"), root) == [SHARDS[0]]
         assert (root / MANIFEST).read_bytes() == (original / MANIFEST).read_bytes()
 
+    def test_where_no_manifest_has_what_was_asked_for_the_first_says_what_there_is(
+        self, fetch, published, original, root
+    ):
+        write_manifest(published, [entry for entry in entries_of(original) if entry.config != "validation"])
+        for mirrors_in_turn, told in (([published, original], "haloes"), ([original, published], "haloes, validation")):
+            with pytest.raises(ValueError, match=rf"'haloes-wide' .*allowed: gaussian, {told}(?!,)"):
+                fetch("haloes-wide", mirrors=mirrors_in_turn)
+            shutil.rmtree(root)
+
     def test_the_registered_mirror_serves_if_none_is_given(self, fetch, server, root, registered, original):
         registered(mirrors=[server.url])
         assert same_bytes(fetch(), original, root)
