@@ -48,7 +48,7 @@ COLUMNS = {
     "auroc_volume": "AUROC volume",
     "auroc_statistic": "AUROC own",
 }
-_ABOUT = """\
+ABOUT = """\
 # Leaderboard
 
 Scores of the tasks of `mwlmc-data`, best energy score first.
@@ -80,7 +80,8 @@ each of its proposals, which count as no simulations. Its draws repeat: C2ST see
 
 An entry of the suite is made again by `python -m benchmarks suite`; how to hand one in is told in
 [docs/BENCHMARK.md](docs/BENCHMARK.md). This file is written by `python -m benchmarks leaderboard` from
-`benchmarks/results/`.
+`benchmarks/results/`, and so is <a href="docs/leaderboard.html">docs/leaderboard.html</a>, the same tables to sort and
+filter in a browser.
 """
 
 
@@ -162,7 +163,7 @@ def metrics_of(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def markdown(board: Mapping[str, Any]) -> str:
     """The leaderboard as text."""
     what = list_tasks()
-    parts = [_ABOUT]
+    parts = [ABOUT]
     for task, entries in board["tasks"].items():
         names = [name for name in COLUMNS if any(name in entry["metrics"] for entry in entries)]
         titles = [COLUMNS[name] for name in names]
@@ -295,8 +296,8 @@ def _file_name(method: str, seeds: Sequence[int]) -> str:
     return f"{words}-s{told}"
 
 
-def main(run: Path | None = None, submissions: Sequence[Path] = ()) -> None:
-    """Take what is new, and write both files again."""
+def main(run: Path | None = None, submissions: Sequence[Path] = ()) -> dict[str, Any]:
+    """Take what is new, write both files again, and return what they hold."""
     if run is not None:
         print(f"{take(run)} results taken from {run}")
     for directory in submissions:
@@ -305,6 +306,7 @@ def main(run: Path | None = None, submissions: Sequence[Path] = ()) -> None:
     DATA.write_text(json.dumps(board, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     TEXT.write_text(markdown(board), encoding="utf-8")
     print(f"{TEXT.name}: {sum(map(len, board['tasks'].values()))} entries in {len(board['tasks'])} tasks")
+    return board
 
 
 def _ranked(found: Sequence[Results]) -> list[dict[str, Any]]:
@@ -404,7 +406,7 @@ def _place(i: int, entry: Mapping[str, Any]) -> str:
 
 
 def _row(entry: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    first, *cells = [_cell(name, entry["metrics"].get(name)) for name in names]
+    first, *cells = [metric_text(name, entry["metrics"].get(name)) for name in names]
     cost, less = entry["cost"], entry["less_first"]
     told = [f"{cost[k]:,.0f}" for k in ("cpu_seconds", "simulations", "parameters")]
     title = entry["title"].replace("|", "\\|")
@@ -414,7 +416,8 @@ def _row(entry: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return [title, str(len(entry["seeds"])), first, difference, *cells, *told]
 
 
-def _cell(name: str, metric: Mapping[str, Any] | None) -> str:
+def metric_text(name: str, metric: Mapping[str, Any] | None) -> str:
+    """Write a metric of an entry, with its error where it has one."""
     if metric is None or metric["value"] is None:
         return MISSING
     value, error = metric["value"], metric["error"]

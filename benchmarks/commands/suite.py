@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     report.add_argument("--no-simulations", action="store_true", help="leave out the figures that need the simulator")
     report.set_defaults(run=_suite_report)
 
-    board = commands.add_parser("leaderboard", help="rewrite LEADERBOARD.md from the stored results")
+    board = commands.add_parser("leaderboard", help="rewrite the leaderboard (Markdown, HTML) from the stored results")
     board.add_argument("--run", type=Path, dest="folder", help="first take over the results of this run of the suite")
     board.add_argument("--add", type=Path, nargs="+", default=[], metavar="DIR", help="first score these submissions")
     board.set_defaults(run=_leaderboard)
@@ -64,6 +64,6 @@ def _suite_report(options: argparse.Namespace) -> None:
 
 
 def _leaderboard(options: argparse.Namespace) -> None:
-    from benchmarks import leaderboard
+    from benchmarks import leaderboard, leaderboard_page
 
-    leaderboard.main(options.folder, options.add)
+    leaderboard_page.write(leaderboard.main(options.folder, options.add))

@@ -1,4 +1,4 @@
-"""Pieces of a self-contained HTML page: no script, no network, figures as embedded PNG."""
+"""Pieces of a self-contained HTML page: no network, figures as embedded PNG, a script only where a page brings one."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ def image(figure: Figure, caption: str, dpi: int = 150) -> str:
     )
 
 
-def document(title: str, lead: str, sections: Sequence[tuple[str, str, str]]) -> str:
+def document(
+    title: str, lead: str, sections: Sequence[tuple[str, str, str]], style: str = "", script: str = ""
+) -> str:
     """Assemble a whole page.
 
     Parameters
@@ -139,6 +141,8 @@ def document(title: str, lead: str, sections: Sequence[tuple[str, str, str]]) ->
         Title and the line below it.
     sections : sequence of (anchor, heading, HTML)
         In order.
+    style, script : str
+        CSS after that of every page, and JavaScript that runs once the page is there.
 
     Returns
     -------
@@ -147,8 +151,9 @@ def document(title: str, lead: str, sections: Sequence[tuple[str, str, str]]) ->
     """
     links = "".join(f'<a href="#{escape(a, quote=True)}">{escape(name)}</a>' for a, name, _ in sections)
     body = "\n".join(heading(name, anchor) + content for anchor, name, content in sections)
+    code = f"<script>{script}</script>\n" if script else ""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
-        f"<body><h1>{escape(title)}</h1>{paragraph(lead, 'lead')}<nav>{links}</nav>\n{body}\n</body></html>\n"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}{style}</style></head>'
+        f"<body><h1>{escape(title)}</h1>{paragraph(lead, 'lead')}<nav>{links}</nav>\n{body}\n{code}</body></html>\n"
     )
