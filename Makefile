@@ -36,13 +36,14 @@ RUN_ARGS ?=
 PACKAGE ?= simulator
 MUTATION_ARGS ?=
 
-.PHONY: help run test test-lowest lint mutants examples wheel clean
+.PHONY: help run test test-lowest lint docs mutants examples wheel clean
 
 help:
 	@echo "make run    install, then train and score the baseline; the report goes to build/report"
 	@echo "make test   install, then check style and types and run the tests"
 	@echo "make test-lowest  the core's tests, with the lowest versions that pyproject.toml allows"
 	@echo "make lint   only check style and types"
+	@echo "make docs   build the documentation's site into build/docs; a warning or a dead link is an error"
 	@echo "make mutants PACKAGE=scoring  mutate a package and see whether its tests notice (an hour or more)"
 	@echo "make examples  execute the notebooks in examples/ again"
 	@echo "make wheel  build the wheel into dist/"
@@ -67,6 +68,12 @@ lint: $(VENV)/.has-test
 	@echo "==> style and types"
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+docs: $(VENV)/.has-docs
+	@echo "==> site"
+	rm -rf build/docs
+	$(PY) -m sphinx -b html -W -n --keep-going -q -c docs . build/docs
+	$(PY) docs/check_site.py build/docs
 
 mutants: $(VENV)/.has-test
 	@$(PIP) -e ".[mutation]"
@@ -110,6 +117,11 @@ $(VENV)/.has-benchmarks: $(DECLARATIONS) $(VENV)/.has-torch
 $(VENV)/.has-test: $(DECLARATIONS) $(VENV)/.has-benchmarks
 	@echo "==> installing what the tests need"
 	@$(PIP) -e ".[benchmarks,generation,plot,test]"
+	@touch $@
+
+$(VENV)/.has-docs: $(DECLARATIONS) $(VENV)/.has-benchmarks
+	@echo "==> installing what the site needs"
+	@$(PIP) -e ".[benchmarks,plot,docs]"
 	@touch $@
 
 $(LOWEST)/.is-ready: pyproject.toml constraints-lowest.txt mwlmc_data/_version.py

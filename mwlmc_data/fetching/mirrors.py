@@ -1,6 +1,6 @@
 """Mirrors: the places that the files of a release are fetched from.
 
-A mirror is written in one of these forms:
+A mirror is written in one of these forms::
 
     doi:10.5281/zenodo.N          a record of Zenodo, also https://doi.org/10.5281/zenodo.N; its files lie beside each
                                   other under their base names

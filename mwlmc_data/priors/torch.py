@@ -112,7 +112,7 @@ class TorchPrior(Distribution):
 
         Returns
         -------
-        Tensor, shape (*sample_shape, d)
+        Tensor, shape sample_shape + (d,)
             float32 values inside the support.
         """
         shape = torch.Size(sample_shape)

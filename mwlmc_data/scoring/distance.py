@@ -19,7 +19,7 @@ _BANDWIDTH_DRAWS = 500
 def mmd(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike | None = None) -> Float64Array:
     """Squared maximum mean discrepancy to the reference, unbiased, Gaussian kernel (Gretton et al. 2012, eq. 3).
 
-    E k(X, X') + E k(Y, Y') - 2 E k(X, Y) over pairs of different draws, k(a, b) = exp(-|a - b|^2 / 2 h^2). The
+    E k(X, X') + E k(Y, Y') - 2 E k(X, Y) over pairs of different draws, ``k(a, b) = exp(-|a - b|^2 / 2 h^2)``. The
     bandwidth h is the median distance between reference draws, so it does not depend on the entry. Zero in the
     mean for the exact posterior, so below zero about as often as above; positive for any other.
 

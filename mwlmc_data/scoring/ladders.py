@@ -61,8 +61,8 @@ def _infalling(speed: float) -> Change:
     return change
 
 
-#: What is done to a halo before it is fitted again: stars at |b| < 30 deg are missing; all but those at b > 30 deg are;
-#: stars north of the disc's plane fall in with 20, or 40, km/s in addition.
+#: What is done to a halo before it is fitted again: stars within 30 deg of the plane are missing; all but those at
+#: b > 30 deg are; stars north of the disc's plane fall in with 20, or 40, km/s in addition.
 HALO_GROUPS: dict[str, Change] = {
     "sky-plane": _beyond_the_plane,
     "sky-north": _northern,

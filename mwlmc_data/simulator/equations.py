@@ -4,7 +4,7 @@ A star is followed in the frame of the Milky Way's centre, which falls towards t
 
     x'' = -grad Phi_MW(x) + a_LMC(x - l(t)) - a_frame(t),       a_frame = a_LMC(-l(t)),
 
-with l(t) the LMC relative to the Milky Way and a_LMC(y) = -G M y / (|y| (|y| + a)^2) (Hernquist).
+with l(t) the LMC relative to the Milky Way and ``a_LMC(y) = -G M y / (|y| (|y| + a)^2)`` (Hernquist).
 The Milky Way's part is
 
     -g(r^2) x  +  sum_j of the disc's terms,

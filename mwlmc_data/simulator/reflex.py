@@ -30,7 +30,7 @@ from mwlmc_data.simulator.compiling import announced, kernel
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, spherical_angles
 from mwlmc_data.simulator.identifiability import VELOCITY_NAMES, is_singular, open_velocities, typical_scatter
 
-#: Order of the nine parameters in :attr:`Reflex.values` and :attr:`Reflex.covariance`.
+#: Order of the nine parameters in ``Reflex.values`` and ``Reflex.covariance``.
 REFLEX_NAMES = (*VELOCITY_NAMES, "sigma_v_los", "sigma_v_l", "sigma_v_b")
 #: Columns of a table of positions, and of one of velocities.
 POSITION_NAMES, MOTION_NAMES = ("x", "y", "z"), ("vx", "vy", "vz")
@@ -254,7 +254,7 @@ def fit_shells(
     Parameters
     ----------
     positions, velocities : array_like, shape (n, 3)
-        As for :func:`fit_reflex`.
+        As for :func:`~mwlmc_data.fit_reflex`.
     r_min : float
         Inner radius of every fit [kpc].
     outer_radii : sequence of float
@@ -272,7 +272,7 @@ def fit_shells(
     Raises
     ------
     ValueError
-        As :func:`fit_reflex`, for any of the shells.
+        As :func:`~mwlmc_data.fit_reflex`, for any of the shells.
     """
     shell = as_shell(r_min, math.inf)
     x, v, w = _checked(positions, velocities, shell, None, n_stars)

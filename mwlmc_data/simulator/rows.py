@@ -45,12 +45,12 @@ Columns = dict[str, NDArray[np.float64]]
 
 
 def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, float]], NDArray[np.int64] | None]:
-    """Read the rows of a table as arguments of :class:`~mwlmc_data.simulator.Parameters`, and their sim_id if given.
+    """Read the rows of a table as arguments of :class:`~mwlmc_data.Parameters`, and their sim_id if given.
 
     Raises
     ------
     ValueError
-        As for :func:`~mwlmc_data.simulator.simulate_many`; the message names the column and the row.
+        As for :func:`~mwlmc_data.simulate_many`; the message names the column and the row.
     """
     columns = as_table(name, table)
     check_names(name, columns, _KNOWN, NEEDED)
@@ -78,7 +78,7 @@ def _ids(name: str, columns: dict[str, Any], index: pd.Index | None) -> NDArray[
 
 
 def read_row(row: Any, derived: str) -> dict[str, float]:
-    """Read one row as arguments of Parameters; see :meth:`~mwlmc_data.simulator.Parameters.from_row`."""
+    """Read one row as arguments of Parameters; see :meth:`~mwlmc_data.Parameters.from_row`."""
     cells = as_row("row", row)
     check_names("row", cells, _KNOWN, NEEDED)
     numbers = {

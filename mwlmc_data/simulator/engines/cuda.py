@@ -73,7 +73,7 @@ def require_device() -> None:
 def moved_star(x, y, z, u, v, w, field):
     """Today's position [kpc] and velocity [km/s] of a star; all ``_LOST`` if it does not arrive.
 
-    The loop around the step is that of :func:`mwlmc_data.simulator.engines.lanes._run`, of one star.
+    The loop around the step is that of ``mwlmc_data.simulator.engines.lanes._run``, of one star.
     """
     first = _FIRST * math.sqrt((x * x + y * y + z * z) / (u * u + v * v + w * w + _SPEED2))
     star = (x, y, z, u, v, w, ZERO, ZERO, ZERO)

@@ -99,7 +99,7 @@ def get(name: str, outskirts: bool = False) -> Engine:
     Parameters
     ----------
     name : str
-        One of those of :func:`~mwlmc_data.simulator.simulate`.
+        One of those of :func:`~mwlmc_data.simulate`.
     outskirts : bool
         The stars that do not reach the fit may be missing, where the engine can leave them out.
 
