@@ -287,10 +287,11 @@ class TestStopping:
         assert files_in(root) == [MANIFEST]
 
     def test_a_thread_that_does_not_end_is_not_waited_for(self, fetch, server, monkeypatch):
-        """The system may hold it for ever, as a dead network disk does."""
-        released, begun, ended = threading.Event(), threading.Event(), []
+        """The system may hold it for ever, as a dead network disk does; neither is it at the program's end."""
+        released, begun, ended, daemons = threading.Event(), threading.Event(), [], set()
 
         def download(entry, *_):
+            daemons.add(threading.current_thread().daemon)
             if entry.path == FILE:
                 begun.set()
                 released.wait(20.0)
@@ -305,6 +306,7 @@ class TestStopping:
             fetch(mirrors=server.url)
         assert begun.is_set()
         assert ended == []
+        assert daemons == {True}
         released.set()
 
     def test_a_thread_for_which_nothing_is_left_ends_without_a_word(self, original, root):
