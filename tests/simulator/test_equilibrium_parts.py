@@ -25,8 +25,8 @@ def depth_and_mass(x):
 @pytest.mark.parametrize("x", X)
 def test_depth_and_mass_do_not_cancel(x):
     depth, mass = depth_and_mass(x)
-    assert equilibrium._depth(x) == pytest.approx(depth, rel=1e-9)
-    assert equilibrium._depth_and_mass(x) == pytest.approx((depth, mass), rel=1e-9)
+    assert equilibrium._depth(x) == pytest.approx(depth, rel=1e-9, abs=0)
+    assert equilibrium._depth_and_mass(x) == pytest.approx((depth, mass), rel=1e-9, abs=0)
 
 
 TABLES = {beta: equilibrium.equilibrium(1.1e12, 13.0, beta, 12.0) for beta in (0.3, 0.85)}
