@@ -174,6 +174,8 @@ class TestContents:
         assert folder._write_notice(whole) is None
         part = [entry("test", 0, 127_881), entry("validation", 10, 19), entry("train", 20, 127_999)]
         assert "holds 118,010, those of sim_id 0 to 137, 148 to 265," in folder._write_notice(part)
+        but_one = [entry("test", 0, 127_881), entry("validation", 11, 127_891), entry("train", 20, 127_999)]
+        assert "holds 127,999, those of sim_id 0 to 9, 11 to 127999;" in folder._write_notice(but_one)
 
     @pytest.mark.parametrize(("name", "source"), [("CITATION.cff", "CITATION.cff"), ("LICENSE", "LICENSE-DATA")])
     def test_files_of_the_repository_are_copied(self, published, repository, name, source):
@@ -339,6 +341,7 @@ class TestAgain:
         for name in ("manifest.json", "flat/flat-test.parquet"):
             (tmp_path / "out" / f"{name}.{'0f' * 16}.tmp").write_bytes(b"half")
         make(tmp_path / "out", halo_run)
+        assert set(files_in(tmp_path / "out")) == set(files_in(published))
         assert contents(tmp_path / "out") == contents(published)
 
     def test_shards_are_copied_where_no_link_can_be_made(self, published, halo_run, tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ from mwlmc_data.scoring import density, ladders, metrics
 from mwlmc_data.scoring.manifest import make_manifest, manifest_problems
 from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.scoring.report import Entry, Report, Section
-from mwlmc_data.scoring.shift import placements
 from mwlmc_data.scoring.yardstick import Limit, gains, load_limit, write_limit
 from tests.scoring.entries import prior_samples
 
@@ -28,14 +27,6 @@ def test_errors_of_areas_are_the_deviations_of_what_is_averaged():
     assert curve.area == pytest.approx(np.minimum(1 - curve.fractions, 0.5).mean() - mean)
     assert regions.area_error == pytest.approx(np.sqrt(1 / 12 / 6))
     assert regions.area == pytest.approx(0.5 - regions.fractions.mean()) and regions.deviation == -regions.area
-
-
-def test_placements_are_shares_of_the_other_kind():
-    shifted, nominal = np.array([0.5, 2.0, 3.0, 2.0]), np.array([0.0, 1.0, 2.0])
-    above, below = placements(shifted, nominal)
-    assert above == pytest.approx([1 / 3, 2.5 / 3, 1, 2.5 / 3])
-    assert below == pytest.approx([1, 3 / 4, 2 / 4])
-    assert above.mean() == pytest.approx(below.mean()) == pytest.approx(scoring.detection_auroc(shifted, nominal).value)
 
 
 @pytest.mark.parametrize(("n", "bins"), [(7, 2), (29, 2), (30, 3), (105, 10)])
