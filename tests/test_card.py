@@ -129,7 +129,7 @@ class TestText:
         assert f"{sameness.FAR_SHARE:.1%} within {sameness.FAR} kpc and {sameness.FAST:.0f} km/s" in told
         assert f"within {sameness.TRAVEL} km/s in nine haloes of ten" in told
         assert sameness.TRAVEL_SHARE == 0.9
-        assert f"within {sameness.TRAVEL_MOST} km/s in all" in told
+        assert f"within {sameness.MAX_TRAVEL} km/s in all" in told
         assert f"beyond {sameness.OUTER:.0f} kpc" in told
 
     def test_out_of_distribution_cases_are_named(self, text):

@@ -1,1 +1,1 @@
-"""The one door for what a user hands in: numbers with units, tables, angles."""
+"""Everything that a user passes in goes through here: numbers with units, tables, angles."""

@@ -1,4 +1,4 @@
-"""Angles in degrees: one convention for longitudes, (-180, 180], and one function that brings them there."""
+"""Angles in degrees; longitudes lie in (-180, 180] everywhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wrap_degrees(angle: Any) -> Float64Array:
     Raises
     ------
     ValueError
-        If one is masked or not finite.
+        If an angle is masked or not finite.
 
     Examples
     --------

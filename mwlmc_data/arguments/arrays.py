@@ -43,34 +43,34 @@ def as_floats(
     Parameters
     ----------
     name : str
-        What the user calls it; errors begin with it.
+        What the user calls the argument; errors begin with it.
     value : array_like
         Numbers: nested sequences, numpy, pandas, arrow or polars columns, or astropy quantities and columns.
     unit : str, optional
-        Unit of the result, "" for a pure number. Quantities are converted to it; plain numbers are taken to be in it.
+        Unit of the result, "" for a pure number. Quantities are converted; plain numbers count as being in this unit.
     shape : tuple of int or str, optional
-        Allowed sizes of the axes, for example ``("n", 3)``; any shape without it.
+        Allowed sizes of the axes, for example ``("n", 3)``; by default any shape.
     minimum, maximum : float
         Allowed range, both ends included.
     above : float, optional
-        A bound that all numbers must exceed.
+        A bound that every number must exceed.
     allow_nan : bool
-        Take NaN for "not measured". Masked and null values then become NaN; without it, they are refused.
+        Accept NaN as "not measured"; masked and null values then become NaN. Otherwise they are refused.
     allow_infinite : bool
-        Take infinite numbers.
+        Accept infinite numbers.
     broadcast : bool
-        Repeat a single number to `shape`, which then holds sizes only.
+        Repeat a single number to fill `shape`, whose sizes must then all be numbers.
 
     Returns
     -------
     ndarray of float64
-        In C order, and the caller's own where it had to be converted.
+        In C order; a copy where a conversion was needed.
 
     Raises
     ------
     ValueError
-        If a value is masked, missing, not finite, no real number or out of range, or the shape or the unit is another;
-        the message gives the name, the first such value, and their count.
+        If a value is masked, missing, not finite, not a real number or out of range, or the shape or unit is wrong. The
+        message gives the name, the first such value, and how many there are.
     """
     allowed = describe_range(minimum, maximum, above, unit, allow_infinite)
     array = to_floats(name, value, unit, allow_nan, allowed if shape == () else "an array of real numbers")
@@ -92,7 +92,7 @@ def as_floats(
 
 
 def as_float(name: str, value: Any, **options: Any) -> float:
-    """Take one real number from a user; options and errors as of :func:`as_floats`."""
+    """Take one real number from a user; options and errors are those of :func:`as_floats`."""
     return float(as_floats(name, value, shape=(), **options))
 
 
@@ -102,16 +102,16 @@ def as_whole(name: str, value: Any, minimum: int = 0, maximum: int = 2**63 - 1) 
     Parameters
     ----------
     name : str
-        What the user calls it.
+        What the user calls the argument.
     value : int or float
-        A float counts if it is whole and exact, as 1e3 is. Booleans and text are no numbers.
+        A float counts if it is whole and exact, such as 1e3. Booleans and text do not count as numbers.
     minimum, maximum : int
         Allowed range, both ends included.
 
     Raises
     ------
     ValueError
-        If it is no such number.
+        If the value is not such a number.
     """
     number = to_whole(value)
     if number is None or not minimum <= number <= maximum:
@@ -131,11 +131,11 @@ def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]
     Parameters
     ----------
     name : str
-        What the user calls it.
+        What the user calls the argument.
     value : iterable of int
         A range, list, array or column. Floats count if they are whole and exact.
     maximum : int
-        Largest that is allowed; the smallest is 0.
+        Largest allowed identifier; the smallest is 0.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]
     Raises
     ------
     ValueError
-        If one is masked, missing, no whole number or out of range, or they are not in a row.
+        If one is masked, missing, not a whole number or out of range, or the array is not one-dimensional.
     """
     if isinstance(value, Iterable) and not hasattr(value, "__array__") and not hasattr(value, "__len__"):
         value = list(value)
@@ -167,7 +167,7 @@ def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]
 
 
 def as_flag(name: str, value: Any, allow_none: bool = False) -> bool | None:
-    """Take True or False from a user, or None where that means something; raise ValueError for all else."""
+    """Take True or False from a user, or None where that is allowed; raise ValueError for anything else."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if value is None and allow_none:
@@ -181,7 +181,7 @@ def as_choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     Raises
     ------
     ValueError
-        If it is none of them; the message gives the nearest and all.
+        If the value is not one of them; the message lists them and the nearest.
     """
     if isinstance(value, str) and value in allowed:
         return value
@@ -189,23 +189,23 @@ def as_choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 
 
 def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed: Sequence[str] = ()) -> None:
-    """Refuse names (of columns, keys, errors) that are unknown, given twice, or missing.
+    """Refuse names (of columns, keys, errors) that are unknown, repeated or missing.
 
     Parameters
     ----------
     name : str
         What holds the names, for example "errors".
     given : iterable
-        The user's.
+        The names from the user.
     allowed : sequence of str
-        All that mean something.
+        All known names.
     needed : sequence of str
-        Those that must be there.
+        Names that must be present.
 
     Raises
     ------
     ValueError
-        The message gives the name at fault and the nearest that is known.
+        If a name is at fault; the message gives it and the nearest known name.
     """
     seen: set[Any] = set()
     for key in given:
@@ -217,11 +217,11 @@ def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed:
         seen.add(key)
     missing = [key for key in needed if key not in seen]
     if missing:
-        raise ValueError(f"{name} lacks {', '.join(missing)}: allowed is what has {', '.join(needed)}")
+        raise ValueError(f"{name} lacks {', '.join(missing)}: required are {', '.join(needed)}")
 
 
 def check_shape(name: str, array: NDArray, shape: Shape) -> None:
-    """Refuse an array of another shape; raise ValueError."""
+    """Raise ValueError if an array has another shape."""
     sizes: dict[str, int] = {}
     fits = array.ndim == len(shape)
     for size, wanted in zip(array.shape, shape, strict=False):

@@ -21,11 +21,12 @@ _EXACT = 2**53
 
 
 def to_floats(name: str, value: Any, unit: str | None, allow_nan: bool, what: str) -> Float64Array:
-    """Numbers in `unit`; what is masked is refused or becomes NaN."""
+    """Convert a value to float64 numbers in `unit`; masked values are refused or become NaN."""
     if _is_nested(value):
         parts = [to_floats(f"{name}[{i}]", item, unit, allow_nan, what) for i, item in enumerate(value)]
         if len({part.shape for part in parts}) > 1:
-            raise ValueError(f"{name} = rows of shapes {sorted({p.shape for p in parts})}: allowed are rows alike")
+            shapes = sorted({part.shape for part in parts})
+            raise ValueError(f"{name} = rows of shapes {shapes}: allowed are rows of one shape")
         return np.stack(parts)
     hidden = _find_missing(value)
     if not allow_nan:
@@ -43,7 +44,7 @@ def to_floats(name: str, value: Any, unit: str | None, allow_nan: bool, what: st
 
 
 def refuse_masked(name: str, value: Any, advice: str = "leave those out") -> None:
-    """Refuse masked (numpy, astropy) and null (arrow, polars, pandas) values; raise ValueError with their count."""
+    """Raise ValueError if values are masked (numpy, astropy) or null (arrow, polars, pandas), with their count."""
     hidden = _find_missing(value)
     if hidden is not None and hidden.any():
         first = tuple(map(int, np.argwhere(hidden)[0]))
@@ -55,10 +56,10 @@ def refuse_masked(name: str, value: Any, advice: str = "leave those out") -> Non
 
 
 def _is_nested(value: Any, depth: int = 0) -> bool:
-    """Whether it is a list of arrays or quantities, whose masks and units numpy would drop."""
+    """Whether a value is a list of arrays or quantities, whose masks and units numpy would drop."""
     return (
         isinstance(value, list | tuple)
-        and depth < 64  # the most axes that numpy has
+        and depth < 64  # numpy's largest number of axes
         and any(
             hasattr(item, "unit") or hasattr(item, "units") or hasattr(item, "mask") or _is_nested(item, depth + 1)
             for item in value
@@ -67,7 +68,7 @@ def _is_nested(value: Any, depth: int = 0) -> bool:
 
 
 def _find_missing(value: Any) -> NDArray[np.bool_] | None:
-    """What is masked or null, None where the kind of array knows no such thing."""
+    """Where values are masked or null; None for a kind of array that has neither."""
     value = getattr(value, "magnitude", value)  # pint
     if isinstance(value, np.ma.MaskedArray) and value.dtype.names is None:
         return np.ma.getmaskarray(value)
@@ -81,12 +82,12 @@ def _find_missing(value: Any) -> NDArray[np.bool_] | None:
 
 
 def _is_nullable(value: Any) -> bool:
-    """Whether it is of pandas' nullable types; in its other types a missing number is NaN."""
+    """Whether a value has one of pandas' nullable types; in its other types a missing number is NaN."""
     return str(getattr(getattr(value, "dtype", None), "na_value", "")) == "<NA>" and hasattr(value, "isna")
 
 
 def strip_unit(name: str, value: Any, unit: str | None) -> tuple[Any, float]:
-    """The numbers without their mask and unit, and the factor that converts them to `unit`."""
+    """Return the numbers without mask and unit, and the factor that converts them to `unit`."""
     if hasattr(value, "as_py") and not hasattr(value, "__array__"):  # a scalar of arrow
         value = value.as_py()
     if hasattr(value, "unmasked"):  # astropy's Masked
@@ -114,19 +115,19 @@ def strip_unit(name: str, value: Any, unit: str | None) -> tuple[Any, float]:
 
 
 def _find_unit(value: Any) -> Any:
-    """Unit of an array of astropy, unyt, pint or xarray, None where it has none."""
-    if type(value).__module__.startswith("pandas"):  # a row or a column may be called "unit", and times have another
+    """Unit of an array from astropy, unyt, pint or xarray; None if it has none."""
+    if type(value).__module__.startswith("pandas"):  # a column may be called "unit", and times have another kind
         return None
     for attribute in ("unit", "units"):
         given = getattr(value, attribute, None)
-        # units of magnitudes are callable, and so would be a method of that name
+        # a method of that name is callable; so are units of magnitudes
         if given is not None and (not callable(given) or hasattr(given, "to_string")):
             return None if isinstance(given, str) and not given else given
     return None
 
 
 def to_array(name: str, value: Any, factor: float, what: str) -> NDArray:
-    """A plain array of what has no unit and no mask, times a factor."""
+    """Make a plain array of a value without unit and mask, times a factor."""
     if isinstance(value, dict | set | str | bytes | bytearray) or value is None:
         raise ValueError(f"{name} = {shorten(value)}: allowed is {what}")
     if isinstance(value, np.ma.MaskedArray):
@@ -136,7 +137,7 @@ def to_array(name: str, value: Any, factor: float, what: str) -> NDArray:
             value = value.to_numpy(dtype=object, na_value=None)
         array = np.asarray(value)
         if isinstance(value, list | tuple) and (array.dtype.kind not in "iuf" or _holds_boolean(value)):
-            array = np.array(value, dtype=object)  # so that the one at fault can be named
+            array = np.array(value, dtype=object)  # so that the error can name the item
     except (ValueError, TypeError, RuntimeError) as error:
         detail = " ".join(str(error).split())
         raise ValueError(
@@ -148,14 +149,14 @@ def to_array(name: str, value: Any, factor: float, what: str) -> NDArray:
 
 
 def _holds_boolean(value: Any) -> bool:
-    """Whether a boolean is in lists, which numpy makes a number of where others are numbers."""
+    """Whether nested lists hold a boolean, which numpy turns into a number among numbers."""
     return isinstance(value, list | tuple) and any(
         isinstance(item, bool | np.bool_) or _holds_boolean(item) for item in value
     )
 
 
 def _convert_objects(name: str, array: NDArray) -> Float64Array:
-    """Numbers of an array of Python objects; None is a missing number."""
+    """Convert an array of Python objects to numbers; None is a missing number."""
     import decimal
 
     floats = np.empty(array.shape)
@@ -166,7 +167,7 @@ def _convert_objects(name: str, array: NDArray) -> Float64Array:
         try:
             item = item.as_py() if hasattr(item, "as_py") else item
             if isinstance(item, bool | np.bool_) or not isinstance(item, numbers.Real | decimal.Decimal):
-                raise TypeError("no real number")
+                raise TypeError("not a real number")
             floats[place] = float(item)
         except (TypeError, ValueError, OverflowError) as error:
             where = f"{name}[{', '.join(map(str, place))}]" if place else name
@@ -175,13 +176,13 @@ def _convert_objects(name: str, array: NDArray) -> Float64Array:
 
 
 def _name_kind(array: NDArray) -> str:
-    """What an array holds, in a word."""
+    """Name what an array holds, in a word or two."""
     words = {"b": "booleans", "c": "complex numbers", "M": "dates", "m": "durations", "V": "rows of several columns"}
     return words.get(array.dtype.kind, "text" if array.dtype.kind in "USTO" else str(array.dtype))
 
 
 def to_whole(value: Any) -> int | None:
-    """The whole number that a value is, None if it is none."""
+    """Return a value as a whole number, or None if it is not one."""
     if isinstance(value, np.ndarray) and value.ndim == 0 and not isinstance(value, np.ma.MaskedArray):
         if getattr(value, "unit", None) is not None:
             return None

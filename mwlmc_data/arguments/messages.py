@@ -1,4 +1,4 @@
-"""What an error says of a value: the value, cut where it is long, what is allowed, and the nearest allowed name."""
+"""Parts of error messages: the value, shortened; what is allowed; the nearest allowed name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 60
 
 
 def refuse(name: str, array: NDArray, bad: NDArray[np.bool_], allowed: str) -> None:
-    """Raise ValueError with the first of the bad values, and how many there are."""
+    """Raise ValueError with the first bad value and the number of them."""
     first = tuple(map(int, np.argwhere(bad)[0]))
     place = f"{name}[{', '.join(map(str, first))}]" if first else name
     count = int(bad.sum())
@@ -27,13 +27,13 @@ def refuse(name: str, array: NDArray, bad: NDArray[np.bool_], allowed: str) -> N
 
 
 def shorten(value: Any) -> str:
-    """Show a value in a message, cut where it is long."""
+    """Write a value for a message, cut if it is long."""
     text = " ".join(repr(value).split())
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def describe_range(minimum: float, maximum: float, above: float | None, unit: str | None, infinite: bool) -> str:
-    """What is allowed, in words."""
+    """Say in words which numbers are allowed."""
     kind = "a number" if infinite else "a finite number"
     tail = f" {unit}" if unit and unit not in PURE else ""
     has_end = maximum < math.inf
@@ -45,7 +45,7 @@ def describe_range(minimum: float, maximum: float, above: float | None, unit: st
 
 
 def suggest(value: Any, allowed: Sequence[str]) -> str:
-    """The nearest allowed name, as a question; empty where none is near."""
+    """Suggest the nearest allowed name, as a question; empty if none is near."""
     if not isinstance(value, str):
         return ""
     plain = {known.lower().replace("_", ""): known for known in allowed}

@@ -1,4 +1,4 @@
-"""A user's table, whatever holds it: its columns by name, each as it was given, units and masks included.
+"""A user's table, from any library: its columns by name, as given, with units and masks.
 
 The columns then go through :mod:`mwlmc_data.arguments.arrays`, which converts units and refuses masks.
 """
@@ -29,27 +29,27 @@ def as_table(name: str, value: Any) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        What the user calls it; errors begin with it.
+        What the user calls the argument; errors begin with it.
     value : table
         A pandas.DataFrame, pyarrow.Table (a unit in a field's metadata counts), astropy Table or QTable,
-        datasets.Dataset, polars.DataFrame or what else gives an Arrow stream, a structured array of numpy, a mapping of
+        datasets.Dataset, polars.DataFrame or anything else with an Arrow stream, a structured numpy array, a mapping of
         names to columns, or a list of rows.
 
     Returns
     -------
     dict of str to array_like
-        Columns in their order, as the table holds them.
+        Columns in the table's order, as it holds them.
 
     Raises
     ------
     ValueError
-        If it is no table, a name is no text or comes twice, or a row has other columns than the first.
+        If it is not a table, a name is not text or occurs twice, or a row has other columns than the first.
     """
     names, columns = _take_apart(name, value)
     found: dict[str, Any] = {}
     for key, column in zip(names, columns, strict=True):
         if not isinstance(key, str):
-            raise ValueError(f"{name} has a column {shorten(key)}: allowed are columns with names that are text")
+            raise ValueError(f"{name} has a column {shorten(key)}: allowed are column names that are text")
         if key in found:
             raise ValueError(f"{name} has the column {key!r} more than once: allowed is each name once")
         found[str(key)] = column
@@ -63,16 +63,16 @@ def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | 
     Parameters
     ----------
     name : str
-        What the user calls it; errors begin with it.
+        What the user calls the argument; errors begin with it.
     value : array_like or table
-        Array of shape (n, 3), or a table, of which the columns are taken by their names if these are `names`, in any
-        order, and as they stand if none of them is among `names`.
+        Array of shape (n, 3), or a table. Its columns are taken by name if they are called `names`, in any order; they
+        are taken in the table's order if none of them is among `names`.
     names : sequence of str
         Of the three components.
     unit : str
         Of the result; quantities are converted to it.
     n : int or str
-        Number of vectors, a text if any is allowed.
+        Number of vectors; a string allows any number.
 
     Returns
     -------
@@ -81,8 +81,7 @@ def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | 
     Raises
     ------
     ValueError
-        As :func:`~mwlmc_data.arguments.arrays.as_floats`, or if some of the columns are called as in `names` and others
-        are not.
+        As :func:`~mwlmc_data.arguments.arrays.as_floats`, or if only some of the columns are called as in `names`.
     """
     if not is_table(value):
         return as_floats(name, value, unit=unit, shape=(n, 3))
@@ -108,7 +107,7 @@ def as_row(name: str, value: Any) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is none.
+        If it is not a row.
     """
     row = _read_row(value)
     if row is None or not all(isinstance(key, str) for key in row):
@@ -117,17 +116,17 @@ def as_row(name: str, value: Any) -> dict[str, Any]:
 
 
 def refuse_misaligned(values: Mapping[str, Any]) -> None:
-    """Refuse objects of pandas whose indices differ: they are paired by position, against what their indices say.
+    """Refuse pandas objects whose indices differ: they would be paired by position, contrary to their indices.
 
     Parameters
     ----------
     values : mapping of str to object
-        What belongs together, row by row; what is not of pandas has no index.
+        Values that belong together row by row; only pandas objects have an index.
 
     Raises
     ------
     ValueError
-        If two of one length have indices that are not equal.
+        If two of equal length have different indices.
     """
     first: tuple[str, Any] | None = None
     for name, value in values.items():
@@ -144,7 +143,7 @@ def refuse_misaligned(values: Mapping[str, Any]) -> None:
 
 
 def is_table(value: Any) -> bool:
-    """Whether a value has columns with names, and not numbers alone."""
+    """Whether a value has named columns rather than numbers alone."""
     if isinstance(value, list | tuple):
         return bool(value) and _read_row(value[0]) is not None
     attributes = ("columns", "colnames", "column_names")
@@ -153,7 +152,7 @@ def is_table(value: Any) -> bool:
 
 
 def get_index(value: Any) -> pd.Index | None:
-    """Index of the rows of a table of pandas, or of a mapping to columns of pandas; None for others."""
+    """Row index of a pandas table, or of a mapping to pandas columns; None for others."""
     if isinstance(value, Mapping):
         return next((c.index for c in value.values() if type(c).__module__.startswith("pandas")), None)
     return value.index if _is_pandas(value) else None
@@ -161,7 +160,7 @@ def get_index(value: Any) -> pd.Index | None:
 
 def _take_apart(name: str, value: Any) -> tuple[list[Any], list[Any]]:
     """Names and columns of a table."""
-    if hasattr(value, "with_format") and hasattr(value, "column_names"):  # datasets: its rows may be chosen by indices
+    if hasattr(value, "with_format") and hasattr(value, "column_names"):  # datasets, perhaps with an index
         value = value.with_format("arrow")[:]
     if _is_pandas(value):
         return list(value.columns), [value.iloc[:, i] for i in range(value.shape[1])]
@@ -201,7 +200,7 @@ class _WithUnit:
 
 
 def _attach_unit(values: Any, field: Any) -> Any:
-    """The column with the unit that its field's metadata tells, as the files of this package do."""
+    """Return the column with the unit from its field's metadata, where this package's files keep it."""
     unit = (field.metadata or {}).get(b"unit", b"").decode(errors="replace")
     return _WithUnit(values, unit) if unit else values
 
@@ -228,12 +227,12 @@ def _transpose_rows(name: str, value: Any) -> tuple[list[Any], list[Any]]:
     for i, row in enumerate(rows):
         if row is not None and set(row) != set(names):
             other = sorted(map(str, set(row) ^ set(names)))
-            raise ValueError(f"{name}[{i}] differs from the first row in the columns {other}: allowed are rows alike")
+            raise ValueError(f"{name}[{i}] differs from the first row in the columns {other}: allowed are equal rows")
     return names, [[row[key] for row in rows if row is not None] for key in names]
 
 
 def _read_row(value: Any) -> dict[Any, Any] | None:
-    """A row as a dict, None where it is none."""
+    """Return a row as a dict, or None if it is not a row."""
     if hasattr(value, "colnames") and hasattr(value, "table"):  # a row of astropy
         return {key: value[key] for key in value.colnames}
     if getattr(getattr(value, "dtype", None), "names", None) is not None:

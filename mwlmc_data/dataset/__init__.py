@@ -1,1 +1,1 @@
-"""The dataset: its columns, versions and files, and how they are loaded and verified."""
+"""The dataset: its columns, versions and files; loading and verification."""

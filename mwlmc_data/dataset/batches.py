@@ -1,4 +1,4 @@
-"""Batches of haloes: in which order they come, who reads or simulates them, and how they are cut."""
+"""Batches of haloes: their order, who reads or simulates them, and how they are cut."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mwlmc_data.workers import processes_for, start_pool
 #: Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB.
 MIXED = 8
 
-#: Batches that are held ready.
+#: Batches that are prepared ahead.
 READY = 4
 
 Stars = tuple[Float32Array, Float32Array]
@@ -34,18 +34,18 @@ Batch = dict[str, NDArray[Any]]
 
 @dataclasses.dataclass(repr=False)
 class HaloBatches:
-    """Haloes batch by batch; every pass over it begins anew.
+    """Haloes batch by batch; each iteration is a new pass.
 
     Attributes
     ----------
     sim_ids : ndarray, shape (n,)
-        Numbers of the haloes, in their order when they are not shuffled.
+        Numbers of the haloes, in the order of a pass that is not shuffled.
     config, source, version
         As for `mwlmc_data.load_haloes`.
     columns : mapping of str to ndarray
-        Columns of the whole catalogue that come along.
+        Columns of the whole catalogue that are added to each batch.
     batch_size : int
-        Haloes of a batch; the last may have fewer.
+        Haloes in a batch; the last batch may have fewer.
     shuffle : int or None
         Seed of the order.
     workers : int or None
@@ -53,7 +53,7 @@ class HaloBatches:
     progress : bool or None
         Whether to show a progress bar.
     epoch : int
-        Passes begun so far: each has an order of its own.
+        Passes begun so far; each has its own order.
     """
 
     sim_ids: NDArray[np.int64]
@@ -68,7 +68,7 @@ class HaloBatches:
     epoch: int = 0
 
     def __post_init__(self) -> None:
-        # what is missing is told now and not at the first batch
+        # reports what is missing now rather than at the first batch
         library.locate(self.sim_ids, self.config, self.version, self.source)
 
     def __repr__(self) -> str:
@@ -96,12 +96,12 @@ class HaloBatches:
         return self._show(_run_ahead(self.make_batches(epoch, self.make_windows(epoch))))
 
     def begin_epoch(self) -> int:
-        """Begin a pass: count it and give its number."""
+        """Begin a pass: count it and return its number."""
         self.epoch += 1
         return self.epoch - 1
 
     def load_all(self) -> Batch:
-        """Give all haloes as one batch, in memory."""
+        """Load all haloes as one batch, in memory."""
         n, begin = len(self.sim_ids), 0
         none = self._make_batch(np.empty(0, np.int64), *_make_no_stars())
         whole = {name: np.empty((n, *values.shape[1:]), values.dtype) for name, values in none.items()}
@@ -113,21 +113,21 @@ class HaloBatches:
         return whole
 
     def make_windows(self, epoch: int) -> list[list[Chunk]]:
-        """Chunks in the order of one pass; those of a window are read together, and mixed when shuffling."""
+        """Group the chunks of one pass into windows, in order; the haloes of a window are mixed when shuffling."""
         if self.shuffle is None:
             return [[chunk] for chunk in library.make_chunks(self.sim_ids, self.config, self.version, self.source)]
         rng = np.random.default_rng([self.shuffle, epoch])
         places = library.locate(self.sim_ids, self.config, self.version, self.source)
-        # one number a row group, another for each halo that is to be simulated
+        # one number per row group, and one for each halo to be simulated
         blocks = np.stack([places.place, np.where(places.place < 0, np.arange(len(places.place)), places.group)])
-        # NumPy 2.0.0 alone gives the inverse a second axis
+        # NumPy 2.0.0 gives the inverse a second axis
         block = np.unique(blocks, axis=1, return_inverse=True)[1].reshape(-1)
         order = np.argsort(rng.permutation(block.max(initial=-1) + 1)[block], kind="stable")
         chunks = list(library.gather(self.sim_ids[order], places.take(order)))
         return [chunks[i : i + MIXED] for i in range(0, len(chunks), MIXED)]
 
     def make_batches(self, epoch: int, windows: Iterable[list[Chunk]], workers: int | None = None) -> Iterator[Batch]:
-        """Read or simulate the chunks of these windows, and cut them into batches."""
+        """Read or simulate the chunks of these windows and cut them into batches."""
         rng = np.random.default_rng([0 if self.shuffle is None else self.shuffle, epoch, 1])
         rest = self._make_batch(np.empty(0, np.int64), *_make_no_stars())
         waiting: list[Batch] = []
@@ -148,7 +148,7 @@ class HaloBatches:
     def _load(
         self, windows: list[list[Chunk]], workers: int | None
     ) -> Iterator[tuple[NDArray[np.int64], NDArray, NDArray]]:
-        """Numbers, positions and velocities of each window, loaded ahead."""
+        """Load numbers, positions and velocities of each window, ahead of use."""
         with ExitStack() as stack:
             pool = self._start_pool(windows, workers, stack)
             reader = stack.enter_context(ThreadPoolExecutor(1))
@@ -170,7 +170,7 @@ class HaloBatches:
     def _start_pool(
         self, windows: list[list[Chunk]], workers: int | None, stack: ExitStack
     ) -> tuple[ProcessPoolExecutor, int] | None:
-        """Processes for the chunks that are to be simulated, where there are more than a few."""
+        """Start processes for the chunks to be simulated, if there are at least two."""
         todo = sum(not chunk.is_stored for window in windows for chunk in window)
         if todo < 2:
             return None
@@ -199,7 +199,7 @@ class HaloBatches:
 
 
 def _run_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Make batches in a thread, a few before they are asked for: whoever trains on them does not wait."""
+    """Make batches in a thread, a few ahead, so that training does not wait for them."""
     ready: queue.Queue[tuple[Batch | None, BaseException | None]] = queue.Queue(READY)
     stopped = threading.Event()
 
@@ -231,7 +231,7 @@ def _run_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
                 return
             yield batch
     finally:
-        # also when whoever asked for the batches wants no more of them
+        # also if the consumer stops early
         stopped.set()
         thread.join()
 

@@ -19,14 +19,14 @@ allow_no_home("HF_HOME")
 
 
 def as_iterable_dataset(batches: HaloBatches) -> datasets.IterableDataset:
-    """Make a stream of haloes: a dict a halo, whose arrays `.with_format("numpy")` or `("torch")` shapes.
+    """Make a stream of haloes, one dict each; `.with_format("numpy")` or `("torch")` sets the type of their arrays.
 
     Parameters
     ----------
     batches : HaloBatches
-        What to load; each of its windows is a shard of the stream, so that loaders with several workers share them.
-        Every pass has the order of the first: `.shuffle()` and `.set_epoch()` of the stream give others. What `.take()`
-        and `.skip()` part depends on the number of workers: part `batches` by their numbers.
+        What to load; each window is a shard of the stream, so that a loader's workers share them. Every pass has the
+        order of the first; `.shuffle()` and `.set_epoch()` of the stream give other orders. How `.take()` and `.skip()`
+        divide the stream depends on the number of workers: divide `batches` by sim_id instead.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def as_iterable_dataset(batches: HaloBatches) -> datasets.IterableDataset:
 
 
 class _Held:
-    """Keeps the batches whole: a list among the arguments would be dealt out to the workers."""
+    """Hides the batches from datasets, which divides every list among the arguments between the workers."""
 
     def __init__(self, batches: HaloBatches) -> None:
         self.batches = batches
@@ -55,7 +55,7 @@ def _yield_haloes(windows: list[list[Chunk]], batches: _Held) -> Iterator[dict[s
 
 
 def as_dataset(batch: Batch) -> datasets.Dataset:
-    """Make a dataset in memory of haloes in memory.
+    """Make an in-memory dataset from haloes in memory.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def as_dataset(batch: Batch) -> datasets.Dataset:
 
 
 def make_features(batches: HaloBatches) -> datasets.Features:
-    """Features of a halo with the columns that come along."""
+    """Describe the features of a halo and the columns added to it."""
     import datasets
 
     stars = {c.name: _make_array2d() for c in schema.STARS}

@@ -1,4 +1,4 @@
-"""Batches of haloes as torch tensors. Imported only when they are asked for: torch is no dependency of the core."""
+"""Batches of haloes as torch tensors; imported only on demand, as the core does not depend on torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from mwlmc_data.dataset.batches import Batch, HaloBatches
 from mwlmc_data.workers import CONTEXT
 
-#: Batches that each worker holds ready.
+#: Batches that each worker prepares ahead.
 PREFETCHED = 4
 
 
@@ -32,7 +32,7 @@ class HaloStream(IterableDataset):
         info = get_worker_info()
         if info is None:
             return map(as_tensors, iter(self.batches))
-        # A worker is a process of its own that lives for all passes, counts them itself, and simulates by itself.
+        # A worker is a separate process that lives through all passes, counts them, and simulates its own haloes.
         epoch = self.batches.begin_epoch()
         windows = self.batches.make_windows(epoch)[info.id :: info.num_workers]
         return map(as_tensors, self.batches.make_batches(epoch, windows, workers=0))
@@ -44,7 +44,7 @@ def as_loader(batches: HaloBatches) -> DataLoader:
     Parameters
     ----------
     batches : HaloBatches
-        What to load; its `workers` are the loader's, which stay from pass to pass.
+        What to load; its `workers` become the loader's, which persist from pass to pass.
 
     Returns
     -------
@@ -59,6 +59,6 @@ def as_loader(batches: HaloBatches) -> DataLoader:
 
 
 def as_tensors(batch: Batch) -> dict[str, torch.Tensor]:
-    """Turn the arrays of a batch into tensors, without a copy where the memory may be written to."""
-    # Arrow's memory is read-only and tensors are not
+    """Turn the arrays of a batch into tensors, without a copy where memory is writable."""
+    # Arrow's memory is read-only, tensors are writable
     return {k: torch.from_numpy(np.require(v, requirements=("C", "W"))) for k, v in batch.items()}

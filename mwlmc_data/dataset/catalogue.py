@@ -1,7 +1,7 @@
 """The table of simulations, embedded in the package.
 
-The file is Parquet, checked against its hash before it is read; only the columns and the part asked for are
-decoded. Licence of the data: CC-BY-4.0; source: simulations after Brooks et al. 2025 (arXiv:2507.10667).
+The file is Parquet, checked against its hash before it is read; only the requested columns and split are decoded.
+Licence of the data: CC-BY-4.0; source: simulations after Brooks et al. 2025 (arXiv:2507.10667).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from mwlmc_data.arguments.arrays import as_whole
+from mwlmc_data.arguments.arrays import as_choice, as_whole
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.release import DATA_VERSION, get_entry, verify_embedded
 from mwlmc_data.dataset.store import describe_store, open_local_store
@@ -130,18 +130,17 @@ def load_catalogue(
     --------
     >>> table = load_catalogue("test", columns=["m_lmc", "v_travel"])    # doctest: +SKIP
     """
-    if format not in _CONVERTERS:
-        raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_CONVERTERS)}")
-    if split is not None and split not in schema.SPLITS:
-        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(schema.SPLITS)}, or None for all")
+    as_choice("format", format, tuple(_CONVERTERS))
+    if split is not None:
+        as_choice("split", split, schema.SPLITS)
     budget = None if budget is None else as_whole("budget", budget)
     if budget is not None and (split != "train" or budget not in schema.BUDGETS):
         allowed = ", ".join(map(str, schema.BUDGETS))
-        raise ValueError(f"budget {budget!r} of split {split!r} is not allowed: one of {allowed}, of split 'train'")
+        raise ValueError(f"budget = {budget} of the split {split!r}: allowed is one of {allowed}, of the split 'train'")
     names = _check_columns(columns, format)
     table = _read(config, version, split, names)
     if budget is not None and budget > table.num_rows:
-        raise ValueError(f"budget {budget} is not allowed for the {config} set: it trains on {table.num_rows}")
+        raise ValueError(f"budget = {budget}: allowed are at most {table.num_rows} for the {config} set")
     return _CONVERTERS[format](table if budget is None else table.slice(0, budget))
 
 
@@ -179,11 +178,11 @@ def _check_columns(columns: Sequence[str] | None, format: str) -> list[str]:
         raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
     names = [schema.get_column(name).name for name in columns]
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"columns {names!r} are not allowed: at least one name, each once")
+        raise ValueError(f"columns = {names!r}: allowed is at least one name, each once")
     text = [name for name in names if name in schema.TEXT]
     if format == "torch" and text:
         raise ValueError(
-            f"columns {text!r} hold text, which no tensor can; allowed for 'torch': numeric columns"
+            f"columns = {text!r}: allowed are numeric columns for the format 'torch', as a tensor cannot hold text"
         )
     return names
 

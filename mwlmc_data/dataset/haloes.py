@@ -1,4 +1,4 @@
-"""The stars: haloes of the released simulations, from files on this machine or made again.
+"""The stars: haloes of the released simulations, from files on this machine or simulated again.
 
 Licence of the data: CC-BY-4.0; source: simulations after Brooks et al. 2025 (arXiv:2507.10667).
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_flag, as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_choice, as_flag, as_seed, as_whole
 from mwlmc_data.dataset import library, release, schema
 from mwlmc_data.dataset.batches import Batch, HaloBatches
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mwlmc_data.simulator import Halo
 
-#: Haloes of a batch by default: a row group of the released files.
+#: Haloes in a batch by default: a row group of the released files.
 BATCH = 128
 
 
@@ -275,8 +275,7 @@ def load_haloes(
     ...     print(batch["positions"].shape, batch["m_lmc"].shape)
     (20, 4500, 3) (20,)
     """
-    if format not in _FORMATS:
-        raise ValueError(f"unknown format {format!r}; allowed: {', '.join(_FORMATS)}")
+    as_choice("format", format, tuple(_FORMATS))
     batch_size, progress = as_whole("batch_size", batch_size, minimum=1), as_flag("progress", progress, allow_none=True)
     workers = None if workers is None else as_whole("workers", workers)
     shuffle = None if shuffle is None else as_seed("shuffle", shuffle)
@@ -296,8 +295,8 @@ def load_haloes(
 
 
 def _choose_ids(sim_ids: Any, split: str | None, config: str, version: str | None) -> NDArray[np.int64]:
-    if split is not None and split not in schema.SPLITS:
-        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(schema.SPLITS)}, or None for all")
+    if split is not None:
+        as_choice("split", split, schema.SPLITS)
     splits = schema.SPLITS if split is None else (split,)
     if sim_ids is None:
         rows = release.get_entry(config, version)["rows"]
@@ -312,7 +311,7 @@ def _load_columns(columns: Sequence[str], config: str, version: str | None) -> M
     names = [schema.get_column(name).name for name in columns]
     text = [name for name in names if name in schema.TEXT]
     if text or len(set(names)) < len(names) or "sim_id" in names:
-        raise ValueError(f"columns {names!r} are not allowed: numeric ones, each once; sim_id always comes along")
+        raise ValueError(f"columns = {names!r}: allowed are numeric columns, each once (sim_id is always included)")
     if not names:
         return {}
     return _load_by_sim_id(config, version, tuple(names))

@@ -1,6 +1,6 @@
-"""Where a halo is: in a file on this machine, or nowhere, so that it has to be simulated.
+"""Where a halo is: in a file on this machine, or nowhere, in which case it is simulated.
 
-Haloes that are asked for together are gathered into chunks, each of one row group of one file or a few to be simulated.
+Haloes requested together are gathered into chunks: from one row group of one file, or a few to be simulated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_ids
+from mwlmc_data.arguments.arrays import as_choice, as_ids
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.store import ListedFile, MissingFileError, Store
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
 SOURCES = ("auto", "store", "simulation")
 #: Folder of the few haloes that the package embeds.
 MINI = release.DATA_DIR / "mini"
-#: Haloes of a chunk that is simulated: less than a second of work.
+#: Haloes in a simulated chunk: less than a second of work.
 SIMULATED = 8
-#: Row groups that are kept decoded: one for each part of the set, whose numbers alternate.
+#: Decoded row groups kept in memory: one for each split, as the numbers of the splits alternate.
 _GROUPS = 4
 
 
-#: Listings of the files, while those that were listed go before they are read.
+#: How often files are listed again because listed ones disappear before they are read.
 _TRIES = 10
-#: Errors of a file that was there when it was listed.
+#: Errors for a file that disappeared after it was listed.
 GONE = (FileNotFoundError, MissingFileError)
 
 
 class MissingHaloError(LookupError):
-    """A halo is in no file on this machine, and simulating it was not asked for or is not possible."""
+    """A halo is in no file on this machine, and simulating it is not wanted or not possible."""
 
 
 @dataclass(frozen=True, repr=False)
 class Places(Displayed):
-    """Where haloes are, by one look at the files: another look may find others.
+    """Where haloes are, from one listing of the files; another listing may differ.
 
     Attributes
     ----------
     files : list of (Store, ListedFile)
-        The files that were there.
+        The files found.
     place : integer array of shape (n,)
-        Number of each halo's file among them, -1 where it is to be simulated.
+        Index of each halo's file among them, -1 for one to be simulated.
     group, row : integer array of shape (n,)
-        Its row group, and the row in that.
+        Row group in the file, and row in the row group.
     """
 
     files: list[tuple[Store, ListedFile]]
@@ -64,24 +64,24 @@ class Places(Displayed):
     row: NDArray[np.int64]
 
     def take(self, order: NDArray[np.int64]) -> Places:
-        """Give those of some haloes, or of all in another order."""
+        """Select some of the haloes, or reorder them."""
         return Places(self.files, self.place[order], self.group[order], self.row[order])
 
 
 @dataclass(frozen=True, repr=False)
 class Chunk(Displayed):
-    """Haloes that are read or made together.
+    """Haloes that are read or simulated together.
 
     Attributes
     ----------
     sim_ids : tuple of int
         Their numbers.
     root, entry : Path and ListedFile, or None
-        The folder and the file in it that holds them; None for haloes to be simulated.
+        The folder and the file in it that hold them; None for haloes to be simulated.
     group : int
-        Its row group.
+        Row group in the file.
     rows : tuple of int
-        Their rows in it.
+        Their rows in the row group.
     """
 
     sim_ids: tuple[int, ...]
@@ -97,12 +97,12 @@ class Chunk(Displayed):
 
 
 def get_halo_config(config: str) -> str:
-    """Name of the config that holds the haloes of a set: "haloes" for "gaussian", else with the set's name."""
+    """Name of the config that holds the haloes of a set: "haloes" for "gaussian", else "haloes-" and the set's name."""
     return "haloes" if config == "gaussian" else f"haloes-{config}"
 
 
 def list_stores(version: str | None = None) -> list[Store]:
-    """Folders on this machine that may hold haloes: the local store, and the few that the package embeds."""
+    """List the folders on this machine that may hold haloes: the local store, and the embedded mini set."""
     found = [store.open_local_store(version)]
     if version in (None, release.DATA_VERSION) and (MINI / store.MANIFEST).is_file():
         found.append(Store(MINI))
@@ -110,12 +110,12 @@ def list_stores(version: str | None = None) -> list[Store]:
 
 
 def check_ids(sim_ids: object, config: str, version: str | None) -> NDArray[np.int64]:
-    """Return the numbers as an array, or raise a ValueError that names the first that is not in the set."""
+    """Return the numbers as an array, or raise a ValueError that gives the first one outside the set."""
     return as_ids("sim_ids", sim_ids, maximum=release.get_entry(config, version)["rows"] - 1)
 
 
 def make_chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Iterator[Chunk]:
-    """Gather haloes into chunks, in the order in which they are asked for.
+    """Gather haloes into chunks, in the requested order.
 
     Parameters
     ----------
@@ -139,13 +139,13 @@ def make_chunks(sim_ids: NDArray[np.int64], config: str, version: str | None, so
     MissingHaloError
         If a halo is in no file and `source` is "store".
     DamagedFileError
-        If a file is no Parquet file at all.
+        If a file is not a Parquet file.
     """
     yield from gather(sim_ids, locate(sim_ids, config, version, source))
 
 
 def gather(sim_ids: NDArray[np.int64], places: Places) -> Iterator[Chunk]:
-    """Gather haloes that were located into chunks, as `make_chunks`."""
+    """Gather located haloes into chunks, as `make_chunks` does."""
     place, group, row = places.place, places.group, places.row
     # a new chunk begins where the file or the row group changes
     begins = np.flatnonzero((np.diff(place) != 0) | (np.diff(group) != 0)) + 1
@@ -161,9 +161,8 @@ def gather(sim_ids: NDArray[np.int64], places: Places) -> Iterator[Chunk]:
 
 
 def locate(sim_ids: NDArray[np.int64], config: str, version: str | None, source: str) -> Places:
-    """Look once which files there are, and where in them haloes lie; arguments and errors as for `make_chunks`."""
-    if source not in SOURCES:
-        raise ValueError(f"unknown source {source!r}; allowed: {', '.join(SOURCES)}")
+    """List the files once, and find haloes in them; arguments and errors as for `make_chunks`."""
+    as_choice("source", source, SOURCES)
     place, group, row = np.full(len(sim_ids), -1), np.zeros(len(sim_ids), int), np.zeros(len(sim_ids), int)
     if source == "simulation":
         return Places([], place, group, row)
@@ -192,7 +191,7 @@ def locate(sim_ids: NDArray[np.int64], config: str, version: str | None, source:
 
 
 def make_stored_chunk(root: Path, entry: ListedFile, row: int) -> Chunk:
-    """Chunk of the one halo that lies in a row of a file."""
+    """Make a chunk of the one halo in a row of a file."""
     ends = _get_group_ends(root, entry)
     group = int(np.searchsorted(ends, row, side="right"))
     place = row - (int(ends[group - 1]) if group else 0)
@@ -210,34 +209,34 @@ def _list_files(config: str, version: str | None) -> list[tuple[Store, ListedFil
 
 
 def _get_group_ends(root: Path, entry: ListedFile) -> NDArray[np.int64]:
-    """Rows up to the end of each row group of a file, which is not hashed for this: that waits until it is read."""
+    """Rows up to the end of each row group; this does not hash the file, which is hashed when it is read."""
     path = root / entry.path
     return _read_group_ends(path, path.stat().st_mtime_ns)
 
 
 @cache
 def _read_group_ends(path: Path, mtime_ns: int) -> NDArray[np.int64]:
-    """Read them anew when the file has changed."""
+    """Read the ends; cached until the file changes."""
     with parquet.opened(path) as file:
         return np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)])
 
 
 def read_chunk(chunk: Chunk) -> tuple[Float32Array, Float32Array]:
-    """Read the positions and velocities of a chunk that lies in a file, each (n, 4500, 3).
+    """Read the positions and velocities of a stored chunk, each (n, 4500, 3).
 
     Raises
     ------
     DamagedFileError
-        If the file is not the one of its manifest, or what is read from it has rotted since that was found.
+        If the file does not match its manifest, or its content has rotted since it was verified.
     FileNotFoundError, MissingFileError
-        If it has gone since it was listed.
+        If the file disappeared after it was listed.
     """
     assert chunk.root is not None and chunk.entry is not None
     sim_ids, positions, velocities = _decode(chunk.root, chunk.entry, chunk.group)
     rows = np.asarray(chunk.rows)
     if not np.array_equal(sim_ids[rows], chunk.sim_ids):
-        told = f"sim_id {chunk.sim_ids[0]} to {chunk.sim_ids[-1]} in row group {chunk.group}"
-        raise DamagedFileError(chunk.root / chunk.entry.path, told, f"sim_id {sim_ids[rows].tolist()}")
+        expected = f"sim_id {chunk.sim_ids[0]} to {chunk.sim_ids[-1]} in row group {chunk.group}"
+        raise DamagedFileError(chunk.root / chunk.entry.path, expected, f"sim_id {sim_ids[rows].tolist()}")
     if len(rows) == len(sim_ids):
         return positions, velocities
     return positions[rows], velocities[rows]
@@ -250,18 +249,18 @@ def _decode(
     with parquet.opened(store.verify_file(root, entry)) as file:
         table = file.read_row_group(group, columns=["sim_id", *(c.name for c in schema.STARS)])
     shape = (table.num_rows, schema.N_STARS, 3)
-    # the innermost values of a column without nulls are one block of memory, which NumPy looks at without a copy
+    # the innermost values of a column without nulls are one block of memory, which NumPy views without a copy
     stars = [table[c.name].combine_chunks().flatten().flatten().to_numpy().reshape(shape) for c in schema.STARS]
     return table["sim_id"].to_numpy(), stars[0], stars[1]
 
 
 def get_recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dict[str, Any]], int]:
-    """Tell what the haloes of a chunk are simulated from: their rows of drawn parameters, and the set's seed.
+    """Return what the haloes of a chunk are simulated from: their drawn parameters and the set's seed.
 
     Raises
     ------
     MissingHaloError
-        If the set was made with another version of the simulator, which would give other stars.
+        If the set was made with another version of the simulator, which gives other stars.
     """
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
@@ -277,7 +276,7 @@ def get_recipe(chunk: Chunk, config: str, version: str | None) -> tuple[list[dic
 
 
 def get_parameters(chunk: Chunk, config: str, version: str | None) -> Parameters:
-    """Parameters of the one simulation of a chunk: what its file says, or else what it is simulated from."""
+    """Parameters of the one simulation in a chunk, from its file or else from the catalogue."""
     from mwlmc_data.simulator import Parameters
 
     if chunk.root is None or chunk.entry is None:
@@ -288,7 +287,7 @@ def get_parameters(chunk: Chunk, config: str, version: str | None) -> Parameters
 
 
 def suggest_command(config: str, version: str | None) -> str:
-    """Tell how the files with the haloes of a set are got; the published folder holds those of the Gaussian set."""
+    """Name the command that gets or makes the haloes of a set; only those of the Gaussian set are published."""
     if config == "gaussian":
         option = "" if version is None else f" --version {version}"
         return f"`mwlmc fetch {get_halo_config(config)}{option}` gets the files"
@@ -297,14 +296,14 @@ def suggest_command(config: str, version: str | None) -> str:
 
 @lru_cache(maxsize=4)
 def _load_drawn(config: str, version: str | None) -> dict[str, Float32Array]:
-    """Drawn parameters of a whole set, so that the row is the sim_id."""
+    """Load the drawn parameters of all simulations of a set; the row is the sim_id."""
     from mwlmc_data.dataset.catalogue import load_catalogue
 
     return load_catalogue(config=config, columns=schema.DRAWN, version=version, format="numpy")
 
 
 def simulate_rows(rows: list[dict[str, Any]], seed: int) -> tuple[Float32Array, Float32Array]:
-    """Simulate the haloes of rows of a catalogue, positions and velocities, each (n, 4500, 3)."""
+    """Simulate the haloes of catalogue rows: positions and velocities, each (n, 4500, 3)."""
     from mwlmc_data import simulator
     from mwlmc_data.simulator.many import job_parameters, name_errors
 
@@ -318,9 +317,9 @@ def simulate_rows(rows: list[dict[str, Any]], seed: int) -> tuple[Float32Array, 
 def load_chunk(
     chunk: Chunk, config: str, version: str | None, source: str, tries: int = _TRIES
 ) -> tuple[Float32Array, Float32Array]:
-    """Read or simulate a chunk in this process, positions and velocities, each (n, 4500, 3).
+    """Read or simulate a chunk in this process: positions and velocities, each (n, 4500, 3).
 
-    If its file has gone since it was listed, the haloes are looked for anew, as `make_chunks` does with the source.
+    If its file disappeared after it was listed, the haloes are located again, as `make_chunks` does.
     """
     if not chunk.is_stored:
         return simulate_rows(*get_recipe(chunk, config, version))
@@ -339,13 +338,13 @@ def load_chunk(
 def load_one(
     sim_ids: NDArray[np.int64], config: str, version: str | None, source: str
 ) -> tuple[Chunk, Float32Array, Float32Array, Parameters]:
-    """Load one halo: where it came from, positions and velocities (1, 4500, 3), and its parameters."""
+    """Load one halo: its chunk, positions and velocities (1, 4500, 3), and parameters."""
     for tries in range(_TRIES, -1, -1):
         (chunk,) = make_chunks(sim_ids, config, version, source)
         try:
             stars = read_chunk(chunk) if chunk.is_stored else simulate_rows(*get_recipe(chunk, config, version))
             return chunk, *stars, get_parameters(chunk, config, version)
-        except GONE:  # it was listed, and has gone since
+        except GONE:  # the file disappeared after it was listed
             if not tries:
                 raise
     raise AssertionError

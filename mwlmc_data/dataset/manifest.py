@@ -1,7 +1,7 @@
-"""The manifest of a folder of released files: what lies in it, and whether a text is one at all.
+"""The manifest of a folder of released files: its contents, and the checks that a text is a manifest.
 
-A manifest may come from a mirror that nobody vouches for, and its paths and numbers decide what is written where. So
-all of it is checked before any of it is used: types, characters, lengths, names, numbers, and that they agree.
+A manifest may come from an untrusted mirror, and its paths and numbers decide what is written where. So all of it is
+checked before any of it is used: types, characters, lengths, names, numbers, and that they agree.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from mwlmc_data.dataset import schema
 from mwlmc_data.display import Displayed
 from mwlmc_data.storage.errors import DamagedFileError
 
-#: Its name in the folder.
+#: Name of the manifest in the folder.
 MANIFEST = "manifest.json"
-#: No manifest is longer [bytes]: it is room for some 30,000 files.
-LONGEST = 1 << 23
+#: Longest manifest [bytes]: room for some 30,000 files.
+MAX_LENGTH = 1 << 23
 
-_MOST_FILES = 10_000
-_MOST_ROWS = 10_000_000
-#: Ten times those of a halo.
-_MOST_BYTES_A_ROW = 1 << 20
-#: Of a Parquet file: PAR1 twice and the length of its footer.
-_LEAST_BYTES = 12
-_LONGEST_TEXT = 1000
+_MAX_FILES = 10_000
+_MAX_ROWS = 10_000_000
+#: Ten times the bytes of a halo.
+_MAX_BYTES_PER_ROW = 1 << 20
+#: Smallest Parquet file: PAR1 twice and the length of its footer.
+_MIN_BYTES = 12
+_MAX_TEXT = 1000
 _LAST_ID = 2**31 - 1
 _LAST_SEED = 2**63 - 1
 
@@ -42,7 +42,7 @@ _NAME = re.compile(rf"(?=.{{1,40}}$){_CONFIG}")
 _DATA_VERSION = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){2}")
 _SIMULATOR_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,39}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-#: Names that no folder can have on Windows.
+#: Device names of Windows, which no folder may have.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
 
 
@@ -53,15 +53,15 @@ class ListedFile:
     Attributes
     ----------
     path : str
-        Where it lies in the folder, with slashes.
+        Path in the folder, with slashes.
     config, split : str
-        What it holds: such as "haloes" and "train".
+        What the file holds, such as "haloes" and "train".
     rows, bytes : int
         Number of rows and size.
     sha256 : str
-        Its hash.
+        Hash of the file.
     first_sim_id, last_sim_id : int, optional
-        Of haloes: the file holds every simulation of the split from the first to the last.
+        For haloes: the file holds every simulation of the split from the first to the last.
     """
 
     path: str
@@ -80,22 +80,22 @@ class ListedFile:
 
     @cached_property
     def sim_ids(self) -> Any:
-        """Haloes of the file, ascending integer array of shape (rows,)."""
+        """Numbers of the haloes in the file, ascending integer array of shape (rows,)."""
         if self.first_sim_id is None or self.last_sim_id is None:
-            raise ValueError(f"{self.path} holds {self.config!r} and no haloes")
+            raise ValueError(f"{self.path} holds {self.config!r}, not haloes")
         return schema.ids_of(self.split, self.first_sim_id, self.last_sim_id + 1)
 
 
 @dataclass(frozen=True, repr=False)
 class Manifest(Displayed):
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes
     ----------
     data_version, simulator_version : str
-        Versions of the data, and of the simulator that made them.
+        Versions of the data and of the simulator that made them.
     seeds : mapping of str to int
-        Seed of each set of simulations by its name, such as "gaussian".
+        Seed of each set of simulations, by name, such as "gaussian".
     files : tuple of ListedFile
         The data files.
     """
@@ -106,7 +106,7 @@ class Manifest(Displayed):
     files: tuple[ListedFile, ...]
 
     def select(self, config: str | None = None, split: str | None = None) -> list[ListedFile]:
-        """Give the files of one config and split.
+        """Select the files of one config and split.
 
         Parameters
         ----------
@@ -120,19 +120,19 @@ class Manifest(Displayed):
         Raises
         ------
         ValueError
-            If the folder knows no such config, or no such split of it.
+            If the folder has no such config, or the config has no such split.
         """
-        chosen = self.files
+        selected = self.files
         for name, wanted in (("config", config), ("split", split)):
-            allowed = dict.fromkeys(getattr(entry, name) for entry in chosen)
+            allowed = dict.fromkeys(getattr(entry, name) for entry in selected)
             if wanted is not None and wanted not in allowed:
-                raise ValueError(f"unknown {name} {wanted!r} of data version {self.data_version}; allowed: "
-                                 f"{', '.join(allowed) or 'none'}")  # fmt: skip
-            chosen = tuple(entry for entry in chosen if wanted in (None, getattr(entry, name)))
-        return list(chosen)
+                known = ", ".join(map(repr, allowed)) or "none"
+                raise ValueError(f"{name} = {wanted!r}: allowed is {known} (in data version {self.data_version})")
+            selected = tuple(entry for entry in selected if wanted in (None, getattr(entry, name)))
+        return list(selected)
 
     def to_json(self) -> str:
-        """Write the manifest as text, the same for the same content."""
+        """Write the manifest as text; equal manifests give equal texts."""
         files = [
             {name: value for name, value in asdict(entry).items() if value is not None}
             for entry in sorted(self.files, key=lambda entry: entry.path)
@@ -149,14 +149,14 @@ class Manifest(Displayed):
 
     @classmethod
     def from_json(cls, text: str, path: Path | str) -> Manifest:
-        """Read the text of a manifest, and check all that it says.
+        """Read the text of a manifest and check everything in it.
 
         Parameters
         ----------
         text : str
             The text.
         path : Path or str
-            Where it is from, for the error.
+            Where the text comes from, for the error.
 
         Returns
         -------
@@ -165,8 +165,8 @@ class Manifest(Displayed):
         Raises
         ------
         DamagedFileError
-            If it is no manifest: other text, other names, types or characters, a path outside the folder, numbers that
-            cannot be or do not agree, files that occur twice. The message says which.
+            If it is not a manifest: other text, other names, types or characters, a path outside the folder, numbers
+            that are impossible or disagree, repeated files. The message says which.
         """
         try:
             content = json.loads(text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant)
@@ -184,11 +184,11 @@ def _refuse_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _check(content: Any) -> Manifest:
-    """Make a manifest of what was read, or raise a ValueError that says what is wrong."""
+    """Make a manifest of the parsed text, or raise a ValueError that says what is wrong."""
     _check_names("the manifest", content, {*_TEXTS, "seeds", "files"})
     for name, pattern in _TEXTS.items():
         _check_text(name, content[name], pattern)
@@ -198,15 +198,15 @@ def _check(content: Any) -> Manifest:
     for name, seed in seeds.items():
         _check_config("seeds", name)
         _check_whole(f"seeds of {name}", seed, 0, _LAST_SEED)
-    if not isinstance(listed, list) or not 1 <= len(listed) <= _MOST_FILES:
-        raise ValueError(f"files = {shorten(listed)}: allowed is a list of 1 to {_MOST_FILES} files")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= _MAX_FILES:
+        raise ValueError(f"files = {shorten(listed)}: allowed is a list of 1 to {_MAX_FILES} files")
     files = tuple(_check_entry(entry) for entry in listed)
     _check_repeats(files)
     _check_series(files)
     return Manifest(content["data_version"], content["simulator_version"], dict(seeds), files)
 
 
-#: Texts of a manifest, with their form.
+#: Text fields of a manifest, and their patterns.
 _TEXTS: dict[str, re.Pattern[str] | None] = {
     "title": None,
     "licence": None,
@@ -221,7 +221,7 @@ def _check_entry(content: Any) -> ListedFile:
     match = _PATH.fullmatch(path) if isinstance(path, str) else None
     if match is None:
         raise ValueError(
-            f"path = {shorten(path)}, which is not within the folder under its name: allowed is "
+            f"path = {shorten(path)}: allowed is a path in the folder of the config, "
             "CONFIG/CONFIG-SPLIT.parquet or CONFIG/CONFIG-SPLIT-00000-of-00027.parquet"
         )
     _check_config("config", config)
@@ -229,9 +229,9 @@ def _check_entry(content: Any) -> ListedFile:
         raise ValueError(f"config = {shorten(config)}, split = {shorten(split)}: allowed are those of the path {path}")
     if match[3] is not None and int(match[3]) >= int(match[4]):
         raise ValueError(f"path = {path!r}: allowed are numbers below {match[4]}")
-    _check_whole(f"rows of {path}", content["rows"], 1, _MOST_ROWS)
-    most = (content["rows"] + 1) * _MOST_BYTES_A_ROW
-    _check_whole(f"bytes of {path}", content["bytes"], _LEAST_BYTES, most)
+    _check_whole(f"rows of {path}", content["rows"], 1, _MAX_ROWS)
+    max_bytes = (content["rows"] + 1) * _MAX_BYTES_PER_ROW
+    _check_whole(f"bytes of {path}", content["bytes"], _MIN_BYTES, max_bytes)
     _check_text(f"sha256 of {path}", content["sha256"], _SHA256)
     entry = ListedFile(**content)
     _check_ids(entry)
@@ -239,11 +239,11 @@ def _check_entry(content: Any) -> ListedFile:
 
 
 def _check_ids(entry: ListedFile) -> None:
-    """Haloes are numbered, from the first to the last of their split; other files are not."""
+    """Check the first and last sim_id: files of haloes have them, other files do not."""
     numbers = entry.first_sim_id, entry.last_sim_id
     if entry.config != "haloes" and not entry.config.startswith("haloes-"):
         if numbers != (None, None):
-            raise ValueError(f"first and last sim_id = {shorten(numbers)} of {entry.path}: allowed for haloes alone")
+            raise ValueError(f"first and last sim_id = {shorten(numbers)} of {entry.path}: allowed only for haloes")
         return
     for name, number in zip(("first_sim_id", "last_sim_id"), numbers, strict=True):
         _check_whole(f"{name} of {entry.path}", number, 0, _LAST_ID)
@@ -256,7 +256,7 @@ def _check_ids(entry: ListedFile) -> None:
 
 
 def _check_repeats(files: Sequence[ListedFile]) -> None:
-    """Every file holds something else, under a name of its own."""
+    """Check that no path and no hash occurs twice."""
     for name in ("path", "sha256"):
         values = [getattr(entry, name) for entry in files]
         if len(set(values)) < len(values):
@@ -264,7 +264,7 @@ def _check_repeats(files: Sequence[ListedFile]) -> None:
 
 
 def _check_series(files: Sequence[ListedFile]) -> None:
-    """The files of one config and split count to one number, and their haloes ascend."""
+    """Check that the files of one config and split count to the same number, with ascending haloes."""
     series: dict[tuple[str, str], list[ListedFile]] = defaultdict(list)
     for entry in sorted(files, key=lambda entry: entry.path):
         series[entry.config, entry.split].append(entry)
@@ -282,23 +282,23 @@ def _check_names(what: str, content: Any, names: set[str], optional: set[str] = 
         raise ValueError(f"{what} = {shorten(content)}: allowed are names with values")
     lacking, unknown = sorted(names - optional - set(content)), sorted(set(content) - names)
     if lacking or unknown:
-        told = [f"lacks {', '.join(lacking)}"] * bool(lacking) + [f"has {shorten(unknown)}"] * bool(unknown)
-        raise ValueError(f"{what} {' and '.join(told)}: allowed is {', '.join(sorted(names))}")
+        faults = [f"lacks {', '.join(lacking)}"] * bool(lacking) + [f"has {shorten(unknown)}"] * bool(unknown)
+        raise ValueError(f"{what} {' and '.join(faults)}: allowed is {', '.join(sorted(names))}")
 
 
 def _check_text(name: str, value: Any, pattern: re.Pattern[str] | None) -> None:
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not (pattern is None or pattern.fullmatch(value)):
-        form = f"text that matches {pattern.pattern}" if pattern else f"text of at most {_LONGEST_TEXT} characters"
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not (pattern is None or pattern.fullmatch(value)):
+        form = f"text that matches {pattern.pattern}" if pattern else f"text of at most {_MAX_TEXT} characters"
         raise ValueError(f"{name} = {shorten(value)}: allowed is {form}")
 
 
 def _check_config(name: str, value: Any) -> None:
     _check_text(name, value, _NAME)
     if value in _DEVICES:
-        raise ValueError(f"{name} = {value!r}: allowed are names that are no device's")
+        raise ValueError(f"{name} = {value!r}: allowed are names that are not devices on Windows")
 
 
-def _check_whole(name: str, value: Any, least: int, most: int) -> None:
-    # True is an int to Python; 4.0 and "4" are none.
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{name} = {shorten(value)}: allowed is a whole number from {least} to {most}")
+def _check_whole(name: str, value: Any, minimum: int, maximum: int) -> None:
+    # True is an int in Python; 4.0 and "4" are not.
+    if type(value) is not int or not minimum <= value <= maximum:
+        raise ValueError(f"{name} = {shorten(value)}: allowed is a whole number from {minimum} to {maximum}")

@@ -1,11 +1,11 @@
-"""What a release of the data consists of: its versions, its files and their hashes.
+"""Releases of the data: versions, files and their hashes.
 
-The registry, `data/registry.json`, lists for every version of the data the files that the package embeds,
-each with its SHA-256, its size and its number of rows. A file is compared with its entry before it is read,
-so one that is damaged, truncated or replaced is an error and never data. Beside the files stand the SHA-256 of the
-manifest of the published folder, the mirrors that hold it, and the erratum of a version that was retracted.
+The registry, `data/registry.json`, lists for every version of the data the files that the package embeds, each with
+its SHA-256, size and number of rows. A file is compared with its entry before it is read, so a damaged, truncated or
+replaced file is an error and never data. The registry also holds the SHA-256 of the published folder's manifest, the
+mirrors that hold the folder, and the erratum of a retracted version.
 
-Versions: PATCH when the same values are written anew, MINOR when columns or cases are added, MAJOR when values change.
+Versions: PATCH if the same values are written differently, MINOR if columns or cases are added, MAJOR if values change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mwlmc_data.storage.writing import write_bytes
 #: Version of the data that this package embeds.
 DATA_VERSION = "1.0.0"
 
-#: Seed of each configuration of the release; it fixes the draws and, with sim_id, the stars.
+#: Seed of each set of the release; it fixes the draws and, with sim_id, the stars.
 CATALOGUE_SEEDS: dict[str, int] = {"gaussian": 20250710, "flat": 20250711, "wide": 20250712}
 
 
@@ -33,7 +33,7 @@ _EMPTY: dict[str, Any] = {"files": {}, "manifest": None, "mirrors": [], "retract
 
 
 class RetractedVersionWarning(UserWarning):
-    """The version of the data that is being loaded was retracted; the warning says which erratum tells why."""
+    """The loaded version of the data was retracted; the warning gives the erratum."""
 
 
 def sha256_of(path: Path) -> str:
@@ -62,19 +62,19 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str
     Parameters
     ----------
     directory : Path, optional
-        Folder of the files; that of the package by default.
+        Folder of the files; the package's by default.
 
     Returns
     -------
     dict
         Version -> `files` (configuration -> entry with file, sha256, bytes, rows, seed and simulator_version),
-        `manifest` (SHA-256 of the published folder's manifest, None before it is published), `mirrors` (list of where
-        it is published) and `retracted` (None, or the erratum in a sentence). Empty where there is no registry yet.
+        `manifest` (SHA-256 of the published folder's manifest, None before publication), `mirrors` (list of places of
+        publication) and `retracted` (None, or the erratum in a sentence). Empty if there is no registry yet.
 
     Raises
     ------
     DamagedFileError
-        If the registry is no valid JSON of the expected form.
+        If the registry is not valid JSON of the expected form.
     """
     path = _get_directory(directory) / "registry.json"
     if not path.exists():
@@ -87,19 +87,19 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str
 
 
 def get_record(version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
-    """Look up what the registry says of one version, and warn where it was retracted.
+    """Look up the registry's record of one version, and warn if it was retracted.
 
     Parameters
     ----------
     version : str, optional
         Version of the data; `DATA_VERSION` by default.
     directory : Path, optional
-        Folder of the files; that of the package by default.
+        Folder of the files; the package's by default.
 
     Returns
     -------
     dict
-        The version's files, manifest, mirrors and retracted, as `load_registry` gives them.
+        The version's files, manifest, mirrors and retracted, as `load_registry` returns them.
 
     Warns
     -----
@@ -114,7 +114,8 @@ def get_record(version: str | None = None, directory: Path | None = None) -> dic
     version = DATA_VERSION if version is None else version
     registry = load_registry(directory)
     if version not in registry:
-        raise ValueError(f"unknown data version {version!r}; allowed: {', '.join(registry) or 'none yet'}")
+        known = ", ".join(map(repr, registry)) or "none yet"
+        raise ValueError(f"version = {version!r}: allowed is {known} (versions of the data)")
     record = registry[version]
     if record["retracted"]:
         warnings.warn(
@@ -124,7 +125,7 @@ def get_record(version: str | None = None, directory: Path | None = None) -> dic
 
 
 def get_entry(config: str, version: str | None = None, directory: Path | None = None) -> dict[str, Any]:
-    """Look up the registry's entry of one file.
+    """Look up the registry's entry for one file.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def get_entry(config: str, version: str | None = None, directory: Path | None = 
     version : str, optional
         Version of the data; `DATA_VERSION` by default.
     directory : Path, optional
-        Folder of the files; that of the package by default.
+        Folder of the files; the package's by default.
 
     Returns
     -------
@@ -147,8 +148,9 @@ def get_entry(config: str, version: str | None = None, directory: Path | None = 
     """
     files = get_record(version, directory)["files"]
     if config not in files:
-        told = DATA_VERSION if version is None else version
-        raise ValueError(f"unknown config {config!r} of data version {told}; allowed: {', '.join(files)}")
+        known = ", ".join(map(repr, files))
+        shown = DATA_VERSION if version is None else version
+        raise ValueError(f"config = {config!r}: allowed is {known} (in data version {shown})")
     return files[config]
 
 
@@ -162,19 +164,19 @@ def verify_embedded(config: str, version: str | None = None, directory: Path | N
     version : str, optional
         Version of the data; `DATA_VERSION` by default.
     directory : Path, optional
-        Folder of the files; that of the package by default.
+        Folder of the files; the package's by default.
 
     Returns
     -------
     Path
-        The file, whose bytes are those of the release.
+        The file, with the bytes of the release.
 
     Raises
     ------
     ValueError
         If the version or the configuration is not in the registry.
     DamagedFileError
-        If the file is missing or has another hash.
+        If the file is missing or has the wrong hash.
     """
     entry = get_entry(config, version, directory)
     path = _get_directory(directory) / entry["file"]
@@ -196,20 +198,20 @@ def register(
     simulator_version: str,
     version: str | None = None,
 ) -> dict[str, Any]:
-    """Enter a file into the registry that lies beside it.
+    """Enter a file into the registry in the same folder.
 
     Parameters
     ----------
     path : Path
-        An existing file in the folder of the registry, which is made where it is missing.
+        An existing file in the folder of the registry, which is created if it is missing.
     config : str
-        Configuration that the file holds.
+        Set of simulations in the file.
     rows : int
         Number of simulations in it.
     seed : int
-        Seed that it was made with.
+        Seed of the set.
     simulator_version : str
-        Version of the simulator that made it.
+        Version of the simulator that made the set.
     version : str, optional
         Version of the data; `DATA_VERSION` by default.
 

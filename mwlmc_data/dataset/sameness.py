@@ -1,10 +1,10 @@
-"""What "the same halo" means: how much a halo may differ that is made again on another machine.
+"""What "the same halo" means: how much a halo may differ when another machine simulates it again.
 
-Processors round differently, and the paths of the few stars that pass close to the centre are chaotic, so that it is
-a statement about most stars and about the fit. The bounds leave room around what ``python -m benchmarks regeneration``
-measured with Numba's generic processor as the other machine: of the stars beyond 20 kpc 98.9% within 0.01 kpc, 99.99%
-within 0.1 kpc and 1 km/s; the travel vector within 1e-3 km/s in 99 haloes of 100 and within 0.003 in all. On one
-machine with one set of packages the stars are the same to the bit.
+Processors round differently, and the orbits of the few stars that pass close to the centre are chaotic, so the bounds
+apply to most stars and to the fit. They leave a margin around what ``python -m benchmarks regeneration`` measured with
+Numba's generic processor as the other machine: 98.9% of the stars beyond 20 kpc within 0.01 kpc, 99.99% within 0.1 kpc
+and 1 km/s; the travel vector within 1e-3 km/s in 99 haloes of 100 and within 0.003 km/s in all. On one machine with one
+set of packages the stars are bit-identical.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.simulator import Halo
 
-#: Galactocentric radius [kpc] beyond which stars are compared: those within pass the centre again and again.
+#: Galactocentric radius [kpc] beyond which stars are compared: those within pass the centre many times.
 OUTER = 20.0
-#: Most outer stars are within this distance [kpc] of where they were: at least this share.
+#: Distance [kpc] within which most outer stars agree, and the required share of them.
 NEAR, NEAR_SHARE = 0.01, 0.97
-#: Nearly all are within this distance [kpc] and velocity [km/s]: at least this share.
+#: Distance [kpc] and velocity [km/s] within which nearly all outer stars agree, and the required share.
 FAR, FAST, FAR_SHARE = 0.1, 1.0, 0.999
-#: The travel vector is within so much [km/s] in each component: in at least this share of the haloes.
+#: Difference [km/s] within which each component of the travel vector agrees, and the required share of haloes.
 TRAVEL, TRAVEL_SHARE = 0.01, 0.9
-#: In no halo does it differ by more [km/s]: a star that ends on the other side of 50 kpc moves it by 0.1.
-TRAVEL_MOST = 0.5
+#: Largest difference [km/s] in any halo: a star that ends on the other side of 50 kpc moves the vector by 0.1.
+MAX_TRAVEL = 0.5
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,9 +41,9 @@ class Sameness(Displayed):
     near, far : float
         Shares of the outer stars within `NEAR`, and within `FAR` and `FAST`.
     travel : ndarray, shape (haloes,)
-        Greatest difference of a component of the travel vector [km/s].
+        Largest difference of a component of the travel vector [km/s].
     identical : int
-        Haloes that are the same to the bit.
+        Number of bit-identical haloes.
     """
 
     haloes: int
@@ -54,27 +54,28 @@ class Sameness(Displayed):
 
     @property
     def problems(self) -> list[str]:
-        """Bounds that do not hold, in words; empty for the same haloes."""
-        told = []
+        """Violated bounds, in words; empty for the same haloes."""
+        problems = []
         if self.near < NEAR_SHARE:
-            told.append(f"{self.near:.4f} of the outer stars are within {NEAR} kpc, not {NEAR_SHARE}")
+            problems.append(f"{self.near:.4f} of the outer stars are within {NEAR} kpc, not {NEAR_SHARE}")
         if self.far < FAR_SHARE:
-            told.append(f"{self.far:.5f} of the outer stars are within {FAR} kpc and {FAST} km/s, not {FAR_SHARE}")
+            problems.append(f"{self.far:.5f} of the outer stars are within {FAR} kpc and {FAST} km/s, not {FAR_SHARE}")
         within = float((self.travel <= TRAVEL).mean())
         if within < TRAVEL_SHARE:
-            told.append(f"the travel vector is within {TRAVEL} km/s in {within:.2f} of the haloes, not {TRAVEL_SHARE}")
-        if self.travel.max() > TRAVEL_MOST:
-            told.append(f"a travel vector differs by {self.travel.max():.3g} km/s, more than {TRAVEL_MOST}")
-        return told
+            shares = f"{within:.2f} of the haloes, not {TRAVEL_SHARE}"
+            problems.append(f"the travel vector is within {TRAVEL} km/s in {shares}")
+        if self.travel.max() > MAX_TRAVEL:
+            problems.append(f"a travel vector differs by {self.travel.max():.3g} km/s, more than {MAX_TRAVEL}")
+        return problems
 
 
 def compare_haloes(first: Sequence[Halo], second: Sequence[Halo]) -> Sameness:
-    """Compare haloes, one by one, with the same ones made elsewhere.
+    """Compare haloes, one by one, with the same ones simulated elsewhere.
 
     Parameters
     ----------
     first, second : sequence of Halo
-        Equally many, at least one, with equally many stars.
+        At least one halo each, equal in number, with equal numbers of stars.
 
     Returns
     -------
@@ -83,10 +84,10 @@ def compare_haloes(first: Sequence[Halo], second: Sequence[Halo]) -> Sameness:
     Raises
     ------
     ValueError
-        If their numbers differ, or are zero.
+        If the numbers of haloes differ or are zero.
     """
     if not first or len(first) != len(second):
-        raise ValueError(f"{len(first)} and {len(second)} haloes cannot be compared: equally many, at least 1")
+        raise ValueError(f"haloes = {len(first)} and {len(second)}: allowed are equal numbers from 1 up")
     from mwlmc_data.simulator import fit_reflex
 
     near, far, outer, identical = 0, 0, 0, 0

@@ -1,16 +1,16 @@
-"""A folder of released files: the publishable folder, a local store and the mini set have this one form.
+"""A folder of released files: the published folder, a local store and the mini set share this layout.
 
     manifest.json                                    versions, and every data file with its rows, bytes and SHA-256
     gaussian/gaussian-train.parquet ...              the catalogues by split
     validation/validation-test.parquet               the validation cases
     haloes/haloes-train-00000-of-00027.parquet ...   the stars by split, in the order of sim_id
 
-Base names are unique, so that the files can also lie beside each other where a service knows no folders. A folder may
-lack some of the files: a local store holds what was fetched.
+Base names are unique, so that the files can also lie side by side, on a service without folders. Some of the files may
+be absent: a local store holds what was fetched.
 
-A file's hash is computed once and remembered in a stamp, with its size, its time of change and the hash of its footer,
-in the subfolder `.stamps`. What rots afterwards changes none of these but the footer: it is found when it is read,
-because the pages of a file have checksums. A file without them is hashed again by every process that reads it.
+A file's hash is computed once and recorded in a stamp, with its size, modification time and the hash of its footer, in
+the subfolder `.stamps`. Later bit rot changes none of these but the footer; reading finds it, because the pages of a
+file have checksums. A file without checksums is hashed again by every process that reads it.
 """
 
 from __future__ import annotations
@@ -43,60 +43,60 @@ __all__ = [
 ]
 
 STAMPS = ".stamps"
-#: Environment variable: the folder that holds a folder for every version of the data.
+#: Environment variable: the folder that holds a subfolder for every version of the data.
 DATA_DIR_VARIABLE = "MWLMC_DATA_DIR"
 
 
 class MissingFileError(DamagedFileError):
-    """A file of the manifest is not there, or no longer."""
+    """A file of the manifest is missing, or has disappeared."""
 
 
 class Store:
-    """A folder of released files that lies on this machine.
+    """A folder of released files on this machine.
 
     Parameters
     ----------
     root : Path
-        The folder; it has a manifest.
+        The folder, which has a manifest.
 
     Raises
     ------
     FileNotFoundError
         If there is no manifest.
     DamagedFileError
-        If the manifest is not one.
+        If the manifest is not valid.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         path = self.root / MANIFEST
         if not path.is_file():
-            raise FileNotFoundError(f"{str(self.root)!r} is no folder of released files: it has no {MANIFEST}")
-        # bytes that are no text become signs that are no manifest
+            raise FileNotFoundError(f"{str(self.root)!r} is not a folder of released files: it has no {MANIFEST}")
+        # undecodable bytes become characters that no manifest has
         self.manifest = Manifest.from_json(path.read_text(encoding="utf-8", errors="replace"), path)
 
     def path(self, entry: ListedFile) -> Path:
-        """Where a file lies, or would lie."""
+        """Path of a file, whether it exists or not."""
         return self.root / entry.path
 
     def list_present(self, config: str | None = None, split: str | None = None) -> list[ListedFile]:
-        """Files of one config and split that are here, not yet verified; as `Manifest.select`."""
+        """List the files of one config and split that exist, unverified; as `Manifest.select`."""
         return [entry for entry in self.manifest.select(config, split) if self.path(entry).is_file()]
 
     def verify(self, entry: ListedFile) -> Path:
-        """Find a file and check it, as the function `verify_file`."""
+        """Check a file and return its path, as the function `verify_file`."""
         return verify_file(self.root, entry)
 
     def stamp(self, entry: ListedFile) -> None:
-        """Remember that a file was found to be right, as the function `stamp`."""
+        """Record that a file was verified, as the function `stamp`."""
         stamp(self.root, entry)
 
 
 def verify_file(root: Path, entry: ListedFile) -> Path:
-    """Find a file and check it against the manifest.
+    """Check a file against the manifest and return its path.
 
-    Its hash is computed where no stamp says that it was right before and it is unchanged since, by size, time of change
-    and footer; and, once in a process, where a stamp says so but its pages have no checksums that reading compares.
+    The hash is computed unless a stamp records that the file was right and its size, modification time and footer are
+    unchanged. If its pages have no checksums for reading to compare, it is hashed once per process, despite a stamp.
 
     Parameters
     ----------
@@ -113,9 +113,9 @@ def verify_file(root: Path, entry: ListedFile) -> Path:
     Raises
     ------
     MissingFileError
-        If the file is not there.
+        If the file is missing.
     DamagedFileError
-        If it is not the one of the manifest.
+        If the file does not match the manifest.
     """
     path = root / entry.path
     if not path.is_file():
@@ -131,7 +131,7 @@ def verify_file(root: Path, entry: ListedFile) -> Path:
 
 
 def is_stamped(root: Path, entry: ListedFile) -> bool:
-    """Tell whether a file that is there needs no hashing, as `verify_file` says."""
+    """Whether an existing file needs no hashing, as `verify_file` explains."""
     path = root / entry.path
     state = _get_state(path, entry.sha256)
     if _VERIFIED.get(path) == state:
@@ -140,16 +140,16 @@ def is_stamped(root: Path, entry: ListedFile) -> bool:
 
 
 def stamp(root: Path, entry: ListedFile) -> None:
-    """Remember that a file was found to be the one of the manifest.
+    """Record that a file matches the manifest.
 
-    Where the folder cannot be written to, or is the package's own, only this process remembers it.
+    If the folder is read-only or the package's own, only this process remembers it.
 
     Parameters
     ----------
     root : Path
         The folder.
     entry : ListedFile
-        A file of its manifest, which is there.
+        An existing file of its manifest.
     """
     path = root / entry.path
     _VERIFIED[path] = state = _get_state(path, entry.sha256)
@@ -163,7 +163,7 @@ def stamp(root: Path, entry: ListedFile) -> None:
         write_bytes(place, (json.dumps(state) + "\n").encode())
 
 
-#: What this process has verified.
+#: Files that this process has verified, with their state then.
 _VERIFIED: dict[Path, dict[str, Any]] = {}
 
 
@@ -185,7 +185,7 @@ def _read(stamp: Path) -> Any:
 
 
 def get_data_dir(version: str | None = None) -> Path:
-    """Folder of the local store of one version of the data.
+    """Return the folder of the local store for one version of the data.
 
     Parameters
     ----------
@@ -195,35 +195,35 @@ def get_data_dir(version: str | None = None) -> Path:
     Returns
     -------
     Path
-        A folder named after the version, which may not exist yet, in `MWLMC_DATA_DIR` or else in the user's cache.
+        A folder named after the version, which may not exist yet, in `MWLMC_DATA_DIR`, or else in the user's cache.
 
     Raises
     ------
     ValueError
-        If the variable is not set and the user has no home folder, as in some containers.
+        If the variable is unset and the user has no home folder, as in some containers.
     """
     parent = _find_data_dirs()
     if parent is None:
         raise ValueError(
-            f"{DATA_DIR_VARIABLE} = None: allowed is a folder; it has to be named here, as this user has no home "
-            "folder for a cache"
+            f"{DATA_DIR_VARIABLE} = None: allowed is a folder; it is required here, as this user has no home folder for a "
+            "cache"
         )
     return parent / (DATA_VERSION if version is None else version)
 
 
 def describe_store(version: str | None = None) -> str:
-    """Name the folder of the local store in a message, also where there is none."""
+    """Name the folder of the local store for a message, even if there is none."""
     return "nowhere (no home folder is known)" if _find_data_dirs() is None else str(get_data_dir(version))
 
 
 def _find_data_dirs() -> Path | None:
-    """Folder that holds a folder for every version; None where there is no home for a cache."""
+    """Find the folder that holds a folder for each version; None without a home folder for a cache."""
     given = os.environ.get(DATA_DIR_VARIABLE)
     return expand_home(DATA_DIR_VARIABLE, given) if given else find_user_cache()
 
 
 def open_local_store(version: str | None = None) -> Store | None:
-    """Open the local store of one version of the data, where there is one.
+    """Open the local store of one version of the data, if it exists.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def open_local_store(version: str | None = None) -> Store | None:
     Raises
     ------
     DamagedFileError
-        If its manifest is not one, or that of another version.
+        If its manifest is not valid or belongs to another version.
     """
     if _find_data_dirs() is None:
         return None
@@ -254,20 +254,20 @@ def open_local_store(version: str | None = None) -> Store | None:
 def describe_file(
     root: Path, path: str, config: str, split: str, rows: int, sim_ids: Iterable[int] | None = None
 ) -> ListedFile:
-    """Describe a file that was just made.
+    """Describe a new file for the manifest.
 
     Parameters
     ----------
     root : Path
         The folder.
     path : str
-        Where the file lies in it, with slashes.
+        Path of the file in it, with slashes.
     config, split : str
-        What it holds.
+        What the file holds.
     rows : int
         Number of rows.
     sim_ids : iterable of int, optional
-        Of haloes: their numbers, ascending.
+        For haloes: their numbers, ascending.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Check a folder of released files: hashes, schema, counts, contents, and a sample of haloes against the simulator."""
+"""Check a folder of released files: hashes, schema, counts, contents, and a sample of haloes simulated again."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-#: Haloes that are simulated again by default: a second or two.
+#: Haloes simulated again by default: a second or two.
 SAMPLE = 16
-#: File of the published folder that lists the hash of every other.
+#: File of the published folder that lists the hashes of all others.
 CHECKSUMS = "SHA256SUMS"
 _OF_SERIES = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.parquet")
 
 
 @dataclass(repr=False)
 class Verification(Displayed):
-    """What was found in a folder.
+    """Result of checking a folder.
 
     Attributes
     ----------
@@ -42,13 +42,13 @@ class Verification(Displayed):
     data_version : str
         Version of its data.
     files, bytes, rows : int
-        Data files that were checked, their size and their rows.
+        Number of data files checked, their size and their rows.
     simulated, identical : int
-        Haloes that were made again, and how many of them are the same to the bit.
+        Number of haloes simulated again, and how many of them are bit-identical.
     absent : list of str
-        Files of the manifest that are not there.
+        Missing files of the manifest.
     problems : list of str
-        What is wrong, a sentence each; empty when all is well.
+        What is wrong, one sentence each; empty if nothing is.
     """
 
     root: Path
@@ -67,16 +67,16 @@ def verify(
 ) -> Verification:
     """Check a folder of released files.
 
-    Every file is hashed anew, whatever a stamp says; its schema, its rows and its simulations are compared with what
-    they must be, catalogues with those that the package embeds, haloes with their catalogue; and some haloes are
-    simulated again and must be the same within the bounds of `mwlmc_data.dataset.sameness`.
+    Every file is hashed, regardless of stamps. Its schema, rows and sim_id are checked; catalogues are compared with
+    those that the package embeds, haloes with their catalogue. Some haloes are simulated again and must be the same
+    within the bounds of `mwlmc_data.dataset.sameness`.
 
     Parameters
     ----------
     directory : Path or str
-        The folder: published, a local store, or the output of ``python -m generation haloes``.
+        The published folder, a local store, or the output of ``python -m generation haloes``.
     sample : int
-        Haloes to simulate again, evenly spread; 0 for none.
+        Number of haloes to simulate again, evenly spread; 0 for none.
     partial : bool
         Files of the manifest may be absent, as in a local store.
     progress : bool, optional
@@ -91,7 +91,7 @@ def verify(
     FileNotFoundError
         If the folder has no manifest.
     DamagedFileError
-        If its manifest is not one.
+        If its manifest is not valid.
     ValueError
         If `sample` is negative.
     """
@@ -121,8 +121,8 @@ def verify(
         found.problems += _find_manifest_problems(store, record)
     else:
         found.problems.append(
-            f"data version {found.data_version} is not known to this package ({', '.join(registry)} are): no catalogue "
-            "could be compared and no halo simulated again"
+            f"data version {found.data_version} is not known to this package, which knows {', '.join(registry)}: no "
+            "catalogue is compared and no halo simulated again"
         )
     found.problems += _find_count_problems(store, known)
     found.problems += _find_name_problems([entry.name for entry in store.manifest.files])
@@ -132,18 +132,18 @@ def verify(
 
 
 def _get_set(config: str) -> str | None:
-    """Name of the set whose haloes a config holds, or None if it holds none."""
+    """Return the name of the set whose haloes a config holds, or None if it holds none."""
     names = {library.get_halo_config(name): name for name in release.CATALOGUE_SEEDS}
     return names.get(config)
 
 
 def _find_file_problems(store: Store, entry: ListedFile, known: dict[str, Any]) -> Iterator[str]:
-    """Whatever is wrong with one file, the first that makes looking further senseless as the last."""
+    """Find what is wrong with one file; stop at a problem that makes further checks pointless."""
     path = store.path(entry)
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        yield "it is missing: it was there when this began"
+        yield "it is missing, and was present when verification began"
         return
     if size != entry.bytes:
         yield f"it has {size} bytes, not {entry.bytes}"
@@ -191,19 +191,19 @@ def _find_content_problems(file: pq.ParquetFile, entry: ListedFile, known: dict[
 
 
 def _find_label_problems(file: pq.ParquetFile, entry: ListedFile, known: dict[str, Any]) -> Iterator[str]:
-    """What a file says of itself, where it does, must be what the package knows of its set."""
+    """Compare the metadata of a file, where it has any, with what the package knows of its set."""
     name = _get_set(entry.config) or entry.config
     if name not in known:
         return
-    facts, said = {"config": name, **known[name]}, parquet.facts_of(file)
+    facts, stated = {"config": name, **known[name]}, parquet.facts_of(file)
     for fact in ("config", "seed", "simulator_version"):
         value = str(facts[fact])
-        if said.get(fact, value) != value:
-            yield f"it says that it is of {fact} {said[fact]!r}, not {value!r}"
+        if stated.get(fact, value) != value:
+            yield f"its metadata give {fact} {stated[fact]!r}, not {value!r}"
 
 
 def _find_rows_problems(table: pa.Table, ids: np.ndarray, config: str, known: dict[str, Any]) -> Iterator[str]:
-    """Where rows differ from those of the catalogue that the package embeds."""
+    """Compare rows with those of the embedded catalogue."""
     from mwlmc_data.dataset.catalogue import load_catalogue
 
     if config not in known:
@@ -228,7 +228,7 @@ def _get_schema(config: str) -> pa.Schema | None:
 
 
 def _find_manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[str]:
-    """What the manifest says of itself must be what the package knows of that version."""
+    """Compare the manifest with what the package knows of its version."""
     manifest = store.manifest
     for config, seed in manifest.seeds.items():
         wanted = record["files"].get(config, {}).get("seed")
@@ -241,7 +241,7 @@ def _find_manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[st
 
 
 def _find_count_problems(store: Store, known: dict[str, Any]) -> Iterator[str]:
-    """Catalogues must be whole; haloes may be a part."""
+    """Check that catalogues are complete; haloes may be a part of the set."""
     for config, record in known.items():
         rows = sum(entry.rows for entry in store.manifest.files if entry.config == config)
         if rows not in (0, record["rows"]):
@@ -249,7 +249,7 @@ def _find_count_problems(store: Store, known: dict[str, Any]) -> Iterator[str]:
 
 
 def _find_name_problems(names: list[str]) -> Iterator[str]:
-    """Series must be whole, and names unique."""
+    """Check that series are complete and names unique."""
     series: dict[tuple[str, int], set[int]] = defaultdict(set)
     for name in names:
         if match := _OF_SERIES.fullmatch(name):
@@ -261,17 +261,17 @@ def _find_name_problems(names: list[str]) -> Iterator[str]:
 
 
 def _find_checksum_problems(store: Store, partial: bool) -> Iterator[str]:
-    """Documents have no entry in the manifest, but the published folder lists them with its other files."""
+    """Check documents, which are not in the manifest but in the published folder's list of hashes."""
     path = store.root / CHECKSUMS
     if not path.is_file():
         return
     data = {entry.path: entry.sha256 for entry in store.manifest.files}
-    # bytes that are no text become signs that name no file
+    # undecodable bytes become characters that no name has
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
         file = store.root / name
         if not re.fullmatch(r"[0-9a-f]{64}", digest) or not re.fullmatch(r"[\w.-]+(/[\w-][\w.-]*)*", name):
-            yield f"{CHECKSUMS} has a line that is no hash with the name of a file: {shorten(line)}"
+            yield f"{CHECKSUMS} has a line that is not a hash and the name of a file: {shorten(line)}"
         elif name in data:
             if data[name] != digest:
                 yield f"{CHECKSUMS} and the manifest disagree on {name}"
@@ -283,7 +283,7 @@ def _find_checksum_problems(store: Store, partial: bool) -> Iterator[str]:
 
 
 def _compare_sample(store: Store, entries: list[ListedFile], sample: int, found: Verification) -> None:
-    """Simulate some haloes again, evenly spread over the good files, and compare stars and travel vector."""
+    """Simulate some haloes again, evenly spread over the good files; compare stars and travel vectors."""
     places = [(entry, row) for entry in entries if _get_set(entry.config) for row in range(entry.rows)]
     if not places or not sample:
         return
@@ -292,13 +292,13 @@ def _compare_sample(store: Store, entries: list[ListedFile], sample: int, found:
 
     if store.manifest.simulator_version != SIMULATOR_VERSION:
         found.problems.append(
-            f"no halo can be made again: they are of simulator {store.manifest.simulator_version}, this is "
+            f"no halo can be simulated again: they are from simulator {store.manifest.simulator_version}, and this is "
             f"{SIMULATOR_VERSION}"
         )
         return
-    chosen = [places[i] for i in np.unique(np.linspace(0, len(places) - 1, sample).astype(int))]
+    sample_places = [places[i] for i in np.unique(np.linspace(0, len(places) - 1, sample).astype(int))]
     stored, made = [], []
-    for entry, row in chosen:
+    for entry, row in sample_places:
         config = _get_set(entry.config)
         assert config is not None
         sim_id = int(entry.sim_ids[row])
@@ -308,4 +308,4 @@ def _compare_sample(store: Store, entries: list[ListedFile], sample: int, found:
         stored.append(Halo(*(stars[0] for stars in found_stars)))
     result = compare_haloes(stored, made)
     found.simulated, found.identical = result.haloes, result.identical
-    found.problems += [f"haloes made again differ: {problem}" for problem in result.problems]
+    found.problems += [f"haloes simulated again differ: {problem}" for problem in result.problems]

@@ -18,7 +18,7 @@ import requests
 from filelock import FileLock, Timeout
 
 from mwlmc_data.dataset.library import get_halo_config
-from mwlmc_data.dataset.manifest import LONGEST
+from mwlmc_data.dataset.manifest import MAX_LENGTH
 from mwlmc_data.dataset.store import MANIFEST, STAMPS, Manifest, Store
 from mwlmc_data.fetching import connections, downloading, retrying
 from mwlmc_data.fetching.errors import Request
@@ -199,7 +199,7 @@ def _read_manifest(
     content = bytearray()
     for part in downloading.read(mirror, MANIFEST, session, halt, min_rate=min_rate):
         content += part
-        if len(content) > LONGEST:
+        if len(content) > MAX_LENGTH:
             raise MirrorError(f"sends more than a {MANIFEST}")
     pinned = request.record["manifest"]
     found = hashlib.sha256(content).hexdigest()

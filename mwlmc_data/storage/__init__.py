@@ -1,1 +1,1 @@
-"""Files that are written whole and read with care: Parquet, npz, and where they are kept."""
+"""Safe reading and writing of files: Parquet and npz, atomic writes, and the folders they are kept in."""

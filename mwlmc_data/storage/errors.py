@@ -1,4 +1,4 @@
-"""What goes wrong with files, and the exit status that a program gives for it."""
+"""Errors of files, and the exit status that a program returns for each."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from mwlmc_data.storage.homes import DATA_DIR
 
-#: What a disk or its owner does not allow, whatever was asked for: full, at a limit, read-only, failing, forbidden.
+#: Errors of the disk or its permissions, whatever the request: full, at a limit, read-only, failing, forbidden.
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
 
 
 class WriteError(OSError):
-    """A file or folder cannot be written: the disk is full or read-only, or does not belong to who writes.
+    """A file or folder cannot be written: the disk is full or read-only, or permission is denied.
 
     Parameters
     ----------
     path : Path
         The file.
     number : int
-        The system's number of the error, such as `errno.ENOSPC`.
+        The system's error number, such as `errno.ENOSPC`.
     """
 
     def __init__(self, path: Path | str, number: int) -> None:
@@ -36,19 +36,19 @@ class WriteError(OSError):
 
 
 class DamagedFileError(OSError):
-    """A data file is missing or is not the one that the registry describes.
+    """A data file is missing or does not match its description in the registry.
 
     Parameters
     ----------
     path : Path
         The file.
     expected, found : str
-        What the registry says and what is there, in words with the hashes.
+        What the registry lists and what is there, in words with the hashes.
     """
 
     def __init__(self, path: Path, expected: str, found: str) -> None:
         is_embedded = Path(path).is_relative_to(DATA_DIR)
-        way = "Install the package again to restore it" if is_embedded else "Remove it, and fetch or make it again"
+        way = "Reinstall the package to restore it" if is_embedded else "Remove it, then fetch or regenerate it"
         super().__init__(f"{path} is not the file of the release: expected {expected}, found {found}. {way}.")
         self.path, self.expected, self.found = path, expected, found
 
@@ -58,7 +58,7 @@ class DamagedFileError(OSError):
 
 
 def exit_status(error: OSError) -> int:
-    """Exit status of a program that an error of the system ends.
+    """Exit status of a program that ends with a system error.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def exit_status(error: OSError) -> int:
     Returns
     -------
     int
-        1 where a disk is full or read-only, or data are damaged: the input was right. 2 for bad input, such as the name
-        of a file that is not there.
+        1 if a disk is full or read-only, or data are damaged: the input was right. 2 for bad input, such as the name of
+        a missing file.
     """
     is_ours = isinstance(error, WriteError | DamagedFileError)
     return 1 if is_ours or error.errno in DISK_ERRORS - {errno.EACCES, errno.EPERM} else 2

@@ -1,4 +1,4 @@
-"""Users without a home folder: a container may run as a number that no account has."""
+"""Home folders, and users without one: a container may run under a user id that has no account."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ DATA_DIR = Path(__file__).parents[1] / "data"
 
 
 def allow_no_home(*variables: str) -> None:
-    """Let a library be imported that keeps settings and a cache in the home folder, where there is none.
+    """Make a library importable that needs a home folder for its settings and cache, if there is none.
 
-    Astropy 8 then fails to be imported, and datasets makes a folder called ``~`` in the current one. A new, empty
-    folder takes the place of theirs; it goes when the process ends.
+    Without one, importing astropy 8 fails, and datasets makes a folder called ``~`` in the current folder. They get a
+    new, empty folder instead, which is removed when the process ends.
 
     Parameters
     ----------
     *variables : str
-        Environment variables that name the folders of the library; one that is set is left alone.
+        Environment variables that name the library's folders; those already set stay as they are.
     """
     missing = [name for name in variables if not os.environ.get(name)]
     if missing and not os.path.isabs(os.path.expanduser("~")):
@@ -31,7 +31,7 @@ def allow_no_home(*variables: str) -> None:
 
 
 def expand_home(name: str, path: str | os.PathLike[str]) -> Path:
-    """Return a path with its ~ replaced.
+    """Replace the ~ of a path by the home folder.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def expand_home(name: str, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     ValueError
-        If it begins with ~ and the user has no home folder.
+        If the path begins with ~ and the user has no home folder.
     """
     try:
         return Path(path).expanduser()
@@ -56,12 +56,12 @@ def expand_home(name: str, path: str | os.PathLike[str]) -> Path:
 
 
 def find_user_cache() -> Path | None:
-    """Folder of this package in the user's cache; None where there is no home for one."""
+    """Folder of this package in the user's cache; None if the user has no home folder."""
     import pooch
 
     try:
         folder = Path(pooch.os_cache("mwlmc-data"))
     except RuntimeError:
         return None
-    # without a home the tilde stays, and would name a folder below the current one
+    # without a home folder the tilde stays, and would name a folder in the current one
     return folder if folder.is_absolute() else None

@@ -1,7 +1,7 @@
-"""Reading arrays from an .npz file that somebody else made: what it declares first, its contents after.
+"""Reading arrays from an untrusted .npz file: first what it declares, then its contents.
 
 Nothing is unpickled. Headers are read without decompressing more than a few kilobytes, and an array is read only if the
-size that it declares is the size that the file holds, so that no file takes more memory than its own size allows.
+size that it declares is the size that the file holds, so that a file's own size limits the memory it takes.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from typing import IO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Bytes that a header may take; those of plain arrays take 128.
-_HEADER = 1 << 14
+#: Longest allowed header [bytes]; those of plain arrays take 128.
+_MAX_HEADER = 1 << 14
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
-#: Arrays may take so many times the size of their file, and so many bytes besides: numbers that were measured are
-#: deflated to a quarter at best, repeated ones to a thousandth.
-_MOST_RATIO, _FREE = 100, 1 << 20
-#: Form of a header's length, by the version of the format.
+#: Largest size of the arrays: this many times the size of their file, plus this many bytes. Measured numbers deflate
+#: to a quarter at best, repeated ones to a thousandth.
+_MAX_RATIO, _FREE = 100, 1 << 20
+#: Encoding of a header's length, by version of the format.
 _LENGTHS = {(1, 0): "<H", (2, 0): "<I"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class NpzError(ValueError):
-    """A file is none of arrays that can be read.
+    """A file is not a readable file of arrays.
 
     Parameters
     ----------
     path : Path
         The file.
     problems : sequence of str
-        All that is wrong with it, each with the value and what is allowed.
+        Everything that is wrong with the file, each with the value and what is allowed.
     """
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
@@ -50,7 +50,7 @@ class NpzError(ValueError):
         self.path, self.problems = path, tuple(problems)
 
     def __reduce__(self) -> tuple[type[NpzError], tuple[Path, tuple[str, ...]]]:
-        # for a pool of processes, which pickles what is raised
+        # a pool of processes pickles what a worker raises
         return type(self), (self.path, self.problems)
 
 
@@ -100,8 +100,8 @@ def read_members(path: Path) -> dict[str, Member]:
     Raises
     ------
     NpzError
-        If it is no such file, a name comes twice, or an array is encrypted, damaged, or of another size than declared;
-        a ValueError that lists all of it.
+        If it is not such a file, a name occurs twice, or an array is encrypted, damaged, or of another size than
+        declared; a ValueError that lists every problem.
     OSError
         If the file cannot be opened or read.
     """
@@ -112,10 +112,10 @@ def read_members(path: Path) -> dict[str, Member]:
         names = [info.filename.removesuffix(".npy") for info in infos]
         for name, info in zip(names, infos, strict=True):
             if not info.filename.endswith(".npy"):
-                told = f"there is an entry {info.filename[:80]!r} in the file"
-                problems.append(f"{told}; allowed: names that end in .npy")
+                problem = f"there is an entry {info.filename[:80]!r} in the file"
+                problems.append(f"{problem}: allowed are names that end in .npy")
             elif names.count(name) > 1:
-                problems.append(f"{name} comes {names.count(name)} times; allowed: once")
+                problems.append(f"{name} occurs {names.count(name)} times: allowed is once")
             else:
                 try:
                     found[name] = _read_member(archive, info, name)
@@ -136,7 +136,7 @@ def load_members(path: Path, members: Iterable[Member]) -> dict[str, NDArray]:
     path : Path
         The file.
     members : iterable of Member
-        Which of what `read_members` found.
+        Arrays to load, of those that `read_members` found.
 
     Returns
     -------
@@ -146,20 +146,21 @@ def load_members(path: Path, members: Iterable[Member]) -> dict[str, NDArray]:
     Raises
     ------
     NpzError
-        If an array holds anything but numbers, is damaged, or they are larger than the file's size allows.
+        If an array holds anything but numbers or is damaged, or the arrays are larger than the file's size allows.
     OSError
         If the file cannot be opened or read.
     """
     wanted = list(members)
     for member in wanted:
         if member.dtype.hasobject:
-            raise NpzError(path, [f"{member.name} holds Python objects, which are never loaded; allowed: numbers"])
+            problem = f"{member.name} holds Python objects, which are never loaded: allowed are numbers"
+            raise NpzError(path, [problem])
         if member.dtype.kind not in "biufc":
-            raise NpzError(path, [f"{member.name} is of type {member.dtype}; allowed: numbers"])
-    total, most = sum(member.size for member in wanted), _FREE + _MOST_RATIO * path.stat().st_size
-    if total > most:
-        told = f"its arrays take {total} bytes; allowed: {most}, {_MOST_RATIO} times the size of the file"
-        raise NpzError(path, [told])
+            raise NpzError(path, [f"{member.name} is of type {member.dtype}: allowed are numbers"])
+    total, allowed = sum(member.size for member in wanted), _FREE + _MAX_RATIO * path.stat().st_size
+    if total > allowed:
+        problem = f"its arrays take {total} bytes: allowed are {allowed}, {_MAX_RATIO} times the size of the file"
+        raise NpzError(path, [problem])
     with _open(path) as archive:
         return {member.name: _load(archive, member, path) for member in wanted}
 
@@ -184,15 +185,15 @@ def load_columns(path: Path) -> dict[str, NDArray]:
     columns = [member for member in read_members(path).values() if len(member.shape) == 1]
     numbers = [member for member in columns if member.dtype.hasobject or member.dtype.kind in "biuf"]
     if len({member.shape for member in numbers}) > 1:
-        told = ", ".join(f"{member.name} {member.shape[0]}" for member in numbers)
-        raise NpzError(path, [f"its columns have the lengths {told}; allowed: one length"])
+        lengths = ", ".join(f"{member.name} {member.shape[0]}" for member in numbers)
+        raise NpzError(path, [f"its columns have the lengths {lengths}: allowed is one length"])
     return load_members(path, numbers)
 
 
 def write_npz(file: IO[bytes], arrays: Mapping[str, ArrayLike], compressed: bool = False) -> None:
-    """Write arrays as `numpy.savez` does, but never a pickle, and the same bytes for the same arrays.
+    """Write arrays as `numpy.savez` does, but never as a pickle, and the same arrays always as the same bytes.
 
-    `numpy.savez(allow_pickle=...)` does the former from NumPy 2.2 on, and writes an array of that name before.
+    `numpy.savez(allow_pickle=False)` refuses pickles only from NumPy 2.2 on; before, it writes an array of that name.
 
     Parameters
     ----------
@@ -201,7 +202,7 @@ def write_npz(file: IO[bytes], arrays: Mapping[str, ArrayLike], compressed: bool
     arrays : mapping of str to array_like
         By name; stored in C order.
     compressed : bool
-        As `numpy.savez_compressed` does.
+        Compress, as `numpy.savez_compressed` does.
 
     Raises
     ------
@@ -222,82 +223,83 @@ class _BadMember(Exception):
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an archive; whatever its bytes make the library raise becomes NpzError, faults of the disk stay OSError."""
+    """Open an archive; errors caused by its bytes become NpzError, those of the disk stay OSError."""
     with open(path, "rb") as file:
         if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
-            raise NpzError(path, [f"{path.name} is no file of numpy.savez (it holds one array and no names)"])
+            raise NpzError(path, [f"{path.name} is not a file of numpy.savez (it holds one array and no names)"])
         try:
             with zipfile.ZipFile(file) as archive:
                 yield archive
         except NpzError:
             raise
         except OSError as error:
-            if error.errno not in (None, errno.EINVAL):  # a seek to an impossible place is the file's own fault
+            if error.errno not in (None, errno.EINVAL):  # a seek to an impossible position is the file's own fault
                 raise
             raise NpzError(path, [_explain(path, error)]) from error
         except Exception as error:
-            # bytes that nobody meant as an archive raise a dozen kinds of errors in zipfile, zlib and struct
+            # arbitrary bytes raise a dozen kinds of errors in zipfile, zlib and struct
             raise NpzError(path, [_explain(path, error)]) from error
 
 
 def _explain(path: Path, error: Exception) -> str:
-    return f"{path.name} is no file of numpy.savez ({' '.join(str(error).split())[:200] or type(error).__name__})"
+    return f"{path.name} is not a file of numpy.savez ({' '.join(str(error).split())[:200] or type(error).__name__})"
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Member:
-    """Header of one array, checked."""
+    """Read and check the header of one array."""
     if info.compress_type not in _METHODS or info.flag_bits & _ENCRYPTED:
         raise _BadMember(
-            f"{name} is encrypted or compressed by method {info.compress_type}; allowed: stored, or deflated (8)"
+            f"{name} is encrypted or compressed by method {info.compress_type}: allowed is stored, or deflated (8)"
         )
     try:
         with archive.open(info) as stream:
             member = _read_header(stream, name)
     except (zlib.error, zipfile.BadZipFile, EOFError):
         raise
-    except Exception as error:  # of NumPy's parser of headers, which evaluates Python literals
-        raise _BadMember(f"{name} is no array: {' '.join(str(error).split())[:200] or type(error).__name__}") from error
+    except Exception as error:  # NumPy's parser of headers evaluates Python literals
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise _BadMember(f"{name} is not an array: {text}") from error
     expected = member.start + member.size
     if not member.dtype.hasobject and info.file_size != expected:
-        raise _BadMember(f"{name} has {info.file_size} bytes; allowed: {expected}")
+        raise _BadMember(f"{name} has {info.file_size} bytes: allowed are {expected}")
     return member
 
 
 def _read_header(stream: IO[bytes], name: str) -> Member:
-    """Parse the header of an array; ValueError, or whatever NumPy's parser raises, if it is none."""
+    """Parse the header of an array; raise ValueError, or whatever NumPy's parser raises, if it is not one."""
     version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
     if version not in _LENGTHS:
-        raise ValueError(f"its format is {version}; allowed: (1, 0) and (2, 0)")
+        raise ValueError(f"its format is {version}: allowed are (1, 0) and (2, 0)")
     form = _LENGTHS[version]
     prefix = stream.read(struct.calcsize(form))
     (length,) = struct.unpack(form, prefix)
-    # NumPy reads the whole header before it looks at its length
-    if length > _HEADER:
-        raise ValueError(f"its header has {length} bytes; allowed: {_HEADER} at most")
+    # NumPy reads all of a header before it checks the length
+    if length > _MAX_HEADER:
+        raise ValueError(f"its header has {length} bytes: allowed are at most {_MAX_HEADER}")
     text = stream.read(length)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of headers that Python 2 wrote, which are read all the same
-        shape, in_fortran_order, dtype = read(io.BytesIO(prefix + text), max_header_size=_HEADER)
+        warnings.simplefilter("ignore")  # headers that Python 2 wrote raise one, and are still readable
+        shape, in_fortran_order, dtype = read(io.BytesIO(prefix + text), max_header_size=_MAX_HEADER)
     if len(shape) > 32 or any(size < 0 for size in shape):
-        raise ValueError(f"its shape is {str(shape)[:80]}; allowed: up to 32 sizes from 0")
+        raise ValueError(f"its shape is {str(shape)[:80]}: allowed are up to 32 sizes from 0")
     magic = np.lib.format.MAGIC_LEN
     return Member(name, tuple(map(int, shape)), dtype, bool(in_fortran_order), magic + len(prefix) + len(text))
 
 
 def _load(archive: zipfile.ZipFile, member: Member, path: Path) -> NDArray:
-    """Numbers of one array, all of them or an error."""
+    """Load all numbers of one array, or raise an error."""
     try:
         with archive.open(f"{member.name}.npy") as stream:
             stream.read(member.start)
             content = stream.read(member.size)
-            rest = stream.read(1)  # the end is where zipfile compares the checksum
+            rest = stream.read(1)  # zipfile compares the checksum at the end
     except OSError:
         raise
     except Exception as error:
         raise NpzError(path, [f"{path.name} is damaged ({error})"]) from error
     if len(content) != member.size or rest:
-        raise NpzError(path, [f"{path.name} is damaged ({member.name} ends elsewhere than its header says)"])
+        raise NpzError(path, [f"{path.name} is damaged ({member.name} does not end where its header says)"])
     flat = np.frombuffer(content, dtype=member.dtype) if content else np.empty(0, dtype=member.dtype)
     array = flat.reshape(member.shape, order="F" if member.in_fortran_order else "C")
     return np.array(array, dtype=member.dtype.newbyteorder("="), order="C")

@@ -1,7 +1,7 @@
-"""Files that are never seen half written, and what is said where they cannot be written.
+"""Atomic writes: a file is never seen half written; if it cannot be written, the error says why.
 
-A file is written beside its place, put on the disk, and renamed into its place; then the folder's entry is put on the
-disk as well, so that neither a killed process nor a power cut leaves a file that is there and is not whole.
+A file is written beside its final path, flushed to disk, and renamed into place; then the folder's entry is flushed as
+well, so that neither a killed process nor a power cut leaves an incomplete file.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from pathlib import Path
 
 from mwlmc_data.storage.errors import DISK_ERRORS, WriteError
 
-#: Age [s] from which a half-written file is nobody's any more: writing one takes seconds.
+#: Age [s] from which a half-written file counts as abandoned: writing one takes seconds.
 STALE = 3600.0
 
-#: Answers of file systems that cannot put a folder on the disk.
+#: Errors of file systems that cannot flush a folder.
 _CANNOT = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES}
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside a file and rename over it, so that it is never seen half written, also after a power cut.
+    """Write beside a file and rename over it, so that it is never seen half written, even after a power cut.
 
-    Several processes, also of several machines, may do this for one file at once: the last one's stays.
+    Several processes, even on several machines, may do this for one file at once: the last one wins.
 
     Parameters
     ----------
     path : Path
-        The file to make or replace.
+        The file to create or replace.
     write : callable
-        Writes the file at the path that it is given.
+        Called with a path; writes the file there.
 
     Raises
     ------
     WriteError
-        If the disk is full or read-only, or the file is forbidden. What was there stays.
+        If the disk is full or read-only, or permission is denied. The old file stays.
     """
 
     def replace(temporary: Path) -> None:
@@ -50,8 +50,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _make_beside(path: Path, make: Callable[[Path], object]) -> None:
-    """Make a file by way of another one beside it, of which nothing is left."""
-    # A name of its own: a worker that was given up for dead may be writing the same file.
+    """Make a file by way of a temporary one beside it, which is removed."""
+    # A unique name: a worker that counts as dead may still be writing the same file.
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         make(temporary)
@@ -69,29 +69,29 @@ def _make_beside(path: Path, make: Callable[[Path], object]) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Make or replace a file with this content, as `replace_file`."""
+    """Create or replace a file with this content, as `replace_file` does."""
     replace_file(path, lambda temporary: temporary.write_bytes(content))
 
 
 def create_file(path: Path, content: bytes) -> bool:
-    """Make a file unless it is there; of several processes that do so at once, one makes it.
+    """Create a file unless it exists; of several processes that try at once, one succeeds.
 
     Parameters
     ----------
     path : Path
-        The file to make.
+        The file to create.
     content : bytes
-        What it holds.
+        Its content.
 
     Returns
     -------
     bool
-        Whether it was made.
+        Whether this call created it.
 
     Raises
     ------
     WriteError
-        If the disk is full or read-only, or the file is forbidden.
+        If the disk is full or read-only, or permission is denied.
     """
     made = False
 
@@ -113,7 +113,7 @@ def create_file(path: Path, content: bytes) -> bool:
 
 def put_on_disk(path: Path) -> None:
     """Wait until the content of a file has reached the disk."""
-    # Windows wants the right to write, a shard that is linked from elsewhere may be read-only.
+    # Windows needs write access; a shard linked from elsewhere may be read-only.
     descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -122,7 +122,7 @@ def put_on_disk(path: Path) -> None:
 
 
 def put_folder_on_disk(folder: Path) -> None:
-    """Wait until the names in a folder have reached the disk, where the system can say so."""
+    """Wait until the names in a folder have reached the disk, where the system can tell."""
     if sys.platform == "win32":  # folders cannot be opened there
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -136,12 +136,12 @@ def put_folder_on_disk(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, unless it is there.
+    """Create a folder and its parents, unless they exist.
 
     Raises
     ------
     WriteError
-        If the disk is full or read-only, or the folder is forbidden.
+        If the disk is full or read-only, or permission is denied.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def make_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the half-written files that killed processes left in a folder, once they are old.
+    """Remove old half-written files that killed processes left in a folder.
 
     Parameters
     ----------
@@ -164,13 +164,13 @@ def remove_leftovers(folder: Path) -> None:
             if time.time() - temporary.stat().st_mtime > STALE:
                 temporary.unlink()
         except FileNotFoundError:
-            continue  # it was renamed meanwhile, or another run removed it
+            continue  # renamed meanwhile, or removed by another run
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
 
 
 def _is_of_the_disk(error: OSError, path: Path) -> bool:
-    """Whether an error is one of writing this file, and not of what is read for it."""
+    """Whether an error comes from writing this file rather than from reading its sources."""
     is_other = error.filename is not None and Path(os.fsdecode(error.filename)).parent != path.parent
     return not isinstance(error, WriteError) and error.errno in DISK_ERRORS and not is_other

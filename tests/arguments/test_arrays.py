@@ -137,7 +137,7 @@ def test_a_list_of_masked_arrays_keeps_their_masks():
         ("12", None, "x = '12': allowed is an array of real numbers"),
         (None, None, "x = None: allowed is an array of real numbers"),
         ([[1, 2], [3]], None, "all rows of equal length"),
-        ([np.arange(2.0) * u.kpc, np.arange(3.0) * u.kpc], "kpc", "allowed are rows alike"),
+        ([np.arange(2.0) * u.kpc, np.arange(3.0) * u.kpc], "kpc", "allowed are rows of one shape"),
         ([1.0, np.nan, np.nan], None, "x[1] = nan (and 1 more of 3): allowed is a finite number"),
         ([1.0, None], None, "x[1] = nan: allowed is a finite number"),
         (np.array([1.0, 2.0]) * u.mag, "kpc", "x = numbers in mag: allowed is a unit of length"),

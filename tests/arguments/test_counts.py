@@ -70,7 +70,7 @@ def test_what_is_none_is_refused_by_name(call, bad):
     if bad is None and call in ("load_haloes shuffle", "load_haloes workers", "load_catalogue", "tarp bins",
                                 "simulate_many workers"):  # fmt: skip
         return  # None stands for a default
-    with pytest.raises(ValueError, match=rf"^{name}\b.* = .*: allowed (is|are) |^budget "):
+    with pytest.raises(ValueError, match=rf"^{name}\b.* = .*: allowed (is|are) |^budget = "):
         function(bad)
 
 

@@ -80,8 +80,8 @@ def test_other_sets_do_not_take_the_gaussian_haloes():
         ((-1,), ValueError, "sim_id = -1"),
         ((1.5,), ValueError, r"sim_id = 1\.5: allowed is a whole number from 0 to 127999"),
         ((True,), ValueError, "sim_id = True: allowed is a whole number"),
-        ((3, "disk"), ValueError, r"'disk'.*allowed: auto, store, simulation"),
-        ((3, "auto", "gauss"), ValueError, r"'gauss'.*allowed: flat, gaussian, wide"),
+        ((3, "disk"), ValueError, r"'disk'.*allowed is 'auto', 'store', 'simulation'"),
+        ((3, "auto", "gauss"), ValueError, r"'gauss'.*allowed is 'flat', 'gaussian', 'wide'"),
         ((3, "auto", "gaussian", "0.9"), ValueError, r"version '0\.9'"),
         ((99, "store"), LookupError, r"looked in .*mini.*sim_id 99. `mwlmc fetch haloes"),
     ],
@@ -204,7 +204,7 @@ def test_no_haloes_are_no_batches():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"format": "pandas"}, r"'pandas'; allowed: numpy, datasets, torch"),
+        ({"format": "pandas"}, r"'pandas': allowed is 'numpy', 'datasets', 'torch'"),
         ({"batch_size": 0}, "batch_size = 0: allowed is a whole number from 1 up"),
         ({"workers": -1}, "workers = -1: allowed"),
         ({"shuffle": -1}, "shuffle = -1: allowed"),
@@ -212,7 +212,7 @@ def test_no_haloes_are_no_batches():
         ({"shuffle": True}, "shuffle = True: allowed"),
         ({"shuffle": 1.5}, r"shuffle = 1\.5: allowed"),
         ({"workers": True}, "workers = True: allowed"),
-        ({"split": "dev"}, r"'dev'; allowed: train, validation, test"),
+        ({"split": "dev"}, r"'dev': allowed is 'train', 'validation', 'test'"),
         ({"columns": "m_lmc"}, r"give a sequence of names, such as \['m_lmc'\]"),
         ({"columns": ["mass"]}, "'mass'"),
         ({"columns": ["split"]}, "numeric"),

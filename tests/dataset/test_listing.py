@@ -151,4 +151,4 @@ def test_verification_names_one_that_goes_meanwhile(local, monkeypatch):
         return found
 
     monkeypatch.setattr(store.Store, "list_present", list_present)
-    assert f"{TEST}: it is missing: it was there when this began" in verify(local.root, sample=0).problems
+    assert f"{TEST}: it is missing, and was present when verification began" in verify(local.root, sample=0).problems

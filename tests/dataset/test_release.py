@@ -88,9 +88,9 @@ def test_a_damaged_registry_is_named(folder, text):
 
 
 def test_unknown_names_are_refused_with_those_allowed(folder):
-    with pytest.raises(ValueError, match=r"'gausian'.*allowed: gaussian"):
+    with pytest.raises(ValueError, match=r"'gausian'.*allowed is 'gaussian'"):
         release.verify_embedded("gausian", directory=folder)
-    with pytest.raises(ValueError, match=rf"'3\.2\.1'.*allowed: {release.DATA_VERSION}"):
+    with pytest.raises(ValueError, match=rf"'3\.2\.1'.*allowed is '{release.DATA_VERSION}'"):
         release.verify_embedded("gaussian", "3.2.1", folder)
 
 
@@ -114,8 +114,8 @@ def test_the_registry_is_sorted_text(folder):
 
 def test_what_to_do_about_a_damaged_file_depends_on_whose_it_is(tmp_path):
     embedded = DamagedFileError(release.DATA_DIR / "flat.parquet", "this", "that")
-    assert str(embedded).endswith("Install the package again to restore it.")
-    assert str(DamagedFileError(tmp_path / "a", "this", "that")).endswith("fetch or make it again.")
+    assert str(embedded).endswith("Reinstall the package to restore it.")
+    assert str(DamagedFileError(tmp_path / "a", "this", "that")).endswith("then fetch or regenerate it.")
 
 
 def test_a_damaged_file_is_told_across_processes(tmp_path):

@@ -44,7 +44,7 @@ def test_entries_know_their_simulations(mini):
 
 @pytest.mark.parametrize(
     ("given", "match"),
-    [(("halos",), r"'halos'.*allowed: haloes"), (("haloes", "dev"), r"split 'dev'.*allowed: test, train, validation")],
+    [(("halos",), r"'halos'.*allowed is 'haloes'"), (("haloes", "dev"), r"split = 'dev'.*allowed is 'test', 'train', 'validation'")],
 )
 def test_unknown_parts_are_refused_with_those_allowed(mini, given, match):
     with pytest.raises(ValueError, match=match):
@@ -57,7 +57,7 @@ def test_unknown_parts_are_refused_with_those_allowed(mini, given, match):
 def test_a_manifest_cannot_name_a_file_outside_the_folder(mini, path):
     content = json.loads(mini.manifest.to_json())
     content["files"][0]["path"] = path
-    with pytest.raises(DamagedFileError, match="not within the folder"):
+    with pytest.raises(DamagedFileError, match="allowed is a path in the folder"):
         store.Manifest.from_json(json.dumps(content), "manifest.json")
 
 
@@ -109,7 +109,7 @@ def test_a_file_of_another_size_is_refused_unread(mini, hashed):
 def test_a_missing_file_is_named(mini):
     entry = mini.manifest.files[0]
     mini.path(entry).unlink()
-    with pytest.raises(DamagedFileError, match=f"{entry.name}.*no such file.*fetch or make it again"):
+    with pytest.raises(DamagedFileError, match=f"{entry.name}.*no such file.*then fetch or regenerate it"):
         mini.verify(entry)
     assert entry not in mini.list_present("haloes")
     assert len(mini.list_present("haloes")) == 2

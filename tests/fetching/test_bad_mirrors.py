@@ -302,7 +302,7 @@ class TestManifests:
         assert (root / MANIFEST).read_bytes() == made_here
 
     def test_a_name_that_no_mirror_knows_is_bad_input_still(self, fetch, server, original):
-        with pytest.raises(ValueError, match=r"'halos'.*allowed: "):
+        with pytest.raises(ValueError, match=r"'halos'.*allowed is "):
             fetch("halos", mirrors=[server.url, original])
 
     @pytest.mark.parametrize("content", [b"", b"\xff", b"[" * 100_000, b"[]", b'{"sha256": 3}'], ids=len)

@@ -85,10 +85,10 @@ class TestWhatIsFetched:
     @pytest.mark.parametrize(
         ("options", "told"),
         [
-            ({"config": "halos"}, r"'halos'.*allowed: .*haloes"),
-            ({"split": "training"}, r"'training'.*allowed: test, train, validation"),
-            ({"config": "validation", "split": "train"}, r"'train'.*allowed: test"),
-            ({"sim_ids": [3, 256]}, r"256.*allowed: 0 to 255"),
+            ({"config": "halos"}, r"'halos'.*allowed is .*haloes"),
+            ({"split": "training"}, r"'training'.*allowed is 'test', 'train', 'validation'"),
+            ({"config": "validation", "split": "train"}, r"'train'.*allowed is 'test'"),
+            ({"sim_ids": [3, 256]}, r"256.*allowed is 0 to 255"),
             ({"sim_ids": [-1]}, r"sim_ids\[0\] = -1: allowed"),
             ({"sim_ids": [0.5]}, r"sim_ids\[0\] = 0\.5: allowed is whole numbers"),
             ({"sim_ids": [[1, 2]]}, r"sim_ids = an array of shape \(1, 2\)"),
@@ -96,7 +96,7 @@ class TestWhatIsFetched:
             ({"sim_ids": np.ma.masked_array([1, 2], [True, False])}, "sim_ids = 1 masked or missing value of 2"),
             ({"sim_ids": [0], "split": "train"}, r"0 to 0.*'train'"),
             ({"sim_ids": [0], "config": "gaussian"}, r"'gaussian'.*haloes"),
-            ({"version": "9.9.9"}, rf"'9\.9\.9'.*allowed: {release.DATA_VERSION}"),
+            ({"version": "9.9.9"}, rf"'9\.9\.9'.*allowed is '{release.DATA_VERSION}'"),
             ({"jobs": 0}, "jobs = 0: allowed is a whole number from 1"),
             ({"jobs": "4"}, "jobs = '4': allowed is a whole number"),
             ({"mirrors": "gopher://x"}, "'gopher://x'.*allowed"),
@@ -258,7 +258,7 @@ class TestManifest:
         content = json.loads((published / MANIFEST).read_text())
         content["files"][0]["path"] = path
         (published / MANIFEST).write_text(json.dumps(content))
-        self.refused(fetch, published, root, "not within the folder")
+        self.refused(fetch, published, root, "allowed is a path in the folder")
 
     @pytest.mark.parametrize(
         ("content", "told"),

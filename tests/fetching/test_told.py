@@ -127,7 +127,7 @@ def test_settled_limits():
         "min_rate": 10_000.0,
         "last_min_rate": 1_000.0,
     }
-    assert manifest.LONGEST == 8 * 2**20
+    assert manifest.MAX_LENGTH == 8 * 2**20
     assert (errors._LISTED, manifest.LOCKS, manifest.MARK) == (3, ".locks", "fetched.json")
     options = {name: parameter.default for name, parameter in inspect.signature(files.fetch).parameters.items()}
     assert options == {"config": "haloes", "jobs": 4, "progress": True} | dict.fromkeys(

@@ -315,14 +315,14 @@ class TestArrays:
         (folder / "samples.npz").unlink()
         np.save(folder / "samples.npz", np.array([Pickled(trap)], dtype=object), allow_pickle=True)
         (folder / "samples.npz.npy").rename(folder / "samples.npz")
-        assert_only(problems_of(folder), "samples.npz is no file of numpy.savez")
+        assert_only(problems_of(folder), "samples.npz is not a file of numpy.savez")
         assert not trap.exists()
 
     def test_a_bomb_is_refused_by_its_size(self, folder, samples, monkeypatch):
         monkeypatch.setattr(submission, "load_members", lambda *a: pytest.fail("the file was loaded"))
         with zipfile.ZipFile(folder / "samples.npz", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("samples.npy", npy(samples) + b"\0" * 50_000_000)
-        assert_only(problems_of(folder), "samples has 50211328 bytes; allowed: 211328")
+        assert_only(problems_of(folder), "samples has 50211328 bytes: allowed are 211328")
 
     def test_a_file_that_is_too_large_is_not_opened(self, folder):
         with open(folder / "samples.npz", "ab") as file:
@@ -332,14 +332,14 @@ class TestArrays:
     def test_a_header_that_promises_more_than_there_is(self, folder, samples):
         with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
             archive.writestr("samples.npy", npy(samples)[:-400])
-        assert_only(problems_of(folder), "bytes; allowed: 211328")
+        assert_only(problems_of(folder), "bytes: allowed are 211328")
 
     def test_the_same_array_twice(self, folder, samples):
         with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
             archive.writestr("samples.npy", npy(samples))
             with pytest.warns(UserWarning, match="Duplicate name"):
                 archive.writestr("samples.npy", npy(samples))
-        assert_only(problems_of(folder), "samples comes 2 times; allowed: once")
+        assert_only(problems_of(folder), "samples occurs 2 times: allowed is once")
 
     @pytest.mark.parametrize("name", ["samples", "../samples.npy", "samples.npy/", "samples.npy.npy"])
     def test_other_names(self, folder, samples, name):
@@ -352,7 +352,7 @@ class TestArrays:
     def test_other_compression(self, folder, samples, method):
         with zipfile.ZipFile(folder / "samples.npz", "w", method) as archive:
             archive.writestr("samples.npy", npy(samples))
-        assert_only(problems_of(folder), f"compressed by method {method}; allowed: stored, or deflated (8)")
+        assert_only(problems_of(folder), f"compressed by method {method}: allowed is stored, or deflated (8)")
 
     def test_an_encrypted_array(self, folder):
         path = folder / "samples.npz"
@@ -369,7 +369,7 @@ class TestArrays:
     def test_members_that_are_no_arrays(self, folder, content):
         with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
             archive.writestr("samples.npy", content)
-        assert_only(problems_of(folder), "samples is no array")
+        assert_only(problems_of(folder), "samples is not an array")
 
     def test_flipped_bits_are_found(self, folder):
         path = folder / "samples.npz"
@@ -394,7 +394,7 @@ class TestArrays:
     def test_a_file_cut_short(self, folder, length):
         path = folder / "samples.npz"
         path.write_bytes(path.read_bytes()[:length])
-        assert_only(problems_of(folder), "samples.npz is no file of numpy.savez")
+        assert_only(problems_of(folder), "samples.npz is not a file of numpy.savez")
 
     def test_structured_types(self, folder):
         save(folder, samples=np.zeros((1100, 16, 3), dtype=[("a", "f4")]))

@@ -211,7 +211,7 @@ def test_a_column_by_another_name_is_refused_with_the_nearest(data):
 
 @pytest.mark.parametrize("name", ["m200_mw", "m_lmc", "log10_lambda_df"])
 def test_what_has_no_default_must_be_there(name):
-    with pytest.raises(ValueError, match=f"parameters_table lacks {name}: allowed is what has m200_mw, m_lmc, log10"):
+    with pytest.raises(ValueError, match=f"parameters_table lacks {name}: required are m200_mw, m_lmc, log10"):
         mw.simulate_many(DRAWS.drop(columns=name), progress=False)
 
 
@@ -236,7 +236,7 @@ def test_what_has_a_default_may_be_missing_but_not_empty():
         ({**MASSES, "m_lmc": [1e11, 2e11], "m200_mw": [1e12]}, "allowed is the shape (1,)"),
         ([MASSES, MASSES | {"beta0": 0.1}], "parameters_table[1] differs from the first row in the columns ['beta0']"),
         (pd.concat([DRAWS, DRAWS["m_lmc"]], axis=1), "has the column 'm_lmc' more than once"),
-        (DRAWS.rename(columns={"m_lmc": 5}), "has a column 5: allowed are columns with names that are text"),
+        (DRAWS.rename(columns={"m_lmc": 5}), "has a column 5: allowed are column names that are text"),
         (pd.DataFrame({("a", "b"): [1.0]}), "has a column ('a', 'b')"),
         (QTable({**{n: [v] for n, v in MASSES.items()}, "r_dehnen": [1.0] * u.km / u.s}), "numbers in km / s: allowed"),
         (DRAWS.drop(columns=["ra_lmc", "dec_lmc"]), "lacks ra_lmc, dec_lmc: allowed is the whole of the LMC's"),
