@@ -205,8 +205,7 @@ def get_data_dir(version: str | None = None) -> Path:
     parent = _find_data_dirs()
     if parent is None:
         raise ValueError(
-            f"{DATA_DIR_VARIABLE} = None: allowed is a folder; it is required here, as this user has no home folder for a "
-            "cache"
+            f"{DATA_DIR_VARIABLE} = None: allowed is a folder (required, as this user has no home folder for a cache)"
         )
     return parent / (DATA_VERSION if version is None else version)
 

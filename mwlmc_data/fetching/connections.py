@@ -1,4 +1,4 @@
-"""Connections to mirrors: what may come before an answer, how long one may take, and how slowly a file may come."""
+"""Connections to mirrors: interim responses, how long a response may take, and how slowly a file may arrive."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from mwlmc_data import __version__
 from mwlmc_data.fetching import retrying
 from mwlmc_data.fetching.retrying import Halt, MirrorError, SlowError
 
-#: Most bytes of one read.
+#: Largest read [bytes].
 PART = 1 << 18
 HEADERS = {
     "User-Agent": f"mwlmc-data/{__version__}",
-    # The bytes of the file as they are: they are counted.
+    # the file's own bytes, as they are counted
     "Accept-Encoding": "identity",
 }
-#: Interim answers before the answer.
-_MOST_INTERIM = 50
+#: Largest number of interim responses before the final one.
+_MAX_INTERIM = 50
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer, once its server has done with interim ones (RFC 9110, sec. 15.2), such as 103 Early Hints."""
+    """A response that skips interim ones (RFC 9110, sec. 15.2), such as 103 Early Hints."""
 
     def _read_status(self) -> tuple[str, int, str]:
-        for _ in range(_MOST_INTERIM):
+        for _ in range(_MAX_INTERIM):
             version, status, reason = super()._read_status()  # type: ignore[misc]
-            # 101 ends the protocol of which the next answer would be; http.client reads past 100 itself
+            # 101 switches protocols, so no HTTP response follows; http.client skips 100 itself
             if not 102 <= status <= 199:
                 return version, status, reason
             http.client.parse_headers(self.fp)
-        raise http.client.HTTPException(f"{_MOST_INTERIM} interim answers and no other")
+        raise http.client.HTTPException(f"{_MAX_INTERIM} interim responses and no final one")
 
 
 class _Connection(HTTPConnection):
@@ -62,7 +62,7 @@ _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class _Adapter(HTTPAdapter):
-    """Gives the session these connections, also through a proxy."""
+    """Gives the session these connections, including through a proxy."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
@@ -75,7 +75,7 @@ class _Adapter(HTTPAdapter):
 
 
 def open_session() -> requests.Session:
-    """Make a session that keeps connections open and takes no interim answer for the answer."""
+    """Open a session that keeps connections open and skips interim responses."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter())
@@ -83,7 +83,7 @@ def open_session() -> requests.Session:
 
 
 def get(url: str, session: requests.Session, halt: Halt) -> requests.Response:
-    """Ask for a file and wait for the head of the answer, which may come a byte at a time but not for ever.
+    """Request a file and wait for the head of the response, for a limited time.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def get(url: str, session: requests.Session, halt: Halt) -> requests.Response:
     session : requests.Session
         Keeps connections open.
     halt : Halt
-        Ends it.
+        Stops the request.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def get(url: str, session: requests.Session, halt: Halt) -> requests.Response:
     Raises
     ------
     MirrorError
-        If there is no answer in the time of `Patience.connect` and `Patience.read` together.
+        If there is no response within `Patience.connect` and `Patience.read` together.
     requests.RequestException, OSError, ValueError
         What the session raises.
     """
@@ -116,7 +116,7 @@ def get(url: str, session: requests.Session, halt: Halt) -> requests.Response:
         except Exception as error:
             came.put(error)
 
-    # A daemon: who waits for a dead server must not keep an interrupted program from ending.
+    # A daemon, so that waiting for a dead server does not keep an interrupted program alive.
     threading.Thread(target=work, name="mwlmc-answer", daemon=True).start()
     end = time.monotonic() + patience.connect + patience.read
     while time.monotonic() < end:
@@ -128,20 +128,20 @@ def get(url: str, session: requests.Session, halt: Halt) -> requests.Response:
         if isinstance(answer, Exception):
             raise answer
         return answer
-    # One that comes yet is nobody's: its connection closes with it.
-    raise MirrorError(f"gives no answer in {patience.connect + patience.read:g} s", patience.few_tries)
+    # A late response is dropped, which closes its connection.
+    raise MirrorError(f"does not respond within {patience.connect + patience.read:g} s", patience.few_tries)
 
 
 def read_parts(answer: requests.Response, min_rate: float) -> Generator[bytes, None, None]:
-    """Read the body of an answer as it comes.
+    """Read the body of a response as it arrives.
 
     Parameters
     ----------
     answer : requests.Response
-        The answer.
+        The response.
     min_rate : float
-        Least rate at which it has to come [bytes/s], on average over `Patience.window` of waiting for it: the time that
-        who reads takes for the bytes does not count.
+        Lowest allowed rate [bytes/s], averaged over `Patience.window` of waiting; the time that the caller takes does not
+        count.
 
     Yields
     ------
@@ -150,7 +150,7 @@ def read_parts(answer: requests.Response, min_rate: float) -> Generator[bytes, N
     Raises
     ------
     SlowError
-        If it comes more slowly.
+        If it arrives more slowly.
     requests.RequestException, urllib3.exceptions.HTTPError
         If the connection breaks.
     """

@@ -1,8 +1,8 @@
 """One file from a list of mirrors, verified before anyone sees it.
 
-`pooch` writes a file under a temporary name and compares its SHA-256; it gets its own name when all is well, so that a
-file that is there is whole. What a mirror sends is looked at as it comes: an HTML page in place of the file, another
-size and a connection that breaks off are failures with a reason, and `retrying` knows what to do then.
+`pooch` writes a file under a temporary name and renames it only if its SHA-256 is right, so that a file under its own
+name is complete. What a mirror sends is checked as it arrives: an HTML page instead of the file, a wrong size
+and a broken connection are failures with a reason, on which `retrying` acts.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from mwlmc_data.fetching.retrying import Halt, MirrorError, ask
 from mwlmc_data.storage.writing import put_folder_on_disk
 
 CHUNK = 1 << 20
-#: How the names of the threads begin that download.
+#: Prefix of the names of the downloading threads.
 THREADS = "mwlmc-fetch"
-#: Client errors that pass, like those of the server (5xx).
+#: Client errors that are temporary, like server errors (5xx).
 _AGAIN_LATER = {408, 425, 429}
 
 
@@ -50,15 +50,15 @@ def read(
     mirror : Mirror
         Where from.
     path : str
-        Place of the file in the release.
+        Path of the file in the release.
     session : requests.Session
         Keeps connections open.
     halt : Halt
-        Ends it.
+        Stops the download.
     size : int, optional
-        Size that the file has to have [bytes].
+        Expected size of the file [bytes].
     min_rate : float
-        Least rate at which it has to come from a server [bytes/s].
+        Lowest allowed rate from a server [bytes/s].
 
     Yields
     ------
@@ -67,7 +67,7 @@ def read(
     Raises
     ------
     MirrorError
-        If the mirror does not give the file, or gives another of which that can be seen: an HTML page, another size.
+        If the mirror does not provide the file, or visibly provides another: an HTML page, a wrong size.
     """
     location = mirror.location(path)
     parts = _read_local(Path(location)) if mirror.is_local else _read_web(location, session, halt, size, min_rate)
@@ -86,13 +86,13 @@ def read(
 
 
 def _make_page_error() -> MirrorError:
-    return MirrorError("sends an HTML page in place of the file", retrying.PATIENCE.few_tries)
+    return MirrorError("sends an HTML page instead of the file", retrying.PATIENCE.few_tries)
 
 
 def _read_local(path: Path) -> Generator[bytes, None, None]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise MirrorError(f"{path.name} is no file")  # and to open a pipe would be to wait for its other end
+            raise MirrorError(f"{path.name} is not a file")  # opening a pipe would wait for its other end
         with open(path, "rb") as file:
             while part := file.read(CHUNK):
                 yield part
@@ -112,7 +112,7 @@ def _read_web(
 
 
 def _refuse(answer: requests.Response, size: int | None) -> None:
-    """Raise MirrorError unless the answer may be the file."""
+    """Raise MirrorError unless the response may be the file."""
     status = answer.status_code
     if status != 200:
         passes = status >= 500 or status in _AGAIN_LATER
@@ -129,7 +129,7 @@ def _refuse(answer: requests.Response, size: int | None) -> None:
 
 
 def _explain(error: Exception) -> MirrorError:
-    """Say what went wrong with a connection, and whether to try again."""
+    """Explain what went wrong with a connection, and decide whether to try again."""
     causes = [error]
     while inner := _find_cause(causes[-1]):
         causes.append(inner)
@@ -145,23 +145,23 @@ def _explain(error: Exception) -> MirrorError:
 
 
 def _find_cause(error: Exception) -> Exception | None:
-    """What requests and urllib3 have wrapped."""
+    """Find the error that requests or urllib3 wrapped."""
     return next((part for part in (getattr(error, "reason", None), *error.args) if isinstance(part, Exception)), None)
 
 
 def read_pause(headers: Mapping[str, str]) -> float | None:
-    """Tell how long a server asks to wait.
+    """Read how long a server asks to wait.
 
     Parameters
     ----------
     headers : mapping of str to str
-        Of its answer: Retry-After in seconds or as a date (RFC 9110, sec. 10.2.3), or else the `t` of RateLimit, with
-        which Hugging Face says when its window ends (draft-ietf-httpapi-ratelimit-headers-09).
+        Headers of its response: Retry-After in seconds or as a date (RFC 9110, sec. 10.2.3), or else the `t` of
+        RateLimit, by which Hugging Face gives the end of its window (draft-ietf-httpapi-ratelimit-headers-09).
 
     Returns
     -------
     float or None
-        Seconds from now, not negative; None where it does not say.
+        Seconds from now, not negative; None if the server does not say.
     """
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
@@ -173,7 +173,7 @@ def read_pause(headers: Mapping[str, str]) -> float | None:
 
 
 def get_partial(target: Path) -> Path:
-    """Folder beside a file in which it comes into being."""
+    """Return the folder beside a file in which it is downloaded."""
     return target.with_name(f".{target.name}.partial")
 
 
@@ -185,31 +185,31 @@ def download(
     halt: Halt,
     count: Callable[[int], None],
 ) -> None:
-    """Get a file from the first mirror that has it. Who calls holds the lock of the file.
+    """Download a file from the first mirror that has it. The caller holds the lock of the file.
 
     Parameters
     ----------
     entry : ListedFile
         The file.
     target : Path
-        Where it shall lie; what lies there is replaced.
+        Where to put it; an existing file is replaced.
     mirrors : sequence of Mirror
         At least one.
     session : requests.Session
         Keeps connections open.
     halt : Halt
-        Ends it.
+        Stops the download.
     count : callable
-        Is told the bytes that came, and with a minus those that came in vain.
+        Called with the number of bytes received, and with a negative number when received bytes are discarded.
 
     Raises
     ------
     NoMirrorHelpsError
-        If no mirror gives the file.
+        If no mirror provides the file.
     StoppedError
-        If another thread asked to stop.
+        If another thread stopped the download.
     OSError
-        If it cannot be written, such as on a full disk. Nothing is left.
+        If it cannot be written, such as on a full disk. No partial file is left.
     """
     partial = get_partial(target)
     shutil.rmtree(partial, ignore_errors=True)
@@ -217,7 +217,7 @@ def download(
     try:
         ask(mirrors, lambda mirror, rate: _attempt(entry, partial, mirror, session, halt, count, rate), halt)
         made = partial / entry.name
-        # A temporary file is its owner's alone. The folder was made with the rights that new files shall have.
+        # Temporary files are private to their owner; the folder has the permissions that new files should have.
         made.chmod(partial.stat().st_mode & 0o666)
         os.replace(made, target)
         put_folder_on_disk(target.parent)
@@ -245,7 +245,7 @@ def _attempt(
                 received += len(part)
                 count(len(part))
             file.flush()
-            # A stamp will vouch for the file, also after a power cut.
+            # A stamp will vouch for the file, even after a power cut.
             os.fsync(file.fileno())
 
     pooch.get_logger().addFilter(_is_not_news)
@@ -261,5 +261,5 @@ def _attempt(
 
 
 def _is_not_news(record: object) -> bool:
-    """Keep pooch from telling of every file: the progress bar does. What others download with pooch is told."""
+    """Silence pooch's log of each file, as there is a progress bar; other uses of pooch keep their log."""
     return not threading.current_thread().name.startswith(THREADS)

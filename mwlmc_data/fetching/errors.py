@@ -1,4 +1,4 @@
-"""What a person is told when files of the release cannot be fetched: what is missing, why, and how else to get it."""
+"""Error messages for files that cannot be fetched: what is missing, why, and how else to get it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mwlmc_data.dataset.store import DATA_DIR_VARIABLE, MANIFEST
 from mwlmc_data.fetching.mirrors import VARIABLE, Mirror
 from mwlmc_data.storage.errors import DamagedFileError
 
-#: No space, no quota left, and a limit on the size of files.
+#: No space, quota exceeded, file too large.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LISTED = 3
 _ELSEWHERE = f"Choose another folder (`directory`, or {DATA_DIR_VARIABLE})"
@@ -29,7 +29,7 @@ class FetchError(OSError):
     text : str
         The message.
     may_be_the_manifest : bool
-        Whether a wrong manifest can be the cause: no mirror has such files, or no disk the space for them.
+        Whether a wrong manifest can be the cause: it lists files that no mirror has or that do not fit on the disk.
     """
 
     def __init__(self, text: str, may_be_the_manifest: bool = False) -> None:
@@ -39,20 +39,20 @@ class FetchError(OSError):
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for.
+    """What the user requests.
 
     Attributes
     ----------
     version : str
         Version of the data.
     config, split : str, optional
-        Files to fetch; None is all.
+        Files to fetch; None means all.
     root : Path
-        Folder that they go to.
+        Folder to put them in.
     mirrors : sequence of Mirror
-        Where they may come from.
+        Where to fetch them from.
     record : mapping
-        What the registry says of the version.
+        The registry's record of the version.
     distrusted : frozenset of str
         Mirrors whose manifest led to no file.
     """
@@ -71,7 +71,7 @@ class Request:
         return f"{config}{split} of data version {self.version}"
 
     def no_mirror(self, missing: str) -> FetchError:
-        """There is nowhere to fetch from."""
+        """Make the error for no mirror at all."""
         why = "no mirror was given" if self.record["mirrors"] else "no deposit of this version is registered yet"
         return FetchError(
             f"{missing} of {self} are not in {str(self.root)!r}, and there is no mirror to fetch them from: {why}. "
@@ -79,20 +79,20 @@ class Request:
         )
 
     def unreachable(self, missing: str, reasons: str) -> FetchError:
-        """No mirror can be reached at all."""
+        """Make the error for mirrors that cannot be reached."""
         return FetchError(
             f"{missing} of {self} cannot be fetched: this machine is offline, or no mirror can be reached ({reasons}). "
             f"{self._advise()}"
         )
 
     def no_manifest(self, reasons: str) -> FetchError:
-        """No mirror says what the release holds."""
+        """Make the error for mirrors without a manifest."""
         return FetchError(
-            f"the files of {self} cannot be fetched: no mirror gives a {MANIFEST} ({reasons}). {self._advise()}"
+            f"the files of {self} cannot be fetched: no mirror provides a {MANIFEST} ({reasons}). {self._advise()}"
         )
 
     def failed(self, total: int, reasons: Mapping[str, str]) -> FetchError:
-        """Some of the files could not be fetched from any mirror."""
+        """Make the error for files that no mirror provides."""
         listed = [f"{name}: {reason}" for name, reason in list(reasons.items())[:_LISTED]]
         more = f"; and {len(reasons) - _LISTED} more" if len(reasons) > _LISTED else ""
         kept = total - len(reasons)
@@ -103,15 +103,15 @@ class Request:
         )
 
     def mixture(self, names: Sequence[str], version: str) -> FetchError:
-        """The folder holds other files than those of the release."""
+        """Make the error for a folder that holds other files than those of the release."""
         return FetchError(
             f"{str(self.root)!r} holds files of data version {version} that are not those of the release "
             f"({', '.join(names[:_LISTED])}{', ...' if len(names) > _LISTED else ''}), but made here or fetched from "
-            f"elsewhere. The two are not mixed, and nothing was changed. {_ELSEWHERE}, or remove this one."
+            f"elsewhere. They are never mixed, and nothing was changed. {_ELSEWHERE}, or remove this one."
         )
 
     def no_space(self, needed: int) -> FetchError:
-        """The files do not fit."""
+        """Make the error for files that do not fit on the disk."""
         return FetchError(
             f"the disk is full or too small: what is missing of {self} needs {format_size(needed)} in "
             f"{str(self.root)!r}, and {format_size(get_free_space(self.root))} are free. Complete files are kept. "
@@ -121,7 +121,7 @@ class Request:
 
     @contextmanager
     def explain_disk_errors(self, needed: int = 0) -> Iterator[None]:
-        """Turn an error of the disk into a sentence; `needed` is what is still to be written [bytes]."""
+        """Turn a disk error into a FetchError with a clear message; `needed` bytes are still to be written."""
         try:
             yield
         except (FetchError, DamagedFileError):
@@ -140,7 +140,7 @@ class Request:
         if config.startswith("haloes") or self.config is None:
             name = config.removeprefix("haloes").removeprefix("-") if self.config else ""
             options = f" --config {name}" if name else ""
-            ways.append(f"make them in a checkout (`python -m generation haloes --out DIR{options}`)")
+            ways.append(f"make them in a checkout of the repository (`python -m generation haloes --out DIR{options}`)")
             ways.append("or let `load_halo` simulate those that you need")
         elif config in self.record["files"]:
             ways.append(f"or read what the package embeds (`load_catalogue(config={config!r})`)")
@@ -149,7 +149,7 @@ class Request:
 
 
 def get_free_space(folder: Path) -> int:
-    """Free space where a folder is, or will be [bytes]."""
+    """Return the free space where a folder is, or will be [bytes]."""
     place = folder.absolute()
     while not place.exists():
         place = place.parent

@@ -1,7 +1,7 @@
 """Files of the release, from mirrors into the local store.
 
-Files come in parallel, each by itself: a shard that is whole stays, whatever happens to the others, and is not fetched
-again. Several processes may fetch into one store at once; a lock for each file lets one of them do it.
+Files are fetched in parallel and independently: a complete shard stays, whatever happens to the others, and is not
+fetched again. Several processes may fetch into one store at once; a lock per file lets one of them do it.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def fetch(
 ) -> list[Path]:
     """Fetch files of the release into the local store, and verify them.
 
-    What is there is not fetched again. Interrupted, the same call goes on with the files that are missing. The package
-    embeds the catalogues; to fetch is for the haloes, and for the release's own files of the catalogues.
+    Existing files are not fetched again. After an interruption the same call continues with the missing files. The
+    package embeds the catalogues; fetching is for the haloes, and for the release's own files of the catalogues.
 
     Parameters
     ----------
@@ -54,31 +54,31 @@ def fetch(
     split : str, optional
         "train", "validation" or "test"; all by default.
     sim_ids : iterable of int, optional
-        Of the haloes' files only those that hold these simulations.
+        Only the files of haloes that hold these simulations.
     mirrors : str, path or iterable of them, optional
-        Where from, in the forms of `mwlmc_data.fetching.mirrors`; those of `MWLMC_MIRRORS`, or else the registered
-        ones, by default.
+        Where to fetch from, in the forms of `mwlmc_data.fetching.mirrors`; by default the mirrors in `MWLMC_MIRRORS`,
+        or else the registered ones.
     directory : path, optional
         Folder of the files; the local store, `mwlmc_data.dataset.store.get_data_dir`, by default.
     version : str, optional
         Version of the data; `release.DATA_VERSION` by default.
     jobs : int
-        Files that are fetched at the same time.
+        Number of files fetched at the same time.
     progress : bool
-        Whether to show a bar, in bytes of all files.
+        Whether to show a progress bar over the bytes of all files.
 
     Returns
     -------
     list of Path
-        The files. Each was compared with the SHA-256 of the manifest: now, or before, and then it is unchanged since by
-        its size, time of change and footer. What rots meanwhile is found when it is read, or by `mwlmc verify`.
+        The files. Each is compared with the SHA-256 of the manifest now, or was before and is unchanged in size,
+        modification time and footer. Later bit rot is found when a file is read, or by `mwlmc verify`.
 
     Raises
     ------
     ValueError
-        If there is no such config, split, simulation, version or form of a mirror, or `jobs` is less than 1.
+        If there is no such config, split, simulation or version, a mirror has an unknown form, or `jobs` is below 1.
     FetchError
-        If files cannot be fetched or written, an OSError. It says which, why, and how else to get them.
+        If files cannot be fetched or written; an OSError that says which, why, and how else to get them.
 
     Examples
     --------
@@ -95,12 +95,11 @@ class FetchedFile:
     Attributes
     ----------
     path : Path
-        Where it lies.
+        Path of the file.
     bytes : int
-        Its size.
+        Size of the file.
     is_hashed : bool
-        Whether it was hashed in this call; else it was before, and is unchanged since by size, time of change and
-        footer.
+        Whether this call hashed it; otherwise an earlier one did, and size, modification time and footer are unchanged.
     """
 
     path: Path
@@ -118,7 +117,7 @@ def fetch_files(
     jobs: int = 4,
     progress: bool = True,
 ) -> list[FetchedFile]:
-    """Fetch files of the release as `fetch` does, and tell how each was verified."""
+    """Fetch files of the release as `fetch` does, and report how each was verified."""
     version = release.DATA_VERSION if version is None else version
     record = release.get_record(version)
     jobs, progress = as_whole("jobs", jobs, 1), bool(as_flag("progress", progress))
@@ -134,14 +133,14 @@ def fetch_files(
             again = forget_manifest(request, Halt()) if error.may_be_the_manifest else None
             if again is None:
                 raise
-            # Nothing came of one mirror's manifest, for which nobody vouches: another may have a better one.
+            # An unregistered manifest led to no file: another mirror may have a better one.
             request, halt = again, Halt()
 
 
 def _fetch(
     request: Request, store: Store, entries: list[ListedFile], jobs: int, halt: Halt, progress: bool
 ) -> list[FetchedFile]:
-    """Fetch these files with the manifest that is there."""
+    """Fetch these files with the store's manifest."""
     _remove_leftovers(store)
     missing = [entry for entry in entries if not seems_present(store, entry)]
     if missing and not request.mirrors:
@@ -163,11 +162,11 @@ def choose_files(
     Parameters
     ----------
     manifest : Manifest
-        What there is.
+        All files of the release.
     config, split : str, optional
         All by default.
     sim_ids : integer array of shape (n,), optional
-        Of the haloes' files only those that hold these simulations.
+        Only the files of haloes that hold these simulations.
 
     Returns
     -------
@@ -184,16 +183,16 @@ def choose_files(
     shards = [entry for entry in manifest.select(config) if entry.first_sim_id is not None]
     if not shards:
         allowed = dict.fromkeys(entry.config for entry in manifest.files if entry.first_sim_id is not None)
-        raise ValueError(f"config {config!r} with sim_ids is not allowed: they choose among files of haloes "
+        raise ValueError(f"config = {config!r} with sim_ids: allowed are files of haloes "
                          f"({', '.join(allowed) or 'none in this release'})")  # fmt: skip
     unknown = np.setdiff1d(sim_ids, np.concatenate([entry.sim_ids for entry in shards]))
     if len(unknown):
         last = max(int(entry.sim_ids[-1]) for entry in shards)
-        raise ValueError(f"sim_id {unknown[0]} is not in data version {manifest.data_version}; allowed: 0 to {last}")
+        raise ValueError(f"sim_id = {unknown[0]}: allowed is 0 to {last} (in data version {manifest.data_version})")
     found = [entry for entry in entries if entry.first_sim_id is None or np.isin(sim_ids, entry.sim_ids).any()]
     if len(sim_ids) and not found:
-        raise ValueError(f"sim_ids from {sim_ids[0]} to {sim_ids[-1]} are not allowed with split {split!r}: "
-                         "none of them belongs to it")  # fmt: skip
+        raise ValueError(f"sim_ids = {sim_ids[0]} to {sim_ids[-1]}: allowed are those of the split {split!r}, and "
+                         "none of these belongs to it")  # fmt: skip
     return found
 
 
@@ -202,7 +201,7 @@ def _check(sim_ids: Iterable[int] | NDArray[np.integer] | None) -> NDArray[np.in
 
 
 def _remove_leftovers(store: Store) -> None:
-    """Remove what killed processes left: nobody holds the lock of such a file, or it is old."""
+    """Remove what killed processes left: files whose lock is free, or old ones."""
     for folder in (store.root, store.root / STAMPS):
         remove_leftovers(folder)
     for entry in store.manifest.files:
@@ -213,7 +212,7 @@ def _remove_leftovers(store: Store) -> None:
 
 
 def _measure_missing(store: Store, missing: Sequence[ListedFile]) -> int:
-    """Space that missing files need, without what other processes have written of them [bytes]."""
+    """Measure the space that missing files still need, less what other processes have written [bytes]."""
     begun = 0
     for entry in missing:
         with suppress(OSError):

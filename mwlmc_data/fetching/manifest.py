@@ -1,7 +1,7 @@
 """The manifest of a release: fetched first, checked, and written into the local store.
 
-A store whose manifest was fetched is known by its hash: the registry pins it, or, before a version is published, a mark
-in the store does. For a known store no mirror is asked again.
+A fetched manifest is known by its hash, which the registry pins or, before publication, a mark in the store records.
+For a known manifest no mirror is asked again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.storage.writing import write_bytes
 
 LOCKS = ".locks"
-#: In the folder of the stamps: the hash of the manifest that was fetched, and the mirror.
+#: File among the stamps with the hash of the fetched manifest, and its mirror.
 MARK = "fetched.json"
 
 
@@ -38,9 +38,9 @@ def open_store(request: Request, halt: Halt) -> Store:
     Parameters
     ----------
     request : Request
-        What was asked for.
+        What the user requests.
     halt : Halt
-        Ends it.
+        Stops the download.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def open_store(request: Request, halt: Halt) -> Store:
     Raises
     ------
     FetchError
-        If no mirror gives the manifest, or the folder holds other files or cannot be written to.
+        If no mirror provides the manifest, or the folder holds other files or is not writable.
     """
     if _is_known(request):
         return Store(request.root)
@@ -62,7 +62,7 @@ def open_store(request: Request, halt: Halt) -> Store:
 
 
 def _fetch(request: Request, halt: Halt) -> None:
-    """Get the manifest and write it, unless other files are there. Who calls holds the lock."""
+    """Fetch the manifest and write it, unless the folder holds other files. The caller holds the lock."""
     try:
         with connections.open_session() as session:
             content, mirror = _ask(request, session, halt)
@@ -80,7 +80,7 @@ def _fetch(request: Request, halt: Halt) -> None:
 
 
 def _ask(request: Request, session: requests.Session, halt: Halt) -> tuple[bytes, Mirror]:
-    """Get the first manifest that is one and lists what was asked for, or else the first that is one."""
+    """Return the first valid manifest that lists the requested files, or else the first valid one."""
     others: list[tuple[bytes, Mirror]] = []
 
     def attempt(mirror: Mirror, min_rate: float) -> tuple[bytes, Mirror]:
@@ -100,25 +100,25 @@ def _ask(request: Request, session: requests.Session, halt: Halt) -> tuple[bytes
 
 
 def _lists(manifest: Manifest, request: Request) -> bool:
-    """Whether a manifest has files of the config and split that were asked for."""
+    """Whether a manifest has files of the requested config and split."""
     return any(request.config in (None, e.config) and request.split in (None, e.split) for e in manifest.files)
 
 
 def forget_manifest(request: Request, halt: Halt) -> Request | None:
-    """Forget a manifest that was fetched and led to no file: the next call shall not be bound to it.
+    """Forget a fetched manifest that led to no file, so that the next call does not depend on it.
 
     Parameters
     ----------
     request : Request
-        What was asked for, in vain.
+        The request that failed.
     halt : Halt
-        Ends it.
+        Stops the download.
 
     Returns
     -------
     Request or None
-        The same, of the other mirrors' manifests; None if nothing was forgotten or there are no others. What stays is a
-        manifest that the registry vouches for, that was not fetched, or with which a file came or is coming.
+        The same request without this mirror's manifest; None if nothing was forgotten or no other mirror is left. A
+        manifest stays if the registry pins it, it was not fetched, or a file was or is being fetched with it.
     """
     if request.record["manifest"] is not None or not request.mirrors:
         return None
@@ -138,7 +138,7 @@ def forget_manifest(request: Request, halt: Halt) -> Request | None:
 
 @contextmanager
 def hold_lock(root: Path, name: str, halt: Halt) -> Iterator[None]:
-    """Hold the lock of one file of a store, against other processes and threads; the system frees those of the dead."""
+    """Hold the lock of one file of a store; the system frees the locks of dead processes."""
     lock = get_lock(root, name)
     while not lock.is_locked:
         halt.check()
@@ -153,14 +153,14 @@ def hold_lock(root: Path, name: str, halt: Halt) -> Iterator[None]:
 
 
 def get_lock(root: Path, name: str) -> FileLock:
-    """Lock of one file of a store, not yet held."""
+    """Return the lock of one file of a store, not yet held."""
     folder = root / LOCKS
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{name}.lock")
 
 
 def _is_known(request: Request) -> bool:
-    """Whether the store's manifest is that of the release, so that no mirror need be asked."""
+    """Whether the store's manifest is that of the release, so that no mirror is asked."""
     path = request.root / MANIFEST
     try:
         content = path.read_bytes()
@@ -182,7 +182,7 @@ def _is_known(request: Request) -> bool:
 
 
 def _read_mark(root: Path) -> dict[str, Any]:
-    """What is said of the manifest that was fetched: its hash, and the mirror; empty where nothing is."""
+    """Read the mark of the fetched manifest: its hash and mirror; empty if there is none."""
     try:
         mark = json.loads((root / STAMPS / MARK).read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -200,7 +200,7 @@ def _read_manifest(
     for part in downloading.read(mirror, MANIFEST, session, halt, min_rate=min_rate):
         content += part
         if len(content) > MAX_LENGTH:
-            raise MirrorError(f"sends more than a {MANIFEST}")
+            raise MirrorError(f"sends more than the length of a {MANIFEST}")
     pinned = request.record["manifest"]
     found = hashlib.sha256(content).hexdigest()
     if pinned not in (None, found):
@@ -210,7 +210,7 @@ def _read_manifest(
     except DamagedFileError as error:
         raise MirrorError(f"has no valid {MANIFEST}: {error.found}", few) from error
     except UnicodeDecodeError as error:
-        raise MirrorError(f"has no valid {MANIFEST}: no text", few) from error
+        raise MirrorError(f"has no valid {MANIFEST}: not text", few) from error
     if manifest.data_version != request.version:
         raise MirrorError(f"holds data version {manifest.data_version}, not {request.version}")
     if problem := _find_disagreement(manifest, request.record):
@@ -219,7 +219,7 @@ def _read_manifest(
 
 
 def _find_disagreement(manifest: Manifest, record: Mapping[str, Any]) -> str | None:
-    """What a manifest says that the registry says otherwise of the same version."""
+    """Find what the manifest and the registry disagree on, in words; None if they agree."""
     for name, facts in record["files"].items():
         if manifest.seeds.get(name, facts["seed"]) != facts["seed"]:
             return f"the seed of {name} is {manifest.seeds[name]}, not {facts['seed']}"
@@ -233,7 +233,7 @@ def _find_disagreement(manifest: Manifest, record: Mapping[str, Any]) -> str | N
 
 
 def _refuse_mixture(request: Request, wanted: Manifest) -> None:
-    """Raise FetchError if files of another manifest lie in the folder that are not in the wanted one."""
+    """Raise FetchError if the folder holds files that are not in the wanted manifest."""
     try:
         here = Store(request.root)
     except (FileNotFoundError, DamagedFileError):
@@ -245,7 +245,7 @@ def _refuse_mixture(request: Request, wanted: Manifest) -> None:
 
 
 def _write(root: Path, content: bytes, mirror: Mirror) -> None:
-    """Write the manifest and the mark. Who calls holds the lock."""
+    """Write the manifest and the mark. The caller holds the lock."""
     mark = {"mirror": str(mirror), "sha256": hashlib.sha256(content).hexdigest()}
     (root / STAMPS).mkdir(exist_ok=True)
     write_bytes(root / MANIFEST, content)

@@ -2,15 +2,15 @@
 
 A mirror is written in one of these forms::
 
-    doi:10.5281/zenodo.N          a record of Zenodo, also https://doi.org/10.5281/zenodo.N; its files lie beside each
-                                  other under their base names
-    hf:OWNER/NAME[@REVISION]      a dataset of Hugging Face; the revision is "main" by default
-    https://HOST/FOLDER           a folder of any web server, also http://
+    doi:10.5281/zenodo.N          a record of Zenodo, also https://doi.org/10.5281/zenodo.N; its files lie side by side
+                                  under their base names
+    hf:OWNER/NAME[@REVISION]      a dataset on Hugging Face; the revision is "main" by default
+    https://HOST/FOLDER           a folder on any web server, also http://
     /folder, ./folder, ~/folder   a folder on this machine, also a relative path that exists; its files are copied
 
-The mirrors are those of the call, else those of the environment variable `MWLMC_MIRRORS`, else those that the registry
-holds for the version. In the variable they are separated by white space, commas or semicolons; one that has any of
-these in it, such as a folder whose name has a space, is written in quotes.
+The mirrors are those of the call, else those in the environment variable `MWLMC_MIRRORS`, else those registered for the
+version. In the variable they are separated by white space, commas or semicolons; a mirror that contains any of these,
+such as a folder with a space in its name, is quoted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 
 from mwlmc_data.storage.homes import expand_home
 
-#: Environment variable: mirrors, separated by white space, commas or semicolons; in quotes where one has these.
+#: Environment variable: mirrors, separated by white space, commas or semicolons; quoted if they contain any of these.
 VARIABLE = "MWLMC_MIRRORS"
 FORMS = (
     "doi:10.5281/zenodo.N, hf:OWNER/NAME[@REVISION], http(s)://HOST/FOLDER, "
@@ -37,7 +37,7 @@ _DOI = re.compile(r"(?:doi:|https://doi\.org/)10\.5281/zenodo\.(\d+)")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _DATASET = re.compile(rf"hf:({_NAME}/{_NAME})(?:@([^\s@]+))?")
 _WORD = re.compile(r"""[\s,;]*(?:"([^"]*)"|'([^']*)'|([^\s,;"']+))(?=[\s,;]|$)[\s,;]*""")
-#: Two letters at least: one is a drive.
+#: At least two letters: a single letter is a drive.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -48,13 +48,13 @@ class Mirror:
     Attributes
     ----------
     name : str
-        What messages call it; a password in a URL is left out.
+        Name in messages; without the password of a URL.
     base : str
         URL, or absolute path of a folder on this machine.
     is_local : bool
         Whether it is a folder on this machine.
     is_flat : bool
-        Whether files lie beside each other under their base names.
+        Whether files lie side by side under their base names.
     query : str
         What follows the URL of a file.
     """
@@ -69,18 +69,17 @@ class Mirror:
         return self.name
 
     def location(self, path: str) -> str:
-        """Tell where a file of the release lies.
+        """Return where a file of the release lies.
 
         Parameters
         ----------
         path : str
-            Its place in the release, with slashes.
+            Path in the release, with slashes.
 
         Returns
         -------
         str
-            URL, or path on this machine. A folder may also hold the files beside each other, as a person gets
-            them from Zenodo.
+            URL, or path on this machine. A folder may also hold the files side by side, as downloaded from Zenodo.
         """
         name = PurePosixPath(path).name
         if self.is_local:
@@ -90,7 +89,7 @@ class Mirror:
 
 
 def parse(text: str | os.PathLike[str]) -> Mirror:
-    """Read what a mirror is written as.
+    """Parse a mirror.
 
     Parameters
     ----------
@@ -104,7 +103,7 @@ def parse(text: str | os.PathLike[str]) -> Mirror:
     Raises
     ------
     ValueError
-        If it has none of the forms; the message names it and them.
+        If it has none of the forms; the message lists them.
     """
     text = os.fspath(text).strip()
     if match := _DOI.fullmatch(text):
@@ -118,11 +117,11 @@ def parse(text: str | os.PathLike[str]) -> Mirror:
         folder = expand_home("mirror", text).absolute()
         if Path(text).is_absolute() or text.startswith((".", "~")) or folder.is_dir():
             return Mirror(str(folder), str(folder), is_local=True)
-    raise ValueError(f"mirror {text!r} is not understood; allowed: {FORMS}")
+    raise ValueError(f"mirror = {text!r}: allowed is {FORMS}")
 
 
 def _is_base(url: str) -> bool:
-    """Whether it is a URL that a path can be appended to."""
+    """Whether a URL is one that a path can be appended to."""
     try:
         parts = urlsplit(url)
         is_host = bool(parts.hostname) and parts.port != 0
@@ -132,7 +131,7 @@ def _is_base(url: str) -> bool:
 
 
 def _read_variable() -> list[Mirror]:
-    """List the mirrors of the environment variable."""
+    """Read the mirrors from the environment variable."""
     text, mirrors, at = os.environ.get(VARIABLE, ""), [], 0
     if re.fullmatch(r"[\s,;]*", text):
         return []
@@ -142,12 +141,12 @@ def _read_variable() -> list[Mirror]:
         word = _WORD.match(text, at)
         try:
             if word is None:
-                raise ValueError(f"{text[at:]!r} is not understood: a quote is not closed, or stands within a word")
+                raise ValueError(f"{text[at:]!r} has a quote that is not closed or stands within a word")
             mirrors.append(parse(next(part for part in word.groups() if part is not None)))
         except ValueError as error:
             raise ValueError(
-                f"{VARIABLE} = {text!r}: {error}; allowed: mirrors separated by white space, commas or semicolons, "
-                "in quotes where one has these in it"
+                f"{VARIABLE} = {text!r}: allowed are mirrors separated by white space, commas or semicolons, in quotes "
+                f"if they contain any of these ({error})"
             ) from error
         at = word.end()
     return mirrors
@@ -156,14 +155,14 @@ def _read_variable() -> list[Mirror]:
 def list_mirrors(
     given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None, registered: Iterable[str] = ()
 ) -> list[Mirror]:
-    """List the mirrors to try, in their order.
+    """List the mirrors to try, in order.
 
     Parameters
     ----------
     given : str, path or iterable of them, optional
         The mirrors of the call. None takes those of `MWLMC_MIRRORS`, or else the registered ones.
     registered : iterable of str
-        Those that the registry holds.
+        Mirrors in the registry.
 
     Returns
     -------

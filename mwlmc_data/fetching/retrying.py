@@ -1,8 +1,8 @@
-"""Asking mirrors again, where that may help, and stopping when asked to.
+"""Retrying mirrors where that may help, and stopping on request.
 
-A mirror that is busy or breaks off is asked again after a pause that doubles, and not before the time that it names.
-One that does not hold a file, or holds another, gives way to the next mirror; so does, for a while, one that asks for a
-long pause, and one that sends too slowly.
+A mirror that is busy or breaks off is asked again after a pause that doubles, and not before the time it asks for. A
+mirror that lacks a file, or has another, gives way to the next one; so does, for a while, one that asks for a long
+pause or sends too slowly.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     import requests
 
 Result = TypeVar("Result")
-#: Of its own, so that a user's seeded random numbers stay what they are.
+#: Separate generator, so that a user's seeded random numbers do not change.
 _JITTER = random.Random()
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, and how often to try again.
+    """How long to wait and how often to retry.
 
     Attributes
     ----------
     tries : int
-        Requests to one mirror for one file while it is busy, fails or breaks off.
+        Requests to one mirror for one file if it is busy, fails or breaks off.
     few_tries : int
-        Requests where another try seldom helps: no connection, a wrong file.
+        Requests if another try seldom helps: no connection, a wrong file.
     first, longest : float
-        Pauses between tries [s]: the first, doubled each time, and the longest.
+        Pause after the first try, doubled each time, and longest pause [s].
     longest_asked : float
-        Longest pause that a server can ask for (Retry-After) [s].
+        Longest pause on a server's request (Retry-After) [s].
     connect, read : float
-        Time for a connection, and between two parts of an answer; together for the head of an answer [s].
+        Time for a connection, and between two parts of a response; their sum for the head of a response [s].
     window : float
-        Time over which a rate is measured [s].
+        Time over which rates are averaged [s].
     min_rate, last_min_rate : float
-        Least rate at which a file has to come while there are other mirrors, and when there are none [bytes/s].
+        Lowest rate [bytes/s] at which a file may arrive while other mirrors are left, and when none is.
     """
 
     tries: int = 5
@@ -59,7 +59,7 @@ class Patience:
     last_min_rate: float = 1_000.0
 
     def pause(self, tried: int, asked: float | None) -> float:
-        """Seconds before the next try, at least what the server asked for; random, so that clients come apart."""
+        """Seconds before the next try, at least what the server asks for; random, so that clients spread out."""
         backoff = min(self.first * 2.0 ** (tried - 1), self.longest) * _JITTER.uniform(0.5, 1.0)
         return backoff if asked is None else min(asked, self.longest_asked) + 0.1 * backoff
 
@@ -68,16 +68,16 @@ PATIENCE = Patience()
 
 
 class MirrorError(Exception):
-    """A mirror does not give a file.
+    """A mirror does not provide a file.
 
     Parameters
     ----------
     reason : str
         What went wrong, in words.
     tries : int
-        How often a mirror is asked in all if it fails like this.
+        Total number of requests to a mirror that fails like this.
     asked : float, optional
-        Pause that the server asked for [s].
+        Pause that the server asks for [s].
     is_unreachable : bool
         Whether there was no connection at all.
     """
@@ -88,11 +88,11 @@ class MirrorError(Exception):
 
 
 class SlowError(MirrorError):
-    """A mirror gives a file so slowly that others are asked first."""
+    """A mirror sends a file so slowly that others are asked first."""
 
 
 class NoMirrorHelpsError(Exception):
-    """No mirror gives a file; the text lists each with what went wrong.
+    """No mirror provides a file; the message lists each mirror and what went wrong.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ class NoMirrorHelpsError(Exception):
 
 
 class StoppedError(Exception):
-    """Another thread asked to stop."""
+    """Another thread stopped the download."""
 
 
 class Halt:
-    """Stops all threads of a download at once, also those that wait for a server."""
+    """Stops all threads of a download at once, including those that wait for a server."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -118,31 +118,31 @@ class Halt:
         self._answers: list[requests.Response] = []
 
     def set(self) -> None:
-        """Ask everyone to stop."""
+        """Stop all threads."""
         self._event.set()
         with self._lock:
             for answer in self._answers:
-                # Wakes who reads from it; urllib3 before 2.3 cannot, and the reader waits for the next bytes.
+                # Wakes its reader; urllib3 before 2.3 cannot, and the reader waits for the next bytes.
                 with suppress(AttributeError, ValueError, RuntimeError, OSError):
                     answer.raw.shutdown()
 
     def is_set(self) -> bool:
-        """Whether everyone shall stop."""
+        """Whether all threads are to stop."""
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raise StoppedError if everyone shall stop."""
+        """Raise StoppedError if all threads are to stop."""
         if self._event.is_set():
             raise StoppedError
 
     def wait(self, seconds: float) -> None:
-        """Wait, or raise StoppedError as soon as everyone shall stop."""
+        """Wait, or raise StoppedError as soon as all threads are to stop."""
         if self._event.wait(seconds):
             raise StoppedError
 
     @contextmanager
     def watch(self, answer: requests.Response) -> Iterator[None]:
-        """Let `set` wake the reader of an answer."""
+        """Let `set` wake the reader of a response."""
         with self._lock:
             self._answers.append(answer)
         try:
@@ -154,19 +154,19 @@ class Halt:
 
 
 def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror, float], Result], halt: Halt) -> Result:
-    """Try mirrors in their order, each as often as its failure deserves.
+    """Try mirrors in order, each as often as its kind of failure warrants.
 
-    One that asks for a pause longer than `Patience.longest`, or sends more slowly than `Patience.min_rate`, is asked
-    again after the others.
+    A mirror that asks for a pause longer than `Patience.longest`, or sends more slowly than `Patience.min_rate`, is
+    asked again after the others.
 
     Parameters
     ----------
     mirrors : sequence of Mirror
         At least one.
     attempt : callable
-        Gives the result from a mirror at this least rate [bytes/s] or more, or raises MirrorError.
+        Called with a mirror and a lowest rate [bytes/s]; returns the result or raises MirrorError.
     halt : Halt
-        Ends it.
+        Stops the attempts.
 
     Returns
     -------
@@ -176,9 +176,9 @@ def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror, float], Result], h
     Raises
     ------
     NoMirrorHelpsError
-        If none did.
+        If none succeeds.
     StoppedError
-        If another thread asked to stop.
+        If another thread stopped the download.
     """
     failures = []
     waiting, deferred = deque(mirrors), set()
@@ -196,11 +196,11 @@ def ask(mirrors: Sequence[Mirror], attempt: Callable[[Mirror, float], Result], h
 
 
 class _LaterError(Exception):
-    """A mirror wants to be left alone, or takes, for longer than others are to wait for it."""
+    """A mirror asks for a long pause or is slow, so that others come first."""
 
 
 def _ask_one(mirror: Mirror, attempt: Callable[[Mirror, float], Result], halt: Halt, is_patient: bool) -> Result:
-    """Try one mirror as often as its failures deserve; without patience others come before long waits for it."""
+    """Try one mirror as often as its failures warrant; unless `is_patient`, others come before a long wait."""
     tried: Counter[int] = Counter()
     longest = PATIENCE.longest_asked if is_patient else PATIENCE.longest
     while True:
@@ -213,7 +213,7 @@ def _ask_one(mirror: Mirror, attempt: Callable[[Mirror, float], Result], halt: H
             raise _LaterError from None
         except MirrorError as error:
             failure = error
-        # Failures of one kind: a wrong file after a cut connection is the first wrong file.
+        # Counted by kind: a wrong file after a broken connection is the first wrong file.
         tried[failure.tries] += 1
         if tried[failure.tries] >= failure.tries or tried.total() >= PATIENCE.tries:
             raise failure

@@ -1,4 +1,4 @@
-"""Several files at once from mirrors into a store, each under its lock, with one bar of progress."""
+"""Fetching several files at once from mirrors into a store, each under its lock, with one progress bar."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mwlmc_data.fetching.manifest import hold_lock
 from mwlmc_data.fetching.retrying import Halt, NoMirrorHelpsError
 from mwlmc_data.storage.errors import DamagedFileError
 
-#: Time that threads get to put away what they began, when all shall stop [s].
+#: Time for threads to clean up when all are to stop [s].
 _LAST_WAIT = 1.5
 
 
 def seems_present(store: Store, entry: ListedFile) -> bool:
-    """Whether a file of the right size is there; its hash is another matter."""
+    """Whether a file of the right size exists; its hash is not checked."""
     try:
         return store.path(entry).stat().st_size == entry.bytes
     except FileNotFoundError:
@@ -30,20 +30,20 @@ def seems_present(store: Store, entry: ListedFile) -> bool:
 
 
 class Transfer:
-    """Files that are fetched together, by threads."""
+    """Files that threads fetch together."""
 
     def __init__(self, request: Request, store: Store, entries: Sequence[ListedFile], halt: Halt, bar: Bar) -> None:
         self._request, self._store, self._entries, self._halt, self._bar = request, store, entries, halt, bar
         self._waiting: queue.SimpleQueue[ListedFile] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[ListedFile, BaseException | None]] = queue.SimpleQueue()
-        #: Paths of files that were verified before and were not hashed again.
+        #: Paths of files that were verified before and not hashed again.
         self.unchanged: set[str] = set()
         for entry in entries:
             self._waiting.put(entry)
 
     def run(self, jobs: int) -> None:
-        """Fetch all, or raise FetchError; a file that fails does not keep the others from coming."""
-        # Daemons: one that waits for a dead server must not keep an interrupted program from ending.
+        """Fetch all files, or raise FetchError; a file that fails does not stop the others."""
+        # Daemons, so that waiting for a dead server does not keep an interrupted program alive.
         threads = [
             threading.Thread(target=self._work, name=f"{downloading.THREADS}-{i}", daemon=True) for i in range(jobs)
         ]
@@ -62,7 +62,7 @@ class Transfer:
             raise self._request.failed(len(self._entries), failures)
 
     def _collect(self) -> dict[str, str]:
-        """Wait for all files; give the names of those that failed, and why."""
+        """Wait for all files; return the names of those that failed, and why."""
         failures = {}
         for _ in self._entries:
             entry, error = self._wait_for_next()
@@ -80,7 +80,7 @@ class Transfer:
 
     def _wait_for_next(self) -> tuple[ListedFile, BaseException | None]:
         while True:
-            # Without a limit Windows would not let the user interrupt.
+            # Without a timeout Windows does not let the user interrupt.
             with suppress(queue.Empty):
                 return self._done.get(timeout=0.5)
 
@@ -99,7 +99,7 @@ class Transfer:
                 except NoMirrorHelpsError as error:
                     self._done.put((entry, error))
                 except BaseException as error:
-                    # A full disk, or worse: nobody begins another file.
+                    # A full disk, or worse: no thread starts another file.
                     self._done.put((entry, error))
                     self._halt.set()
                 else:
@@ -109,7 +109,7 @@ class Transfer:
         if self._is_here(entry):
             return
         with hold_lock(self._store.root, entry.name, self._halt):
-            # Another process may have fetched it in the meantime.
+            # Another process may have fetched it meanwhile.
             if self._is_here(entry):
                 return
             target, mirrors = self._store.path(entry), self._request.mirrors
@@ -145,12 +145,12 @@ class Bar:
         self._bar.close()
 
     def add(self, size: int) -> None:
-        """Count bytes that came, or with a minus that came in vain."""
+        """Count received bytes; negative for bytes that were discarded."""
         with self._lock:
             self._bar.update(size)
 
     def add_present(self, size: int) -> None:
-        """Count bytes that were there: they say nothing of the speed."""
+        """Count bytes that were present already, which do not enter the speed."""
         with self._lock:
             if not self._bar.disable:
                 self._bar.initial += size

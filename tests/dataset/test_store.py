@@ -44,7 +44,10 @@ def test_entries_know_their_simulations(mini):
 
 @pytest.mark.parametrize(
     ("given", "match"),
-    [(("halos",), r"'halos'.*allowed is 'haloes'"), (("haloes", "dev"), r"split = 'dev'.*allowed is 'test', 'train', 'validation'")],
+    [
+        (("halos",), r"'halos'.*allowed is 'haloes'"),
+        (("haloes", "dev"), r"split = 'dev'.*allowed is 'test', 'train', 'validation'"),
+    ],
 )
 def test_unknown_parts_are_refused_with_those_allowed(mini, given, match):
     with pytest.raises(ValueError, match=match):

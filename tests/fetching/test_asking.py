@@ -93,7 +93,7 @@ def test_a_page_of_the_right_size_on_a_disk_is_seen_by_its_first_sign(published,
     content = (published / FILE).read_bytes()
     assert read(parse(published), entry) == content
     (published / FILE).write_bytes(beginning + content[len(beginning) :])
-    with pytest.raises(MirrorError, match="HTML page in place of the file") as caught:
+    with pytest.raises(MirrorError, match="HTML page instead of the file") as caught:
         read(parse(published), entry)
     assert caught.value.tries == 2
 
@@ -114,7 +114,7 @@ def test_only_the_first_sign_tells(published, entry):
 def test_so_is_one_of_a_server_that_calls_it_a_file(serve, entry):
     server = serve()
     server.always[FILE] = lambda handler, content: handler.answer(200, b" <p>" + content[4:])
-    with pytest.raises(MirrorError, match="HTML page in place of the file"):
+    with pytest.raises(MirrorError, match="HTML page instead of the file"):
         read(parse(server.url), entry)
 
 
@@ -123,7 +123,7 @@ def test_what_a_server_calls_a_page_is_none_of_the_files(serve, entry, kind):
     """A login page may begin with anything; the type of the answer is enough."""
     server = serve()
     server.always[FILE] = lambda handler, content: handler.answer(200, content, Content_Type=kind)
-    with pytest.raises(MirrorError, match="HTML page in place of the file") as caught:
+    with pytest.raises(MirrorError, match="HTML page instead of the file") as caught:
         read(parse(server.url), entry)
     assert caught.value.tries == 2
     server.always[FILE] = page(503)
@@ -210,7 +210,7 @@ def test_interim_answers_end_where_the_answer_begins(codes, status):
 
 
 def test_interim_answers_have_an_end():
-    with pytest.raises(http.client.HTTPException, match="50 interim answers and no other"):
+    with pytest.raises(http.client.HTTPException, match="50 interim responses and no final one"):
         connections._Response(Wire(*[103] * 50, 200)).begin()
 
 

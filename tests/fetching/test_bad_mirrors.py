@@ -42,7 +42,7 @@ class TestDrips:
         [
             ("body", r"sends \d\d bytes a second, less than 1000"),
             ("chunks", r"sends \d\d bytes a second, less than 1000"),
-            ("head", r"gives no answer in 0\.8 s"),
+            ("head", r"does not respond within 0\.8 s"),
         ],
     )
     def test_if_there_is_none_it_ends_and_says_so(self, fetch, serve, original, root, part, told):
@@ -185,7 +185,7 @@ class TestManifests:
     def test_a_bad_one_is_one_mirrors_failure(self, fetch, serve, original, root, name):
         bad, good = serve(), serve()
         bad.always[MANIFEST] = answer_with(BAD[name])
-        with pytest.raises(FetchError, match=rf"no mirror gives a {MANIFEST} \({bad.url}: has no valid|HTML page"):
+        with pytest.raises(FetchError, match=rf"no mirror provides a {MANIFEST} \({bad.url}: has no valid|HTML page"):
             fetch(mirrors=bad.url, split="test")
         assert files_in(root) == []
         assert not [name for name in os.listdir(root) if name != manifest.LOCKS]

@@ -154,5 +154,5 @@ class TestPrecedence:
     @pytest.mark.parametrize(("text", "rest"), [("'/my data", "'/my data"), ("https://b.org, '/my data", "'/my data")])
     def test_what_is_left_of_the_text_is_told(self, monkeypatch, text, rest):
         monkeypatch.setenv(mirrors.VARIABLE, text)
-        with pytest.raises(ValueError, match=rf": {re.escape(repr(rest))} is not understood: a quote is not closed"):
+        with pytest.raises(ValueError, match=rf"\({re.escape(repr(rest))} has a quote that is not closed"):
             mirrors.list_mirrors(None)

@@ -12,7 +12,7 @@ from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Patience
 
 RECORD = {"mirrors": [], "files": {"gaussian": {}, "wide": {}}, "manifest": None}
-MAKE = "make them in a checkout (`python -m generation haloes --out DIR{}`), "
+MAKE = "make them in a checkout of the repository (`python -m generation haloes --out DIR{}`), "
 MAKE += "or let `load_halo` simulate those that you need."
 EMBEDDED = "or read what the package embeds (`load_catalogue(config='gaussian')`)."
 MIRROR = "ame a mirror that has them (`mwlmc fetch {} --mirror MIRROR`, or MWLMC_MIRRORS), "
@@ -49,7 +49,7 @@ def test_each_failure_says_what_and_why():
     assert "from: no mirror was given. Name" in str(asked.no_mirror("the files"))
     offline = f"2 files of {what} cannot be fetched: this machine is offline, or no mirror can be reached (a: no). Name"
     assert str(asked.unreachable("2 files", "a: no")).startswith(offline)
-    without = f"the files of {what} cannot be fetched: no mirror gives a manifest.json (a: no). Name"
+    without = f"the files of {what} cannot be fetched: no mirror provides a manifest.json (a: no). Name"
     assert str(asked.no_manifest("a: no")).startswith(without)
     three = "f0: r0; f1: r1; f2: r2"
     for failures, listed in ((1, "f0: r0)"), (3, f"{three})"), (4, f"{three}; and 1 more)")):
