@@ -140,8 +140,7 @@ def read_parts(answer: requests.Response, min_rate: float) -> Generator[bytes, N
     answer : requests.Response
         The response.
     min_rate : float
-        Lowest allowed rate [bytes/s], averaged over `Patience.window` of waiting; the time that the caller takes does not
-        count.
+        Lowest allowed rate [bytes/s], averaged over `Patience.window` of waiting for data.
 
     Yields
     ------
