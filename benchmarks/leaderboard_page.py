@@ -41,7 +41,7 @@ _FILTERS = (
     '<label>Task <select name="task"><option value="">all</option>{tasks}</select></label>'
     '<label><input type="checkbox" name="ranked"> only entries with a rank</label>'
     '<button type="reset">Show all</button><output aria-live="polite"></output>'
-    "<span>The head of a column sorts by it.</span></form>"
+    "<span>Click a column heading to sort by it.</span></form>"
 )
 
 
