@@ -146,6 +146,8 @@ def _make_parser() -> argparse.ArgumentParser:
     release.set_defaults(run=_release, config="gaussian", shard_size=SHARD)
     card = commands.add_parser("card", help="derive the dataset card's front matter and tables anew from the schema")
     card.set_defaults(run=_card)
+    again = commands.add_parser("rewrite", help="write the embedded tables anew: the same values, today's metadata")
+    again.set_defaults(run=_rewrite)
     disc = commands.add_parser("disc", help="fit the terms of the disc that the kernels use")
     add_out(disc, (".npz",), "write the terms", required=True)
     disc.add_argument("--terms", type=int, default=11, help="how many (default: %(default)s)")
@@ -254,6 +256,15 @@ def _card(options: argparse.Namespace) -> int:
     from generation.card import CARD, refresh_card
 
     print(f"{CARD}: {'written anew' if refresh_card() else 'up to date'}")
+    return 0
+
+
+def _rewrite(options: argparse.Namespace) -> int:
+    from generation.rewriting import rewrite
+    from mwlmc_data.dataset.release import sha256_of
+
+    for path in rewrite():
+        print(f"{path}: {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}")
     return 0
 
 

@@ -20,7 +20,6 @@ import pyarrow as pa
 
 from generation.plan import Plan, refuse_differences
 from generation.shards import finish, is_finished, make_shards, read_shard
-from generation.tables import write_table
 from mwlmc_data.dataset import release, schema
 from mwlmc_data.priors import Prior
 from mwlmc_data.storage import parquet
@@ -144,7 +143,7 @@ def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: C
         advance(len(draws))
     table = _to_arrow(pd.concat(frames, ignore_index=True), plan)
     path = plan.shard_path(shard)
-    replace_file(path, lambda temporary: write_table(table, temporary))
+    replace_file(path, lambda temporary: parquet.write_table(table, temporary))
     finish(plan, shard)
 
 
@@ -219,7 +218,7 @@ def _merge(plan: Plan) -> Path:
     tables = [read_shard(plan, shard) for shard in range(plan.n_shards)]
     table = pa.concat_tables(tables).combine_chunks()
     path, stream = plan.catalogue_path, pa.BufferOutputStream()
-    write_table(table, stream)
+    parquet.write_table(table, stream)
     content = stream.getvalue().to_pybytes()
     if path.is_file() and path.read_bytes() == content:
         return path

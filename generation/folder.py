@@ -24,7 +24,7 @@ import yaml
 from tqdm import tqdm
 
 from generation import card, croissant, zenodo
-from generation.tables import files_of, read_split, write_table
+from generation.tables import files_of, read_split
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.simulator import SIMULATOR_VERSION
@@ -208,7 +208,7 @@ def _check_shard(source: store.Store, entry: store.ListedFile, catalogue: pa.Tab
 def _put_table(out: Path, path: str, config: str, split: str) -> store.ListedFile:
     table = validation_table() if config == "validation" else read_split(config, split)
     stream = pa.BufferOutputStream()
-    write_table(table, stream)
+    parquet.write_table(table, stream)
     _put(out / path, stream.getvalue().to_pybytes())
     return store.describe_file(out, path, config, split, table.num_rows)
 

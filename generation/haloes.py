@@ -7,7 +7,7 @@ made a part of the published folder. A row is one simulation: its numbers, its d
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock
 
 from generation.plan import RunMismatchError
@@ -267,23 +266,25 @@ def make_shard(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> No
 
 def _write(path: Path, plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> None:
     """Write a shard a row group at a time, so that a process never holds more than one."""
-    arrow_schema = parquet.marked(plan.schema)
-    reals = [c.name for c in schema.HALO_COLUMNS if c.dtype == "float32"]
-    reals += [f"{c.name}.list.element.list.element" for c in schema.STARS]
-    with pq.ParquetWriter(
-        path,
-        arrow_schema,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=list(schema.TEXT),
-        column_encoding={**dict.fromkeys(reals, "BYTE_STREAM_SPLIT"), "sim_id": "DELTA_BINARY_PACKED"},
-        write_page_index=True,
-        # A service that stores the file in pieces finds again those that another version shares.
-        use_content_defined_chunking=True,
-        **parquet.WRITING,
-    ) as writer:
-        for group in _make_row_groups(plan, shard, advance):
-            writer.write_table(parquet.refuse_nan(group).cast(arrow_schema), row_group_size=ROW_GROUP)
+    write_shard(path, plan.schema, _make_row_groups(plan, shard, advance))
+
+
+def write_shard(path: Path, halo_schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+    """Write haloes, a row group after the other.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+    halo_schema : pyarrow.Schema
+        `schema.halo_schema`, with the facts about the run.
+    groups : iterable of pyarrow.Table
+        `ROW_GROUP` haloes each, the last one fewer.
+    """
+    # A service that stores the file in pieces finds again those that another version shares.
+    with parquet.writer(path, halo_schema, ROW_GROUP, use_content_defined_chunking=True) as write:
+        for group in groups:
+            write(group)
 
 
 def _make_row_groups(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> Iterator[pa.Table]:

@@ -132,13 +132,13 @@ _CASES: tuple[dict[str, Any], ...] = (
 
 def _truth(name: str) -> schema.Column:
     what = f"Truth: {name} of the case's own simulation; null where the paper quotes none"
-    return schema.Column(f"truth_{name}", "float32", schema.get_column(name).unit, what)
+    return schema.Column(f"truth_{name}", "float32", schema.get_column(name).unit, what, nullable=True)
 
 
 def _sigmas(name: str) -> schema.Column:
     is_reflex = name in schema.REFLEX
-    scale = "the middle of the Gaussian set, as a normal quantile" if is_reflex else "the Gaussian set's prior"
-    return schema.Column(f"sigmas_{name}", "float32", "", f"Sigmas of {name} from {scale}")
+    scale = "the median of the Gaussian set (normal quantile)" if is_reflex else "the mean of the Gaussian set's prior"
+    return schema.Column(f"sigmas_{name}", "float32", "", f"Offset of {name} from {scale}, in sigmas")
 
 
 VALIDATION_COLUMNS: tuple[schema.Column, ...] = (
@@ -154,7 +154,8 @@ VALIDATION_COLUMNS: tuple[schema.Column, ...] = (
         "outside",
         "string",
         "",
-        "Data outside the Gaussian set's prior, separated by commas: beyond a uniform range, or by more than 3 sigmas",
+        "Data outside the Gaussian set's prior, separated by commas: outside a uniform range, or more than 3 sigmas from "
+        "the mean",
     ),
     schema.Column("source", "string", "", "Where the numbers are from"),
 )
@@ -169,19 +170,7 @@ def validation_schema() -> pyarrow.Schema:
     pyarrow.Schema
         `VALIDATION_COLUMNS`; only the truths may be null.
     """
-    import pyarrow as pa
-
-    types = {"float32": pa.float32(), "string": pa.string()}
-    fields = [
-        pa.field(
-            c.name,
-            types[c.dtype],
-            nullable=c.name.startswith("truth_"),
-            metadata={"unit": c.unit, "description": c.description},
-        )
-        for c in VALIDATION_COLUMNS
-    ]
-    return pa.schema(fields, metadata=schema.arrow_schema().metadata)
+    return schema.table_schema(VALIDATION_COLUMNS)
 
 
 def validation_table() -> pyarrow.Table:

@@ -13,8 +13,10 @@ from benchmarks.references import checks, inference
 from benchmarks.references.certificate import Certificate
 from benchmarks.references.design import CONFIG, THETA
 from benchmarks.references.gaussianity import TESTS
-from benchmarks.references.inference import N_KEPT, Reference
+from benchmarks.references.inference import Reference
 from benchmarks.references.rows import TRAVEL, Row
+from mwlmc_data.dataset.schema import table_schema
+from mwlmc_data.scoring.reference_columns import COLUMNS, N_DRAWS
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.storage import parquet
@@ -67,28 +69,13 @@ def table(found: list[tuple[Row, Reference]]) -> pyarrow.Table:
     Returns
     -------
     pyarrow.Table
-        name, kind, sim_id (null for a case), config, simulator_version; x_lmc ... vz_lmc [kpc, km/s]; vx_travel ...
-        [km/s]; truth_m_lmc ... (null where unknown); samples, 2,000 of (m_lmc, m200_mw [Msun], log10_lambda_df);
-        log_prob_truth per (1e10 Msun x 1e11 Msun x dex); certified, reasons; and the certificate's numbers, null where
-        a check was not made.
+        `reference_columns.COLUMNS`.
     """
     import pyarrow as pa
 
     records = [record(row, reference) for row, reference in found]
-    sizes = pa.list_(pa.list_(pa.float32(), len(THETA)), N_KEPT)
-    columns: dict[str, Any] = {}
-    for name in records[0]:
-        values = [r[name] for r in records]
-        if name == "samples":
-            flat = pa.array(np.concatenate(values).ravel(), pa.float32())
-            inner = pa.FixedSizeListArray.from_arrays(flat, len(THETA))
-            columns[name] = pa.FixedSizeListArray.from_arrays(inner, N_KEPT).cast(sizes)
-        else:
-            values = [None if isinstance(v, float) and np.isnan(v) else v for v in values]
-            known = next((v for v in values if v is not None), None)
-            kind = pa.float32() if isinstance(known, float) or known is None else None
-            columns[name] = pa.array(values, kind)
-    return pa.table(columns)
+    schema = table_schema(COLUMNS, {"config": CONFIG, "simulator_version": SIMULATOR_VERSION})
+    return pa.Table.from_pylist(records, schema=schema)
 
 
 def record(row: Row, reference: Reference) -> dict[str, Any]:
@@ -98,13 +85,13 @@ def record(row: Row, reference: Reference) -> dict[str, Any]:
     return {
         "name": row.name,
         "kind": row.kind,
-        "sim_id": row.sim_id,
+        "sim_id": -1 if row.sim_id is None else row.sim_id,
         "config": CONFIG,
         "simulator_version": SIMULATOR_VERSION,
         **dict(zip(CARTESIAN_NAMES, row.vector, strict=True)),
         **dict(zip(TRAVEL, row.observation, strict=True)),
         **truth,
-        "samples": reference.samples[:N_KEPT],
+        **{f"samples_{name}": reference.samples[:N_DRAWS, i].tolist() for i, name in enumerate(THETA)},
         "log_prob_truth": _known(reference.log_prob_truth),
         "certified": not reasons,
         "reasons": "; ".join(reasons),

@@ -15,6 +15,7 @@ This module imports pyarrow only when a schema is asked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mwlmc_data.arguments.arrays import as_ids, as_whole
+from mwlmc_data.dataset.ucds import ucd_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -39,7 +41,7 @@ BUDGETS = (1_000, 10_000, 100_000)
 
 #: Greatest sim_id of a file: an int32.
 _MOST = 2**31 - 1
-_DTYPES = ("int32", "float32", "string", "float32[4500,3]")
+_DTYPE = re.compile(r"(int32|float32|string|bool)(?:\[(\d+(?:,\d+)*)\])?")
 
 
 @dataclass(frozen=True)
@@ -51,21 +53,45 @@ class Column:
     name : str
         Name in every format.
     dtype : str
-        "int32", "float32" or "string"; of a halo's stars "float32[4500,3]".
+        "int32", "float32", "string" or "bool"; of arrays with their shape, as "float32[4500,3]".
     unit : str
         Unit, empty for a pure number or text.
     description : str
         What the column holds, in a sentence.
+    nullable : bool
+        Whether a value may be unknown: null. Only of real numbers, since many readers lose the null of another.
     """
 
     name: str
     dtype: str
     unit: str
     description: str
+    nullable: bool = False
 
     def __post_init__(self) -> None:
-        if self.dtype not in _DTYPES:
-            raise ValueError(f"column {self.name!r} has dtype {self.dtype!r}; allowed: {', '.join(_DTYPES)}")
+        if _DTYPE.fullmatch(self.dtype) is None:
+            raise ValueError(
+                f"dtype of column {self.name} = {self.dtype!r}: allowed are int32, float32, string and bool, and "
+                "arrays of them such as float32[4500,3]"
+            )
+        if self.nullable and self.dtype != "float32":
+            raise ValueError(f"nullable of column {self.name} = True: allowed for float32 only, not for {self.dtype}")
+
+    @property
+    def base(self) -> str:
+        """Type of a single number or text."""
+        return self.dtype.partition("[")[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a cell; empty where it is a single number or text."""
+        sizes = self.dtype.partition("[")[2].rstrip("]")
+        return tuple(map(int, sizes.split(","))) if sizes else ()
+
+    @property
+    def ucd(self) -> str:
+        """What it is in the words of the Virtual Observatory (UCD1+)."""
+        return ucd_of(self.name)
 
 
 def _real(name: str, unit: str, description: str) -> Column:
@@ -123,12 +149,12 @@ _DRAWN = (
     _real(
         "beta0",
         "",
-        "Velocity anisotropy of the stellar halo, constant with radius, when it is drawn 2.2 Gyr ago",
+        "Velocity anisotropy of the stellar halo 2.2 Gyr ago, the same at all radii",
     ),
     _real(
         "r_dehnen",
         "kpc",
-        "Scale radius of the stellar halo's Dehnen profile (inner slope 1) when it is drawn",
+        "Scale radius of the stellar halo's Dehnen profile (inner slope 1) 2.2 Gyr ago",
     ),
     _real(
         "m_lmc_8p7",
@@ -141,7 +167,7 @@ _DERIVED = (
     _real(
         "c200",
         "",
-        "Concentration of the Milky Way's halo: gives 235 km/s at 8.3 kpc together with bulge and disc",
+        "Concentration of the Milky Way's NFW halo: with bulge and disc it gives 235 km/s at 8.3 kpc",
     ),
     _real(
         "a_lmc", "kpc", "Scale radius of the LMC's Hernquist profile: 8.7 kpc (sqrt(m_lmc / m_lmc_8p7) - 1)"
@@ -186,12 +212,13 @@ _REFLEX = (
         "mean_v_phi",
         "km/s",
         f"Mean azimuthal velocity of the halo in the fit; {_FITTED}; "
-        "right-handed about z, so that the disc itself rotates with a negative one",
+        "right-handed about z, so that the disc itself has a negative one",
     ),
     _real(
         "mean_v_theta",
         "km/s",
-        f"Mean polar velocity of the halo in the fit; {_FITTED}; theta is the colatitude: positive is south",
+        f"Mean polar velocity of the halo in the fit; {_FITTED}; "
+        "theta is the colatitude, so that positive is southwards",
     ),
     _real(
         "sigma_v_los",
@@ -252,9 +279,9 @@ _ORBIT = (
     _real(
         "pericentre_lmc",
         "kpc",
-        "Least distance between the centres of the two galaxies within the last 2.2 Gyr",
+        "Smallest distance between the centres of the two galaxies within the last 2.2 Gyr",
     ),
-    _real("t_pericentre_lmc", "Gyr", "Time of that least distance: 0 is today and -2.2 the start"),
+    _real("t_pericentre_lmc", "Gyr", "Time of the smallest distance: 0 is today and -2.2 the start"),
     _real(
         "distance_lmc_start",
         "kpc",
@@ -271,13 +298,13 @@ STARS = (
         "positions",
         "float32[4500,3]",
         "kpc",
-        f"Places of the stars today relative to the Milky Way's centre, x y z; {_SUN_FRAME}",
+        f"Positions of the stars today relative to the Milky Way's centre, x y z; {_SUN_FRAME}",
     ),
     Column(
         "velocities",
         "float32[4500,3]",
         "km/s",
-        "Velocities of the stars today relative to the Milky Way's centre, vx vy vz; same frame",
+        "Velocities of the stars today relative to the Milky Way's centre, vx vy vz; the same frame",
     ),
 )
 
@@ -437,20 +464,9 @@ def arrow_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
     Returns
     -------
     pyarrow.Schema
-        Each field carries its unit and description as metadata.
+        Each field carries its unit, description and UCD as metadata.
     """
-    import pyarrow as pa
-
-    types = {"int32": pa.int32(), "float32": pa.float32(), "string": pa.string()}
-    fields = [
-        pa.field(
-            c.name, types[c.dtype], nullable=False, metadata={"unit": c.unit, "description": c.description}
-        )
-        for c in COLUMNS
-    ]
-    return pa.schema(
-        fields, metadata={"title": TITLE, "licence": LICENCE, "source": SOURCE, **(metadata or {})}
-    )
+    return table_schema(COLUMNS, metadata)
 
 
 def halo_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
@@ -466,16 +482,35 @@ def halo_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
     pyarrow.Schema
         `HALO_COLUMNS`; positions and velocities are fixed-size lists, `N_STARS` of 3 numbers.
     """
+    return table_schema(HALO_COLUMNS, metadata)
+
+
+def table_schema(columns: Sequence[Column], metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:
+    """Build the schema of a published table for Arrow and Parquet.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Of the table.
+    metadata : mapping of str to str, optional
+        Facts about one file beside the title, licence and source.
+
+    Returns
+    -------
+    pyarrow.Schema
+        Each field carries its unit, description and UCD as metadata; arrays are lists of one size, within each other.
+    """
     import pyarrow as pa
 
-    stars = pa.list_(pa.list_(pa.float32(), 3), N_STARS)
-    fields = [
-        pa.field(c.name, stars, nullable=False, metadata={"unit": c.unit, "description": c.description})
-        for c in STARS
-    ]
-    table = arrow_schema(metadata)
-    scalars = [table.field(c.name) for c in HALO_COLUMNS if c not in STARS]
-    return pa.schema([*scalars, *fields], metadata=table.metadata)
+    types = {"int32": pa.int32(), "float32": pa.float32(), "string": pa.string(), "bool": pa.bool_()}
+    fields = []
+    for c in columns:
+        kind = types[c.base]
+        for size in reversed(c.shape):
+            kind = pa.list_(kind, size)
+        said = {"unit": c.unit, "description": c.description, "ucd": c.ucd}
+        fields.append(pa.field(c.name, kind, nullable=c.nullable, metadata=said))
+    return pa.schema(fields, metadata={"title": TITLE, "licence": LICENCE, "source": SOURCE, **(metadata or {})})
 
 
 def markdown_table(columns: Sequence[Column] = COLUMNS) -> str:

@@ -20,7 +20,7 @@ from scipy.special import ndtri
 
 from mwlmc_data.arguments.angles import compute_longitude
 from mwlmc_data.array_types import Float32Array, Float64Array
-from mwlmc_data.dataset import release
+from mwlmc_data.dataset import release, schema
 from mwlmc_data.scoring import embedded
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
@@ -36,7 +36,12 @@ BIAS = {"bias-10": 10.0, "bias-20": 20.0, "bias-40": 40.0}
 #: Edge of the clipped skies in Galactic latitude as seen from the Sun [deg].
 LATITUDE = 30.0
 _NOISE_KEY = 20250714
-_COLUMNS = ("group", "sim_id", *TRAVEL)
+#: Columns of the embedded file, a row for each of `HALO_GROUPS` and simulation.
+COLUMNS: tuple[schema.Column, ...] = (
+    schema.Column("group", "string", "", "What was done to the halo before it was fitted again"),
+    schema.column("sim_id"),
+    *(schema.column(name) for name in TRAVEL),
+)
 
 
 #: What is done to positions [kpc] and velocities [km/s], (n, 3), of a halo.
@@ -181,11 +186,9 @@ def write_haloes(table: Mapping[str, NDArray], directory: Path | None = None) ->
 
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
-    types = (pa.string(), pa.int32(), *(pa.float32(),) * 3)
-    fields = [pa.field(name, kind, nullable=False) for name, kind in zip(_COLUMNS, types, strict=True)]
-    schema = pa.schema(fields, metadata={"simulator_version": SIMULATOR_VERSION, "source": __name__})
     path = (release.DATA_DIR if directory is None else directory) / f"{NAME}.parquet"
-    parquet.write_table(pa.table({name: table[name] for name in _COLUMNS}, schema=schema), path)
+    arrow_schema = schema.table_schema(COLUMNS, {"config": NAME, "simulator_version": SIMULATOR_VERSION})
+    parquet.write_table(pa.table({c.name: table[c.name] for c in COLUMNS}, schema=arrow_schema), path)
     embedded.register(path, NAME, len(table["sim_id"]), SIMULATOR_VERSION)
     return path
 
@@ -215,7 +218,7 @@ def read_haloes(directory: Path | None = None) -> dict[str, NDArray]:
         home = release.DATA_DIR if directory is None else directory
         raise DamagedFileError(home / embedded.REGISTRY, f"an entry {NAME!r}", "none")
     table = pq.read_table(path)
-    return {name: table[name].to_numpy() for name in _COLUMNS}
+    return {c.name: table[c.name].to_numpy() for c in COLUMNS}
 
 
 def _travel(table: Mapping[str, NDArray]) -> Float64Array:

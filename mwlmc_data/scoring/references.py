@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.scoring import embedded
+from mwlmc_data.scoring.reference_columns import THETA
 from mwlmc_data.storage.errors import DamagedFileError
 
 #: Name in the registry of the benchmark's files.
 NAME = "references"
-THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
 #: Units of `THETA` in which the file has densities: per 1e10 Msun, 1e11 Msun and dex.
 DENSITY_UNIT = (1e10, 1e11, 1.0)
-#: Columns that are read; the file has more, the certificates in full among them.
-COLUMNS = ("name", "kind", "sim_id", "samples", "log_prob_truth", "certified")
+_SAMPLES = tuple(f"samples_{name}" for name in THETA)
+#: Columns that are read; the file has more, the certificates in full among them (`reference_columns.COLUMNS`).
+_READ = ("name", "kind", "sim_id", *_SAMPLES, "log_prob_truth", "certified")
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,8 +102,7 @@ def read_references(path: Path) -> ReferenceSet:
     Parameters
     ----------
     path : Path
-        Parquet, with `COLUMNS`: samples a list of k times 3 numbers, or of k lists of 3, in the units of `THETA`;
-        log_prob_truth per `DENSITY_UNIT`.
+        Parquet, with columns of `reference_columns.COLUMNS`; log_prob_truth per `DENSITY_UNIT`.
 
     Returns
     -------
@@ -117,22 +117,21 @@ def read_references(path: Path) -> ReferenceSet:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=list(COLUMNS))
-        if missing := [name for name in COLUMNS if name not in table.column_names]:
+        table = pq.read_table(path, columns=list(_READ))
+        if missing := [name for name in _READ if name not in table.column_names]:
             raise ValueError(f"no columns {missing}")
-        samples = table["samples"].combine_chunks()
-        while not pa.types.is_floating(samples.type):
-            samples = samples.flatten()
-        draws = samples.to_numpy().reshape(table.num_rows, -1, len(THETA))
+        flat = [table[name].combine_chunks().flatten().to_numpy() for name in _SAMPLES]
+        draws = np.stack([values.reshape(table.num_rows, -1) for values in flat], axis=2)
+        ids = table["sim_id"].to_numpy().astype(np.int64)
     except (pa.ArrowException, ValueError, AttributeError) as error:
-        expected = f"a file of references with the columns {', '.join(COLUMNS)}"
+        expected = f"a file of references with the columns {', '.join(_READ)}"
         raise DamagedFileError(path, expected, f"another ({error})") from error
-    columns = {name: table[name].to_pylist() for name in COLUMNS if name != "samples"}
+    columns = {name: table[name].to_pylist() for name in ("name", "kind", "log_prob_truth", "certified")}
     log_prob = [np.nan if value is None else value for value in columns["log_prob_truth"]]
     return ReferenceSet(
         names=tuple(columns["name"]),
         kinds=tuple(columns["kind"]),
-        sim_id=np.array([-1 if value is None else value for value in columns["sim_id"]], dtype=np.int64),
+        sim_id=ids,
         samples=draws.astype(np.float32, copy=False),
         log_prob_truth=np.array(log_prob, dtype=np.float64) - np.log(DENSITY_UNIT).sum(),
         certified=np.array(columns["certified"], dtype=bool),

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.dataset import schema
 from mwlmc_data.display import Displayed
 from mwlmc_data.scoring import embedded
 from mwlmc_data.scoring.energy import paired_difference
@@ -27,7 +28,15 @@ from mwlmc_data.storage.errors import DamagedFileError
 
 #: Name in the registry of the benchmark's files.
 NAME = "yardstick"
-COLUMNS = ("sim_id", "energy_score", "neg_log_posterior")
+#: Columns of the embedded file, a row a test row that is scored in every task.
+COLUMNS: tuple[schema.Column, ...] = (
+    schema.column("sim_id"),
+    schema.Column("energy_score", "float32", "", "Energy score of the draws, in prior standard deviations"),
+    schema.Column(
+        "neg_log_posterior", "float32", "", "Negative log density of the truth per 1e10 Msun, 1e11 Msun and dex [nats]"
+    ),
+)
+_NAMES = tuple(c.name for c in COLUMNS)
 ABOUT = ("method", "energy_score_excess", "energy_score_excess_error", "nats_excess", "nats_excess_error")
 #: Standard errors beyond which a score is not possible: by chance for one honest entry in 30,000.
 ERRORS = 4.0
@@ -158,10 +167,10 @@ def load_limit(directory: Path | None = None) -> Limit | None:
     try:
         table = pq.read_table(path)
         about = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
-        ids, *scores = (table[name].to_numpy() for name in COLUMNS)
+        ids, *scores = (table[name].to_numpy() for name in _NAMES)
         numbers = [float(about[name]) for name in ABOUT[1:]]
     except (pa.ArrowException, ValueError, KeyError) as error:
-        raise DamagedFileError(path, f"a file with the columns {', '.join(COLUMNS)}", f"another ({error})") from error
+        raise DamagedFileError(path, f"a file with the columns {', '.join(_NAMES)}", f"another ({error})") from error
     energy_score, neg_log_posterior = (values.astype(np.float64) for values in scores)
     return Limit(ids, energy_score, neg_log_posterior, (numbers[0], numbers[1]), (numbers[2], numbers[3]))
 
@@ -189,11 +198,9 @@ def write_limit(limit: Limit, method: str, directory: Path) -> Path:
 
     numbers = (*limit.energy_score_excess, *limit.nats_excess)
     about = dict(zip(ABOUT, (method, *(f"{number:.6f}" for number in numbers)), strict=True))
-    types = (pa.int32(), pa.float32(), pa.float32())
-    fields = [pa.field(name, kind, nullable=False) for name, kind in zip(COLUMNS, types, strict=True)]
-    columns = (limit.sim_id, limit.energy_score, limit.neg_log_posterior)
-    arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
-    table = pa.table(arrays, schema=pa.schema(fields, metadata=about))
+    columns = dict(zip(_NAMES, (limit.sim_id, limit.energy_score, limit.neg_log_posterior), strict=True))
+    facts = {"config": NAME, "simulator_version": SIMULATOR_VERSION, **about}
+    table = pa.table(columns, schema=schema.table_schema(COLUMNS, facts))
     path = directory / f"{NAME}.parquet"
     parquet.write_table(table, path)
     embedded.register(path, NAME, len(limit.sim_id), SIMULATOR_VERSION)

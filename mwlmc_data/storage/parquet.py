@@ -7,11 +7,12 @@ do, and say so in their metadata.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mwlmc_data.storage import votable
 from mwlmc_data.storage.errors import DamagedFileError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MARK = {"page_checksums": "crc32"}
 """Metadata of a file that was written with `WRITING`."""
+ROW_GROUP = 8192
+"""Rows in a row group; fixed, because the bytes of a file depend on it."""
 WRITING: dict[str, Any] = {"write_page_checksum": True}
 """What a writer of pyarrow is told, besides the rest."""
 
@@ -111,8 +114,61 @@ def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = 
         return pq.read_table(path, columns=names, filters=filters, page_checksum_verification=True)
 
 
-def write_table(table: pa.Table, where: Path | pa.NativeFile, **options: Any) -> None:
-    """Write a table without NaN, with a checksum for every page.
+@contextmanager
+def writer(
+    where: Path | pa.NativeFile, schema: pa.Schema, row_group: int = ROW_GROUP, **options: Any
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Open a file that is written part by part: the one way in which this project writes Parquet.
+
+    Every page has a checksum, and the footer describes the columns to the tools of astronomers (`votable`). The same
+    tables give the same bytes.
+
+    Parameters
+    ----------
+    where : Path or pyarrow.NativeFile
+        A file, or a stream.
+    schema : pyarrow.Schema
+        Columns, with `unit`, `description` and `ucd` as metadata of the fields.
+    row_group : int
+        Most rows of a row group.
+    **options
+        Further ones of `pyarrow.parquet.ParquetWriter`.
+
+    Yields
+    ------
+    callable
+        Writes a table of this schema; raises ValueError if a column holds NaN.
+
+    Raises
+    ------
+    TypeError
+        If a VOTable has no type for a column.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    schema = marked(schema)
+    text = [field.name for field in schema if pa.types.is_string(field.type)]
+    lengths = dict.fromkeys(text, 0)
+    # A real number hardly ever comes twice: a dictionary would only cost.
+    settings = {"compression": "zstd", "compression_level": 3, "use_dictionary": text, "write_page_index": True}
+    encoding = {"column_encoding": _encodings(schema)}
+    votable.footer_metadata(schema, lengths)  # refuses what it cannot describe, before anything is written
+    with pq.ParquetWriter(where, schema, **settings, **encoding, **options, **WRITING) as file:
+
+        def write(table: pa.Table) -> None:
+            for name in text:
+                lengths[name] = max(lengths[name], pc.max(pc.utf8_length(table[name])).as_py() or 0)
+            file.write_table(refuse_nan(table).cast(schema), row_group_size=row_group)
+
+        yield write
+        # In the footer alone: as metadata of the schema it would stay with tables that have lost columns since.
+        file.add_key_value_metadata(votable.footer_metadata(schema, lengths))
+
+
+def write_table(table: pa.Table, where: Path | pa.NativeFile, row_group: int = ROW_GROUP) -> None:
+    """Write a table as `writer` does.
 
     Parameters
     ----------
@@ -120,18 +176,34 @@ def write_table(table: pa.Table, where: Path | pa.NativeFile, **options: Any) ->
         What is unknown is null.
     where : Path or pyarrow.NativeFile
         A file, or a stream.
-    **options
-        As `pyarrow.parquet.write_table` takes them.
+    row_group : int
+        Most rows of a row group.
 
     Raises
     ------
     ValueError
         If a column holds NaN.
+    TypeError
+        If a VOTable has no type for a column.
     """
-    import pyarrow.parquet as pq
+    with writer(where, table.schema, row_group) as write:
+        write(table)
 
-    marked_table = refuse_nan(table).cast(marked(table.schema))
-    pq.write_table(marked_table, where, **{"compression": "zstd"} | options | WRITING)
+
+def _encodings(schema: pa.Schema) -> dict[str, str]:
+    """Encodings by the path of a column in the file: real numbers split into their bytes compress better."""
+    import pyarrow as pa
+
+    encodings = {}
+    for field in schema:
+        kind, path = field.type, field.name
+        while pa.types.is_fixed_size_list(kind):
+            kind, path = kind.value_type, f"{path}.list.element"
+        if pa.types.is_floating(kind):
+            encodings[path] = "BYTE_STREAM_SPLIT"
+        elif path == "sim_id":
+            encodings[path] = "DELTA_BINARY_PACKED"
+    return encodings
 
 
 def refuse_nan(table: pa.Table) -> pa.Table:

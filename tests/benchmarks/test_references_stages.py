@@ -219,11 +219,11 @@ def test_the_outcome_of_the_checks_reaches_the_table(finished):
     table = pq.read_table(out / "references.parquet")
     assert table["name"].to_pylist() == ["rigid", "test-000000"]
     case, test = table.to_pylist()
-    assert case["sim_id"] is None and case["truth_m200_mw"] is None and case["log_prob_truth"] is None
+    assert case["sim_id"] == -1 and case["truth_m200_mw"] is None and case["log_prob_truth"] is None
     assert case["rerun_distance"] is None and np.isfinite(test["rerun_distance"])
     assert test["importance_effective"] > 10 and 0.4 < test["rerun_c2st"] < 0.62
     assert test["refit_distance"] < 0.2 and abs(test["importance_evidence"]) < 5 * test["importance_evidence_error"]
-    samples = np.array(test["samples"])
+    samples = np.stack([test[f"samples_{name}"] for name in ("m_lmc", "m200_mw", "log10_lambda_df")], axis=1)
     assert samples.shape == (2000, 3) and samples[:, 0].min() >= 2.5e10 and np.abs(samples[:, 2] + 1).max() <= 2.000001
     assert test["certified"] == (test["reasons"] == "")
 

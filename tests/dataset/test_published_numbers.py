@@ -8,12 +8,12 @@ import pytest
 
 from benchmarks.suite import models
 from generation import haloes
-from generation.tables import write_table
 from mwlmc_data.commands.common import write_halo
 from mwlmc_data.dataset import library, release, schema
 from mwlmc_data.scoring import ladders
 from mwlmc_data.simulator import SIMULATOR_VERSION, Halo
 from mwlmc_data.storage import parquet
+from mwlmc_data.storage.parquet import write_table
 from mwlmc_data.validation import validation_schema, validation_table
 
 TABLES = sorted(release.DATA_DIR.rglob("*.parquet"))

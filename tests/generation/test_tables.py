@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from generation.tables import ROW_GROUP, write_table
+from mwlmc_data.storage.parquet import ROW_GROUP, write_table
 
 
 def chunks_of(path):

@@ -9,6 +9,7 @@ from scipy import stats
 from benchmarks.references.rows import reference_ids
 from mwlmc_data.dataset import schema
 from mwlmc_data.scoring import embedded, references
+from mwlmc_data.scoring.reference_columns import THETA
 from mwlmc_data.scoring.tasks import summary
 from mwlmc_data.storage.errors import DamagedFileError
 from tests.helpers.prior_laws import LAWS
@@ -126,18 +127,16 @@ class TestSummary:
         assert report["contraction"]["value"]["m_lmc"] > 0.9
 
 
-def write_references(path, task, samples, log_prob, certified=None, nested=False):
+def write_references(path, task, samples, log_prob, certified=None):
     """A file of references of the 100 rows and the three cases, as the benchmark's program writes it."""
     seen, cases = task.observations, task.cases
     ids = seen.sim_id[seen.rows("reference")]
-    n = len(ids) + len(cases)
-    lists = samples.tolist() if nested else samples.reshape(n, -1).tolist()
-    kind = pa.list_(pa.list_(pa.float32(), 3), SHORT) if nested else pa.list_(pa.float32())
+    n, kind = len(ids) + len(cases), pa.list_(pa.float32(), SHORT)
     table = {
         "name": [*(f"test-{i:06d}" for i in ids), *cases.names],
         "kind": ["test"] * len(ids) + list(cases.kinds),
-        "sim_id": [*map(int, ids), *[None] * len(cases)],
-        "samples": pa.array(lists, kind),
+        "sim_id": [*map(int, ids), *[-1] * len(cases)],
+        **{f"samples_{name}": pa.array(samples[:, :, i].tolist(), kind) for i, name in enumerate(THETA)},
         "log_prob_truth": [*(log_prob + np.log(1e21)), *[None] * len(cases)],
         "certified": [True] * n if certified is None else certified,
         "effective_sample_size": [1.0] * n,
@@ -162,8 +161,8 @@ class TestReferences:
 
     @pytest.fixture
     def embedded_folder(self, tmp_path, summary9, exact, monkeypatch):
-        def make(certified=None, nested=False):
-            path = write_references(tmp_path / "references.parquet", summary9, *exact, certified, nested)
+        def make(certified=None):
+            path = write_references(tmp_path / "references.parquet", summary9, *exact, certified)
             embedded.register(path, "references", 103, "1.0.0")
             monkeypatch.setattr(summary, "load_references", lambda: references.load_references(tmp_path))
             return tmp_path
@@ -173,9 +172,8 @@ class TestReferences:
     def test_none_is_a_state_of_its_own(self, tmp_path):
         assert references.load_references(tmp_path) is None
 
-    @pytest.mark.parametrize("nested", [False, True])
-    def test_they_are_read_as_they_were_written(self, embedded_folder, exact, summary9, nested):
-        found = references.load_references(embedded_folder(nested=nested))
+    def test_they_are_read_as_they_were_written(self, embedded_folder, exact, summary9):
+        found = references.load_references(embedded_folder())
         assert len(found) == 103
         assert np.array_equal(found.samples, exact[0])
         assert found.log_prob_truth[:100] == pytest.approx(exact[1])
