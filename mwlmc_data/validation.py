@@ -154,8 +154,8 @@ VALIDATION_COLUMNS: tuple[schema.Column, ...] = (
         "outside",
         "string",
         "",
-        "Data outside the Gaussian set's prior, separated by commas: outside a uniform range, or more than 3 sigmas from "
-        "the mean",
+        "Data outside the Gaussian set's prior, separated by commas: outside a uniform range, or more than 3 sigmas "
+        "from the mean",
     ),
     schema.Column("source", "string", "", "Where the numbers are from"),
 )

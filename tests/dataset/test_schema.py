@@ -94,7 +94,8 @@ def test_arrow_schema_carries_units_and_descriptions():
     assert built.names == list(schema.CATALOGUE_NAMES)
     for column in schema.COLUMNS:
         field = built.field(column.name)
-        assert field.metadata == {b"unit": column.unit.encode(), b"description": column.description.encode()}
+        said = {"unit": column.unit, "description": column.description, "ucd": column.ucd}
+        assert field.metadata == {name.encode(): text.encode() for name, text in said.items()}
     assert built.field("sim_id").type == pa.int32()
     assert built.field("m_lmc").type == pa.float32()
     assert built.field("split").type == pa.string()
