@@ -15,8 +15,8 @@ from mwlmc_data.scoring import embedded, ladders, reference_columns, references,
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file, write_bytes
 
+#: Folder of the embedded haloes within that of the embedded files.
 MINI = "mini"
-"""Folder of the embedded haloes within that of the embedded files."""
 _BENCHMARK: dict[str, Sequence[schema.Column]] = {
     references.NAME: reference_columns.COLUMNS,
     ladders.NAME: ladders.COLUMNS,

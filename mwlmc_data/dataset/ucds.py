@@ -71,8 +71,8 @@ _UCDS: dict[str, str] = {
     },
 }
 _SHELLS = ("_50_100", "_50_300")
+#: Prefixes of columns that hold the same quantity as the rest of the name says.
 _SAME = ("truth_", "samples_")
-"""Prefixes of columns that hold the same quantity as the rest of the name says."""
 _CHECKS = {
     "sigmas_": "stat.value",
     "p_": "stat.probability",

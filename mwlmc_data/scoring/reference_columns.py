@@ -5,10 +5,11 @@ from __future__ import annotations
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.schema import Column
 
+#: What is inferred, in the order of the last axis of draws.
 THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
-"""What is inferred, in the order of the last axis of draws."""
+#: Draws of each reference that are kept.
 N_DRAWS = 2000
-"""Draws of each reference that are kept."""
+#: Tests of the whitened residuals of simulations near the observation, each with what it is.
 TESTS = {
     "normal": "Kolmogorov and Smirnov's test of its components",
     "kurtosis": "Mardia's test of its kurtosis",
@@ -16,7 +17,6 @@ TESTS = {
     "mean": "F test of a dependence of its mean on the parameters",
     "spread": "F test of a dependence of its length on the parameters",
 }
-"""Tests of the whitened residuals of simulations near the observation, each with what it is."""
 
 _UNKNOWN = "null where the case quotes none"
 _AGREEMENTS = {
@@ -72,6 +72,7 @@ def _marginal(name: str) -> tuple[Column, ...]:
     )
 
 
+#: Columns of the file, in its order.
 COLUMNS: tuple[Column, ...] = (
     Column("name", "string", "", "Name of the observation: test- and the sim_id, or that of the validation case"),
     Column("kind", "string", "", "test, or the kind of the validation case: rigid, deforming or cosmological"),
@@ -109,4 +110,3 @@ COLUMNS: tuple[Column, ...] = (
     _importance("noise_kurtosis", "kurtosis of the noise over that of a Gaussian"),
     *(column for name in THETA for column in _marginal(name)),
 )
-"""Columns of the file, in its order."""

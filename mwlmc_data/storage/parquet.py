@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+#: Metadata of a file that was written with `WRITING`.
 MARK = {"page_checksums": "crc32"}
-"""Metadata of a file that was written with `WRITING`."""
+#: Rows in a row group; fixed, because the bytes of a file depend on it.
 ROW_GROUP = 8192
-"""Rows in a row group; fixed, because the bytes of a file depend on it."""
+#: What a writer of pyarrow is told, besides the rest.
 WRITING: dict[str, Any] = {"write_page_checksum": True}
-"""What a writer of pyarrow is told, besides the rest."""
 
+#: Bytes at the end of a file: the length of the footer, and PAR1.
 _END = 8
-"""Bytes at the end of a file: the length of the footer, and PAR1."""
 _LONGEST_FOOTER = 1 << 26
 
 

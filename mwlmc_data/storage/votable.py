@@ -20,8 +20,8 @@ CONVENTION = "1.0"
 
 _NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"  # that of VOTable 1.3 and of all later versions
 _VOTABLE = "1.4"
+#: Units that the standard VOUnits spells in another way.
 _UNITS = {"Msun": "solMass", "km2/s2": "km**2/s**2"}
-"""Units that the standard VOUnits spells in another way."""
 
 
 def footer_metadata(schema: pa.Schema, lengths: Mapping[str, int]) -> dict[str, str]:
