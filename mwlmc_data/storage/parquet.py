@@ -186,6 +186,7 @@ def write_table(table: pa.Table, where: Path | pa.NativeFile, row_group: int = R
     TypeError
         If a VOTable has no type for a column.
     """
+    refuse_nan(table)  # before a file is begun
     with writer(where, table.schema, row_group) as write:
         write(table)
 
