@@ -71,7 +71,7 @@ def _write_again(path: Path, columns: Sequence[schema.Column]) -> None:
 
 def _described(table: pa.Table, columns: Sequence[schema.Column]) -> pa.Table:
     """The same table under the schema of today, with the facts that its file states."""
-    facts = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
+    facts = parquet.decode_facts(table.schema)
     for name in parquet.MARK:
         facts.pop(name, None)
     wanted = schema.table_schema(columns, facts)

@@ -24,8 +24,6 @@ from mwlmc_data.array_types import Float32Array
 INFERENCE_VERSION = 2
 #: Samples drawn from the grid.
 N_DRAWN = 10_000
-#: Samples that are published: the first of them.
-N_KEPT = 2000
 #: Of a lattice at most, each with twice as many nodes.
 _REFINEMENTS = 2
 

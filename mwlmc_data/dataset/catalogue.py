@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     import datasets
     import numpy as np
     import pandas as pd
+    import polars
     import pyarrow as pa
     import torch
+    from astropy.table import QTable
 
 
 @overload
@@ -80,6 +82,26 @@ def load_catalogue(
     config: str = "gaussian",
     columns: Sequence[str] | None = None,
     version: str | None = None,
+    *,
+    format: Literal["astropy"],
+    budget: int | None = None,
+) -> QTable: ...
+@overload
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
+    *,
+    format: Literal["polars"],
+    budget: int | None = None,
+) -> polars.DataFrame: ...
+@overload
+def load_catalogue(
+    split: str | None = None,
+    config: str = "gaussian",
+    columns: Sequence[str] | None = None,
+    version: str | None = None,
     format: str = "pandas",
     budget: int | None = None,
 ) -> Any: ...
@@ -104,15 +126,17 @@ def load_catalogue(
     version : str, optional
         Version of the data; the package's own by default, others where they were fetched.
     format : str
-        "pandas", "arrow", "datasets", "torch" or "numpy".
+        "pandas", "arrow", "datasets", "torch", "numpy", "astropy" or "polars".
     budget : int, optional
         Of the training split only the first so many simulations: 1,000, 10,000 or 100,000 (`schema.BUDGETS`). Each
         budget holds the smaller ones.
 
     Returns
     -------
-    pandas.DataFrame, pyarrow.Table, datasets.Dataset, or dict of str to torch.Tensor or numpy.ndarray
-        Rows in the order of sim_id; real columns float32, counts int32. Text columns are left out of "torch".
+    pandas.DataFrame, pyarrow.Table, datasets.Dataset, astropy.table.QTable, polars.DataFrame, or dict of str to \
+torch.Tensor or numpy.ndarray
+        Rows in the order of sim_id; real columns float32, counts int32. Text columns are left out of "torch". In the
+        table of astropy the real columns are quantities, and each column has its description and UCD.
 
     Raises
     ------
@@ -214,10 +238,33 @@ def _to_torch(table: pa.Table) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(table[name].to_numpy().copy()) for name in table.column_names}
 
 
+def _to_astropy(table: pa.Table) -> QTable:
+    from astropy.table import Column, QTable
+    from astropy.units import Quantity
+
+    found = QTable(meta=parquet.decode_facts(table.schema))
+    for name, values in _to_numpy(table).items():
+        said = schema.column(name)
+        is_real = said.dtype == "float32"
+        found[name] = Quantity(values, said.unit, dtype=values.dtype) if is_real else Column(values)
+        found[name].info.description, found[name].info.meta = said.description, {"ucd": said.ucd}
+    return found
+
+
+def _to_polars(table: pa.Table) -> polars.DataFrame:
+    try:
+        import polars
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("format = 'polars' needs the package polars: pip install polars") from error
+    return polars.from_arrow(table)
+
+
 _CONVERTERS: dict[str, Callable[[pa.Table], Any]] = {
     "pandas": _to_pandas,
     "arrow": _to_arrow,
     "datasets": _to_datasets,
     "torch": _to_torch,
     "numpy": _to_numpy,
+    "astropy": _to_astropy,
+    "polars": _to_polars,
 }

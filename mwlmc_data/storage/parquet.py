@@ -82,7 +82,12 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 def facts_of(file: pq.ParquetFile) -> dict[str, str]:
     """What a file says of itself: the metadata of its schema."""
-    metadata = file.schema_arrow.metadata or {}
+    return decode_facts(file.schema_arrow)
+
+
+def decode_facts(schema: pa.Schema) -> dict[str, str]:
+    """What a schema says of a table: its metadata as text."""
+    metadata = schema.metadata or {}
     return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in metadata.items()}
 
 

@@ -1,11 +1,15 @@
 """Loading the table of simulations: formats, parts, columns, and what is refused."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import QTable
+from astropy.units import Quantity, Unit
 
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.catalogue import load_catalogue
@@ -115,6 +119,34 @@ def test_torch_gives_writable_tensors_without_text():
 def test_torch_refuses_text_that_is_asked_for():
     with pytest.raises(ValueError, match=r"'split'.*numeric.*text"):
         load_catalogue(columns=["m_lmc", "split"], format="torch")
+
+
+def test_astropy_gives_quantities_descriptions_and_facts(columns):
+    table = load_catalogue("test", format="astropy")
+    assert isinstance(table, QTable) and tuple(table.colnames) == schema.CATALOGUE_NAMES
+    rows = columns["split"] == "test"
+    for c in schema.COLUMNS:
+        found = table[c.name]
+        assert found.info.description == c.description and found.info.meta == {"ucd": c.ucd}
+        assert isinstance(found, Quantity) == (c.dtype == "float32")
+        assert np.array_equal(getattr(found, "value", found), np.asarray(columns[c.name])[rows])
+        assert c.dtype == "string" or found.dtype == c.dtype
+    assert table["m_lmc"].unit == "Msun" and table["cov_vx_vx"].unit == "km2/s2" and table["beta0"].unit == ""
+    assert table.meta["config"] == "gaussian" and table.meta["licence"] == "CC-BY-4.0"
+    table["m_lmc"][0] = 1e11 * Unit("Msun")  # its own memory
+
+
+def test_polars_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ModuleNotFoundError, match="needs the package polars: pip install polars"):
+        load_catalogue(format="polars")
+
+
+def test_polars_gives_its_table(columns):
+    polars = pytest.importorskip("polars")
+    table = load_catalogue("test", format="polars")
+    assert isinstance(table, polars.DataFrame) and tuple(table.columns) == schema.CATALOGUE_NAMES
+    assert table["m_lmc"].to_numpy().tolist() == columns["m_lmc"][columns["split"] == "test"].tolist()
 
 
 def test_datasets_keeps_types_and_works_with_torch():
