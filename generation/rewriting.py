@@ -49,7 +49,7 @@ def rewrite(directory: Path = release.DATA_DIR) -> list[Path]:
     """
     written = []
     for config, entry in release.load_registry(directory)[release.DATA_VERSION]["files"].items():
-        path = release.verified_path(config, directory=directory)
+        path = release.verify_embedded(config, directory=directory)
         _write_again(path, schema.COLUMNS)
         facts = {name: entry[name] for name in ("rows", "seed", "simulator_version")}
         release.register(path, config=config, **facts)
@@ -84,10 +84,10 @@ def _rewrite_haloes(folder: Path) -> list[Path]:
     source = store.Store(folder)
     entries = []
     for entry in source.manifest.files:
-        path = source.verified(entry)
+        path = source.verify(entry)
         table = _described(parquet.read_table(path), schema.HALO_COLUMNS)
         replace_file(path, partial(_write_shard, table))
-        entries.append(store.entry_for(folder, entry.path, entry.config, entry.split, entry.rows, entry.sim_ids))
+        entries.append(store.describe_file(folder, entry.path, entry.config, entry.split, entry.rows, entry.sim_ids))
     manifest = dataclasses.replace(source.manifest, files=tuple(entries))
     write_bytes(folder / store.MANIFEST, manifest.to_json().encode())
     return [source.path(entry) for entry in entries]

@@ -244,7 +244,7 @@ def _to_astropy(table: pa.Table) -> QTable:
 
     found = QTable(meta=parquet.decode_facts(table.schema))
     for name, values in _to_numpy(table).items():
-        said = schema.column(name)
+        said = schema.get_column(name)
         is_real = said.dtype == "float32"
         found[name] = Quantity(values, said.unit, dtype=values.dtype) if is_real else Column(values)
         found[name].info.description, found[name].info.meta = said.description, {"ucd": said.ucd}

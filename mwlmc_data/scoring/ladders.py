@@ -39,8 +39,8 @@ _NOISE_KEY = 20250714
 #: Columns of the embedded file, a row for each of `HALO_GROUPS` and simulation.
 COLUMNS: tuple[schema.Column, ...] = (
     schema.Column("group", "string", "", "What was done to the halo before it was fitted again"),
-    schema.column("sim_id"),
-    *(schema.column(name) for name in TRAVEL),
+    schema.get_column("sim_id"),
+    *(schema.get_column(name) for name in TRAVEL),
 )
 
 

@@ -42,12 +42,12 @@ def _real(name: str, description: str, unit: str = "", *, nullable: bool = False
 
 def _truth(name: str) -> Column:
     what = f"Truth: {name} of the observation; {_UNKNOWN}"
-    return _real(f"truth_{name}", what, schema.column(name).unit, nullable=True)
+    return _real(f"truth_{name}", what, schema.get_column(name).unit, nullable=True)
 
 
 def _samples(name: str) -> Column:
     what = f"{N_DRAWS:,} draws of {name} from the posterior; the same draw has the same place in all columns of samples"
-    return Column(f"samples_{name}", f"float32[{N_DRAWS}]", schema.column(name).unit, what)
+    return Column(f"samples_{name}", f"float32[{N_DRAWS}]", schema.get_column(name).unit, what)
 
 
 def _agreement(name: str) -> tuple[Column, ...]:
@@ -78,8 +78,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("kind", "string", "", "test, or the kind of the validation case: rigid, deforming or cosmological"),
     _count("sim_id", "Number of the simulation in the set gaussian; -1 for a validation case"),
     Column("config", "string", "", "Set whose prior the posterior has"),
-    schema.column("simulator_version"),
-    *(schema.column(f"{axis}_lmc") for axis in ("x", "y", "z", "vx", "vy", "vz")),
+    schema.get_column("simulator_version"),
+    *(schema.get_column(f"{axis}_lmc") for axis in ("x", "y", "z", "vx", "vy", "vz")),
     *(
         _real(f"v{axis}_travel", f"Observed velocity of the disc relative to the stellar halo along {axis}", "km/s")
         for axis in "xyz"

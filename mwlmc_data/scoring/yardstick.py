@@ -30,7 +30,7 @@ from mwlmc_data.storage.errors import DamagedFileError
 NAME = "yardstick"
 #: Columns of the embedded file, a row a test row that is scored in every task.
 COLUMNS: tuple[schema.Column, ...] = (
-    schema.column("sim_id"),
+    schema.get_column("sim_id"),
     schema.Column("energy_score", "float32", "", "Energy score of the draws, in prior standard deviations"),
     schema.Column(
         "neg_log_posterior", "float32", "", "Negative log density of the truth per 1e10 Msun, 1e11 Msun and dex [nats]"
