@@ -1,6 +1,6 @@
 """The command `mwlmc`.
 
-Only the parser is built at the start; every command imports what it needs when it runs.
+Only the parser is built at startup; each command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Words of the command line; those of the process by default.
+        Arguments of the command line; those of the process by default.
 
     Returns
     -------
     int
-        Exit status: 0 done; 1 failed, such as on a full disk, or damaged data; 2 bad input; 130 interrupted.
+        Exit status: 0 success; 1 failure, such as a full disk or damaged data; 2 bad input; 130 interrupted.
     """
     with any_encoding():
         return _run(arguments)
@@ -41,7 +41,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The reader of a pipe has gone, as `head` does; nothing may be written at exit either.
+        # The reader of the pipe has closed it, as `head` does; nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -63,7 +63,7 @@ def _fail(error: Exception, status: int) -> int:
 
 
 class _Parser(Parser):
-    """A parser that says in one line what is wrong."""
+    """A parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"mwlmc: error: {message} (see {self.prog} --help)\n")

@@ -198,7 +198,7 @@ def test_cdf_is_that_of_scipy_and_undoes_the_quantile(config):
 
 class TestBadInput:
     def test_config(self):
-        with pytest.raises(ValueError, match=r"'gauss'.*gaussian, flat, wide"):
+        with pytest.raises(ValueError, match=r"'gauss'.*'gaussian', 'flat', 'wide'"):
             Prior("gauss")
 
     @pytest.mark.parametrize("names", [["m_lmc", "mass"], [], ["beta0", "beta0"], "beta0"])
@@ -224,10 +224,10 @@ class TestBadInput:
     def test_conditional_parameter_alone_has_no_density(self):
         prior = Prior("gaussian", ["m_lmc_8p7", "beta0"])
         assert len(prior.sample(3)) == 3
-        with pytest.raises(ValueError, match="without 'm_lmc'"):
+        with pytest.raises(ValueError, match="'m_lmc_8p7' only with 'm_lmc'"):
             prior.log_prob(prior.sample(3))
         pytest.importorskip("torch")
-        with pytest.raises(ValueError, match="without 'm_lmc'"):
+        with pytest.raises(ValueError, match="'m_lmc_8p7' only with 'm_lmc'"):
             prior.to_torch()
 
     @pytest.mark.parametrize("scale", [(1.0,), (1.0, 0.0), (1.0, -2.0), (1.0, np.nan), "mass"])

@@ -1,4 +1,4 @@
-"""The commands of `mwlmc`, a module each with `add(commands)`, which adds its parser, and what it runs.
+"""The commands of `mwlmc`: a module each, whose `add(commands)` adds the parser and what it runs.
 
-A module imports at its top only what is light; each command imports what it needs when it runs.
+Modules import only light dependencies at the top; each command imports the rest when it runs.
 """

@@ -76,7 +76,7 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
 
 
 def get_reflex_numbers(reflex: Reflex) -> dict[str, Any]:
-    """Give the fit under the catalogue's names; None for what the stars do not determine."""
+    """Return the fit under the catalogue's names; None for what the stars do not determine."""
     from mwlmc_data.simulator.reflex import REFLEX_NAMES
 
     numbers = {"v_travel": reflex.v_travel, "l_apex": reflex.l_apex, "b_apex": reflex.b_apex}
@@ -100,5 +100,5 @@ def print_reflex(reflex: Reflex) -> None:
 
 
 def _replace_nan(numbers: Mapping[str, float]) -> dict[str, float | None]:
-    """None for NaN, which JSON does not have."""
+    """Replace NaN, which JSON does not have, by None."""
     return {name: None if math.isnan(number) else number for name, number in numbers.items()}

@@ -25,14 +25,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--mirror",
         action="append",
         metavar="MIRROR",
-        help="doi:10.5281/zenodo.N, hf:OWNER/NAME[@REVISION], a URL or a folder; may be given several times "
+        help="doi:10.5281/zenodo.N, hf:OWNER/NAME[@REVISION], a URL or a folder; may be repeated "
         "(default: MWLMC_MIRRORS, else the registered ones)",
     )
     fetch.add_argument(
         "--directory", type=Path, metavar="DIR", help="folder of the files (default: in MWLMC_DATA_DIR, else the cache)"
     )
     fetch.add_argument("--version", help="version of the data (default: the package's own)")
-    fetch.add_argument("--jobs", type=int, default=4, help="files at the same time (default: %(default)s)")
+    fetch.add_argument("--jobs", type=int, default=4, help="files to fetch at the same time (default: %(default)s)")
     fetch.add_argument("--quiet", action="store_true", help="show no progress")
     add_json(fetch)
     fetch.set_defaults(run=_fetch)
@@ -56,7 +56,7 @@ def _fetch(options: argparse.Namespace) -> int:
             progress=not options.quiet,
         )
     except FetchError as error:
-        # The input was right: status 1.
+        # The input was right, so status 1.
         raise RuntimeError(str(error)) from error
     files = [
         {"path": str(file.path), "bytes": file.bytes, "verified": "now" if file.is_hashed else "before"}
@@ -71,8 +71,8 @@ def _fetch(options: argparse.Namespace) -> int:
         print(f"{len(fetched)} files, {format_size(total)}, {len(fetched) - len(old)} verified now")
         if old:
             print(
-                f"{len(old)} were verified before and are unchanged since, by size, time and footer: "
-                "`mwlmc verify --partial DIR` hashes all again"
+                f"{len(old)} were verified before and are unchanged since in size, time and footer; "
+                "`mwlmc verify --partial DIR` hashes all of them again"
             )
     return 0
 
@@ -81,5 +81,5 @@ def _parse_range(text: str) -> range:
     """Read A:B."""
     match = re.fullmatch(r"(\d+):(\d+)", text)
     if match is None or int(match[1]) >= int(match[2]):
-        raise ValueError(f"--sims {text!r} is not allowed: A:B with integers 0 <= A < B")
+        raise ValueError(f"--sims = {text!r}: allowed is A:B with integers 0 <= A < B")
     return range(int(match[1]), int(match[2]))

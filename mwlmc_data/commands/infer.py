@@ -7,6 +7,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
+from mwlmc_data.arguments.arrays import as_choice
 from mwlmc_data.commands.common import add_column, add_json, print_json
 from mwlmc_data.dataset import schema
 from mwlmc_data.terminal import add_out, check_out
@@ -25,12 +26,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "infer",
         help="masses and friction from an observed reflex motion",
         description="Draw the posterior of the LMC's mass, the Milky Way's mass and the strength of friction, given "
-        "the reflex motion of the halo beyond 50 kpc, by a network that the package embeds. Without the LMC's present "
-        "day the observed LMC is taken; without errors, those of 4,500 simulated stars. Warnings go to standard error: "
-        "that the model does not make such a motion (p-value below 0.01), that the LMC is outside the training set, or "
-        "that the networks of the two sets disagree.",
+        "the reflex motion of the halo beyond 50 kpc, with a network that the package embeds. Without data on the LMC "
+        "the observed LMC is used; without errors, those of 4,500 simulated stars. Warnings go to standard error: the "
+        "model does not produce such a motion (p-value below 0.01), the LMC is outside the training set, or the "
+        "networks of the two sets disagree.",
     )
-    infer.add_argument("--case", help="one of the validation cases in place of data: rigid, gc19-fiducial, fire-m12b")
+    infer.add_argument("--case", help="a validation case instead of data: rigid, gc19-fiducial, fire-m12b")
     for name in _DATA:
         add_column(infer, name)
     for name in schema.REFLEX:
@@ -50,7 +51,7 @@ def _infer(options: argparse.Namespace) -> int:
     from mwlmc_data.inference import infer
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they are printed below, in the form of a command
+        warnings.simplefilter("ignore")  # printed below, as a command does
         posterior = infer(*_read_measured(options), n=options.n, seed=options.seed, config=options.config)
     if options.out is not None:
         from mwlmc_data.storage.writing import replace_file
@@ -67,7 +68,7 @@ def _infer(options: argparse.Namespace) -> int:
 
 
 def _read_measured(options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float] | None]:
-    """The observation, and the errors that are given."""
+    """Return the observation and the given errors."""
     found = {name: getattr(options, f"err_{name}") for name in schema.REFLEX}
     errors = {name: value for name, value in found.items() if value is not None}
     return _read_observation(options), errors or None
@@ -80,10 +81,9 @@ def _read_observation(options: argparse.Namespace) -> dict[str, float]:
     from mwlmc_data.validation import validation_cases
 
     if given:
-        raise ValueError(f"--case {options.case!r} and data ({', '.join(given)}) are given; allowed: one of the two")
+        raise ValueError(f"--case = {options.case!r} with data ({', '.join(given)}): allowed is one of the two")
     cases = validation_cases()
-    if options.case not in cases:
-        raise ValueError(f"unknown case {options.case!r}; allowed: {', '.join(cases)}")
+    as_choice("--case", options.case, tuple(cases))
     return dict(cases[options.case].observation)
 
 

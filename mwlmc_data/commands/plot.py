@@ -28,14 +28,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         "density and the velocities by radius.",
     )
     halo.add_argument("sim_id", type=int, metavar="SIM_ID")
-    halo.add_argument("--r-min", type=float, default=50.0, metavar="kpc", help="least radius (default: 50)")
+    halo.add_argument("--r-min", type=float, default=50.0, metavar="kpc", help="smallest radius (default: 50)")
     halo.add_argument("--source", default="auto", help="auto, store or simulation (default: %(default)s)")
     _add_common(halo)
     halo.set_defaults(run=_halo)
     corner = kinds.add_parser(
         "corner",
         help="columns of the catalogue against each other",
-        description="Draw the distributions of columns and of every two of them. `mwlmc info` lists the columns.",
+        description="Draw the distribution of each column and of each pair of columns. `mwlmc info` lists the columns.",
     )
     corner.add_argument("columns", nargs="+", metavar="COLUMN")
     corner.add_argument("--split", help=f"{', '.join(schema.SPLITS)} (default: all)")
@@ -62,7 +62,7 @@ def _halo(options: argparse.Namespace) -> int:
 def _corner(options: argparse.Namespace) -> int:
     check_out(options)
     if options.rows is not None and options.rows < 1:
-        raise ValueError(f"--rows {options.rows} is not allowed: 1 or more")
+        raise ValueError(f"--rows = {options.rows}: allowed is 1 or more")
     from mwlmc_data.dataset.catalogue import load_catalogue
     from mwlmc_data.plotting.corners import corner_plot
 

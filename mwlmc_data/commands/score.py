@@ -15,7 +15,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "score",
         help="check a submission to the benchmark and score it",
         description="Check a directory with manifest.json and samples.npz and print its report. Exit status: 0 scored, "
-        "1 not a valid submission (all that is wrong is told), 2 no such directory.",
+        "1 not a valid submission (every problem is printed), 2 no such directory.",
     )
     score.add_argument("directory", type=Path, metavar="DIR", help="a submission")
     add_out(score, (".json", ".txt"), "write the report")
@@ -35,7 +35,7 @@ def _score(options: argparse.Namespace) -> int:
         else:
             for problem in error.problems:
                 print(f"PROBLEM: {problem}")
-            print(f"{options.directory} is no valid submission")
+            print(f"{options.directory} is not a valid submission")
         return 1
     report = submission.score()
     if options.out is not None:

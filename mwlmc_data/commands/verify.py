@@ -15,7 +15,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "verify",
         help="check a folder of released files",
         description="Check hashes, schema, counts and contents of a folder of released files, and some of its haloes "
-        "against the simulator. Exit status: 0 all is well, 1 something is wrong, 2 no such folder.",
+        "against the simulator. Exit status: 0 no problem, 1 problems found, 2 no such folder.",
     )
     verify.add_argument("directory", type=Path, metavar="DIR", help="a folder with a manifest.json")
     verify.add_argument("--sample", type=int, default=16, metavar="N", help="haloes to simulate (default: %(default)s)")
@@ -33,10 +33,10 @@ def _verify(options: argparse.Namespace) -> int:
         return 1 if found.problems else 0
     print(f"{found.root}: data {found.data_version}, {found.files} files, {found.rows} rows, {found.bytes} bytes")
     if found.absent and options.partial:
-        print(f"{len(found.absent)} files of the manifest are not here")
+        print(f"{len(found.absent)} files of the manifest are absent")
     if options.sample:
-        print(f"{found.simulated} haloes simulated again, {found.identical} of them the same to the bit")
+        print(f"{found.simulated} haloes simulated again, {found.identical} of them bit-identical")
     for problem in found.problems:
         print(f"PROBLEM: {problem}")
-    print("something is wrong" if found.problems else "all is well")
+    print("problems found" if found.problems else "no problems")
     return 1 if found.problems else 0

@@ -1,6 +1,7 @@
-"""Priors: Table 1 of Brooks et al. 2025 (arXiv:2507.10667), the flat set of its section 6.2, and a wide one of ours.
+"""Priors: Table 1 of Brooks et al. 2025 (arXiv:2507.10667), the flat set of its section 6.2, and our wide set.
 
-`marginals` holds the laws and their tables, `prior` the class that draws from them, `torch` the same prior for sbi.
+`marginals` holds the distributions and their tables, `prior` the class that draws from them, `torch` the same prior for
+sbi.
 """
 
 from mwlmc_data.priors.marginals import (

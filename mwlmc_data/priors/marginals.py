@@ -1,8 +1,8 @@
-"""The marginals of the priors, and the one law that depends on another parameter: Table 1 of Brooks et al. 2025.
+"""The marginals of the priors, and the one conditional distribution: Table 1 of Brooks et al. 2025.
 
-What the paper leaves open is settled here: the Gaussians of the masses are cut at the ranges of the flat
-set, and the LMC's mass within 8.7 kpc is drawn given its total mass from N(1.7, 0.7) x 1e10 Msun cut to
-(0.3e10, 0.8 m_lmc). Drawing it last leaves Table 1's marginal of m_lmc untouched.
+Choices that the paper leaves open: the Gaussians of the masses are truncated to the ranges of the flat set, and the
+LMC's mass within 8.7 kpc, given its total mass, is drawn from N(1.7, 0.7) x 1e10 Msun truncated to (0.3e10, 0.8 m_lmc).
+Drawing it last leaves Table 1's marginal of m_lmc unchanged.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Normal:
-    """Gaussian with centre `loc` and width `scale`, cut to `low` and `high` and normalised there."""
+    """Gaussian with centre `loc` and width `scale`, truncated to [`low`, `high`] and normalised."""
 
     loc: float
     scale: float
@@ -60,12 +60,12 @@ class Normal:
 
     @property
     def mean(self) -> float:
-        """Mean of the cut distribution."""
+        """Mean of the truncated distribution."""
         return self.loc + self.scale * self._compute_moments()[0]
 
     @property
     def std(self) -> float:
-        """Standard deviation of the cut distribution."""
+        """Standard deviation of the truncated distribution."""
         first, second = self._compute_moments()
         return self.scale * math.sqrt(second - first**2)
 
@@ -93,9 +93,9 @@ class Normal:
 
 @dataclass(frozen=True)
 class NormalBelowFraction:
-    """Gaussian cut to `low` and to `fraction` times the value of another parameter.
+    """Gaussian truncated to `low` and to `fraction` times another parameter.
 
-    Its quantile and density therefore take that value, `given`, as well.
+    Its quantile and density also take that parameter, `given`.
     """
 
     loc: float
@@ -111,8 +111,7 @@ class NormalBelowFraction:
 
     def log_pdf(self, x: ArrayLike, given: ArrayLike) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
-        # Where `given` itself is impossible its own density is zero; the range here must stay a range all
-        # the same.
+        # Where `given` is impossible its own density is zero, but the range here must stay positive.
         high = np.maximum(self.fraction * _take_values(given, "given"), self.low + 1e-6 * self.scale)
         return _compute_log_pdf(_take_values(x), self.loc, self.scale, self.low, high)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole, check_names
+from mwlmc_data.arguments.arrays import as_choice, as_floats, as_seed, as_whole, check_names
 from mwlmc_data.arguments.tabular import as_table, is_table
 from mwlmc_data.dataset.schema import DRAWN, get_column, get_input_unit
 from mwlmc_data.display import html_table, number
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import torch
 
 _UNIFORMS_PER_ROW = 16
-_COUNTERS_PER_ROW = _UNIFORMS_PER_ROW // 4  # one step of Philox4x64's counter gives four 64-bit words
-#: Probability at which normal scores are cut.
+_COUNTERS_PER_ROW = _UNIFORMS_PER_ROW // 4  # each step of Philox4x64's counter yields four 64-bit words
+#: Probability at which normal scores are clipped.
 SCORE_EDGE = 1e-7
 
 
@@ -52,12 +52,12 @@ class Prior:
     config : str
         As given.
     parameters : tuple of str
-        Names in order.
+        Names, in order.
 
     Raises
     ------
     ValueError
-        If the configuration or a name is unknown, or a name comes twice.
+        If the configuration or a name is unknown, or a name is repeated.
 
     Examples
     --------
@@ -66,8 +66,7 @@ class Prior:
     """
 
     def __init__(self, config: str, parameters: Sequence[str] | None = None) -> None:
-        if config not in MARGINALS:
-            raise ValueError(f"unknown prior config {config!r}; allowed: {', '.join(MARGINALS)}")
+        as_choice("config", config, tuple(MARGINALS))
         if isinstance(parameters, str):
             raise ValueError(
                 f"parameters {parameters!r} is a text; give a sequence of names, such as [{parameters!r}]"
@@ -75,9 +74,9 @@ class Prior:
         names = DRAWN if parameters is None else tuple(parameters)
         unknown = [name for name in names if name not in DRAWN]
         if unknown or not names:
-            raise ValueError(f"unknown parameters {unknown!r} (of {names!r}); allowed: {', '.join(DRAWN)}")
+            raise ValueError(f"parameters = {unknown or names!r}: allowed are {', '.join(DRAWN)}")
         if len(set(names)) < len(names):
-            raise ValueError(f"parameters {names!r} name one more than once; each is allowed once")
+            raise ValueError(f"parameters = {names!r}: allowed is each name once")
         self.config = config
         self.parameters: tuple[str, ...] = names
 
@@ -96,12 +95,12 @@ class Prior:
 
     @property
     def marginals(self) -> dict[str, Marginal]:
-        """Marginals of those parameters that depend on no other, by name."""
+        """Marginals of the parameters that do not depend on another, by name."""
         return {name: MARGINALS[self.config][name] for name in self.parameters if name != CONDITIONAL}
 
     @property
     def support(self) -> dict[str, tuple[float, float]]:
-        """Least and greatest value of each parameter; for m_lmc_8p7 the greatest at any m_lmc."""
+        """Smallest and largest value of each parameter; for m_lmc_8p7 the largest at any m_lmc."""
         marginals = MARGINALS[self.config]
         bounds = {name: (m.low, m.high) for name, m in marginals.items()}
         bounds[CONDITIONAL] = (ENCLOSED_MASS.low, ENCLOSED_MASS.fraction * marginals[GIVEN].high)
@@ -110,9 +109,9 @@ class Prior:
     def sample(self, n: int, seed: int = 0, start: int = 0) -> pd.DataFrame:
         """Draw parameters.
 
-        Row i depends on nothing but the configuration, `seed` and `start + i`: the uniforms behind it are
-        the sixteen that a Philox generator with key (seed, 0) gives from counter 4 (start + i) on. So draws
-        are the same in any chunks, and a subset of the parameters draws the same values as all of them.
+        Row i depends only on the configuration, `seed` and `start + i`: it uses the sixteen uniforms that a Philox
+        generator with key (seed, 0) yields from counter 4 (start + i). So chunks of any size give the same draws, and a
+        subset of the parameters draws the same values as all of them.
 
         Parameters
         ----------
@@ -126,12 +125,12 @@ class Prior:
         Returns
         -------
         pandas.DataFrame
-            `n` rows, one float32 column a parameter: rounded as it is stored, and inside the support.
+            `n` rows, one float32 column per parameter: rounded as stored, and inside the support.
 
         Raises
         ------
         ValueError
-            If `n` or `start` is negative or no integer, or the seed outside its range.
+            If `n` or `start` is negative or not an integer, or the seed is out of range.
         """
         import pandas as pd
 
@@ -139,17 +138,17 @@ class Prior:
         key = np.array([as_seed("seed", seed), 0], dtype=np.uint64)
         generator = np.random.Philox(key=key, counter=_COUNTERS_PER_ROW * start)
         words = generator.random_raw(_UNIFORMS_PER_ROW * n).reshape(n, _UNIFORMS_PER_ROW)
-        # The middle of one of 2**53 equal cells: never 0 or 1, where a Gaussian's quantile is infinite.
+        # The middle of one of 2**53 equal cells; never 0 or 1, where a Gaussian's quantile is infinite.
         uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
         return pd.DataFrame(self.from_uniforms(uniforms))
 
     def from_uniforms(self, uniforms: np.ndarray) -> dict[str, np.ndarray]:
-        """Turn uniform numbers into draws, by the quantile function of each parameter.
+        """Turn uniform numbers into draws by the quantile function of each parameter.
 
         Parameters
         ----------
         uniforms : ndarray, shape (n, 12) or wider
-            Probabilities in (0, 1), a column for each drawn parameter in the order of `schema.DRAWN`.
+            Probabilities in (0, 1), one column per drawn parameter, in the order of `schema.DRAWN`.
 
         Returns
         -------
@@ -159,7 +158,7 @@ class Prior:
         Raises
         ------
         ValueError
-            If it is no such array, or a number is masked, NaN or beyond 0 to 1.
+            If it is not such an array, or a number is masked, NaN or outside 0 to 1.
         """
         uniforms = as_floats("uniforms", uniforms, shape=("n", "k"), minimum=0.0, maximum=1.0)
         if uniforms.shape[1] < len(DRAWN):
@@ -187,7 +186,7 @@ class Prior:
         table : table, mapping of names to values, or array_like of shape (n, d) or (d,)
             Parameters; an array has plain numbers in the units of the columns, in the order of `parameters`, and the
             columns of a table may be quantities. A table is one of pandas, arrow, polars, astropy, datasets or numpy,
-            or a list of rows; its other columns are passed over.
+            or a list of rows; its other columns are ignored.
 
         Returns
         -------
@@ -197,8 +196,8 @@ class Prior:
         Raises
         ------
         ValueError
-            If a column is missing, the shape is wrong, a value is masked, NaN or no number, or m_lmc_8p7 comes without
-            m_lmc.
+            If a column is missing, the shape is wrong, a value is masked, NaN or not a number, or m_lmc_8p7 is given
+            without m_lmc.
         """
         self.require_joint_density()
         columns = self._take_columns(table)
@@ -216,12 +215,12 @@ class Prior:
         Parameters
         ----------
         theta : ndarray, shape (..., d)
-            Parameters, none of which depends on another: without m_lmc_8p7.
+            Independent parameters, that is without m_lmc_8p7.
 
         Returns
         -------
         ndarray of float64, shape (..., d)
-            Cut at `SCORE_EDGE` on either side, 5.2 sigma, where values outside the support end too.
+            Clipped at `SCORE_EDGE` on either side (5.2 sigma), as are values outside the support.
         """
         values = np.asarray(theta, dtype=np.float64)
         below = [marginal.cdf(values[..., i]) for i, marginal in enumerate(self.marginals.values())]
@@ -233,12 +232,12 @@ class Prior:
         Raises
         ------
         ValueError
-            If m_lmc_8p7 is among the parameters and m_lmc, on which its distribution depends, is not.
+            If m_lmc_8p7 is among the parameters without m_lmc, on which it depends.
         """
         if CONDITIONAL in self.parameters and GIVEN not in self.parameters:
             raise ValueError(
-                f"parameters {self.parameters!r} have {CONDITIONAL!r} without {GIVEN!r}, on which it "
-                f"depends: the density is defined only with both"
+                f"parameters = {self.parameters!r}: allowed is {CONDITIONAL!r} only with {GIVEN!r}, which its density "
+                "needs"
             )
 
     def _take_columns(self, table: Any) -> dict[str, np.ndarray]:
@@ -251,7 +250,7 @@ class Prior:
             }
             shapes = sorted({values.shape for values in columns.values() if values.ndim})
             if len(shapes) > 1:
-                raise ValueError(f"table = columns of shapes {shapes}: allowed is one shape for all")
+                raise ValueError(f"table = columns of shapes {shapes}: allowed is one shape")
             return columns
         array = as_floats("table", table, allow_infinite=True)
         d = len(self.parameters)
@@ -260,25 +259,25 @@ class Prior:
         return {name: array[..., i] for i, name in enumerate(self.parameters)}
 
     def to_torch(self, scale: ArrayLike | None = None) -> torch.distributions.Distribution:
-        """Give the same prior as a distribution of torch.
+        """Return the same prior as a torch distribution.
 
         Parameters
         ----------
         scale : array_like, shape (d,), optional
-            Units of the distribution: it is that of each parameter divided by its scale, such as a task's `scale`.
-            By default the parameters' own units. A score estimator needs numbers of order one
+            Units of the distribution: each parameter is divided by its scale, such as a task's `scale`. By default the
+            parameters' own units. A score estimator needs numbers of order one
             (`docs/BENCHMARK.md`, "Units").
 
         Returns
         -------
         torch.distributions.Distribution
             With event_shape (d,), float32 samples in the order of `parameters`, a differentiable log_prob
-            and the support as a constraint that `biject_to` knows; sbi takes it as a prior.
+            and the support as a constraint registered with `biject_to`; sbi accepts it as a prior.
 
         Raises
         ------
         ValueError
-            If m_lmc_8p7 comes without m_lmc, or a scale is not above 0.
+            If m_lmc_8p7 is given without m_lmc, or a scale is not above 0.
         """
         from mwlmc_data.priors.torch import TorchPrior
 
@@ -287,9 +286,9 @@ class Prior:
 
 
 def _round_inside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
-    """Round to float32, and where rounding steps over a bound take the nearest float32 inside it."""
+    """Round to float32; where rounding crosses a bound, take the nearest float32 inside it."""
     rounded = values.astype(np.float32)
-    # Compared in double precision: a bound rounded to float32 may lie outside.
+    # Compared in double precision, as a bound rounded to float32 may lie outside.
     exact = rounded.astype(np.float64)
     rounded = np.where(exact < low, np.nextafter(rounded, np.float32(np.inf)), rounded)
     return np.where(exact > high, np.nextafter(rounded, np.float32(-np.inf)), rounded)

@@ -1,7 +1,7 @@
-"""The prior as a distribution of torch, for sbi and others; `mwlmc_data.priors.Prior.to_torch` makes it.
+"""The prior as a torch distribution, for sbi and others; `mwlmc_data.priors.Prior.to_torch` makes it.
 
-It stands apart from `mwlmc_data.priors` so that only those who ask for it import torch, and at the top of a
-module so that estimators which hold it can be pickled.
+A module of its own, so that torch is imported only on demand; the class is at the top level, so that estimators that
+hold it can be pickled.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class TorchPrior(Distribution):
     Parameters
     ----------
     prior : Prior
-        What to represent: its parameters, in its order.
+        Prior to represent, with its parameters in order.
     scale : ndarray, shape (d,)
-        What each parameter is divided by: 1 for its own unit.
+        Divisor of each parameter: 1 for its own unit.
     validate_args : bool, optional
-        As for every distribution of torch.
+        As for every torch distribution.
 
     Raises
     ------
@@ -50,7 +50,7 @@ class TorchPrior(Distribution):
         If m_lmc_8p7 is among the parameters without m_lmc.
     """
 
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (torch declares it this way)
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (as torch declares it)
 
     def __init__(self, prior: Prior, scale: Float64Array, validate_args: bool | None = None) -> None:
         prior.require_joint_density()
@@ -60,14 +60,14 @@ class TorchPrior(Distribution):
         self._low = torch.tensor(bounds[:, 0], dtype=torch.float32)
         self._high = torch.tensor(bounds[:, 1], dtype=torch.float32)
         gaussians = [_find_gaussian(prior, name) for name in names]
-        # A uniform marginal is a Gaussian of no curvature here: its inverse width is zero.
+        # A uniform marginal is a Gaussian without curvature here: its inverse width is zero.
         loc = np.array([g.loc if g else 0.0 for g in gaussians]) / scale
         inverse_width = np.array([1.0 / g.scale if g else 0.0 for g in gaussians]) * scale
         self._loc = torch.tensor(loc, dtype=torch.float32)
         self._inverse_scale = torch.tensor(inverse_width, dtype=torch.float32)
         self._log_norm = sum(_compute_log_peak(m) for m in prior.marginals.values()) + float(np.log(scale).sum())
         self._link = (names.index(CONDITIONAL), names.index(GIVEN)) if CONDITIONAL in names else None
-        # m_lmc_8p7 is at most so much of m_lmc, in the units of both
+        # largest m_lmc_8p7 per m_lmc, in the units of both
         self._fraction = ENCLOSED_MASS.fraction
         if self._link is not None:
             self._fraction *= float(scale[self._link[1]] / scale[self._link[0]])
@@ -117,12 +117,12 @@ class TorchPrior(Distribution):
         """
         shape = torch.Size(sample_shape)
         uniforms = torch.rand((shape.numel(), len(DRAWN)), dtype=torch.float64)
-        # torch.rand can be 0, where a quantile is infinite.
+        # torch.rand may return 0, where a quantile is infinite.
         columns = self.prior.from_uniforms(uniforms.clamp(min=2.0**-54).numpy())
         values = np.stack([columns[name] for name in self.prior.parameters], axis=-1) / self._scale
         theta = torch.from_numpy(values.astype(np.float32))
         if self._link is not None:
-            # what was inside before it was divided may be outside by the rounding
+            # division may round a value out of the support
             index, given = self._link
             theta[:, index] = torch.minimum(theta[:, index], self._fraction * theta[:, given])
         return theta.to(self._loc.device).reshape(shape + self.event_shape)
@@ -151,7 +151,7 @@ class TorchPrior(Distribution):
 
 
 class _BelowFraction(constraints.Constraint):
-    """A box in which one parameter is also at most a fraction of another."""
+    """A box in which one parameter is at most a fraction of another."""
 
     event_dim = 1
 
@@ -228,7 +228,7 @@ def _make_box(low: Tensor, high: Tensor) -> constraints.Constraint:
 
 
 def _find_gaussian(prior: Prior, name: str) -> Normal | NormalBelowFraction | None:
-    """Give the law of a parameter if its logarithm is a parabola, None where it is flat."""
+    """Return the distribution of a parameter if it is Gaussian, None if it is uniform."""
     if name == CONDITIONAL:
         return ENCLOSED_MASS
     marginal = MARGINALS[prior.config][name]
@@ -244,7 +244,7 @@ def _compute_log_peak(marginal: Marginal) -> float:
 def _compute_log_peak_enclosed(given: Tensor) -> Tensor:
     """Logarithm of the density of m_lmc_8p7 where its exponent is zero, at each m_lmc."""
     law = ENCLOSED_MASS
-    # Outside the support of m_lmc the answer is masked, but it must not be NaN, which gradients would spread.
+    # Outside the support of m_lmc the result is masked, but must not be NaN, which gradients would spread.
     upper = (
         torch.clamp((law.fraction * given - law.low) / law.scale, min=1e-3) + (law.low - law.loc) / law.scale
     )

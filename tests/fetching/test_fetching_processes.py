@@ -351,7 +351,7 @@ class TestCommand:
         [
             (["halos"], "'halos'"),
             (["--split", "training"], "'training'"),
-            (["--sims", "5"], "'5' is not allowed: A:B"),
+            (["--sims", "5"], "--sims = '5': allowed is A:B"),
             (["--sims", "5:5"], "'5:5'"),
             (["--sims", "-1:5"], "--sims"),
             (["--sims", "0:257"], "256"),

@@ -462,8 +462,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         "words, told",
         [
-            (["--case", "rigidd"], "unknown case 'rigidd'; allowed: rigid"),
-            (["--case", "rigid", "--v-travel", "3"], "allowed: one of the two"),
+            (["--case", "rigidd"], "--case = 'rigidd': allowed is 'rigid'"),
+            (["--case", "rigid", "--v-travel", "3"], "allowed is one of the two"),
             (["--v-travel", "3"], "lacks l_apex"),
             ([*words_of(REFLEX), "--err-v-travel", "3"], "errors lacks l_apex, b_apex"),
             (["--case", "rigid", "--out", "draws.npz"], ".csv or .parquet"),

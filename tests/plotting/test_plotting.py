@@ -375,7 +375,7 @@ class TestCommand:
             (("corner", "--out", "corner.png"), "COLUMN"),
             (("corner", "m_smc", "--out", "corner.png"), "unknown column 'm_smc'"),
             (("corner", "split", "--out", "corner.png"), "table['split'][0] = 'test': allowed is a real number"),
-            (("corner", "m_lmc", "--rows", "0", "--out", "corner.png"), "--rows 0 is not allowed"),
+            (("corner", "m_lmc", "--rows", "0", "--out", "corner.png"), "--rows = 0: allowed is 1 or more"),
             (("corner", "m_lmc", "--config", "round", "--out", "corner.png"), "'round'"),
             (("corner", "m_lmc", "--split", "half", "--out", "corner.png"), "split = 'half'"),
             (("sky", "7"), "sky"),
