@@ -5,7 +5,7 @@ import pytest
 from benchmarks.baselines.maf import Maf
 from benchmarks.baselines.training import Training
 from benchmarks.common.sets import SimulationSet
-from tests.benchmarks.synthetic import synthetic_catalogue
+from tests.helpers.synthetic_catalogue import synthetic_catalogue
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from scipy import stats
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: it belongs to the benchmarks")
 
 from benchmarks.suite.c2st import c2st
-from tests.scoring.conjugate import DEFECTS, conjugate
+from tests.helpers.conjugate_gaussian import DEFECTS, conjugate
 
 # Best possible accuracy for each defect: that of the ratio of the known densities, on 200,000 draws of each.
 BEST = {"narrow": 0.548, "wide": 0.681, "biased": 0.611, "uncorrelated": 0.644}

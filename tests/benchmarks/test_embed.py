@@ -19,7 +19,7 @@ from mwlmc_data.scoring import embedded, yardstick
 from mwlmc_data.scoring.submission import write_submission
 from mwlmc_data.scoring.task import Task
 from mwlmc_data.storage.errors import DamagedFileError
-from tests.scoring.entries import prior_samples
+from tests.helpers.example_entries import prior_samples
 
 NOISE = np.array([[4.0, 1.0, 0.0], [1.0, 5.0, -2.0], [0.0, -2.0, 16.0]])
 

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.paper import summary
 from benchmarks.paper.evaluate import CaseResult, Evaluation, paper_interval
 from mwlmc_data import scoring
-from tests.benchmarks.stand_in_cases import StandInCase
+from tests.helpers.synthetic_cases import SyntheticCase
 
 
 def result(truth, paper=None, mean=(18.0, 13.0, 0.0), extrapolates=False):
@@ -14,7 +14,7 @@ def result(truth, paper=None, mean=(18.0, 13.0, 0.0), extrapolates=False):
     draws = np.array(mean) + np.random.default_rng(0).standard_normal((20_000, 3))
     names = ("m_lmc", "m200_mw", "log10_lambda_df")
     scale = dict(zip(names, (1e10, 1e11, 1.0), strict=True))
-    case = StandInCase("c", "rigid", {}, {k: v * scale[k] for k, v in truth.items()}, extrapolates=extrapolates)
+    case = SyntheticCase("c", "rigid", {}, {k: v * scale[k] for k, v in truth.items()}, extrapolates=extrapolates)
     case.paper = {k: tuple(x * scale[k] for x in v) for k, v in (paper or {}).items()}
     summaries = {name: scoring.summarise_posterior(draws[:, j], truth.get(name)) for j, name in enumerate(names)}
     return CaseResult(case, draws, 0.9, summaries)
@@ -40,12 +40,12 @@ def test_a_miss_names_the_interval_the_z_and_what_the_paper_does():
 
 
 def test_no_posterior_is_said_with_its_mass():
-    empty = CaseResult(StandInCase("c", "rigid", {}, {"m_lmc": 18e10}), np.empty((0, 3)), 1e-5, {})
+    empty = CaseResult(SyntheticCase("c", "rigid", {}, {"m_lmc": 18e10}), np.empty((0, 3)), 1e-5, {})
     assert empty.misses() == ["no posterior: only 0.001% of the estimator's mass lies inside the prior's support."]
 
 
 def test_quoted_text_is_no_interval():
-    case = StandInCase("c", "rigid", {}, {}, paper={"m_lmc": "about right", "m200_mw": (8e11, 9e11, 1e12)})
+    case = SyntheticCase("c", "rigid", {}, {}, paper={"m_lmc": "about right", "m200_mw": (8e11, 9e11, 1e12)})
     assert paper_interval(case, "m_lmc") is None and paper_interval(case, "log10_lambda_df") is None
     assert paper_interval(case, "m200_mw") == pytest.approx((8.0, 9.0, 10.0))
 

@@ -8,7 +8,7 @@ from benchmarks.common.features import DATA, SCALE, THETA, ScaledPrior, theta_ar
 from benchmarks.common.sets import SimulationSet, box_of
 from mwlmc_data import Prior
 from mwlmc_data.inference.encoding import Inputs, Scores, expand
-from tests.benchmarks.synthetic import synthetic_catalogue
+from tests.helpers.synthetic_catalogue import synthetic_catalogue
 
 
 def test_theta_goes_there_and_back():

@@ -11,7 +11,7 @@ from benchmarks.baselines.training import Training, mean_loss, tensor
 from benchmarks.common.features import SCALE
 from benchmarks.paper.evaluate import evaluate, infer_case
 from mwlmc_data.inference.encoding import Scores
-from tests.benchmarks.stand_in_cases import stand_in_cases
+from tests.helpers.synthetic_cases import synthetic_cases
 
 pytest.importorskip("sbi", reason="sbi is not installed: the estimator cannot be trained")
 
@@ -96,7 +96,7 @@ def test_the_bounded_flow_cannot_leak_and_its_density_is_normalised(problem):
 
 
 def test_a_case_inside_the_prior_is_inferred_and_one_far_outside_ends(trained):
-    results = {name: infer_case(trained, case, 500) for name, case in stand_in_cases().items()}
+    results = {name: infer_case(trained, case, 500) for name, case in synthetic_cases().items()}
     summary = results["rigid"].summaries["m_lmc"]
     assert summary.truth == pytest.approx(18.0) and abs(summary.z) < 3.5
     far = results["far"]

@@ -16,8 +16,8 @@ from benchmarks.common.sets import SimulationSet
 from benchmarks.paper import report, run, summary
 from benchmarks.paper.evaluate import CaseResult
 from mwlmc_data import load_catalogue
-from tests.benchmarks.stand_in_cases import stand_in_cases
-from tests.benchmarks.synthetic import synthetic_catalogue
+from tests.helpers.synthetic_cases import synthetic_cases
+from tests.helpers.synthetic_catalogue import synthetic_catalogue
 
 TINY = run.Settings(100, 400, 3, 2, 1, 3, 4)
 
@@ -25,7 +25,7 @@ TINY = run.Settings(100, 400, 3, 2, 1, 3, 4)
 @pytest.fixture(scope="module")
 def outcome():
     pytest.importorskip("sbi", reason="sbi is not installed: the estimator cannot be trained")
-    cases = stand_in_cases()
+    cases = synthetic_cases()
     # Far enough outside to be labelled, near enough to be simulated.
     cases["far"].observation.update(x_lmc=8.0, vx_lmc=40.0, v_travel=90.0)
     problem = SimulationSet("gaussian", synthetic_catalogue(640))

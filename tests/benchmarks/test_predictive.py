@@ -12,8 +12,8 @@ from benchmarks.paper.predictive import (
     predictive_parameters,
     quoted_parameters,
 )
-from tests.benchmarks.stand_in_cases import StandInCase, stand_in_cases
-from tests.benchmarks.synthetic import add_reflex
+from tests.helpers.synthetic_cases import SyntheticCase, synthetic_cases
+from tests.helpers.synthetic_catalogue import add_reflex
 
 
 def test_nuisances_follow_the_prior_given_the_lmc():
@@ -29,7 +29,7 @@ def test_nuisances_follow_the_prior_given_the_lmc():
 
 
 def test_parameters_are_the_draws_at_the_observed_present_day():
-    case = stand_in_cases()["rigid"]
+    case = synthetic_cases()["rigid"]
     draws = np.array([[18.0, 13.0, 0.2], [5.0, 20.0, -2.0]])
     table = predictive_parameters(draws, case.observation, "gaussian", seed=0)
     np.testing.assert_allclose(table["m_lmc"], [18e10, 5e10])
@@ -38,7 +38,7 @@ def test_parameters_are_the_draws_at_the_observed_present_day():
 
 
 def test_quoted_parameters_keep_what_is_quoted_and_draw_the_rest():
-    case = stand_in_cases()["far"]
+    case = synthetic_cases()["far"]
     table = quoted_parameters(case, 30, seed=2)
     assert (table["m_lmc"] == 21e10).all() and table["log10_lambda_df"].nunique() == 30
     assert "c200" not in table
@@ -46,11 +46,11 @@ def test_quoted_parameters_keep_what_is_quoted_and_draw_the_rest():
     table = quoted_parameters(case, 3)
     assert (table["c200"] == 11.0).all() and (table["beta0"] == 0.3).all()
     with pytest.raises(ValueError, match="'bare' quotes no"):
-        quoted_parameters(StandInCase("bare", "rigid", case.observation, {}), 3)
+        quoted_parameters(SyntheticCase("bare", "rigid", case.observation, {}), 3)
 
 
 def test_check_passes_the_truth_and_fails_a_wrong_mass():
-    case = stand_in_cases()["rigid"]
+    case = synthetic_cases()["rigid"]
     given = {}
 
     def stand_in(table, seed, **options):
@@ -66,7 +66,7 @@ def test_check_passes_the_truth_and_fails_a_wrong_mass():
 
 
 def test_cases_with_the_same_columns_are_simulated_together_and_each_keeps_its_own():
-    rigid, far = stand_in_cases().values()
+    rigid, far = synthetic_cases().values()
     sizes = []
 
     def stand_in(table, seed):

@@ -12,11 +12,11 @@ from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import Certificate
 from benchmarks.references.importance import ImportanceCheck
 from mwlmc_data.inference.grid import Grid
-from tests.benchmarks import references_world as world
+from tests.helpers import analytic_posterior as analytic
 
 
 def simulated(simulator, n=2048, stream=0):
-    row = world.row()
+    row = analytic.row()
     values = simulations.design(n, (5, stream))[1]
     data = simulations.run_points(row, values, stream, simulator).astype(float)
     return simulations.Simulated(values[:, :3].astype(float), values[:, 3:].astype(float), data[:, :3], data[:, 3:])
@@ -24,17 +24,17 @@ def simulated(simulator, n=2048, stream=0):
 
 @pytest.fixture(scope="module")
 def inferred():
-    return inference.infer(world.row(), simulated(world.simulate), world.histories)
+    return inference.infer(analytic.row(), simulated(analytic.simulate), analytic.histories)
 
 
 @pytest.fixture(scope="module")
 def certificate(inferred):
-    return inference.certify(world.row(), inferred, 0)
+    return inference.certify(analytic.row(), inferred, 0)
 
 
 def test_the_posterior_is_the_known_one(inferred):
     grid = inferred.inference.grid
-    truth = world.exact(world.row().observation, grid.axes)
+    truth = analytic.exact(analytic.row().observation, grid.axes)
     agreement = compare(truth, grid)
     assert agreement.distance < 0.08 and agreement.shift < 0.1 and agreement.spread < 1.15
     assert grid.log_evidence == pytest.approx(truth.log_evidence, abs=0.06)
@@ -43,7 +43,7 @@ def test_the_posterior_is_the_known_one(inferred):
 def test_the_grid_ends_where_the_posterior_does(inferred):
     """A wider grid holds no more of it."""
     axes = tuple(np.linspace(low, high, 72) for low, high in posterior.widest_box())
-    truth = world.exact(world.row().observation, axes)
+    truth = analytic.exact(analytic.row().observation, axes)
     for i, axis in enumerate(inferred.inference.grid.axes):
         low, high = truth.cumulative(i, axis[[0, -1]])
         assert low < 1e-3 and high > 1.0 - 1e-3
@@ -62,9 +62,9 @@ class Steep:
 
 
 def test_a_lattice_gets_more_nodes_where_its_splines_miss(inferred):
-    axes, travel = inferred.inference.lattice.axes, np.array(world.row().observation)
+    axes, travel = inferred.inference.lattice.axes, np.array(analytic.row().observation)
     steep = dataclasses.replace(inferred.inference, lattice=posterior.Lattice(axes, Steep(axes)))
-    found = posterior.refine(steep, inferred.fitted.model, travel, lambda points: world.histories(points, {}))
+    found = posterior.refine(steep, inferred.fitted.model, travel, lambda points: analytic.histories(points, {}))
     n = [len(axis) for axis in axes]
     assert [len(axis) for axis in found.lattice.axes] == [n[0], n[1], 2 * n[2] - 1]
     assert inferred.inference.grid.distance(found.grid) < 0.02
@@ -77,28 +77,28 @@ def test_the_right_model_is_certified(certificate):
 
 
 def test_log_prob_of_the_truth_is_the_known_one(inferred):
-    row, grid = world.row(), inferred.inference.grid
+    row, grid = analytic.row(), inferred.inference.grid
     theta = np.array(row.truth)[None] / SCALE
     found = posterior.log_probability(
-        inferred.fitted.model, np.array(row.observation), theta, lambda p: world.histories(p, {}), grid.log_evidence
+        inferred.fitted.model, np.array(row.observation), theta, lambda p: analytic.histories(p, {}), grid.log_evidence
     )
     offsets = [(np.array([t - d, t + d])) for t, d in zip(theta[0], (0.01, 0.01, 0.001), strict=True)]
     axes = tuple(np.sort(np.concatenate([axis, pair])) for axis, pair in zip(grid.axes, offsets, strict=True))
-    truth = world.exact(row.observation, axes)
+    truth = analytic.exact(row.observation, axes)
     at = tuple(np.searchsorted(axis, t) for axis, t in zip(axes, theta[0], strict=True))
     assert found[0] == pytest.approx(np.log(truth.density[at]), abs=0.1)
 
 
 def test_heavy_tails_are_refused():
-    row = world.row()
-    heavy = inference.infer(row, simulated(world.simulate_heavy), world.histories)
+    row = analytic.row()
+    heavy = inference.infer(row, simulated(analytic.simulate_heavy), analytic.histories)
     found = inference.certify(row, heavy, 0)
     assert found.tests["kurtosis"] < 1e-6
     assert any("Gaussianity (kurtosis)" in reason for reason in found.reasons())
 
 
 def test_an_observation_that_no_parameters_give_is_refused(inferred):
-    row = dataclasses.replace(world.row(), observation=(60.0, 6.0, -42.0))
+    row = dataclasses.replace(analytic.row(), observation=(60.0, 6.0, -42.0))
     reasons = inference.certify(row, inferred, 0).reasons()
     assert any("sigmas from all that the model gives" in reason for reason in reasons)
 
@@ -172,11 +172,11 @@ def test_the_model_finds_mean_and_covariance(inferred):
     assert found.left_out.var(axis=0) == pytest.approx(1.0, abs=0.03)
     design = simulations.design(256, (8,))[1].astype(float)
     near = (design[:, 0] < 4e11) & (design[:, 1] > 3e11)
-    error = (found.model.predict(design, world.histories(design, {})) - world.mean(design))[near] / world.SIGMA
+    error = (found.model.predict(design, analytic.histories(design, {})) - analytic.mean(design))[near] / analytic.SIGMA
     assert np.sqrt(np.square(error).mean(axis=0)).max() < 0.3
-    unit, log_determinant = found.model.whiten(design, np.tile(world.SIGMA, (256, 1)))
+    unit, log_determinant = found.model.whiten(design, np.tile(analytic.SIGMA, (256, 1)))
     assert np.sqrt(np.mean(np.square(unit[near] - 1.0))) < 0.1
-    assert log_determinant[near].mean() == pytest.approx(-np.log(world.SIGMA).sum(), abs=0.08)
+    assert log_determinant[near].mean() == pytest.approx(-np.log(analytic.SIGMA).sum(), abs=0.08)
 
 
 def test_coordinates_stay_in_range_over_a_design():

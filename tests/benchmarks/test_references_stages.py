@@ -16,7 +16,7 @@ from benchmarks.references.marginal_likelihood import Nodes
 from mwlmc_data import Parameters, simulate_many
 from mwlmc_data.dataset import release
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
-from tests.benchmarks import references_world as world
+from tests.helpers import analytic_posterior as analytic
 
 N, KEPT = 512, 150
 
@@ -25,33 +25,33 @@ N, KEPT = 512, 150
 def finished(tmp_path_factory):
     """A run over a test row and a case of the stand-in's world: simulated, inferred, the row checked."""
     out = tmp_path_factory.mktemp("references")
-    case = world.row("rigid", 1000, truth=(14e10, np.nan, -0.5), kind="rigid")
-    chosen = [case, world.row()]
+    case = analytic.row("rigid", 1000, truth=(14e10, np.nan, -0.5), kind="rigid")
+    chosen = [case, analytic.row()]
     for row in chosen:
-        simulations.make(out, row, 0, N, world.simulate)
-        inference.make(out, row, N, world.histories)
-    checks.simulate(out, world.row(), N, KEPT, world.histories, world.simulate)
-    checks.compute(out, world.row(), N, KEPT, world.histories)
+        simulations.make(out, row, 0, N, analytic.simulate)
+        inference.make(out, row, N, analytic.histories)
+    checks.simulate(out, analytic.row(), N, KEPT, analytic.histories, analytic.simulate)
+    checks.compute(out, analytic.row(), N, KEPT, analytic.histories)
     return out, chosen
 
 
 def test_a_design_grows_where_its_halves_do_not_agree(tmp_path, monkeypatch):
-    row, case = world.row(), world.row("rigid", 1000, kind="rigid")
+    row, case = analytic.row(), analytic.row("rigid", 1000, kind="rigid")
     assert not extension.is_short(tmp_path, row, N), "what is not inferred yet cannot be judged"
     for each in (row, case):
-        simulations.make(tmp_path, each, 0, N, world.simulate)
-        inference.make(tmp_path, each, N, world.histories)
+        simulations.make(tmp_path, each, 0, N, analytic.simulate)
+        inference.make(tmp_path, each, N, analytic.histories)
     first = inference.load(tmp_path, row, N)
     assert not extension.is_short(tmp_path, row, N) and extension.is_short(tmp_path, case, N)
     monkeypatch.setattr(extension, "MAX_HALVES", Agreement(0.0, 0.0, 1.0))
     for size in (2 * N, 4 * N):
         assert extension.is_short(tmp_path, row, N)
-        extension.make(tmp_path, row, N, world.histories, world.simulate)
+        extension.make(tmp_path, row, N, analytic.histories, analytic.simulate)
         assert inference.load(tmp_path, row, N).certificate.n_simulations == size
     assert not extension.is_short(tmp_path, row, N), "there are no more parts"
     grown, travel = inference.load(tmp_path, row, N), np.array(row.observation)
     axes = tuple(np.linspace(*ends, 72) for ends in ((2.5, 30.0), (1.0, 38.0), (-3.0, 1.0)))
-    exact = world.exact(travel, axes).moments()[0]
+    exact = analytic.exact(travel, axes).moments()[0]
     error = [np.abs(r.samples.mean(axis=0) / SCALE - exact) for r in (first, grown)]
     assert (error[1] < 0.25 * grown.samples.std(axis=0) / SCALE).all()
 
@@ -59,10 +59,10 @@ def test_a_design_grows_where_its_halves_do_not_agree(tmp_path, monkeypatch):
 def test_a_design_that_grew_is_inferred_again_and_not_mixed_up(finished, tmp_path):
     out, chosen = finished
     shutil.copytree(out, tmp_path / "copy")
-    simulations.make(tmp_path / "copy", chosen[1], 3, N, world.simulate)
+    simulations.make(tmp_path / "copy", chosen[1], 3, N, analytic.simulate)
     with pytest.raises(ValueError, match="parts is 1 there and 2 now"):
         inference.load(tmp_path / "copy", chosen[1], N)
-    inference.make(tmp_path / "copy", chosen[1], N, world.histories)
+    inference.make(tmp_path / "copy", chosen[1], N, analytic.histories)
     assert inference.load(tmp_path / "copy", chosen[1], N).certificate.n_simulations == 2 * N
 
 
@@ -81,8 +81,8 @@ def test_a_run_leaves_what_is_there(finished):
     for row in chosen:
         simulations.make(out, row, 0, N, refuse)
         inference.make(out, row, N, refuse)
-    checks.simulate(out, world.row(), N, KEPT, world.histories, refuse)
-    checks.compute(out, world.row(), N, KEPT, refuse)
+    checks.simulate(out, analytic.row(), N, KEPT, analytic.histories, refuse)
+    checks.compute(out, analytic.row(), N, KEPT, refuse)
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
 
 
@@ -94,40 +94,40 @@ def test_a_killed_run_leaves_nothing_half_made(tmp_path):
         made.append(job)
         if len(made) == 20:
             raise KeyboardInterrupt
-        return world.simulate(job)
+        return analytic.simulate(job)
 
     with pytest.raises(KeyboardInterrupt):
-        simulations.make(tmp_path, world.row(), 0, 64, killed)
+        simulations.make(tmp_path, analytic.row(), 0, 64, killed)
     assert not list(tmp_path.rglob("*.npz"))
-    simulations.make(tmp_path, world.row(), 0, 64, world.simulate)
-    simulations.make(tmp_path / "again", world.row(), 0, 64, world.simulate)
-    first, second = (simulations.load(p, world.row(), 0, 64) for p in (tmp_path, tmp_path / "again"))
+    simulations.make(tmp_path, analytic.row(), 0, 64, analytic.simulate)
+    simulations.make(tmp_path / "again", analytic.row(), 0, 64, analytic.simulate)
+    first, second = (simulations.load(p, analytic.row(), 0, 64) for p in (tmp_path, tmp_path / "again"))
     assert np.array_equal(first.travel, second.travel) and len(first) == 64
 
 
 def test_files_of_other_settings_are_refused(finished, monkeypatch):
     out, _ = finished
     with pytest.raises(ValueError, match=f"n is {N} there and 256 now"):
-        simulations.load(out, world.row(), 0, 256)
+        simulations.load(out, analytic.row(), 0, 256)
     monkeypatch.setattr(inference, "INFERENCE_VERSION", 999)
     with pytest.raises(ValueError, match=r"inference is \d+ there and 999 now"):
-        inference.make(out, world.row(), N, world.histories)
+        inference.make(out, analytic.row(), N, analytic.histories)
     monkeypatch.setattr(simulations, "SEED", 1)
     with pytest.raises(ValueError, match=r"seed is \d+ there and 1 now; choose another --out"):
-        simulations.make(out, world.row(), 0, N, refuse)
+        simulations.make(out, analytic.row(), 0, N, refuse)
 
 
 def test_a_row_of_failures_is_refused(tmp_path):
-    simulations.make(tmp_path, world.row(), 0, 64, fail)
+    simulations.make(tmp_path, analytic.row(), 0, 64, fail)
     with pytest.raises(ValueError, match="64 of 64 simulations failed; allowed are 1%"):
-        simulations.load(tmp_path, world.row(), 0, 64)
+        simulations.load(tmp_path, analytic.row(), 0, 64)
 
 
 def test_a_few_failures_are_left_out(tmp_path):
     simulations.make(
-        tmp_path, world.row(), 0, 128, lambda job: (fail if job["sim_id"] % 128 == 3 else world.simulate)(job)
+        tmp_path, analytic.row(), 0, 128, lambda job: (fail if job["sim_id"] % 128 == 3 else analytic.simulate)(job)
     )
-    assert len(simulations.load(tmp_path, world.row(), 0, 128)) == 127
+    assert len(simulations.load(tmp_path, analytic.row(), 0, 128)) == 127
 
 
 def test_no_two_simulations_have_the_same_stars():
@@ -191,30 +191,30 @@ def test_the_likelihood_estimate_is_unbiased():
 
 
 def test_importance_sampling_finds_the_known_posterior_and_a_wrong_one():
-    row = world.row()
+    row = analytic.row()
     travel = np.array(row.observation)
 
     def log_density(points):  # a rough model: what decides where points lie
-        z = (travel - world.mean(np.asarray(points, float))) / (1.3 * world.SIGMA)
+        z = (travel - analytic.mean(np.asarray(points, float))) / (1.3 * analytic.SIGMA)
         return -0.5 * np.square(z).sum(axis=1)
 
     proposals = importance.propose(log_density, (1,), n_pool=16_384, n_kept=2000)
     assert len(proposals.points) == pytest.approx(2000, abs=150)
-    data = simulations.run_points(row, np.repeat(proposals.points, 2, axis=0), 7, world.simulate).reshape(-1, 2, 9)
+    data = simulations.run_points(row, np.repeat(proposals.points, 2, axis=0), 7, analytic.simulate).reshape(-1, 2, 9)
     axes = tuple(np.linspace(*ends, 72) for ends in ((2.5, 30.0), (1.0, 38.0), (-3.0, 1.0)))
-    truth = world.exact(travel, axes)
+    truth = analytic.exact(travel, axes)
     good = importance.check(truth, proposals, travel, data[..., :3], data[..., 3:])
     assert good.effective > 100 and min(good.distribution) > 1e-3
     assert all(abs(s) < 4 * e for s, e in zip(good.shift, good.shift_error, strict=True))
     assert abs(good.evidence) < 4 * good.evidence_error and good.noise_scale == pytest.approx(1.0, abs=0.1)
-    wrong = world.exact(travel + np.array([0.0, 0.0, 8.0]), axes)
+    wrong = analytic.exact(travel + np.array([0.0, 0.0, 8.0]), axes)
     bad = importance.check(wrong, proposals, travel, data[..., :3], data[..., 3:])
     assert min(bad.distribution) < 1e-6 and max(np.abs(bad.shift) / bad.shift_error) > 5
 
 
 def test_the_outcome_of_the_checks_reaches_the_table(finished):
     out, chosen = finished
-    told = results.collect(out, [*chosen, dataclasses.replace(world.row(), name="test-001280")], N)
+    told = results.collect(out, [*chosen, dataclasses.replace(analytic.row(), name="test-001280")], N)
     assert "1 of 3 rows are not inferred yet" in told and "1 references checked" in told
     table = pq.read_table(out / "references.parquet")
     assert table["name"].to_pylist() == ["rigid", "test-000000"]
@@ -230,7 +230,7 @@ def test_the_outcome_of_the_checks_reaches_the_table(finished):
 
 def test_a_file_keeps_its_settings_readable(finished):
     out, _ = finished
-    with np.load(inference.path_of(out, world.row())) as file:
+    with np.load(inference.path_of(out, analytic.row())) as file:
         about = json.loads(str(file["settings"]))
         assert file["density"].shape == (72, 72, 72) and file["samples"].shape == (10_000, 3)
     assert about["certificate"]["n_simulations"] == N and about["seed"] == simulations.SEED

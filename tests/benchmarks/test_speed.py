@@ -7,19 +7,9 @@ import numpy as np
 import pytest
 
 from benchmarks.studies.speed import curve, machine, scaling
-from benchmarks.studies.speed.ours import RELEASED, RELEASED_TOLERANCE
+from benchmarks.studies.speed.ours import RELEASED
 from benchmarks.studies.speed.problem import drawn_problem, force_points
-
-
-def synthetic(name, factor, family="agama", **changes):
-    """A code of order 8: ten times the error in 10^(-1/8) of the time; `factor` times slower than the first."""
-    errors = np.geomspace(1e-1, 1e-6, 6)
-    tolerances = [1e-1, 1e-2, 1e-3, RELEASED_TOLERANCE, 1e-4, 1e-5]
-    seconds = (factor * (errors / 1e-3) ** (-1 / 8)).tolist()
-    values = {"family": family, "what": "made for a test", "whole": True, "n_stars": 100, "tolerances": tolerances}
-    values |= {"seconds": seconds, "least": seconds, "most": seconds, "median": errors.tolist()}
-    values |= {"p99": (30 * errors).tolist(), "force_median": 1e-5, "force_max": 1e-4}
-    return curve.Curve(name=name, **(values | changes))
+from tests.helpers.speed_curves import synthetic_curve
 
 
 class TestErrors:
@@ -64,7 +54,7 @@ class TestEqualError:
         assert curve.time_at(10**-3.5, [1e-2, 1e-3, 1e-4], [1.0, 2.0, 8.0]) == pytest.approx(4.0)
 
     def test_a_power_law_is_met_everywhere(self):
-        one = synthetic("one", 2.0)
+        one = synthetic_curve("one", 2.0)
         for error in (0.1, 0.031, 1e-4, 2.7e-6):
             assert curve.time_at(error, one.median, one.seconds) == pytest.approx(2 * (error / 1e-3) ** (-1 / 8))
 
@@ -78,8 +68,9 @@ class TestEqualError:
         assert curve.time_at(error, [1e-2, 1e-3, 1e-4], [1.0, 2.0, 8.0]) is None
 
     def test_ratios(self):
-        slow = synthetic("slow", 60.0)
-        found = curve.ratios([synthetic(RELEASED, 1.0, "ours"), slow, dataclasses.replace(slow, median=[1e-9] * 6)])
+        slow = synthetic_curve("slow", 60.0)
+        ours = synthetic_curve(RELEASED, 1.0, "ours")
+        found = curve.ratios([ours, slow, dataclasses.replace(slow, median=[1e-9] * 6)])
         assert [ratio["name"] for ratio in found] == ["slow", "slow"]
         for place in ("at_released_median", "at_1e-3_kpc", "at_released_99%"):
             assert found[0][place] == pytest.approx(60.0)

@@ -13,7 +13,7 @@ from benchmarks.__main__ import main
 from benchmarks.studies.speed import curve, report, scaling
 from benchmarks.studies.speed.figure import work_precision
 from benchmarks.studies.speed.ours import RELEASED
-from tests.benchmarks.test_speed import synthetic
+from tests.helpers.speed_curves import synthetic_curve
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def results():
     """Of a run that never was."""
     shorter = {"median": [1e-1, 1e-2], "p99": [1.0, 0.3], "seconds": [5.0, 6.0], "tolerances": [1e-3, 1e-4]}
     curves = [
-        synthetic(RELEASED, 0.05, "ours"),
-        synthetic("agama", 3.0),
-        synthetic("gala, Milky Way at rest", 1.0, "gala", whole=False),
-        synthetic("galpy", 10.0, "galpy", **shorter),
+        synthetic_curve(RELEASED, 0.05, "ours"),
+        synthetic_curve("agama", 3.0),
+        synthetic_curve("gala, Milky Way at rest", 1.0, "gala", whole=False),
+        synthetic_curve("galpy", 10.0, "galpy", **shorter),
     ]
     part = {"problem": "made for a test", "n_stars": 100, "waiting": 1.5, "missing": {"other": "not installed: pip"}}
     part |= {"curves": [vars(c) for c in curves], "ratios": curve.ratios(curves)}

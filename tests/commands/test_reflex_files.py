@@ -15,7 +15,7 @@ from astropy.utils.masked import Masked
 import mwlmc_data
 from mwlmc_data import cli
 from mwlmc_data.simulator import constants as const
-from tests.simulator.test_reflex import TRUTH, mock, observe
+from tests.helpers.mock_survey import TRUTH, mock, observe
 
 CARTESIAN = ["x", "y", "z", "vx", "vy", "vz"]
 OBSERVED = ["l", "b", "distance", "v_los", "pm_l", "pm_b"]

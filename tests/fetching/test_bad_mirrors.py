@@ -12,11 +12,21 @@ from mwlmc_data.dataset import release, store
 from mwlmc_data.dataset.store import Store
 from mwlmc_data.fetching import FetchError, connections, fetch_files, manifest, retrying
 from mwlmc_data.fetching.retrying import Patience
-from tests.fetching.test_fetching_faults import is_whole
 from tests.helpers.bad_manifests import BAD
 from tests.helpers.halo_folders import rot
 from tests.helpers.read_only_disk import read_only
-from tests.helpers.release_server import SHARDS, TRAIN, cut, dripping, files_in, interim, raw, small_release, status
+from tests.helpers.release_server import (
+    SHARDS,
+    TRAIN,
+    cut,
+    dripping,
+    files_in,
+    interim,
+    is_complete,
+    raw,
+    small_release,
+    status,
+)
 
 MANIFEST = store.MANIFEST
 FILE = TRAIN[0]
@@ -34,7 +44,7 @@ class TestDrips:
         bad, good = serve(), serve()
         bad.always[name] = dripping(bad, part)
         fetch(mirrors=[bad.url, good.url])
-        assert is_whole(root, original)
+        assert is_complete(root, original)
         assert [seen.path for seen in good.seen] == [name]
 
     @pytest.mark.parametrize(
@@ -50,7 +60,7 @@ class TestDrips:
         bad.always[FILE] = dripping(bad, part)
         with pytest.raises(FetchError, match=f"1 of 4 files.*{told}"):
             fetch(mirrors=bad.url)
-        assert is_whole(root, original, [name for name in SHARDS if name != FILE])
+        assert is_complete(root, original, [name for name in SHARDS if name != FILE])
 
     def test_one_that_is_slow_but_the_only_one_is_taken(self, fetch, serve, original, root, monkeypatch):
         """It is deferred for the sake of the other, which has nothing, and then gets the time that it needs."""
@@ -131,7 +141,7 @@ class TestStatuses:
     def test_interim_answers_are_read_past(self, fetch, server, original, root, name):
         server.always[MANIFEST] = server.always[FILE] = INTERIM[name]
         fetch(mirrors=server.url)
-        assert is_whole(root, original)
+        assert is_complete(root, original)
         assert server.count(MANIFEST) == server.count(FILE) == 1
 
     @pytest.mark.parametrize("kind", UNEXPECTED)
@@ -141,7 +151,7 @@ class TestStatuses:
         bad, good = serve(), serve()
         bad.always[name] = UNEXPECTED[kind]
         fetch(mirrors=[bad.url, good.url])
-        assert is_whole(root, original)
+        assert is_complete(root, original)
         assert [seen.path for seen in good.seen] == [name]
 
     def test_both_schemes_and_proxies_have_these_connections(self):
@@ -190,13 +200,13 @@ class TestManifests:
         assert files_in(root) == []
         assert not [name for name in os.listdir(root) if name != manifest.LOCKS]
         fetch(mirrors=[bad.url, good.url], split="test")
-        assert is_whole(root, original, SHARDS[:1])
+        assert is_complete(root, original, SHARDS[:1])
 
     def test_one_that_is_too_long_is_not_read_to_its_end(self, fetch, serve, original, root):
         bad, good = serve(), serve()
         bad.always[MANIFEST] = answer_with(" " * (1 << 23) + (original / MANIFEST).read_text())
         fetch(mirrors=[bad.url, good.url])
-        assert is_whole(root, original)
+        assert is_complete(root, original)
 
     @pytest.fixture
     def rewritten(self, published):
@@ -218,7 +228,7 @@ class TestManifests:
             fetch(mirrors=bad)
         assert files_in(root) == []
         fetch(mirrors=[bad, original])
-        assert is_whole(root, original)
+        assert is_complete(root, original)
 
     @pytest.mark.parametrize("kind", MISLEADING)
     def test_one_that_leads_to_no_file_gives_way_to_the_next(self, fetch, rewritten, original, root, kind, monkeypatch):
@@ -226,7 +236,7 @@ class TestManifests:
         if kind == "sizes of no disk":
             monkeypatch.setattr("mwlmc_data.fetching.files.get_free_space", lambda folder: 10**8)
         fetch(mirrors=[bad, original])
-        assert is_whole(root, original)
+        assert is_complete(root, original)
 
     @pytest.mark.parametrize("kind", MISLEADING)
     def test_and_does_not_stay(self, fetch, rewritten, original, root, kind, monkeypatch):
@@ -236,7 +246,7 @@ class TestManifests:
         with pytest.raises((FetchError, ValueError)):
             fetch(mirrors=bad)
         fetch(mirrors=[original, bad])
-        assert is_whole(root, original)
+        assert is_complete(root, original)
 
     def test_with_files_of_it_there_it_stays(self, fetch, serve, root, original):
         """One mirror has but one of the files, and the other a manifest of other files: nothing is mixed."""
@@ -310,7 +320,7 @@ class TestManifests:
         fetch(mirrors=server.url)
         (root / store.STAMPS / manifest.MARK).write_bytes(content)
         fetch(mirrors=server.url)
-        assert is_whole(root, original)
+        assert is_complete(root, original)
         assert server.count(MANIFEST) == 2
 
 
@@ -326,7 +336,7 @@ def test_a_pipe_in_a_folder_is_no_file(fetch, published, original, root):
     (published / FILE).unlink()
     os.mkfifo(published / FILE)
     fetch(mirrors=[published, original])
-    assert is_whole(root, original)
+    assert is_complete(root, original)
 
 
 class TestWords:
@@ -351,10 +361,10 @@ class TestWords:
         forgotten()
         again = fetch_files(mirrors=server.url, progress=False)
         assert [file.is_hashed for file in again] == [True, False, False, False]
-        assert is_whole(root, original)
+        assert is_complete(root, original)
         assert server.count(SHARDS[0]) == 2
 
-    def test_what_is_whole_is_there_also_on_a_read_only_disk(self, fetch, server, original, root, forgotten):
+    def test_what_is_complete_is_there_also_on_a_read_only_disk(self, fetch, server, original, root, forgotten):
         paths = fetch(mirrors=server.url)
         forgotten()
         with read_only(root):
@@ -372,4 +382,4 @@ def test_a_connection_that_is_cut_within_a_chunk_is_seen(fetch, serve, original,
     bad.always[FILE] = raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n" + content[:1000])
     bad.always[SHARDS[0]] = cut(3)
     fetch(mirrors=[bad.url, good.url])
-    assert is_whole(root, original)
+    assert is_complete(root, original)

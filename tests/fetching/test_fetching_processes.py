@@ -14,7 +14,7 @@ from mwlmc_data.dataset import release, store
 from mwlmc_data.fetching import FetchError, mirrors
 from mwlmc_data.fetching.downloading import get_partial
 from mwlmc_data.fetching.errors import format_size
-from tests.helpers.release_server import SHARDS, TRAIN, files_in, stalled, status, wait_for
+from tests.helpers.release_server import SHARDS, TRAIN, files_in, is_complete, stalled, status, wait_for
 
 MANIFEST = store.MANIFEST
 
@@ -85,12 +85,6 @@ def has_begun(root, name=TRAIN[1]):
     return begun
 
 
-def is_whole(root, original):
-    return files_in(root) == sorted([*SHARDS, MANIFEST]) and all(
-        (root / name).read_bytes() == (original / name).read_bytes() for name in SHARDS
-    )
-
-
 class TestKilled:
     def test_only_what_was_not_whole_comes_again(self, start, server, fetch, original, root):
         server.always[TRAIN[1]] = stalled(server, 1_500_000)
@@ -104,7 +98,7 @@ class TestKilled:
         assert not (root / TRAIN[1]).exists()
         server.always.clear()
         fetch(mirrors=server.url)
-        assert is_whole(root, original)
+        assert is_complete(root, original)
         assert [server.count(name) for name in (MANIFEST, *others, TRAIN[1])] == [1, 1, 1, 1, 2]
 
     def test_leftovers_go_when_nobody_holds_them(self, start, server, fetch, root):
@@ -150,7 +144,7 @@ class TestSeveralAtOnce:
         for client in clients:
             out, err = client.communicate(timeout=120)
             assert (client.returncode, out.splitlines()[-1], err) == (0, "4", "")
-        assert is_whole(root, original)
+        assert is_complete(root, original)
         assert [server.count(name) for name in (MANIFEST, *SHARDS)] == [1] * 5
         assert list(root.rglob("*.partial")) == []
 
@@ -182,7 +176,7 @@ class TestSeveralAtOnce:
         first.send_signal(signal.SIGKILL)
         out, err = second.communicate(timeout=120)
         assert (second.returncode, out.splitlines()[-1], err) == (0, "4", "")
-        assert is_whole(root, original)
+        assert is_complete(root, original)
         assert server.count(TRAIN[0]) == 2
 
 
@@ -312,7 +306,7 @@ class TestCommand:
         assert summary.startswith("4 files, ")
         assert summary.endswith(", 4 verified now")
         assert "100%" in err
-        assert is_whole(root, original)
+        assert is_complete(root, original)
 
     @pytest.mark.parametrize(
         ("words", "names"),

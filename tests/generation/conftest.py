@@ -4,12 +4,12 @@ import contextlib
 
 import pytest
 
-from tests.generation.stand_in import StandIn, make, plan_for
+from tests.helpers.stand_in_simulator import StandInSimulator, make, plan_for
 
 
 @pytest.fixture
 def stand_in(tmp_path):
-    return StandIn(tmp_path / "calls.txt")
+    return StandInSimulator(tmp_path / "calls.txt")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def whole(tmp_path, stand_in):
 def start_cluster(tmp_path_factory, repository):
     """Function that starts a scheduler without workers; ends all of them after the test."""
     pytest.importorskip("distributed", reason="distributed is not installed: it comes with the extra 'generation'")
-    from tests.generation.dask_cluster import DaskCluster
+    from tests.helpers.dask_cluster import DaskCluster
 
     with contextlib.ExitStack() as stack:
 

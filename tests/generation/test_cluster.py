@@ -11,22 +11,22 @@ import pytest
 from generation import catalogue, cluster, shards
 from generation.catalogue import SimulationFailedError
 from generation.cluster import ClusterLostError, ClusterSetupError
-from tests.generation.stand_in import finished_shards, make, plan_for, rows_of, wait_for_shards
+from tests.helpers.stand_in_simulator import finished_shards, make, plan_for, rows_of, wait_for_shards
 
 pytest.importorskip("distributed", reason="distributed is not installed: it comes with the extra 'generation'")
 
 DRIVER = """
 import pathlib, sys
-from tests.generation.stand_in import StandIn, make, plan_for
+from tests.helpers.stand_in_simulator import StandInSimulator, make, plan_for
 
 out, calls = map(pathlib.Path, sys.argv[1:3])
-make(plan_for(out, shard_size=4), StandIn(calls, delay=float(sys.argv[4])), scheduler=sys.argv[3])
+make(plan_for(out, shard_size=4), StandInSimulator(calls, delay=float(sys.argv[4])), scheduler=sys.argv[3])
 """
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory, repository):
-    from tests.generation.dask_cluster import DaskCluster
+    from tests.helpers.dask_cluster import DaskCluster
 
     started = DaskCluster(tmp_path_factory.mktemp("dask"), repository)
     yield started

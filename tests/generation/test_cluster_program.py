@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from generation import __main__ as program
-from tests.generation.stand_in import finished_shards, wait_for, wait_for_shards
+from tests.helpers.stand_in_simulator import finished_shards, wait_for, wait_for_shards
 
 pytest.importorskip("distributed", reason="distributed is not installed: it comes with the extra 'generation'")
 

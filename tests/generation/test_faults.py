@@ -25,8 +25,8 @@ from mwlmc_data.dataset import release, store
 from mwlmc_data.dataset.release import sha256_of
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.storage.errors import WriteError
-from tests.generation.stand_in import make, plan_for
 from tests.helpers.read_only_disk import read_only
+from tests.helpers.stand_in_simulator import make, plan_for
 
 
 def contents(folder):

@@ -22,6 +22,7 @@ from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.validation import validation_cases, validation_schema
+from tests.helpers.folder_contents import contents, files_in
 
 DATE = "2026-02-03"
 TEXTS = {"README.md", "manifest.json", "croissant.json", ".zenodo.json", "SHA256SUMS", *folder.COPIED}
@@ -35,14 +36,6 @@ SHARDS = {
 
 def make(out, haloes, **options):
     return make_release(out, haloes, **({"date": DATE, "progress": False} | options))
-
-
-def files_in(out):
-    return {path.relative_to(out).as_posix(): path for path in sorted(out.rglob("*")) if path.is_file()}
-
-
-def contents(out):
-    return {name: path.read_bytes() for name, path in files_in(out).items()}
 
 
 def states(out):

@@ -13,7 +13,7 @@ from generation.plan import RunMismatchError
 from mwlmc_data import Prior
 from mwlmc_data.dataset import release, schema
 from mwlmc_data.dataset.catalogue import load_catalogue
-from tests.generation.stand_in import make, plan_for
+from tests.helpers.stand_in_simulator import make, plan_for
 
 
 def test_the_file_holds_the_schema_the_draws_and_the_results(tmp_path, stand_in):

@@ -11,20 +11,13 @@ import pytest
 
 import mwlmc_data as mw
 from generation.__main__ import main
-from generation.haloes import HaloPlan, make_haloes
+from generation.haloes import make_haloes
 from generation.plan import RunMismatchError
 from mwlmc_data.dataset import library, release, schema, store
 from mwlmc_data.dataset.verification import verify
-from mwlmc_data.simulator import SIMULATOR_VERSION
-from tests.generation.stand_in import wait_for
 from tests.helpers.halo_folders import copy_of_mini
-
-SIMS = range(4, 26)
-
-
-def plan_for(out, **changes):
-    settings = {"config": "gaussian", "sims": SIMS, "shard_size": 4, "simulator_version": SIMULATOR_VERSION}
-    return HaloPlan(out=out, **(settings | changes))
+from tests.helpers.halo_plan import SIMS, plan_for
+from tests.helpers.stand_in_simulator import wait_for
 
 
 def contents(made):
@@ -94,7 +87,7 @@ def test_processes_and_repetition_change_no_byte(made, tmp_path):
 DRIVER = """
 import pathlib, sys
 from generation.haloes import make_haloes
-from tests.generation.test_generation_haloes import plan_for
+from tests.helpers.halo_plan import plan_for
 
 if __name__ == "__main__":
     make_haloes(plan_for(pathlib.Path(sys.argv[1])), progress=False)

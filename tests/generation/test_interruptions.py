@@ -12,15 +12,15 @@ import pytest
 
 from mwlmc_data.storage import writing
 from mwlmc_data.storage.writing import replace_file
-from tests.generation.stand_in import finished_shards, make, plan_for, rows_of, wait_for, wait_for_shards
+from tests.helpers.stand_in_simulator import finished_shards, make, plan_for, rows_of, wait_for, wait_for_shards
 
 DRIVER = """
 import pathlib, sys
-from tests.generation.stand_in import StandIn, make, plan_for
+from tests.helpers.stand_in_simulator import StandInSimulator, make, plan_for
 
 if __name__ == "__main__":
     out, calls = map(pathlib.Path, sys.argv[1:])
-    make(plan_for(out, shard_size=4), StandIn(calls, delay=0.3), workers=2)
+    make(plan_for(out, shard_size=4), StandInSimulator(calls, delay=0.3), workers=2)
 """
 
 

@@ -14,7 +14,7 @@ from generation import __main__ as program
 from mwlmc_data import Prior
 from mwlmc_data.dataset import release
 from mwlmc_data.simulator import SIMULATOR_VERSION
-from tests.generation.stand_in import wait_for_shards
+from tests.helpers.stand_in_simulator import wait_for_shards
 
 
 @pytest.fixture

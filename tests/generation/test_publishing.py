@@ -18,7 +18,7 @@ from huggingface_hub.utils import filter_repo_objects
 from generation import zenodo
 from generation.card import CARD
 from mwlmc_data.dataset import release, store
-from tests.generation.test_folder import contents, files_in
+from tests.helpers.folder_contents import contents, files_in
 
 OFFLINE = """
 import json, pathlib, socket, sys

@@ -5,11 +5,11 @@ import pytest
 
 from generation.catalogue import SimulationFailedError, make_catalogue
 from mwlmc_data.dataset import schema
-from tests.generation.stand_in import StandIn, plan_for
+from tests.helpers.stand_in_simulator import StandInSimulator, plan_for
 
 
 def run(tmp_path, change, **settings):
-    stand_in = StandIn(tmp_path / "calls.txt")
+    stand_in = StandInSimulator(tmp_path / "calls.txt")
     plan = plan_for(tmp_path / "run", simulations=20, shard_size=20, **settings)
     return make_catalogue(plan, lambda draws, seed: change(stand_in(draws, seed)), progress=False)
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from generation.examples import slurm
-from tests.generation.stand_in import wait_for
+from tests.helpers.stand_in_simulator import wait_for
 
 pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed: it comes with the extra 'test'")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -312,3 +312,10 @@ def files_in(folder: Path) -> list[str]:
                 yield name
 
     return sorted(found())
+
+
+def is_complete(root: Path, original: Path, names: Sequence[str] = SHARDS) -> bool:
+    """Whether a folder holds the manifest and these files of the release, byte for byte, and nothing else."""
+    return files_in(root) == sorted([*names, store.MANIFEST]) and all(
+        (root / name).read_bytes() == (original / name).read_bytes() for name in names
+    )

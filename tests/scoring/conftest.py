@@ -4,7 +4,7 @@ import pytest
 
 import mwlmc_data as mw
 from mwlmc_data.scoring.tasks import summary
-from tests.scoring.entries import SHORT, Gaussian
+from tests.helpers.example_entries import SHORT, Gaussian
 
 
 @pytest.fixture(scope="session")

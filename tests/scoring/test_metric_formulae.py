@@ -9,7 +9,7 @@ from scipy.special import digamma
 
 from mwlmc_data import scoring
 from mwlmc_data.scoring import distance, energy
-from tests.scoring.conjugate import PRIOR_STD, conjugate, posterior_covariance
+from tests.helpers.conjugate_gaussian import PRIOR_STD, conjugate, posterior_covariance
 
 
 def gaussians(n, m, seed, width=1.0, shift=0.0):

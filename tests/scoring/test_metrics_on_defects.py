@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from mwlmc_data import scoring
-from tests.scoring.conjugate import DEFECTS, PRIOR_STD, conjugate, posterior_covariance
+from tests.helpers.conjugate_gaussian import DEFECTS, PRIOR_STD, conjugate, posterior_covariance
 
 SEES, WEAK, BLIND = "sees", "weak", "blind"
 LEVEL = 0.05

@@ -19,7 +19,7 @@ from mwlmc_data.scoring import observations, submission
 from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.submission import SubmissionError, read_submission, write_submission
 from mwlmc_data.scoring.tasks import summary
-from tests.scoring.entries import prior_samples
+from tests.helpers.example_entries import prior_samples
 
 DRAWS = 16
 COST = {"cpu_seconds": 12.5, "simulations": 1000, "parameters": 0}

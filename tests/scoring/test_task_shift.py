@@ -10,7 +10,7 @@ from mwlmc_data.scoring import embedded, ladders
 from mwlmc_data.scoring.observations import test_columns as columns_of_rows
 from mwlmc_data.scoring.tasks.shift import HALO_ROWS, LADDER_ROWS
 from mwlmc_data.storage.errors import DamagedFileError
-from tests.scoring.entries import prior_samples
+from tests.helpers.example_entries import prior_samples
 
 
 @pytest.fixture(scope="module")

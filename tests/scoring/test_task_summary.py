@@ -12,8 +12,8 @@ from mwlmc_data.scoring import embedded, references
 from mwlmc_data.scoring.reference_columns import THETA
 from mwlmc_data.scoring.tasks import summary
 from mwlmc_data.storage.errors import DamagedFileError
+from tests.helpers.example_entries import SHORT, prior_samples
 from tests.helpers.prior_laws import LAWS
-from tests.scoring.entries import SHORT, prior_samples
 
 CONTROL = "summary-6@1.0"
 

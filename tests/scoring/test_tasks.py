@@ -16,7 +16,7 @@ from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.observations import test_columns as columns_of_rows
 from mwlmc_data.scoring.tasks import summary
-from tests.scoring.entries import SHORT, arrays_of, prior_samples
+from tests.helpers.example_entries import SHORT, arrays_of, prior_samples
 
 TASKS = list(mw.list_tasks())
 CONTROL = "summary-6@1.0"

@@ -15,8 +15,8 @@ from mwlmc_data.scoring.references import THETA, load_references
 from mwlmc_data.scoring.report import Entry, Report, Section, dump
 from mwlmc_data.scoring.yardstick import Limit, gains, load_limit, not_possible, write_limit
 from mwlmc_data.storage.errors import DamagedFileError
-from tests.scoring.conjugate import PRIOR_STD, conjugate
-from tests.scoring.entries import prior_samples
+from tests.helpers.conjugate_gaussian import PRIOR_STD, conjugate
+from tests.helpers.example_entries import prior_samples
 
 RESULTS = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*/*.json"))
 

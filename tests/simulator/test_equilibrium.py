@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import equations, equilibrium, potentials, tables
 from mwlmc_data.simulator.streams import halo_stream
-from tests.simulator.agama_cases import NAMES, arrays, parameters
+from tests.helpers.agama_reference import NAMES, arrays, parameters
 
 
 def spherical_speeds(stars):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.simulator.golden import PATH, STAGES
+from tests.helpers.golden_values import PATH, STAGES
 
 KNOWN = json.loads(PATH.read_text(encoding="utf-8")) if PATH.exists() else {}
 

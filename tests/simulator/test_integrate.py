@@ -11,7 +11,7 @@ from mwlmc_data.simulator import Parameters, equations, fit_reflex, potentials
 from mwlmc_data.simulator.engines import lane_functions, lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE, TOLERANCE_FLOAT64
 from mwlmc_data.simulator.orbit import build_field
-from tests.simulator.agama_cases import NAMES, arrays, parameters
+from tests.helpers.agama_reference import NAMES, arrays, parameters
 
 BASE = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
 

@@ -9,7 +9,7 @@ from mwlmc_data.simulator import Parameters, integrate_orbit
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.orbit import Orbit, build_field
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
-from tests.simulator.agama_cases import NAMES, arrays, parameters, summary
+from tests.helpers.agama_reference import NAMES, arrays, parameters, summary
 
 BASE = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=-10)
 

@@ -13,7 +13,7 @@ from scipy.special import ellipe, ellipk
 
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import equations, potentials, tables
-from tests.simulator.agama_cases import NAMES, arrays, summary
+from tests.helpers.agama_reference import NAMES, arrays, summary
 
 RIGID = (9.1e11, 14.5)
 

@@ -9,7 +9,7 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import fit_reflex, fit_reflex_observed
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, sky_basis
 from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells, require_scatter
-from tests.simulator.test_reflex import TRUTH, mock, observe
+from tests.helpers.mock_survey import TRUTH, mock, observe
 
 FIT = fit_reflex(*mock(TRUTH, 400, 11))
 

@@ -18,7 +18,7 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import fit_reflex, fit_reflex_observed, reflex_observed
 from mwlmc_data.simulator.frames import galactocentric_basis, sky_basis
 from mwlmc_data.simulator.reflex import REFLEX_NAMES
-from tests.simulator.test_reflex import TRUTH, mock, observe
+from tests.helpers.mock_survey import TRUTH, mock, observe
 
 NAMES = ("l", "b", "distance", "v_los", "pm_l", "pm_b", "errors")
 VELOCITIES = NAMES[3:6]

@@ -13,7 +13,7 @@ import pytest
 import mwlmc_data as mw
 from mwlmc_data.dataset import schema
 from mwlmc_data.simulator.many import stored_precision
-from tests.simulator.agama_cases import NAMES, arrays, parameters, summary
+from tests.helpers.agama_reference import NAMES, arrays, parameters, summary
 
 RIGID = mw.Parameters(m200_mw=9.1e11, m_lmc=2.3e11, log10_lambda_df=0.7, beta0=0.76, r_dehnen=11.5)
 

@@ -1,4 +1,4 @@
-"""A cheap analytic stand-in for the simulator: tests must not wait for stars to be integrated."""
+"""A catalogue whose reflex motion is a formula, so that tests need not integrate stars."""
 
 import numpy as np
 import pandas as pd

@@ -9,7 +9,7 @@ import sys
 
 from distributed import Client
 
-from tests.generation.stand_in import wait_for
+from tests.helpers.stand_in_simulator import wait_for
 
 
 class DaskCluster:

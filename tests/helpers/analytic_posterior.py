@@ -1,4 +1,4 @@
-"""A stand-in for the simulator whose posterior is known: Gaussian given the parameters, with an analytic average.
+"""A simulator whose posterior is known: Gaussian given the parameters, with an analytic average.
 
 The x component of the travel vector depends on beta0, whose prior is uniform, so its average over beta0 is a difference
 of error functions; the y component depends on m_lmc_8p7 given m_lmc; the z component on theta alone.
@@ -15,11 +15,12 @@ from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import ENCLOSED_MASS
 
 SIGMA = np.array([2.0, 2.5, 4.0])
-BETA_SLOPE = 8.0  # km/s a unit of beta0
+#: km/s per unit of beta0
+BETA_SLOPE = 8.0
 
 
 def row(name="test-000000", number=0, observation=(9.0, 6.0, -42.0), truth=(14e10, 13e11, -0.5), kind="test"):
-    """An observation of the stand-in's world."""
+    """An observation that this simulator could have made."""
     sim_id = number if kind == "test" else None
     return Row(name, kind, sim_id, number, {"x_lmc": 1.0}, (1.0,) * 6, observation, truth)
 
@@ -39,7 +40,7 @@ def mean(points):
 
 
 def histories(points, lmc):
-    """Some smooth functions in place of the Milky Way's past, shape (n, 33)."""
+    """Smooth functions in place of the Milky Way's past, shape (n, 33)."""
     points = np.asarray(points, float)
     m, m200, friction = points[:, 0] / 1e10, points[:, 1] / 1e11, np.log1p(10.0 ** points[:, 2])
     k = np.arange(33.0)

@@ -17,7 +17,7 @@ VERSION = "stand-in-1"
 
 
 @dataclasses.dataclass(frozen=True)
-class StandIn:
+class StandInSimulator:
     """Made-up results that depend on the row and the seed alone; writes down which rows it makes.
 
     It waits `delay` seconds a call, cannot simulate `fails_at`, gives a NaN at `nan_at`, ends its process at `dies_at`,

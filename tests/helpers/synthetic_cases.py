@@ -1,15 +1,15 @@
-"""Validation cases of the stand-in world: truths known, observations made by its own simulator."""
+"""Validation cases whose truths are known, observed with the formula of `synthetic_catalogue`."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from tests.benchmarks.synthetic import add_reflex
+from tests.helpers.synthetic_catalogue import add_reflex
 
 
 @dataclass
-class StandInCase:
+class SyntheticCase:
     """Has the attributes that the benchmark reads of a validation case."""
 
     name: str
@@ -22,7 +22,7 @@ class StandInCase:
     paper: dict = field(default_factory=dict)
 
 
-def stand_in_cases():
+def synthetic_cases():
     """A case well inside the prior and one far outside it."""
     names = ["x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc"]
     inside = dict(zip(names, [-1.1, -41.0, -27.0, -57.0, -226.0, 221.0], strict=True))
@@ -31,6 +31,6 @@ def stand_in_cases():
     observation = {name: float(row[name]) for name in [*names, "v_travel", "l_apex", "b_apex"]}
     far = {**observation, "x_lmc": 90.0, "vx_lmc": 900.0, "v_travel": 400.0}
     quoted = {"m_lmc": (15e10, 18e10, 21e10), "log10_lambda_df": "not constrained"}
-    outside = StandInCase("far", "cosmological", far, {"m_lmc": 21e10, "m200_mw": 9e11}, extrapolates=True)
+    outside = SyntheticCase("far", "cosmological", far, {"m_lmc": 21e10, "m200_mw": 9e11}, extrapolates=True)
     outside.in_support = {"x_lmc": 12.3, "v_travel": np.float64(0.3)}
-    return {"rigid": StandInCase("rigid", "rigid", observation, truth, paper=quoted), "far": outside}
+    return {"rigid": SyntheticCase("rigid", "rigid", observation, truth, paper=quoted), "far": outside}

@@ -1,4 +1,4 @@
-"""A conjugate Gaussian problem: everything about its posterior is a formula, and each defect is put in by hand."""
+"""A conjugate Gaussian problem: every property of its posterior is a formula, and each defect is put in by hand."""
 
 from dataclasses import dataclass
 

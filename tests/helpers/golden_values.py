@@ -1,7 +1,7 @@
-"""A few numbers of every stage of a simulation, for `test_golden`: ``python -m tests.simulator.golden`` writes them.
+"""A few numbers of every stage of a simulation, which `test_golden` compares.
 
-They say that a value changed and not which is right; that is for the tests against formulae, quadrature and agama. They
-are written anew only where `SIMULATOR_VERSION` rises.
+They show that a value changed, not which value is right: the tests against formulae, quadrature and agama show that.
+``python -m tests.helpers.golden_values`` writes them, and only a new `SIMULATOR_VERSION` calls for it.
 """
 
 from __future__ import annotations
