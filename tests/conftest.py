@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 # No test may open a window.
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Threads of a library that wait for a core of each other, on a busy machine, took five times as long.
+# On a busy machine, threads that wait for each other's core take five times as long.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 

@@ -1,4 +1,4 @@
-"""The dataset card tells what the package does, and what tools read in it is derived from the schema."""
+"""The dataset card says what the package does, and its machine-readable parts are derived from the schema."""
 
 import re
 
@@ -29,10 +29,10 @@ def in_one_line(text):
 
 
 class TestDerivedParts:
-    def test_they_are_those_of_the_schema(self, text):
-        assert card.refresh(text) == text, "python -m generation card writes them anew"
+    def test_they_agree_with_the_schema(self, text):
+        assert card.refresh(text) == text, "python -m generation card rewrites them"
 
-    def test_every_table_is_there(self, text):
+    def test_every_table_is_present(self, text):
         for columns in (schema.COLUMNS, schema.HALO_COLUMNS, VALIDATION_COLUMNS):
             assert schema.markdown_table(columns) in text
         assert card.TABLES == {
@@ -46,7 +46,7 @@ class TestDerivedParts:
         assert "|" not in column.description
         assert len(column.description) > 15
 
-    def test_what_was_changed_by_hand_is_made_good(self, text):
+    def test_manual_changes_are_overwritten(self, text):
         changed = text.replace("| `m_lmc` | float32 | Msun |", "| `m_lmc` | float64 | kg |")
         changed = changed.replace("default: true", "default: false").replace("path: flat/flat-test", "path: flat-test")
         assert changed != text
@@ -77,7 +77,7 @@ class TestDerivedParts:
 
 
 class TestFrontMatter:
-    def test_what_the_hub_reads(self, front):
+    def test_metadata_for_the_hub(self, front):
         assert front["license"] == "cc-by-4.0" == schema.LICENCE.lower()
         assert front["pretty_name"] == schema.TITLE
         # Legal values: huggingface.js, packages/tasks/src/pipelines.ts; hub-docs, datasetcard.md.
@@ -108,7 +108,7 @@ class TestFrontMatter:
 
 
 class TestText:
-    def test_version_and_sizes_are_the_embedded_files(self, text):
+    def test_version_and_sizes_match_the_embedded_files(self, text):
         assert f"| Version | {release.DATA_VERSION} |" in text
         assert f"`gaussian`: {len(mw.load_catalogue()):,} simulations" in text
         assert f"`flat`: {release.get_entry('flat')['rows']:,} with" in text

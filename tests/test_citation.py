@@ -30,7 +30,7 @@ DOIS = {
     "Hunter2007": "10.1109/MCSE.2007.55",
     "ForemanMackey2016": "10.21105/joss.00024",
 }
-# What is used and has no paper that its authors ask to cite.
+# Software without a paper that its authors ask to cite.
 WITHOUT_A_PAPER = {"pyarrow", "requests", "urllib3", "filelock", "tqdm", "safetensors"}
 CITED = {
     "numpy": "Harris2020",
@@ -99,7 +99,7 @@ def test_the_dois_of_the_software_are_right_and_there_are_no_others(entries):
     assert {key: fields["doi"] for key, fields in entries.items() if "doi" in fields} == DOIS
 
 
-def test_all_software_that_is_needed_is_cited_or_has_no_paper(repository, entries):
+def test_all_required_software_is_cited_or_has_no_paper(repository, entries):
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     texts = [*project["dependencies"], *extras["benchmarks"], *extras["plot"], *extras["agama"]]
@@ -128,12 +128,12 @@ def test_the_file_for_tools_names_the_same_work(repository):
     assert "BSD-3-Clause" in file["abstract"]
 
 
-def test_what_tex_would_misread_is_escaped(entries):
+def test_characters_that_tex_would_misread_are_escaped(entries):
     assert entries["Hunter2007"]["journal"] == r"Computing in Science \& Engineering"
     assert not re.search(r"(?<!\\)[&%#$]", citation.cite().rpartition("\n")[0])
 
 
-def test_text_has_one_readable_line_a_work():
+def test_text_has_one_readable_line_per_work():
     lines = citation.cite("text").splitlines()[:-1]
     assert len(lines) == len(citation.references())
     for line, reference in zip(lines, citation.references(), strict=True):

@@ -1,4 +1,4 @@
-"""What objects say of themselves: one line, and an escaped table in a notebook."""
+"""How objects print: one line, and an escaped table in a notebook."""
 
 import dataclasses
 import importlib
@@ -76,7 +76,7 @@ def test_a_reflex_is_one_line_with_units():
     assert rows["stars"] == "1,286 beyond 50 kpc"
 
 
-def test_what_a_fit_leaves_open_is_said():
+def test_what_a_fit_leaves_undetermined_is_shown():
     covariance = np.full((9, 9), np.nan)
     covariance[:3, :3] = np.eye(3)
     values = np.r_[10.0, 0.0, 0.0, [np.nan] * 3, 50.0, 50.0, 50.0]
@@ -120,7 +120,7 @@ def test_a_posterior_is_one_line_and_a_table(posterior):
     assert str(posterior) == posterior.table()
 
 
-def test_a_posterior_that_is_not_to_be_trusted_says_so():
+def test_an_untrustworthy_posterior_says_so():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         strange = mwlmc_data.infer({"v_travel": 300.0, "l_apex": 0.0, "b_apex": 0.0}, n=100)
@@ -147,7 +147,7 @@ def test_cases_tasks_priors_and_batches_have_tables():
     assert dict(Table(batches._repr_html_()).rows)["batches"] == "3 of 4 haloes"
 
 
-def test_what_comes_from_outside_is_escaped():
+def test_text_of_users_is_escaped():
     table = Table(html_table("<b>", [("a<script>", "1 & 2 > 0")], ("", "x<y"), ["<i>note</i>"]))
     assert table.rows == [["", "x<y"], ["a<script>", "1 & 2 > 0"]]
     assert table.caption == "<b>" and table.notes == ["<i>note</i>"]

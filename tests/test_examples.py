@@ -1,4 +1,4 @@
-"""The notebooks: committed as executed, free of the machine that did it, and saying the same when they run again."""
+"""The notebooks: committed as executed, free of traces of the machine, and reproducible."""
 
 import re
 import shlex
@@ -29,7 +29,7 @@ def code_cells(notebook):
 
 
 def told(cell):
-    """All text that a cell prints and shows."""
+    """All text that a cell prints or displays."""
     texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
     return "\n".join(texts)
 
@@ -39,12 +39,12 @@ def figures(cell):
 
 
 def words(text):
-    """What is told beside the numbers; where lines are broken does not matter."""
+    """The text without its numbers; line breaks do not matter."""
     return re.sub(r"[\s\\]+", " ", NUMBER.sub("#", text)).strip()
 
 
 def disagreement(old, new):
-    """Say how two texts differ beyond the last digits of their numbers; None if they do not."""
+    """Describe how two texts differ beyond the last digits of their numbers; None if they do not."""
     if words(old) != words(new):
         return f"was told:\n{old}\nis told:\n{new}"
     for a, b in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True):
@@ -60,7 +60,7 @@ def path(request):
     return request.param
 
 
-def test_there_are_notebooks_and_the_readme_lists_them():
+def test_the_readme_lists_the_notebooks():
     assert notebooks()
     listed = re.findall(r"\]\((\w+\.ipynb)\)", (FOLDER / "README.md").read_text(encoding="utf-8"))
     assert listed == [path.name for path in notebooks()]
@@ -87,17 +87,17 @@ def test_texts_are_compared(old, new, agree):
 
 
 @pytest.mark.parametrize("text", ["/home/someone/x.py", "at /tmp/a/b", "<X at 0x7f77c6f1cd0>", "C:\\Users\\x"])
-def test_traces_of_a_machine_are_seen(text):
+def test_traces_of_a_machine_are_found(text):
     assert MACHINE.search(text)
 
 
 @pytest.mark.parametrize("text", ["km/s", "l / b", "https://example.org/home/x", "[x](../tmp/y)", "image/png"])
-def test_other_text_is_no_trace(text):
+def test_other_text_is_not_a_trace(text):
     assert not MACHINE.search(text)
 
 
 class TestCommitted:
-    def test_executed_in_order_without_errors(self, path):
+    def test_it_was_executed_in_order_without_errors(self, path):
         notebook = read(path)
         nbformat.validate(notebook)
         cells = code_cells(notebook)
@@ -107,12 +107,12 @@ class TestCommitted:
         assert [output.text for output in outputs if output.get("name") == "stderr"] == []
         assert sum(map(figures, cells)) >= 2
 
-    def test_holds_nothing_of_the_machine(self, path):
+    def test_it_holds_no_trace_of_the_machine(self, path):
         notebook = read(path)
         for cell in notebook.cells:
             found = MACHINE.search(cell.source + "\n" + (told(cell) if cell.cell_type == "code" else ""))
             assert found is None, f"{found[0]} in {cell.id}"
-        assert tidied(read(path)) == notebook, "written by something else than python -m examples"
+        assert tidied(read(path)) == notebook, "not written by python -m examples"
         assert path.stat().st_size < LARGEST
 
     def test_links_lead_somewhere(self, path):
@@ -129,19 +129,19 @@ class TestCommitted:
 
 @pytest.fixture(scope="module")
 def warm():
-    """Nothing is left to be compiled or built."""
+    """Kernels are compiled and caches built."""
     warm_up()
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("warm")
-def test_says_the_same_when_it_runs_again(path):
+def test_it_says_the_same_when_it_runs_again(path):
     old, new = read(path), execute(path)
     for before, after in zip(code_cells(old), code_cells(new), strict=True):
         where = f"{path.name}, {after.id}"
         assert figures(after) == figures(before), where
         if "varies" in before.metadata.get("tags", []):
-            # What training ends in differs from machine to machine, and with the widths of numbers the breaks of lines.
+            # The result of training differs between machines, and line breaks follow the widths of numbers.
             assert set(words(told(after)).split()) == set(words(told(before)).split()), where
         else:
             assert disagreement(told(before), told(after)) is None, where

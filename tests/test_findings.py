@@ -1,4 +1,4 @@
-"""The folder of findings: every script has the form that its README states, and a line there."""
+"""The folder of findings: every script has the form that its README states, and a line in it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Results and settings are values: nobody changes them in passing."""
+"""Results and settings are immutable values."""
 
 import dataclasses
 import importlib

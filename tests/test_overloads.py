@@ -1,4 +1,4 @@
-"""What an editor knows of a loader's result: mypy reads the overloads, with stubs in place of the libraries."""
+"""What an editor knows about the result of a loader: mypy reads the overloads, with stubs in place of the libraries."""
 
 import os
 import re

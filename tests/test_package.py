@@ -1,4 +1,4 @@
-"""The package as a whole: what an import costs, which way imports point, whether its files agree."""
+"""The package overall: what an import costs, which way imports point, whether its files agree."""
 
 import ast
 import json
@@ -63,12 +63,12 @@ DATASET = [
         "sameness", "store", "verification",
     )
 ]  # fmt: skip
-# The simulator knows the columns' names and units, and nothing else of the dataset.
+# The simulator knows the names and units of the columns, and nothing else about the dataset.
 UNKNOWN_TO_THE_SIMULATOR = (
     *DATASET,
     *(f"{PACKAGE}.{name}" for name in ("priors", "fetching", "validation", "scoring", "inference", "cli", "commands")),
 )
-# (importer, what it must not import): a name stands for the module and all below it.
+# (importer, what it must not import): a name stands for the module and everything below it.
 FORBIDDEN = [
     (PACKAGE, ("generation", "benchmarks", "tests")),
     ("generation", ("benchmarks", "tests")),
@@ -106,7 +106,7 @@ def targets_of(node: ast.Import | ast.ImportFrom, importer: str, is_package: boo
 
 
 def imports_in(source: str, importer: str, is_package: bool) -> list[Import]:
-    """All imports of a module, those for type checkers alone left out."""
+    """All imports of a module, except those for type checkers only."""
     found: list[Import] = []
 
     def visit(node: ast.AST, at_import: bool) -> None:
@@ -141,7 +141,7 @@ def modules_of(repository: Path, top: str) -> set[str]:
 
 
 def module_graph(repository: Path, tops: tuple[str, ...]) -> dict[str, set[str]]:
-    """Module -> modules that it imports, functions' own imports included, those for type checkers left out."""
+    """Module -> modules that it imports, those within functions included, those for type checkers excluded."""
     modules = set().union(*(modules_of(repository, top) for top in tops))
     graph: dict[str, set[str]] = {module: set() for module in modules}
     for entry in (entry for top in tops for entry in all_imports(repository, top)):
@@ -170,7 +170,7 @@ def is_within(name: str, module: str) -> bool:
 
 
 def imported_by(code: str) -> set[str]:
-    """The modules that are loaded in a fresh interpreter once `code` has run."""
+    """The modules that a fresh interpreter has loaded after running `code`."""
     report = "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     command = [sys.executable, "-c", code + report]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -216,7 +216,7 @@ def test_loading_the_catalogue_needs_neither_torch_nor_numba():
 
 
 @pytest.mark.parametrize("name", PUBLIC_NAMES)
-def test_public_names_are_there(name):
+def test_public_names_exist(name):
     assert name in dir(mwlmc_data)
     assert name in mwlmc_data.__all__
     value = getattr(mwlmc_data, name)
@@ -300,7 +300,7 @@ def test_imports_are_absolute(repository, top):
 
 
 def test_the_package_imports_optional_libraries_only_where_it_uses_them(repository):
-    """What is written for an optional library lives in a module of its own, which is loaded late."""
+    """Code for an optional library lives in a module of its own, which is loaded when it is used."""
     homes = {"torch": ("_torch", "priors.torch"), "agama": ("engines.agama",)}
 
     def is_home(module: str) -> bool:
@@ -345,14 +345,14 @@ def test_the_citation_file_names_the_paper_and_invents_no_identifier(repository)
     assert not {"doi", "identifiers", "url", "repository", "repository-code"} & citation.keys()
 
 
-def test_the_wheel_holds_the_package_alone(repository, project):
+def test_the_wheel_holds_only_the_package(repository, project):
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": [PACKAGE]}
     assert (repository / PACKAGE / "py.typed").is_file()
 
 
 def test_every_dependency_has_a_pin_that_satisfies_it(project, pins):
     extras = project["project"]["optional-dependencies"]
-    # agama builds from downloads of its own and is nobody's requirement.
+    # agama downloads further sources while it builds, so nothing requires it.
     wanted = [*project["project"]["dependencies"]]
     wanted += [*extras["benchmarks"], *extras["generation"], *extras["plot"], *extras["test"], *extras["docs"]]
     assert len(wanted) > 10
@@ -374,7 +374,7 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_declared(reposit
     assert {name: Version(version) for name, version in tested.items()} == declared
 
 
-def test_a_library_that_announces_a_break_is_capped(project, pins):
+def test_a_library_that_announces_a_breaking_change_is_capped(project, pins):
     (sbi,) = [Requirement(t) for t in project["project"]["optional-dependencies"]["benchmarks"] if t.startswith("sbi")]
     assert pins["sbi"] in sbi.specifier and "0.28.0" not in sbi.specifier
 

@@ -41,7 +41,7 @@ def test_rows_do_not_depend_on_chunks(config, seed, start, n, cut):
 
 
 @given(names=st.lists(st.sampled_from(DRAWN), min_size=1, unique=True), seed=st.integers(0, 1000))
-def test_a_subset_draws_what_the_whole_draws(names, seed):
+def test_a_subset_has_the_draws_of_the_full_set(names, seed):
     whole = Prior("gaussian").sample(5, seed=seed)
     pd.testing.assert_frame_equal(Prior("gaussian", names).sample(5, seed=seed), whole[names])
 
@@ -53,8 +53,8 @@ def test_seeds_and_rows_give_different_draws():
         assert values[name].nunique() > 1990
 
 
-def test_draws_are_what_they_were():
-    """The catalogue is made again from its seed: the draws of a seed are part of the release."""
+def test_draws_of_a_seed_do_not_change():
+    """The catalogue is reproducible from its seed: the draws of a seed are part of the release."""
     row = Prior("gaussian").sample(1, seed=20250710, start=77).iloc[0]
     words = np.random.Philox(key=np.array([20250710, 0], dtype=np.uint64)).random_raw(16 * 78)[16 * 77 :]
     u = ((words >> np.uint64(11)) + 0.5) / 2.0**53
@@ -116,7 +116,7 @@ def test_extreme_uniforms_stay_inside_after_rounding():
 
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("name", DRAWN[:-1])
-def test_log_prob_of_one_parameter_is_scipys(config, name):
+def test_log_prob_of_one_parameter_agrees_with_scipy(config, name):
     law = LAWS[config][name]
     x = law.ppf(np.linspace(0.001, 0.999, 101))
     np.testing.assert_allclose(
@@ -142,7 +142,7 @@ def test_joint_density_of_both_lmc_masses_integrates_to_one(config):
     prior = Prior(config, ["m_lmc", "m_lmc_8p7"])
     m = np.linspace(2.5e10, 1e12, 2001)
     nodes, weights = np.polynomial.legendre.leggauss(60)
-    # The inner range ends at 0.8 m or where the Gaussian has died, whichever is first.
+    # The inner range ends at 0.8 m or where the Gaussian is negligible, whichever comes first.
     high = np.minimum(0.8 * m, 1.7e10 + 9 * 0.7e10)[:, None]
     inner = 0.3e10 + (high - 0.3e10) * 0.5 * (nodes + 1.0)
     density = np.exp(prior.log_prob({"m_lmc": np.broadcast_to(m[:, None], inner.shape), "m_lmc_8p7": inner}))
@@ -333,7 +333,7 @@ class TestTorch:
         prior = Prior(config, names)
         return prior, prior.to_torch()
 
-    def test_log_prob_is_numpys(self, both):
+    def test_log_prob_agrees_with_numpy(self, both):
         import torch
 
         prior, distribution = both
@@ -383,7 +383,7 @@ class TestTorch:
         expected = torch.linalg.slogdet(jacobian).logabsdet
         np.testing.assert_allclose(transform.log_abs_det_jacobian(row, transform(row)), expected, rtol=1e-4)
 
-    def test_sbi_takes_it(self, both):
+    def test_sbi_accepts_it(self, both):
         checks = pytest.importorskip("sbi.utils.user_input_checks", reason="sbi is not installed")
         from sbi.utils.sbiutils import mcmc_transform, within_support
 
@@ -397,7 +397,7 @@ class TestTorch:
         assert within_support(processed, theta).all()
         mcmc_transform(processed)(theta)
 
-    def test_in_units_of_a_scale_it_is_the_same_law(self, both):
+    def test_the_law_is_the_same_in_units_of_a_scale(self, both):
         import torch
         from torch.distributions import biject_to
 

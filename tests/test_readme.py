@@ -10,7 +10,7 @@ import pytest
 
 
 class Example(NamedTuple):
-    """What runs of a page: its blocks, with stand-ins for what takes long or is the reader's own."""
+    """What a test runs of a page: its blocks, with replacements for slow steps and the reader's own files."""
 
     blocks: int
     """How many Python blocks the page has."""
@@ -67,13 +67,13 @@ def text_of(repository, page):
     return (repository / page).read_text(encoding="utf-8")
 
 
-def test_no_page_with_examples_is_left_out(repository):
+def test_every_page_with_examples_is_tested(repository):
     pages = ["README.md", *(f"docs/{path.name}" for path in (repository / "docs").glob("*.md"))]
     assert {page for page in pages if BLOCK.search(text_of(repository, page))} == set(EXAMPLES)
 
 
 @pytest.mark.parametrize("page", EXAMPLES)
-def test_the_examples_are_a_script(page, repository, tmp_path):
+def test_the_examples_of_a_page_run_as_a_script(page, repository, tmp_path):
     for library in ("torch", "matplotlib"):
         pytest.importorskip(library)
     example, text = EXAMPLES[page], text_of(repository, page)

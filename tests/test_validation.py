@@ -42,7 +42,7 @@ def test_the_wide_set_holds_every_case(cases):
             assert 0.05 < share < 0.95, (case.name, name, value)
 
 
-def test_sigmas_known_from_the_design(cases):
+def test_sigmas_agree_with_the_design(cases):
     """RA 102 and 15 against 60 to 90; v_los 8 sigma above and 17 below."""
     assert cases["gc19-fiducial"].in_support["v_los_lmc"] == pytest.approx(8, abs=1)
     assert cases["fire-m12b"].in_support["v_los_lmc"] == pytest.approx(-17, abs=1)
@@ -91,7 +91,7 @@ def test_rank_sigma():
         ({"v_travel": 3.0 * u.kpc}, "numbers in kpc"),
     ],
 )
-def test_an_observation_that_is_none_is_refused(change, says):
+def test_what_is_not_an_observation_is_refused(change, says):
     observation = dict(mw.validation_cases()["rigid"].observation)
     with pytest.raises(ValueError, match=says):
         support(observation | change)

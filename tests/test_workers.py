@@ -1,4 +1,4 @@
-"""Processes that share work, in every kind of program: scripts of all sorts, and other people's workers."""
+"""Processes that share work, in every kind of program: all kinds of scripts, and workers of other libraries."""
 
 import os
 import re
@@ -113,7 +113,7 @@ def test_a_torch_loader_with_workers_in_a_script_without_a_guard(folder):
     assert done.stdout.split() == ["once", "True"]
 
 
-#: Programs that call `work` in a process of somebody else's, and print its answer.
+#: Programs that call `work` in a worker process of another library, and print its answer.
 PLACES = {
     "a pool, spawned": """
         import multiprocessing
@@ -169,19 +169,19 @@ def in_place(folder, place, call):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_in_a_process_of_somebody_elses_the_work_stays_there_and_says_so(folder, place):
+def test_in_a_worker_of_another_library_the_work_stays_there_with_a_warning(folder, place):
     out, told = in_place(folder, place, "processes")
     assert out == "0\n"
-    assert 1 <= len(told) <= 2  # once a process, of which joblib and datasets have two
+    assert 1 <= len(told) <= 2  # once per process, of which joblib and datasets have two
     assert all("child process" in line and "in it" in line for line in told)
 
 
-def test_in_a_daemonic_process_all_is_simulated_and_loaded(folder, answer):
+def test_a_daemonic_process_simulates_and_loads(folder, answer):
     assert in_place(folder, "a pool, spawned", "work")[0] == f"{answer}\n"
 
 
 @pytest.mark.parametrize("place", ["a process, spawned", "joblib"])
-def test_such_a_process_starts_others_where_it_is_told_to(folder, place):
+def test_a_daemonic_process_starts_others_on_request(folder, place):
     assert in_place(folder, place, "start") == ("True\n", [])
 
 
@@ -201,7 +201,7 @@ def test_a_worker_ends_with_its_parent(tmp_path):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     ) as program:
         worker = int(program.stdout.readline())
-        os.kill(worker, signal.SIGINT)  # Ctrl-C is the parent's business
+        os.kill(worker, signal.SIGINT)  # Ctrl-C is for the parent to handle
         time.sleep(0.5)
         os.kill(worker, 0)
         program.kill()
@@ -219,7 +219,7 @@ def _alive(pid):
         return False
 
 
-def test_how_many_processes(monkeypatch):
+def test_number_of_processes(monkeypatch):
     monkeypatch.setattr(workers, "available_cores", lambda: 8)
     assert workers.processes_for(None, 100) == 8
     assert workers.processes_for(None, 3) == workers.processes_for(5, 3) == 3

@@ -1,4 +1,4 @@
-"""Arrays in Fortran order, as a table's `to_numpy()` gives them, come back from every file and form as they were."""
+"""Arrays in Fortran order, as a table's `to_numpy()` returns them, survive every file and format."""
 
 import io
 
@@ -32,7 +32,7 @@ LAID = {
 layouts = pytest.mark.parametrize("stars", LAID.values(), ids=LAID)
 
 
-def test_a_tables_numbers_are_in_fortran_order():
+def test_numbers_of_a_table_are_in_fortran_order():
     assert not LAID["table"].flags.c_contiguous
     assert all(np.array_equal(stars, STARS) for stars in LAID.values())
 

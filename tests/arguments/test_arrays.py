@@ -90,14 +90,14 @@ def test_masked_and_null_values_are_refused_or_become_nan(value):
 
 
 @pytest.mark.parametrize("dtype", ["boolean", "string"])
-def test_nullable_columns_of_no_numbers_are_not_read_as_numbers(dtype):
+def test_nullable_columns_that_are_not_numeric_are_not_read_as_numbers(dtype):
     """pandas itself turns True and "1" into 1.0 where a value is missing."""
     value = pd.Series([True if dtype == "boolean" else "1", None], dtype=dtype)
     with pytest.raises(ValueError, match=r"x\[0\] = .*: allowed is a real number"):
         arrays.as_floats("x", value, allow_nan=True)
 
 
-def test_infinite_numbers_only_where_they_mean_something():
+def test_infinite_numbers_are_allowed_only_where_they_mean_something():
     assert arrays.as_floats("x", [np.inf, -np.inf], allow_infinite=True).tolist() == [np.inf, -np.inf]
     with pytest.raises(ValueError, match=r"x\[0\] = nan: allowed is a number"):
         arrays.as_floats("x", [np.nan], allow_infinite=True)
@@ -165,7 +165,7 @@ def test_a_list_of_masked_arrays_keeps_their_masks():
         (np.array([1.0, np.inf], dtype=np.float16), None, "x[1] = inf: allowed is a finite number, in a precision"),
     ],
 )
-def test_what_is_no_array_of_numbers_is_refused_by_name(value, unit, says):
+def test_what_is_not_an_array_of_numbers_is_refused_by_name(value, unit, says):
     with pytest.raises(ValueError, match=re.escape(says)) as error:
         arrays.as_floats("x", value, unit=unit)
     assert str(error.value).startswith("x")
@@ -185,7 +185,7 @@ def test_the_range_is_checked_at_both_ends_and_named():
     np.testing.assert_array_equal(got, [np.nan, 2.0])
 
 
-def test_shapes_are_checked_and_never_broadcast_unasked():
+def test_shapes_are_checked_and_never_broadcast():
     assert arrays.as_floats("x", np.zeros((4, 3)), shape=("n", 3)).shape == (4, 3)
     with pytest.raises(ValueError, match=re.escape("x = an array of shape (3, 4): allowed is the shape (n, 3)")):
         arrays.as_floats("x", np.zeros((3, 4)), shape=("n", 3))
@@ -200,7 +200,7 @@ def test_shapes_are_checked_and_never_broadcast_unasked():
         arrays.as_floats("e", [2.0], shape=(3,), broadcast=True)
 
 
-def test_fortran_order_comes_in_as_c_order():
+def test_fortran_order_becomes_c_order():
     given_ = np.asfortranarray(np.arange(6.0).reshape(2, 3))
     got = arrays.as_floats("x", given_)
     assert got.flags.c_contiguous
@@ -208,19 +208,19 @@ def test_fortran_order_comes_in_as_c_order():
 
 
 @pytest.mark.parametrize("value", [3, 3.0, np.int8(3), np.uint64(3), np.float32(3), np.array(3)])
-def test_whole_numbers_come_in_many_types(value):
+def test_integers_of_many_types_are_accepted(value):
     assert arrays.as_whole("n", value) == 3 and type(arrays.as_whole("n", value)) is int
 
 
 @pytest.mark.parametrize(
     "value", [1.9, True, np.True_, "3", None, np.nan, np.inf, 1e300, [3], 3 + 0j, 3 * u.kpc, np.ma.masked, -1]
 )
-def test_what_is_no_whole_number_is_refused(value):
+def test_what_is_not_an_integer_is_refused(value):
     with pytest.raises(ValueError, match=r"^seed = .*: allowed is a whole number from 0 to 18446744073709551615"):
         arrays.as_seed("seed", value)
 
 
-def test_the_ends_of_whole_numbers():
+def test_ranges_of_integers_include_their_ends():
     assert arrays.as_whole("n", 1e3, minimum=1, maximum=1000) == 1000
     assert arrays.as_seed("seed", 2**64 - 1) == 2**64 - 1
     with pytest.raises(ValueError, match=re.escape("n = 1001: allowed is a whole number from 1 to 1000")):
@@ -230,7 +230,7 @@ def test_the_ends_of_whole_numbers():
 
 
 @given(st.lists(st.integers(0, 2**63 - 1)))
-def test_ids_come_back_as_they_were_given(ids):
+def test_ids_are_returned_as_given(ids):
     for form in (ids, tuple(ids), np.array(ids, dtype=np.int64), (i for i in ids), pd.Series(ids, dtype="int64")):
         got = arrays.as_ids("sim_id", form)
         assert got.dtype == np.int64 and got.tolist() == ids
@@ -253,18 +253,18 @@ def test_ids_come_back_as_they_were_given(ids):
         (np.array([1, 2]) * u.kpc, "sim_id = numbers in kpc: allowed is a pure number"),
     ],
 )
-def test_ids_that_are_none_are_refused_before_use(value, says):
+def test_invalid_ids_are_refused_before_use(value, says):
     with pytest.raises(ValueError, match=re.escape(says)):
         arrays.as_ids("sim_id", value, maximum=100)
 
 
-def test_ids_of_whole_floats_and_ranges_are_ids():
+def test_ranges_and_floats_of_integer_value_are_ids():
     assert arrays.as_ids("sim_id", range(3)).tolist() == [0, 1, 2]
     assert arrays.as_ids("sim_id", [1.0, 2.0]).tolist() == [1, 2]
     assert arrays.as_ids("sim_id", []).tolist() == []
 
 
-def test_names_are_checked_with_the_nearest_known():
+def test_an_unknown_name_is_refused_with_the_nearest_known_one():
     arrays.check_names("errors", ["v_los"], ["v_los", "distance"], needed=["v_los"])
     with pytest.raises(ValueError, match=re.escape("errors holds 'V_LOS': allowed is v_los, distance; do you mean")):
         arrays.check_names("errors", ["V_LOS"], ["v_los", "distance"])

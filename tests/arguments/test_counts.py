@@ -24,7 +24,7 @@ def loaded(**options):
     return mw.load_haloes([5, 3, 4], progress=False, **options).load_all()
 
 
-#: A call, the name of its number, and a number that it takes; small, because every one is made several times.
+#: A call, the name of its number, and a number that it takes; small, because each is simulated several times.
 CALLS = {
     "Prior.sample n": (lambda x: PRIOR.sample(x), "n", 20),
     "Prior.sample seed": (lambda x: PRIOR.sample(3, seed=x), "seed", 20),
@@ -55,7 +55,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_whole_number_of_any_type(call):
+def test_an_integer_of_any_type(call):
     function, _, number = CALLS[call]
     expected = np.asarray(function(number))
     for same in (float(number), np.float32(number), np.int8(number % 128), np.array(number)):
@@ -65,7 +65,7 @@ def test_a_whole_number_of_any_type(call):
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("bad", [True, np.True_, 1.9, -1, -1.0, "3", None, np.nan, np.inf, [3], 1 + 0j], ids=repr)
-def test_what_is_none_is_refused_by_name(call, bad):
+def test_what_is_not_a_valid_number_is_refused_by_name(call, bad):
     function, name, _ = CALLS[call]
     if bad is None and call in ("load_haloes shuffle", "load_haloes workers", "load_catalogue", "tarp bins",
                                 "simulate_many workers"):  # fmt: skip
@@ -75,29 +75,29 @@ def test_what_is_none_is_refused_by_name(call, bad):
 
 
 @pytest.mark.parametrize("jobs", [True, 1.5, 0, "4"])
-def test_downloads_at_a_time(jobs, tmp_path):
+def test_number_of_parallel_downloads(jobs, tmp_path):
     with pytest.raises(ValueError, match=f"^jobs = {jobs!r}: allowed is a whole number from 1 up"):
         mw.fetch("haloes", mirrors=str(tmp_path), directory=tmp_path / "to", jobs=jobs)
 
 
 @pytest.mark.parametrize("ids", [[1.5], [True], [-1], "12", [[1, 2]]])
-def test_haloes_to_fetch(ids, tmp_path):
+def test_number_of_haloes_to_fetch(ids, tmp_path):
     with pytest.raises(ValueError, match=r"^sim_ids"):
         mw.fetch("haloes", sim_ids=ids, mirrors=str(tmp_path), directory=tmp_path / "to")
 
 
-def test_haloes_of_a_generator():
+def test_number_of_haloes_from_a_generator():
     assert mw.load_haloes((i for i in (3, 1)), progress=False).load_all()["sim_id"].tolist() == [3, 1]
 
 
 @pytest.mark.parametrize("sample", [True, 1.5, -1])
-def test_haloes_to_verify(sample, tmp_path):
+def test_number_of_haloes_to_verify(sample, tmp_path):
     with pytest.raises(ValueError, match=f"^sample = {sample!r}: allowed is a whole number from 0 up"):
         verify(tmp_path, sample)
 
 
 @pytest.mark.parametrize("progress", ["no", 0, []])
-def test_progress_is_a_boolean_wherever_it_is_taken(progress, tmp_path):
+def test_progress_is_a_boolean_everywhere(progress, tmp_path):
     takes = (mw.load_haloes, mw.fetch, lambda progress: verify(tmp_path, progress=progress))
     for take in takes:
         with pytest.raises(ValueError, match=re.escape(f"progress = {progress!r}: allowed is True or False")):

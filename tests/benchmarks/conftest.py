@@ -10,7 +10,7 @@ from tests.helpers.synthetic_catalogue import synthetic_catalogue
 
 @pytest.fixture(scope="session")
 def problem():
-    """1,024 rows of the stand-in world."""
+    """1,024 rows of the synthetic catalogue."""
     return SimulationSet("gaussian", synthetic_catalogue(1024))
 
 

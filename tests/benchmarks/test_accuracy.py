@@ -26,6 +26,6 @@ def test_without_the_reference_numbers(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("words", [["accuracy"], ["accuracy", "--reference"]])
-def test_the_folder_must_be_named(words):
+def test_a_missing_folder_name_is_refused(words):
     with pytest.raises(SystemExit):
         main(words)

@@ -1,4 +1,4 @@
-"""What every baseline keeps to, found by discovery: a new file in `benchmarks/baselines` is tested here unasked."""
+"""The contract of every baseline: a new file in `benchmarks/baselines` is discovered and tested here."""
 
 import re
 
@@ -38,12 +38,12 @@ def kept(task, tmp_path_factory):
     return get
 
 
-def test_those_of_the_issue_are_there():
+def test_the_eleven_baselines_are_found():
     assert set(BASELINES) >= {"prior", "rejection-abc", "linear-gaussian", "mdn", "maf", "nsf"}
     assert set(BASELINES) >= {"nsf-ensemble", "fmpe", "npse", "nle", "nsf-corrected"}
 
 
-def test_an_unknown_name_is_told_what_is_known():
+def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown baseline 'maff'; allowed: .*maf"):
         create("maff")
 
@@ -83,7 +83,7 @@ class TestEveryBaseline:
                 baseline.log_prob(task.observations.theta[:1], x)
             return
         # Half from the prior, half from the posterior itself: the mean of density over that mixture's is one.
-        n = 500 if baseline.parts(0) else 2000  # a density of one that is made of others costs orbits, or five flows
+        n = 500 if baseline.parts(0) else 2000  # the density of a composite baseline costs orbits, or five flows
         own = baseline.sample(x, n, seed=5).theta[0]
         prior = Prior("gaussian", task.theta_names)
         both = np.concatenate([own, prior.sample(n, seed=9)[list(task.theta_names)].to_numpy(float)])
@@ -95,7 +95,7 @@ class TestEveryBaseline:
         outside = own[:1] * [1.0, 1.0, 0.0] + [0.0, 0.0, 1.5]
         assert baseline.log_prob(outside, x, acceptance)[0] == -np.inf
 
-    def test_it_is_what_it_was_after_a_file(self, name, kept, task):
+    def test_it_survives_being_saved_and_loaded(self, name, kept, task):
         baseline, about = kept(name)
         path = kept.store.path(name, task, 0)
         assert release.sha256_of(path) == about["sha256"] and about["n_parameters"] == baseline.n_parameters
@@ -104,8 +104,8 @@ class TestEveryBaseline:
         x = task.observations.x[:2]
         np.testing.assert_array_equal(again.sample(x, N, seed=2).theta, baseline.sample(x, N, seed=2).theta)
 
-    def test_the_null_control_and_the_cases_can_be_drawn(self, name, kept, task, tmp_path):
-        """What lies far outside the training set ends, and gives something that can be handed in."""
+    def test_it_draws_for_the_null_control_and_for_the_cases(self, name, kept, task, tmp_path):
+        """Observations far outside the training set do not hang, and give draws that can be submitted."""
         drawn, _ = jobs.drawn_for(kept(name)[0], task, task.cases.x, N, seed=0)
         assert drawn.dtype == np.float32 and np.isfinite(drawn).all()
         assert np.isfinite(task.prior.log_prob(drawn.reshape(-1, 3).astype(float))).all()

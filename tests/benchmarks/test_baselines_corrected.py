@@ -1,4 +1,4 @@
-"""Importance correction in a world whose posterior is known: normal scores, a linear map, Gaussian noise."""
+"""Importance correction on a problem whose posterior is known: normal scores, a linear map, Gaussian noise."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ TRUTH = np.array([0.5, -0.4, 0.3, 0.2])
 
 
 class World:
-    """A task of the world's own."""
+    """A task whose simulator is a linear map."""
 
     id, theta_names, prior = "world", THETA, PRIOR
 
@@ -41,7 +41,7 @@ class World:
 
 
 class Exact:
-    """The world's likelihood."""
+    """The exact likelihood."""
 
     def log_density(self, travel, points):
         z = (travel - OFFSET - points.past) / NOISE
@@ -72,7 +72,7 @@ class Biased:
 
 
 def orbits(theta, enclosed, lmc):
-    """The world's past: linear in the scores."""
+    """The past of the Milky Way: linear in the scores."""
     return np.concatenate([SCORES.forward(theta), score(enclosed, theta[:, 0])[:, None]], axis=1) @ MAP
 
 
@@ -91,7 +91,7 @@ def exact_posterior(travel):
 
 
 def wired(proposal, enclosed=None, world=None):
-    """The baseline with parts of the world in place of trained ones."""
+    """The baseline with exact parts in place of trained ones."""
     baseline = Corrected(past=orbits)
     baseline._task, baseline.proposal = world or World(), proposal
     if world is None:
@@ -151,7 +151,7 @@ def test_effective_number_of_draws():
     assert one_to_three.effective == pytest.approx(16 / 10)
     assert one_to_three.log_evidence == pytest.approx(0.0)
     drawn = one_to_three.resample(400, np.random.default_rng(0))[:, 0]
-    # systematic: each proposal as often as it should, but for one
+    # systematic resampling: each proposal as often as expected, within one
     assert abs((drawn == 1).sum() - 300) <= 1 and (drawn > 1).sum() == 0
     assert (np.diff(drawn) < 0).any()
 
@@ -204,7 +204,7 @@ def test_a_starved_observation_has_finite_draws():
 
 
 def drawn_points(n, seed):
-    """Points of the prior with the world's past, and travel vectors with a bent mean and a noise that varies."""
+    """Points of the prior with their past, and travel vectors with a curved mean and varying noise."""
     rng = np.random.default_rng(seed)
     theta = SCORES.inverse(rng.normal(size=(n, 3)))
     enclosed = ENCLOSED_MASS.quantile(rng.random(n), theta[:, 0])
@@ -247,7 +247,7 @@ def test_other_parameters_and_data_are_refused():
 
 
 def world_split(n, start, seed):
-    """Rows of the world as a split, with the table that the catalogue would have of them."""
+    """Rows of the problem as a split, with the table that a catalogue would hold."""
     points, travel, _, _ = drawn_points(n, seed)
     x = np.concatenate([points.lmc, reflex_data(travel)], axis=1).astype(np.float32)
     ids = np.arange(start, start + n, dtype=np.int32)
@@ -264,7 +264,7 @@ def test_masses_are_proposed_with_their_weights():
     theta = np.repeat(parts[1][0].theta[:1].astype(float), 40_000, axis=0)
     enclosed, log_ratio = masses.propose(theta, parts[1][0].x[0], np.random.default_rng(0))
     w, u = np.exp(log_ratio), score(enclosed, theta[:, 0])
-    # weighed they are the prior's; unweighed they are not
+    # weighted they follow the prior; unweighted they do not
     assert w.mean() == pytest.approx(1.0, abs=0.03)
     assert (w * u).mean() == pytest.approx(0.0, abs=0.05)
     assert (w * u**2).mean() == pytest.approx(1.0, abs=0.1)
@@ -276,7 +276,7 @@ def test_masses_are_proposed_with_their_weights():
     np.testing.assert_array_equal(again.propose(theta, world.validation.x[0], np.random.default_rng(0))[0], enclosed)
 
 
-def test_it_trains_draws_and_comes_back(monkeypatch):
+def test_it_trains_draws_and_is_restored(monkeypatch):
     pytest.importorskip("sbi", reason="sbi is not installed: the flow cannot be trained")
     (train, first), (validation, second) = world_split(300, 0, 0), world_split(100, 5000, 1)
     tables = {"train": first, "validation": second}

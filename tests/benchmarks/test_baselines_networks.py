@@ -71,7 +71,7 @@ def trained(request, task):
 
 
 def density_of_scores(baseline, task, u, x):
-    """Log density per unit of the scores, which is free of their Jacobian."""
+    """Log density per unit of the scores, which needs no Jacobian."""
     theta = Scores(task.prior).inverse(u)
     found = baseline.log_prob(theta, np.broadcast_to(x, (len(u), x.shape[-1])))
     return found - task.prior.log_prob(theta) + stats.norm.logpdf(u).sum(axis=1)
@@ -83,7 +83,7 @@ def test_the_density_of_the_truth_is_near_the_exact_one(trained, task):
     exact = stats.multivariate_normal(cov=covariance).logpdf(u - means)
     loss = exact - density_of_scores(trained, task, u, task.test.x)
     prior = exact - stats.norm.logpdf(u).sum(axis=1)
-    assert prior.mean() > 1.0  # so much is to be learnt
+    assert prior.mean() > 1.0  # what there is to learn
     assert -0.05 < loss.mean() < 0.1 * prior.mean()
 
 
@@ -114,7 +114,7 @@ def test_the_density_is_normalised_and_that_of_the_draws(trained, task):
     assert -density_of_scores(trained, task, own, x).mean() == pytest.approx(-mass @ log_q, abs=0.08)
 
 
-def test_a_restored_one_is_the_same(trained, task):
+def test_a_restored_baseline_is_the_same(trained, task):
     state = {key: values.copy() for key, values in trained.state().items()}
     assert all(isinstance(values, np.ndarray) and values.dtype != object for values in state.values())
     again = create(trained.name)
@@ -139,7 +139,7 @@ def test_a_fast_answer_is_nearly_the_same(trained, task):
     np.testing.assert_allclose(fast_std.mean(axis=0), std.mean(axis=0), rtol=0.04)
 
 
-def test_draws_follow_their_seed(trained, task):
+def test_draws_depend_on_their_seed(trained, task):
     x = task.test.x[:3]
     first, same, other = (trained.sample(x, 40, seed=seed).theta for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, same)
@@ -150,7 +150,7 @@ def test_draws_follow_their_seed(trained, task):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_training_follows_its_seed_and_the_effort(name):
+def test_training_depends_on_its_seed_and_effort(name):
     small = LinearTask(n=300)
 
     def states(effort, seed):
@@ -166,7 +166,7 @@ def test_training_follows_its_seed_and_the_effort(name):
 
 
 @pytest.mark.parametrize("name", [*SETTINGS, "nsf-ensemble"])
-def test_an_untrained_one_says_so(name):
+def test_an_untrained_baseline_says_so(name):
     with pytest.raises(RuntimeError, match="call fit first"):
         create(name).sample(np.zeros((1, 5)), 5)
 
@@ -185,7 +185,7 @@ def test_a_likelihood_of_nothing_leaves_the_prior():
     assert min(stats.kstest(column, "norm").pvalue for column in u.T) > 0.01
 
 
-def test_one_with_a_likelihood_tells_how_strange_an_observation_is(trained, task):
+def test_a_baseline_with_a_likelihood_says_how_strange_an_observation_is(trained, task):
     far = task.test.x.copy()
     far[:, task.x_names.index("v_travel")] += 300.0
     usual, strange = (trained.sample(x, 5).statistic for x in (task.test.x, far))
@@ -195,14 +195,14 @@ def test_one_with_a_likelihood_tells_how_strange_an_observation_is(trained, task
         assert usual is None and strange is None
 
 
-def test_a_likelihood_refuses_data_that_its_factors_do_not_hold_for():
+def test_a_likelihood_refuses_data_outside_its_factorisation():
     with pytest.raises(ValueError, match="with all of v_travel, l_apex, b_apex or none"):
         create("nle").fit(LinearTask(n=300, x_names=("x_lmc", "v_travel")))
 
 
 @pytest.fixture(scope="module")
 def ensemble(task):
-    """Of two flows that were trained a little, taken in turn."""
+    """Two flows after a short training, drawn from in turn."""
     flows = []
     for seed in range(2):
         flows.append(create("nsf"))

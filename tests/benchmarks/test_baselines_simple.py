@@ -1,4 +1,4 @@
-"""The simple baselines and the mixture density network, on worlds whose posterior is known.
+"""The simple baselines and the mixture density network, on problems whose posterior is known.
 
 The data are functions of the normal scores u of the parameters with Gaussian noise, so the exact posterior density
 follows from a likelihood in closed form and an evidence on a grid.
@@ -36,7 +36,7 @@ def linear_mean(u):
 
 
 def bent_mean(u):
-    """Even in the first score: two modes."""
+    """Even in the first score, so that there are two modes."""
     return np.stack([np.square(u[..., 0]), u[..., 1] + 0.5 * u[..., 0], u[..., 2] - u[..., 1]], axis=-1)
 
 
@@ -107,7 +107,7 @@ def bent_world():
 
 @pytest.fixture(scope="module")
 def trained(bent_world):
-    """Each of them, trained once."""
+    """Each baseline, trained once."""
     return {kind.name: fitted(kind, bent_world) for kind in ALL}
 
 
@@ -167,7 +167,7 @@ def test_the_same_seed_trains_the_same(kind, trained, bent_world):
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_an_untrained_one_says_so_and_all_are_found(kind):
+def test_an_untrained_baseline_says_so_and_all_are_found(kind):
     for ask in (lambda: kind().sample(np.zeros((1, 3)), 5), lambda: kind().state()):
         with pytest.raises(RuntimeError, match="call fit first"):
             ask()
@@ -207,7 +207,7 @@ def test_a_regression_without_enough_rows_is_refused(linear_world):
         LinearGaussian().fit(SimpleNamespace(**{**vars(linear_world), "train": few}))
 
 
-def test_abc_comes_nearer_to_the_exact_posterior_with_more_simulations(linear_world):
+def test_abc_approaches_the_exact_posterior_with_more_simulations(linear_world):
     held = split(linear_mean, 300, 9)
     mean, covariance = linear_posterior(held.x.astype(np.float64))
     scale = [marginal.std for marginal in PRIOR.marginals.values()]

@@ -1,4 +1,4 @@
-"""The classifier test sees each defect, calls the exact posterior chance, and keeps its promises about inputs."""
+"""The classifier test sees each defect, scores the exact posterior like chance, and checks its inputs."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,14 @@ def exact():
     return c2st(p.samples, p.reference)
 
 
-def test_exact_posterior_is_chance(exact):
+def test_the_exact_posterior_scores_like_chance(exact):
     assert abs(exact.z) < 3
     assert abs(exact.null_mean - 0.5) < 4 * exact.null_spread / np.sqrt(60)
     assert exact.accuracy.std(ddof=1) == pytest.approx(exact.null_spread, rel=0.35)
 
 
 def test_null_spread_is_more_than_binomial(exact):
-    """Which is why labels are permuted: with the binomial error chance would look like a difference."""
+    """This is why labels are permuted: with the binomial error, chance would look like a difference."""
     assert 1.1 < exact.null_spread / (0.5 / np.sqrt(2 * exact.n_draws)) < 1.7
 
 
@@ -36,7 +36,7 @@ def test_exact_posterior_exceeds_its_null_at_the_nominal_rate(exact):
 
 
 @pytest.mark.parametrize("defect", BEST)
-def test_defect_is_seen_nearly_as_well_as_can_be(defect):
+def test_each_defect_is_seen_nearly_as_well_as_possible(defect):
     p = conjugate(6, 1000, 1, **DEFECTS[defect])
     found = c2st(p.samples, p.reference)
     assert found.z > 3
@@ -52,7 +52,7 @@ def test_draws_that_do_not_overlap_are_told_apart():
     assert c2st(p.samples + 100.0, p.reference).mean == 1.0
 
 
-def test_more_than_moments_is_seen():
+def test_differences_beyond_the_moments_are_seen():
     """Two lobes, a bend, a wall: distributions whose mean and covariance are those of a Gaussian."""
     rng = np.random.default_rng(3)
     normal = rng.standard_normal((3, 1000, 3))
@@ -64,7 +64,7 @@ def test_more_than_moments_is_seen():
     assert (found.accuracy > found.null_mean + 3 * found.null_spread).all(), found.accuracy
 
 
-def test_result_is_the_same_again_whatever_the_processes_units_and_surplus():
+def test_result_does_not_depend_on_processes_units_or_surplus_draws():
     p = conjugate(3, 80, 4, k=120)
     first = c2st(p.samples, p.reference)
     assert first.n_draws == 80 and first.accuracy.shape == (3,) and first.null.shape == (3, 1)

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.__main__ import main
 
 
-def test_the_program_prints_what_the_texts_say(capsys):
+def test_the_program_prints_the_documented_numbers(capsys):
     assert main(["choices", "--simulations", "3", "--seed", "4"]) == 0
     out = capsys.readouterr().out
     speeds = [float(value) for value in re.findall(r"v_travel ([\d.]+) \+-", out)]

@@ -1,4 +1,4 @@
-"""What is put into the package is what was made, under its hash, and nothing else is."""
+"""The package embeds exactly what was trained, under its hash."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ NOISE = np.array([[4.0, 1.0, 0.0], [1.0, 5.0, -2.0], [0.0, -2.0, 16.0]])
 
 @pytest.fixture
 def networks(tmp_path):
-    """A folder that holds the embedded networks as the training would have left them."""
+    """A folder that holds the embedded networks in the form that the training writes."""
     folder = tmp_path / "networks"
     for config, name in NETWORKS.items():
         about = deconvolution.identity(config, deconvolution.SEED, Effort())
@@ -36,7 +36,7 @@ def networks(tmp_path):
     return folder
 
 
-def test_networks_are_copied_registered_and_say_what_they_are(networks, tmp_path):
+def test_networks_are_copied_registered_and_described(networks, tmp_path):
     written = embed.embed_networks(networks, tmp_path / "data")
     assert [path.name for path in written] == ["posterior-gaussian.safetensors", "posterior-wide.safetensors"]
     for (config, name), path in zip(NETWORKS.items(), written, strict=True):
@@ -48,7 +48,7 @@ def test_networks_are_copied_registered_and_say_what_they_are(networks, tmp_path
             np.testing.assert_array_equal(models.read_arrays(path)[key], values)
 
 
-def test_what_is_there_is_not_trained_again_and_what_is_of_another_training_is(networks, monkeypatch):
+def test_a_network_is_trained_again_only_if_it_is_of_another_training(networks, monkeypatch):
     asked = []
 
     def stop(training, *rest):
@@ -68,7 +68,7 @@ def test_what_is_there_is_not_trained_again_and_what_is_of_another_training_is(n
         deconvolution.get(networks, "gaussian", seed=1)
 
 
-def test_nothing_named_is_refused(capsys):
+def test_naming_nothing_is_refused(capsys):
     assert command.main(["embed"]) == 2
     assert "allowed: --networks, --references, --run" in capsys.readouterr().err
 
@@ -131,7 +131,7 @@ class TestTraining:
         np.testing.assert_allclose(one["halo_covariance"], rows.covariance.mean(axis=0))
 
 
-def test_the_limit_is_the_scores_of_the_networks_entry_row_by_row(tmp_path, monkeypatch):
+def test_the_limit_holds_the_network_scores_row_by_row(tmp_path, monkeypatch):
     monkeypatch.setattr(Task, "n_draws", 16)
     task = get_task("summary-9")
     draws, truth = prior_samples(task), task.observations.theta.astype(float)

@@ -1,4 +1,4 @@
-"""What the stars' start does to them: measured on a few draws, and printed."""
+"""How the initial conditions affect the stars: measured on a few draws, and printed."""
 
 import numpy as np
 import pytest

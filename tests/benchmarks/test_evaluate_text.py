@@ -81,7 +81,7 @@ def evaluation(width):
 
 
 @pytest.mark.parametrize("width, verdict", [(0.7, "too narrow"), (1.5, "too wide")])
-def test_a_wrong_width_is_said_of_the_right_parameter(width, verdict):
+def test_a_wrong_width_is_reported_for_the_right_parameter(width, verdict):
     found = evaluation(width).misses()
     assert len(found) == 1 and f"posterior of M_LMC is {verdict}" in found[0]
 
@@ -90,14 +90,14 @@ def test_a_calibrated_posterior_is_not_complained_about():
     assert evaluation(1.0).misses() == []
 
 
-def test_scores_stand_in_one_column_an_estimator():
+def test_scores_have_one_column_per_estimator():
     rows = summary.score_rows([evaluation(1.0), evaluation(0.7)])
     assert {len(row) for row in rows} == {4}
     gain = next(row for row in rows if row[0].startswith("gain"))
     assert gain == ("gain over the prior [nats]", "1.000 ± 0.000", "1.000 ± 0.000", "more is better")
 
 
-def test_cases_stand_in_one_pair_of_columns_an_estimator():
+def test_cases_have_a_pair_of_columns_per_estimator():
     one, two = (
         result({"m_lmc": 18.0}, {"m_lmc": (17.0, 18.0, 19.0)}),
         result({"m_lmc": 18.0}, mean=(16.0, 13.0, 0.0)),

@@ -11,7 +11,7 @@ from mwlmc_data.inference.encoding import Inputs, Scores, expand
 from tests.helpers.synthetic_catalogue import synthetic_catalogue
 
 
-def test_theta_goes_there_and_back():
+def test_theta_survives_a_round_trip():
     table = synthetic_catalogue(50)
     back = theta_table(theta_array(table))
     np.testing.assert_allclose(back[list(THETA)], table[list(THETA)], rtol=1e-12)

@@ -29,7 +29,7 @@ def test_a_known_friction_is_recovered(value):
 
 
 def test_the_error_covers_smooth_residuals():
-    """A wave added to the separation moves the best value by less than a few of its quoted errors."""
+    """A wave added to the separation moves the best value by only a few of its quoted errors."""
     orbit = own_orbit(0.0)
     scale = 1 + 2.0 * np.sin(6 * orbit.time) / orbit.distance
     waved = PublishedOrbit(orbit.time, orbit.relative * np.r_[np.ones(3), np.ones(3)] * scale[:, None], "waved")
@@ -44,7 +44,7 @@ def test_correlation_length_of_white_and_smooth_series():
     assert friction.correlation_length(np.sin(np.linspace(0, 2 * np.pi, 200))) > 30
 
 
-def test_a_file_of_12_columns_tells_its_own_spacing(tmp_path):
+def test_a_file_of_12_columns_gives_its_own_spacing(tmp_path):
     t = 0.03 / GYR_PER_TIME_UNIT * np.arange(40)
     lmc = np.stack([3 * t, t**2, 50 - t, np.full(40, 3.0), 2 * t, np.full(40, -1.0)], axis=1)
     path = tmp_path / "orbit.txt"
@@ -132,7 +132,7 @@ def test_the_suite_file_is_fitted_in_both_milky_ways(tmp_path):
     assert fits["quoted"].rms_best > 1.0
 
 
-def test_a_short_arc_is_weighed_against_its_own_inconsistency(tmp_path):
+def test_a_short_arc_is_weighted_by_its_own_inconsistency(tmp_path):
     """Three rows over 52 Myr, like the published arc of m12b: friction moves them less than a row that is off."""
     time = np.array([-0.0518, -0.0259, 0.0])
     at = friction.model_orbit(published.FIRE_MODEL, PRESENT)(0.5)
@@ -153,7 +153,7 @@ def test_a_short_arc_is_weighed_against_its_own_inconsistency(tmp_path):
     assert shifted["leverage_kpc"] == arc["leverage_kpc"]
 
 
-def test_the_published_arc_tells_nothing():
+def test_the_published_arc_constrains_nothing():
     """m12b, snapshots 383 to 385 (jngaravitoc/poles_in_cosmos): separations 39.12, 37.90, 38.21 kpc over 52 Myr."""
     rows = np.zeros((3, 6))
     rows[:2, 0] = 39.11614, 37.89809

@@ -49,7 +49,7 @@ def test_draws_are_those_of_the_library(d, hidden, transforms, blocks):
 
 
 @pytest.mark.parametrize("columns", [1, 40, 90, 10_000])
-def test_what_is_worked_on_at_once_changes_nothing(columns, monkeypatch):
+def test_the_size_of_a_block_changes_nothing(columns, monkeypatch):
     net, x = flow()
     expected = both(net, x[:7], 40)[1]
     monkeypatch.setattr(inverse, "_COLUMNS", columns)

@@ -1,4 +1,4 @@
-"""The leaderboard is what the stored results give, and takes nothing that may not stand there."""
+"""The leaderboard follows from the stored results and refuses entries that are not allowed."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def stored_results():
 
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory):
-    """A submission of the prior, of which a quarter is moved a little: valid and poor."""
+    """A submission of prior draws, a quarter of them moved slightly: valid and poor."""
     task = get_task("budget-1000")
     n = len(task.observations)
     draws = metrics.prior_draws(task.prior, n * task.n_draws, seed=4).reshape(n, task.n_draws, 3).astype(np.float32)
@@ -83,7 +83,7 @@ def test_seeds_are_averaged_and_their_spread_adds_to_the_error(tmp_path):
     assert found["hits_68"]["error"]["m_lmc"] >= np.mean([h["error"]["m_lmc"] for h in hits])
 
 
-def test_a_submission_is_scored_and_stands_beside_the_others(entry, scored):
+def test_a_submission_is_scored_and_listed_beside_the_others(entry, scored):
     (found,) = leaderboard.rebuild(scored)["tasks"]["budget-1000@1.0"]
     report = get_task("budget-1000").score(np.load(entry / "samples.npz")["samples"])
     assert found["metrics"]["energy_score"]["value"] == report["headline"]["energy_score"]["value"]
@@ -105,7 +105,7 @@ def stored(folder, name, observations=None, **headline):
     (folder / "budget-1000" / f"{name}.json").write_text(json.dumps(content))
 
 
-def test_what_cannot_be_stands_below_the_others_and_says_so(tmp_path):
+def test_impossible_scores_stand_below_the_others_and_are_marked(tmp_path):
     stored(tmp_path, "good", energy_score=(0.86, 0.01))
     stored(tmp_path, "poor", energy_score=(1.1, 0.01))
     stored(tmp_path, "peeked", energy_score=(0.552, 0.01), gap_to_reference=(-0.267, 0.032))
@@ -141,7 +141,7 @@ def test_seeds_of_both_widen_the_paired_difference():
     assert found["value"] == pytest.approx(0.1) and found["error"] == pytest.approx(0.1)
 
 
-def test_a_submission_is_told_apart_by_the_classifier_as_the_baselines_are(entry, tmp_path, monkeypatch):
+def test_a_submission_gets_the_classifier_test_that_baselines_get(entry, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "C2ST_TASKS", ("budget-1000",))
     monkeypatch.setattr(jobs, "with_c2st", lambda report, task, samples: report.with_section(Section("classifier", {
         "c2st": Entry(float(samples.shape[1]))
@@ -194,7 +194,7 @@ def test_files_of_other_names_and_seeds_are_other_files():
 @pytest.mark.parametrize(
     "key, value", [("fast", True), ("task", "summary-8@1.0"), ("data_sha256", "0"), ("references_sha256", "0")]
 )
-def test_what_may_not_stand_there_is_refused_and_nothing_is_taken(scored, tmp_path, key, value):
+def test_an_entry_that_is_not_allowed_is_refused_and_nothing_is_stored(scored, tmp_path, key, value):
     shutil.copytree(scored, tmp_path / "run" / "results")
     (good,) = (tmp_path / "run").rglob("*.json")
     bad = good.with_name("another.json")

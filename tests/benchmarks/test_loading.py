@@ -11,7 +11,7 @@ from mwlmc_data.dataset import release, store
 
 
 @pytest.mark.slow
-def test_a_set_is_made_verified_and_loaded_every_way(tmp_path, monkeypatch, capsys):
+def test_a_set_is_made_verified_and_loaded_in_every_way(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path / "elsewhere"))
     monkeypatch.setattr(loading, "SIMULATED", 16)
     out = tmp_path / "out"
@@ -27,6 +27,6 @@ def test_a_set_is_made_verified_and_loaded_every_way(tmp_path, monkeypatch, caps
     assert set(rates) == set(re.findall(r"^(.*?) +\d+ haloes/s +[\d.]+ million stars/s$", text, re.MULTILINE))
     assert all(rate > 0 for rate in rates.values())
     assert 0 <= found["training"]["waiting_share"] < 1
-    # the set is kept, and another number is not taken for it
+    # the set is kept, and not used for another number of haloes
     assert main(["loading", "--out", str(out), "--haloes", "65"]) == 2
     assert "holds 64 haloes: they were to be 65" in capsys.readouterr().err

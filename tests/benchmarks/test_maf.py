@@ -1,4 +1,4 @@
-"""The paper's estimator on the stand-in world: it learns, repeats, respects the prior and leaves no files."""
+"""The paper's estimator on the synthetic catalogue: it learns, repeats, respects the prior and leaves no files."""
 
 import os
 
@@ -31,7 +31,7 @@ def test_training_keeps_the_best_epoch(trained, problem):
     assert losses[-1, 0] < losses[0, 0] - 0.3
 
 
-def test_it_beats_the_prior_and_is_scored_like_it(trained, problem):
+def test_it_beats_the_prior_by_the_same_score(trained, problem):
     e = evaluate(trained, problem, n_draws=200)
     assert e.log_score.gain > 5 * e.log_score.gain_error
     assert e.contraction[0] > 0.2
@@ -73,7 +73,7 @@ def test_draws_respect_the_prior_and_the_density_is_normalised_there(trained, pr
     axes = [np.linspace(lo, hi, 61) for lo, hi in zip(low / SCALE, [60.0, 60.0, 1.0], strict=True)]
     assert volume_under(log_density, axes) == pytest.approx(1.0, abs=0.05)
     assert log_density(np.array([[1.0, 10.0, 0.0]]))[0] == -np.inf
-    # Not told of the mass inside, it estimates that itself.
+    # Without the mass inside the walls, it estimates that mass itself.
     known, estimated = (trained.log_prob(problem.test.theta[:1], x, a) for a in (drawn.acceptance, None))
     assert estimated == pytest.approx(known, abs=0.05)
 
@@ -95,7 +95,7 @@ def test_the_bounded_flow_cannot_leak_and_its_density_is_normalised(problem):
     assert volume_under(log_density, axes) == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_case_inside_the_prior_is_inferred_and_one_far_outside_ends(trained):
+def test_a_case_inside_the_prior_is_inferred_and_one_far_outside_stops(trained):
     results = {name: infer_case(trained, case, 500) for name, case in synthetic_cases().items()}
     summary = results["rigid"].summaries["m_lmc"]
     assert summary.truth == pytest.approx(18.0) and abs(summary.z) < 3.5
@@ -111,7 +111,7 @@ def test_training_leaves_no_files_behind(problem, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_limits_of_the_training_are_kept_and_told(problem):
+def test_limits_of_the_training_are_respected_and_reported(problem):
     estimator = Maf(training=Training(max_epochs=2))
     estimator.fit(problem)
     assert estimator.outcome.stopped_by == "epochs" and len(estimator.history) == 2

@@ -1,4 +1,4 @@
-"""The main job on the stand-in catalogue with the real simulator, and its command line."""
+"""The main job on the synthetic catalogue with the real simulator, and its command line."""
 
 import dataclasses
 import functools
@@ -78,7 +78,7 @@ def test_a_case_without_a_posterior_is_reported_and_not_drawn(outcome):
     assert html.count("data:image/png;base64,") == 7
 
 
-def test_sky_and_orbits_are_those_of_the_case(outcome):
+def test_sky_and_orbits_belong_to_the_case(outcome):
     assert outcome.sky.n_stars > 200 and outcome.bands["rigid"].relative.shape[0] == 3
     observed = outcome.main.cases["rigid"].case.observation
     assert outcome.bands["rigid"].relative[0, -1, 0] == pytest.approx(observed["x_lmc"], abs=1e-3)

@@ -1,4 +1,4 @@
-"""The predictive check: right parameters into the simulator, right comparison out of it."""
+"""The predictive check: the right parameters enter the simulator, and the comparison is right."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_nuisances_follow_the_prior_given_the_lmc():
     edges = (np.array([0.3e10, 2.4e10]) - 1.7e10) / 0.7e10
     assert stats.kstest(drawn["m_lmc_8p7"], stats.truncnorm(*edges, loc=1.7e10, scale=0.7e10).cdf).pvalue > 1e-3
     assert stats.kstest(drawn["beta0"], stats.uniform(0, 0.9).cdf).pvalue > 1e-3
-    # Independent of one another: the three must not share their random numbers.
+    # The three are independent: they must not share their random numbers.
     correlation = np.corrcoef([drawn["beta0"], drawn["r_dehnen"], drawn["m_lmc_8p7"]])
     assert np.abs(correlation[np.triu_indices(3, 1)]).max() < 0.06
 
@@ -37,7 +37,7 @@ def test_parameters_are_the_draws_at_the_observed_present_day():
     assert (table["x_lmc"] == case.observation["x_lmc"]).all() and (table["vz_lmc"] == case.observation["vz_lmc"]).all()
 
 
-def test_quoted_parameters_keep_what_is_quoted_and_draw_the_rest():
+def test_quoted_parameters_are_kept_and_the_others_drawn():
     case = synthetic_cases()["far"]
     table = quoted_parameters(case, 30, seed=2)
     assert (table["m_lmc"] == 21e10).all() and table["log10_lambda_df"].nunique() == 30

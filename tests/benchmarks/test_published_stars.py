@@ -12,7 +12,7 @@ VECTOR = np.array([20.0, -10.0, -40.0])
 
 
 def stars(n=400, seed=0):
-    """Positions 45 to 60 kpc from the Sun of the published tables, and observables of a halo that is hot and moves."""
+    """Positions 45 to 60 kpc from the Sun, as in the published tables, and observables of a hot, moving halo."""
     rng = np.random.default_rng(seed)
     l, b, d = rng.uniform(-180, 180, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(52, 70, n)
     basis = sky_basis(l, b)
@@ -41,7 +41,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_samples_that_are_there_are_fitted(folder):
+def test_available_samples_are_fitted(folder):
     fits = published_stars.compare(folder)
     giants, first, mock = fits
     assert giants == "253 K giants (Yaaqib et al. 2024)"

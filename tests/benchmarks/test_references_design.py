@@ -55,7 +55,7 @@ def test_a_seed_makes_the_same_design_and_another_one_another(points):
 
 
 @pytest.mark.parametrize("n", [0, -4, 1000])
-def test_a_design_that_is_no_power_of_two_is_refused(n):
+def test_a_design_size_that_is_not_a_power_of_two_is_refused(n):
     with pytest.raises(ValueError, match=f"n = {n} points: allowed is a power of two"):
         design(n, (1,))
 
@@ -68,7 +68,7 @@ def test_rows_are_the_cases_and_every_hundredth_test_row():
     assert len({row.number for row in found}) == len({row.name for row in found}) == 103
 
 
-def test_a_test_row_is_the_catalogues():
+def test_a_test_row_comes_from_the_catalogue():
     row = next(row for row in rows.all_rows() if row.kind == "test")
     table = load_catalogue("test").set_index("sim_id")
     kept = table.loc[row.sim_id]

@@ -1,4 +1,4 @@
-"""The references' machinery on a stand-in world whose posterior is known, and on one that breaks its assumption."""
+"""The references' machinery on a simulator whose posterior is known, and on one that breaks its assumption."""
 
 import dataclasses
 
@@ -104,7 +104,7 @@ def test_an_observation_that_no_parameters_give_is_refused(inferred):
 
 
 def test_tests_of_gaussianity_keep_their_rates():
-    """On standard Gaussian residuals each test rejects as often as it says."""
+    """On standard Gaussian residuals each test rejects at its nominal rate."""
     rng = np.random.default_rng(3)
     x = rng.uniform(-1, 1, size=(300, 6))
     found = [gaussianity.test_whitened(rng.standard_normal((300, 3)), x) for _ in range(300)]

@@ -1,4 +1,4 @@
-"""The references' stages: files that resume and are refused when they are another run's, checks, the table."""
+"""The stages of the references: files resume, files of another run are refused, checks, the table."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ N, KEPT = 512, 150
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run over a test row and a case of the stand-in's world: simulated, inferred, the row checked."""
+    """A run over a test row and a case of the analytic simulator: simulated, inferred, the row checked."""
     out = tmp_path_factory.mktemp("references")
     case = analytic.row("rigid", 1000, truth=(14e10, np.nan, -0.5), kind="rigid")
     chosen = [case, analytic.row()]
@@ -74,7 +74,7 @@ def fail(job):
     return np.full(9, np.nan)
 
 
-def test_a_run_leaves_what_is_there(finished):
+def test_a_run_keeps_finished_files(finished):
     out, chosen = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
     assert len(before) == 7 and not list(out.rglob("*.tmp"))
@@ -87,7 +87,7 @@ def test_a_run_leaves_what_is_there(finished):
 
 
 def test_a_killed_run_leaves_nothing_half_made(tmp_path):
-    """An interruption within a row leaves no file of it, and the next run makes the same one."""
+    """An interruption within a row leaves no file for it, and the next run makes the same one."""
     made = []
 
     def killed(job):
@@ -142,7 +142,7 @@ def test_no_two_simulations_have_the_same_stars():
     assert importance.REPLICATES * importance.N_POOL < simulations._STRIDE
 
 
-def test_a_rows_simulation_is_the_catalogues_kind():
+def test_a_simulation_of_a_row_is_made_like_the_catalogue():
     """At a test row's own parameters, with the catalogue's seed, the travel vector is the catalogue's."""
     row = next(row for row in rows.all_rows() if row.kind == "test")
     from mwlmc_data import load_catalogue
@@ -194,7 +194,7 @@ def test_importance_sampling_finds_the_known_posterior_and_a_wrong_one():
     row = analytic.row()
     travel = np.array(row.observation)
 
-    def log_density(points):  # a rough model: what decides where points lie
+    def log_density(points):  # a rough model, which decides where points lie
         z = (travel - analytic.mean(np.asarray(points, float))) / (1.3 * analytic.SIGMA)
         return -0.5 * np.square(z).sum(axis=1)
 
@@ -258,7 +258,7 @@ def test_collecting_nothing_is_refused(tmp_path, capsys):
     assert "holds no inferred posterior" in capsys.readouterr().err
 
 
-def test_stages_go_on_without_what_is_not_there(tmp_path):
+def test_stages_continue_without_missing_parts(tmp_path):
     run.main(tmp_path, "infer", rows=3, workers=1)
     run.main(tmp_path, "extend", rows=3, workers=1)
     run.main(tmp_path, "check", rows=3, workers=1)

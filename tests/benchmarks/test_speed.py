@@ -37,7 +37,7 @@ class TestErrors:
         moved[100:] *= -1
         assert curve.distances(moved, converged) == (0.0, 0.0)
 
-    def test_a_star_that_got_lost_is_told(self):
+    def test_a_lost_star_is_reported(self):
         moved = self.converged.copy()
         moved[7, 1] = np.nan
         with pytest.raises(ValueError, match="1 stars have no finite position"):
@@ -58,13 +58,13 @@ class TestEqualError:
         for error in (0.1, 0.031, 1e-4, 2.7e-6):
             assert curve.time_at(error, one.median, one.seconds) == pytest.approx(2 * (error / 1e-3) ** (-1 / 8))
 
-    def test_what_another_point_beats_is_left_out(self):
+    def test_a_point_that_another_one_beats_is_left_out(self):
         times = [1.0, 3.0, 2.0, 8.0]
         assert curve.time_at(1e-3, [1e-2, 5e-3, 1e-3, 1e-4], times) == pytest.approx(2.0)
         assert curve.time_at(5e-3, [1e-2, 5e-3, 1e-3, 1e-4], times) == pytest.approx(2 ** math.log10(2))
 
     @pytest.mark.parametrize("error", [1.1e-2, 0.9e-4])
-    def test_beyond_the_ends_there_is_none(self, error):
+    def test_there_is_no_time_beyond_the_ends(self, error):
         assert curve.time_at(error, [1e-2, 1e-3, 1e-4], [1.0, 2.0, 8.0]) is None
 
     def test_ratios(self):
@@ -111,7 +111,7 @@ def test_a_sample_of_the_stars_is_spread_over_their_energies():
     rows = [int(np.flatnonzero((problem.stars == star).all(axis=1))[0]) for star in sample]
     assert rows == sorted(set(rows))  # stars of the problem, in their order
     assert problem.sample(400) is problem.stars
-    # as many of each tenth of the radii as chance would not give
+    # evenly over the tenths of the radii, which chance would not give
     edges = np.quantile(np.linalg.norm(problem.stars[:, :3], axis=1), np.linspace(0, 1, 5))
     counts = np.histogram(np.linalg.norm(sample[:, :3], axis=1), edges)[0]
     assert counts.min() >= 6

@@ -1,4 +1,4 @@
-"""Every code of the speed benchmark moves the stars it claims to move, in the potential it claims to have."""
+"""Every code of the speed benchmark moves its stars in the potential it claims to have."""
 
 import importlib.util
 import sys
@@ -31,7 +31,7 @@ def made(problem, family):
 
 
 @pytest.mark.parametrize("family", FORCES)
-def test_the_potential_is_as_near_as_is_claimed(problem, family):
+def test_the_potential_is_as_close_as_claimed(problem, family):
     largest, median = FORCES[family]
     for code in made(problem, family):
         assert code.family == family
@@ -41,7 +41,7 @@ def test_the_potential_is_as_near_as_is_claimed(problem, family):
 
 
 @pytest.mark.parametrize("family", FORCES)
-def test_the_lmc_and_the_fall_are_there_or_said_to_be_missing(problem, family):
+def test_the_lmc_and_the_reflex_acceleration_are_included_or_declared_missing(problem, family):
     """They are a tenth of the Milky Way's pull at 100 kpc, and far more near the LMC."""
     near_lmc = problem.path[-1] + [[6.0, 0.0, 0.0], [0.0, -9.0, 3.0]]
     for code in made(problem, family):
@@ -53,7 +53,7 @@ def test_the_lmc_and_the_fall_are_there_or_said_to_be_missing(problem, family):
 
 @pytest.mark.parametrize("family", FORCES)
 def test_stars_arrive_where_ours_do(problem, family):
-    """agama's to the few 0.001 kpc of the two potentials; the others' discs are 0.4% off in the median."""
+    """agama agrees to a few 0.001 kpc, as the two potentials do; the discs of the others are 0.4% off in the median."""
     allowed = {"ours": 1e-3, "agama": 0.02, "gala": 3.0, "galpy": 3.0}[family]
     expected = ours.codes(problem)[1].move(problem.stars, 1e-8)
     for code in made(problem, family):
@@ -66,7 +66,7 @@ def test_stars_arrive_where_ours_do(problem, family):
 
 
 def test_gala_and_galpy_agree(problem):
-    """They are given the same components: what one has wrong the other would have to have wrong too."""
+    """They get the same components: an error in one would have to be in the other too."""
     pairs = zip(made(problem, "gala"), made(problem, "galpy"), strict=True)
     points = force_points(30)
     for one, other in pairs:
@@ -78,7 +78,7 @@ def test_gala_and_galpy_agree(problem):
         assert curve.distances(*positions)[0] < 0.01
 
 
-def test_what_is_not_installed_is_told(problem, monkeypatch):
+def test_a_missing_library_is_reported(problem, monkeypatch):
     monkeypatch.setitem(sys.modules, "benchmarks.studies.speed.peer_galpy", None)
     found, missing = competitors.gather(problem)
     assert "pip install" in missing["galpy"]

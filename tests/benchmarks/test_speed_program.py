@@ -18,7 +18,7 @@ from tests.helpers.speed_curves import synthetic_curve
 
 @pytest.fixture
 def results():
-    """Of a run that never was."""
+    """Made-up results of a run."""
     shorter = {"median": [1e-1, 1e-2], "p99": [1.0, 0.3], "seconds": [5.0, 6.0], "tolerances": [1e-3, 1e-4]}
     curves = [
         synthetic_curve(RELEASED, 0.05, "ours"),
@@ -55,7 +55,7 @@ def test_the_tables_hold_what_was_measured(results):
     ratio_of_agama = next(line for line in text.splitlines() if line.startswith("agama") and "60.0" in line)
     assert ratio_of_agama.split()[1:4] == ["60.0", "60.0", "60.0"]
     galpy = [line for line in text.splitlines() if line.startswith("galpy")][-1]
-    assert galpy.split()[1:4] == ["-", "-", "-"]  # its curve does not reach so far
+    assert galpy.split()[1:4] == ["-", "-", "-"]  # its curve does not reach that far
     for words in ("BUSY MACHINE: wall-clock 1.50", "lower bound", "other", "1.95 times", "301 MB after 400", "0.0680"):
         assert words in text
 
@@ -85,7 +85,7 @@ def test_the_figure_names_every_curve(results, tmp_path):
     [(["--parts", "curve,memory"], "'memory'"), (["--reference", "nowhere", "--parts", "curve"], "summary.json")],
 )
 def test_bad_input_is_one_line(words, said, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.studies.speed.machine.one_thread", lambda: None)  # it would last
+    monkeypatch.setattr("benchmarks.studies.speed.machine.one_thread", lambda: None)  # it would outlast the test
     assert main(["speed", "--out", str(tmp_path / "out"), *words]) == 2
     assert said in capsys.readouterr().err
 

@@ -46,7 +46,7 @@ class TestPlan:
                 seeds = [job.seed for job in entries if (job.task, job.baseline) == (task, name)]
                 assert seeds == list(range(plan.BUDGET_SEEDS if get_task(task).budget else 1))
 
-    def test_what_others_are_made_of_is_trained_before_them_and_only_once(self):
+    def test_parts_of_other_baselines_are_trained_first_and_only_once(self):
         waves, done = plan.plan(), set()
         for wave in waves:
             trained = [arguments[0] for function, arguments in wave if function in (jobs.run, jobs.train)]
@@ -62,7 +62,7 @@ class TestPlan:
         assert jobs.source_of(get_task("budget-1000")).id == "budget-1000@1.0"
         assert jobs.source_of(get_task("summary-6")).id == "summary-6@1.0"
 
-    def test_a_part_of_it_can_be_asked_for(self):
+    def test_a_part_of_the_plan_can_be_requested(self):
         waves = plan.plan(("summary-6", "budget-1000"), ("prior",), seeds=2)
         assert entries_of(waves, jobs.run) == [
             Job("summary-6", "prior", 0), Job("budget-1000", "prior", 0), Job("budget-1000", "prior", 1)
@@ -111,7 +111,7 @@ class TestJob:
         assert release.sha256_of(path) == result(run)["model"]["sha256"]
         assert models.read_about(path)["seed"] == 1 and path.read_bytes()[:1] != b"\x80", "no pickle"
 
-    def test_what_is_done_is_left(self, run):
+    def test_finished_jobs_are_not_repeated(self, run):
         before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
         jobs.run(run, JOB, EFFORT)
         assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
@@ -130,7 +130,7 @@ class TestJob:
         jobs.run(run, JOB, EFFORT)
         assert result(run)["version"] == 99 and trained["version"] == 1
 
-    def test_observations_without_draws_are_answered_with_the_prior_and_counted(self, run):
+    def test_observations_without_draws_get_the_prior_and_are_counted(self, run):
         task = get_task("budget-1000")
         baseline = models.Models(run / "models", EFFORT).get("linear-gaussian", task, 1)[0]
         whole = baseline.sample

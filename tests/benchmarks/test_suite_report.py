@@ -1,4 +1,4 @@
-"""The page of a run of the suite, made of a small folder with made-up numbers that the tests write themselves."""
+"""The page of a run of the suite, made from a small folder of made-up numbers."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def by_name(numbers):
 
 
 def grid_entries(rng):
-    """What a group of the task shift has."""
+    """Entries of one group of the task shift."""
     known = {name: entry(by_name(rng.uniform(0.3, 1.0, 3))) for name in ("contraction", "hits_68", "hits_95")}
     z = entry({**by_name(rng.uniform(0.5, 4.0, 3)), "log10_lambda_df": None})
     return {**known, "z": z, "auroc_volume": entry(rng.uniform(0.3, 0.9)), "auroc_statistic": entry(None)}
@@ -160,7 +160,7 @@ def made_up_references(draws=100):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The page of a whole run, with references and without simulations."""
+    """The page of a complete run, with references and without simulations."""
     out = write_run(tmp_path_factory.mktemp("run"))
     return report.write(out, simulate=False, references=made_up_references())
 
@@ -189,7 +189,7 @@ def test_page_refers_to_nothing_outside_itself_and_its_anchors_are_there(whole):
     assert html.count("data:image/png;base64,") == 7
 
 
-def test_every_baseline_and_task_is_told_with_its_source_and_colour(whole):
+def test_every_baseline_and_task_is_shown_with_its_source_and_colour(whole):
     html = whole.read_text(encoding="utf-8")
     assert [row[0] for row in cells(html, ">Baselines<")] == list(BASELINES)
     for name in BASELINES:
@@ -231,12 +231,12 @@ def test_best_is_bold_and_nothing_is_in_the_control(whole):
     assert "<strong>" not in control and "any gain over the prior is overfitting" in control
     first = tasks[tasks.index('id="task-summary-9"') : tasks.index('id="task-summary-6"')]
     rows = re.findall(r"<tr>(?:(?!</tr>).)*<strong>.*?</tr>", first)
-    assert len(rows) == 2, "nle has the least of those with a density, nsf-corrected the least of all else"
+    assert len(rows) == 2, "nle has the lowest of those with a density, nsf-corrected the lowest of all others"
     assert ">nle<" in rows[0] and rows[0].count("<strong>") == 2
     assert ">nsf-corrected<" in rows[1] and rows[1].count("<strong>") == 5
 
 
-def test_what_cannot_be_is_told_and_never_best(tmp_path, no_references):
+def test_impossible_scores_are_marked_and_never_best(tmp_path, no_references):
     best, other = BASELINES[-1], BASELINES[0]
     for name in (best, other):
         write_result(tmp_path, "summary-9", name, 0)
@@ -252,7 +252,7 @@ def test_what_cannot_be_is_told_and_never_best(tmp_path, no_references):
     assert "Not possible from task.train.x alone" in page and f"{best} (seed 0): the energy score is better" in page
 
 
-def test_cases_tell_truth_every_posterior_and_whether_the_reference_is_certified(whole):
+def test_cases_show_the_truth_every_posterior_and_whether_the_reference_is_certified(whole):
     html = whole.read_text(encoding="utf-8")
     for name, certified in zip(CASES, ("certified", "certified", "not certified"), strict=True):
         rows = cells(html, f'id="case-{name}"')
@@ -268,7 +268,7 @@ def test_cases_tell_truth_every_posterior_and_whether_the_reference_is_certified
     assert float(row[2]) == pytest.approx(z, abs=0.051)
 
 
-def test_draws_of_the_prior_in_place_of_a_posterior_are_called_so(tmp_path):
+def test_draws_of_the_prior_in_place_of_a_posterior_are_labelled(tmp_path):
     task = get_task("summary-9")
     write_result(tmp_path, "summary-9", "maf", 0)
     write_entry(tmp_path, "summary-9", "maf")
@@ -352,7 +352,7 @@ def test_paper_p_passes_what_the_valid_tests_reject():
 
 
 @pytest.mark.slow
-def test_figures_that_are_simulated(tmp_path):
+def test_simulated_figures(tmp_path):
     write_result(tmp_path, "summary-9", "maf", 0)
     write_entry(tmp_path, "summary-9", "maf")
     path = report.write(tmp_path, amount=Amount(3, 2, 3, 1), references=made_up_references())

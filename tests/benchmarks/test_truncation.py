@@ -1,4 +1,4 @@
-"""Rejection at the prior's walls: right distribution, measured mass, and no row that starves the others."""
+"""Rejection at the walls of the prior: right distribution, measured mass, and no row that starves the others."""
 
 import time
 
@@ -26,7 +26,7 @@ def test_draws_follow_the_truncated_density_and_the_mass_is_measured():
         assert stats.kstest(drawn.theta[k, :, 0], stats.truncnorm(-mean, 1 - mean, loc=mean).cdf).pvalue > 1e-3
 
 
-def test_a_starved_row_ends_in_time_and_leaves_the_others_whole():
+def test_a_starved_row_stops_in_time_and_does_not_harm_the_others():
     x = np.array([[0.5], [60.0], [0.5]])
     start = time.monotonic()
     drawn = draw_inside(gaussian(np.random.default_rng(2)), x, 500, LOW, HIGH, time_limit=0.5)
@@ -36,7 +36,7 @@ def test_a_starved_row_ends_in_time_and_leaves_the_others_whole():
     assert np.isfinite(drawn.theta[[0, 2]]).all()
 
 
-def test_a_starved_row_ends_after_its_attempts():
+def test_a_starved_row_stops_after_its_attempts():
     count = 0
 
     def draw(x, m):

@@ -75,7 +75,7 @@ def test_a_score_estimator_learns_theta_divided_by_the_scale_alone(block, quick,
     divided = contraction(block, quick["NPSE"], scale, monkeypatch)
     assert divided[0] > 0.5
     in_msun = contraction(block, quick["NPSE"], (1.0, 1.0, 1.0), monkeypatch)
-    # what is left is the prior, cut once more at its walls
+    # what remains is the prior, cut once more at its walls
     assert (in_msun[:2] < 0.25).all()
 
 

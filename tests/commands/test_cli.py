@@ -139,7 +139,7 @@ class TestInfo:
         assert known["0.9.0"] == {"embedded": False, "retracted": "erratum 1: signs"}
         assert known[release.DATA_VERSION] == {"embedded": True, "retracted": None}
 
-    def test_damage_is_told_and_gives_status_1(self, run, folder):
+    def test_damage_is_reported_with_status_1(self, run, folder):
         (folder / "gaussian.parquet").write_bytes(b"rots" * 10)
         status, out, _ = run("info", "--json")
         assert status == 1
@@ -151,7 +151,7 @@ class TestInfo:
         assert status == 0
         assert "No embedded files" in out
 
-    def test_a_reader_that_leaves_early_is_no_failure_to_report(self, folder):
+    def test_a_closed_pipe_is_not_reported_as_a_failure(self, folder):
         process = subprocess.Popen(
             [sys.executable, "-m", "mwlmc_data", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -188,7 +188,7 @@ class TestSimulate:
         assert result["pericentre_lmc"] == pytest.approx(expected.orbit.pericentre, rel=1e-9)
         assert result["t_pericentre_lmc"] == pytest.approx(expected.orbit.t_pericentre, rel=1e-9)
 
-    def test_text_tells_values_errors_and_units(self, run):
+    def test_text_shows_values_errors_and_units(self, run):
         status, out, _ = run(*SIMULATE)
         assert status == 0
         for part in ("v_travel", "l_apex", "+-", "km/s", "deg", "pericentre of the LMC", "kpc at -"):
@@ -208,7 +208,7 @@ class TestSimulate:
             {k: v for k, v in written.items() if k != "errors"} | {"errors": pytest.approx(written["errors"])}
         )
 
-    def test_written_parquet_tells_units_and_parameters(self, run, tmp_path):
+    def test_written_parquet_holds_units_and_parameters(self, run, tmp_path):
         path = tmp_path / "halo.parquet"
         run(*SIMULATE, "--out", path)
         table = pq.read_table(path)
@@ -267,7 +267,7 @@ class TestReflex:
         assert "v_travel" in out
 
     def test_observed_stars(self, run, tmp_path):
-        """A table of what is observed gives the fit of these very columns, their errors and correlation among them."""
+        """A table of observables gives the fit of its columns, with their errors and correlation."""
         rng, n = np.random.default_rng(4), 60
         names = "l b distance v_los pm_l pm_b err_distance err_v_los err_pm_l err_pm_b corr_pm".split()
         table = pd.DataFrame(
@@ -322,7 +322,7 @@ class TestReflex:
         assert_refused(run("reflex", tmp_path / "stars.npz"), "no names")
 
     @pytest.mark.parametrize("bad", ["nan", "fast", ""])
-    def test_values_that_are_no_numbers(self, run, stars, tmp_path, bad):
+    def test_values_that_are_not_numbers(self, run, stars, tmp_path, bad):
         table = stars.astype(object)
         table.loc[17, "vz"] = bad
         assert_refused(run("reflex", write(table, tmp_path / "stars.csv")), "vz", "row 17")
@@ -364,14 +364,14 @@ def test_a_halo_is_shown_and_written(run, tmp_path):
     assert told["reflex"]["v_travel"] == pytest.approx(row["v_travel"], abs=0.5)
 
 
-def test_a_halo_that_is_not_to_be_had_is_one_line(run, tmp_path):
+def test_an_unavailable_halo_is_a_one_line_error(run, tmp_path):
     assert_refused(run("halo", "128000"), "sim_id = 128000", "0 to 127999")
     assert_refused(run("halo", "99", "--source", "store"), "sim_id 99", "mwlmc fetch haloes")
     assert_refused(run("halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".npz or .parquet")
     assert_refused(run("plot", "halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".png, .pdf or .svg")
 
 
-def test_info_tells_where_haloes_are(run, tmp_path, monkeypatch):
+def test_info_says_where_haloes_are(run, tmp_path, monkeypatch):
     monkeypatch.setenv("MWLMC_DATA_DIR", str(tmp_path))
     status, out, _ = run("info")
     assert status == 0

@@ -1,4 +1,4 @@
-"""`mwlmc reflex` and its files: headers, cells and units are what they say, or the file is refused."""
+"""`mwlmc reflex` and its files: headers, cells and units are read as written, or the file is refused."""
 
 import json
 import zipfile
@@ -83,8 +83,8 @@ def test_columns_are_found_by_name_among_others(run):
     assert_fitted(run("\ufeff" + STARS.to_csv(index=False, lineterminator="\r\n"), "--json"))
 
 
-def test_columns_that_begin_with_whole_numbers_are_read_to_the_end(run):
-    """A reader that guesses types from the beginning takes the first megabyte for whole numbers."""
+def test_columns_that_begin_with_integers_are_read_as_floats(run):
+    """A reader that guesses types from the first megabyte would read integers."""
     many = pd.concat([STARS] * 200, ignore_index=True)
     text = many.round(3).astype(str)
     text.loc[: len(text) - 300, "vz"] = "100"
@@ -112,7 +112,7 @@ def test_a_name_that_is_repeated_is_refused(run, tmp_path):
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "stars.npz", "a") as archive:
         archive.writestr("x.npy", archive.read("y.npy"))
     assert_refused(run(None, name="stars.npz"), "x", "2 times")
-    # another column may be there twice: nothing is taken from it
+    # a column that is not used may be repeated
     assert_fitted(run(renamed(STARS.assign(a=0.0, b=0.0), *CARTESIAN, "id", "id"), "--json"))
 
 
@@ -136,16 +136,16 @@ def test_a_cell_without_a_number_is_refused_where_one_is_needed(run, cell):
 
 
 @pytest.mark.parametrize("cell", ["fast", "1,5", "1.5km/s", "inf"])
-def test_a_cell_that_is_no_finite_number_is_refused(run, cell):
+def test_a_cell_that_is_not_a_finite_number_is_refused(run, cell):
     table = STARS.astype(object)
     table.loc[17, "vz"] = cell
     assert_refused(run(table), "column vz", "17")
 
 
-def test_what_is_fitted_is_what_is_there(run):
+def test_the_kind_of_fit_follows_from_the_columns(run):
     assert assert_fitted(run(STARS, "--json"))["fitted"] == "cartesian"
     assert assert_fitted(run(SKY, "--json"), fit_sky(SKY))["fitted"] == "observed"
-    # observables without errors are no choice
+    # observables without errors are not an option
     assert assert_fitted(run(STARS.join(SKY[OBSERVED]), "--json"))["fitted"] == "cartesian"
     both = STARS.join(SKY)
     assert_refused(run(both), "err_distance", "allowed is --cartesian or --observed")
@@ -160,7 +160,7 @@ def test_what_is_fitted_is_what_is_there(run):
 
 
 @pytest.mark.parametrize("name", ["stars.csv", "stars.parquet"])
-def test_what_is_not_measured_is_empty(run, name):
+def test_empty_cells_are_not_measured(run, name):
     table = SKY.copy()
     table.loc[::3, ["pm_l", "pm_b", "err_pm_l", "err_pm_b"]] = np.nan
     table.loc[1::4, "v_los"] = np.nan
@@ -175,7 +175,7 @@ def test_what_is_not_measured_is_empty(run, name):
 
 
 def test_lines_of_sight_alone(run):
-    """What they do not determine is said in words, and is null in JSON, which has no NaN."""
+    """What they do not determine is described in words, and is null in JSON, which has no NaN."""
     table = SKY.assign(pm_l="", pm_b="", err_pm_l="", err_pm_b="")
     found = json.loads(run(table, "--json")[1])
     open_ones = [name for name, value in found.items() if value is None]
@@ -198,7 +198,7 @@ def test_warnings_of_the_fit_go_to_standard_error(run):
     assert run(SKY)[2] == ""
 
 
-def test_a_dispersion_at_zero_is_told(run):
+def test_a_dispersion_at_zero_is_reported(run):
     table = SKY.assign(err_pm_l=0.5, err_pm_b=0.5)
     assert fit_sky(table).at_zero == ("sigma_v_l", "sigma_v_b")
     found = json.loads(run(table, "--json")[1])
@@ -222,7 +222,7 @@ def test_units_of_parquet_are_converted(run):
 
 
 def test_units_and_masks_of_astropy_are_taken(run, tmp_path):
-    """They are in the metadata of the table, and in columns beside those of the numbers."""
+    """astropy keeps them in the metadata of the table, and in columns beside the numbers."""
     table = QTable({name: STARS[name].to_numpy() * (u.kpc if name in "xyz" else u.km / u.s) for name in CARTESIAN})
     table["x"], table["vz"] = table["x"].to(u.pc), table["vz"].to(u.m / u.s)
     table["name"] = np.full(len(table), "a star")
@@ -243,7 +243,7 @@ def test_units_and_masks_of_astropy_are_taken(run, tmp_path):
         assert_fitted(run(None, "--json", name="stars.parquet"), fit_sky(SKY.assign(v_los=SKY.v_los.mask(hidden))))
 
 
-def test_metadata_that_astropy_does_not_understand_are_refused(run):
+def test_metadata_that_astropy_cannot_read_are_refused(run):
     table = pa.Table.from_pandas(STARS).replace_schema_metadata({"table_meta_yaml": "- [ {"})
     assert_refused(run(table, name="stars.parquet"), "its metadata are none of astropy's")
 
@@ -251,16 +251,16 @@ def test_metadata_that_astropy_does_not_understand_are_refused(run):
 @pytest.mark.parametrize("name", ["corr", "pm_corr", "Corr_PM", "rho", "corr_pm_l_pm_b", "pml_pmb_corr"])
 def test_a_correlation_under_another_name_is_refused(run, name):
     assert_refused(run(SKY.assign(**{name: 0.5})), f"column {name!r}", "do you mean 'corr_pm'?")
-    # a fit to other columns does not need it
+    # a fit to other columns does not need the correlation
     assert_fitted(run(STARS.join(SKY).assign(**{name: 0.5}), "--cartesian", "--json"))
 
 
-def test_a_correlation_is_used_and_said(run):
+def test_a_correlation_is_used_and_reported(run):
     assert "pm_b with errors and corr_pm; of" in run(SKY.assign(corr_pm=0.5))[1]
     assert "pm_b with errors (no column corr_pm); of" in run(SKY.assign(ra_dec_corr=0.5, corrected=1.0))[1]
 
 
-def test_headers_that_are_no_names_are_shown(run):
+def test_headers_that_are_not_names_are_shown(run):
     text = STARS.to_csv(index=False)
     assert_refused(run(STARS.to_csv(index=False, sep=";")), "its header is 'x;y;z;vx;vy;vz'")
     assert_refused(run(STARS.to_csv(index=False, sep="\t")), "its header is 'x\\ty\\tz\\tvx\\tvy\\tvz'")

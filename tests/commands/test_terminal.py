@@ -51,7 +51,7 @@ def test_every_option_takes_every_negative_number(program):
             assert getattr(parser.parse_args([*line, text]), action.dest) == float(text)
 
 
-def test_there_are_such_options():
+def test_options_that_take_numbers_are_found():
     assert {program for program, *_ in OPTIONS} == set(PARSERS) and len(OPTIONS) > 40
 
 
@@ -65,7 +65,7 @@ def test_numbers_as_python_and_c_write_them(number):
     assert parser.parse_args([f"--b-apex={number!r}", "--json"]).b_apex == number
 
 
-def test_what_is_no_number_stays_an_option():
+def test_what_is_not_a_number_stays_an_option():
     parser = terminal.Parser()
     parser.add_argument("--b-apex", type=float)
     parser.add_argument("--infer", action="store_true")
@@ -87,7 +87,7 @@ def test_a_sky_in_scientific_notation(capsys):
 
 
 class TestEncodings:
-    """Terminals that know ASCII alone, as in many containers and batch jobs."""
+    """Terminals that know only ASCII, as in many containers and batch jobs."""
 
     ASCII = ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
 
@@ -140,7 +140,7 @@ class TestEncodings:
         ("text", "plain"),
         [("10 ± 2", "10 +- 2"), ("−40°", "-40 deg"), ("Lhoest–Mañé", "Lhoest-Mane"), ("λ", "\\u03bb"), ("ﬁt", "fit")],
     )
-    def test_signs(self, monkeypatch, text, plain):
+    def test_symbols_become_ascii(self, monkeypatch, text, plain):
         stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
         monkeypatch.setattr(sys, "stdout", stream)
         with terminal.any_encoding():
@@ -148,11 +148,11 @@ class TestEncodings:
         stream.flush()
         assert stream.buffer.getvalue().decode() == plain
 
-    def test_a_terminal_that_knows_them_gets_them(self, monkeypatch):
+    def test_a_utf8_terminal_gets_the_symbols(self, monkeypatch):
         stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
         monkeypatch.setattr(sys, "stdout", stream)
         with terminal.any_encoding():
-            print("σ ± Mañé \udce9", end="")  # the last one is a byte of a file's name that is no letter
+            print("σ ± Mañé \udce9", end="")  # the last is a byte of a file name that is not valid UTF-8
         stream.flush()
         assert stream.buffer.getvalue() == "σ ± Mañé \\udce9".encode()
 
@@ -178,7 +178,7 @@ class TestOut:
                     assert any("--overwrite" in a.option_strings for a in command._actions), words
 
     @pytest.mark.parametrize("command", WRITERS)
-    def test_an_existing_file_is_replaced_only_when_told(self, command, tmp_path, capsys):
+    def test_an_existing_file_is_replaced_only_on_request(self, command, tmp_path, capsys):
         words, suffix = WRITERS[command]
         path = tmp_path / f"mine{suffix}"
         path.write_text("precious")

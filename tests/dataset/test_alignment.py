@@ -1,4 +1,4 @@
-"""What belongs together is paired as its names and indices say: rows by their index, components by name."""
+"""Arguments are paired by names and indices: rows by their index, components by name."""
 
 from __future__ import annotations
 
@@ -98,6 +98,6 @@ class TestLmcOfAnInference:
         assert not by_parameters.samples.equals(mw.infer(OBSERVED, n=20).samples)
 
     @pytest.mark.parametrize("lmc", [5, "observed", [1.0] * 6, np.zeros(6), object()])
-    def test_what_is_no_lmc_is_refused_by_name(self, lmc):
+    def test_what_is_not_an_lmc_is_refused_by_name(self, lmc):
         with pytest.raises(ValueError, match=r"^lmc = .*: allowed is"):
             mw.infer(OBSERVED, lmc=lmc)

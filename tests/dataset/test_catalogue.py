@@ -19,7 +19,7 @@ N = 300
 
 
 def made_up_columns():
-    """Values that tell their row and column, so that a mix-up shows."""
+    """Values that identify their row and column, so that a mix-up shows."""
     ids = np.arange(N, dtype=np.int32)
     columns = {}
     for k, column in enumerate(schema.COLUMNS):

@@ -1,4 +1,4 @@
-"""The embedded sets themselves: draws, statistics, rows made again."""
+"""The embedded sets themselves: draws, statistics, regenerated rows."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_marginals_are_those_of_table_1(tables, config):
 
 @pytest.mark.parametrize("config", ROWS)
 def test_draws_are_independent(tables, config):
-    """No two parameters are correlated but the LMC's two masses, beyond 5 standard errors of none."""
+    """Only the LMC's two masses are correlated: all other correlations are within 5 standard errors of zero."""
     names = [name for name in schema.DRAWN if name != "m_lmc_8p7"]
     ranks = tables[config][names].rank().to_numpy()
     correlation = np.corrcoef(ranks, rowvar=False) - np.eye(len(names))
@@ -58,7 +58,7 @@ def test_splits_have_the_sizes_of_the_release(tables):
         assert len(load_catalogue("train", columns=["sim_id"], budget=budget)) == budget
 
 
-def test_nothing_comes_twice(tables):
+def test_no_row_is_repeated(tables):
     for config, table in tables.items():
         assert not table.duplicated(["m200_mw", "m_lmc", "log10_lambda_df"]).any(), config
         assert not table.duplicated(["vx_travel", "vy_travel", "vz_travel"]).any(), config
@@ -89,7 +89,7 @@ def test_values_are_physical(tables, config):
 
 
 def test_a_heavier_lmc_moves_the_disc_faster(tables):
-    """In the median of ten classes of mass, one after the other."""
+    """In the median of each of ten classes of mass."""
     for config in ("gaussian", "flat"):
         table = tables[config]
         tenth = table["m_lmc"].rank(pct=True).mul(10).clip(upper=9.99).astype(int)
@@ -98,9 +98,9 @@ def test_a_heavier_lmc_moves_the_disc_faster(tables):
 
 
 def test_errors_of_the_travel_velocity_are_right(tables):
-    """Rows simulated again with 60 other haloes each: the travel vectors scatter as the rows' covariances say.
+    """Rows simulated again with 60 other haloes each: the travel vectors scatter as the covariances of the rows say.
 
-    The sum of squares in units of the mean covariance is chi-squared with 3 x 59 degrees of freedom a row.
+    The sum of squares in units of the mean covariance is chi-squared with 3 x 59 degrees of freedom per row.
     """
     again, rows = 60, tables["gaussian"].iloc[11::16_000]
     drawn = rows[list(schema.DRAWN)]
@@ -119,13 +119,13 @@ def test_errors_of_the_travel_velocity_are_right(tables):
 
 
 @pytest.mark.parametrize(("config", "count"), [("gaussian", 50), ("flat", 10), ("wide", 15)])
-def test_random_rows_are_what_the_simulator_makes(tables, config, count):
-    """Rows made again, within the bounds that ``python -m benchmarks regeneration`` measured for another processor.
+def test_random_rows_are_reproduced_by_the_simulator(tables, config, count):
+    """Regenerated rows agree within the bounds that ``python -m benchmarks regeneration`` measured on another one.
 
     Rounding differs there, and a star that passes the centre, or ends at the edge of the fit, goes elsewhere.
     """
     seed = int(np.random.default_rng().integers(2**31))
-    print(f"rows drawn with seed {seed}")  # shown where the test fails
+    print(f"rows drawn with seed {seed}")  # printed if the test fails
     rows = tables[config].sample(count, random_state=seed)
     again = simulate_many(rows, seed=release.CATALOGUE_SEEDS[config], progress=False)
     for name in schema.DRAWN + schema.DERIVED:

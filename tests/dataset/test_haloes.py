@@ -1,4 +1,4 @@
-"""The stars: from files, made again, one by one, in batches, as datasets and as tensors."""
+"""The stars: from files, regenerated, one by one, in batches, as datasets and as tensors."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ from tests.helpers.halo_folders import copy_of_mini
 
 @pytest.fixture(autouse=True)
 def no_local_store(tmp_path, monkeypatch):
-    """Only the embedded haloes are there."""
+    """Only the embedded haloes exist."""
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path / "nothing"))
 
 
@@ -40,7 +40,7 @@ def test_a_halo_of_the_package_is_read(forbid_simulation):
     assert halo.source == "store"
     assert halo.positions.shape == halo.velocities.shape == (schema.N_STARS, 3)
     assert halo.positions.dtype == halo.velocities.dtype == np.float32
-    halo.positions[0] = 0  # it is the caller's own
+    halo.positions[0] = 0  # the caller owns the arrays
     assert (mw.load_halo(7).positions[0] != 0).any()
 
 
@@ -50,14 +50,14 @@ def test_the_parameters_of_a_stored_halo_need_no_catalogue(forbid_simulation, mo
     assert mw.load_halo(7).parameters == expected
 
 
-def test_a_halo_made_again_is_the_same():
+def test_a_regenerated_halo_is_the_same():
     pairs = [(mw.load_halo(i), mw.load_halo(i, source="simulation")) for i in range(0, 32, 4)]
     assert {(a.source, b.source) for a, b in pairs} == {("store", "simulation")}
     assert compare_haloes(*zip(*pairs, strict=True)).problems == []
 
 
 @pytest.mark.parametrize("config", list(release.CATALOGUE_SEEDS))
-def test_a_halo_that_no_file_holds_is_made_and_is_its_rows(config):
+def test_a_halo_without_a_file_is_simulated_and_agrees_with_its_row(config):
     sim_id = release.get_entry(config)["rows"] - 1
     halo = mw.load_halo(sim_id, config=config)
     assert halo.source == "simulation"
@@ -86,13 +86,13 @@ def test_other_sets_do_not_take_the_gaussian_haloes():
         ((99, "store"), LookupError, r"looked in .*mini.*sim_id 99. `mwlmc fetch haloes"),
     ],
 )
-def test_a_halo_that_is_not_to_be_had(arguments, error, match):
+def test_an_unavailable_halo(arguments, error, match):
     with pytest.raises(error, match=match):
         mw.load_halo(*arguments)
 
 
 def test_the_local_store_comes_first(tmp_path, monkeypatch, forbid_simulation):
-    """Told apart by damage: whoever looks there finds it out, once the file is opened."""
+    """A damaged file in the local store shows which of the two was read."""
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
     mine = copy_of_mini(tmp_path / release.DATA_VERSION)
     (entry,) = mine.manifest.select("haloes", "test")
@@ -103,10 +103,10 @@ def test_the_local_store_comes_first(tmp_path, monkeypatch, forbid_simulation):
     with pytest.raises(DamagedFileError, match=str(path)):
         mw.load_halo(5)
     path.unlink()
-    assert mw.load_halo(5).source == "store"  # the package's
+    assert mw.load_halo(5).source == "store"  # that of the package
 
 
-def test_haloes_of_another_simulator_are_not_made(monkeypatch):
+def test_haloes_of_another_simulator_version_are_not_simulated(monkeypatch):
     from mwlmc_data import simulator
 
     monkeypatch.setattr(simulator, "SIMULATOR_VERSION", "2.0.0")
@@ -147,7 +147,7 @@ def test_batches_come_in_the_order_asked_for(forbid_simulation):
             assert np.array_equal(batch["velocities"][i], mw.load_halo(int(sim_id)).velocities)
 
 
-def test_haloes_without_a_file_are_made_in_their_place():
+def test_haloes_without_a_file_are_simulated_in_their_place():
     batches = mw.load_haloes([40, 3, 39, 38], batch_size=4, workers=0)
     (batch,) = batches
     assert batch["sim_id"].tolist() == [40, 3, 39, 38]
@@ -168,7 +168,7 @@ def test_processes_that_simulate_change_nothing():
     batch_size=st.integers(1, 40),
     shuffle=st.none() | st.integers(0, 5),
 )
-def test_every_halo_comes_as_often_as_it_was_asked_for(wanted, batch_size, shuffle):
+def test_every_halo_comes_as_often_as_requested(wanted, batch_size, shuffle):
     batches = mw.load_haloes(wanted, batch_size=batch_size, shuffle=shuffle)
     got = numbers(batches)
     assert all(len(ids) == batch_size for ids in got[:-1])
@@ -242,7 +242,7 @@ def test_ids_come_in_many_forms(ids):
     assert mw.load_haloes(ids, columns=["m_lmc"], progress=False).sim_ids.tolist() == [0, 1, 2]
 
 
-def test_missing_files_are_told_before_the_first_batch():
+def test_missing_files_are_reported_before_the_first_batch():
     with pytest.raises(LookupError, match=r"1 of 2 haloes.*sim_id 32"):
         mw.load_haloes([0, 32], source="store")
 
@@ -266,7 +266,7 @@ def test_as_a_stream_of_datasets(forbid_simulation):
     assert sorted(shuffled) == list(range(8, 24)) != shuffled
 
 
-def test_passes_of_a_stream_of_datasets_are_alike_unless_it_shuffles_itself(forbid_simulation):
+def test_passes_of_a_stream_of_datasets_are_equal_unless_it_shuffles_itself(forbid_simulation):
     stream = mw.load_haloes(range(32), format="datasets", shuffle=3)
     passes = [[row["sim_id"] for row in stream] for _ in range(2)]
     assert passes[0] == passes[1] != list(range(32))
@@ -278,7 +278,7 @@ def test_passes_of_a_stream_of_datasets_are_alike_unless_it_shuffles_itself(forb
 
 def test_a_stream_of_datasets_is_shared_by_workers_that_simulate():
     data = pytest.importorskip("torch.utils.data")
-    # Stored ones and others in turn: each is a window, and one of the two workers gets all that are to be simulated.
+    # Stored haloes alternate with others: each is a window, and one of the two workers gets all that must be simulated.
     wanted = [32, 0, 33, 1, 34, 2, 35, 3]
     stream = mw.load_haloes(wanted, format="datasets").with_format("torch")
     loader = data.DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
@@ -293,25 +293,25 @@ SCATTERED = [sim_id for trio in zip(range(10), range(10, 20), range(20, 30), str
 
 
 def passed(stream, workers):
-    """Numbers of the haloes that a DataLoader gets from a stream."""
+    """The sim_id of the haloes that a DataLoader gets from a stream."""
     data = pytest.importorskip("torch.utils.data")
     context = "spawn" if workers else None
-    # without the stars, whose way through the processes takes longest
+    # without the stars, which take longest to pass between processes
     stream = stream.remove_columns(["positions", "velocities"]).with_format("torch")
     loader = data.DataLoader(stream, batch_size=None, num_workers=workers, multiprocessing_context=context)
     return [int(row["sim_id"]) for row in loader]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_streams_of_datasets_are_parted_cleanly_by_split_and_by_sim_ids(workers, forbid_simulation):
+def test_streams_of_datasets_are_divided_cleanly_by_split_and_by_sim_ids(workers, forbid_simulation):
     held_out = mw.load_haloes(SCATTERED, format="datasets", split="test")
     rest = mw.load_haloes([i for i in SCATTERED if i >= 10], format="datasets")
     assert sorted(passed(held_out, workers)) == list(range(10))
     assert sorted(passed(rest, workers)) == list(range(10, 30))
 
 
-def test_take_and_skip_part_a_stream_as_the_loader_has_workers(forbid_simulation):
-    """Why the documentation says to part by split or sim_ids: datasets takes and skips in each worker's share."""
+def test_take_and_skip_divide_a_stream_by_the_workers_of_the_loader(forbid_simulation):
+    """Why the documentation says to divide by split or sim_ids: datasets takes and skips within each worker's share."""
     stream = mw.load_haloes([*range(10), *SCATTERED[1:3]], format="datasets")
     held_out = passed(stream.take(8), workers=0)
     assert held_out == list(range(8))

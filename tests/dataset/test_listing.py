@@ -1,4 +1,4 @@
-"""Files that come and go while haloes are looked for: one look decides, and a healthy file is never called damaged."""
+"""Files that come and go while haloes are read: one listing decides, and a healthy file is never called damaged."""
 
 import threading
 
@@ -23,7 +23,7 @@ def stars():
 
 @pytest.fixture
 def local(stars, tmp_path, monkeypatch):
-    """The few haloes as a local store, and nowhere else."""
+    """The few haloes in a local store, and nowhere else."""
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
     made = with_checksums(copy_of_mini(tmp_path / release.DATA_VERSION))
     monkeypatch.setattr(library, "MINI", tmp_path / "nowhere")
@@ -34,7 +34,7 @@ def local(stars, tmp_path, monkeypatch):
 
 @pytest.fixture
 def flickering(local):
-    """The first file of the manifest comes and goes, all the time."""
+    """The first file of the manifest comes and goes continually."""
     path, aside, stop = local.root / TEST, local.root / "aside", threading.Event()
 
     def flicker():
@@ -56,7 +56,7 @@ def test_one_look_at_the_files_decides(local, monkeypatch):
     def files(*arguments):
         looks.append(arguments)
         found = plain(*arguments)
-        # whoever looks a second time finds one file less
+        # a second listing finds one file fewer
         return found[len(looks) - 1 :]
 
     monkeypatch.setattr(library, "_list_files", files)
@@ -80,7 +80,7 @@ def test_healthy_files_are_not_called_damaged_while_another_comes_and_goes(flick
     assert (batch["positions"][1] == stars[30]).all()
 
 
-def test_the_one_that_comes_and_goes_is_there_or_not(flickering, stars):
+def test_the_file_that_comes_and_goes_is_read_or_missing(flickering, stars):
     seen = set()
     for _ in range(50):
         library._decode.cache_clear()
@@ -93,7 +93,7 @@ def test_the_one_that_comes_and_goes_is_there_or_not(flickering, stars):
 
 @pytest.fixture
 def removed_when_read(local, monkeypatch):
-    """The file of the test haloes goes after it was listed and before it is read."""
+    """The file of the test haloes vanishes between listing and reading."""
     plain = store.verify_file
 
     def verify_file(root, entry):
@@ -105,21 +105,21 @@ def removed_when_read(local, monkeypatch):
     return local
 
 
-def test_what_went_before_it_was_read_is_simulated(removed_when_read, stars):
+def test_haloes_of_a_file_that_vanishes_before_it_is_read_are_simulated(removed_when_read, stars):
     halo = mwlmc_data.load_halo(7)
     assert halo.source == "simulation"
     assert np.median(np.abs(halo.positions - stars[7])) < 1e-3
     assert halo.parameters is not None
 
 
-def test_also_in_batches(removed_when_read, stars):
+def test_they_are_simulated_in_batches_too(removed_when_read, stars):
     batch = load_haloes([0, 7, 21], streaming=False, progress=False, workers=0)
     assert batch["sim_id"].tolist() == [0, 7, 21]
     for i, sim_id in enumerate((0, 7, 21)):
         assert np.median(np.abs(batch["positions"][i] - stars[sim_id])) < 1e-3
 
 
-def test_unless_only_files_are_wanted(removed_when_read):
+def test_they_are_not_simulated_where_only_files_are_wanted(removed_when_read):
     with pytest.raises(MissingHaloError, match="sim_id 7"):
         mwlmc_data.load_halo(7, source="store")
 
@@ -129,7 +129,7 @@ def test_batches_of_files_alone_say_what_is_missing(removed_when_read):
         load_haloes([0, 21], streaming=False, source="store", progress=False, workers=0)
 
 
-def test_a_file_that_goes_while_it_is_listed_is_not_listed(local, monkeypatch):
+def test_a_file_that_vanishes_during_listing_is_not_listed(local, monkeypatch):
     plain = library._get_group_ends
 
     def group_ends(root, entry):
@@ -142,7 +142,7 @@ def test_a_file_that_goes_while_it_is_listed_is_not_listed(local, monkeypatch):
     assert library.locate(np.array([7, 21]), "gaussian", None, "auto").place.tolist() == [-1, 1]
 
 
-def test_verification_names_one_that_goes_meanwhile(local, monkeypatch):
+def test_verification_names_a_file_that_vanishes_meanwhile(local, monkeypatch):
     plain = store.Store.list_present
 
     def list_present(self, *arguments):

@@ -1,4 +1,4 @@
-"""What a manifest may say: what cannot be, does not agree or could be misused is refused before anything is done."""
+"""What a manifest may say: impossible, inconsistent or dangerous content is refused before anything is done."""
 
 import copy
 import dataclasses
@@ -35,10 +35,10 @@ def test_the_good_one_is_good():
 def test_a_bad_one_is_refused(name):
     with pytest.raises(DamagedFileError, match=r"manifest\.json is not the file of the release: .*other") as caught:
         read(BAD[name])
-    assert len(str(caught.value)) < 1000, "what is wrong is told, not repeated at any length"
+    assert len(str(caught.value)) < 1000, "the fault is named, not quoted at length"
 
 
-def test_there_are_many():
+def test_many_bad_manifests_are_tried():
     assert len(BAD) >= 90
     assert len(set(BAD.values())) == len(BAD)
 
@@ -99,7 +99,7 @@ EDGES = {
 
 
 @pytest.mark.parametrize("name", EDGES)
-def test_what_is_allowed_ends_where_it_is_said(name):
+def test_limits_are_inclusive(name):
     allowed, refused = EDGES[name]
     assert read(allowed).data_version == "1.0.0"
     with pytest.raises(DamagedFileError):
@@ -117,8 +117,8 @@ JUNK = st.recursive(
 @given(junk=JUNK, where=st.sampled_from(sorted({*SHARED, *SHARED["files"][2], "an entry", "all", "a name"})), key=TEXT)
 @example(junk=True, where="rows", key="")
 @example(junk=math.nan, where="rows", key="")
-def test_whatever_stands_in_one_place_the_answer_is_yes_or_no(junk, where, key):
-    """There is no third way, such as another error; and what is accepted is what was there before, or like it."""
+def test_whatever_one_place_holds_is_accepted_or_refused(junk, where, key):
+    """No other error is possible; and what is accepted equals what was there before, or is like it."""
     content = copy.deepcopy(SHARED)
     if where == "all":
         content = junk
@@ -148,7 +148,7 @@ def test_any_text_is_refused(text):
 
 @pytest.mark.parametrize("depth", [10, 1000, sys.getrecursionlimit() + 10, 500_000])
 @pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"files":', "}")])
-def test_no_depth_is_too_great_to_be_refused(depth, opened, closed):
+def test_any_depth_of_nesting_is_refused(depth, opened, closed):
     with pytest.raises(DamagedFileError):
         read(opened * depth + "1" + closed * depth)
 
@@ -162,13 +162,13 @@ def test_simulations_are_counted_as_they_are_listed(split, start, length):
     assert schema.count_ids(split, start, start + length) == len(schema.ids_of(split, start, start + length))
 
 
-def test_a_folders_own_manifest_is_held_to_the_same(tmp_path):
+def test_the_manifest_of_a_local_folder_obeys_the_same_rules(tmp_path):
     (tmp_path / store.MANIFEST).write_text(BAD["rows: one more than its sim_id"])
     with pytest.raises(DamagedFileError, match=rf"{tmp_path}.*rows = 109 .* allowed is 108"):
         store.Store(tmp_path)
 
 
-def test_what_our_writer_describes_is_allowed(tmp_path):
+def test_manifests_that_the_package_writes_are_accepted(tmp_path):
     ids = schema.ids_of("test", 0, 300)
     path = "haloes-wide/haloes-wide-test-00000-of-00001.parquet"
     (tmp_path / path).parent.mkdir()

@@ -1,4 +1,4 @@
-"""No published table holds NaN, and no writer of tables writes it: filters of Arrow lose such rows, or do not."""
+"""No published table holds NaN and no writer of tables writes it: some filters of Arrow lose such rows."""
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ def test_no_embedded_table_holds_nan(path):
     parquet.refuse_nan(table)
 
 
-def test_all_tables_were_looked_at():
+def test_all_tables_are_checked():
     names = {path.stem for path in TABLES}
     assert {*release.CATALOGUE_SEEDS, "references", "shift"} <= names
     assert sum(name.startswith("haloes-") for name in names) == 3
@@ -46,7 +46,7 @@ def test_no_embedded_network_holds_nan():
 
 
 @pytest.mark.parametrize("of", [schema.arrow_schema, schema.halo_schema, validation_schema])
-def test_a_column_of_numbers_is_complete_or_a_truth_that_is_not_known(of):
+def test_a_numeric_column_is_complete_or_holds_unknown_truths(of):
     assert [field.name for field in of() if field.nullable and not field.name.startswith("truth_")] == []
 
 

@@ -18,7 +18,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_registered_file_is_found_again(folder):
+def test_a_registered_file_is_found(folder):
     path = release.verify_embedded("gaussian", directory=folder)
     content = path.read_bytes()
     assert release.get_entry("gaussian", directory=folder) == {
@@ -112,13 +112,13 @@ def test_the_registry_is_sorted_text(folder):
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
 
 
-def test_what_to_do_about_a_damaged_file_depends_on_whose_it_is(tmp_path):
+def test_the_advice_about_a_damaged_file_depends_on_its_owner(tmp_path):
     embedded = DamagedFileError(release.DATA_DIR / "flat.parquet", "this", "that")
     assert str(embedded).endswith("Reinstall the package to restore it.")
     assert str(DamagedFileError(tmp_path / "a", "this", "that")).endswith("then fetch or regenerate it.")
 
 
-def test_a_damaged_file_is_told_across_processes(tmp_path):
+def test_the_error_of_a_damaged_file_crosses_processes(tmp_path):
     error = DamagedFileError(tmp_path / "a.parquet", "one hash", "another")
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is DamagedFileError and str(again) == str(error)

@@ -1,4 +1,4 @@
-"""Files that were right when they were hashed and have rotted since: what is read from them is right, or an error."""
+"""Files that rotted after they were hashed: what is read from them is right, or an error."""
 
 import collections
 import json
@@ -31,7 +31,7 @@ def shard(root, checksums=True):
 
 
 def rotted(path, places, read):
-    """What reading gives after each of some bits has changed, and is put right again."""
+    """The results of reading after flipping each of some bits, one at a time."""
     found = collections.Counter()
     for place in places:
         rot(path, place // 8, place % 8)
@@ -45,7 +45,7 @@ def rotted(path, places, read):
 
 @pytest.fixture
 def forget(monkeypatch):
-    """Function that makes the process forget what it verified and read, as if another began."""
+    """Function that makes the process forget what it verified and read, as if a new one began."""
 
     def forget():
         monkeypatch.setattr(store, "_VERIFIED", {})
@@ -59,7 +59,7 @@ def forget(monkeypatch):
 
 
 @pytest.mark.parametrize("part", ["anywhere", "in the footer"])
-def test_no_bit_that_changes_gives_other_numbers(tmp_path, forget, part):
+def test_no_flipped_bit_changes_the_numbers(tmp_path, forget, part):
     table, entry = shard(tmp_path)
     path = store.verify_file(tmp_path, entry)
 
@@ -77,8 +77,8 @@ def test_no_bit_that_changes_gives_other_numbers(tmp_path, forget, part):
     assert read()
 
 
-def test_without_the_checksums_it_would(tmp_path):
-    """What the test above can see: the same bits, in a file without them that is read without hashing."""
+def test_without_checksums_flipped_bits_change_the_numbers(tmp_path):
+    """Shows what the test above can see: the same bits, in a file without checksums that is read without hashing."""
     table, entry = shard(tmp_path, checksums=False)
     path = tmp_path / entry.path
 
@@ -126,7 +126,7 @@ def test_a_file_with_them_is_hashed_once(tmp_path, forget, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 100_000, b"null", b"{}", b"[]"], ids=len)
-def test_a_bad_stamp_vouches_for_nothing(tmp_path, forget, content):
+def test_a_bad_stamp_is_ignored(tmp_path, forget, content):
     _, entry = shard(tmp_path)
     store.verify_file(tmp_path, entry)
     stamp = tmp_path / store.STAMPS / f"{entry.name}.json"
@@ -146,7 +146,7 @@ def local(tmp_path, monkeypatch):
     return made
 
 
-def test_haloes_of_a_file_that_rotted_are_not_loaded(local, forget):
+def test_haloes_of_a_rotted_file_are_not_loaded(local, forget):
     entry = local.manifest.select("haloes", "test")[0]
     before = mwlmc_data.load_halo(9, source="store")
     path = local.path(entry)
@@ -158,6 +158,6 @@ def test_haloes_of_a_file_that_rotted_are_not_loaded(local, forget):
         mwlmc_data.load_halo(1, source="store")
     with pytest.raises(DamagedFileError, match="CRC"):
         mwlmc_data.load_haloes(range(4), streaming=False, source="store", progress=False, workers=0)
-    # the pages of other haloes are whole
+    # the pages of other haloes are intact
     assert (mwlmc_data.load_halo(9, source="store").positions == before.positions).all()
     assert [problem for problem in verify(local.root, sample=0).problems if entry.path in problem]

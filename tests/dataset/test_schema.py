@@ -11,7 +11,7 @@ from mwlmc_data.dataset import schema
 UNITS = {"", "Msun", "kpc", "km/s", "km2/s2", "deg", "mas/yr", "Gyr"}
 
 
-def test_names_are_unique_and_those_of_the_design():
+def test_names_are_unique_and_follow_the_design():
     names = schema.CATALOGUE_NAMES
     assert len(set(names)) == len(names)
     expected = """
@@ -28,7 +28,7 @@ def test_names_are_unique_and_those_of_the_design():
 
 
 @pytest.mark.parametrize("column", schema.COLUMNS, ids=lambda c: c.name)
-def test_every_column_says_its_unit_and_meaning(column):
+def test_every_column_states_its_unit_and_meaning(column):
     assert column.unit in UNITS
     assert len(column.description) > 15
     assert "|" not in column.description, "it would break the table in Markdown"
@@ -52,7 +52,7 @@ def test_units(name, unit):
     assert schema.get_column(name).unit == unit
 
 
-def test_descriptions_tell_the_conventions():
+def test_descriptions_state_the_conventions():
     assert "(-180, 180]" in schema.get_column("l_apex").description
     assert "relative to the halo" in schema.get_column("l_apex").description
     assert "cos(dec)" in schema.get_column("pm_ra_lmc").description
@@ -84,7 +84,7 @@ def test_the_full_set_divides_as_the_release_says():
 
 
 @pytest.mark.parametrize("bad", [-1, 1.5, np.array([3, -2]), "7"])
-def test_split_of_refuses_what_is_no_number_of_a_simulation(bad):
+def test_split_of_refuses_what_is_not_a_sim_id(bad):
     with pytest.raises(ValueError, match="sim_id"):
         schema.split_of(bad)
 

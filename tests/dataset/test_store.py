@@ -67,7 +67,7 @@ def test_a_manifest_cannot_name_a_file_outside_the_folder(mini, path):
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b"<html>503</html>", b'{"files": [{}], "data_version": "1"}', b"PAR1\xff\xfe"]
 )
-def test_other_content_is_no_manifest(mini, content):
+def test_other_content_is_not_a_manifest(mini, content):
     (mini.root / "manifest.json").write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"manifest\.json"):
         store.Store(mini.root)
@@ -78,7 +78,7 @@ def test_a_folder_without_a_manifest_is_named(tmp_path):
         store.Store(tmp_path)
 
 
-def test_a_stamp_spares_the_second_hashing(mini, hashed, monkeypatch):
+def test_a_stamp_saves_a_second_hashing(mini, hashed, monkeypatch):
     mini = with_checksums(mini)
     entry = mini.manifest.files[0]
     hashed.clear()
@@ -89,7 +89,7 @@ def test_a_stamp_spares_the_second_hashing(mini, hashed, monkeypatch):
     assert hashed == [entry.name]
 
 
-def test_a_changed_file_is_hashed_again_and_found_out(mini, hashed):
+def test_a_changed_file_is_hashed_again_and_refused(mini, hashed):
     entry = mini.manifest.files[0]
     path = mini.verify(entry)
     content = bytearray(path.read_bytes())
@@ -125,14 +125,14 @@ def test_without_a_place_for_stamps_only_the_process_remembers(mini, hashed):
     assert len(hashed) == 1
 
 
-def test_the_packages_own_folder_gets_no_stamps():
+def test_the_folder_of_the_package_gets_no_stamps():
     embedded = store.Store(library.MINI)
     for entry in embedded.manifest.files:
         embedded.verify(entry)
     assert not (library.MINI / store.STAMPS).exists()
 
 
-def test_the_local_store_is_a_folder_a_version(tmp_path, monkeypatch):
+def test_the_local_store_has_a_folder_per_version(tmp_path, monkeypatch):
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
     assert store.get_data_dir() == tmp_path / release.DATA_VERSION
     assert store.get_data_dir("9.0.0") == tmp_path / "9.0.0"

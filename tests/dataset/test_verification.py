@@ -1,4 +1,4 @@
-"""`mwlmc verify`: every kind of damage is found and named, and a good folder is left alone."""
+"""`mwlmc verify`: every kind of damage is found and named, and a good folder passes."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ def mini(tmp_path):
 
 
 def rewrite(mini, change, split="test"):
-    """Change the table of a shard and describe it anew, as one who makes a wrong file would."""
+    """Change the table of a shard and describe it again, as the author of a wrong file would."""
     (entry,) = mini.manifest.select("haloes", split)
     path = mini.path(entry)
     pq.write_table(change(pq.read_table(path)), path)
@@ -70,7 +70,7 @@ def with_a_nan(stars):
     stars[3, 17, 2] = np.nan
 
 
-def test_the_embedded_haloes_are_well():
+def test_the_embedded_haloes_verify():
     found = verify(library.MINI, sample=6)
     assert found.problems == []
     assert (found.files, found.rows, found.simulated) == (3, 32, 6)
@@ -156,13 +156,13 @@ def part_of_three(entry):
         ({"seeds": {"gaussian": 20250710, "narrow": 2}}, "the seed of narrow is 2 in the manifest, not None"),
     ],
 )
-def test_a_manifest_that_the_package_cannot_compare_with_is_no_good(mini, changes, match):
+def test_a_manifest_that_the_package_cannot_compare_with_is_refused(mini, changes, match):
     say(mini, **changes)
     (problem,) = verify(mini.root, sample=0).problems
     assert match in problem
 
 
-def test_a_series_lacks_none_of_its_files(mini):
+def test_a_series_must_be_complete(mini):
     for entry in mini.manifest.files:
         mini.path(entry).rename(mini.root / part_of_three(entry).path)
     say(mini, files=tuple(map(part_of_three, mini.manifest.files)))
@@ -171,7 +171,7 @@ def test_a_series_lacks_none_of_its_files(mini):
     assert problems[0] == "the manifest lists 1 of the 3 files of haloes-test: number 1 is not among them"
 
 
-def test_the_manifest_is_the_published_one_once_that_is_known(mini, monkeypatch):
+def test_a_manifest_must_be_the_published_one_once_that_is_known(mini, monkeypatch):
     digest = release.sha256_of(mini.root / store.MANIFEST)
     registry = release.load_registry()
     monkeypatch.setattr(release, "load_registry", lambda directory=None: registry)
@@ -183,7 +183,7 @@ def test_the_manifest_is_the_published_one_once_that_is_known(mini, monkeypatch)
     assert digest not in problem and "not that of the published one, 000000" in problem
 
 
-def test_a_part_may_be_absent_where_that_is_said(mini):
+def test_a_part_may_be_absent_on_request(mini):
     removed(mini)
     found = verify(mini.root, sample=0, partial=True)
     assert found.problems == []
@@ -213,7 +213,7 @@ def test_documents_are_checked_by_their_sums(mini):
     assert "disagree" in problem
 
 
-def test_the_command_tells_and_exits_accordingly(mini, capsys, tmp_path):
+def test_the_command_reports_and_exits_accordingly(mini, capsys, tmp_path):
     assert cli.main(["verify", str(mini.root), "--sample", "2"]) == 0
     assert "2 haloes simulated again" in capsys.readouterr().out
     flipped(mini)
@@ -238,7 +238,7 @@ def stars():
 
 
 def test_bounds_of_the_same_halo(stars):
-    """A few stars may be elsewhere, many may not; inner ones are not looked at; the travel vector is held."""
+    """A few stars may move, many may not; inner ones are ignored; the travel vector must agree."""
     positions, velocities = stars
     same = halo(positions, velocities)
     assert compare_haloes([same], [same]).identical == 1

@@ -16,7 +16,7 @@ from tests.helpers.release_server import ReleaseServer, small_release
 
 @pytest.fixture(scope="session")
 def original(tmp_path_factory) -> Path:
-    """The small release, which no test changes."""
+    """The small release, which tests do not change."""
     return small_release(tmp_path_factory.mktemp("original"))
 
 
@@ -47,7 +47,7 @@ def server(serve):
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    """The local store, not there yet."""
+    """The local store, which does not exist yet."""
     return tmp_path / "cache" / release.DATA_VERSION
 
 
@@ -59,7 +59,7 @@ def patience():
 
 @pytest.fixture(autouse=True)
 def quick_and_alone(monkeypatch, tmp_path, patience):
-    """No long pauses, no mirror or folder of who runs the tests, no proxy before the servers."""
+    """No long pauses, no mirror or folder of the user who runs the tests, no proxy."""
     monkeypatch.setattr(retrying, "PATIENCE", patience)
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.delenv(mirrors.VARIABLE, raising=False)
@@ -68,7 +68,7 @@ def quick_and_alone(monkeypatch, tmp_path, patience):
 
 @pytest.fixture
 def registered(monkeypatch, tmp_path):
-    """Function that puts what it is given into the registry."""
+    """Function that adds its arguments to the registry."""
 
     def register(**facts):
         record = json.loads((release.DATA_DIR / "registry.json").read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def registered(monkeypatch, tmp_path):
 
 @pytest.fixture
 def forgotten(monkeypatch):
-    """Function that makes the process forget what it verified, as if another began."""
+    """Function that makes the process forget what it verified, as if a new one began."""
     return lambda: monkeypatch.setattr(store, "_VERIFIED", {})
 
 

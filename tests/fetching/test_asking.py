@@ -1,4 +1,4 @@
-"""How often mirrors are asked, and what is looked at as a file comes."""
+"""How often mirrors are asked, and what is checked while a file arrives."""
 
 import http.client
 import io
@@ -36,7 +36,7 @@ def at_once(monkeypatch):
     ],
 )
 def test_failures_are_counted_by_kind_and_in_all(kinds, requests_made):
-    """Two wrong files end it, and five failures of whatever kind."""
+    """It stops after two wrong files, or after five failures of any kind."""
     asked = []
 
     def attempt(mirror, rate):
@@ -62,7 +62,7 @@ def test_a_mirror_without_connection_is_offline_and_only_if_all_are():
         assert caught.value.is_offline is is_offline
 
 
-def test_a_pause_as_long_as_the_longest_is_waited_for_and_a_longer_one_not(monkeypatch):
+def test_the_longest_allowed_pause_is_waited_for_and_a_longer_one_is_not(monkeypatch):
     monkeypatch.setattr(retrying, "PATIENCE", Patience(first=0.0, longest=0.01, longest_asked=0.1))
     busy, other = parse("https://example.org/busy"), parse("https://example.org/other")
     for pause, expected in ((0.01, [busy, busy]), (0.011, [busy, other])):
@@ -89,7 +89,7 @@ def entry(original):
 
 
 @pytest.mark.parametrize("beginning", [b"<html>", b"\n \t<!DOCTYPE html>", b"<"])
-def test_a_page_of_the_right_size_on_a_disk_is_seen_by_its_first_sign(published, entry, beginning):
+def test_a_page_of_the_right_size_on_a_disk_is_recognised_by_its_first_characters(published, entry, beginning):
     content = (published / FILE).read_bytes()
     assert read(parse(published), entry) == content
     (published / FILE).write_bytes(beginning + content[len(beginning) :])
@@ -99,19 +99,19 @@ def test_a_page_of_the_right_size_on_a_disk_is_seen_by_its_first_sign(published,
 
 
 def test_a_file_that_a_folder_lacks_is_named_without_its_path(tmp_path, entry):
-    """As a mirror's failure stands after the mirror, which is the path."""
+    """The failure is printed after the mirror, which is the path."""
     with pytest.raises(MirrorError, match=rf"^{entry.name}: No such file or directory$") as caught:
         read(parse(tmp_path), entry)
     assert caught.value.tries == 1
 
 
-def test_only_the_first_sign_tells(published, entry):
+def test_markup_farther_in_does_not_make_a_page(published, entry):
     content = (published / FILE).read_bytes()
     (published / FILE).write_bytes(content[:7] + b"<html>" + content[13:])
     assert len(read(parse(published), entry)) == entry.bytes
 
 
-def test_so_is_one_of_a_server_that_calls_it_a_file(serve, entry):
+def test_a_page_that_a_server_calls_a_file_is_recognised(serve, entry):
     server = serve()
     server.always[FILE] = lambda handler, content: handler.answer(200, b" <p>" + content[4:])
     with pytest.raises(MirrorError, match="HTML page instead of the file"):
@@ -119,7 +119,7 @@ def test_so_is_one_of_a_server_that_calls_it_a_file(serve, entry):
 
 
 @pytest.mark.parametrize("kind", ["text/html", "text/html; charset=utf-8", "Text/HTML"])
-def test_what_a_server_calls_a_page_is_none_of_the_files(serve, entry, kind):
+def test_what_a_server_calls_a_page_is_refused(serve, entry, kind):
     """A login page may begin with anything; the type of the answer is enough."""
     server = serve()
     server.always[FILE] = lambda handler, content: handler.answer(200, content, Content_Type=kind)
@@ -148,7 +148,7 @@ def test_what_a_server_calls_a_page_is_none_of_the_files(serve, entry, kind):
         (599, 5),
     ],
 )
-def test_a_status_is_worth_another_try_if_it_may_pass(code, tries):
+def test_a_status_is_tried_again_if_it_may_be_temporary(code, tries):
     answer = requests.Response()
     answer.status_code, answer.reason = code, "Reason"
     answer.headers["Retry-After"] = "7"
@@ -169,7 +169,7 @@ def test_a_status_is_worth_another_try_if_it_may_pass(code, tries):
         ({"Content-Length": "many"}, False),
     ],
 )
-def test_a_length_that_is_told_must_be_that_of_the_file(headers, is_refused):
+def test_a_declared_length_must_be_that_of_the_file(headers, is_refused):
     answer = requests.Response()
     answer.status_code = 200
     answer.headers.update(headers)
@@ -209,7 +209,7 @@ def test_interim_answers_end_where_the_answer_begins(codes, status):
     assert (answer.status, answer.reason, answer.headers["X-Head"]) == (status, "Word", "y")
 
 
-def test_interim_answers_have_an_end():
+def test_endless_interim_answers_are_refused():
     with pytest.raises(http.client.HTTPException, match="50 interim responses and no final one"):
         connections._Response(Wire(*[103] * 50, 200)).begin()
 
@@ -239,13 +239,13 @@ class Told(Exception):
         (OSError(TimeoutError("")), "the connection broke (TimeoutError)", 5, False),
     ],
 )
-def test_what_went_wrong_is_told_by_its_innermost_cause(error, text, tries, is_unreachable):
+def test_an_error_is_described_by_its_innermost_cause(error, text, tries, is_unreachable):
     found = downloading._explain(error)
     assert (str(found), found.tries, found.is_unreachable) == (text, tries, is_unreachable)
 
 
 class Body:
-    """Stands in for the body of an answer: its parts come after half a second each, by a clock of its own."""
+    """Stands in for the body of an answer: its parts arrive half a second apart, by a clock of its own."""
 
     def __init__(self, monkeypatch, sizes):
         self.sizes, self.now = [*sizes, 0], 0.0
@@ -259,8 +259,8 @@ class Body:
 @pytest.mark.parametrize(
     ("sizes", "rate"), [([5, 5], None), ([4, 5], 9), ([500, 500, 5, 5], None), ([500, 500, 4, 5], 9), ([5, 5, 0], None)]
 )
-def test_each_window_of_waiting_has_the_least_rate(monkeypatch, sizes, rate):
-    """What came before it, however much, does not help, and does not hurt."""
+def test_each_time_window_must_reach_the_minimum_rate(monkeypatch, sizes, rate):
+    """What arrived in earlier windows does not count, however much it was."""
     monkeypatch.setattr(retrying, "PATIENCE", Patience(window=1.0))
     answer = requests.Response()
     answer.raw = Body(monkeypatch, sizes)
@@ -271,14 +271,14 @@ def test_each_window_of_waiting_has_the_least_rate(monkeypatch, sizes, rate):
         list(connections.read_parts(answer, min_rate=10.0))
 
 
-def test_an_answer_that_takes_its_time_is_waited_for(serve, entry, original):
+def test_a_slow_answer_is_waited_for(serve, entry, original):
     server = serve()
     server.always[FILE] = lambda handler, content: (time.sleep(0.3), handler.answer(200, content))
     assert read(parse(server.url), entry) == (original / FILE).read_bytes()
     assert server.count(FILE) == 1
 
 
-def test_who_waits_for_an_answer_keeps_no_program_from_ending():
+def test_a_thread_that_waits_for_an_answer_does_not_keep_the_program_alive():
     class Session:
         def get(self, *_, **__):
             raise OSError(f"asked by a daemon: {threading.current_thread().daemon}")

@@ -1,4 +1,4 @@
-"""Mirrors of the worst kind: drips, odd statuses, wrong manifests. Others are asked, and nothing of it stays."""
+"""Mirrors of the worst kind: slow, odd statuses, wrong manifests. Others are asked, and nothing bad is kept."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ MANIFEST = store.MANIFEST
 FILE = TRAIN[0]
 
 
-class TestDrips:
+class TestSlowMirrors:
     @pytest.fixture(autouse=True)
     def little_patience(self, monkeypatch):
         patience = Patience(few_tries=1, first=0.005, longest=0.02, connect=0.4, read=0.4, window=0.3)
@@ -55,15 +55,15 @@ class TestDrips:
             ("head", r"does not respond within 0\.8 s"),
         ],
     )
-    def test_if_there_is_none_it_ends_and_says_so(self, fetch, serve, original, root, part, told):
+    def test_without_another_mirror_it_stops_with_an_error(self, fetch, serve, original, root, part, told):
         bad = serve()
         bad.always[FILE] = dripping(bad, part)
         with pytest.raises(FetchError, match=f"1 of 4 files.*{told}"):
             fetch(mirrors=bad.url)
         assert is_complete(root, original, [name for name in SHARDS if name != FILE])
 
-    def test_one_that_is_slow_but_the_only_one_is_taken(self, fetch, serve, original, root, monkeypatch):
-        """It is deferred for the sake of the other, which has nothing, and then gets the time that it needs."""
+    def test_the_only_mirror_is_used_even_if_it_is_slow(self, fetch, serve, original, root, monkeypatch):
+        """It is deferred in favour of the other, which has nothing, and then gets the time it needs."""
         name = "validation/validation-test.parquet"
         slow, empty = serve(), serve()
         slow.always[name] = dripping(slow, size=100, pause=0.02)
@@ -74,7 +74,7 @@ class TestDrips:
         assert (root / name).read_bytes() == (original / name).read_bytes()
         assert (slow.count(name), empty.count(name)) == (2, 1)
 
-    def test_the_time_that_a_slow_disk_takes_is_not_the_mirrors(self, server, monkeypatch):
+    def test_time_spent_on_a_slow_disk_does_not_count_against_the_mirror(self, server, monkeypatch):
         clock, answer = [0.0], connections.requests.Response()
 
         class Body:
@@ -146,7 +146,7 @@ class TestStatuses:
 
     @pytest.mark.parametrize("kind", UNEXPECTED)
     @pytest.mark.parametrize("name", [MANIFEST, FILE])
-    def test_whatever_a_mirror_answers_the_next_is_asked(self, fetch, serve, original, root, name, kind, monkeypatch):
+    def test_any_answer_leads_to_the_next_mirror(self, fetch, serve, original, root, name, kind, monkeypatch):
         monkeypatch.setattr(retrying, "PATIENCE", Patience(first=0.0, longest=0.0, longest_asked=0.0, read=5.0))
         bad, good = serve(), serve()
         bad.always[name] = UNEXPECTED[kind]
@@ -192,7 +192,7 @@ MISLEADING = {
 
 class TestManifests:
     @pytest.mark.parametrize("name", BAD)
-    def test_a_bad_one_is_one_mirrors_failure(self, fetch, serve, original, root, name):
+    def test_a_bad_manifest_fails_only_its_mirror(self, fetch, serve, original, root, name):
         bad, good = serve(), serve()
         bad.always[MANIFEST] = answer_with(BAD[name])
         with pytest.raises(FetchError, match=rf"no mirror provides a {MANIFEST} \({bad.url}: has no valid|HTML page"):
@@ -202,7 +202,7 @@ class TestManifests:
         fetch(mirrors=[bad.url, good.url], split="test")
         assert is_complete(root, original, SHARDS[:1])
 
-    def test_one_that_is_too_long_is_not_read_to_its_end(self, fetch, serve, original, root):
+    def test_a_manifest_that_is_too_long_is_not_read_to_its_end(self, fetch, serve, original, root):
         bad, good = serve(), serve()
         bad.always[MANIFEST] = answer_with(" " * (1 << 23) + (original / MANIFEST).read_text())
         fetch(mirrors=[bad.url, good.url])
@@ -221,7 +221,7 @@ class TestManifests:
         return rewrite
 
     @pytest.mark.parametrize("kind", WRONG)
-    def test_one_that_disagrees_with_the_registry_is_refused(self, fetch, rewritten, original, root, kind):
+    def test_a_manifest_that_disagrees_with_the_registry_is_refused(self, fetch, rewritten, original, root, kind):
         change, told = WRONG[kind]
         bad = rewritten(change)
         with pytest.raises(FetchError, match=told):
@@ -231,7 +231,7 @@ class TestManifests:
         assert is_complete(root, original)
 
     @pytest.mark.parametrize("kind", MISLEADING)
-    def test_one_that_leads_to_no_file_gives_way_to_the_next(self, fetch, rewritten, original, root, kind, monkeypatch):
+    def test_a_manifest_that_leads_to_no_file_gives_way(self, fetch, rewritten, original, root, kind, monkeypatch):
         bad = rewritten(MISLEADING[kind])
         if kind == "sizes of no disk":
             monkeypatch.setattr("mwlmc_data.fetching.files.get_free_space", lambda folder: 10**8)
@@ -239,7 +239,7 @@ class TestManifests:
         assert is_complete(root, original)
 
     @pytest.mark.parametrize("kind", MISLEADING)
-    def test_and_does_not_stay(self, fetch, rewritten, original, root, kind, monkeypatch):
+    def test_a_manifest_that_leads_to_no_file_is_not_kept(self, fetch, rewritten, original, root, kind, monkeypatch):
         bad = rewritten(MISLEADING[kind])
         if kind == "sizes of no disk":
             monkeypatch.setattr("mwlmc_data.fetching.files.get_free_space", lambda folder: 10**8)
@@ -248,8 +248,8 @@ class TestManifests:
         fetch(mirrors=[original, bad])
         assert is_complete(root, original)
 
-    def test_with_files_of_it_there_it_stays(self, fetch, serve, root, original):
-        """One mirror has but one of the files, and the other a manifest of other files: nothing is mixed."""
+    def test_a_manifest_whose_files_are_present_is_kept(self, fetch, serve, root, original):
+        """One mirror has only one of the files, and the other a manifest of other files: nothing is mixed."""
         half = serve()
         for name in SHARDS[1:]:
             half.always[name] = status(404)
@@ -261,8 +261,8 @@ class TestManifests:
         assert (root / MANIFEST).read_bytes() == before
         assert half.count(MANIFEST) == 1
 
-    def test_one_whose_mirror_cannot_be_reached_for_a_while_stays(self, fetch, serve, root):
-        """The manifest was good, the network is not."""
+    def test_a_manifest_whose_mirror_is_briefly_unreachable_is_kept(self, fetch, serve, root):
+        """The manifest is good; only the network failed."""
         first, other = serve(), serve()
         assert fetch(mirrors=first.url, sim_ids=[]) == []
         first.close()
@@ -272,8 +272,8 @@ class TestManifests:
         assert files_in(root) == [MANIFEST]
 
     @pytest.mark.parametrize("rows", [0, 1, 10])
-    def test_a_set_ends_with_its_last_simulation(self, original, rows):
-        """Its catalogue has no more rows, and its haloes no later sim_id; a part of it may be there."""
+    def test_a_manifest_may_not_list_simulations_beyond_the_set(self, original, rows):
+        """The catalogue has no more rows and the haloes no later sim_id; a part of the set is allowed."""
         entries = {entry.config: entry for entry in Store(original).manifest.files}
         record = {"files": {"gaussian": {"seed": 20250710, "simulator_version": "1.0.0", "rows": rows}}}
 
@@ -294,7 +294,7 @@ class TestManifests:
         assert problem(gaussian={"rows": rows + 1}) == told
         assert problem(haloes=haloes(rows)) == told
 
-    def test_the_registered_one_stays(self, fetch, serve, root, original, registered):
+    def test_the_registered_manifest_is_kept(self, fetch, serve, root, original, registered):
         registered(manifest=release.sha256_of(original / MANIFEST))
         bad = serve()
         for name in SHARDS:
@@ -303,7 +303,7 @@ class TestManifests:
             fetch(mirrors=bad.url)
         assert files_in(root) == [MANIFEST]
 
-    def test_one_that_was_not_fetched_stays(self, fetch, root, original):
+    def test_a_manifest_that_was_not_fetched_is_kept(self, fetch, root, original):
         small_release(root)
         for path in root.rglob("*.parquet"):
             path.unlink()
@@ -311,12 +311,12 @@ class TestManifests:
         assert manifest.forget_manifest(request_for(root, original), retrying.Halt()) is None
         assert (root / MANIFEST).read_bytes() == made_here
 
-    def test_a_name_that_no_mirror_knows_is_bad_input_still(self, fetch, server, original):
+    def test_a_name_that_no_mirror_knows_is_bad_input(self, fetch, server, original):
         with pytest.raises(ValueError, match=r"'halos'.*allowed is "):
             fetch("halos", mirrors=[server.url, original])
 
     @pytest.mark.parametrize("content", [b"", b"\xff", b"[" * 100_000, b"[]", b'{"sha256": 3}'], ids=len)
-    def test_a_bad_mark_is_none(self, fetch, server, original, root, content):
+    def test_a_bad_mark_is_ignored(self, fetch, server, original, root, content):
         fetch(mirrors=server.url)
         (root / store.STAMPS / manifest.MARK).write_bytes(content)
         fetch(mirrors=server.url)
@@ -332,17 +332,17 @@ def request_for(root, *mirrors):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
-def test_a_pipe_in_a_folder_is_no_file(fetch, published, original, root):
+def test_a_pipe_in_a_folder_is_not_a_file(fetch, published, original, root):
     (published / FILE).unlink()
     os.mkfifo(published / FILE)
     fetch(mirrors=[published, original])
     assert is_complete(root, original)
 
 
-class TestWords:
-    """What is said of files that are there: verified now, or before."""
+class TestOutput:
+    """What the command says of present files: verified now, or before."""
 
-    def test_a_file_is_hashed_once_and_that_is_said(self, server, root, capsys, forgotten):
+    def test_a_file_is_hashed_once_and_the_output_says_so(self, server, root, capsys, forgotten):
         words = ["fetch", "--quiet", "--mirror", server.url]
         assert cli.main(words) == 0
         assert capsys.readouterr().out.splitlines()[-1].endswith(", 4 verified now")
@@ -355,7 +355,7 @@ class TestWords:
         assert cli.main([*words, "--json"]) == 0
         assert [file["verified"] for file in json.loads(capsys.readouterr().out)["files"]] == ["before"] * 4
 
-    def test_a_footer_that_rotted_is_noticed_and_the_file_fetched_again(self, server, original, root, forgotten):
+    def test_a_rotted_footer_is_noticed_and_the_file_fetched_again(self, server, original, root, forgotten):
         paths = [file.path for file in fetch_files(mirrors=server.url, progress=False)]
         rot(paths[0], paths[0].stat().st_size - 20)
         forgotten()
@@ -364,7 +364,7 @@ class TestWords:
         assert is_complete(root, original)
         assert server.count(SHARDS[0]) == 2
 
-    def test_what_is_complete_is_there_also_on_a_read_only_disk(self, fetch, server, original, root, forgotten):
+    def test_intact_files_are_found_on_a_read_only_disk(self, fetch, server, original, root, forgotten):
         paths = fetch(mirrors=server.url)
         forgotten()
         with read_only(root):

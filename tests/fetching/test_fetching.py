@@ -1,4 +1,4 @@
-"""Files from mirrors into the store: which, whence, and that nothing is done twice or in disorder."""
+"""Fetching from mirrors into the store: which files, from where, and that nothing is done twice or out of order."""
 
 import errno
 import gzip
@@ -30,11 +30,11 @@ def names_of(paths, root):
 
 
 class TestWhatIsFetched:
-    def test_it_is_a_public_name(self):
+    def test_fetch_is_a_public_name(self):
         assert mwlmc_data.fetch is not None
         assert "fetch" in mwlmc_data.__all__
 
-    def test_the_haloes_come_by_default(self, fetch, server, original, root):
+    def test_haloes_are_fetched_by_default(self, fetch, server, original, root):
         paths = fetch(mirrors=server.url)
         assert names_of(paths, root) == list(SHARDS)
         assert same_bytes(paths, original, root)
@@ -108,7 +108,7 @@ class TestWhatIsFetched:
         assert [name for name in files_in(root) if name != MANIFEST] == []
 
 
-class TestWhence:
+class TestSources:
     def test_a_folder_is_copied(self, fetch, original, root):
         assert same_bytes(fetch(mirrors=original), original, root)
 
@@ -118,13 +118,13 @@ class TestWhence:
             shutil.copy(original / name, tmp_path / "flat")
         assert same_bytes(fetch(mirrors=tmp_path / "flat"), original, root)
 
-    def test_zenodo_holds_files_beside_each_other(self, fetch, serve, original, root, monkeypatch):
+    def test_zenodo_holds_all_files_in_one_folder(self, fetch, serve, original, root, monkeypatch):
         server = serve(prefix="/records/77/files", flat=True)
         monkeypatch.setattr(mirrors, "ZENODO", server.host)
         assert same_bytes(fetch(mirrors="doi:10.5281/zenodo.77"), original, root)
         assert {seen.query for seen in server.seen} == {"download=1"}
 
-    def test_hugging_face_sends_elsewhere(self, fetch, serve, original, root, monkeypatch):
+    def test_redirects_of_hugging_face_are_followed(self, fetch, serve, original, root, monkeypatch):
         content, hub = serve(), serve(prefix="/datasets/some/data/resolve/v1.0.0")
         monkeypatch.setattr(mirrors, "HUGGING_FACE", hub.host)
         for name in SHARDS:
@@ -142,13 +142,13 @@ class TestWhence:
         assert server.count(name) == 1
 
     def test_a_mirror_whose_manifest_lacks_the_split_gives_way(self, fetch, published, original, root):
-        """It has files of the config, and files of the split, but none of both."""
+        """It has files of the config and files of the split, but no file of both."""
         lacking = [entry for entry in entries_of(original) if (entry.config, entry.split) != ("haloes", "test")]
         write_manifest(published, lacking)
         assert names_of(fetch(mirrors=[published, original], split="test"), root) == [SHARDS[0]]
         assert (root / MANIFEST).read_bytes() == (original / MANIFEST).read_bytes()
 
-    def test_where_no_manifest_has_what_was_asked_for_the_first_says_what_there_is(
+    def test_if_no_manifest_has_the_request_the_first_says_what_there_is(
         self, fetch, published, original, root
     ):
         write_manifest(published, [entry for entry in entries_of(original) if entry.config != "validation"])
@@ -168,20 +168,20 @@ class TestWhence:
         fetch(split="test")
         assert (len(one.seen), len(other.seen)) == (0, 2)
 
-    def test_requests_say_who_asks(self, fetch, server):
+    def test_requests_carry_a_user_agent(self, fetch, server):
         fetch(mirrors=server.url, split="test")
         for seen in server.seen:
             assert seen.headers["User-Agent"] == f"mwlmc-data/{mwlmc_data.__version__}"
             assert seen.headers["Accept-Encoding"] == "identity"
 
-    def test_a_directory_of_ones_own(self, fetch, server, original, root, tmp_path):
+    def test_a_directory_can_be_chosen(self, fetch, server, original, root, tmp_path):
         own = tmp_path / "own" / "place"
         assert same_bytes(fetch(mirrors=server.url, directory=str(own)), original, own)
         assert not root.exists()
 
 
-class TestTheSecondTime:
-    def test_nothing_is_asked_and_nothing_hashed(self, fetch, server, root, forgotten, monkeypatch):
+class TestSecondFetch:
+    def test_nothing_is_requested_or_hashed(self, fetch, server, root, forgotten, monkeypatch):
         paths = fetch(mirrors=server.url)
         requests = len(server.seen)
         forgotten()
@@ -205,7 +205,7 @@ class TestTheSecondTime:
         assert hashed == [paths[1]]
         assert len(server.seen) == requests
 
-    def test_only_what_is_missing_comes(self, fetch, server, original, root):
+    def test_only_missing_files_are_fetched(self, fetch, server, original, root):
         first = fetch(mirrors=server.url, split="train")
         first[1].unlink()
         assert same_bytes(fetch(mirrors=server.url), original, root)
@@ -232,7 +232,7 @@ class TestTheSecondTime:
         fetch(mirrors=other.url)
         assert [seen.path for seen in other.seen] == [MANIFEST]
 
-    def test_files_can_be_read_by_others(self, fetch, server, root):
+    def test_fetched_files_are_readable_by_other_users(self, fetch, server, root):
         before = os.umask(0o022)
         try:
             path = fetch(mirrors=server.url, split="test")[0]
@@ -278,8 +278,8 @@ class TestManifest:
         write_manifest(published, entries_of(published), "7.0.0")
         self.refused(fetch, published, root, "7.0.0", release.DATA_VERSION)
 
-    def test_a_disk_that_it_fills_is_told_what_was_asked_for_needs(self, fetch, original, root, monkeypatch):
-        """The files of the config and split, not others of either."""
+    def test_a_full_disk_is_reported_with_the_space_that_the_request_needs(self, fetch, original, root, monkeypatch):
+        """It counts the files of the config and split, and no others."""
 
         def full(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -289,18 +289,18 @@ class TestManifest:
         with pytest.raises(FetchError, match=rf"disk is full .* needs {re.escape(format_size(size))} in '{root}'"):
             fetch(mirrors=original, split="test")
 
-    def test_it_has_to_be_the_registered_one(self, fetch, published, original, root, registered):
+    def test_it_must_be_the_registered_manifest(self, fetch, published, original, root, registered):
         registered(manifest=release.sha256_of(original / MANIFEST))
         write_manifest(published, entries_of(published)[1:])
         self.refused(fetch, published, root, "SHA-256", release.sha256_of(original / MANIFEST))
         assert same_bytes(fetch(mirrors=[published, original]), original, root)
 
-    def test_the_registered_one_is_known_without_a_mirror(self, fetch, original, root, registered):
+    def test_the_registered_manifest_is_known_without_a_mirror(self, fetch, original, root, registered):
         registered(manifest=release.sha256_of(original / MANIFEST))
         shutil.copytree(original, root)
         assert len(fetch()) == 4
 
-    def test_one_that_was_not_fetched_is_not_taken_for_the_release(self, fetch, original, root):
+    def test_a_manifest_that_was_not_fetched_is_not_taken_for_the_release(self, fetch, original, root):
         shutil.copytree(original, root)
         with pytest.raises(FetchError, match="no mirror"):
             fetch()
@@ -358,12 +358,12 @@ def test_real_haloes_can_be_loaded_once_they_are_fetched(fetch, serve, tmp_path,
 
 class TestNoMirror:
     @pytest.mark.parametrize("config", ["haloes", "haloes-flat", "gaussian", "validation", None])
-    def test_it_says_what_is_missing_and_how_to_get_it(self, fetch, root, config):
+    def test_the_error_says_what_is_missing_and_how_to_get_it(self, fetch, root, config):
         with pytest.raises(FetchError) as caught:
             fetch(config)
         text = str(caught.value)
         told = [str(root), release.DATA_VERSION, "no deposit of this version is registered"]
-        if config != "haloes-flat":  # no published folder holds them
+        if config != "haloes-flat":  # no published folder holds these
             told += [f"mwlmc fetch {config or 'all'} --mirror", mirrors.VARIABLE]
         told += [f"config {config!r}"] if config else ["every config"]
         if config is None or config.startswith("haloes"):
@@ -374,12 +374,12 @@ class TestNoMirror:
             assert part in text
         assert "\n" not in text
 
-    def test_the_number_of_missing_files_is_told(self, fetch, server, root):
+    def test_the_number_of_missing_files_is_reported(self, fetch, server, root):
         fetch(mirrors=server.url, split="train")
         with pytest.raises(FetchError, match="2 of 4 files of config 'haloes'"):
             fetch()
 
-    def test_a_deposit_that_is_registered_is_not_denied(self, fetch, registered):
+    def test_a_registered_deposit_is_named(self, fetch, registered):
         registered(mirrors=["https://example.org/data"])
         with pytest.raises(FetchError, match="no mirror was given"):
             fetch(mirrors=[])
@@ -401,7 +401,7 @@ class TestNoMirror:
         with pytest.raises(FetchError, match=r"example\.org.*not known.*missing.*No such file"):
             fetch(mirrors=["https://example.org/data", tmp_path / "missing"])
 
-    def test_the_connection_goes_between_two_files(self, fetch, serve, original, root):
+    def test_the_connection_is_lost_between_two_files(self, fetch, serve, original, root):
         server = serve()
         fetch(mirrors=server.url, split="test")
         server.close()

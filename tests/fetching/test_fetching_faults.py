@@ -1,4 +1,4 @@
-"""What mirrors do wrong: asked again, given up, waited for; and never a wrong file in the store."""
+"""Faults of mirrors: tried again, given up or waited for, and never a wrong file in the store."""
 
 import email.utils
 import random
@@ -56,7 +56,7 @@ PASSING = {
     "a wrong hash after others": [cut(), status(503), changed],
 }
 
-# Fault that stays -> requests that it is worth, and what the error says of it.
+# Permanent fault -> number of requests, and what the error says about it.
 LASTING = {
     "404": (status(404), 1, "HTTP 404"),
     "403": (status(403), 1, "HTTP 403"),
@@ -77,7 +77,7 @@ LASTING = {
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_what_passes_is_asked_again(fetch, server, original, root, name):
+def test_temporary_faults_are_tried_again(fetch, server, original, root, name):
     server.faults[FILE] = list(PASSING[name])
     fetch(mirrors=server.url)
     assert is_complete(root, original)
@@ -86,7 +86,7 @@ def test_what_passes_is_asked_again(fetch, server, original, root, name):
 
 
 @pytest.mark.parametrize("name", [name for name in PASSING if "file" not in name and "hash" not in name])
-def test_so_is_the_manifest(fetch, server, original, root, name):
+def test_temporary_faults_of_the_manifest_are_tried_again(fetch, server, original, root, name):
     faults = PASSING[name] if name != "an end that nobody told of" else [without_length(50)]
     server.faults[MANIFEST] = list(faults)
     fetch(mirrors=server.url)
@@ -95,7 +95,7 @@ def test_so_is_the_manifest(fetch, server, original, root, name):
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_the_next_mirror_gives_what_one_does_not(fetch, serve, original, root, name):
+def test_the_next_mirror_serves_what_the_first_cannot(fetch, serve, original, root, name):
     bad, good = serve(), serve()
     fault, requests_worth, _ = LASTING[name]
     bad.always[FILE] = fault
@@ -106,7 +106,7 @@ def test_the_next_mirror_gives_what_one_does_not(fetch, serve, original, root, n
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_if_none_gives_it_all_are_named_and_nothing_is_there(fetch, serve, original, root, name):
+def test_if_all_mirrors_fail_all_are_named_and_nothing_is_left(fetch, serve, original, root, name):
     one, other = serve(), serve()
     fault, _, told = LASTING[name]
     one.always[FILE] = fault
@@ -134,7 +134,7 @@ def test_a_mirror_without_the_manifest_gives_way(fetch, serve, original, root):
     assert bad.count(MANIFEST) == good.count(MANIFEST) == 1
 
 
-def test_redirects_without_end_are_left(fetch, server, original):
+def test_endless_redirects_are_given_up(fetch, server, original):
     server.always[MANIFEST] = moved(f"/{MANIFEST}")
     with pytest.raises(FetchError, match="redirects"):
         fetch(mirrors=server.url)
@@ -148,7 +148,7 @@ def test_a_server_without_encryption_is_not_asked_again(fetch, server):
         fetch(mirrors=server.url.replace("http:", "https:"))
 
 
-def test_a_server_that_says_nothing_more_is_left(fetch, server, serve, original, root, monkeypatch):
+def test_a_server_that_falls_silent_is_given_up(fetch, server, serve, original, root, monkeypatch):
     silent = serve()
     silent.always[FILE] = lambda handler, content: (
         handler.answer(200, content[:1000], length=len(content)), silent.released.wait()
@@ -160,14 +160,14 @@ def test_a_server_that_says_nothing_more_is_left(fetch, server, serve, original,
 
 
 class TestWaiting:
-    def test_the_server_says_how_long(self, fetch, server, original, root):
+    def test_the_server_sets_the_pause(self, fetch, server, original, root):
         server.faults[FILE] = [status(429, Retry_After="1")]
         fetch(mirrors=server.url)
         first, second = server.times(FILE)
         assert second - first >= 1.0
         assert is_complete(root, original)
 
-    def test_while_others_go_on(self, fetch, server, original, root):
+    def test_other_downloads_continue_during_a_pause(self, fetch, server, original, root):
         server.faults[FILE] = [status(503, Retry_After="1")]
         fetch(mirrors=server.url, jobs=2)
         first, second = server.times(FILE)
@@ -182,7 +182,7 @@ class TestWaiting:
             assert len(pauses) > 40
 
     @pytest.mark.parametrize(("asked", "least"), [(0.0, 0.0), (7.0, 7.0), (120.0, 120.0), (1e6, 120.0)])
-    def test_the_servers_wish_has_a_limit(self, asked, least):
+    def test_the_pause_that_a_server_asks_for_is_limited(self, asked, least):
         patience = Patience()
         for tried in (1, 4):
             assert least <= patience.pause(tried, asked) <= least + 0.1 * patience.longest
@@ -201,14 +201,14 @@ class TestWaiting:
             ({"RateLimit": '"resolvers";r=0;t=55', "Retry-After": "3"}, 3.0),
         ],
     )
-    def test_how_a_wish_is_read(self, headers, seconds):
+    def test_retry_after_is_parsed(self, headers, seconds):
         assert downloading.read_pause(CaseInsensitiveDict(headers)) == seconds
 
     def test_a_date_is_read_as_the_time_until_then(self):
         date = email.utils.formatdate(time.time() + 60, usegmt=True)
         assert 55.0 < downloading.read_pause({"Retry-After": date}) <= 60.0
 
-    def test_who_asks_for_a_long_pause_is_asked_again_after_the_others(self, monkeypatch):
+    def test_a_mirror_that_asks_for_a_long_pause_is_tried_again_after_the_others(self, monkeypatch):
         monkeypatch.setattr(retrying, "PATIENCE", Patience(first=0.0, longest=0.01, longest_asked=0.1))
         busy, good, asked, rates = *map(parse, ("https://example.org/busy", "https://example.org/good")), [], []
 
@@ -230,9 +230,9 @@ class TestWaiting:
         assert asked == [busy, good, busy, busy]
         least, last = Patience.min_rate, Patience.last_min_rate
         assert least > last
-        assert rates == [least, least, last, last], "the last to be asked may be slow"
+        assert rates == [least, least, last, last], "the last mirror to be asked may be slow"
 
-    def test_random_numbers_of_the_user_stay(self, fetch, server):
+    def test_the_random_state_of_the_user_is_kept(self, fetch, server):
         server.faults[FILE] = [cut(), cut()]
         random.seed(11)
         expected = random.random()
@@ -242,7 +242,7 @@ class TestWaiting:
 
 
 class TestStopping:
-    def test_who_reads_and_who_waits_is_woken(self, serve):
+    def test_threads_that_read_or_wait_are_woken(self, serve):
         silent = serve()
         silent.always[FILE] = lambda handler, content: (
             handler.answer(200, content[:1000], length=len(content)), silent.released.wait()
@@ -272,7 +272,7 @@ class TestStopping:
             thread.join(10.0)
         assert sorted(ended) == sorted([FILE, SHARDS[0]])
 
-    def test_an_error_of_our_own_stops_all_and_comes_out(self, fetch, server, root, monkeypatch):
+    def test_an_internal_error_stops_all_threads_and_is_raised(self, fetch, server, root, monkeypatch):
         def fail(*_):
             raise ZeroDivisionError
 
@@ -304,13 +304,13 @@ class TestStopping:
         assert daemons == {True}
         released.set()
 
-    def test_a_thread_for_which_nothing_is_left_ends_without_a_word(self, original, root):
+    def test_a_thread_with_nothing_left_to_do_ends_silently(self, original, root):
         request = Request(release.DATA_VERSION, "haloes", None, root, [parse(original)], release.get_record())
         files_of_nobody = transfer.Transfer(request, Store(original), [], retrying.Halt(), Recorder(0, "", False))
         assert files_of_nobody._work() is None
         assert files_of_nobody._collect() == {}
 
-    def test_who_waits_for_a_lock_is_woken_and_does_not_go_on_without_it(self, root):
+    def test_a_thread_that_waits_for_a_lock_is_woken_and_does_not_continue_without_it(self, root):
         halt = retrying.Halt()
         with manifest.hold_lock(root, "file", halt):
             threading.Timer(0.1, halt.set).start()
@@ -321,11 +321,11 @@ class TestStopping:
 
 
 class TestLeftovers:
-    """Of programs that were killed, and of those that are still at work."""
+    """Partial files of killed programs, and of programs that are still running."""
 
     @pytest.fixture
     def begun(self, fetch, server, root):
-        """Files of which a program wrote 1000 and 2000 bytes; others are there."""
+        """Two partial files of 1000 and 2000 bytes, beside finished ones."""
         fetch(mirrors=server.url, split="test")
         for size, name in zip((1000, 2000), TRAIN, strict=True):
             folder = downloading.get_partial(root / name)
@@ -333,14 +333,14 @@ class TestLeftovers:
             (folder / "tmp").write_bytes(b"x" * size)
         return [downloading.get_partial(root / name) for name in TRAIN]
 
-    def test_those_that_nobody_holds_are_removed(self, fetch, server, root, begun):
+    def test_leftovers_that_no_process_holds_are_removed(self, fetch, server, root, begun):
         with manifest.get_lock(root, FILE.partition("/")[2]):
             fetch(mirrors=server.url, split="test")
             assert [folder.exists() for folder in begun] == [True, False]
         fetch(mirrors=server.url, split="test")
         assert [folder.exists() for folder in begun] == [False, False]
 
-    def test_what_is_written_of_a_file_needs_no_more_space(self, root, begun):
+    def test_bytes_already_written_need_no_more_space(self, root, begun):
         local = Store(root)
         sizes = {entry.path: entry.bytes for entry in local.manifest.files}
         missing = [entry for entry in local.manifest.select("haloes") if entry.path != SHARDS[0]]
@@ -350,7 +350,7 @@ class TestLeftovers:
 
 
 class Recorder:
-    """Stands in for the bar."""
+    """Stands in for the progress bar."""
 
     def __init__(self, total, label, is_shown):
         self.total, self.label, self.is_shown, self.came, self.present = total, label, is_shown, 0, 0
@@ -370,7 +370,7 @@ class Recorder:
 
 
 class TestProgress:
-    def test_bytes_that_came_in_vain_do_not_count(self, fetch, server, original, monkeypatch):
+    def test_wasted_bytes_do_not_count(self, fetch, server, original, monkeypatch):
         sizes = {name: (original / name).stat().st_size for name in SHARDS}
         fetch(mirrors=server.url, split="test")
         monkeypatch.setattr(files, "Bar", Recorder)
@@ -389,7 +389,7 @@ class TestProgress:
         fetching.fetch(mirrors=server.url)
         assert "haloes: 100%" in capfd.readouterr().err
 
-    def test_without_it_nothing_is_printed(self, fetch, server, capfd):
+    def test_without_a_bar_nothing_is_printed(self, fetch, server, capfd):
         server.faults[FILE] = [changed]
         fetch(mirrors=server.url)
         assert capfd.readouterr() == ("", "")

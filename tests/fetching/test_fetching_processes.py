@@ -34,7 +34,7 @@ print("started", flush=True)
 print(len(fetching.fetch(mirrors=url, directory=directory, jobs=int(jobs), progress=False)))
 """
 
-# The check before the start is told that there is space, so that the disk fills while files are written.
+# The check before the start believes that there is space, so that the disk fills while files are written.
 ON_A_FULL_DISK = """
 import resource, sys
 from mwlmc_data import fetching
@@ -51,7 +51,7 @@ except fetching.FetchError as error:
 
 @pytest.fixture
 def start(repository):
-    """Function that starts a program in the repository; what is left of it ends with the test."""
+    """Function that starts a program in the repository and stops it after the test."""
     processes = []
 
     def run(*command):
@@ -86,7 +86,7 @@ def has_begun(root, name=TRAIN[1]):
 
 
 class TestKilled:
-    def test_only_what_was_not_whole_comes_again(self, start, server, fetch, original, root):
+    def test_only_incomplete_files_are_fetched_again(self, start, server, fetch, original, root):
         server.always[TRAIN[1]] = stalled(server, 1_500_000)
         client = start(sys.executable, "-c", CLIENT, server.url, root, 4)
         others = [name for name in SHARDS if name != TRAIN[1]]
@@ -101,7 +101,7 @@ class TestKilled:
         assert is_complete(root, original)
         assert [server.count(name) for name in (MANIFEST, *others, TRAIN[1])] == [1, 1, 1, 1, 2]
 
-    def test_leftovers_go_when_nobody_holds_them(self, start, server, fetch, root):
+    def test_leftovers_are_removed_when_no_process_holds_them(self, start, server, fetch, root):
         server.always[TRAIN[1]] = stalled(server, 1_500_000)
         client = start(sys.executable, "-c", CLIENT, server.url, root, 1)
         wait_for(has_begun(root))
@@ -113,7 +113,7 @@ class TestKilled:
         assert partials(root) == {}
         assert list(root.rglob("*.partial")) == []
 
-    def test_a_program_that_is_interrupted_ends_at_once_and_leaves_nothing(self, start, server, root):
+    def test_an_interrupted_program_ends_at_once_and_leaves_nothing(self, start, server, root):
         for name in TRAIN:
             server.always[name] = stalled(server, 1_500_000)
         command = [sys.executable, "-m", "mwlmc_data", "fetch", "--mirror", server.url, "--directory", root]
@@ -121,7 +121,7 @@ class TestKilled:
         for name in TRAIN:
             wait_for(has_begun(root, name))
         client.send_signal(signal.SIGINT)
-        # The server would stall for ever, and the client's patience with it is a minute.
+        # The server stalls for ever, and the client would wait a minute.
         out, err = client.communicate(timeout=40)
         assert client.returncode == 130
         assert out == ""
@@ -129,7 +129,7 @@ class TestKilled:
         assert partials(root) == {}
         assert not any((root / name).exists() for name in TRAIN)
 
-    def test_also_while_a_server_does_not_answer(self, start, server, root):
+    def test_it_ends_at_once_while_a_server_does_not_answer(self, start, server, root):
         for name in SHARDS:
             server.always[name] = lambda handler, content: server.released.wait()
         client = start(sys.executable, "-m", "mwlmc_data", "fetch", "--mirror", server.url, "--directory", root)
@@ -148,7 +148,7 @@ class TestSeveralAtOnce:
         assert [server.count(name) for name in (MANIFEST, *SHARDS)] == [1] * 5
         assert list(root.rglob("*.partial")) == []
 
-    def test_from_the_start(self, start, server, original, root):
+    def test_programs_that_start_together_fetch_each_file_once(self, start, server, original, root):
         for name in (MANIFEST, *SHARDS):
             server.always[name] = stalled(server, 100)
         clients = [start(sys.executable, "-c", CLIENT, server.url, root, 2) for _ in range(3)]
@@ -157,7 +157,7 @@ class TestSeveralAtOnce:
         server.released.set()
         self.assert_each_came_once(clients, server, original, root)
 
-    def test_who_waited_for_a_file_finds_it(self, start, server, original, root):
+    def test_a_program_that_waited_for_a_file_finds_it(self, start, server, original, root):
         server.always[SHARDS[0]] = stalled(server, 100)
         clients = [start(sys.executable, "-c", CLIENT, server.url, root, 1) for _ in range(3)]
         for client in clients:
@@ -167,7 +167,7 @@ class TestSeveralAtOnce:
         server.released.set()
         self.assert_each_came_once(clients, server, original, root)
 
-    def test_who_waits_takes_over_from_who_was_killed(self, start, server, original, root):
+    def test_a_waiting_program_takes_over_from_a_killed_one(self, start, server, original, root):
         server.faults[TRAIN[0]] = [stalled(server, 1_500_000)]
         first = start(sys.executable, "-c", CLIENT, server.url, root, 4)
         wait_for(has_begun(root, TRAIN[0]))
@@ -181,7 +181,7 @@ class TestSeveralAtOnce:
 
 
 class TestFullDisk:
-    def test_it_is_seen_before_the_start(self, fetch, server, original, root, monkeypatch):
+    def test_a_full_disk_is_noticed_before_the_start(self, fetch, server, original, root, monkeypatch):
         needed = sum((original / name).stat().st_size for name in SHARDS)
         usage = shutil.disk_usage(root.anchor)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
@@ -193,7 +193,7 @@ class TestFullDisk:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed))
         assert len(fetch(mirrors=server.url)) == 4
 
-    def test_what_others_have_written_needs_no_more_space(self, start, server, fetch, original, root, monkeypatch):
+    def test_files_of_other_programs_need_no_more_space(self, start, server, fetch, original, root, monkeypatch):
         server.always[TRAIN[1]] = stalled(server, 1_500_000)
         client = start(sys.executable, "-c", CLIENT, server.url, root, 4)
         wait_for(lambda: len(list((root / store.STAMPS).glob("haloes*.json"))) == 3)
@@ -209,7 +209,7 @@ class TestFullDisk:
         client.communicate(timeout=120)
         assert server.count(TRAIN[1]) == 1
 
-    def test_what_is_there_needs_no_space(self, fetch, server, root, monkeypatch):
+    def test_present_files_need_no_space(self, fetch, server, root, monkeypatch):
         paths = fetch(mirrors=server.url)
         usage = shutil.disk_usage(root)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=0))
@@ -222,7 +222,7 @@ class TestFullDisk:
         assert " needs " in out
         assert " are free" in out
         assert str(root) in out
-        # One job: what comes after the file that did not fit was not even asked for.
+        # One job: nothing after the file that did not fit was requested.
         assert [seen.path for seen in server.seen] == [MANIFEST, *kept, TRAIN[len(kept) - 1]]
         return out
 
@@ -233,7 +233,7 @@ class TestFullDisk:
         assert files_in(root) == sorted([MANIFEST, SHARDS[0]])
 
     def on_a_small_disk(self, start, folder, *command):
-        """Start a program that alone sees a disk of 4 MB in a folder; it lists what is left there."""
+        """Start a program that sees a private disk of 4 MB in a folder, and list what remains there."""
         alone = ["unshare", "-rm"]
         if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
             pytest.skip("mounting a small disk is not permitted here")
@@ -266,7 +266,7 @@ class TestFullDisk:
         ("size", "text"),
         [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_300_000, "2.3 MB"), (13_824_000_000, "13.8 GB")],
     )
-    def test_sizes_are_told_with_their_unit(self, size, text):
+    def test_sizes_are_given_with_their_unit(self, size, text):
         assert format_size(size) == text
 
 
@@ -361,7 +361,7 @@ class TestCommand:
         assert told in err
         assert len(err.splitlines()) == 1
 
-    def test_nothing_to_be_had_is_status_1(self, run, server):
+    def test_status_is_1_if_nothing_can_be_fetched(self, run, server):
         code, out, err = run("--quiet")
         assert (code, out) == (1, "")
         assert "no mirror" in err

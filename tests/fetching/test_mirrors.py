@@ -25,7 +25,7 @@ NAME = "haloes-train-00003-of-00027.parquet"
         ("/data/mwlmc", f"/data/mwlmc/{SHARD}"),
     ],
 )
-def test_each_form_tells_where_a_file_lies(text, location):
+def test_each_form_gives_the_place_of_a_file(text, location):
     assert mirrors.parse(text).location(SHARD) == location
 
 
@@ -84,11 +84,11 @@ def test_a_path_object_is_a_folder(tmp_path):
     assert mirrors.list_mirrors(tmp_path) == [mirrors.parse(str(tmp_path))]
 
 
-def test_a_folder_that_is_not_there_may_come_later(tmp_path):
+def test_a_folder_may_appear_later(tmp_path):
     assert mirrors.parse(tmp_path / "disk").is_local
 
 
-def test_in_a_folder_files_may_lie_beside_each_other(tmp_path):
+def test_a_folder_may_be_flat(tmp_path):
     mirror = mirrors.parse(tmp_path)
     (tmp_path / NAME).write_bytes(b"")
     assert mirror.location(SHARD) == str(tmp_path / NAME)
@@ -97,7 +97,7 @@ def test_in_a_folder_files_may_lie_beside_each_other(tmp_path):
     assert mirror.location(SHARD) == str(tmp_path / SHARD)
 
 
-def test_a_password_is_used_and_not_told():
+def test_a_password_is_used_and_never_shown():
     mirror = mirrors.parse("https://me:secret@example.org/data")
     assert mirror.location("a") == "https://me:secret@example.org/data/a"
     assert str(mirror) == "https://example.org/data"
@@ -139,20 +139,20 @@ class TestPrecedence:
         monkeypatch.setenv(mirrors.VARIABLE, f"https://b.org, {mark}{folder}{mark} {mark}/other place{mark}")
         assert self.names(None) == ["https://b.org", str(folder), "/other place"]
         folder.mkdir()
-        monkeypatch.setenv(mirrors.VARIABLE, str(folder))  # alone and there, it needs no quotes
+        monkeypatch.setenv(mirrors.VARIABLE, str(folder))  # a single folder that exists needs no quotes
         assert self.names(None) == [str(folder)]
         monkeypatch.setenv(mirrors.VARIABLE, f"  {folder}\n")
         assert self.names(None) == [str(folder)]
 
     @pytest.mark.parametrize("text", ["https://b.org /my data", "'/my data", '/my" data"', "a''b", "ftp://b.org", "''"])
-    def test_what_is_not_understood_is_named_with_the_variable(self, monkeypatch, text):
+    def test_text_that_is_not_understood_is_named_with_the_variable(self, monkeypatch, text):
         monkeypatch.setenv(mirrors.VARIABLE, text)
         with pytest.raises(ValueError, match="quotes") as error:
             mirrors.list_mirrors(None)
         assert str(error.value).startswith(f"{mirrors.VARIABLE} = {text!r}: ")
 
     @pytest.mark.parametrize(("text", "rest"), [("'/my data", "'/my data"), ("https://b.org, '/my data", "'/my data")])
-    def test_what_is_left_of_the_text_is_told(self, monkeypatch, text, rest):
+    def test_the_rest_of_the_text_is_shown(self, monkeypatch, text, rest):
         monkeypatch.setenv(mirrors.VARIABLE, text)
         with pytest.raises(ValueError, match=rf"\({re.escape(repr(rest))} has a quote that is not closed"):
             mirrors.list_mirrors(None)

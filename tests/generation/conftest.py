@@ -1,4 +1,4 @@
-"""What the tests of the generation share: a stand-in for the simulator, and the bytes of a run of it."""
+"""Fixtures of the tests of generation: a stand-in for the simulator, and the bytes of a run with it."""
 
 import contextlib
 
@@ -48,7 +48,7 @@ def halo_run(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def published(halo_run, tmp_path_factory):
-    """A published folder, which tests leave as it is."""
+    """A published folder, which tests do not change."""
     from generation.folder import make_release
 
     return make_release(tmp_path_factory.mktemp("release") / "folder", halo_run, date="2026-02-03", progress=False)

@@ -1,4 +1,4 @@
-"""The table of simulations made on a Dask cluster: a real scheduler, real workers, and their deaths."""
+"""The catalogue made on a Dask cluster: a real scheduler, real workers, and their deaths."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ def running(tmp_path_factory, repository):
 
 @pytest.fixture
 def dask(running):
-    """A cluster with two workers, neither of which is started afresh when it dies."""
+    """A cluster with two workers that nothing restarts."""
     alive = [p for p in running.processes[1:] if p.poll() is None]
     running.workers = alive + [running.add_worker() for _ in range(2 - len(alive))]
     running.wait_for_workers(2)
@@ -45,7 +45,7 @@ def dask(running):
 
 @pytest.fixture
 def start_client(tmp_path, stand_in, repository):
-    """Function that starts a slow run on a cluster, in a process of its own."""
+    """Function that starts a slow run on a cluster, in a separate process."""
     driver = tmp_path / "driver.py"
     driver.write_text(DRIVER)
     started = []
@@ -69,14 +69,14 @@ def start_client(tmp_path, stand_in, repository):
 
 
 @pytest.mark.parametrize(("shard_size", "window"), [(4, 3), (7, 1000), (200, 1000)])
-def test_bytes_are_those_of_one_process(tmp_path, stand_in, whole, dask, shard_size, window, monkeypatch):
+def test_the_bytes_equal_those_of_one_process(tmp_path, stand_in, whole, dask, shard_size, window, monkeypatch):
     monkeypatch.setattr(cluster, "WINDOW", window)
     plan = plan_for(tmp_path / "run", shard_size=shard_size)
     assert make(plan, stand_in, scheduler=dask.address).read_bytes() == whole
     assert stand_in.made() == list(range(50))
 
 
-def test_the_folder_may_be_named_from_where_one_stands(tmp_path, stand_in, whole, dask, monkeypatch):
+def test_the_folder_may_be_a_relative_path(tmp_path, stand_in, whole, dask, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = plan_for(type(tmp_path)("run"))
     assert make(plan, stand_in, scheduler=dask.address).read_bytes() == whole
@@ -96,7 +96,7 @@ def test_the_bar_moves_shard_by_shard(tmp_path, stand_in, dask, capsys):
     assert "50/50" in capsys.readouterr().err
 
 
-def test_a_worker_that_dies_costs_its_shard_alone(tmp_path, stand_in, whole, dask, start_client):
+def test_a_dying_worker_costs_only_its_shard(tmp_path, stand_in, whole, dask, start_client):
     out = tmp_path / "run"
     client = start_client(out, dask.address)
     wait_for_shards(out, client)
@@ -105,10 +105,10 @@ def test_a_worker_that_dies_costs_its_shard_alone(tmp_path, stand_in, whole, das
     assert client.returncode == 0, stderr
     assert (out / "gaussian.parquet").read_bytes() == whole
     twice = [i for i, n in enumerate(np.bincount(stand_in.made())) if n > 1]
-    assert len({i // 4 for i in twice}) <= 1, "more than the shard in flight was made again"
+    assert len({i // 4 for i in twice}) <= 1, "more than the shard in progress was repeated"
 
 
-def test_a_client_that_is_killed_continues(tmp_path, stand_in, whole, dask, start_client):
+def test_a_killed_client_continues(tmp_path, stand_in, whole, dask, start_client):
     out = tmp_path / "run"
     client = start_client(out, dask.address)
     wait_for_shards(out, client)
@@ -116,13 +116,13 @@ def test_a_client_that_is_killed_continues(tmp_path, stand_in, whole, dask, star
     client.wait()
     dask.wait_until_idle()
     finished = finished_shards(out)
-    assert 2 <= len(finished) < 13, "the workers went on without the client"
+    assert 2 <= len(finished) < 13, "the workers continued without the client"
     stand_in.made()
     assert make(plan_for(out, shard_size=4), stand_in, scheduler=dask.address).read_bytes() == whole
     assert set(stand_in.made()) == set(range(50)) - rows_of(finished)
 
 
-def test_a_scheduler_that_dies_is_an_error_and_the_run_continues_elsewhere(
+def test_a_dying_scheduler_is_an_error_and_the_run_continues_elsewhere(
     tmp_path, stand_in, whole, dask, start_cluster, start_client
 ):
     out = tmp_path / "run"
@@ -140,13 +140,13 @@ def test_a_scheduler_that_dies_is_an_error_and_the_run_continues_elsewhere(
 def test_a_shard_that_kills_its_workers_ends_the_run(tmp_path, stand_in, start_cluster):
     dask = start_cluster(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0")
     dask.add_worker()
-    # The scheduler suspects the next shard as well, which waited at the same worker.
+    # The scheduler also suspects the next shard, which waited at the same worker.
     with pytest.raises(ClusterLostError, match=r"shard-0000[23]-\w+.*died.*Finished shards are kept"):
         make(plan_for(tmp_path / "run"), stand_in.but(dies_at=40), scheduler=dask.address)
     assert finished_shards(tmp_path / "run") == [0, 1]
 
 
-def test_a_draw_that_fails_is_named_and_not_tried_again(tmp_path, stand_in, dask):
+def test_a_failing_draw_is_named_and_not_tried_again(tmp_path, stand_in, dask):
     failing = stand_in.but(fails_at=21)
     messages = []
     for name, options in (("local", {}), ("cluster", {"scheduler": dask.address})):
@@ -196,7 +196,7 @@ def test_a_worker_that_does_not_share_the_folder_is_refused(tmp_path, stand_in, 
 
 @pytest.mark.parametrize("asked", ["at the start", "at each shard"])
 def test_a_worker_without_the_program_is_refused(tmp_path, stand_in, start_cluster, monkeypatch, asked):
-    # A checkout installed for editing is found from everywhere: in the worker's folder another module hides it.
+    # An editable installation is found from everywhere, so another module in the worker's folder hides it.
     (tmp_path / "generation.py").write_text("raise ModuleNotFoundError(\"No module named 'generation'\")\n")
     dask = start_cluster()
     dask.add_worker(cwd=tmp_path)
@@ -219,7 +219,7 @@ def test_a_run_waits_for_its_first_worker(tmp_path, stand_in, whole, start_clust
 
 @contextlib.contextmanager
 def elsewhere(scheduler, mark, timeout):
-    """A cluster of which nothing arrives here."""
+    """A cluster whose results never arrive."""
     yield lambda make_shard, arguments, shards, progress: None
 
 

@@ -1,4 +1,4 @@
-"""Parts of the work on a cluster that need none."""
+"""Parts of the cluster code that need no cluster."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -17,12 +17,12 @@ def expected(tmp_path):
     return Expected(mark, sha256_of(mark), get_versions())
 
 
-def test_nothing_differs_here(expected):
+def test_no_fault_is_found_here(expected):
     assert expected.find_faults() == "" and cluster._find_faults(expected) == ""
     assert set(expected.versions) == {"simulator", "mwlmc_data", "numpy", "scipy", "numba"}
 
 
-def test_another_file_and_none_are_told(expected):
+def test_a_different_file_and_a_missing_one_are_reported(expected):
     other = dataclasses.replace(expected, digest="0" * 64)
     share = "the folder of the run must be on a file system that all machines share"
     assert other.find_faults() == f"{expected.mark} is another file there than here: {share}"
@@ -31,7 +31,7 @@ def test_another_file_and_none_are_told(expected):
 
 
 @pytest.mark.parametrize("name", ["simulator", "mwlmc_data", "numpy", "scipy", "numba"])
-def test_each_version_that_differs_is_told(expected, name):
+def test_each_different_version_is_reported(expected, name):
     found = expected.versions[name]
     other = dataclasses.replace(expected, versions=expected.versions | {name: "0.0.1"})
     assert other.find_faults() == f"{name} is {found!r} there and '0.0.1' here"
@@ -46,7 +46,7 @@ def test_a_timeout_is_positive(timeout):
         cluster._connect("tcp://127.0.0.1:1", timeout)
 
 
-def test_half_a_second_is_a_timeout_in_which_nobody_answers():
+def test_a_timeout_of_half_a_second_passes_without_an_answer():
     pytest.importorskip("distributed")
     with pytest.raises(ClusterSetupError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9 within 0\.5 s"):
         cluster._connect("tcp://127.0.0.1:9", 0.5)
@@ -70,7 +70,7 @@ def test_workers_that_can_do_the_work_are_taken(expected, answers, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_without_workers_the_first_is_waited_for(expected, capsys):
+def test_a_run_without_workers_waits_for_the_first(expected, capsys):
     pytest.importorskip("cloudpickle")
     cluster._check(Asked([]), "tcp://s", expected)
     assert capsys.readouterr().err == "the scheduler tcp://s has no worker yet: waiting for the first\n"
@@ -85,7 +85,7 @@ def test_without_workers_the_first_is_waited_for(expected, capsys):
         ([ImportError("no module")], f"worker tcp://0 cannot load the program: no module; {cluster.START}"),
     ],
 )
-def test_the_first_worker_that_cannot_is_named_and_the_others_counted(expected, answers, told):
+def test_the_first_unfit_worker_is_named_and_the_others_counted(expected, answers, told):
     pytest.importorskip("cloudpickle")
     with pytest.raises(ClusterSetupError) as caught:
         cluster._check(Asked(answers), "tcp://s", expected)
@@ -157,7 +157,7 @@ def test_no_more_shards_are_handed_in_than_the_window_holds(monkeypatch, expecte
 
 
 class Failing:
-    """A cluster whose second task ends with an error, or, if it is in time the next time, is only late."""
+    """A cluster whose second task fails, or is only late if the next try succeeds."""
 
     loop = None
 
@@ -192,7 +192,7 @@ class Failing:
         (ValueError("a draw"), "error", ValueError, "a draw"),
     ],
 )
-def test_what_ends_a_run_is_told_by_its_kind(expected, distributed, error, status, kind, told):
+def test_each_kind_of_failure_has_its_own_error(expected, distributed, error, status, kind, told):
     if error == "KilledWorker":
         error = distributed.KilledWorker("shard-1", SimpleNamespace(address="tcp://w"), 3)
     elif error == "CancelledError":
@@ -203,7 +203,7 @@ def test_what_ends_a_run_is_told_by_its_kind(expected, distributed, error, statu
     assert bar.made == 3
 
 
-def test_a_number_that_is_late_is_asked_for_again(expected, distributed):
+def test_a_late_result_is_requested_again(expected, distributed):
     bar = Bar()
     cluster._run_shards(Failing(TimeoutError(), "pending", tries=2), expected, print, (), range(5), bar)
     assert bar.made == 15

@@ -32,14 +32,14 @@ def nobody():
     return f"tcp://127.0.0.1:{port}"
 
 
-def test_no_scheduler_ends_with_one_line_and_status_2(tmp_path, capsys, nobody):
+def test_without_a_scheduler_it_ends_with_one_line_and_status_2(tmp_path, capsys, nobody):
     more = ["--scheduler", nobody, "--scheduler-timeout", 0.5]
     assert program.main(words(tmp_path / "run", *more)) == 2
     assert the_one_line(capsys) == f"error: no Dask scheduler answers at {nobody} within 0.5 s"
 
 
-def test_a_server_that_is_no_scheduler_ends_with_one_line_and_status_2(tmp_path, capsys):
-    """It takes the connection and says nothing that Dask understands."""
+def test_a_server_that_is_not_a_scheduler_ends_with_one_line_and_status_2(tmp_path, capsys):
+    """It accepts the connection and answers nothing that Dask understands."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         assert program.main(words(tmp_path / "run", "--scheduler", address, "--scheduler-timeout", 0.5)) == 2

@@ -17,7 +17,7 @@ from mwlmc_data.dataset import release, schema, store
 
 mlcroissant = pytest.importorskip("mlcroissant")
 
-# By the standard, sections "Required" and "Modified and Added Properties"; the validator lets them be absent.
+# According to the standard, sections "Required" and "Modified and Added Properties"; the validator lets them be absent.
 REQUIRED = {"@context", "@type", "conformsTo", "name", "description", "license", "url", "creator", "datePublished"}
 REQUIRED |= {"distribution"}
 RECOMMENDED = {"keywords", "version", "citeAs", "inLanguage"}
@@ -55,7 +55,7 @@ def plain(value):
 
 
 class TestDescription:
-    def test_everything_required_is_there(self, description):
+    def test_every_required_property_is_present(self, description):
         missing = {name for name in REQUIRED | RECOMMENDED if not description.get(name)}
         assert missing == set()
         assert description["@type"] == "sc:Dataset"
@@ -139,7 +139,7 @@ class TestDescription:
         assert [node["@id"] for node in described["recordSet"]] == ["splits", "flat", "validation"]
         assert {node["@id"] for node in described["distribution"]} == {*(entry.name for entry in some), "flat-files"}
 
-    def test_text_is_written_as_it_reads(self, published):
+    def test_text_is_not_escaped(self, published):
         facts = {"title": "Größe", "abstract": "π ± σ", "keywords": ["k"], "authors": [{"name": "Weiß"}]}
         text = croissant.describe(store.Store(published).manifest, facts, "2026-01-31", "README.md")
         assert '\n  "name": "Größe",\n  "description": "π ± σ",\n' in text and '"name": "Weiß"' in text
@@ -151,7 +151,7 @@ class TestReading:
         assert dataset.metadata.issues.warnings == set()
         assert str(dataset.metadata.ctx.conforms_to.value) == "http://mlcommons.org/croissant/1.1"
 
-    def test_what_is_required_arrives(self, dataset):
+    def test_required_properties_are_read(self, dataset):
         metadata = dataset.metadata
         for name in ("name", "description", "license", "url", "creators", "date_published", "version", "cite_as"):
             assert getattr(metadata, name), name
@@ -196,7 +196,7 @@ class TestReading:
     def test_all_haloes(self, dataset):
         assert sorted(record["haloes/sim_id"] for record in dataset.records("haloes")) == list(range(8, 22))
 
-    def test_the_splits_are_told(self, dataset):
+    def test_the_splits_are_read(self, dataset):
         told = {record["splits/name"]: record["splits/url"] for record in dataset.records("splits")}
         assert told == {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
 

@@ -33,12 +33,12 @@ def test_masses_add_up():
             assert data["missing_mass"][i] == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_term_has_its_mass():
+def test_a_term_has_its_nominal_mass():
     single = disc.Terms(np.array([3e10]), np.array([2.0]), np.array([0.1]), 0.4)
     assert disc.compute_terms_mass(single, 1e4) == pytest.approx(3e10, rel=1e-3)
 
 
-def test_program_improves_on_its_start(tmp_path, capsys):
+def test_the_program_improves_on_its_start(tmp_path, capsys):
     """Three terms from nothing in a second or two: written, read back, reported."""
     out = tmp_path / "disc.npz"
     assert main(["disc", "--out", str(out), "--terms", "3", "--seconds", "1", "--seed", "1"]) == 0
@@ -51,7 +51,7 @@ def test_program_improves_on_its_start(tmp_path, capsys):
     assert worst[0] < 0.5 * worst[1]
 
 
-def test_program_hands_on_what_it_is_given(tmp_path, monkeypatch):
+def test_the_program_passes_its_options_on(tmp_path, monkeypatch):
     single, seen = disc.Terms(np.array([3e10]), np.array([2.0]), np.array([0.1]), 0.4), []
 
     def fit(*arguments):

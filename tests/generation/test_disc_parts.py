@@ -1,4 +1,4 @@
-"""Parts of the fit of the disc's terms, each beside the same thing written out."""
+"""Parts of the fit of the disc's terms, each compared with its definition."""
 
 import itertools
 from types import SimpleNamespace
@@ -36,7 +36,7 @@ def sample():
 
 
 class TestSample:
-    def test_points_lie_on_their_spheres_and_dense_near_the_plane(self, sample):
+    def test_points_lie_on_their_spheres_and_are_dense_near_the_plane(self, sample):
         radius = np.hypot(sample.R, sample.z)
         shells = np.geomspace(0.45, 300.0, 64)
         assert radius == pytest.approx(shells[sample.shell])
@@ -48,7 +48,7 @@ class TestSample:
             assert z == pytest.approx(sorted(expected), abs=1e-9)
 
     def test_means_over_a_sphere_integrate_over_the_cosine(self, sample):
-        """Of a constant it is the constant; of |cos| one half, of cos^2 a third, to the coarseness of the points."""
+        """That of a constant is the constant, of |cos| one half, of cos^2 a third, within the spacing of the points."""
         shells = np.geomspace(0.45, 300.0, 64)[sample.shell]
         cosine = sample.z / shells
         mean = sample.mean
@@ -72,7 +72,7 @@ class TestSample:
         assert sample.weight == pytest.approx(1 / (sample.total * goal))
 
     def test_errors_have_no_spherical_mean(self, sample):
-        """What is added to the radial force of a whole sphere does not count: it goes into the radial table."""
+        """A change of the radial force over a full sphere does not count: the radial table absorbs it."""
         found = disc.compute_errors(TERMS, sample)
         direction = np.column_stack([sample.R, sample.z])
         direction /= np.linalg.norm(direction, axis=1)[:, None]
@@ -127,7 +127,7 @@ def test_masses_within_a_sphere_by_quadrature(radius):
     assert disc.compute_terms_mass(TERMS, radius) == pytest.approx(-(radius**2) / const.G * through, rel=1e-6)
 
 
-def test_the_file_holds_the_terms_and_what_they_lack(tmp_path, monkeypatch):
+def test_the_file_holds_the_terms_and_the_missing_mass(tmp_path, monkeypatch):
     monkeypatch.setattr(disc, "compute_disc_mass", lambda r: 7.0 + r)
     monkeypatch.setattr(disc, "compute_terms_mass", lambda terms, r: 3.0)
     disc.save(TERMS, tmp_path / "disc.npz")
@@ -139,8 +139,8 @@ def test_the_file_holds_the_terms_and_what_they_lack(tmp_path, monkeypatch):
     assert all(np.array_equal(getattr(again, name), getattr(TERMS, name)) for name in TERMS._fields)
 
 
-def test_a_try_descends_by_rising_powers_of_the_errors(sample, monkeypatch):
-    """Errors in units of the goal, then their squares and fourth powers, each from where the one before ended."""
+def test_a_trial_minimises_rising_powers_of_the_errors(sample, monkeypatch):
+    """Errors in units of the goal, then their squares and fourth powers, each starting where the previous ended."""
     start, seen = disc._pack(TERMS, 3, np.random.default_rng(0)), []
 
     def step(function, p, kwargs=None, **_):
@@ -167,8 +167,8 @@ def test_a_start_whose_forces_overflow_is_given_up(sample):
     assert np.array_equal(found, start) and cost == np.inf
 
 
-def test_the_search_ends_in_time_and_keeps_the_best(monkeypatch):
-    """Tries of 10 s with scores 5, 3, 4, 2: after 25 s, three tries, the best is the second."""
+def test_the_search_stops_in_time_and_keeps_the_best(monkeypatch):
+    """Trials of 10 s with scores 5, 3, 4, 2: after 25 s and three trials, the best is the second."""
     clock, scores, costs, seen = [0.0], iter([5.0, 3.0, 4.0, 2.0]), iter([50.0, 60.0, 40.0, 30.0]), []
 
     def descend(p, sample, n, best_cost):

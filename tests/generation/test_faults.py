@@ -1,4 +1,4 @@
-"""Runs on bad disks and in folders of other runs: nothing of another run is taken, and no fault is for good."""
+"""Runs on bad disks and in folders of other runs: nothing of another run is used, and every fault can be repaired."""
 
 import contextlib
 import errno
@@ -34,7 +34,7 @@ def contents(folder):
 
 
 def put(shard, content, with_hash=True):
-    """Put a shard into a run, whole in the run's own sense."""
+    """Put a shard into a run, with its hash, so that the run takes it for finished."""
     shard.write_bytes(content)
     if with_hash:
         shard.with_name(shard.name + ".sha256").write_text(sha256_of(shard) + "\n")
@@ -65,7 +65,7 @@ class TestAnotherRun:
         ],
     )
     @pytest.mark.parametrize("left", ["shards and the file", "shards"])
-    def test_without_its_settings_it_is_not_continued_with_others(self, run, stand_in, changes, told, left):
+    def test_a_run_without_its_settings_is_not_continued_with_others(self, run, stand_in, changes, told, left):
         run.pins_path.unlink()
         if left == "shards":
             run.catalogue_path.unlink()
@@ -75,7 +75,7 @@ class TestAnotherRun:
         assert contents(run.out) == before
         assert stand_in.made() == []
 
-    def test_of_two_that_begin_at_once_one_has_the_folder(self, tmp_path):
+    def test_of_two_runs_that_start_together_one_gets_the_folder(self, tmp_path):
         plan = plan_for(tmp_path)
         pin_run(plan)
         pin_run(plan)
@@ -83,7 +83,7 @@ class TestAnotherRun:
             pin_run(plan_for(tmp_path, seed=5))
         assert json.loads(plan.pins_path.read_text()) == plan.pins
 
-    def test_the_final_file_alone_is_not_written_over(self, run, stand_in):
+    def test_a_final_file_alone_is_not_overwritten(self, run, stand_in):
         run.pins_path.unlink()
         shutil.rmtree(run.out / "shards")
         before = contents(run.out)
@@ -91,21 +91,21 @@ class TestAnotherRun:
             make(plan_for(run.out, seed=5), stand_in)
         assert contents(run.out) == before
 
-    def test_with_its_own_it_continues(self, run, stand_in, whole):
+    def test_a_run_continues_with_its_own_settings(self, run, stand_in, whole):
         run.pins_path.unlink()
         (run.out / "shards" / "00002.parquet").unlink()
         assert make(run, stand_in).read_bytes() == whole
         assert stand_in.made() == list(range(32, 48))
         assert json.loads(run.pins_path.read_text())["seed"] == "20250710"
 
-    def test_a_finished_one_is_given_its_settings_again(self, run, stand_in, whole):
+    def test_a_finished_run_gets_its_settings_file_back(self, run, stand_in, whole):
         settings = run.pins_path.read_bytes()
         run.pins_path.unlink()
         assert make(run, stand_in).read_bytes() == whole
         assert run.pins_path.read_bytes() == settings
         assert stand_in.made() == []
 
-    def test_one_whose_shards_were_removed_makes_them_again(self, run, stand_in, whole):
+    def test_removed_shards_are_made_again(self, run, stand_in, whole):
         shutil.rmtree(run.out / "shards")
         run.catalogue_path.unlink()
         assert make(run, stand_in).read_bytes() == whole
@@ -118,7 +118,7 @@ class TestAnotherRun:
             ({"config": "flat"}, "config is 'flat' there and 'gaussian' now"),
         ],
     )
-    def test_its_shards_are_not_mixed_in(self, run, stand_in, tmp_path, changes, told):
+    def test_shards_of_another_run_are_not_mixed_in(self, run, stand_in, tmp_path, changes, told):
         other = plan_for(tmp_path / "other", **changes)
         make(other, stand_in)
         put(run.shard_path(1), other.shard_path(1).read_bytes())
@@ -129,13 +129,13 @@ class TestAnotherRun:
             is_finished(run, 1)
         assert contents(run.out) == before
 
-    def test_nor_are_they_without_a_hash(self, run, stand_in, tmp_path, whole):
+    def test_shards_without_a_hash_are_not_mixed_in(self, run, stand_in, tmp_path, whole):
         other = plan_for(tmp_path / "other", seed=5)
         make(other, stand_in)
         put(run.shard_path(1), other.shard_path(1).read_bytes(), with_hash=False)
         assert make(run, stand_in).read_bytes() == whole
 
-    def test_nor_when_they_come_while_the_others_are_made(self, run, stand_in, tmp_path, monkeypatch):
+    def test_shards_that_appear_during_the_run_are_not_mixed_in(self, run, stand_in, tmp_path, monkeypatch):
         other = plan_for(tmp_path / "other", seed=5)
         make(other, stand_in)
         run.shard_path(3).unlink()
@@ -199,13 +199,13 @@ BAD_SETTINGS = {
 
 class TestBadFiles:
     @pytest.mark.parametrize("name", BAD_SETTINGS)
-    def test_settings_that_cannot_be_read_are_named_with_the_way_out(self, run, stand_in, whole, name):
+    def test_unreadable_settings_are_named_with_a_remedy(self, run, stand_in, whole, name):
         run.pins_path.write_bytes(BAD_SETTINGS[name])
         before = contents(run.out)
         with pytest.raises(DamagedRunError, match=rf"{run.pins_path} does not hold the settings .*Remove it"):
             make(run, stand_in)
         assert contents(run.out) == before
-        run.pins_path.unlink()  # the way out
+        run.pins_path.unlink()  # the remedy
         assert make(run, stand_in).read_bytes() == whole
         assert stand_in.made() == []
 
@@ -217,12 +217,12 @@ class TestBadFiles:
         assert stand_in.made() == list(range(16, 32))
 
     @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1PAR1", b"\xff" * 5000, b"not a table at all"], ids=len)
-    def test_so_does_a_shard_that_is_none(self, run, stand_in, whole, content):
+    def test_a_shard_that_is_not_parquet_means_not_finished(self, run, stand_in, whole, content):
         put(run.shard_path(1), content)
         assert make(run, stand_in).read_bytes() == whole
         assert stand_in.made() == list(range(16, 32))
 
-    def test_the_final_file_is_written_again_where_it_is_damaged(self, run, stand_in, whole):
+    def test_a_damaged_final_file_is_written_again(self, run, stand_in, whole):
         run.catalogue_path.write_bytes(whole[:-20])
         assert make(run, stand_in).read_bytes() == whole
 
@@ -234,7 +234,7 @@ class TestReadOnly:
             assert make(run, stand_in).read_bytes() == whole
         assert contents(run.out) == before
 
-    def test_also_where_another_arrow_wrote_its_file(self, run, stand_in):
+    def test_a_finished_run_of_another_arrow_version_is_finished(self, run, stand_in):
         pq.write_table(pq.read_table(run.catalogue_path), run.catalogue_path, compression="snappy")
         before = contents(run.out)
         with read_only(run.out):
@@ -242,7 +242,7 @@ class TestReadOnly:
         assert contents(run.out) == before
 
     @pytest.mark.parametrize("there", [b"rotten", None])
-    def test_one_without_its_file_says_so(self, run, stand_in, there):
+    def test_a_run_without_its_final_file_says_so(self, run, stand_in, there):
         run.catalogue_path.unlink()
         if there is not None:
             run.catalogue_path.write_bytes(there)
@@ -250,7 +250,7 @@ class TestReadOnly:
             make(run, stand_in)
 
     @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
-    def test_one_that_is_not_says_so(self, run, stand_in, number):
+    def test_an_unfinished_run_says_so(self, run, stand_in, number):
         run.hash_path(1).unlink()
         with read_only(run.out, number), pytest.raises(WriteError, match=f"cannot write .*{os.strerror(number)}"):
             make(run, stand_in)
@@ -267,7 +267,7 @@ class TestReadOnly:
 
 
 class TestMadeElsewhere:
-    """Shards that other machines make, which a network file system shows late or not at all."""
+    """Shards made by other machines, which a network file system shows late or never."""
 
     @pytest.fixture
     def nothing_arrives(self, monkeypatch):
@@ -284,7 +284,7 @@ class TestMadeElsewhere:
         with pytest.raises(ClusterLostError, match=r"made 2 shards, the first of them .*00001\.parquet, that"):
             make(run, stand_in, scheduler="tcp://nobody:1")
 
-    def test_they_are_waited_for(self, run, stand_in, whole, nothing_arrives, monkeypatch):
+    def test_late_shards_are_waited_for(self, run, stand_in, whole, nothing_arrives, monkeypatch):
         content = run.shard_path(2).read_bytes()
         run.shard_path(2).unlink()
         monkeypatch.setattr(shards, "PATIENCE", 60.0)
@@ -320,7 +320,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on the size of a file")
 @pytest.mark.parametrize("words", [["catalogue", "--simulations", "3"], ["haloes", "--sims", "20:21"]], ids=" ".join)
-def test_a_full_disk_is_no_bad_input(tmp_path, repository, words):
+def test_a_full_disk_is_not_bad_input(tmp_path, repository, words):
     words = [*words, "--workers", "1", "--out", str(tmp_path / "run")]
     ended = subprocess.run(
         [sys.executable, "-c", ON_A_FULL_DISK, *words], cwd=repository, capture_output=True, text=True, timeout=300
@@ -337,8 +337,8 @@ class TestHaloes:
         settings = {"config": "gaussian", "sims": range(40, 42), "shard_size": 4}
         return HaloPlan(out, **(settings | changes), simulator_version=SIMULATOR_VERSION)
 
-    def test_of_two_sets_that_end_at_once_none_is_lost(self, tmp_path, monkeypatch):
-        """A run begins and ends while another is at work, which has looked at the folder before."""
+    def test_of_two_sets_that_finish_together_neither_is_lost(self, tmp_path, monkeypatch):
+        """A run begins and ends while another one, which has already read the folder, is running."""
         plain = halo_runs.make_shards
 
         def meanwhile(*arguments, **options):
@@ -363,7 +363,7 @@ class TestHaloes:
         configs = {entry.config for entry in store.Store(tmp_path).manifest.files}
         assert configs == {"haloes", "haloes-flat"}
 
-    def test_the_haloes_of_a_shard_are_counted_also_where_it_is_there(self, tmp_path):
+    def test_the_haloes_of_a_finished_shard_are_counted_too(self, tmp_path):
         plan, made = self.plan_for(tmp_path, sims=range(20, 22)), []
         for folder in (plan.shard_path(0).parent, plan.pins_path.parent):
             folder.mkdir(parents=True)
@@ -373,7 +373,7 @@ class TestHaloes:
         halo_runs.make_shard(plan, 0, made.append)
         assert sum(made) == 4 and contents(tmp_path) == before
 
-    def test_without_its_settings_it_continues_but_with_no_others(self, halo_run, tmp_path):
+    def test_a_run_of_haloes_without_its_settings_continues_but_not_with_others(self, halo_run, tmp_path):
         out = tmp_path / "run"
         shutil.copytree(halo_run, out)
         (out / ".run" / "haloes.json").unlink()

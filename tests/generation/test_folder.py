@@ -1,4 +1,4 @@
-"""The published folder: what is in it, what is refused, that it stays the same, and that a killed run is made good."""
+"""The published folder: its contents, refusals, that it is reproducible, and that the next run repairs a killed one."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def rewrite_manifest(root, **changes):
 
 
 def rewrite_shard(root, change):
-    """Replace the shard of the test split by a changed table, and enter it into the manifest."""
+    """Replace the shard of the test split by a changed table, and list it in the manifest."""
     manifest = json.loads((root / store.MANIFEST).read_text())
     (entry,) = (entry for entry in manifest["files"] if entry["split"] == "test")
     path = root / entry["path"]
@@ -70,11 +70,11 @@ def double(table, name):
 
 
 class TestContents:
-    def test_it_holds_these_files_and_no_others(self, published):
+    def test_it_holds_exactly_these_files(self, published):
         assert set(files_in(published)) == TEXTS | TABLES | SHARDS | {"validation/validation-test.parquet"}
 
     def test_it_fits_into_a_zenodo_record(self, published):
-        """Which knows no folders and takes 100 files. The whole release has 33 shards."""
+        """A record has no folders and holds up to 100 files. The full release has 33 shards."""
         names = [name.rpartition("/")[2] for name in files_in(published)]
         assert len(set(names)) == len(names)
         assert len(names) - len(SHARDS) + 33 == 50 < 100
@@ -111,7 +111,7 @@ class TestContents:
         for part in parts.values():
             assert part.schema.equals(parquet.marked(embedded.schema), check_metadata=True)
 
-    def test_they_are_written_as_the_embedded_ones(self, published):
+    def test_the_tables_are_written_like_the_embedded_ones(self, published):
         chunks = [
             pq.ParquetFile(path).metadata.row_group(0).column(i)
             for path in (published / "gaussian/gaussian-test.parquet", release.verify_embedded("gaussian"))
@@ -145,7 +145,7 @@ class TestContents:
         assert (row["distance_lmc"] - 49.6) / 5 == pytest.approx(row["sigmas_distance_lmc"], abs=1e-5)
         assert (row["v_los_lmc"] - 262.2) / 10 == pytest.approx(row["sigmas_v_los_lmc"], abs=1e-5)
 
-    def test_shards_are_links_and_not_copies(self, published, halo_run):
+    def test_shards_are_hard_links(self, published, halo_run):
         for name in SHARDS:
             assert (published / name).samefile(halo_run / name)
 
@@ -159,7 +159,7 @@ class TestContents:
         assert notice.startswith("Of the 128,000 haloes this folder holds 14, those of sim_id 8 to 21")
         assert body == rest
 
-    def test_no_notice_where_nothing_lacks(self):
+    def test_there_is_no_notice_if_nothing_is_missing(self):
         def entry(split, first, last):
             return store.ListedFile(f"haloes/{split}", "haloes", split, 1, 1, "0" * 64, first, last)
 
@@ -172,7 +172,7 @@ class TestContents:
 
     @pytest.mark.parametrize(("name", "source"), [("CITATION.cff", "CITATION.cff"), ("LICENSE", "LICENSE-DATA")])
     def test_files_of_the_repository_are_copied(self, published, repository, name, source):
-        """The licence of the folder is that of the data, which is all it holds."""
+        """The folder holds only data, so its licence is that of the data."""
         assert (published / name).read_bytes() == (repository / source).read_bytes()
 
 
@@ -191,7 +191,7 @@ class TestRefusals:
             make(tmp_path / "out", copied_run)
         assert not (tmp_path / "out").exists()
 
-    def test_a_damaged_shard_which_no_stamp_hides(self, copied_run, tmp_path):
+    def test_a_damaged_shard_is_found_despite_its_stamp(self, copied_run, tmp_path):
         path = copied_run / "haloes/haloes-test-00000-of-00001.parquet"
         times = path.stat().st_atime_ns, path.stat().st_mtime_ns
         content = bytearray(path.read_bytes())
@@ -223,13 +223,13 @@ class TestRefusals:
         with pytest.raises(ValueError, match=told):
             make(tmp_path / "out", copied_run)
 
-    def test_haloes_that_lack_a_split(self, copied_run, tmp_path):
+    def test_haloes_without_one_of_the_splits(self, copied_run, tmp_path):
         files = json.loads((copied_run / store.MANIFEST).read_text())["files"]
         rewrite_manifest(copied_run, files=[entry for entry in files if entry["split"] != "train"])
         with pytest.raises(ValueError, match="lack the split train"):
             make(tmp_path / "out", copied_run)
 
-    def test_files_that_are_no_haloes(self, copied_run, tmp_path):
+    def test_files_that_are_not_haloes(self, copied_run, tmp_path):
         files = json.loads((copied_run / store.MANIFEST).read_text())["files"]
         stranger = {"path": "haloes-flat/haloes-flat-test.parquet", "config": "haloes-flat", "split": "test"}
         numbers = {"rows": 1, "first_sim_id": 0, "last_sim_id": 0, "bytes": 2000, "sha256": "0" * 64}
@@ -237,7 +237,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match="allowed: haloes/haloes-SPLIT"):
             make(tmp_path / "out", copied_run)
 
-    def test_a_folder_that_is_no_run(self, tmp_path):
+    def test_a_folder_that_is_not_a_run(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"no manifest\.json"):
             make(tmp_path / "out", tmp_path)
 
@@ -248,13 +248,13 @@ class TestRefusals:
         assert contents(copied_run) == before
 
     @pytest.mark.parametrize("date", ["yesterday", "2026", "2026-02-30", "03.02.2026"])
-    def test_what_is_no_date(self, halo_run, tmp_path, date):
+    def test_what_is_not_a_date(self, halo_run, tmp_path, date):
         with pytest.raises(ValueError, match="a day as 2026-01-31"):
             make(tmp_path / "out", halo_run, date=date)
         assert not (tmp_path / "out").exists()
 
     @pytest.mark.parametrize("stranger", ["notes.txt", "gaussian/all.parquet", "old/data.parquet", ".git/HEAD"])
-    def test_strangers_in_the_folder_are_named_before_anything_is_written(self, halo_run, tmp_path, stranger):
+    def test_unknown_files_are_named_before_anything_is_written(self, halo_run, tmp_path, stranger):
         path = tmp_path / "out" / stranger
         path.parent.mkdir(parents=True)
         path.write_text("mine")
@@ -262,7 +262,7 @@ class TestRefusals:
             make(tmp_path / "out", halo_run)
         assert contents(tmp_path / "out") == {stranger: b"mine"}
 
-    def test_five_strangers_are_named_and_the_others_counted(self, tmp_path):
+    def test_five_unknown_files_are_named_and_the_others_counted(self, tmp_path):
         for i in range(7):
             (tmp_path / f"stranger-{i}").touch()
         with pytest.raises(StrangerError, match=r"holds 'stranger-0', .*'stranger-4' and 2 more, no part"):
@@ -285,7 +285,7 @@ class TestRefusals:
         with pytest.raises(StrangerError, match=stranger.name):
             folder._check_folder(tmp_path, names)
 
-    def test_shards_of_an_earlier_partition_are_strangers(self, halo_run, tmp_path):
+    def test_shards_of_an_earlier_partition_are_unknown_files(self, halo_run, tmp_path):
         old = tmp_path / "out/haloes/haloes-train-00000-of-00027.parquet"
         old.parent.mkdir(parents=True)
         old.write_bytes(b"old")
@@ -293,13 +293,13 @@ class TestRefusals:
             make(tmp_path / "out", halo_run)
 
 
-class TestAgain:
-    def test_nothing_changes_where_nothing_has_to(self, published, halo_run):
+class TestSecondRun:
+    def test_a_second_run_changes_nothing(self, published, halo_run):
         before = states(published)
-        make_release(published, halo_run, progress=False)  # also keeps its date
+        make_release(published, halo_run, progress=False)  # the date is kept too
         assert states(published) == before
 
-    def test_the_date_and_the_page_are_kept_until_others_are_given(self, halo_run, tmp_path):
+    def test_date_and_page_are_kept_until_new_ones_are_given(self, halo_run, tmp_path):
         def told():
             description = json.loads((tmp_path / "out/croissant.json").read_text())
             return description["datePublished"], description["url"]
@@ -317,7 +317,7 @@ class TestAgain:
         make_release(tmp_path / "out", halo_run, progress=False)
         assert json.loads((tmp_path / "out/croissant.json").read_text())["datePublished"] > "2026"
 
-    def test_what_was_damaged_is_made_good_and_the_rest_kept(self, published, halo_run, tmp_path):
+    def test_damaged_files_are_repaired_and_the_others_kept(self, published, halo_run, tmp_path):
         make(tmp_path / "out", halo_run)
         before = states(tmp_path / "out")
         damaged = ["flat/flat-test.parquet", "manifest.json", "LICENSE"]
@@ -329,7 +329,7 @@ class TestAgain:
         changed = {name for name, state in states(tmp_path / "out").items() if state != before[name]}
         assert changed == set(damaged)
 
-    def test_what_a_killed_run_was_writing_is_removed(self, published, halo_run, tmp_path):
+    def test_partial_files_of_a_killed_run_are_removed(self, published, halo_run, tmp_path):
         (tmp_path / "out/flat").mkdir(parents=True)
         for name in ("manifest.json", "flat/flat-test.parquet"):
             (tmp_path / "out" / f"{name}.{'0f' * 16}.tmp").write_bytes(b"half")
@@ -360,7 +360,7 @@ class TestAgain:
         assert not list((tmp_path / "out").rglob("haloes-*"))
         assert not (tmp_path / "out/SHA256SUMS").exists()
 
-    def test_what_users_and_tools_leave_in_it_is_left_alone_and_not_listed(self, published, halo_run, tmp_path):
+    def test_files_of_users_and_tools_are_left_alone_and_not_listed(self, published, halo_run, tmp_path):
         left = [".stamps/a.json", ".locks/b.lock", ".cache/huggingface/c"]
         for name in left:
             (tmp_path / "out" / name).parent.mkdir(parents=True)
@@ -376,7 +376,7 @@ class TestAgain:
         assert "100%" in told
 
 
-# Kills itself half way through writing the file of the given number.
+# Kills itself halfway through writing the file of the given number.
 DRIVER = """
 import os, pathlib, signal, sys
 from generation import folder
@@ -401,7 +401,7 @@ folder.make_release(out, haloes, date=date, progress=False)
 
 
 @pytest.mark.parametrize("last", [1, 8, 13, 17, 22], ids=["first", "table", "shard", "text", "last"])
-def test_a_killed_run_is_made_good_by_the_next(published, halo_run, repository, tmp_path, last):
+def test_the_next_run_repairs_a_killed_one(published, halo_run, repository, tmp_path, last):
     out = tmp_path / "out"
     command = [sys.executable, "-c", DRIVER, str(out), str(halo_run), DATE, str(last)]
     environment = os.environ | {"PYTHONPATH": str(repository)}

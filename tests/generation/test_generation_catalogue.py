@@ -1,4 +1,4 @@
-"""Making the table of simulations in processes: its bytes, its shards, its errors, its place in the package."""
+"""Making the catalogue in processes: its bytes, its shards, its errors, and embedding it in the package."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def test_a_run_continues_where_it_stopped(tmp_path, stand_in, whole):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_draw_that_fails_is_named_with_its_values(tmp_path, stand_in, workers):
+def test_a_failing_draw_is_named_with_its_values(tmp_path, stand_in, workers):
     with pytest.raises(SimulationFailedError) as caught:
         make(plan_for(tmp_path / "run"), stand_in.but(fails_at=21), workers)
     draw = Prior("gaussian").sample(1, seed=20250710, start=21)
@@ -106,7 +106,7 @@ def remove(path):
 
 
 def put_another_shard_there(path):
-    """Whole, and with its own right hash, but with another number of rows."""
+    """A valid shard with a valid hash, but another number of rows."""
     last = path.with_name("00003.parquet")
     for suffix in ("", ".sha256"):
         path.with_name(path.name + suffix).write_bytes(last.with_name(last.name + suffix).read_bytes())
@@ -160,7 +160,7 @@ def test_a_run_may_grow(tmp_path, stand_in, whole):
     assert stand_in.made() == list(range(32, 50))
 
 
-def test_the_simulators_version_must_be_that_of_the_run(tmp_path, stand_in):
+def test_the_simulator_version_must_be_that_of_the_run(tmp_path, stand_in):
     with pytest.raises(RuntimeError, match="stand-in-1"):
         make(plan_for(tmp_path / "run", simulator_version="another"), stand_in)
 
@@ -173,7 +173,7 @@ def test_bad_plans_are_refused(tmp_path, changes):
         plan_for(tmp_path, **changes)
 
 
-def test_no_workers_are_refused(tmp_path, stand_in):
+def test_zero_workers_are_refused(tmp_path, stand_in):
     with pytest.raises(ValueError, match="workers = 0"):
         make(plan_for(tmp_path / "run"), stand_in, workers=0)
 
@@ -189,7 +189,7 @@ def test_embedding_registers_what_the_package_then_loads(tmp_path, stand_in, mon
     assert len(load_catalogue("test")) == 10
 
 
-def test_only_the_releases_seed_is_embedded(tmp_path, stand_in):
+def test_only_the_seed_of_the_release_is_embedded(tmp_path, stand_in):
     plan = plan_for(tmp_path / "run", seed=4)
     make(plan, stand_in)
     with pytest.raises(ValueError, match="20250710"):

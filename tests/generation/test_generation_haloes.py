@@ -67,7 +67,7 @@ def test_a_file_holds_the_simulations_and_describes_itself(made):
     assert np.array_equal(np.array(table["velocities"][1].as_py(), np.float32), halo.velocities)
 
 
-def test_it_is_loaded_from_as_a_local_store(made, tmp_path, monkeypatch):
+def test_it_is_read_as_a_local_store(made, tmp_path, monkeypatch):
     monkeypatch.setenv(store.DATA_DIR_VARIABLE, str(tmp_path))
     (tmp_path / release.DATA_VERSION).symlink_to(made.root)
     monkeypatch.setattr(library, "simulate_rows", lambda rows, seed: pytest.fail("simulated"))
@@ -108,9 +108,9 @@ def test_a_killed_run_continues_to_the_same_bytes(made, tmp_path, repository):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (plan.out / store.MANIFEST).exists()
-    # what the killed one had finished is not made again
+    # shards that the killed run finished are not repeated
     finished = {i: plan.shard_path(i).stat().st_mtime_ns for i in range(2)}
-    # and what was damaged since is
+    # and a shard damaged since then is
     plan.shard_path(0).write_bytes(b"PAR1")
     again = make_haloes(plan, progress=False)
     assert contents(again) == contents(made)
@@ -152,7 +152,7 @@ def test_a_folder_may_hold_several_sets(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("config", ["gaussian", "flat"])
-def test_files_that_no_run_made_are_left_alone(tmp_path, config):
+def test_files_of_no_run_are_left_alone(tmp_path, config):
     fetched = copy_of_mini(tmp_path / "fetched")
     before = contents(fetched)
     with pytest.raises(RunMismatchError, match=r"holds haloes of data version .* that no run made there"):
@@ -160,7 +160,7 @@ def test_files_that_no_run_made_are_left_alone(tmp_path, config):
     assert contents(fetched) == before and not (fetched.root / ".run").exists()
 
 
-def test_the_whole_set_is_33_shards(tmp_path):
+def test_the_full_set_has_33_shards(tmp_path):
     plan = plan_for(tmp_path, sims=range(128_000), shard_size=4000)
     assert plan.n_shards == 33
     ids = np.concatenate([plan.rows(shard) for shard in range(33)])

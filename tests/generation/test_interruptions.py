@@ -1,4 +1,4 @@
-"""A run that is killed or interrupted at any moment continues to the same bytes, and leaves nothing that disturbs."""
+"""A run that is killed or interrupted at any moment continues to the same bytes and leaves nothing in the way."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def start(tmp_path, stand_in, repository):
-    """Function that starts a slow run of two workers in a process group of its own."""
+    """Function that starts a slow run of two workers in its own process group."""
     driver = tmp_path / "driver.py"
     driver.write_text(DRIVER)
     started = []
@@ -46,7 +46,7 @@ def start(tmp_path, stand_in, repository):
 
     yield start
     for process in started:
-        # The group may outlive its first process, which is what some tests look for.
+        # The group may outlive its first process, which some tests check.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -93,11 +93,11 @@ def test_ctrl_c_stops_soon_and_leaves_no_process(tmp_path, stand_in, whole, star
     assert make(plan_for(out, shard_size=4), stand_in).read_bytes() == whole
 
 
-def test_what_a_killed_process_was_writing_is_removed_when_it_is_old(tmp_path, stand_in, whole):
+def test_old_partial_files_of_a_killed_process_are_removed(tmp_path, stand_in, whole):
     plan = plan_for(tmp_path / "run")
     (plan.out / "shards").mkdir(parents=True)
     leftovers = [plan.out / "run.json.0a.tmp", plan.out / "shards" / "00001.parquet.0b.tmp"]
-    fresh = plan.out / "shards" / "00002.parquet.0c.tmp"  # another process may be writing it
+    fresh = plan.out / "shards" / "00002.parquet.0c.tmp"  # another process may still be writing it
     for path in (*leftovers, fresh):
         path.write_bytes(b"half")
     for path in leftovers:
@@ -106,7 +106,7 @@ def test_what_a_killed_process_was_writing_is_removed_when_it_is_old(tmp_path, s
     assert list(plan.out.rglob("*.tmp")) == [fresh]
 
 
-def test_a_file_that_could_not_be_written_leaves_what_was_there(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("before")
 
@@ -120,13 +120,13 @@ def test_a_file_that_could_not_be_written_leaves_what_was_there(tmp_path):
     assert path.read_text() == "before"
 
 
-def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path):
+def test_two_writers_of_one_file_do_not_interfere(tmp_path):
     path, both = tmp_path / "file", threading.Barrier(2, timeout=20)
 
     def write(text):
         def slowly(temporary):
             temporary.write_text(text[:3])
-            both.wait()  # now both are half way
+            both.wait()  # now both are halfway
             temporary.write_text(text)
             both.wait()
 
@@ -141,7 +141,7 @@ def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path):
 
 
 def test_two_runs_in_one_folder_make_the_same_bytes(tmp_path, stand_in, whole, start):
-    """As when a worker that was given up for dead still writes: shards are made twice, at about the same time."""
+    """This happens if a worker that was presumed dead still writes: shards are made twice at about the same time."""
     out = tmp_path / "run"
     runs = [start(out), start(out)]
     for run in runs:
@@ -151,4 +151,4 @@ def test_two_runs_in_one_folder_make_the_same_bytes(tmp_path, stand_in, whole, s
     assert list(out.rglob("*.tmp")) == []
     stand_in.made()
     assert make(plan_for(out, shard_size=4), stand_in).read_bytes() == whole
-    assert stand_in.made() == [], "a shard was left that does not agree with its hash"
+    assert stand_in.made() == [], "a shard remains that does not agree with its hash"

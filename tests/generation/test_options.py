@@ -72,13 +72,13 @@ def test_defaults(words):
 
 
 @pytest.mark.parametrize("words", GIVEN)
-def test_what_is_given(words):
+def test_given_options(words):
     found = vars(_make_parser().parse_args(words.split()))
     assert {name: found[name] for name in GIVEN[words]} == GIVEN[words]
 
 
 @pytest.mark.parametrize("words", ["", "catalogue --out D", "catalogue --simulations 9", "haloes", "release", "disc"])
-def test_what_is_needed(words, capsys):
+def test_required_options(words, capsys):
     with pytest.raises(SystemExit) as stop:
         _make_parser().parse_args(words.split())
     assert stop.value.code == 2 and "required" in capsys.readouterr().err
@@ -94,7 +94,7 @@ def test_a_range_is_two_numbers(text, capsys):
 def test_libraries_use_one_thread_unless_the_user_says_otherwise(monkeypatch):
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     for name in names:
-        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.setenv(name, "")  # restored after the test
         monkeypatch.delenv(name)
     monkeypatch.setenv("MKL_NUM_THREADS", "3")
     importlib.reload(program)
@@ -109,7 +109,7 @@ def test_libraries_use_one_thread_unless_the_user_says_otherwise(monkeypatch):
         (RuntimeError("lost"), 1, "error: lost"),
     ],
 )
-def test_how_a_program_ends(monkeypatch, capsys, error, status, told):
+def test_exit_status_of_a_program(monkeypatch, capsys, error, status, told):
     def fail():
         raise error
 

@@ -53,11 +53,11 @@ def test_killed_and_continued_it_makes_the_same_bytes(run, tmp_path):
 
 
 def check_physics(table):
-    """The rows are simulations: they agree with the simulator, called for one of them."""
+    """The rows are real simulations: the simulator reproduces one of them."""
     assert len(table) == 14
     assert set(table["simulator_version"]) == {SIMULATOR_VERSION}
     row = table.iloc[9]
-    # the whole row: c200 and a_lmc were rounded before they were simulated, like what was drawn
+    # the full row: c200 and a_lmc are rounded before the simulation, like the drawn parameters
     parameters = mwlmc_data.Parameters.from_row(row.to_dict())
     simulation = mwlmc_data.simulate(parameters, seed=release.CATALOGUE_SEEDS["gaussian"], sim_id=9)
     assert np.float32(simulation.reflex.v_travel) == np.float32(row["v_travel"])

@@ -1,4 +1,4 @@
-"""The published folder in the hands of others: `datasets`, the card's code, the uploads as documented; no network."""
+"""The published folder as others use it: `datasets`, the code of the card, the documented uploads; no network."""
 
 import contextlib
 import http.server
@@ -123,12 +123,12 @@ def test_the_shell_of_the_card_puts_files_that_lie_flat_in_their_places(publishe
 class TestHub:
     @pytest.fixture
     def command(self, repository):
-        """The words of the documented upload."""
+        """The documented upload command, split into words."""
         lines = (repository / "docs/PUBLISHING.md").read_text(encoding="utf-8").splitlines()
         (line,) = (line for line in lines if line.startswith("hf upload "))
         return line.split()
 
-    def test_every_file_is_taken_and_what_users_leave_is_not(self, published, command):
+    def test_every_file_is_uploaded_and_files_of_users_are_not(self, published, command):
         pattern = command[command.index("--exclude") + 1].strip("'")
         left = [".stamps/gaussian-test.parquet.json", ".locks/a.lock", ".cache/huggingface/a"]
         taken = set(filter_repo_objects([*files_in(published), *left], ignore_patterns=[pattern]))
@@ -136,7 +136,7 @@ class TestHub:
         for name in taken:
             assert CommitOperationAdd(name, published / name).path_in_repo == name
 
-    def test_the_tool_has_the_command(self, command):
+    def test_the_documented_upload_command_exists(self, command):
         program = shutil.which("hf", path=os.path.dirname(sys.executable))
         if program is None:
             pytest.skip("the command hf is not installed beside Python")
@@ -160,7 +160,7 @@ class TestZenodo:
     def metadata(self, published):
         return json.loads((published / ".zenodo.json").read_text(encoding="utf-8"))
 
-    def test_fields_and_values_are_legal(self, metadata, repository):
+    def test_fields_and_values_are_valid(self, metadata, repository):
         facts = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
         assert metadata.keys() == ZENODO_FIELDS
         assert metadata["upload_type"] == "dataset"
@@ -179,11 +179,11 @@ class TestZenodo:
     def test_no_doi_is_invented(self, metadata):
         assert "doi" not in json.dumps(metadata).lower()
 
-    def test_the_description_is_html_and_says_what_lacks(self, metadata):
+    def test_the_description_is_html_and_says_what_is_missing(self, metadata):
         assert re.fullmatch(r"(<p>[^<>]+</p>){3}", metadata["description"])
         assert "this folder holds 14" in metadata["description"]
 
-    def test_persons_and_signs(self, published):
+    def test_persons_and_special_characters(self, published):
         author = {"family-names": "Lovelace", "given-names": "Ada", "orcid": "https://orcid.org/0000-0002-1825-0097"}
         facts = {"title": "Größe", "abstract": "a < b & c", "keywords": [], "authors": [author]}
         text = zenodo.describe(store.Store(published).manifest, facts)
@@ -212,7 +212,7 @@ class TestZenodo:
 
 @contextlib.contextmanager
 def deposit_server():
-    """The two addresses of Zenodo's deposit interface that the commands use, on this machine."""
+    """A local server with the two addresses of Zenodo's deposit API that the commands use."""
     seen = {"metadata": None, "files": {}, "tokens": set()}
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A published folder served over loopback: fetched whole through faults it verifies, and is loaded from."""
+"""A published folder served over loopback: fetched completely despite faults, verified, and loaded."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_the_whole_release_comes_through_faults(server, published, tmp_path, mon
     assert len(paths) == len(store.Store(published).manifest.files)
     for path in paths:
         assert path.read_bytes() == (published / path.relative_to(here)).read_bytes()
-    # the haloes are loaded from there and from nowhere else
+    # the haloes are loaded from there only
     monkeypatch.setattr(library, "MINI", tmp_path / "nothing")
     monkeypatch.setattr(library, "simulate_rows", lambda rows, seed: pytest.fail("simulated"))
     stars = mw.load_haloes(range(8, 22), source="store", streaming=False, columns=["m_lmc"])
@@ -39,7 +39,7 @@ def test_the_whole_release_comes_through_faults(server, published, tmp_path, mon
     assert np.isfinite(stars["positions"]).all()
 
 
-def test_only_the_shards_of_some_simulations_come(server, published):
+def test_only_the_shards_of_some_simulations_are_fetched(server, published):
     paths = mw.fetch(sim_ids=[9, 20], mirrors=server.url, progress=False)
     asked = {entry.name for entry in store.Store(published).manifest.files if {9, 20} & _ids(entry)}
     assert {path.name for path in paths} == asked

@@ -1,4 +1,4 @@
-"""Defaults of the functions that make things, least values of a plan, and how a worker counts and stops."""
+"""Defaults of the functions that make shards, minimum values of a plan, and how a worker counts and stops."""
 
 import inspect
 import multiprocessing
@@ -20,11 +20,11 @@ def defaults_of(function):
 
 
 @pytest.mark.parametrize("function", [catalogue.make_catalogue, haloes.make_haloes, shards.make_shards])
-def test_defaults_of_what_makes_shards(function):
+def test_defaults_of_the_functions_that_make_shards(function):
     assert defaults_of(function) == MACHINES
 
 
-def test_settled_numbers():
+def test_fixed_numbers():
     assert (cluster.WINDOW, cluster.FETCH_SECONDS) == (1000, 5.0)
     assert (catalogue.SLICE, shards.PATIENCE) == (16, 120.0)
     assert defaults_of(cluster.open_cluster) == {"timeout": 30.0}
@@ -36,7 +36,7 @@ def plan(tmp_path, **changes):
 
 
 @pytest.mark.parametrize(("name", "least"), [("simulations", 1), ("shard_size", 1), ("seed", 0)])
-def test_least_values_of_a_plan(tmp_path, name, least):
+def test_minimum_values_of_a_plan(tmp_path, name, least):
     assert getattr(plan(tmp_path, **{name: least}), name) == least
     with pytest.raises(ValueError, match=name):
         plan(tmp_path, **{name: least - 1})
@@ -58,7 +58,7 @@ def test_shards_divide_the_simulations(tmp_path, simulations, size, rows):
     assert made.shard_path(2).name == "00002.parquet" and made.hash_path(12).name == "00012.parquet.sha256"
 
 
-def test_a_worker_counts_what_it_made_and_stops_when_told():
+def test_a_worker_counts_its_simulations_and_stops_on_request():
     context = multiprocessing.get_context("spawn")
     made, stop, seen = context.Value("q", 0), context.Event(), []
 

@@ -1,4 +1,4 @@
-"""What the simulator gives back is compared with what was drawn, before it becomes a shard."""
+"""Results of the simulator are compared with the draws before they become a shard."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def run(tmp_path, change, **settings):
 
 @pytest.mark.parametrize("name", schema.DRAWN)
 def test_another_value_of_any_parameter_is_refused(tmp_path, name):
-    """One row of one column, by the last bit that float32 keeps."""
+    """One row of one column differs in the last bit of float32."""
 
     def change(made):
         column = made[name].to_numpy(dtype=np.float32, copy=True)
@@ -44,7 +44,7 @@ def test_other_columns_rows_and_versions_are_refused(tmp_path, change, words):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_none_is_named_with_its_row(tmp_path, value):
+def test_a_number_that_is_not_finite_is_named_with_its_row(tmp_path, value):
     def change(made):
         column = made["sigma_v_l"].to_numpy(copy=True)
         column[made["sim_id"] == 18] = value

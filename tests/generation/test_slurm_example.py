@@ -1,4 +1,4 @@
-"""The SLURM example: the script that it would submit, and a whole run with `sbatch` and `scancel` stood in for."""
+"""The SLURM example: the script that it submits, and a complete run with stand-ins for `sbatch` and `scancel`."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ from tests.helpers.stand_in_simulator import wait_for
 
 pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed: it comes with the extra 'test'")
 
-# SLURM's place: a job is a process group of this machine.
+# In place of SLURM: a job is a process group on this machine.
 SBATCH = """\
 #!/bin/bash
 cp "$1" {folder}/job.sh
@@ -47,13 +47,13 @@ def jobs_in(path):
     return path.read_text().split() if path.exists() else []
 
 
-def test_the_script_asks_for_what_was_said_and_starts_one_worker_a_core(capsys, repository):
+def test_the_script_requests_the_resources_and_starts_one_worker_per_core(capsys, repository):
     words = ["--cores", "8", "--memory", "3", "--walltime", "02:30:00", "--queue", "short", "--account", "galaxy"]
     assert slurm.main([*words, "--directive=--exclusive", "--print-script"]) == 0
     lines = capsys.readouterr().out.splitlines()
     asked = {line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH ")}
     assert {"-p short", "-A galaxy", "-t 02:30:00", "-n 1", "--cpus-per-task=8", "--exclusive"} <= asked
-    assert any(word.startswith("--mem=2") for word in asked), asked  # 24 GB, said in GiB
+    assert any(word.startswith("--mem=2") for word in asked), asked  # 24 GB, in GiB
     assert f"export PYTHONPATH={shlex.quote(str(repository))}" in lines
     assert "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1" in lines
     command = shlex.split(next(line for line in reversed(lines) if line))

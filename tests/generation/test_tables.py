@@ -1,4 +1,4 @@
-"""How tables are written, whose bytes a release fixes."""
+"""How tables are written: a release fixes their bytes."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Texts of manifests that are wrong in one way each, by what is wrong with them."""
+"""Texts of manifests with one fault each, by the name of the fault."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _with(change: Callable[[dict[str, Any]], object]) -> str:
 
 
 def _entry_with(**facts: Any) -> str:
-    """One file of haloes says something else."""
+    """Change what the entry of one file of haloes says."""
     return _with(lambda content: content["files"][TRAIN].update(facts))
 
 

@@ -20,14 +20,14 @@ DEFECTS = {
 
 
 def posterior_covariance():
-    """The same for every observation: (prior precision + noise precision) inverted."""
+    """Covariance for every observation, (prior precision + noise precision) inverted, and the noise precision."""
     noise = NOISE_CORRELATION * np.outer(NOISE_STD, NOISE_STD)
     return np.linalg.inv(np.diag(PRIOR_STD**-2) + np.linalg.inv(noise)), np.linalg.inv(noise)
 
 
 @dataclass(eq=False)
 class Problem:
-    """Observations with their truths, the exact posterior, and an entry's posterior that may be spoilt."""
+    """Observations with their truths, the exact posterior, and an entry's posterior, possibly with a defect."""
 
     truth: np.ndarray
     samples: np.ndarray
@@ -41,8 +41,8 @@ class Problem:
 def conjugate(n, m, seed, width=1.0, bias=0.0, correlated=True, k=None):
     """Draw n observations, m draws of the entry and k of the exact posterior for each.
 
-    `width` multiplies the standard deviations, `bias` moves the mean by so many of them, and without `correlated` the
-    marginals stay exact and the correlation goes.
+    `width` multiplies the standard deviations, `bias` moves the mean in units of them, and without `correlated` the
+    marginals stay exact but uncorrelated.
     """
     rng = np.random.default_rng(seed)
     covariance, precision = posterior_covariance()

@@ -11,14 +11,14 @@ SHORT = 48
 
 
 def prior_samples(task, seed=5, rows=None):
-    """Draws that know nothing, other ones for every observation."""
+    """Draws of the prior, different ones for every observation."""
     rows = len(task.observations) if rows is None else rows
     draws = metrics.prior_draws(task.prior, rows * task.n_draws, seed)
     return draws.reshape(rows, task.n_draws, -1).astype(np.float32)
 
 
 def features(x):
-    """The LMC's place and motion, and the reflex vector and its length where there is one."""
+    """The LMC's position and velocity, and the reflex vector and its length if there is one."""
     columns = [x[:, :6].astype(float)]
     if x.shape[1] == 9:
         speed, l, b = x[:, 6].astype(float), *np.radians(x[:, 7:].astype(float)).T
@@ -28,7 +28,7 @@ def features(x):
 
 
 class Gaussian:
-    """theta = linear in the features + Gaussian scatter; what is drawn outside the prior is drawn again."""
+    """theta = linear in the features + Gaussian scatter; draws outside the prior are repeated."""
 
     def __init__(self, task, rows=20_000):
         self.task, train = task, task.train
@@ -61,7 +61,7 @@ class Gaussian:
         return (draws * self.task.scale).astype(np.float32)
 
     def log_prob(self, theta, x):
-        """Log density per unit of theta, of the Gaussian before it is cut to the prior."""
+        """Log density per unit of theta, of the Gaussian before truncation to the prior."""
         z = np.linalg.solve(np.linalg.cholesky(self.covariance), (theta / self.task.scale - self.mean(x)).T)
         volume = 0.5 * np.linalg.slogdet(self.covariance)[1] + np.log(self.task.scale).sum()
         return -0.5 * np.square(z).sum(axis=0) - volume - 1.5 * np.log(2 * np.pi)

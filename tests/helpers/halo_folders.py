@@ -1,4 +1,4 @@
-"""Folders of haloes for tests: parts of the mini set under other settings, which cost nothing to make."""
+"""Folders of haloes for tests: parts of the mini set under other settings, which are quick to make."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def copy_of_mini(root: Path) -> store.Store:
 
 
 def with_checksums(mini: store.Store) -> store.Store:
-    """Write the files of such a folder anew, in the form that today's writers give them."""
+    """Rewrite the files of such a folder with today's writers, which add checksums."""
     entries = []
     for entry in mini.manifest.files:
         table, path = pq.read_table(mini.path(entry)), mini.path(entry)
@@ -33,7 +33,7 @@ def with_checksums(mini: store.Store) -> store.Store:
 
 
 def rot(path: Path, place: int, bit: int = 0) -> None:
-    """Change one bit of a file as an old disk does: its size and its time of change stay."""
+    """Flip one bit of a file as an old disk does: its size and modification time stay."""
     status = path.stat()
     with open(path, "r+b") as file:
         file.seek(place)

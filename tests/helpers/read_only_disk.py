@@ -1,4 +1,4 @@
-"""A folder on a disk that cannot be written to, also for tests that run as root, whom permissions would not stop."""
+"""A folder on a disk that cannot be written to, even for tests that run as root, which ignores permissions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
 
 @contextmanager
 def read_only(folder: Path, number: int = errno.EROFS) -> Iterator[None]:
-    """Let Python's calls that would change something below a folder fail, as on a disk mounted read-only or full."""
+    """Make Python's calls that would change a folder fail, as on a disk that is read-only or full."""
     global _is_watching
     if not _is_watching:
         sys.addaudithook(_watch)

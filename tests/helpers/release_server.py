@@ -1,4 +1,4 @@
-"""A small folder in the form of a release, and a server of it on loopback whose faults are told in advance."""
+"""A small folder in the form of a release, and a loopback server for it whose faults are set in advance."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Seen(NamedTuple):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers a GET with the file, or as the next fault of its path says."""
+    """Answers a GET with the file, or with the next fault of its path."""
 
     protocol_version = "HTTP/1.1"
     server: Server
@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def answer(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
-        """Send an answer; a length that is not the body's is for who breaks off."""
+        """Send an answer; a length other than that of the body serves faults that break off."""
         self.send_response(status)
         headers = {"Content_Type": "application/octet-stream", **headers}
         for name, value in headers.items():
@@ -108,18 +108,18 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):
-    """A server of many requests at once, which does not wait for those that a client has left."""
+    """A threaded server, which does not wait for requests that a client has abandoned."""
 
     daemon_threads = True
     request_queue_size = 64
     owner: ReleaseServer
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that have gone."""
+        """Ignore clients that have disconnected."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -132,7 +132,7 @@ class ReleaseServer:
     folder : Path
         What to serve.
     prefix : str
-        What stands before the path of a file in a URL.
+        Prefix of the path of a file in a URL.
     flat : bool
         Whether a file is known by its base name alone, as at Zenodo.
     """
@@ -167,11 +167,11 @@ class ReleaseServer:
             return waiting.pop(0) if waiting else self.always.get(path)
 
     def count(self, path: str) -> int:
-        """Requests for a file so far."""
+        """Number of requests for a file so far."""
         return sum(seen.path == path for seen in self.seen)
 
     def times(self, path: str) -> list[float]:
-        """When a file was asked for."""
+        """Times at which a file was requested."""
         return [seen.time for seen in self.seen if seen.path == path]
 
     def close(self) -> None:
@@ -181,17 +181,17 @@ class ReleaseServer:
 
 
 def status(code: int, body: bytes = b"sorry", **headers: str) -> Fault:
-    """Another status."""
+    """Answer with another status."""
     return lambda handler, _: handler.answer(code, body, **headers)
 
 
 def page(code: int = 200, content_type: str = "text/html; charset=utf-8") -> Fault:
-    """An HTML page."""
+    """Answer with an HTML page."""
     return lambda handler, _: handler.answer(code, PAGE, Content_Type=content_type)
 
 
 def cut(sent: int | None = None) -> Fault:
-    """The connection breaks off after so many bytes of the body, half of it by default."""
+    """Break the connection after this number of bytes of the body, half of it by default."""
 
     def fault(handler: Handler, content: bytes) -> None:
         handler.answer(200, content[: len(content) // 2 if sent is None else sent], length=len(content))
@@ -201,12 +201,12 @@ def cut(sent: int | None = None) -> Fault:
 
 
 def hang_up(handler: Handler, _: bytes) -> None:
-    """No answer at all."""
+    """Close the connection without an answer."""
     handler.close_connection = True
 
 
 def without_length(sent: int) -> Fault:
-    """A body without its length, ended early."""
+    """Send a body without its length, and end it early."""
 
     def fault(handler: Handler, content: bytes) -> None:
         handler.send_response(200)
@@ -219,27 +219,27 @@ def without_length(sent: int) -> Fault:
 
 
 def changed(handler: Handler, content: bytes) -> None:
-    """As many bytes, one of them another."""
+    """Send the same number of bytes, one of them changed."""
     handler.answer(200, content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
 
 
 def shorter(handler: Handler, content: bytes) -> None:
-    """A whole answer of another file."""
+    """Send a complete answer with a shorter file."""
     handler.answer(200, content[:-1])
 
 
 def longer(handler: Handler, content: bytes) -> None:
-    """More bytes than the file has, without saying so."""
+    """Send more bytes than the file has, with a length that fits."""
     without_length(len(content) + 9)(handler, content + b"something")
 
 
 def moved(location: str) -> Fault:
-    """A redirect."""
+    """Redirect to another address."""
     return lambda handler, _: handler.answer(302, b"", Location=location)
 
 
 def stalled(server: ReleaseServer, sent: int) -> Fault:
-    """So many bytes, then none until the server's `released` is set; then the rest."""
+    """Send this number of bytes, wait until the server's `released` is set, and send the rest."""
 
     def fault(handler: Handler, content: bytes) -> None:
         handler.answer(200, content[:sent], length=len(content))
@@ -250,7 +250,7 @@ def stalled(server: ReleaseServer, sent: int) -> Fault:
 
 
 def dripping(server: ReleaseServer, part: str = "body", size: int = 1, pause: float = 0.05) -> Fault:
-    """So many bytes and a pause, until the server closes: of the answer's head, of its body, or of that in chunks."""
+    """Send bytes with pauses until the server closes: of the head, of the body, or of a chunked body."""
 
     def fault(handler: Handler, content: bytes) -> None:
         chunks = part == "chunks"
@@ -272,7 +272,7 @@ def dripping(server: ReleaseServer, part: str = "body", size: int = 1, pause: fl
 
 
 def interim(*heads: bytes, forever: bool = False) -> Fault:
-    """Interim answers, such as ``103 Early Hints``, and then the file."""
+    """Send interim answers, such as ``103 Early Hints``, and then the file."""
 
     def fault(handler: Handler, content: bytes) -> None:
         while forever:
@@ -285,7 +285,7 @@ def interim(*heads: bytes, forever: bool = False) -> Fault:
 
 
 def raw(text: bytes) -> Fault:
-    """Whatever bytes in place of an answer."""
+    """Send any bytes in place of an answer."""
 
     def fault(handler: Handler, _: bytes) -> None:
         handler.wfile.write(text)
@@ -295,15 +295,15 @@ def raw(text: bytes) -> Fault:
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until something is so; fail if it does not come about."""
+    """Wait until a condition holds; fail if it never does."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "the condition never held"
         time.sleep(0.01)
 
 
 def files_in(folder: Path) -> list[str]:
-    """Every file below a folder but locks and stamps, hidden ones too."""
+    """Every file below a folder, hidden ones too, except locks and stamps."""
 
     def found() -> Iterator[str]:
         for path in folder.rglob("*"):

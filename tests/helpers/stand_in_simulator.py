@@ -1,4 +1,4 @@
-"""A cheap stand-in for the simulator, which worker processes can import, and what the tests do with it."""
+"""A cheap stand-in for the simulator, which worker processes can import, and runs of `generation` with it."""
 
 import dataclasses
 import os
@@ -18,9 +18,9 @@ VERSION = "stand-in-1"
 
 @dataclasses.dataclass(frozen=True)
 class StandInSimulator:
-    """Made-up results that depend on the row and the seed alone; writes down which rows it makes.
+    """Makes up results from the row and the seed, and records which rows it made.
 
-    It waits `delay` seconds a call, cannot simulate `fails_at`, gives a NaN at `nan_at`, ends its process at `dies_at`,
+    It waits `delay` seconds per call, fails at `fails_at`, returns NaN at `nan_at`, kills its process at `dies_at`,
     and cannot write at `full_at`.
     """
 
@@ -55,11 +55,11 @@ class StandInSimulator:
         return made
 
     def but(self, **changes):
-        """The same with other settings."""
+        """A copy with other settings."""
         return dataclasses.replace(self, **changes)
 
     def made(self):
-        """Give the simulations made since this was last asked, in order."""
+        """Return the simulations made since the last call, in order."""
         made = [int(line) for line in self.calls.read_text().split()] if self.calls.exists() else []
         self.calls.unlink(missing_ok=True)
         return sorted(made)
@@ -91,7 +91,7 @@ def wait_for(condition, what, seconds=120):
 
 
 def wait_for_shards(out, process, at_least=2):
-    """Wait until so many shards are there, while a process is at work."""
+    """Wait until a running process has finished that number of shards."""
 
     def are_there():
         assert process.poll() is None, process.communicate()

@@ -1,4 +1,4 @@
-"""The posterior that the package draws at once: right for the errors it is given, and honest where it is a guess."""
+"""The posterior from the embedded network: right for the given errors, and with warnings where it extrapolates."""
 
 import dataclasses
 import json
@@ -52,7 +52,7 @@ def covariance_of(row):
 
 
 def quiet(*args, **options):
-    """`infer`, whose warnings are looked at in tests of their own."""
+    """`infer` without its warnings, which have tests of their own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return mw.infer(*args, **options)
@@ -85,12 +85,12 @@ class TestNetwork:
             inside = np.mean(np.abs(ranks[:, k] - 0.5) < 0.34)
             assert abs(inside - 0.68) < 4 * math.sqrt(0.68 * 0.32 / len(ranks))
 
-    def test_it_knows_more_than_the_prior_and_about_what_the_leaderboard_says(self, calibrated):
+    def test_it_gains_over_the_prior_about_what_the_leaderboard_says(self, calibrated):
         gain = calibrated[2]
         assert gain.mean() == pytest.approx(1.3, abs=4 * gain.std() / math.sqrt(len(gain)))
 
-    def test_taking_the_noise_out_and_putting_it_back_loses_nothing(self, likelihood):
-        """The density of fitted vectors is that of a network trained on them as they are: -7.899 on the test split."""
+    def test_deconvolution_and_convolution_lose_nothing(self, likelihood):
+        """The density of fitted vectors is that of a network trained on them directly: -7.899 on the test split."""
         table = mw.load_catalogue("test", columns=[*THETA, *LMC_VECTOR, *TRAVEL, *COVARIANCE])
         noise = np.array([covariance_of(row) for row in table.to_dict("records")])
         scores = likelihood.scores.forward(table[THETA].to_numpy(float))
@@ -105,7 +105,7 @@ class TestNetwork:
         assert np.median(mean[:, 0, 0]) < 0.2 * likelihood.halo_covariance[0, 0]
 
     @pytest.mark.parametrize("config", ["gaussian", "wide"])
-    def test_it_says_what_it_is(self, config):
+    def test_it_describes_itself(self, config):
         about = module.load_network(config).about
         assert about["config"] == config and about["fast"] is False and about["theta_names"] == THETA
         assert about["data_sha256"] == release.get_entry(config)["sha256"]
@@ -188,7 +188,7 @@ class TestStrangeness:
         assert p_values.min() < 0.03 and p_values.max() > 0.97
 
     @pytest.mark.parametrize("config", ["gaussian", "wide"])
-    def test_the_k_giants_are_strange_and_less_so_with_their_errors(self, config):
+    def test_the_k_giants_are_unusual_and_less_so_with_their_errors(self, config):
         exact = quiet(K_GIANTS, n=500, config=config)
         assert exact.p_value == 0.0 and exact.distance > 5 and "p-value < 0.001" in str(exact)
         assert set(K_GIANTS) <= set(exact.outside)
@@ -197,10 +197,10 @@ class TestStrangeness:
         honest = quiet(K_GIANTS, K_GIANTS_COVARIANCE, config=config)
         assert honest.p_value < 0.02 and 2 < honest.distance < 3.5
         low, middle, high = honest.percentiles().loc["m_lmc"] / 1e10
-        assert (low, middle, high) == pytest.approx((12.6, 18.3, 24.7), abs=1.5)  # by 9,000 simulations at that LMC
+        assert (low, middle, high) == pytest.approx((12.6, 18.3, 24.7), abs=1.5)  # from 9,000 simulations at that LMC
         assert max(honest.disagreement.values()) < 0.1
 
-    def test_it_warns_in_every_way(self, capsys):
+    def test_it_warns_wherever_the_model_does_not_hold(self, capsys):
         far = {"v_travel": 300.0, "l_apex": 180.0, "b_apex": 80.0}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -215,7 +215,7 @@ class TestStrangeness:
         assert told["p_value"] == 0.0 and told["distance"] == found.distance
         assert told["warnings"] == list(found.warnings)
 
-    def test_inside_the_model_nothing_is_warned_of(self, capsys):
+    def test_inside_the_model_there_is_no_warning(self, capsys):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             found = mw.infer(REFLEX, n=200)
@@ -224,7 +224,7 @@ class TestStrangeness:
         assert cli.main(["infer", *words_of(REFLEX), "--n", "200"]) == 0
         assert capsys.readouterr().err == ""
 
-    def test_farther_is_stranger(self):
+    def test_p_values_fall_with_the_distance_from_the_model(self):
         values = [quiet({**REFLEX, "v_travel": v, "l_apex": 137.0}, n=1).distance for v in (60.0, 120.0, 240.0)]
         assert values == sorted(values)
 
@@ -238,7 +238,7 @@ class TestStrangeness:
 
 
 class TestErrors:
-    def test_a_fit_is_taken_with_its_covariance(self):
+    def test_a_fit_is_used_with_its_covariance(self):
         simulation = mw.simulate(mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0.0), seed=4)
         fit = simulation.reflex
         found = quiet(fit, n=300, seed=2)
@@ -275,13 +275,13 @@ class TestErrors:
         with_unit = quiet(vector, np.diag([25.0, 36.0, 49.0]) * 1e6 * u.m**2 / u.s**2, n=100)
         np.testing.assert_allclose(with_unit.samples, other.samples)
 
-    def test_larger_errors_widen_and_at_last_leave_the_prior(self):
+    def test_larger_errors_widen_the_posterior_up_to_the_prior(self):
         prior = mw.Prior("gaussian", THETA).sample(20_000, seed=1)[THETA]
         widths = [quiet(REFLEX, scale**2 * np.eye(3), n=4000).samples["m_lmc"].std() for scale in (1.0, 6.0, 1000.0)]
         assert widths == sorted(widths)
         assert widths[2] == pytest.approx(prior["m_lmc"].std(), rel=0.05)
 
-    def test_without_errors_they_are_those_of_simulated_stars(self, likelihood):
+    def test_errors_default_to_those_of_simulated_stars(self, likelihood):
         found = quiet(REFLEX, n=50)
         np.testing.assert_array_equal(found.covariance, likelihood.halo_covariance)
         assert not found.errors_given and "4,500 simulated stars" in str(found)
@@ -302,7 +302,7 @@ class TestInfer:
         pd.testing.assert_frame_equal(quiet(of_table, n=500, seed=3).samples, other.samples)
         assert (quiet(vector, n=500, seed=4).samples != other.samples).to_numpy().all()
 
-    def test_without_an_lmc_the_observed_one_is_taken(self):
+    def test_the_observed_lmc_is_the_default(self):
         bare = quiet(REFLEX, n=100)
         given = quiet({**REFLEX, **SKY}, n=100)
         pd.testing.assert_frame_equal(bare.samples, given.samples)
@@ -331,7 +331,7 @@ class TestInfer:
         median = [quiet({**REFLEX, "v_travel": v}, n=2000).percentiles()["p50"]["m_lmc"] for v in (15, 35, 50)]
         assert median == sorted(median) and median[2] > 2 * median[0]
 
-    def test_outside_the_training_set_it_says_so_and_the_wide_network_has_seen_it(self):
+    def test_outside_the_training_set_it_warns_and_the_wide_network_covers_it(self):
         cases = mw.validation_cases()
         for name, case in cases.items():
             found, wide = (quiet(case.observation, n=200, config=c) for c in ("gaussian", "wide"))
@@ -347,7 +347,7 @@ class TestInfer:
         assert found.p_value == 0.0 and found.warnings and np.isfinite(found.log_prob(found.samples)).all()
         assert found.outside == tuple(REFLEX)
 
-    def test_no_motion_at_all_is_an_observation(self):
+    def test_zero_motion_is_a_valid_observation(self):
         found = quiet({"v_travel": 0.0, "l_apex": 0.0, "b_apex": 0.0}, n=200)
         assert 0.0 < found.p_value < 0.1 and np.isfinite(found.log_prob(found.samples)).all()
 
@@ -403,11 +403,11 @@ class TestInfer:
         with pytest.raises(ValueError, match=words):
             mw.infer(observation, **options)
 
-    def test_what_is_no_observation_is_a_type_error(self):
+    def test_what_is_not_an_observation_is_a_type_error(self):
         with pytest.raises(TypeError, match="list; allowed: a Reflex or a mapping"):
             mw.infer([35.0, 60.0, -70.0])
 
-    def test_errors_of_a_fit_are_no_observation(self):
+    def test_errors_of_a_fit_are_not_an_observation(self):
         fit = mw.simulate(mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0.0), seed=4).reflex
         with pytest.raises(ValueError, match="observation holds 'mean_v_r'"):
             mw.infer(fit.errors)
@@ -438,7 +438,7 @@ class TestCommand:
         out = capsys.readouterr().out
         assert "m_lmc" in out and "1e10 Msun" in out and "extrapolated" not in out and "p-value 0." in out
 
-    def test_errors_are_taken(self, capsys):
+    def test_errors_are_options(self, capsys):
         assert cli.main(["infer", *words_of(REFLEX), *words_of(ERRORS, "err-"), "--n", "300", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         expected = quiet(REFLEX, ERRORS, n=300)
@@ -455,7 +455,7 @@ class TestCommand:
         expected = quiet(case.observation, n=300).percentiles((2.5, 16, 50, 84, 97.5))
         assert found["percentiles"] == expected.to_dict(orient="index")
 
-    def test_a_case_outside_is_warned_of(self, capsys):
+    def test_a_case_outside_the_model_warns(self, capsys):
         assert cli.main(["infer", "--case", "gc19-fiducial", "--n", "100"]) == 0
         assert "outside the network's training set" in capsys.readouterr().err
 

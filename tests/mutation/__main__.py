@@ -1,7 +1,7 @@
 """Mutation tests: ``python -m tests.mutation PACKAGE``.
 
-Makes a seeded sample of cosmic-ray's mutants of a package and runs, for each, the tests that reach its lines, the
-quickest first, until one fails. What a line is reached by is measured once. A run that is stopped goes on where it was.
+Draws a seeded sample of cosmic-ray's mutants of a package and runs, for each, the tests that reach its lines, the
+quickest first, until one fails. Which tests reach a line is measured once. A stopped run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Session:
 
 
 def _merge(known: dict[str, dict], found: dict[str, dict], test: str) -> None:
-    """Put what was found of a file of tests in the place of what was known of it."""
+    """Replace what was known of a file of tests by what was found."""
     old = {name for name in known["tests"] if name.startswith(f"{test}::")}
     known["tests"] = {name: facts for name, facts in known["tests"].items() if name not in old} | found["tests"]
     for lines in known["lines"].values():

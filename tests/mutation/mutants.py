@@ -85,7 +85,8 @@ def all_mutants(root: Path, package: Package, excluded: list[re.Pattern[str]]) -
 def sample(specs: list[MutationSpec], root: Path, size: int, seed: int) -> list[WorkItem]:
     """A sample without repetition: those of the least hashes of seed, file, operator, and text of the line.
 
-    So it is drawn as by lot, a longer one begins with a shorter one, and a change of one line leaves the others' lots.
+    The sample is as good as random, a longer one begins with a shorter one, and a change of one line does not affect
+    whether others are drawn.
     """
     sources = {path: path.read_text(encoding="utf-8") for path in {spec.module_path for spec in specs}}
     texts = {path: source.splitlines() for path, source in sources.items()}
@@ -105,7 +106,7 @@ def sample(specs: list[MutationSpec], root: Path, size: int, seed: int) -> list[
 def _is_python(source: str, spec: MutationSpec) -> bool:
     """Whether a mutant can be run at all.
 
-    Of the operators only AddNot makes what is no Python, and ExceptionReplacer (of 8.7) fails at a dotted name.
+    Only AddNot makes mutants that are not valid Python, and ExceptionReplacer (of 8.7) fails at a dotted name.
     """
     if spec.operator_name not in ("core/AddNot", "core/ExceptionReplacer"):
         return True
@@ -117,13 +118,13 @@ def _is_python(source: str, spec: MutationSpec) -> bool:
 
 
 def mutated(source: str, spec: MutationSpec) -> str | None:
-    """The text of the mutant; None where it is the text as it was."""
+    """The text of the mutant; None if it equals the original."""
     text = mutate_code(source, get_operator(spec.operator_name)(**spec.operator_args), spec.occurrence)
     return None if text == source else text
 
 
 def _never_run(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Places of annotations, which no module here evaluates, and of what only type checkers read."""
+    """Positions of annotations, which no module here evaluates, and of code that only type checkers read."""
     nodes: list[ast.AST | None] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -1,4 +1,4 @@
-"""Tests in a forked process, which finds numpy and its kin loaded and the mutant in a copy of the checkout."""
+"""Tests in a forked process, which has numpy and its kin loaded and runs the mutant in a copy of the checkout."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def forked(function: Callable[[], int], log: Path, cpu_seconds: float, seconds: 
             time.sleep(0.01)
     finally:
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)  # what the tests may have started
+            os.killpg(pid, signal.SIGKILL)  # processes that the tests may have started
     code = os.waitstatus_to_exitcode(status)
     return KILLED_BY_TIME if code in (-signal.SIGXCPU, -signal.SIGKILL) else code
 
@@ -156,7 +156,7 @@ class Measured:
 
 
 def _now() -> float:
-    """Processor time of this process and its children [s], as other programs run beside; waiting counts a little."""
+    """Processor time of this process and its children [s], since other programs run too; waiting counts a little."""
     return sum(os.times()[:4]) + 0.1 * time.monotonic()
 
 
@@ -194,7 +194,7 @@ def measure(tree: Path, modules: Sequence[str], tests: Sequence[str], out: Path,
                 return (yield)
             finally:
                 self.cover.switch_context(self.current)
-                if is_kept:  # what the first test to use it waits for is not its own
+                if is_kept:  # the time that the first test waits for a fixture is not its own
                     self.kept[fixturedef.argname] = round(_now() - start - (self.apart - before), 4)
                     self.apart = before + _now() - start
 

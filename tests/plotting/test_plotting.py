@@ -1,4 +1,4 @@
-"""Figures: what is drawn where, what a profile holds, and what is refused."""
+"""Figures: what they show, what a profile holds, and what is refused."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ SIGMA_R, SIGMA_T = 90.0, 60.0
 
 
 def stars(n=6000, travel=TRAVEL, seed=3):
-    """A halo at 20 to 200 kpc, radially anisotropic, of which all lags behind the disc."""
+    """A radially anisotropic halo at 20 to 200 kpc that lags behind the disc."""
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(n, 3))
     positions = directions / np.linalg.norm(directions, axis=1)[:, None] * rng.uniform(20, 200, (n, 1))
@@ -73,7 +73,7 @@ class TestHaloFigure:
         assert all(ax.get_xscale() == "log" and "[kpc]" in ax.get_xlabel() for ax in (density, means, dispersions))
         assert "stars beyond 50 kpc" in bar.get_xlabel() and "[km/s]" in bar.get_xlabel()
 
-    def test_the_apex_is_where_the_fit_puts_it(self, figure, halo):
+    def test_the_apex_is_drawn_where_the_fit_puts_it(self, figure, halo):
         reflex = mwlmc_data.fit_reflex(halo.positions, halo.velocities)
         apex = line(figure.axes[0], "apex of the disc")[0]
         # longitude grows to the left
@@ -85,7 +85,7 @@ class TestHaloFigure:
         assert f"{reflex.v_travel:.0f} ± {reflex.errors['v_travel']:.0f} km/s" in title and "b = −4" in title
 
     def test_the_map_is_a_dipole_blue_towards_the_apex(self, figure):
-        """Where the disc goes the stars come towards it, with about its speed; behind they recede."""
+        """Ahead of the disc the stars approach with about its speed; behind it they recede."""
         mesh = figure.axes[0].collections[0]
         corners = mesh.get_coordinates()
         velocity = np.asarray(mesh.get_array()).reshape(len(corners) - 1, -1)
@@ -96,7 +96,7 @@ class TestHaloFigure:
             middle = (corners[1:, 1:] + corners[:-1, :-1]) / 2
             return velocity.flat[np.argmin(np.linalg.norm(middle - place, axis=-1))]
 
-        # smoothing by 20 deg leaves 1 - 0.35^2 of a dipole
+        # smoothing by 20 deg keeps 1 - 0.35^2 of a dipole
         assert at(apex) == pytest.approx(-53, abs=10) and at(antapex) == pytest.approx(53, abs=10)
         low, high = mesh.get_clim()
         assert low == -high and mesh.get_cmap()(0.0)[2] > 0.3 > mesh.get_cmap()(0.0)[0]
@@ -115,7 +115,7 @@ class TestHaloFigure:
             (ground,) = ax.patches
             assert ground.get_x() == 80.0 and ground.get_x() + ground.get_width() == pytest.approx(ax.get_xlim()[1])
 
-    def test_without_an_orbit_there_is_no_lmc_and_a_given_fit_is_not_made_again(self, halo):
+    def test_without_an_orbit_there_is_no_lmc_and_a_given_fit_is_not_repeated(self, halo):
         reflex = mwlmc_data.fit_reflex(halo.positions, -halo.velocities)
         sky = halo.plot(reflex=reflex).axes[0]
         assert legend(sky) == ["apex of the disc", "antapex"]
@@ -129,7 +129,7 @@ class TestHaloFigure:
         outwards, along = (np.array([y for _, y in c.lines[0].get_xydata()]) for c in means.containers)
         assert along.mean() == pytest.approx(-60, abs=4) and abs(outwards.mean()) < 6
 
-    def test_it_fits_into_a_part_of_another_figure(self, halo):
+    def test_it_can_be_drawn_into_a_subfigure(self, halo):
         whole = new_figure(12, 6)
         left, right = whole.subfigures(1, 2)
         assert halo.plot(figure=left) is whole
@@ -147,7 +147,7 @@ class TestHaloFigure:
         expected = on_map(from_the_sun(np.array([[today[f"{axis}_lmc"][7] for axis in "xyz"]])))
         assert line(sky, "LMC today")[0] == pytest.approx(np.ravel(expected), abs=1e-4)
 
-    def test_pyplot_knows_nothing_of_it_and_a_notebook_shows_it(self, figure):
+    def test_it_is_not_registered_with_pyplot_and_a_notebook_shows_it(self, figure):
         import matplotlib.pyplot as plt
 
         assert plt.get_fignums() == []
@@ -177,7 +177,7 @@ def test_a_track_is_lifted_where_it_crosses_the_edge_of_the_map():
 
 class TestProfile:
     def test_counts_densities_and_their_errors(self):
-        """Uniform in radius: as many stars in shells of equal depth."""
+        """Uniform in radius: equal numbers of stars in shells of equal depth."""
         halo = stars(20_000)
         profile = radial_profile(halo.positions, halo.velocities, [20, 60, 100, 140])
         radius = np.linalg.norm(halo.positions, axis=1)
@@ -199,7 +199,7 @@ class TestProfile:
         ):
             pulls = (found[:, 0] - true) / found[:, 1]
             assert np.abs(pulls).max() < 4 and 0.4 < pulls.std() < 1.7
-        # a Gaussian's: sigma / sqrt(2 n), and the two tangential components count both
+        # Gaussian: sigma / sqrt(2 n), and both tangential components count
         assert profile.sigma_r[:, 1] == pytest.approx(SIGMA_R / np.sqrt(2 * profile.count), rel=0.15)
         assert profile.sigma_t[:, 1] == pytest.approx(SIGMA_T / np.sqrt(4 * profile.count), rel=0.15)
         assert profile.mean_v_r[:, 1] == pytest.approx(SIGMA_R / np.sqrt(profile.count), rel=0.15)
@@ -232,7 +232,7 @@ class TestProfile:
             radial_profile(x[:0], v[:0])
 
     @pytest.mark.parametrize("edges", [[50], [0, 10], [50, 40], [10, 20, 20], [[1, 2], [3, 4]]])
-    def test_edges_that_make_no_shells_are_refused(self, halo, edges):
+    def test_edges_that_do_not_make_shells_are_refused(self, halo, edges):
         with pytest.raises(ValueError, match=r"edges = .*allowed"):
             radial_profile(halo.positions, halo.velocities, edges)
 
@@ -264,7 +264,7 @@ class TestCorner:
         assert heights[1 : 2 * bins : 2].sum() == len(table)
         assert figure.get_suptitle() == "flat"
 
-    def test_truths_are_marked_and_others_passed_over(self, table):
+    def test_truths_of_drawn_columns_are_marked_and_others_ignored(self, table):
         row = table.iloc[5]
         figure = corner_plot(table, ["m_lmc", "v_travel"], truths=row)
         diagonal = [figure.axes[0].lines[0].get_xdata()[0], figure.axes[3].lines[0].get_xdata()[0]]
@@ -273,12 +273,12 @@ class TestCorner:
         assert not figure.axes[0].lines
         assert figure.axes[3].get_xlim()[1] > 2000
 
-    def test_any_table_of_numbers_will_do(self):
+    def test_any_numeric_table_is_accepted(self):
         rng = np.random.default_rng(0)
         figure = corner_plot({"m_lmc": rng.uniform(1e11, 2e11, 50), "ratio": rng.uniform(size=50)}, ["ratio", "m_lmc"])
         assert [ax.get_xlabel() for ax in figure.axes[2:]] == ["ratio", "m_lmc\n[1e10 Msun]"]
 
-    def test_a_column_of_one_value_is_drawn_as_one(self, table, caplog):
+    def test_a_constant_column_is_drawn_as_a_line(self, table, caplog):
         figure = corner_plot(table.assign(beta0=0.5), ["beta0", "v_travel"])
         low, high = figure.axes[0].get_xlim()
         assert low < 0.5 < high
@@ -381,7 +381,7 @@ class TestCommand:
             (("sky", "7"), "sky"),
         ],
     )
-    def test_bad_input_is_refused_in_a_line(self, capsys, tmp_path, monkeypatch, words, message):
+    def test_bad_input_is_refused_in_one_line(self, capsys, tmp_path, monkeypatch, words, message):
         monkeypatch.chdir(tmp_path)
         status, out, err = self.run(capsys, *words)
         assert (status, out) == (2, "")

@@ -35,7 +35,7 @@ def test_angles_and_velocities_are_seen_from_the_sun():
 
 
 def test_a_disc_that_moves_sees_a_dipole_about_the_apex():
-    """Stars come towards a disc that travels to l = 0: negative there, positive behind."""
+    """Stars approach a disc that travels to l = 0: negative there, positive behind."""
     positions = shell()
     sky = smoothed_map(positions, np.tile([-50.0, 0.0, 0.0], (len(positions), 1)))
     assert cell(sky, 0, 0) == pytest.approx(-50, abs=5) and cell(sky, -179, 0) == pytest.approx(50, abs=5)
@@ -75,7 +75,7 @@ def test_a_narrow_kernel_takes_the_nearest_stars():
 
 
 @pytest.mark.parametrize("option", [{"kernel": 0.0}, {"kernel": np.nan}, {"step": 7.0}, {"step": -3.0}])
-def test_settings_that_make_no_map_are_refused(option):
+def test_settings_that_do_not_make_a_map_are_refused(option):
     (name,) = option
     with pytest.raises(ValueError, match=f"{name} = .*allowed"):
         smoothed_map(shell(50), shell(50), **option)

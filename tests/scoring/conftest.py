@@ -1,4 +1,4 @@
-"""Fixtures of the tests of tasks: each task once, with few draws an observation, and a Gaussian fitted to it."""
+"""Fixtures of the tests of tasks: each task once, with few draws per observation, and a Gaussian fitted to it."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.helpers.example_entries import SHORT, Gaussian
 
 @pytest.fixture(scope="session")
 def loaded():
-    """Each task once, with few draws an observation."""
+    """Each task once, with few draws per observation."""
     tasks = {name: mw.get_task(name) for name in mw.list_tasks()}
     for task in tasks.values():
         task.n_draws = SHORT

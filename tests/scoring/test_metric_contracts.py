@@ -1,4 +1,4 @@
-"""What every metric must do, asked of all that are public: those to come are found by themselves."""
+"""The contract of every metric, checked for all public ones: new ones are discovered."""
 
 import dataclasses
 import inspect
@@ -19,7 +19,7 @@ SUBJECTS = {
 
 
 def arguments(seed=0):
-    """One value for each name that a metric may ask for without a default."""
+    """One value for each required argument of a metric."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(size=(N, D))
     centre = truth + rng.normal(size=(N, D))
@@ -66,7 +66,7 @@ def call(name, given):
 
 
 def numbers(result):
-    """All numbers of a result, in order; None, which says that there is none, is left out."""
+    """All numbers of a result, in order, without None."""
     if dataclasses.is_dataclass(result):
         return np.concatenate([numbers(getattr(result, f.name)) for f in dataclasses.fields(result)])
     if isinstance(result, tuple):
@@ -77,7 +77,7 @@ def numbers(result):
 
 
 def array_cases(least=1):
-    """Each metric with each array that it asks for."""
+    """Each metric with each of its array arguments."""
     values = arguments()
     return [
         (name, key)
@@ -92,7 +92,7 @@ def test_metrics_are_found():
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_result_is_finite_and_the_same_again_and_leaves_its_arguments_alone(name):
+def test_result_is_finite_and_reproducible_and_arguments_stay_unchanged(name):
     values = arguments()
     first = numbers(call(name, values))
     assert first.size and np.isfinite(first).all()
@@ -102,7 +102,7 @@ def test_result_is_finite_and_the_same_again_and_leaves_its_arguments_alone(name
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_lists_and_single_precision_will_do(name):
+def test_lists_and_single_precision_are_accepted(name):
     values = arguments()
     short = {k: v.astype(np.float32) if isinstance(v, np.ndarray) else v for k, v in values.items()}
     lists = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in short.items()}
@@ -140,7 +140,7 @@ def test_empty_arrays_are_refused(name, key):
     "name", [n for n in METRICS if len({"samples", "truth", "reference"} & set(asks_for(getattr(scoring, n)))) > 1]
 )
 @pytest.mark.parametrize("cut", [np.s_[:-1], np.s_[..., :-1]])
-def test_arrays_of_other_observations_or_parameters_are_refused(name, cut):
+def test_arrays_with_other_numbers_of_observations_or_parameters_are_refused(name, cut):
     values = arguments()
     values["samples"] = values["samples"][cut]
     with pytest.raises(ValueError, match=re.escape(str(values["samples"].shape))):
@@ -153,7 +153,7 @@ def test_docstring_has_arguments_results_and_a_source(name):
     assert "Parameters\n---" in text and "Returns\n---" in text
     for key in inspect.signature(getattr(scoring, name)).parameters:
         assert re.search(rf"^(.*, )?{key}(, .*)? : ", text, re.MULTILINE), f"{key} is not described"
-    if name not in ("draw_references", "summarise_posterior"):  # no method of anyone
+    if name not in ("draw_references", "summarise_posterior"):  # no published method
         assert re.search(r"\b(19|20)\d\d\b", text), "no source"
 
 
@@ -165,7 +165,7 @@ few = settings(max_examples=15)
 
 
 def assert_same(first, second):
-    # Randomised fractions and counts stay as they are, sums are rounded in another order.
+    # Randomised fractions and counts are identical; sums are rounded in another order.
     np.testing.assert_allclose(first, second, rtol=1e-6, atol=1e-9)
 
 
@@ -188,7 +188,7 @@ def test_order_of_the_draws_does_not_matter(name, seed):
     origin=st.lists(st.floats(-100, 100), min_size=D, max_size=D),
 )
 def test_units_and_origin_of_parameters_do_not_matter(name, seed, unit, origin):
-    """Masses of 1e12 beside logarithms: what is measured in `scale` stays the same if that goes along."""
+    """Masses of 1e12 beside logarithms: results in units of `scale` do not change if `scale` changes too."""
     values, factor = arguments(seed), 10.0 ** np.array(unit)
     other = dict(values, scale=values["scale"] * factor, prior_variance=values["prior_variance"] * factor**2)
     for key in ("samples", "truth", "reference"):
@@ -245,5 +245,5 @@ def test_distances_are_zero_or_symmetric_where_they_must_be(seed):
     assert_same(scoring.energy_distance(x, y, scale), scoring.energy_distance(y, x, scale))
     assert_same(scoring.mean_error(x, x), 0.0)
     assert_same(scoring.variance_ratio(x, x), 1.0)
-    # Unbiased estimates of zero: the same draws twice are closer than two sets of one distribution, so below it.
+    # Unbiased estimates of zero: identical draws are closer than two sets of one distribution, so below it.
     assert (scoring.energy_distance(x, x, scale) < 0).all() and (scoring.mmd(x, x) < 0).all()

@@ -1,4 +1,4 @@
-"""Parts of the metrics that calibration alone does not see: order, streams, and what a region is."""
+"""Parts of the metrics that calibration alone does not test: order, random streams, and the definition of a region."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from mwlmc_data.scoring.density import neighbour_log_density
 
 
 def counts_of(fractions, m):
-    """Draws counted as inside, of randomised fractions without ties."""
+    """Number of draws inside, from randomised fractions without ties."""
     return np.floor(np.asarray(fractions) * (m + 1)).astype(int)
 
 
@@ -22,8 +22,8 @@ def whitened(points):
 
 
 @pytest.mark.parametrize("m", [9, 30])
-def test_regions_of_neighbours_are_counted_by_the_distance_to_the_kth_other(m):
-    """Written out: k is the root of the number of draws; the point itself is no neighbour; nearer is inside."""
+def test_regions_of_neighbours_are_counted_by_the_distance_to_the_kth_neighbour(m):
+    """By definition: k is the root of the number of draws, a point is not its own neighbour, and nearer is inside."""
     rng = np.random.default_rng(3)
     samples, truth = rng.normal(size=(12, m, 2)) * [1.0, 50.0], rng.normal(size=(12, 2)) * [1.0, 50.0]
     k = round(np.sqrt(m))
@@ -63,7 +63,7 @@ def test_a_truth_far_out_is_outside_and_one_in_the_middle_inside(regions):
 
 
 def test_tarp_randomises_by_a_stream_of_its_own():
-    """All draws equal the truth: the fractions are the bare random numbers, and not those of the references."""
+    """All draws equal the truth: the fractions are the random numbers themselves, and not those of the references."""
     truth = np.random.default_rng(6).normal(size=(500, 1))
     found = scoring.tarp(np.repeat(truth[:, None], 7, axis=1), truth, seed=8)
     references = scoring.draw_references(truth, seed=8)[:, 0]
@@ -93,7 +93,7 @@ def test_percentiles_of_angles_are_those_of_the_offsets_from_their_middle(centre
 
 @pytest.mark.parametrize("names", [["beta0"], ["log10_lambda_df", "beta0"], ["m_lmc", "log10_lambda_df", "beta0"]])
 def test_the_density_of_draws_is_normalised_in_the_units_of_the_parameters(names):
-    """Draws of the prior itself: at other draws of it, its own density, but for the scatter of a few neighbours."""
+    """Draws of the prior: at other draws of it they give its density, within the scatter of a few neighbours."""
     prior = Prior("gaussian", names)
     values = prior.sample(301 * 120, seed=3)[names].to_numpy(float)
     samples, points = values[: 300 * 120].reshape(120, 300, -1), values[300 * 120 :]
@@ -103,7 +103,7 @@ def test_the_density_of_draws_is_normalised_in_the_units_of_the_parameters(names
     assert difference.std() < 1.2 and (distance**2).mean() == pytest.approx(len(names), rel=0.5)
 
 
-def test_the_density_of_draws_written_out():
+def test_the_density_of_draws_agrees_with_its_definition():
     """One parameter, six draws in its normal score: the second nearest, half counted, over the length of the ball."""
     prior = Prior("gaussian", ["beta0"])
     draws, point = np.array([0.1, 0.2, 0.35, 0.5, 0.6, 0.8]), 0.4
@@ -119,8 +119,8 @@ def test_the_density_of_draws_written_out():
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("n", "k"), [(40, 2), (280, 4), (700, 5)])
-def test_the_density_of_draws_that_repeat_written_out(n, k, seed):
-    """The nearest places with their whole shares of the draws, the last of them with half of it."""
+def test_the_density_of_repeated_draws_agrees_with_its_definition(n, k, seed):
+    """The nearest places count with all their draws, the last of them with half."""
     prior, rng = Prior("gaussian", ["beta0"]), np.random.default_rng(seed)
     places, times = rng.uniform(0.1, 0.8, n), rng.integers(1, 9, n)
     draws, point = rng.permutation(np.repeat(places, times)), rng.uniform(0.2, 0.7)

@@ -1,4 +1,4 @@
-"""Values that are formulae, loops written out, and errors and bands that hold at their level."""
+"""Metrics against formulae and explicit loops, and errors and bands that hold at their level."""
 
 import sys
 
@@ -23,7 +23,7 @@ def near(values, expected, sigmas=4.0):
 
 
 def mean_length(variance):
-    """Mean length of a Gaussian vector in three dimensions with this variance a direction."""
+    """Mean length of a Gaussian vector in three dimensions with this variance in each direction."""
     return np.sqrt(8.0 * variance / np.pi)
 
 
@@ -95,7 +95,7 @@ def test_mmd_of_gaussians(width, shift):
     assert near(found, expected)
 
 
-def test_mmd_thins_a_long_reference_only_where_it_sets_the_bandwidth(monkeypatch):
+def test_mmd_thins_a_long_reference_only_to_set_the_bandwidth(monkeypatch):
     samples, reference = gaussians(1, 50, 10), gaussians(1, 400, 11)
     full = scoring.mmd(samples, reference)
     monkeypatch.setattr(distance, "_BANDWIDTH_DRAWS", 200)
@@ -129,7 +129,7 @@ def test_paired_errors_hold_the_true_gap_at_their_level():
     found = [scoring.paired_difference(own[i], best[i], seed=i, n_bootstrap=200) for i in range(300)]
     held = sum(d.low <= true_gap <= d.high for d in found)
     low, high = stats.binom.ppf([0.001, 0.999], 300, 0.95)
-    # Percentile intervals of 200 observations are some two per cent short.
+    # Percentile intervals of 200 observations are about two per cent too short.
     assert low - 6 <= held <= high
     assert np.mean([d.error for d in found]) == pytest.approx(np.std([d.mean for d in found]), rel=0.15)
 
@@ -158,14 +158,14 @@ def test_binomial_intervals_hold_the_true_fraction_at_least_at_their_level(n, tr
 @pytest.mark.parametrize("regions", ["neighbours", "ellipsoid"])
 @pytest.mark.parametrize("m", [4, 30])
 def test_regions_made_from_few_draws_are_still_calibrated(regions, m):
-    """The truth is one more draw: nothing is asked of the quality of the regions."""
+    """The truth is one more draw, so this holds for regions of any quality."""
     p = conjugate(3000, m, 9, k=2)
     found = scoring.region_coverage(p.samples, p.truth, regions)
     assert found.ks_pvalue > 0.001 and abs(found.area) < 4 * found.area_error
 
 
 def test_regions_follow_the_shape():
-    """Truths in the gap between two lobes: neighbours see the empty place, ellipsoids call it the middle."""
+    """Truths in the gap between two lobes: neighbours see the gap, ellipsoids take it for the middle."""
     rng = np.random.default_rng(10)
     lobes = rng.choice([-3.0, 3.0], (50, 400, 1)) + 0.3 * rng.standard_normal((50, 400, 1))
     gap = np.zeros((50, 1))
@@ -174,7 +174,7 @@ def test_regions_follow_the_shape():
 
 
 def test_highest_density_fractions_are_the_mass_of_denser_places():
-    """For a Gaussian the mass within the truth's contour is that of chi-squared."""
+    """For a Gaussian the mass within the truth's contour follows chi-squared."""
     p = conjugate(50, 20_000, 11, k=2)
     found = scoring.highest_density_coverage(p.log_prob_samples, p.log_prob_truth)
     peak = -0.5 * np.linalg.slogdet(2 * np.pi * posterior_covariance()[0])[1]
@@ -220,7 +220,7 @@ def test_bands_hold_whole_curves_at_their_level():
 
 
 def test_the_band_over_tests_holds_the_curve_of_a_posterior_that_is_off():
-    """Fractions with the distribution t^2: the band is about the curve that there is, not about the diagonal."""
+    """Fractions with the distribution t^2: the band encloses the true curve, not the diagonal."""
     rng, points = np.random.default_rng(15), np.array([0.0, 0.2, 0.5, 0.9, 1.0])
     held = np.zeros(5)
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""Every metric sees the defect it claims to see, and passes the exact posterior at its nominal rate.
+"""Every metric sees the defects it claims to see, and passes the exact posterior at its nominal rate.
 
 The problem is conjugate, so that the exact posterior and every defect are formulae. `TABLE` is the claim: it says of
 each metric and each defect whether 2,000 observations show it, and, where that is a theorem, that no number does.
@@ -139,7 +139,7 @@ def z_square(problem, _seed):
 
 
 def volume(problem, _seed):
-    """The log volume against the exact one; that of few draws is too small by d (d + 1) / 4 m and a little."""
+    """The log volume against the exact one; that of few draws is too small by slightly more than d (d + 1) / 4 m."""
     exact = 0.5 * np.linalg.slogdet(posterior_covariance()[0] / np.outer(PRIOR_STD, PRIOR_STD))[1]
     m, d = problem.samples.shape[1:]
     few = 0.5 * sum(stats.loggamma((m - 1 - i) / 2).mean() - np.log((m - 1) / 2) for i in range(d))
@@ -204,7 +204,7 @@ TABLE = {
 """Columns as in `conjugate.DEFECTS`. "weak" is seen by chance or with many more observations: not to be relied on. The
 mean of wide draws scatters more, which `mean error` counts; the z of a truth is in units of a width that is wrong."""
 
-# The gap of the exact density to itself is nothing, and so is its error: a test of its own.
+# The gap of the exact density to itself is zero, and so is its error: it has a test of its own.
 RATED = [name for name in METRICS if name != "log score gap"]
 CELLS = [(m, d, said) for m, row in TABLE.items() for d, said in zip(list(DEFECTS)[1:], row, strict=True)]
 SEEDS = range(4)
@@ -221,7 +221,7 @@ def small(defect):
 
 
 def claimed(defect, *marks):
-    """The metrics of which the table says so."""
+    """The metrics for which the table makes this claim."""
     return [metric for metric, name, said in CELLS if name == defect and said in marks]
 
 
@@ -237,7 +237,7 @@ def sightings(defect):
 
 @cache
 def rejections(defect):
-    """How many of the small sets each metric rejects at 5%: of the exact posterior all metrics, else the blind."""
+    """How many of the small sets each metric rejects at 5%: all metrics for the exact posterior, else the blind."""
     found = Counter()
     for seed, problem in small(defect):
         metrics = RATED if defect == "exact" else claimed(defect, BLIND)
@@ -264,7 +264,7 @@ ELSEWHERE = {
 """Public functions that judge no posterior by themselves: the test that holds what each claims."""
 
 
-def test_the_table_speaks_of_every_metric():
+def test_the_table_covers_every_metric():
     assert set(TABLE) == set(METRICS)
     here = Path(__file__)
     rated = set(re.findall(r"scoring\.(\w+)\(", here.read_text().partition("TABLE = {")[0]))
@@ -282,21 +282,21 @@ def test_exact_posterior_is_rejected_at_the_nominal_rate(metric):
     assert low <= rejections("exact")[metric] <= high
 
 
-def test_the_log_score_gap_of_the_exact_posterior_is_nothing():
+def test_the_log_score_gap_of_the_exact_posterior_is_zero():
     exact = large("exact", 0)
     gap = scoring.paired_difference(-exact.log_prob_truth, -exact.exact_log_prob_truth)
     assert (gap.mean, gap.error) == pytest.approx((0.0, 0.0), abs=1e-12)
 
 
 @pytest.mark.parametrize("metric, defect", [(m, d) for m, d, said in CELLS if said != BLIND])
-def test_defect_is_seen_as_claimed(metric, defect):
+def test_defects_are_seen_as_claimed(metric, defect):
     """What is "seen" is seen in three of four sets of 2,000 at least, what is "weak" in three of them at most."""
     seen = sightings(defect)[metric]
     assert seen >= 3 if metric in claimed(defect, SEES) else seen <= 3, f"{seen} of {len(SEEDS)}"
 
 
 @pytest.mark.parametrize("metric, defect", [(m, d) for m, d, said in CELLS if said == BLIND])
-def test_defect_is_not_seen_where_it_cannot_be(metric, defect):
+def test_defects_are_not_seen_where_that_is_impossible(metric, defect):
     assert rejections(defect)[metric] <= NOMINAL[1]
 
 
@@ -330,7 +330,7 @@ def test_bias_has_its_direction():
 
 @pytest.mark.parametrize("defect", [{"width": 0.7}, {"width": 1.3}, {"bias": 0.6}])
 def test_the_papers_p_value_does_not_see_what_the_valid_one_sees(defect):
-    """The trap that the mode's name stands for: gridded curves compared as if they were samples."""
+    """The known trap of mode "paper": gridded curves are compared as if they were samples."""
     problems = [conjugate(640, 300, seed, k=2, **defect) for seed in SEEDS]
     paper = [scoring.tarp(p.samples, p.truth, mode="paper", seed=s).ks_pvalue for s, p in enumerate(problems)]
     valid = [scoring.tarp(p.samples, p.truth, seed=s).ks_pvalue for s, p in enumerate(problems)]
@@ -345,7 +345,7 @@ def test_the_papers_p_value_does_not_reject_the_exact_posterior_at_any_rate():
 
 
 def test_the_area_to_the_curve_is_blind_to_a_bias():
-    """Said in the docstring; if this fails the docstring is wrong."""
+    """The docstring says so; if this fails, the docstring is wrong."""
     biased, wide = conjugate(2000, 300, 4, k=2, bias=0.5), conjugate(2000, 300, 4, k=2, width=1.5)
     area = scoring.tarp(biased.samples, biased.truth).area
     assert abs(area) < 0.25 * scoring.tarp(wide.samples, wide.truth).area
@@ -358,7 +358,7 @@ def test_a_posterior_that_equals_the_prior_passes_calibration_and_has_no_contrac
     assert scoring.tarp(samples, truth).ks_pvalue > 1e-3
     assert scoring.region_coverage(samples, truth, "ellipsoid").ks_pvalue > 1e-3
     np.testing.assert_allclose(scoring.contraction(samples, PRIOR_STD**2), 0.0, atol=0.02)
-    # It does not win: the proper scores put it behind the exact posterior.
+    # It does not win: proper scores rank it behind the exact posterior.
     exact = large("exact", 0)
     own = scoring.energy_score(samples, exact.truth[:400], PRIOR_STD)
     best = scoring.energy_score(exact.reference[:400], exact.truth[:400], PRIOR_STD)

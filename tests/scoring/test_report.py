@@ -45,7 +45,7 @@ def test_it_is_a_mapping(report):
         report["score"]
 
 
-def test_json_holds_it_and_nan_is_none(report):
+def test_it_is_written_as_json_with_nan_as_null(report):
     again = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert again == report.to_dict()
     assert again["scores"]["calibration"]["rank_ks_pvalue"]["value"]["log10_lambda_df"] is None
@@ -81,11 +81,11 @@ def test_neighbours_with_other_metrics_are_tables_of_their_own(report):
     assert "   z\na  1.000\nb  1.000\n\n   y\nc  1.000" in text
 
 
-def test_an_empty_section_is_no_heading(report):
+def test_an_empty_section_has_no_heading(report):
     assert "reference" not in str(report.with_section(Section("reference", {})))
 
 
-def test_it_is_written_by_its_suffix(report, tmp_path):
+def test_the_suffix_chooses_the_format(report, tmp_path):
     report.write(tmp_path / "report.json")
     report.write(tmp_path / "report.txt")
     assert json.loads((tmp_path / "report.json").read_text()) == report.to_dict()

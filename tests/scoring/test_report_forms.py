@@ -1,4 +1,4 @@
-"""The form of a task's report: which numbers it has, in how many decimals, and beside what right answer."""
+"""The form of a task's report: which numbers it has, with how many decimals, and next to which ideal value."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_placements_are_means_over_the_other_kind():
     assert above == pytest.approx([1.0, 0.5, 0.75]) and below == pytest.approx([0.5, 1.0])
 
 
-def test_the_least_that_is_allowed():
+def test_minimum_numbers():
     assert scoring.paired_difference([1.0, 2.0], [0.0, 0.5], n_bootstrap=2).n == 2
     one = scoring.negative_log_posterior([1.0], [0.5])
     assert np.isnan(one.error) and np.isnan(one.gain_error) and (one.gain, one.mean) == (0.5, -1.0)

@@ -1,4 +1,4 @@
-"""Summaries, circular statistics, and what bad arrays are told."""
+"""Summaries, circular statistics, and the errors for bad arrays."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from mwlmc_data import scoring
 
 
 def test_rank_fractions_are_uniform_when_every_draw_is_tied():
-    """Ties must not look like a defect: a constant posterior on a constant truth knows nothing of order."""
+    """Ties must not look like a defect: a constant posterior on a constant truth has no order."""
     fractions = scoring.rank_fractions(np.zeros((4000, 7, 1)), np.zeros((4000, 1)))
     assert abs(fractions.mean() - 0.5) < 0.02 and fractions.min() < 0.01 and fractions.max() > 0.99
 

@@ -1,4 +1,4 @@
-"""Submissions: written and read back, and everything that is wrong with one told at once."""
+"""Submissions: written and read back, and every fault of one reported at once."""
 
 import datetime
 import functools
@@ -31,7 +31,7 @@ _columns_of, _load_cases = functools.cache(observations.columns_of), functools.c
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
-    """Few draws an observation, and the catalogue decoded once and not for every submission that is read."""
+    """Few draws per observation, and the catalogue decoded once, not for every submission."""
     monkeypatch.setattr(observations, "columns_of", lambda split, names: _columns_of(split, tuple(names)))
     monkeypatch.setattr(task_module, "load_cases", _load_cases)
     monkeypatch.setattr(task_module.Task, "n_draws", DRAWS)
@@ -56,7 +56,7 @@ def folder(tmp_path, task, samples):
 
 
 def change(folder, **fields):
-    """Change the manifest; a field that becomes None goes."""
+    """Change the manifest; a field that becomes None is removed."""
     path = folder / "manifest.json"
     content = json.loads(path.read_text()) | fields
     path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
@@ -138,7 +138,7 @@ class TestRoundTrip:
 
 
 class TestWriting:
-    def test_nothing_is_written_unless_all_is_well_and_all_is_told(self, tmp_path, task, samples):
+    def test_nothing_is_written_unless_all_is_valid_and_every_fault_is_reported(self, tmp_path, task, samples):
         wrong = ABOUT | {"seeds": [], "cost": {"cpu_seconds": -1}, "method": ""}
         with pytest.raises(SubmissionError) as told:
             write_submission(tmp_path / "a", task, samples[:5], weights=np.ones(3), **wrong)
@@ -154,7 +154,7 @@ class TestWriting:
             write_submission(tmp_path, task, samples, **ABOUT)
         assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
-    def test_seeds_and_costs_of_another_kind_are_told(self, tmp_path, task, samples):
+    def test_seeds_and_costs_of_a_wrong_type_are_reported(self, tmp_path, task, samples):
         with pytest.raises(SubmissionError) as told:
             write_submission(tmp_path / "a", task, samples, **ABOUT | {"seeds": 3, "cost": None})
         assert "seeds is 3" in str(told.value) and "cost is None" in str(told.value)
@@ -165,7 +165,7 @@ class TestWriting:
         with pytest.raises(SubmissionError, match="date is"):
             write_submission(tmp_path / "b", task, samples, **ABOUT | {"date": str(today + datetime.timedelta(2))})
 
-    def test_draws_that_were_lost_in_their_precision_are_named(self, tmp_path, task, samples):
+    def test_draws_that_overflow_their_precision_are_named(self, tmp_path, task, samples):
         with np.errstate(over="ignore"):
             half = samples.astype(np.float16)
         wrong = {
@@ -246,7 +246,7 @@ class TestManifest:
             (b"\xff\xfe", "is no JSON"),
         ],
     )
-    def test_what_is_no_manifest_is_told(self, folder, text, part):
+    def test_what_is_not_a_manifest_is_reported(self, folder, text, part):
         (folder / "manifest.json").write_bytes(text if isinstance(text, bytes) else text.encode())
         assert_only(problems_of(folder), "manifest.json", part)
 
@@ -266,7 +266,7 @@ class TestManifest:
 
 
 class Pickled:
-    """Would leave a file behind if it were ever unpickled."""
+    """Creates a file if it is ever unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -286,7 +286,7 @@ class TestArrays:
         (folder / "samples.npz").unlink()
         assert_only(problems_of(folder), "there is no samples.npz")
 
-    def test_wrong_shape_type_and_names_are_told_at_once(self, folder, samples):
+    def test_wrong_shape_type_and_names_are_reported_together(self, folder, samples):
         save(folder, samples=samples[:3], log_prob_truth=np.zeros(1100, dtype=int), extra=np.zeros(2))
         problems = problems_of(folder)
         assert len(problems) == 3
@@ -299,7 +299,7 @@ class TestArrays:
         save(folder, samples=samples.astype(float))
         assert_only(problems_of(folder), "samples is of type float64; allowed: float32")
 
-    def test_what_is_required(self, folder):
+    def test_required_arrays(self, folder):
         save(folder, log_prob_truth=np.zeros(1100))
         assert_only(problems_of(folder), "samples is missing: (observations, draws, parameters)")
 
@@ -308,7 +308,7 @@ class TestArrays:
         save(folder, samples=samples)
         assert_only(problems_of(folder), "samples holds nan at (0, 0, 0)")
 
-    def test_a_pickle_is_never_opened(self, folder, tmp_path):
+    def test_a_pickle_is_never_loaded(self, folder, tmp_path):
         trap = tmp_path / "opened"
         np.savez(folder / "samples.npz", samples=np.array([Pickled(trap)], dtype=object))
         assert_only(problems_of(folder), "samples holds Python objects, which are never loaded")
@@ -318,7 +318,7 @@ class TestArrays:
         assert_only(problems_of(folder), "samples.npz is not a file of numpy.savez")
         assert not trap.exists()
 
-    def test_a_bomb_is_refused_by_its_size(self, folder, samples, monkeypatch):
+    def test_a_decompression_bomb_is_refused_by_its_size(self, folder, samples, monkeypatch):
         monkeypatch.setattr(submission, "load_members", lambda *a: pytest.fail("the file was loaded"))
         with zipfile.ZipFile(folder / "samples.npz", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("samples.npy", npy(samples) + b"\0" * 50_000_000)
@@ -329,7 +329,7 @@ class TestArrays:
             file.truncate(1 << 30)
         assert_only(problems_of(folder), "samples.npz has 1073741824 bytes; allowed: ")
 
-    def test_a_header_that_promises_more_than_there_is(self, folder, samples):
+    def test_a_header_that_declares_more_than_the_file_holds(self, folder, samples):
         with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
             archive.writestr("samples.npy", npy(samples)[:-400])
         assert_only(problems_of(folder), "bytes: allowed are 211328")
@@ -366,7 +366,7 @@ class TestArrays:
     @pytest.mark.parametrize(
         "content", [b"no array at all" * 20, b"\x93NUMPY\x07\x00" + b"{}" * 100, b"\x93NUMPY\x01\x00\xff"]
     )
-    def test_members_that_are_no_arrays(self, folder, content):
+    def test_members_that_are_not_arrays(self, folder, content):
         with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
             archive.writestr("samples.npy", content)
         assert_only(problems_of(folder), "samples is not an array")
@@ -402,16 +402,16 @@ class TestArrays:
 
 
 class TestFolder:
-    def test_there_is_none(self, tmp_path):
+    def test_a_missing_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="there is no directory"):
             read_submission(tmp_path / "none")
 
-    def test_an_empty_one(self, tmp_path):
+    def test_an_empty_folder(self, tmp_path):
         first, second = problems_of(tmp_path)
         assert "there is no manifest.json" in first and "there is no samples.npz" in second
 
     @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._samples.npz"])
-    def test_what_systems_leave_in_folders_is_passed_over(self, folder, task, samples, name):
+    def test_files_of_operating_systems_are_ignored(self, folder, task, samples, name):
         (folder / name).write_bytes(b"\0\1")
         assert read_submission(folder).task.id == task.id
         write_submission(folder, task, samples, **ABOUT)
@@ -426,7 +426,7 @@ class TestFolder:
         (tmp_path / "link").symlink_to(folder)
         assert read_submission(tmp_path / "link").manifest["method"] == "prior"
 
-    def test_all_is_told_at_once(self, folder, samples):
+    def test_all_faults_are_reported_together(self, folder, samples):
         (folder / "notes.txt").write_text("x")
         change(folder, seeds=[], date="today")
         save(folder, samples=samples[:2])
@@ -457,7 +457,7 @@ class TestCommand:
         assert json.loads(out) == json.loads((tmp_path / "report.json").read_text()) == read_submission(folder).score()
         assert run(folder, "--out", tmp_path / "report.txt")[1] == (tmp_path / "report.txt").read_text(encoding="utf-8")
 
-    def test_what_is_not_valid_gives_status_1_and_all_problems(self, run, folder):
+    def test_an_invalid_submission_gives_status_1_and_lists_all_problems(self, run, folder):
         change(folder, seeds=[], date="today")
         status, out, err = run(folder)
         assert (status, err) == (1, "")
@@ -472,7 +472,7 @@ class TestCommand:
             assert (status, out) == (2, "") and part in err and len(err.splitlines()) == 1
 
 
-def test_an_error_is_told_across_processes():
+def test_its_error_crosses_processes():
     error = SubmissionError("here", ["one", "another"])
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is SubmissionError and (str(again), again.problems) == (str(error), ("one", "another"))

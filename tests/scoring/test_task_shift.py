@@ -1,4 +1,4 @@
-"""The task of shifts: its ladders are what they are said to be, and an entry that knows is told from others."""
+"""The task `shift`: its ladders are as documented, and an entry that knows the shift scores better than others."""
 
 import numpy as np
 import pytest
@@ -35,14 +35,14 @@ class TestShift:
             assert all(np.array_equal(seen.x[rows, j], own[name]) for j, name in enumerate(shift.x_names[:6]))
             assert not np.isclose(seen.x[rows, 6], own["v_travel"], rtol=1e-4).all()
 
-    def test_without_a_shift_the_data_are_the_rows_own(self, rows):
+    def test_without_a_shift_the_data_are_those_of_the_row(self, rows):
         found = ladders.reflex_data(np.stack([rows[name] for name in ladders.TRAVEL], axis=1))
         expected = np.stack([rows[name] for name in ("v_travel", "l_apex", "b_apex")], axis=1)
         assert found == pytest.approx(expected, abs=2e-3, rel=1e-4)
         assert ladders.noisier(rows, 1.0) == pytest.approx(np.stack([rows[n] for n in ladders.TRAVEL], axis=1))
 
     def test_noise_has_the_covariance_of_each_row(self, rows):
-        """Whitened by three covariances, what was added at factor two is standard Gaussian."""
+        """At factor two, the added noise whitened by three covariances is standard Gaussian."""
         travel = np.stack([rows[name] for name in ladders.TRAVEL], axis=1).astype(float)
         added = ladders.noisier(rows, 2.0) - travel
         assert ladders.noisier(rows, 4.0) - travel == pytest.approx(np.sqrt(5) * added)
@@ -58,8 +58,8 @@ class TestShift:
         assert found[:, 0] == pytest.approx(rows["v_travel"] + 20, rel=1e-5)
         assert found[:, 2] == pytest.approx(rows["b_apex"], abs=2e-3)
 
-    def test_embedded_haloes_are_what_the_recipe_makes(self):
-        """Within what another processor may do to a halo (`mwlmc_data.dataset.sameness`)."""
+    def test_the_recipe_reproduces_the_embedded_haloes(self):
+        """Within the differences that another processor may cause (`mwlmc_data.dataset.sameness`)."""
         ids = schema.ids_of("test", 0, 128_000)[HALO_ROWS]
         stored, again = ladders.read_haloes(), ladders.make_haloes(ids[::23])
         assert len(stored["sim_id"]) == len(ladders.HALO_GROUPS) * len(ids)
@@ -89,7 +89,7 @@ class TestShift:
         assert abs(moved["sky-plane"]) < 3
         assert len(seen.rows("sky-north")) == 50
 
-    def test_a_whole_halo_that_contracts_is_no_rung(self):
+    def test_a_contraction_of_the_full_halo_is_not_a_rung(self):
         """The fit's own mean radial velocity takes all of it."""
         halo = mw.load_halo(5)
         x, v = halo.positions.astype(float), halo.velocities.astype(float)
@@ -108,7 +108,7 @@ class TestShift:
         known = np.where(shift.observations.group == "test", 0.0, 1.0)
         return known + 0.01 * np.random.default_rng(1).standard_normal(len(known))
 
-    def test_a_statistic_that_knows_detects(self, shift, strangeness):
+    def test_a_statistic_that_knows_the_shift_detects_it(self, shift, strangeness):
         samples = prior_samples(shift)
         report = shift.score(samples, statistic=strangeness)
         assert report["headline"]["auroc_statistic"]["value"] == pytest.approx(1)
@@ -123,7 +123,7 @@ class TestShift:
         assert any("statistic was not given" in note for note in without["notes"])
 
     def test_the_error_of_the_mean_auroc_is_its_spread(self, shift):
-        """Rungs of one simulation rise and fall together, and with the row that they are made of."""
+        """Rungs of one simulation are correlated with each other and with their row."""
         seen, rng = shift.observations, np.random.default_rng(4)
         _, place = np.unique(seen.sim_id, return_inverse=True)
         found = []
@@ -145,7 +145,7 @@ class TestShift:
         assert report["scores"]["bias-40"]["contraction"]["value"]["m_lmc"] < 0.1
 
     def test_a_biased_row_is_missed(self, shift, gaussians):
-        """What the data do not show the posterior cannot know: hits fall up the ladder of bias."""
+        """A posterior cannot know what the data do not show: hits fall as the bias grows."""
         report = shift.score(gaussians[shift.id].sample(shift.observations.x))["scores"]
         found = [report[group]["hits_68"]["value"]["m_lmc"] for group in ("test", "bias-10", "bias-20", "bias-40")]
         assert found == sorted(found, reverse=True) and found[-1] < 0.3

@@ -1,4 +1,4 @@
-"""The tasks of summaries: their rows, what their reports tell, and the gap to reference posteriors."""
+"""The tasks of summaries: their rows, their reports, and the gap to reference posteriors."""
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +32,7 @@ class TestSummary:
             with pytest.raises(ValueError, match="unknown group 'test'; allowed: fixed, reference"):
                 seen.rows("test")
 
-    def test_rows_with_references_are_those_that_the_references_are_made_for(self, summary9):
+    def test_rows_with_references_agree_with_the_design_of_the_references(self, summary9):
         seen = summary9.observations
         assert np.array_equal(seen.sim_id[seen.rows("reference")], reference_ids())
 
@@ -46,7 +46,7 @@ class TestSummary:
             assert np.array_equal(task.validation.theta, whole.validation.theta[: budget // 10])
 
     def test_densities_are_scored_in_the_units_of_the_report(self, summary9, gaussians, without_references):
-        """The prior has the entropy that is known: 7.9 nats per 1e10 Msun, 1e11 Msun and dex."""
+        """The entropy of the prior is known: 7.9 nats per 1e10 Msun, 1e11 Msun and dex."""
         task, seen = summary9, summary9.observations
         told = task.score(prior_samples(task), task.prior.log_prob(seen.theta))["headline"]
         rows = seen.rows("fixed")
@@ -79,10 +79,10 @@ class TestSummary:
         assert report["tarp_area"]["value"] < -5 * report["tarp_area"]["error"]
         assert report["region_area"]["value"] < -5 * report["region_area"]["error"]
         assert max(report["hits_68"]["value"].values()) < 0.55
-        assert report["outside_prior"]["value"] < 2e-3  # half as wide they hardly reach the walls
+        assert report["outside_prior"]["value"] < 2e-3  # at half the width they hardly reach the walls
 
     def test_the_truths_themselves_are_tested_against_the_prior(self, summary9, without_references):
-        """What a posterior as wide as the prior gets from these rows; by the laws of the tests, not of the package."""
+        """Scores of a posterior as wide as the prior on these rows, by the laws of the tests, not of the package."""
         told = summary9.score(prior_samples(summary9))["scores"]["calibration"]["prior_ks_pvalue"]["value"]
         theta = summary9.observations.theta[summary9.observations.rows("fixed")].astype(float)
         for j, name in enumerate(summary9.theta_names):
@@ -93,7 +93,7 @@ class TestSummary:
         samples[:, : SHORT // 4, 2] = 1.5
         assert summary9.score(samples)["scores"]["calibration"]["outside_prior"]["value"] == pytest.approx(0.25)
 
-    def test_cases_are_told_with_the_truths_that_are_quoted(self, summary9, without_references):
+    def test_cases_are_reported_with_their_quoted_truths(self, summary9, without_references):
         report = summary9.score(prior_samples(summary9), case_samples=prior_samples(summary9, rows=3))
         gc19 = report["scores"]["gc19-fiducial"]
         assert gc19["z"]["value"]["log10_lambda_df"] is None
@@ -102,12 +102,12 @@ class TestSummary:
         assert 10 < gc19["p50"]["value"]["m_lmc"] < 25
         assert any("fire-m12b is outside" in note and "v_los_lmc (-17 sigma)" in note for note in report["notes"])
 
-    def test_what_was_not_given_is_told(self, summary9, without_references):
+    def test_missing_arrays_are_reported(self, summary9, without_references):
         notes = " ".join(summary9.score(prior_samples(summary9))["notes"])
         for part in ("log_prob_truth was not", "case_samples were not", "no reference posteriors of the task yet"):
             assert part in notes
 
-    def test_the_control_says_what_it_is(self, loaded):
+    def test_the_control_explains_itself(self, loaded):
         task = loaded[CONTROL]
         report = task.score(prior_samples(task), task.prior.log_prob(task.observations.theta))
         assert "against the paper's reading" in report["notes"][0].lower()
@@ -118,7 +118,7 @@ class TestSummary:
         assert report["scores"]["reference"]["references"]["value"] == 100
 
     def test_an_overfitted_entry_loses_in_the_control(self, loaded):
-        """Draws about a point that the data did not tell: narrower than the prior, and worse."""
+        """Draws about a point that the data do not support: narrower than the prior, and worse."""
         task = loaded[CONTROL]
         samples = prior_samples(task)
         samples = (samples[:, :1] + 0.2 * (samples - samples[:, :1])).astype(np.float32)
@@ -128,7 +128,7 @@ class TestSummary:
 
 
 def write_references(path, task, samples, log_prob, certified=None):
-    """A file of references of the 100 rows and the three cases, as the benchmark's program writes it."""
+    """Write a file of references of the 100 rows and the three cases, as the benchmark does."""
     seen, cases = task.observations, task.cases
     ids = seen.sim_id[seen.rows("reference")]
     n, kind = len(ids) + len(cases), pa.list_(pa.float32(), SHORT)
@@ -147,7 +147,7 @@ def write_references(path, task, samples, log_prob, certified=None):
 
 @pytest.fixture(scope="module")
 def exact(loaded, gaussians):
-    """Draws and densities of the Gaussian as if it were the truth about the 100 rows and the cases."""
+    """Draws and densities of the Gaussian, taken as the exact posterior of the 100 rows and the cases."""
     task, own = loaded["summary-9@1.0"], gaussians["summary-9@1.0"]
     rows = task.observations.rows("reference")
     x = np.concatenate([task.observations.x[rows], task.cases.x])
@@ -169,7 +169,7 @@ class TestReferences:
 
         return make
 
-    def test_none_is_a_state_of_its_own(self, tmp_path):
+    def test_a_missing_file_of_references_is_allowed(self, tmp_path):
         assert references.load_references(tmp_path) is None
 
     def test_they_are_read_as_they_were_written(self, embedded_folder, exact, summary9):
@@ -226,19 +226,19 @@ class TestReferences:
     def test_a_damaged_file_is_never_read(self, embedded_folder):
         folder = embedded_folder()
         path = folder / "references.parquet"
-        pq.write_table(pq.read_table(path).slice(0, 102), path)  # still a file of references
+        pq.write_table(pq.read_table(path).slice(0, 102), path)  # still a readable file of references
         with pytest.raises(DamagedFileError, match=r"references\.parquet is not the file of the release"):
             references.load_references(folder)
         path.unlink()
         with pytest.raises(DamagedFileError, match="no such file"):
             references.load_references(folder)
 
-    def test_a_file_of_other_columns_is_told(self, tmp_path):
+    def test_a_file_with_other_columns_is_refused(self, tmp_path):
         pq.write_table(pa.table({"name": ["a"]}), tmp_path / "other.parquet")
         with pytest.raises(DamagedFileError, match="certified"):
             references.read_references(tmp_path / "other.parquet")
 
-    def test_a_registry_that_is_none_is_told(self, tmp_path):
+    def test_an_invalid_registry_is_refused(self, tmp_path):
         (tmp_path / "benchmark.json").write_text("[1]")
         with pytest.raises(DamagedFileError, match="a registry of files"):
             references.load_references(tmp_path)

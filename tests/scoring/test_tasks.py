@@ -1,4 +1,4 @@
-"""Every task, found by name: what it gives, what it takes, and that its score points the right way."""
+"""Every task, found by name: its data, its inputs, and that its score points the right way."""
 
 import copy
 import dataclasses
@@ -85,7 +85,7 @@ class TestEveryTask:
         assert first.theta.shape == (len(first), len(task.theta_names))
         assert print_of(first) == print_of(again) == PRINTS[task.id]
 
-    def test_observations_are_rows_that_nobody_trained_on(self, task):
+    def test_observations_are_rows_outside_the_training_split(self, task):
         seen = task.observations
         rows = seen.sim_id >= 0
         assert np.isfinite(seen.theta[rows]).all()
@@ -113,7 +113,7 @@ class TestEveryTask:
         assert [name for name in cases.names if any(name in note for note in cases.notes())] == list(cases.names[1:])
 
     def test_the_right_entry_wins(self, task, gaussian, without_references):
-        """A Gaussian that looks at the data beats the prior, and by its contraction too; in the control none can."""
+        """A Gaussian that uses the data beats the prior, also by its contraction; in the control nothing can."""
         nothing = task.score(**arrays_of(task, prior_samples(task)))["headline"]
         looked = task.score(**arrays_of(task, gaussian.sample(task.observations.x)))["headline"]
         assert abs(nothing["gain_over_prior"]["value"]) < 5 * nothing["gain_over_prior"]["error"]
@@ -140,7 +140,7 @@ class TestEveryTask:
         assert str(first) == str(again)
         assert all(len(line) <= 180 for line in str(first).splitlines())
 
-    def test_draws_of_another_form_are_refused(self, task):
+    def test_draws_of_a_wrong_shape_are_refused(self, task):
         samples = prior_samples(task)
         n, d = len(task.observations), len(task.theta_names)
         for wrong in (samples[:, :-1], samples[:-1], samples[..., :2], samples[0]):
@@ -160,7 +160,7 @@ class TestEveryTask:
         with pytest.raises(ValueError, match=r"0\.0% of the draws are inside the prior.*m_lmc 2\.5e\+10 to 1e\+12"):
             task.score(samples / np.float32(1e10))
 
-    def test_all_that_is_wrong_is_told_at_once(self, task):
+    def test_all_faults_are_reported_together(self, task):
         wrong = {name: np.zeros((2, 2)) for name in task.arrays} | {"predictions": np.zeros(3)}
         with pytest.raises(ValueError) as told:
             task.score(**wrong)
@@ -179,9 +179,9 @@ class TestFinding:
     def registry(self, monkeypatch):
         monkeypatch.setattr(task_module, "_KNOWN", copy.deepcopy(task_module._KNOWN))
 
-    def test_a_new_task_is_one_class(self, registry, loaded):
+    def test_a_new_task_needs_only_one_class(self, registry, loaded):
         class Masses(summary.Summary9):
-            """Two masses alone, as a test of how little a task needs."""
+            """A task of two masses only, which shows how little a task needs."""
 
             name = "masses"
             theta_names = ("m_lmc", "m200_mw")

@@ -1,4 +1,4 @@
-"""Numbers of the metrics beside the same numbers written out: errors, intervals, defaults, edges."""
+"""Numbers of the metrics against explicit formulae: errors, intervals, defaults, edges."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_ranks_have_32_in_a_bin_between_4_and_20_bins(n, bins):
 
 
 def test_paired_differences_are_bootstrapped_by_rows():
-    """The same redraws by hand: numpy's generator of the seed, one set of places after the other."""
+    """The same resampling by hand: numpy's generator with that seed, one set of indices after another."""
     rng = np.random.default_rng(2)
     own, other = rng.normal(size=30), rng.normal(size=30)
     found = scoring.paired_difference(own, other, seed=7, n_bootstrap=300, level=0.8)
@@ -128,12 +128,12 @@ class TestSummaryOfOne:
 
     @pytest.mark.parametrize(("observed", "expected"), [(0.0, 0.2), (1.0, 0.4), (4.0, 1.0), (8.0, 0.4), (9.0, 0.2)])
     def test_the_tail_counts_the_observation_itself(self, observed, expected):
-        """Draws 1 to 8 and one more at 5: two of ten at the least."""
+        """Draws 1 to 8 and one more at 5: at least two of ten."""
         assert scoring.predictive_tail([1, 2, 3, 4, 5, 6, 7, 8, 5], observed) == pytest.approx(expected)
 
 
 class TestLadders:
-    def test_names_say_what_is_done(self):
+    def test_names_of_rungs_state_the_shift(self):
         assert {name: float(name.split("-")[1]) for name in ladders.NOISE} == ladders.NOISE
         assert {name: float(name.split("-")[1]) for name in ladders.BIAS} == ladders.BIAS
         for name, what in ladders.WHAT.items():
@@ -163,8 +163,8 @@ class TestLadders:
         assert np.array_equal(x, positions) and v == pytest.approx(expected)
         assert (positions[:, 2] > 0).sum() == 4
 
-    def test_noise_is_what_the_words_of_philox_say(self):
-        """From the raw words, which no release of numpy changes: the first of simulation 3."""
+    def test_noise_is_computed_from_the_raw_words_of_philox(self):
+        """From the raw words of Philox, which no release of numpy changes: the first for simulation 3."""
         word = np.random.Philox(key=[20250714, 3]).random_raw(3)
         uniform = (np.floor(word / 2.0**11) + 0.5) / 2.0**53
         assert ladders.deviates(np.array([3])) == pytest.approx(stats.norm.ppf(uniform)[None], rel=1e-9)
@@ -176,7 +176,7 @@ class TestLadders:
 
 
 def test_entries_of_metrics_have_their_errors_and_decimals():
-    """What the report tells of calibration and of references, by name: value, error, decimals."""
+    """Entries of calibration and of references in the report, by name: value, error, decimals."""
     names = ("a", "b")
     samples, reference, truth = draws(8, m=30), draws(8, m=50, seed=1), draws(8, seed=2)[:, 0]
     entry = metrics.mean_entry(np.array([1.0, 2.0, 4.0]), "less")
@@ -205,8 +205,8 @@ def test_entries_of_a_single_truth():
     assert (found["hits_68"].value["b"], found["hits_95"].value["b"]) == (0, 0)
 
 
-def test_the_stream_that_breaks_ties_stays_what_it_is():
-    """An entry's score must come out the same with the next version of the package."""
+def test_the_stream_that_breaks_ties_does_not_change():
+    """The score of an entry must not change with the next version of the package."""
     truth = draws(9)[:, 0]
     tied = np.repeat(truth[:, None], 7, axis=1)
     assert scoring.tarp(tied, truth, seed=8).fractions == pytest.approx(np.random.default_rng([8, 1]).uniform(size=9))
@@ -218,7 +218,7 @@ def test_the_stream_that_breaks_ties_stays_what_it_is():
     assert np.array_equal(scoring.draw_references(truth, seed=8), box)
 
 
-def test_the_area_as_the_paper_has_it():
+def test_the_area_as_defined_in_the_paper():
     """Of the running sum of the histogram over the range of the fractions: the half above the middle of the grid."""
     samples, truth = draws(20, m=300), 0.5 * draws(20, seed=1)[:, 0]
     references = scoring.draw_references(truth, 0)
@@ -246,7 +246,7 @@ SEEN, TIED = ((3.0, 1.0, 2.5, 9.0), (2.0, 0.0, 1.0)), ((1.0, 2.0), (3.0, 0.0, 1.
 
 @pytest.mark.parametrize(("shifted", "nominal"), [SEEN, TIED])
 def test_the_interval_of_an_area_solves_newcombes_equation(shifted, nominal):
-    """At its ends the area found is 1.96 of Hanley and McNeil's deviations away, with half the rows of both."""
+    """At its ends the measured area is 1.96 of Hanley and McNeil's deviations away, with half the rows of each kind."""
     found = scoring.detection_auroc(shifted, nominal)
     pairs = [(a > b) + 0.5 * (a == b) for a in shifted for b in nominal]
     assert found.value == pytest.approx(np.mean(pairs))
@@ -261,7 +261,7 @@ def test_the_interval_of_an_area_solves_newcombes_equation(shifted, nominal):
     assert found.error == pytest.approx(np.sqrt(np.var(above, ddof=1) / a + np.var(below, ddof=1) / b))
 
 
-def test_a_budget_that_is_overdrawn_is_told_with_its_parts(loaded):
+def test_an_exceeded_budget_is_reported_with_its_parts(loaded):
     task = loaded["budget-1000@1.0"]
     cost = {"cpu_seconds": 1, "simulations": 1101, "parameters": 0}
     (problem,) = manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02"))
@@ -271,7 +271,7 @@ def test_a_budget_that_is_overdrawn_is_told_with_its_parts(loaded):
 
 
 @pytest.mark.parametrize(("length", "shown"), [(78, 80), (79, 80)])
-def test_long_values_are_cut_where_they_are_shown(length, shown, loaded):
+def test_long_values_are_shortened_in_messages(length, shown, loaded):
     cost = {"cpu_seconds": 1, "simulations": 1, "parameters": 0}
     content = make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", "x" * length)
     (problem,) = manifest_problems(content)
@@ -281,7 +281,7 @@ def test_long_values_are_cut_where_they_are_shown(length, shown, loaded):
 
 @pytest.mark.parametrize("certified", [0, 1, 2, 3])
 def test_a_gap_needs_two_certified_references(summary9, certified):
-    """Fewer have no error; those that are not certified are counted in a note."""
+    """Fewer give no error; references that are not certified are counted in a note."""
     seen = summary9.observations
     held = seen.rows("reference")
     samples = prior_samples(summary9)
@@ -307,7 +307,7 @@ def test_a_gap_needs_two_certified_references(summary9, certified):
         assert (gaps["gap_to_reference"].digits, gaps["gap_to_reference_nats"].digits) == (4, 3)
 
 
-def test_cases_are_told_by_their_percentiles(summary9):
+def test_cases_are_reported_by_their_percentiles(summary9):
     samples = prior_samples(summary9, rows=len(summary9.cases)).astype(float)
     sections = summary9._case_sections(samples, None)
     assert [section.name for section in sections] == list(summary9.cases.names)
@@ -330,7 +330,7 @@ def test_each_cost_is_a_number_from_zero(loaded, name, value):
 
 
 @pytest.mark.parametrize(("name", "most"), [("method", 80), ("code", 2000)])
-def test_a_line_of_text_has_its_most(loaded, name, most):
+def test_a_line_of_text_has_a_maximum_length(loaded, name, most):
     cost = {"cpu_seconds": 0, "simulations": 0, "parameters": 0}
     for length in (1, most, most + 1):
         texts = {"method": "m", "code": "c"} | {name: "x" * length}
@@ -350,7 +350,7 @@ def test_the_ends_of_a_central_interval_are_inside():
 
 
 def test_the_error_of_a_mean_area_counts_simulations_once(shift):
-    """Of each simulation what it adds to the mean over the rungs, squared and summed; n / (n - 1) of 500 rows."""
+    """Contributions of the simulations to the mean over the rungs, squared and summed, times n / (n - 1); 500 rows."""
     seen = shift.observations
     statistic = np.random.default_rng(3).normal(size=len(seen)) + 0.3 * np.isin(seen.group, shift.rungs)
     nominal = statistic[seen.rows("test")]
@@ -368,7 +368,7 @@ def test_the_error_of_a_mean_area_counts_simulations_once(shift):
     assert found.error == pytest.approx(np.sqrt(500 / 499 * sum(v * v for v in pull.values())))
 
 
-def test_the_limit_is_read_as_it_is_written(tmp_path):
+def test_the_limit_survives_writing_and_reading(tmp_path):
     made = Limit(np.array([4, 2, 9]), np.array([0.5, 0.25, 1.0]), np.array([7.0, 8.5, -1.0]), (0.5, 0.25), (0.125, 2.0))
     write_limit(made, "a network", tmp_path)
     found = load_limit(tmp_path)
@@ -391,7 +391,7 @@ def test_the_limit_is_read_as_it_is_written(tmp_path):
     assert set(gains(found, own)) == {"gain_over_limit"}
 
 
-def test_draws_that_repeat_are_one_place():
+def test_repeated_draws_count_as_one_place():
     places, mass = density._places(np.array([[0.0, 2.0], [0.0, 1.0], [0.0, 2.0], [1.0, 2.0]]))
     assert places.tolist() == [[0, 1], [0, 2], [1, 2]] and mass == pytest.approx([0.25, 0.5, 0.25])
     places, mass = density._places(np.array([[3.0, 1.0], [1.0, 1.0]]))
@@ -399,7 +399,7 @@ def test_draws_that_repeat_are_one_place():
 
 
 @pytest.mark.parametrize(("date", "is_allowed"), [("2025-07-13", False), ("2025-07-14", True), ("2026-01-02", True)])
-def test_the_first_day_of_an_entry(loaded, date, is_allowed):
+def test_the_earliest_date_of_an_entry(loaded, date, is_allowed):
     cost = {"cpu_seconds": 0, "simulations": 0, "parameters": 0}
     problems = manifest_problems(make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", date))
     assert (problems == []) is is_allowed

@@ -1,4 +1,4 @@
-"""Scores that cannot be: flagged for what used more than the data, never for an honest entry."""
+"""Impossible scores: entries that used more than the data are flagged, honest ones never."""
 
 import json
 from pathlib import Path
@@ -26,12 +26,12 @@ def entries_of(**numbers):
 
 
 def moved(samples, truth, part):
-    """Draws moved a part of the way to the truth."""
+    """Draws moved part of the way to the truth."""
     return samples + part * (truth[:, None] - samples)
 
 
 class TestSentences:
-    def test_public_columns_of_the_test_rows_are_seen_in_both_scores(self):
+    def test_use_of_public_columns_shows_in_both_scores(self):
         told = not_possible(entries_of(
             energy_score=(0.552, 0.01), gap_to_reference=(-0.267, 0.032), gap_to_reference_nats=(-2.05, 0.11)
         ))  # fmt: skip
@@ -63,7 +63,7 @@ class TestSentences:
 
 
 class TestReport:
-    def test_it_is_printed_first_and_a_field(self):
+    def test_the_verdict_is_printed_first_and_is_a_field(self):
         headline = Section("headline", {"energy_score": Entry(0.5, 0.01)})
         rows = {"energy_score": [0.123456789, 2.0]}
         report = Report("t@1.0", headline, observations=rows, not_possible=("too good",))
@@ -71,7 +71,7 @@ class TestReport:
         assert report["not_possible"] == ["too good"] and report["observations"] == {"energy_score": [0.12346, 2.0]}
         assert "NOT POSSIBLE" not in str(Report("t@1.0", headline))
 
-    def test_lists_of_numbers_are_written_in_a_line(self):
+    def test_lists_of_numbers_are_written_on_one_line(self):
         content = {"a": [1.5, -2e-07, 3], "b": ["[1,", "2]"], "c": [], "d": [[1, 2], [3]], "e": {"f": [None, 1.0]}}
         text = dump(content, indent=1)
         assert json.loads(text) == content and '"a": [1.5, -2e-07, 3]' in text
@@ -84,7 +84,7 @@ def problem():
 
 @pytest.fixture(scope="module")
 def limit(problem):
-    """Another draw of the exact posterior."""
+    """Another set of draws of the exact posterior."""
     energy = scoring.energy_score(problem.reference, problem.truth, PRIOR_STD)
     return Limit(np.arange(1000), energy, -problem.exact_log_prob_truth)
 
@@ -106,7 +106,7 @@ class TestGains:
         (told,) = self.flags(limit, problem.samples, problem.truth, -problem.exact_log_prob_truth - 0.05)
         assert told.startswith("the log density of the truths is higher")
 
-    def test_what_the_limit_may_be_off_by_is_allowed(self, problem, limit):
+    def test_the_uncertainty_of_the_limit_is_allowed_for(self, problem, limit):
         scores = (limit.energy_score + 0.02, limit.neg_log_posterior + 0.2)
         worse = Limit(limit.sim_id, *scores, (0.02, 0.003), (0.2, 0.01))
         found = gains(worse, limit.energy_score, limit.neg_log_posterior)
@@ -117,8 +117,8 @@ class TestGains:
 
 
 class TestReferences:
-    def test_references_moved_by_a_twentieth_are_flagged_and_as_they_are_not(self):
-        """One half of the draws of each certified reference as an entry, the other as the reference."""
+    def test_references_moved_by_a_twentieth_are_flagged_and_unmoved_ones_are_not(self):
+        """Half of the draws of each certified reference serve as the entry, the other half as the reference."""
         references = load_references()
         rows = references.certified & np.isfinite(references.log_prob_truth) & (references.sim_id >= 0)
         from mwlmc_data.scoring.observations import stacked, test_columns
@@ -134,7 +134,7 @@ class TestReferences:
 
 
 class TestLimitFile:
-    def test_it_is_of_the_rows_that_are_scored(self):
+    def test_it_covers_the_scored_rows(self):
         limit = load_limit()
         assert np.array_equal(limit.sim_id, schema.ids_of("test", 0, 128_000)[7::10])
         assert 0.84 < limit.energy_score.mean() < 0.86 and 6.4 < limit.neg_log_posterior.mean() < 6.6
@@ -161,8 +161,8 @@ class TestLimitFile:
 
 
 class TestDensities:
-    def test_neighbours_tell_the_density_of_a_gaussian(self):
-        """In the prior's own scores, where its density is known: in the mean to a twentieth of a nat."""
+    def test_neighbours_estimate_the_density_of_a_gaussian(self):
+        """In the normal scores of the prior, where the density is known: to a twentieth of a nat in the mean."""
         prior, rng = Prior("gaussian", THETA), np.random.default_rng(3)
         draws = metrics.prior_draws(prior, 400 * 301, seed=8).reshape(400, 301, 3)
         near, distance = neighbour_log_density(draws[:, 1:], draws[:, 0], prior)
@@ -197,7 +197,7 @@ class TestDensities:
         (told,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob + 2.0 * far})
         assert f"off by {everywhere:+.2f} nats" in told
 
-    def test_densities_that_are_too_low_are_told_by_the_truths_among_the_draws(self, summary9, honest):
+    def test_densities_that_are_too_low_are_found_from_the_truths_among_the_draws(self, summary9, honest):
         samples, log_prob = honest
         truth = summary9.observations.theta.astype(float)
         near = neighbour_log_density(samples, truth, summary9.prior)[1] <= 2
@@ -206,8 +206,8 @@ class TestDensities:
         (told,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob - 0.7 * near})
         assert f"off by {among:+.2f} nats" in told
 
-    def test_few_truths_among_the_draws_are_no_fault_of_the_densities(self, summary9, honest):
-        """A posterior that is far too narrow is bad, and its densities may be right all the same."""
+    def test_few_truths_among_the_draws_do_not_condemn_the_densities(self, summary9, honest):
+        """A posterior that is far too narrow is bad, but its densities may still be right."""
         samples, _ = honest
         truth = summary9.observations.theta.astype(float)
         narrow = truth[:, None] + 0.01 * (samples - truth[:, None]) + 0.3 * np.std(samples, axis=(0, 1))
@@ -225,7 +225,7 @@ class TestTasks:
         told = task.score(moved(prior_samples(task), truth, 0.05).astype(np.float32))["not_possible"]
         assert any("gain_over_limit" in sentence for sentence in told)
 
-    def test_shift_is_held_to_the_rows_like_the_training_set(self, shift, gaussians):
+    def test_shift_is_judged_by_the_rows_like_the_training_set(self, shift, gaussians):
         draws = gaussians[shift.id].sample(shift.observations.x)
         honest = shift.score(draws)
         assert honest["not_possible"] == [] and len(honest["observations"]["energy_score"]) == 500
@@ -233,7 +233,7 @@ class TestTasks:
         report = shift.score(moved(draws, truth.astype(np.float64), 0.4).astype(np.float32))
         assert len(report["not_possible"]) == 1 and "NOT POSSIBLE FROM TASK.TRAIN.X ALONE" in str(report)
 
-    def test_without_a_limit_it_is_told(self, summary9, monkeypatch, without_references):
+    def test_a_missing_limit_is_reported(self, summary9, monkeypatch, without_references):
         from mwlmc_data.scoring.tasks import summary
 
         monkeypatch.setattr(summary, "load_limit", lambda: None)

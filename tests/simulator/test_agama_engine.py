@@ -1,4 +1,4 @@
-"""The engine of agama, where agama is installed; and what is said where it is not."""
+"""The engine of agama where agama is installed, and the error where it is not."""
 
 import importlib.util
 
@@ -13,7 +13,7 @@ installed = importlib.util.find_spec("agama") is not None
 
 @pytest.mark.agama
 @pytest.mark.skipif(not installed, reason="agama is not installed: its engine is tested where it is")
-def test_agama_finds_the_same():
+def test_agama_agrees():
     """The orbit within 0.01 kpc and km/s, the reflex motion within 4 errors of the difference."""
     theirs, ours = (mw.simulate(P, seed=4, n_stars=3000, engine=e) for e in ("agama", "numba"))
     assert np.abs(theirs.orbit.relative - ours.orbit.relative).max() < 0.02

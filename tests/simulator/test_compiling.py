@@ -1,4 +1,4 @@
-"""Kernels are compiled once, announced, kept, and work where nothing beside them can be written."""
+"""Kernels are compiled once, announced, cached, and work where nothing can be written beside them."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ ANNOUNCEMENT = "compiling kernels"
 
 
 def run(root, **environment):
-    """What the program says and the hash of its stars, with the package of `root` and none of this one's cache."""
+    """Output of the program and the hash of its stars, with the package of `root` and without this one's cache."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "XDG_", "PYTHON"))}
     paths = os.pathsep.join([str(root), *(p for p in sys.path if p.endswith("site-packages"))])
     result = subprocess.run(
@@ -46,8 +46,8 @@ def installation(tmp_path):
     return tmp_path / "site"
 
 
-def test_announced_once_and_kept(installation):
-    """And the kept code gives the same stars to the bit as the fresh one."""
+def test_compilation_is_announced_once_and_cached(installation):
+    """The cached code gives the same stars as the fresh one, to the bit."""
     said, stars = run(installation)
     said_again, stars_again = run(installation)
     assert said.count(ANNOUNCEMENT) == 1
@@ -80,7 +80,7 @@ def test_read_only_installation(installation, tmp_path, home):
 
 
 def test_gather_is_allowed_where_avx2_is_the_widest():
-    """A feature more for AVX2 alone; the rest stays as the processor has it."""
+    """One more feature where AVX2 is the widest; the rest stays as the processor has it."""
     assert with_gather("+avx,+avx2,+fma,-avx512f") == "+avx,+avx2,+fma,-avx512f,+fast-gather"
     for features in ("+avx,+avx2,+avx512f", "+sse4.2,-avx2", "+neon", ""):
         assert with_gather(features) == features

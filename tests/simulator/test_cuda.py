@@ -1,7 +1,7 @@
-"""The CUDA engine: on a GPU where there is one, and what can be shown without.
+"""The CUDA engine: on a GPU where there is one, and what can be tested without.
 
-Without: the star's motion compiled for the processor; the kernel and its batches in numba's simulator of CUDA; the
-code for the GPU where numba-cuda is installed; and what is said where a device or the package is missing.
+Without a GPU: the motion of a star compiled for the processor; the kernel and its batches in numba's simulator of
+CUDA; the code for the GPU where numba-cuda is installed; and the errors where a device or the package is missing.
 """
 
 import importlib
@@ -38,13 +38,13 @@ def parameters(i):
 
 
 def start(i, n_stars):
-    """Field and stars of a draw at the beginning."""
+    """Field and initial stars of a draw."""
     _, field, stars = start_stars(parameters(i), n_stars, halo_stream(8, int(DRAWS["sim_id"][i])))
     return field, stars
 
 
 def one_by_one(stars, field):
-    """What every thread does, on the processor."""
+    """The work of every thread, on the processor."""
     lane = lane_field(field, TOLERANCE)
     return np.array([engine.moved_star(*star, lane) for star in stars.astype(np.float32)])
 
@@ -58,7 +58,7 @@ def distances(a, b):
 
 @on_gpu
 @pytest.mark.parametrize("i", range(len(DRAWS)))
-def test_gpu_finds_what_the_processor_finds(i):
+def test_gpu_agrees_with_the_processor(i):
     """With a processor's roots and divisions disturbed by 2 units in the last place the medians are 4e-4 kpc, the
     vectors within 5e-4 km/s."""
     gpu, ours = (mw.simulate(parameters(i), seed=8, sim_id=i, engine=e) for e in ("cuda", "numba"))
@@ -111,7 +111,7 @@ def test_a_star_moves_as_in_the_lanes(i):
 
 
 def test_a_star_that_does_not_arrive_is_marked():
-    """A tolerance that no step meets: the steps stay the shortest, and there are too many of them."""
+    """No step meets the tolerance: the steps stay at their minimum, and there are too many of them."""
     field, stars = start(0, 1)
     lane = lane_field(field, 1e-12)
     assert np.isfinite(one_by_one(stars, field)).all()
@@ -120,7 +120,7 @@ def test_a_star_that_does_not_arrive_is_marked():
 
 @njit
 def steps_of(stars, first, field):
-    """Trial steps of each star."""
+    """Number of trial steps of each star."""
     result = np.zeros(len(stars), np.int64)
     for i in range(len(stars)):
         star = (stars[i, 0], stars[i, 1], stars[i, 2], stars[i, 3], stars[i, 4], stars[i, 5], ZERO, ZERO, ZERO)
@@ -133,7 +133,7 @@ def steps_of(stars, first, field):
 
 
 def test_neighbours_take_as_many_steps():
-    """Of what a warp's 32 threads wait for its slowest, they work a fifth with stars as drawn, two thirds as sorted."""
+    """A warp waits for its slowest thread: of 32, a fifth work with stars as drawn, two thirds with sorted ones."""
     field, stars = start(0, 1280)
     steps = steps_of(stars.astype(np.float32), np.float32(0.01), lane_field(field, TOLERANCE))
     order = engine.by_steps(stars)
@@ -186,7 +186,7 @@ assert abs(single.reflex.v_travel - rows[2]["v_travel"]) < 1e-6
 
 @pytest.mark.slow
 def test_kernel_and_batches_in_the_simulator(repository):
-    """The kernel's stars are those of the same function to the bit wherever in a launch they are, and rows theirs."""
+    """Stars of the kernel equal those of the function to the bit anywhere in a launch, and rows follow from them."""
     result = subprocess.run(
         [sys.executable, "-c", SIMULATED],
         env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": str(repository)},
@@ -216,11 +216,11 @@ def test_gpu_code_keeps_to_registers_and_single_precision(monkeypatch):
     )
     for unwanted in (r"\.f64", r"[ls][dt]\.local", r"\bcall\b", r"sqrt\.rn", r"div\.rn\.f32"):
         assert not re.search(unwanted, code), unwanted
-    # two roots and eleven of the disc in each of eight evaluations of the force: the step stands there once
+    # two roots and eleven of the disc in each of eight evaluations of the force: the code holds one step
     assert 8 * 13 <= len(re.findall(r"\bsqrt\.approx", code)) <= 8 * 13 + 2
 
 
-def test_the_benchmark_tells_the_start_from_the_rate():
+def test_the_benchmark_separates_the_start_from_the_rate():
     speed = Speed("H200", 16, 4500, {4096: 12.0, 16384: 20.0}, {"fit": 0.002})
     assert speed.rate == 1536
     assert speed.full_set == pytest.approx(20 + (128_000 - 16384) / 1536)

@@ -50,7 +50,7 @@ def test_profile_against_agama(reference, name):
 
 @pytest.mark.parametrize(("beta", "r_dehnen"), [(0.76, 11.5), (0.1, 14.0)])
 def test_equilibrium(beta, r_dehnen):
-    """Moved for 2.2 Gyr in the NFW potential that they were drawn for, the stars' profile stays."""
+    """After 2.2 Gyr in the NFW potential that they were drawn for, the profile of the stars is unchanged."""
     m200, c200 = 9.1e11, 14.5
     stars = equilibrium.draw_stars(equilibrium.equilibrium(m200, c200, beta, r_dehnen), 20_000, halo_stream(2, 0))
     moved = evolve_in_nfw(stars, m200, c200)
@@ -91,7 +91,7 @@ def test_distribution_function_reproduces_the_density():
         for i in (60, 110, 150, 180):
 
             def integrand(s, i=i, beta=beta, f1=f1, energy=energy, logit=logit):
-                e = energy[i] * (1 - s * s)  # s^2 takes the singular end
+                e = energy[i] * (1 - s * s)  # s^2 removes the singularity at the end
                 value = np.exp(np.interp(-np.log(e / (1 - e)), -logit, np.log(f1)))
                 return value * (energy[i] - e) ** (0.5 - beta) * 2 * s * energy[i]
 
@@ -103,7 +103,7 @@ def test_anisotropy_is_beta():
     for beta in (0.0, 0.5, 0.76, 0.9):
         stars = equilibrium.draw_stars(equilibrium.equilibrium(1e12, 13.8, beta, 12.0), 200_000, halo_stream(3, 0))
         r, v_r, v_t = spherical_speeds(stars)
-        outer = r > 2  # for beta > 1/2 f1 is cut near the centre, which leaves beta as it is but few stars
+        outer = r > 2  # for beta > 1/2 f1 is cut near the centre, which keeps beta but leaves few stars
         found = 1 - (v_t[outer] ** 2).mean() / (2 * (v_r[outer] ** 2).mean())
         assert found == pytest.approx(beta, abs=0.012)
 
@@ -160,7 +160,7 @@ def test_radii_follow_the_dehnen_profile():
 
 
 def test_energy_and_angular_momentum_are_conserved():
-    """In the halo alone, through 2.2 Gyr of the kernel: the equilibrium test rests on it."""
+    """In the halo alone, over 2.2 Gyr of the kernel: the equilibrium test relies on it."""
     stars = equilibrium.draw_stars(equilibrium.equilibrium(9.1e11, 14.5, 0.3, 12.0), 500, halo_stream(8, 0))
     moved = evolve_in_nfw(stars, 9.1e11, 14.5)
     r_s, m_s = potentials.nfw_scales(9.1e11, 14.5)
@@ -170,6 +170,6 @@ def test_energy_and_angular_momentum_are_conserved():
         energy = 0.5 * (s[:, 3:] ** 2).sum(axis=1) - const.G * m_s / r_s * np.log1p(x) / x
         return energy, np.cross(s[:, :3], s[:, 3:])
 
-    assert integrals(moved)[0] == pytest.approx(integrals(stars)[0], abs=2.0)  # of some 1e5 km^2/s^2
+    assert integrals(moved)[0] == pytest.approx(integrals(stars)[0], abs=2.0)  # of about 1e5 km^2/s^2
     assert integrals(moved)[1] == pytest.approx(integrals(stars)[1], abs=0.5, rel=1e-4)
     assert np.linalg.norm(moved[:, :3] - stars[:, :3], axis=1).min() > 1e-3

@@ -1,4 +1,4 @@
-"""Parts of the equilibrium halo, each beside the same thing written out."""
+"""Parts of the equilibrium halo, each compared with its definition."""
 
 import math
 
@@ -23,7 +23,7 @@ def depth_and_mass(x):
 
 
 @pytest.mark.parametrize("x", X)
-def test_depth_and_mass_do_not_cancel(x):
+def test_depth_and_mass_avoid_cancellation(x):
     depth, mass = depth_and_mass(x)
     assert equilibrium._depth(x) == pytest.approx(depth, rel=1e-9, abs=0)
     assert equilibrium._depth_and_mass(x) == pytest.approx((depth, mass), rel=1e-9, abs=0)
@@ -35,12 +35,12 @@ TABLES = {beta: equilibrium.equilibrium(1.1e12, 13.0, beta, 12.0) for beta in (0
 @pytest.mark.parametrize("beta", TABLES)
 @pytest.mark.parametrize("where", [0.0, 0.3, 0.5, 0.9])
 def test_the_distribution_is_a_power_law_between_grid_points(beta, where):
-    """v^(2 - 2 beta) f1, f1 by its logarithm in logit(Psi), which falls by 1/8 from cell to cell; else by itself."""
+    """v^(2 - 2 beta) f1, with log f1 interpolated in logit(Psi), which falls by 1/8 from cell to cell."""
     tables = TABLES[beta]
-    cut = int(np.flatnonzero(tables.f1 > 0)[0]) - 1  # for beta = 0.85 the cell of which one end is zero
+    cut = int(np.flatnonzero(tables.f1 > 0)[0]) - 1  # for beta = 0.85 the cell with a zero end
     for i in (20, 60, 110, 150, 200, max(cut, 12)):
         binding = 1 / (1 + math.exp((i + where) / 8 - 14.5))
-        depth = float(depth_and_mass(tables.x[i - 12])[0])  # farther in than that energy: speed is left
+        depth = float(depth_and_mass(tables.x[i - 12])[0])  # deeper than that energy: the speed is positive
         v = math.sqrt(2 * (1 - depth - binding))
         low, high = tables.f1[i], tables.f1[i + 1]
         if low > 0 and high > 0:
@@ -52,8 +52,8 @@ def test_the_distribution_is_a_power_law_between_grid_points(beta, where):
 
 
 @pytest.mark.parametrize("ends", [(3.0, 0.0), (0.0, 3.0), (0.0, 0.0)])
-def test_a_cell_of_which_an_end_is_zero_is_linear(ends):
-    """A power law has no zero."""
+def test_a_cell_with_a_zero_end_is_linear(ends):
+    """A power law cannot reach zero."""
     f1 = np.ones(261)
     f1[100:102] = ends
     for where in (0.0, 0.25, 0.75):
@@ -63,7 +63,7 @@ def test_a_cell_of_which_an_end_is_zero_is_linear(ends):
         assert equilibrium._speed_density(v, 0.01, 0.3, f1) == pytest.approx(v**1.4 * value, rel=1e-9, abs=1e-9)
 
 
-def test_beyond_the_grid_the_power_law_goes_on():
+def test_the_power_law_continues_beyond_the_grid():
     tables = TABLES[0.3]
     depth = float(depth_and_mass(tables.x[200])[0])
     for beyond in (0.5, 1.5, 8.0):
@@ -73,7 +73,7 @@ def test_beyond_the_grid_the_power_law_goes_on():
         assert equilibrium._speed_density(v, depth, 0.3, tables.f1) == pytest.approx(v**1.4 * value, rel=1e-2)
 
 
-def test_no_star_is_faster_than_it_can_leave_or_at_rest():
+def test_the_speed_density_vanishes_at_rest_and_above_the_escape_speed():
     tables = TABLES[0.3]
     escape = math.sqrt(2 * (1 - 0.4))
     for v in (0.0, -0.1, escape + 1e-9, 2 * escape):
@@ -95,7 +95,7 @@ def test_radii_and_the_mass_within_them_are_inverse(beta):
         assert equilibrium._mass(x, tables.b, tables.x, tables.excess) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_excess_is_what_the_cut_of_negative_values_adds():
+def test_the_excess_is_the_density_that_cutting_negative_values_adds():
     """For beta = 0.85: 2 b times the integral of x^2 d(rho), d(rho) from |f1| over the energies with f1 < 0."""
     beta, b = 0.85, TABLES[0.85].b
     x = equilibrium._grid()

@@ -1,4 +1,4 @@
-"""Every draw yields a row: corners of the priors and of what the parameters allow."""
+"""Every draw yields a row: corners of the priors and of the allowed parameters."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ REALS = [c.name for c in schema.COLUMNS if c.dtype == "float32"]
 
 
 def assert_physical(row):
-    """All numbers finite, the fit's within what a halo can show."""
+    """All numbers are finite, and those of the fit are plausible for a halo."""
     values = np.array([row[name] for name in REALS], dtype=np.float32)
     assert np.isfinite(values).all(), [n for n, v in zip(REALS, values, strict=True) if not np.isfinite(v)]
     assert 0 <= row["v_travel"] < 1000
@@ -86,9 +86,9 @@ def test_an_lmc_through_the_disc(present, m_lmc, log10_lambda_df):
 
 @st.composite
 def supported(draw, config):
-    """Parameters from anywhere in the support of a set's prior, Gaussians to 6 sigmas; ends favoured.
+    """Parameters from anywhere in the support of a prior, Gaussians to 6 sigmas, with a preference for the ends.
 
-    Beyond that there is an end: an LMC of 1e12 Msun with 8e11 (111 sigmas) within 8.7 kpc, at 20 kpc from a Milky Way
+    Beyond that rows fail: an LMC of 1e12 Msun with 8e11 (111 sigmas) within 8.7 kpc, at 20 kpc from a Milky Way
     of 1e11, leaves 17 stars between 50 and 100 kpc, and its row is an error.
     """
     values = {}
@@ -110,7 +110,7 @@ def test_every_draw_yields_a_row(config, data):
 
 
 def test_the_allowed_ranges_hold_every_prior():
-    """A draw is never refused for its range: neither on the sky, nor for where that is in the Galaxy."""
+    """No draw is refused for its range, neither on the sky nor in Galactocentric coordinates."""
     for config, marginals in MARGINALS.items():
         assert LIMITS[CONDITIONAL][1] >= mw.Prior(config).support[CONDITIONAL][1]
         for name, marginal in marginals.items():

@@ -29,7 +29,7 @@ def test_rotation_is_astropys():
 
 
 def test_phase_space_is_astropys():
-    """Through astropy's Galactic frame, which has no tilt, and the Sun's place and motion."""
+    """Through astropy's Galactic frame, which has no tilt, and the position and velocity of the Sun."""
     ra, dec, d, v, mu_a, mu_d = SKY
     star = ICRS(
         ra * u.deg,
@@ -46,7 +46,7 @@ def test_phase_space_is_astropys():
     assert frames.sky_to_galactocentric(*SKY) == pytest.approx(expected, abs=2e-4)
 
 
-def test_the_lmc_is_where_the_field_puts_it():
+def test_the_lmc_has_its_published_phase_space_position():
     """Kallivayalil et al. 2013: (-1, -41, -28) kpc, (-57 +- 13, -226 +- 15, 221 +- 19) km/s."""
     found = frames.sky_to_galactocentric(*OBSERVED_LMC)
     assert np.all(np.abs(found - [-1, -41, -28, -57, -226, 221]) < [1, 1, 1, 13, 15, 19])
@@ -56,7 +56,7 @@ def test_a_published_star():
     """The first K giant of Yaaqib et al. (2024), whose table has both its observables and its phase-space."""
     l, b, d, v_los, pm_l, pm_b = -79.21, 64.61, 55.75, 74.4, -0.1926, -0.711
     e_d, e_l, e_b = frames.sky_basis(l, b)
-    k = 4.74057 * d  # as the table has it; ours is 4.74047
+    k = 4.74057 * d  # as in the table; ours is 4.74047
     position = np.array([-8.3, 0.0, 0.03]) + d * e_d
     velocity = np.array([11.1, 244.24, 7.25]) + v_los * e_d + k * (pm_l * e_l + pm_b * e_b)
     assert position == pytest.approx([-3.82487092, -23.48171345, 50.39511544], abs=1e-7)
@@ -110,7 +110,7 @@ def test_halo_to_astropy_sees_the_galactic_sky_without_a_tilt(halo):
 
 
 def test_halo_to_astropy_round_trip(halo):
-    """Back from the sky, both with astropy and with the frames of this package."""
+    """Back from the sky with astropy and with the frames of this package."""
     sky = halo.to_astropy().icrs
     back = sky.transform_to(mwlmc_data.galactocentric_frame())
     assert back.cartesian.xyz.to_value(u.kpc).T == pytest.approx(halo.positions.astype(float), abs=1e-11)
@@ -173,7 +173,7 @@ def test_bad_input(call, message):
 
 
 def test_longitudes_lie_above_minus_180_and_up_to_180():
-    """A zero may be negative, and a small angle may round: the half circle is +180 and a right ascension below 360."""
+    """Zeros may be negative and small angles may round: the half circle is +180, and right ascensions lie below 360."""
     for y in (0.0, -0.0, -1e-300):
         assert frames.spherical_angles([-1.0, y, 0.0])[0] == 180.0
     assert frames.spherical_angles([0.0, 0.0, 1.0]) == (0.0, 90.0)

@@ -1,4 +1,4 @@
-"""Dynamical friction at a point, against eq. 7 written out with other means."""
+"""Dynamical friction at a point, against an independent evaluation of eq. 7."""
 
 import numpy as np
 import pytest
@@ -12,14 +12,14 @@ from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.simulator.tables import milky_way
 
 M200, C200, M_LMC, A_LMC = 1e12, 12.0, 1.5e11, 15.0
-#: Places [kpc] where the bulge, the disc and the halo make most of the density, in and off the plane.
+#: Positions [kpc] where the bulge, the disc or the halo dominates the density, in and off the plane.
 PLACES = {
     "bulge": (0.2, -0.1, 0.3),
     "disc": (4.0, 3.0, -0.3),
     "above the disc": (4.0, 3.0, 1.5),
     "halo": (-20.0, 10.0, 35.0),
 }
-#: Velocities [km/s]: as the LMC's, about the dispersion, and so slow that the bracket cancels.
+#: Velocities [km/s]: as the LMC's, near the dispersion, and so slow that the bracket cancels.
 VELOCITIES = {"fast": (-60.0, -220.0, 230.0), "warm": (90.0, -50.0, 60.0), "slow": (0.02, 0.03, -0.06)}
 
 
@@ -33,7 +33,7 @@ def accelerations(place, velocity, **changes):
 
 
 def drag(place, velocity, log10_lambda_df=0.0, **changes):
-    """The part of the LMC's acceleration that friction makes."""
+    """The part of the LMC's acceleration that is due to friction."""
     with_it, without = (
         accelerations(place, velocity, log10_lambda_df=value, **changes)[1] for value in (log10_lambda_df, -10.0)
     )
@@ -66,25 +66,25 @@ def density(place):
 
 @pytest.mark.parametrize("velocity", VELOCITIES.values(), ids=VELOCITIES)
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_friction_is_chandrasekhars(place, velocity):
+def test_friction_follows_chandrasekhar(place, velocity):
     """-4 pi G^2 M rho ln(Lambda) (fraction of stars slower than v) v / |v|^3, the fraction that of a Maxwellian."""
     v = np.array(velocity)
     speed = np.linalg.norm(v)
     if speed > 1:
         slower = maxwell.cdf(speed, scale=120.0)
-    else:  # the density at zero speed, times the ball of the slower ones
+    else:  # the density at zero speed times the volume of slower velocities
         slower = 4 / 3 * np.pi * speed**3 / (2 * np.pi * 120.0**2) ** 1.5
     coulomb = np.log(100.0 / (1.6 * A_LMC))
     expected = -4 * np.pi * const.G**2 * M_LMC * density(place) * coulomb * slower * v / speed**3
     assert drag(place, velocity) == pytest.approx(expected, rel=2e-5, abs=1e-9 * np.linalg.norm(expected))
 
 
-def test_friction_goes_with_lambda_and_with_the_coulomb_logarithm():
+def test_friction_is_proportional_to_lambda_and_the_coulomb_logarithm():
     place, velocity = PLACES["halo"], VELOCITIES["fast"]
     one = drag(place, velocity)
     assert drag(place, velocity, 0.7) == pytest.approx(10**0.7 * one, rel=1e-6)
     assert drag(place, velocity, a_lmc=5.0) == pytest.approx(one * np.log(100 / 8.0) / np.log(100 / 24.0), rel=1e-6)
-    assert np.all(drag(place, velocity, a_lmc=70.0) == 0.0), "100 kpc / 1.6 a below 1: no friction, and no thrust"
+    assert np.all(drag(place, velocity, a_lmc=70.0) == 0.0), "100 kpc / 1.6 a is below 1: neither friction nor thrust"
 
 
 def test_the_bracket_does_not_jump_where_its_form_changes():
@@ -105,7 +105,7 @@ def test_without_friction_both_fall_as_the_potentials_say(place):
     assert np.linalg.norm(lmc - exact) < 2e-3 * np.linalg.norm(exact)
 
 
-def test_the_orbit_keeps_its_speed_limit_and_direction_of_time():
+def test_the_orbit_has_the_right_speed_and_direction_of_time():
     """Over 5 Myr the LMC moves by its velocity and half its acceleration, backwards."""
     place, velocity = PLACES["halo"], VELOCITIES["fast"]
     present = dict(zip(CARTESIAN_NAMES, (*place, *velocity), strict=True))

@@ -1,4 +1,4 @@
-"""The simulator's numbers stay what they are: a released simulation must come out again."""
+"""The numbers of the simulator do not change: released simulations must be reproducible."""
 
 import json
 
@@ -17,7 +17,7 @@ def flat(numbers):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_gives_the_numbers_of_this_version(stage):
-    """To 1e-6: another processor, or the interpreter, may round and step otherwise by 3e-7."""
+    """To 1e-6: another processor, or the interpreter, may round and step differently, by 3e-7."""
     found = STAGES[stage]()
     assert set(found) == set(KNOWN[stage])
     for name, numbers in found.items():

@@ -1,4 +1,4 @@
-"""Which velocities stars leave open, on information matrices written by hand."""
+"""Which velocities stars leave undetermined, on information matrices written by hand."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,12 @@ from mwlmc_data.simulator import identifiability
 from mwlmc_data.simulator.identifiability import is_singular, open_velocities
 
 
-def test_nothing_is_open_where_every_error_is_below_the_scatter():
+def test_nothing_is_undetermined_where_every_error_is_below_the_scatter():
     assert not open_velocities(np.eye(6) / 99.0**2, 100.0).any()
 
 
 @pytest.mark.parametrize("k", [3, 4, 5])
-def test_a_mean_motion_with_a_larger_error_is_open(k):
+def test_a_mean_motion_with_a_larger_error_is_undetermined(k):
     errors = np.full(6, 20.0)
     errors[k] = 100.1
     assert open_velocities(np.diag(errors**-2.0), 100.0).tolist() == [i == k for i in range(6)]
@@ -20,7 +20,7 @@ def test_a_mean_motion_with_a_larger_error_is_open(k):
     assert not open_velocities(np.diag(errors**-2.0), 100.0).any()
 
 
-def test_an_open_travel_velocity_is_refused_with_its_direction():
+def test_an_undetermined_travel_velocity_is_refused_with_its_direction():
     """0.6 x - 0.8 y is known to 400 km/s where a star scatters by 100; the rest to 10."""
     along = np.array([0.6, -0.8, 0.0, 0.0, 0.0, 0.0])
     information = (np.eye(6) - np.outer(along, along)) / 10.0**2 + np.outer(along, along) / 400.0**2

@@ -25,7 +25,7 @@ def test_against_agama(reference, name):
     assert np.abs(path - data["trajectory"]).max() < 0.02
 
 
-def test_today_is_as_given():
+def test_the_present_day_is_as_given():
     orbit = integrate_orbit(BASE)
     assert orbit.time[-1] == 0
     assert np.all(orbit.mw[-1] == 0)
@@ -33,13 +33,13 @@ def test_today_is_as_given():
 
 
 def test_friction_sinks_the_orbit():
-    """Rewound with friction, the LMC came from farther out."""
+    """Rewound with friction, the LMC comes from farther out."""
     far = [integrate_orbit(dataclasses.replace(BASE, log10_lambda_df=x, **_none())).distance[0] for x in (-10, 0, 0.7)]
     assert far[0] < far[1] < far[2]
 
 
 def _none():
-    """The Cartesian present day left out, so that the sky's is taken."""
+    """No Cartesian coordinates, so that those of the sky are used."""
     return {name: None for name in ("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc")}
 
 

@@ -1,4 +1,4 @@
-"""Rows are made without the inner stars: nothing of the fit may change."""
+"""Rows are simulated without the inner stars: the fit must not change."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from mwlmc_data.simulator.streams import halo_stream
 
 @settings(max_examples=40, deadline=None)
 @given(config=st.sampled_from(sorted(MARGINALS)), start=st.integers(0, 10**9))
-def test_a_row_is_that_of_the_whole_halo(config, start):
+def test_a_row_equals_that_of_the_full_halo(config, start):
     """Every value to the bit, for draws from anywhere in every set."""
     draw = mw.Prior(config).sample(1, seed=12, start=start).iloc[0].to_dict()
     row = simulate_row((draw | {"sim_id": 5}, 3, 4500, "auto"))
@@ -41,8 +41,8 @@ def test_inner_stars_are_left_out_and_only_those():
     assert np.array_equal(kept[np.linalg.norm(kept[:, :3], axis=1) > 50], whole[far])
 
 
-def test_an_alarm_moves_all(monkeypatch):
-    """If a watched star went too far, the halo is whole and in order."""
+def test_an_alarm_moves_all_stars(monkeypatch):
+    """If a watched star went too far, all stars are moved and the halo is in order."""
     arguments = start_of(mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0))
     monkeypatch.setattr(outskirts, "ALARM", 0.0)
     whole = integrate_lanes(arguments[0], arguments[3], TOLERANCE)[0]
@@ -74,7 +74,7 @@ def test_estimated_potential(m200):
 
 
 def test_margins_are_measured():
-    """The measurement behind the numbers: nothing lost, and no star from deep inside got far."""
+    """The measurement behind the numbers: no fitted star is lost, and none from deep inside gets far."""
     found = margins.measure_margins("wide", 6, seed=4, workers=1)
     assert [m.lost for m in found] == [0] * 6
     assert all(outskirts.LEFT_OUT < m.reach < 20 and 0.4 < m.moved <= 1 for m in found)
@@ -82,8 +82,8 @@ def test_margins_are_measured():
     assert text.splitlines()[1].split()[:2] == ["wide", "6"]
 
 
-def test_other_engines_move_all(monkeypatch):
-    """The yardstick's rows come from whole haloes."""
+def test_other_engines_move_all_stars(monkeypatch):
+    """Rows of the float64 engine come from full haloes."""
     monkeypatch.setattr(registry, "integrate_outskirts", None)
     draw = mw.Prior("gaussian").sample(1, seed=1).iloc[0].to_dict()
     row = simulate_row((draw | {"sim_id": 0}, 1, 300, "numba-float64"))
@@ -91,7 +91,7 @@ def test_other_engines_move_all(monkeypatch):
 
 
 class Moved:
-    """Stands in for the lanes: says which stars were moved, and puts them at the radii that it is told."""
+    """Stands in for the lanes: records which stars were moved, and puts them at given radii."""
 
     def __init__(self, radii):
         self.radii, self.calls = radii, []
@@ -104,7 +104,7 @@ class Moved:
 
 
 def stars_of_reach(reach, parameters, fractions):
-    """Stars at rest whose r(E) are these fractions of the reach: each is named by its x, which is its radius."""
+    """Stars at rest whose r(E) are these fractions of the reach; x, the radius, identifies each."""
     stars = np.zeros((len(fractions), 6))
     stars[:, 0] = reach * np.array(fractions)
     return stars
@@ -134,7 +134,7 @@ def test_the_alarm_is_for_watched_stars_beyond_35_kpc_alone(monkeypatch):
 
 
 def test_the_reach_is_the_pericentre_or_the_radius_of_the_fit(monkeypatch):
-    """An LMC that stays beyond 50 kpc lifts none from within 25; one that came to 20 kpc lifts from 10."""
+    """An LMC that stays beyond 50 kpc lifts no star from within 25 kpc; one that comes to 20 kpc does from 10 kpc."""
     parameters = mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0)
     _, field, _ = start_stars(parameters, 1, halo_stream(1, 1))
 

@@ -78,7 +78,7 @@ def test_quantities_are_converted():
     "bad",
     ["2.3e11", True, None, np.ma.masked, 2e11j, [2e11], 2e11 * u.kpc, 2e11 * u.one, np.array(["2e11"]), pd.NA, 10**400],
 )
-def test_what_is_no_number_is_refused(bad):
+def test_what_is_not_a_number_is_refused(bad):
     with pytest.raises(ValueError, match=r"^m_lmc = .*: allowed "):
         Parameters(**(MASSES | {"m_lmc": bad}))
 

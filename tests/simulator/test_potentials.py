@@ -71,7 +71,7 @@ def disc_by_rings(R, z):
 
     edges = np.unique(np.r_[-12, -3, -1, -0.3, 0, 0.3, 1, 3, 12, z, z - 0.03, z + 0.03, z - 0.3, z + 0.3])
     edges = edges[(edges >= -12) & (edges <= 12)]
-    # the inner integral's noise keeps the outer one from its goal, not from 1e-7
+    # noise of the inner integral keeps the outer one from its tolerance, but not from 1e-7
     warnings.simplefilter("ignore", IntegrationWarning)
     return [
         sum(
@@ -82,7 +82,7 @@ def disc_by_rings(R, z):
     ]
 
 
-def test_nfw_is_its_formula():
+def test_nfw_agrees_with_its_formula():
     x, (m200, c200) = points(200, 1), RIGID
     r = np.linalg.norm(x, axis=1)
     r200 = (m200 / (4 / 3 * np.pi * 200 * const.RHO_CRITICAL)) ** (1 / 3)
@@ -113,7 +113,7 @@ def test_nfw_shape_has_no_cancellation(x):
     assert potentials.nfw_shape(x) == pytest.approx(nfw_shape_as_integral(x), rel=1e-9, abs=0)
 
 
-def test_hernquist_is_its_formula():
+def test_hernquist_agrees_with_its_formula():
     x = points(200, 2)
     r = np.linalg.norm(x, axis=1)
     expected = -const.G * 2.3e11 / (r + 18.9)[:, None] ** 2 * x / r[:, None]
@@ -134,7 +134,7 @@ def test_bulge_against_quadrature():
 
 
 def test_disc_against_rings():
-    """20 points, in, near and far from the plane: the reference disc is a different integral, of sheets."""
+    """20 points in, near and far from the plane: the reference disc is a different integral, over sheets."""
     rng = np.random.default_rng(5)
     R = np.r_[0.3, 8.3, 8.3, 3.0, 20.0, np.exp(rng.uniform(np.log(0.2), np.log(60), 15))]
     z = np.r_[0.1, 0.02, 1.0, 0.0, 0.4, np.exp(rng.uniform(np.log(0.02), np.log(30), 15))]
@@ -196,7 +196,7 @@ def test_radial_table_without_disc():
     assert relative_error(found, exact).max() < 3e-7
 
 
-def test_disc_mass_is_whole():
+def test_disc_mass_is_complete():
     """Far out the kernel's disc is the point mass 5e10: its terms and what they lack add up."""
     x = np.array([[3000.0, 0, 4000.0], [0, -2e4, 1e3]])
     mw = tables.milky_way(*RIGID)
@@ -218,7 +218,7 @@ def test_concentration_gives_the_circular_speed():
         assert np.sqrt(8.3 * force) == pytest.approx(235.0, abs=1e-6)
 
 
-def test_no_concentration_is_an_error():
+def test_a_mass_without_a_concentration_is_an_error():
     with pytest.raises(ValueError, match=r"m200_mw = 10000000000\.0"):
         potentials.concentration(1e10)
 

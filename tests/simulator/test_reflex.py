@@ -63,7 +63,7 @@ def test_sandwich_covariance_sees_heavy_tails():
 
 
 def test_covariance_against_the_scatter_of_60_halos():
-    """Radially anisotropic haloes: plain errors hold for velocities, not for the tangential dispersions."""
+    """Radially anisotropic haloes: plain errors are right for velocities, not for the tangential dispersions."""
     p = Parameters(m200_mw=9.1e11, m_lmc=2.3e11, log10_lambda_df=0.7, beta0=0.76, r_dehnen=11.5)
     fits = [simulate(p, seed=11, sim_id=i).reflex for i in range(60)]
     scatter = np.std([f.values for f in fits], axis=0, ddof=1)
@@ -84,7 +84,7 @@ def test_weights_are_multiplicities():
     assert weighted.covariance_plain == pytest.approx(repeated.covariance_plain)
     assert weighted.log_likelihood == pytest.approx(repeated.log_likelihood)
     assert weighted.n_stars == (count > 0).sum()
-    # the robust errors take each row for one star
+    # robust errors count each row as one star
     one, four = (fit_reflex(x, v, weights=np.full(300, weight)) for weight in (1.0, 4.0))
     assert four.covariance == pytest.approx(one.covariance)
     assert four.covariance_plain == pytest.approx(one.covariance_plain / 4)
@@ -167,7 +167,7 @@ def test_the_longitude_of_the_apex_stays_above_minus_180_in_single_precision():
         assert np.cos(np.radians(longitude)) == pytest.approx(-1.0)
 
 
-def test_a_fit_that_does_not_settle_is_an_error(monkeypatch):
+def test_a_fit_that_does_not_converge_is_an_error(monkeypatch):
     monkeypatch.setattr(reflex_module, "MAX_STEPS", 2)
     with pytest.raises(ValueError, match="does not settle in 2 steps"):
         fit_reflex(*mock(TRUTH, 50, 9))

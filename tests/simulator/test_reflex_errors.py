@@ -15,7 +15,7 @@ FIT = fit_reflex(*mock(TRUTH, 400, 11))
 
 
 def star_log_likelihoods(p, x, v):
-    """Of each star, the nine-parameter model written out."""
+    """Log-likelihood of each star, from the formula of the nine-parameter model."""
     residual = v + p[:3] - np.einsum("k,nki->ni", p[3:6], galactocentric_basis(x))
     components = np.einsum("nki,ni->nk", heliocentric_basis(x), residual) / p[6:]
     return -0.5 * (components**2).sum(axis=1) - np.log(p[6:]).sum()
@@ -120,7 +120,7 @@ def test_stars_without_weight_are_not_counted():
 
 
 def test_edges_of_the_shell_of_observed_stars():
-    """A star at l = 180 is seen at its Galactocentric radius less the Sun's: exactly on the edge it is left out."""
+    """A star at l = 180 is at its Galactocentric radius less that of the Sun: exactly on the edge it is left out."""
     x, v = mock(TRUTH, 60, 18)
     l, b, d, v_los, pm_l, pm_b, errors = observe(x, v, seed=19)
     l[0], b[0], d[0] = 180.0, 0.0, 80.0
@@ -156,8 +156,8 @@ def test_stars_that_follow_the_model_to_rounding_are_refused_with_the_component(
         require_scatter(np.array(residual), np.array(squares))
 
 
-def test_what_weighted_stars_leave_open_is_judged_by_their_effective_number():
-    """A field of twenty degrees: 100 stars leave a travel velocity open that 170 tell, (sum w)^2 / sum w^2 of them."""
+def test_what_weighted_stars_leave_undetermined_is_judged_by_their_effective_number():
+    """Field of twenty degrees: effectively 170 stars, (sum w)^2 / sum w^2, constrain a travel velocity, 100 do not."""
     rng = np.random.default_rng(3)
     l, b = rng.uniform(120, 140, 2020), rng.uniform(30, 50, 2020)
     x = const.SUN_POSITION + rng.uniform(60, 120, (2020, 1)) * sky_basis(l, b)[:, 0]

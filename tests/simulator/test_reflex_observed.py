@@ -1,4 +1,4 @@
-"""The reflex fit from observables: against an independent maximiser, with missing data, on skies that tell little."""
+"""The reflex fit from observables: against an independent maximiser, with missing data, on skies of little use."""
 
 import inspect
 
@@ -25,7 +25,7 @@ VELOCITIES = NAMES[3:6]
 
 
 def sky(n, seed, truth=TRUTH, e_v=5.0, e_pm=0.05, stated=1.0, corr=0.3):
-    """Observables of `n` stars of the model, with their errors, which are stated `stated` times too large."""
+    """Observables of `n` stars of the model, with errors that are stated too large by the factor `stated`."""
     x, v = mock(truth, n, seed)
     l, b, d, v_los, pm_l, pm_b, _ = observe(x, v, seed, scale=0.0)
     rng = np.random.default_rng(seed + 1)
@@ -39,7 +39,7 @@ def sky(n, seed, truth=TRUTH, e_v=5.0, e_pm=0.05, stated=1.0, corr=0.3):
 
 
 def without(stars, **missing):
-    """The stars with NaN where a datum is not measured: masks by name."""
+    """The stars with NaN where a mask, by name, says that a datum is not measured."""
     return stars | {name: np.where(mask, np.nan, stars[name]) for name, mask in missing.items()}
 
 
@@ -72,7 +72,7 @@ def objective(stars):
 
 
 def best(function, *starts):
-    """The deepest of the minima that scipy finds from several places, in velocities and squared dispersions."""
+    """The deepest minimum that scipy finds from several starts, in velocities and squared dispersions."""
 
     def unpacked(q):
         return np.r_[q[:6], 10 * np.sqrt(q[6:])]
@@ -111,7 +111,7 @@ def test_same_optimum_as_scipy():
 
 @pytest.mark.parametrize(("n", "e_pm", "stated", "seeds"), [(150, 1.0, 1.0, 5), (200, 0.2, 1.5, 2), (40, 0.3, 1.0, 20)])
 def test_dispersions_that_are_best_at_zero(n, e_pm, stated, seeds):
-    """Of the many fits of noisy proper motions some have dispersions at zero, and all are where scipy finds them."""
+    """Some of many fits of noisy proper motions have dispersions at zero, and all agree with scipy."""
     held = 0
     for seed in range(seeds):
         stars = sky(n, seed, e_pm=e_pm)
@@ -128,7 +128,7 @@ def test_dispersions_that_are_best_at_zero(n, e_pm, stated, seeds):
     assert held == seeds if stated > 1 else 0 < held < seeds
 
 
-def test_the_rest_has_the_covariance_of_a_fit_without_the_held_dispersion():
+def test_the_other_parameters_have_the_covariance_of_a_fit_without_the_held_dispersion():
     """Inverse of the information of the other eight parameters, from derivatives of the model by differences."""
     fit = None
     for seed in range(30):
@@ -176,7 +176,7 @@ def test_data_that_are_not_measured_are_left_out_of_the_likelihood(n):
     nothing = np.all(list(missing.values()), axis=0)
     assert fit.n_stars == n - nothing.sum() > 0
     assert fit.n_measured == tuple(n - missing[name].sum() for name in VELOCITIES)
-    # what stands beside a datum that is not measured is not read
+    # the error of a datum that is not measured is not read
     errors = {name: np.where(missing.get(name, False), np.nan, e) for name, e in stars["errors"].items()}
     errors["corr"] = np.where(missing["pm_l"] | missing["pm_b"], np.nan, errors["corr"])
     again = fit_reflex_observed(**stars | {"errors": errors})
@@ -199,8 +199,8 @@ def test_null_is_not_measured_and_a_mask_is_refused():
             fit_reflex_observed(**stars | {"v_los": column})
 
 
-def test_lines_of_sight_alone_give_what_they_hold():
-    """The travel velocity and <v_r>; of <v_phi> and <v_theta> less than one star would say, and these are named."""
+def test_lines_of_sight_alone_give_what_they_constrain():
+    """The travel velocity and <v_r>; <v_phi> and <v_theta> are known less well than from one star, and are named."""
     stars = sky(300, 6) | {"pm_l": None, "pm_b": None}
     stars["errors"] = {name: stars["errors"][name] for name in ("distance", "v_los")}
     fit = fit_reflex_observed(**stars)
@@ -209,7 +209,7 @@ def test_lines_of_sight_alone_give_what_they_hold():
     known = np.isfinite(fit.values)
     assert (np.abs(fit.values - TRUTH)[known] < 4 * np.sqrt(np.diag(fit.covariance)[known])).all()
     assert np.isfinite([fit.errors[name] for name in ("v_travel", "l_apex", "b_apex", "mean_v_r", "sigma_v_los")]).all()
-    # the error of the rest is marginalised over what is left open: larger than at a known <v_phi>, <v_theta>
+    # errors of the rest are marginalised over what is undetermined: larger than at known <v_phi>, <v_theta>
     basis = sky_basis(stars["l"], stars["b"])
     galactic = galactocentric_basis(const.SUN_POSITION + stars["distance"][:, None] * basis[:, 0])
     design = np.c_[-basis[:, 0], np.einsum("ni,nji->nj", basis[:, 0], galactic)]
@@ -241,9 +241,9 @@ def test_proper_motions_alone_and_one_of_them():
 @pytest.mark.parametrize("name", VELOCITIES)
 @pytest.mark.parametrize("count", [1, 2, 5, 19])
 def test_a_component_that_few_stars_have_is_left_out(name, count):
-    """The answer is the one without it: a handful of stars give a dispersion that is too small, and sure of itself."""
+    """The result is the fit without it: a handful of stars give a dispersion that is too small, with a small error."""
     stars = without(sky(300, 12 + count), **{name: np.arange(300) >= count + 5})
-    # those within the radius where nothing is fitted do not count
+    # stars inside the fitted shell's inner radius do not count
     radius = np.linalg.norm(
         const.SUN_POSITION + stars["distance"][:, None] * sky_basis(stars["l"], stars["b"])[:, 0], axis=1
     )
@@ -279,7 +279,7 @@ def test_stars_whose_components_are_all_rare_are_too_few():
 
 
 def biased(seed, fraction, n=2000):
-    """Stars of the model from 70 to 110 kpc, whose distances scatter by a fraction of themselves."""
+    """Stars of the model from 70 to 110 kpc, whose distances have a fractional error."""
     x, v = mock(TRUTH, n, seed, r_min=70, r_max=110)
     l, b, d, v_los, pm_l, pm_b, errors = observe(x, v, seed)
     d = d * (1 + fraction * np.clip(np.random.default_rng(seed).normal(size=n), -3, 3))
@@ -290,7 +290,7 @@ def biased(seed, fraction, n=2000):
 @pytest.mark.filterwarnings("ignore:errors.'distance'")
 @pytest.mark.parametrize(("fraction", "low", "high"), [(0.02, -1, 1), (0.05, -2, 0), (0.1, -6, -3), (0.2, -20, -12)])
 def test_errors_of_the_distance_bias_the_fit(fraction, low, high):
-    """The figures of the docstring and of the warning: how much too low vy_travel is, to 0.6 km/s."""
+    """The figures of the docstring and of the warning: by how much vy_travel is too low, to 0.6 km/s."""
     fits = [fit_reflex_observed(**biased(seed, fraction), r_min=0) for seed in range(8)]
     shift = np.mean([fit.values for fit in fits], axis=0) - TRUTH
     assert low < shift[1] < high
@@ -300,7 +300,7 @@ def test_errors_of_the_distance_bias_the_fit(fraction, low, high):
         assert shift[7] < -3 and shift[8] < -3
 
 
-def test_the_bias_is_warned_of(recwarn):
+def test_the_bias_gives_a_warning(recwarn):
     fit_reflex_observed(**biased(0, 0.02, 200))
     fit_reflex_observed(**biased(0, 0.05, 200))
     stars = biased(0, 0.1, 200)
@@ -340,7 +340,7 @@ def test_errors_of_what_is_not_measured_may_be_none():
 
 @pytest.mark.parametrize("name", ["distance", *VELOCITIES])
 def test_the_largest_errors_are_fitted(name):
-    """A star with the largest error that is allowed says nothing; the rest is as it was without its datum."""
+    """A datum with the largest allowed error has no weight: the fit is as without it."""
     stars = sky(60, 6)
     error = np.array(stars["errors"][name])
     error[0] = reflex_observed.MAX_ERRORS[name]
@@ -352,7 +352,7 @@ def test_the_largest_errors_are_fitted(name):
 
 @pytest.mark.parametrize("e_pm", [0.02, 0.3])
 def test_errors_are_the_scatter_of_the_fits(e_pm):
-    """200 skies of 200 stars with a third of each datum missing: the scatter is known to 5 per cent."""
+    """200 skies of 200 stars, with a third of each observable missing: the scatter is known to 5 per cent."""
     fits = []
     for seed in range(200):
         rng = np.random.default_rng(seed + 1000)
@@ -403,7 +403,7 @@ UNITS = {
 @settings(max_examples=30)
 @given(st.data())
 def test_units_order_and_columns_without_a_number_do_not_change_the_fit(data):
-    """Quantities in any unit, the stars in any order, and stars added that have no velocity at all."""
+    """Quantities in any unit, stars in any order, and additional stars without any velocity."""
     stars = without(sky(40, 9), v_los=np.arange(40) % 5 == 0, pm_b=np.arange(40) % 7 == 0)
     fit = fit_reflex_observed(**stars)
     order = np.array(data.draw(st.permutations(range(40))))
@@ -423,7 +423,7 @@ def test_units_order_and_columns_without_a_number_do_not_change_the_fit(data):
 
 
 def places(name):
-    """Positions of stars that do not tell six velocities."""
+    """Positions of stars that do not constrain six velocities."""
     rng = np.random.default_rng(0)
     if name == "one place":
         return np.repeat([[60.0, 20.0, -40.0]], 60, axis=0)
@@ -442,15 +442,15 @@ def places(name):
 
 @pytest.mark.parametrize("name", ["one place", "two places", "a cluster", "a small field", "the z axis", "a line"])
 @pytest.mark.parametrize("errors", [None, 1.0])
-def test_skies_that_do_not_tell_the_travel_velocity_are_refused(name, errors):
+def test_skies_that_do_not_constrain_the_travel_velocity_are_refused(name, errors):
     x = places(name)
     v = np.random.default_rng(1).normal(0, 80, (60, 3))
     with pytest.raises(ValueError, match=r"positions = stars that leave .*(_travel|mean).* open \(.*\): allowed are"):
         fit_reflex(x, v) if errors is None else fit_reflex_observed(*observe(x, v, 2))
 
 
-def test_many_stars_of_a_field_tell_it():
-    """A fifth of the sphere and 3,000 stars: the errors are large, and they are the scatter."""
+def test_many_stars_of_one_field_constrain_it():
+    """A fifth of the sphere and 3,000 stars: the errors are large, and agree with the scatter."""
     rng = np.random.default_rng(3)
     l, b = rng.uniform(100, 160, 3000), rng.uniform(20, 60, 3000)
     x = const.SUN_POSITION + rng.uniform(60, 120, (3000, 1)) * sky_basis(l, b)[:, 0]
@@ -478,8 +478,8 @@ def test_stars_without_scatter_are_refused(observed, still):
             fit_reflex(x, v)
 
 
-def test_few_stars_with_large_errors_settle():
-    """Steps of Fisher's scoring go back and forth for ever in some of these."""
+def test_fits_of_few_stars_with_large_errors_converge():
+    """In some of these, plain Fisher scoring oscillates for ever."""
     for seed in range(60):
         for e_pm in (0.5, 3.0):
             fit = fit_reflex_observed(**sky(20, seed, e_pm=e_pm))
@@ -488,7 +488,7 @@ def test_few_stars_with_large_errors_settle():
 
 @pytest.mark.parametrize("correlation", [-0.99, 0.0, 0.7])
 def test_the_likelihood_of_a_star_is_that_of_a_normal_distribution(correlation):
-    """Of variances 1, 4 and 9 and of two dispersions; and none where a covariance is singular."""
+    """For variances 1, 4 and 9 and two dispersions; a singular covariance has no likelihood."""
     design = np.random.default_rng(1).normal(size=(1, 3, 6))
     theta, data = np.arange(6.0), np.array([[3.0, -1.0, 2.0]])
     noise, everything = np.array([[1.0, 4.0, 9.0]]), np.ones((1, 3), bool)
@@ -521,7 +521,7 @@ def test_a_star_is_fitted_at_nearly_the_speed_of_light_and_refused_above_it():
         fit_reflex_observed(**stars | {"v_los": light})
 
 
-def test_a_fit_that_does_not_settle_is_an_error(monkeypatch):
+def test_a_fit_that_does_not_converge_is_an_error(monkeypatch):
     monkeypatch.setattr(reflex_observed, "MAX_STEPS", 2)
     with pytest.raises(ValueError, match="does not settle in 2 steps"):
         fit_reflex_observed(**sky(50, 9))

@@ -1,4 +1,4 @@
-"""The pair of Dormand & Prince by its order conditions, and the steps of the rewind."""
+"""The coefficients of Dormand & Prince by their order conditions, and the steps of the rewind."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ B = A[6]
 C = A.sum(axis=1)
 EMBEDDED = B - rewinding._ERROR
 
-#: Hairer, Norsett & Wanner 1993, table II.2.1: weights of the rooted trees and what they sum to, by order.
+#: Hairer, Norsett & Wanner 1993, table II.2.1: weights of the rooted trees and their sums, by order.
 CONDITIONS = {
     1: [(np.ones(7), 1)],
     2: [(C, 1 / 2)],
@@ -51,7 +51,7 @@ def test_nodes():
 
 
 def far_pair():
-    """An LMC that starts at 60 kpc and comes from far: its path is smooth."""
+    """An LMC that is at 60 kpc today and comes from afar: its path is smooth."""
     return Parameters(m200_mw=1e12, c200=12.0, m_lmc=1.5e11, a_lmc=15.0, log10_lambda_df=-0.5)
 
 
@@ -63,7 +63,7 @@ def test_the_number_of_times_does_not_change_the_orbit():
     assert few.mw == pytest.approx(many.mw[::20], abs=2e-5)
 
 
-def test_a_rewind_that_cannot_be_is_told():
+def test_an_impossible_rewind_is_reported():
     p = far_pair()
     pair = _pair(p, milky_way(p.m200_mw, p.c200))
     today = np.r_[np.zeros(6), p.lmc_phase_space]
@@ -73,15 +73,15 @@ def test_a_rewind_that_cannot_be_is_told():
     assert not (arrived and np.isfinite(states).all())
 
 
-def test_a_place_that_is_no_number_names_no_cell_outside_the_table():
-    """Compiled, that would read foreign memory; the acceleration there is no number either."""
+def test_a_position_that_is_nan_never_reads_outside_the_table():
+    """Compiled code would read foreign memory; the acceleration there is NaN too."""
     mw = milky_way(1e12, 12.0)
     assert np.isfinite(equations.radial_factor(np.nan, mw.radial))
     assert np.isnan(equations.milky_way(np.nan, 1.0, 1.0, mw.radial, mw.disc, mw.height)).any()
 
 
-def test_a_feather_far_out_moves_on_a_straight_line():
-    """Position today plus velocity times time, backwards, bent by the little that a light Milky Way pulls."""
+def test_a_light_lmc_far_out_moves_on_a_straight_line():
+    """Position today plus velocity times time, backwards, with the small deflection by a light Milky Way."""
     p = Parameters(
         m200_mw=1e11, c200=5.0, m_lmc=1e8, a_lmc=10.0, log10_lambda_df=-10.0,
         x_lmc=200.0, y_lmc=-200.0, z_lmc=150.0, vx_lmc=250.0, vy_lmc=-300.0, vz_lmc=200.0,

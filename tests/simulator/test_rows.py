@@ -1,4 +1,4 @@
-"""Tables that users simulate: every container gives the same rows, and no column or cell is silently something else."""
+"""Tables that users simulate: every container gives the same rows, and no column or cell is silently misread."""
 
 import re
 import warnings
@@ -28,7 +28,7 @@ MASSES = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7}
 
 
 def with_units(table):
-    """A QTable in other units than ours."""
+    """A QTable in other units."""
     made = QTable({name: table[name].to_numpy(float) for name in table})
     other = {"Msun": u.kg, "kpc": u.pc, "km/s": u.m / u.s, "deg": u.rad, "mas/yr": u.deg / u.Gyr}
     for name in table:
@@ -38,7 +38,7 @@ def with_units(table):
 
 
 def interchanged(table):
-    """What gives its columns by the older of two protocols only."""
+    """A table that offers only the older of two protocols."""
     return SimpleNamespace(__dataframe__=pa.Table.from_pandas(table).__dataframe__)
 
 
@@ -69,7 +69,7 @@ CONTAINERS = {
 
 
 def rows_of(table, **options):
-    """Rows and ids that are read, without a warning."""
+    """Rows and ids of a table, read without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return read_table("table", table, options.get("derived", "checked"))
@@ -111,7 +111,7 @@ def test_a_random_table_is_the_same_in_any_two_containers(seed, n, config, left_
 
 
 def test_units_in_the_metadata_of_arrow_are_converted():
-    """As in the files of this package, where they are those of the schema."""
+    """As in the files of this package, which state the units of the schema."""
     table = pa.table({**{n: [v] for n, v in MASSES.items()}, "r_dehnen": [11000.0]})
     field = pa.field("r_dehnen", pa.float64(), metadata={"unit": "pc"})
     given = table.set_column(3, field, table["r_dehnen"])
@@ -167,7 +167,7 @@ WRONG = {
     container=st.sampled_from(["a list of rows", "pandas", "a dict of lists", "arrow", "astropy", "numpy, masked"]),
 )
 def test_one_bad_cell_is_always_refused_by_column_and_row(i, name, wrong, container):
-    """Whatever is wrong in one cell, and whatever holds the table."""
+    """For any fault of one cell and any container."""
     change, _ = WRONG[wrong]
     values = DRAWS[name].astype(float).tolist()
     bad = [*values[:i], change(values[i]), *values[i + 1 :]]
@@ -210,12 +210,12 @@ def test_a_column_by_another_name_is_refused_with_the_nearest(data):
 
 
 @pytest.mark.parametrize("name", ["m200_mw", "m_lmc", "log10_lambda_df"])
-def test_what_has_no_default_must_be_there(name):
+def test_columns_without_a_default_are_required(name):
     with pytest.raises(ValueError, match=f"parameters_table lacks {name}: required are m200_mw, m_lmc, log10"):
         mw.simulate_many(DRAWS.drop(columns=name), progress=False)
 
 
-def test_what_has_a_default_may_be_missing_but_not_empty():
+def test_columns_with_a_default_may_be_missing_but_not_empty():
     (row,), _ = rows_of([MASSES])
     assert row == MASSES
     assert mw.Parameters(**row).r_dehnen == 12.5
@@ -243,13 +243,13 @@ def test_what_has_a_default_may_be_missing_but_not_empty():
         (pd.DataFrame([MASSES | {"x_lmc": 1.0}]), "lacks y_lmc, z_lmc, vx_lmc, vy_lmc, vz_lmc: allowed is the whole"),
     ],
 )
-def test_what_is_no_table_of_parameters_is_refused_by_name(table, says):
+def test_what_is_not_a_table_of_parameters_is_refused_by_name(table, says):
     with pytest.raises(ValueError, match=re.escape(says)) as error:
         mw.simulate_many(table, progress=False)
     assert str(error.value).startswith("parameters_table")
 
 
-def test_ids_are_given_back_as_they_were_given():
+def test_ids_are_returned_as_given():
     for ids, dtype in (([2**31 - 1, 0], "int32"), ([2**31, 1], "int64"), ([2**62 + 1, 1], "int64")):
         made = mw.simulate_many(DRAWS[:2].assign(sim_id=ids), n_stars=600, workers=1, progress=False)
         assert made["sim_id"].tolist() == ids and made["sim_id"].dtype == dtype
@@ -308,7 +308,7 @@ def row_of(table, i=3):
         ({"coulomb_log": 3.0}, "coulomb_log"),
     ],
 )
-def test_a_changed_row_of_a_catalogue_has_its_derived_values_made_anew(catalogue, change, column):
+def test_derived_values_of_a_changed_row_are_recomputed(catalogue, change, column):
     row = row_of(catalogue).assign(**change)
     place = f"parameters_table['{column}']"
     with pytest.warns(UserWarning, match=re.escape(place)) as caught:
@@ -345,7 +345,7 @@ def test_a_scale_radius_of_zero_is_refused_by_its_name_beside_a_coulomb_logarith
         ({"m_lmc_8p7": 2.3e11}, "m_lmc_8p7"),
     ],
 )
-def test_what_is_not_allowed_is_refused_before_the_first_simulation(monkeypatch, change, says):
+def test_values_that_are_not_allowed_are_refused_before_the_first_simulation(monkeypatch, change, says):
     monkeypatch.setattr(many, "_map", lambda *_: pytest.fail("a simulation began"))
     good = MASSES | {"beta0": 0.5, "m_lmc_8p7": 1.7e10}
     with pytest.raises(ValueError, match=f"sim_id = 2 .*{re.escape(says)}"):
@@ -353,13 +353,13 @@ def test_what_is_not_allowed_is_refused_before_the_first_simulation(monkeypatch,
 
 
 @pytest.mark.parametrize("mass", [1e7, 1e12])
-def test_an_inner_mass_at_its_limit_is_made_anew_from_a_scale_radius_that_counts(mass):
+def test_an_inner_mass_at_its_limit_is_recomputed_from_a_scale_radius_that_counts(mass):
     assert rounded_limits("m_lmc_8p7") == (1e7, 1e12)
     given = MASSES | {"a_lmc": 20.0}
     assert rows_of([given | {"m_lmc_8p7": mass}], derived="given")[0] == [given]
 
 
-def test_derived_values_count_where_that_is_said(catalogue):
+def test_derived_values_count_where_the_caller_says_so(catalogue):
     row = row_of(catalogue).assign(c200=9.0, a_lmc=30.0).drop(columns="coulomb_log")
     (kept,), _ = rows_of(row, derived="given")
     assert (kept["c200"], kept["a_lmc"]) == (9.0, 30.0)
@@ -368,7 +368,7 @@ def test_derived_values_count_where_that_is_said(catalogue):
         mw.simulate_many(row, derived="keep", progress=False)
 
 
-def test_a_table_of_ones_own_may_give_scales_but_not_twice():
+def test_a_users_table_may_give_scales_but_not_twice():
     table = [MASSES | {"c200": 11.0, "a_lmc": 20.0}]
     made = mw.simulate_many(table, n_stars=600, workers=1, progress=False).iloc[0]
     assert (made["c200"], made["a_lmc"]) == (11.0, 20.0)
@@ -377,7 +377,7 @@ def test_a_table_of_ones_own_may_give_scales_but_not_twice():
     says = "parameters_table['a_lmc'][0] = 20 where m_lmc = 2.3e+11 and m_lmc_8p7 = 1.7e+10 give 23.3"
     with pytest.raises(ValueError, match=re.escape(says)):
         mw.simulate_many(twice, progress=False)
-    assert rows_of(twice, derived="given")[0] == table  # m_lmc_8p7 is made anew from a_lmc, which counts
+    assert rows_of(twice, derived="given")[0] == table  # m_lmc_8p7 is recomputed from a_lmc, which counts
     with pytest.raises(ValueError, match=r"m_lmc_8p7 = -1.0: allowed is"):
         mw.Parameters(**rows_of([table[0] | {"m_lmc_8p7": -1.0}], derived="given")[0][0])
 
@@ -392,7 +392,7 @@ def test_scales_given_twice_to_parameters_are_refused_unless_they_agree(a_lmc):
     assert mw.Parameters(**both | {"a_lmc": right}).a_lmc == right
 
 
-def test_released_rows_hold_both_scales_and_are_taken(catalogue):
+def test_released_rows_hold_both_scales_and_are_accepted(catalogue):
     for row in catalogue[["m200_mw", "m_lmc", "log10_lambda_df", "m_lmc_8p7", "a_lmc"]].to_dict("records"):
         assert mw.Parameters(**row).a_lmc == row["a_lmc"]
 
@@ -422,7 +422,7 @@ class TestIdsInTheIndex:
             assert made.index.equals(index) and made.index.names == index.names
             pd.testing.assert_frame_equal(made.reset_index(drop=True), of_ids)
 
-    def test_an_index_without_that_name_is_no_id(self):
+    def test_an_index_without_that_name_is_not_an_id(self):
         _, ids = read_table("table", TWO.set_index(pd.Index(IDS)), "checked")
         assert ids is None
 
@@ -431,7 +431,7 @@ class TestIdsInTheIndex:
         with pytest.raises(ValueError, match="parameters_table = a column and an index sim_id that differ: allowed is"):
             mw.simulate_many(table, progress=False)
 
-    def test_an_index_of_no_ids_is_refused_by_its_name(self):
+    def test_an_index_that_does_not_hold_ids_is_refused_by_its_name(self):
         table = TWO.set_index(pd.Index([0.5, 1.0], name="sim_id"))
         with pytest.raises(ValueError, match=re.escape("table.index['sim_id'][0] = 0.5: allowed is whole")):
             mw.simulate_many(table, progress=False)
@@ -466,7 +466,7 @@ def test_the_lmc_of_a_catalogue_moves_with_any_one_number_that_is_changed(catalo
     name=st.sampled_from(["v_los_lmc", "pm_ra_lmc", "pm_dec_lmc", "distance_lmc", *CARTESIAN_NAMES]),
 )
 def test_an_lmc_given_twice_agrees_to_single_precision_wherever_it_goes(place, motion, by, name):
-    """Also where it comes towards us; and a number that is off by three to thirty tolerances is seen."""
+    """Also where it approaches us; and a number that is off by three to thirty tolerances is noticed."""
     sky = dict(zip(SKY_NAMES, [*place, *motion], strict=True))
     vector = sky_to_galactocentric(*(np.array([x]) for x in sky.values()))[0].astype(np.float32)
     both = MASSES | sky | dict(zip(CARTESIAN_NAMES, vector.tolist(), strict=True))
@@ -482,7 +482,7 @@ def test_an_lmc_given_twice_agrees_to_single_precision_wherever_it_goes(place, m
     assert off[0].tolist() == [n == name for n in names]
 
 
-def test_an_lmc_at_two_places_is_refused_where_it_does_not_tell_which_is_meant(catalogue):
+def test_an_lmc_at_two_places_is_refused_where_it_is_unclear_which_is_meant(catalogue):
     other = catalogue.iloc[[8]]
     for change in (
         {n: other[n].to_numpy() for n in CARTESIAN_NAMES},  # another frame, for example
@@ -534,37 +534,37 @@ def test_a_row_may_come_from_any_table(row):
         (None, "row = None: allowed is a row of a table"),
     ],
 )
-def test_what_is_no_row_of_parameters_is_refused_by_name(row, says):
+def test_what_is_not_a_row_of_parameters_is_refused_by_name(row, says):
     with pytest.raises(ValueError, match=re.escape(says)):
         mw.Parameters.from_row(row)
 
 
-def test_a_row_of_the_released_haloes_is_one_of_parameters():
-    """Its stars come along and are passed over."""
+def test_a_row_of_the_released_haloes_is_a_row_of_parameters():
+    """Its stars are ignored."""
     row = DRAWS.iloc[0].astype(float).to_dict()
     stars = {"positions": np.zeros((3, 3)), "velocities": np.zeros((3, 3)), "sim_id": 3, "split": "test"}
     assert read_row(row | stars, "checked") == row
 
 
 @pytest.mark.parametrize("progress", ["no", 0, None, []])
-def test_progress_that_is_no_boolean_is_refused(progress):
+def test_progress_that_is_not_a_boolean_is_refused(progress):
     with pytest.raises(ValueError, match=re.escape(f"progress = {progress!r}: allowed is True or False")):
         mw.simulate_many(DRAWS[:1], progress=progress)
 
 
-def test_too_few_stars_are_counted_of_those_asked_for():
+def test_too_few_stars_are_reported_with_the_requested_number():
     with pytest.raises(ValueError, match=r"[0-9]+ of 22 stars lie at 50 < r < (inf|100|300) kpc; the fit needs 20"):
         mw.simulate_many(DRAWS[:1], n_stars=22, workers=1, progress=False)
 
 
-def test_a_row_in_place_of_parameters_is_refused_in_a_line(catalogue):
+def test_a_row_in_place_of_parameters_is_refused_in_one_line(catalogue):
     with pytest.raises(ValueError, match=r"^parameters = .*: allowed is a mwlmc_data.Parameters") as error:
         mw.simulate(catalogue.iloc[0])
     assert len(str(error.value)) < 200 and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("rows", "workers", "asked"), [(17, None, (None, 2)), (7, None, (None, 0)), (17, 3, (3, 17))])
-def test_a_process_is_worth_eight_rows(monkeypatch, rows, workers, asked):
+def test_a_process_is_started_for_every_eight_rows(monkeypatch, rows, workers, asked):
     class StopError(Exception):
         pass
 

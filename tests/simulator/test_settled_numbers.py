@@ -1,4 +1,4 @@
-"""Numbers that the design settles, typed in a second time: a slip of a digit must not pass."""
+"""Numbers that the design fixes, written a second time, so that a typing error fails."""
 
 import math
 

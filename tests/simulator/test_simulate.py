@@ -1,4 +1,4 @@
-"""Whole simulations: against agama's reflex motions, reproducible, refused with a name."""
+"""Complete simulations: against agama's reflex motions, reproducible, and errors that name the cause."""
 
 import dataclasses
 import os
@@ -53,8 +53,8 @@ def test_reproducible_to_the_bit():
     assert not np.array_equal(first.halo.positions, other.halo.positions)
 
 
-def test_not_a_bit_depends_on_the_number_of_threads():
-    """A last bit in a table moves a star that passes the centre, and with it the fit by 1e-4 km/s."""
+def test_no_bit_depends_on_the_number_of_threads():
+    """A last bit in a table moves a star that passes the centre, and thereby the fit by 1e-4 km/s."""
     program = """
 import hashlib
 import mwlmc_data as mw
@@ -98,13 +98,13 @@ def test_float64_engine_moves_the_same_stars():
 
 
 def test_without_an_lmc_there_is_no_reflex():
-    """A feather of an LMC: the travel vector is zero within 4 of its errors, and the halo stays round."""
+    """A very light LMC: the travel vector is zero within 4 of its errors, and the halo stays round."""
     light = mw.Parameters(m200_mw=1e12, m_lmc=1e8, log10_lambda_df=-10)
     reflex = mw.simulate(light, seed=2).reflex
     assert np.all(np.abs(reflex.vector) < 4 * np.sqrt(np.diag(reflex.covariance)[:3]))
 
 
-def test_row_has_the_schema_but_the_split():
+def test_a_row_has_the_columns_of_the_schema_except_the_split():
     row = mw.simulate(RIGID, seed=1, sim_id=4).row()
     assert {c.name for c in schema.COLUMNS} - {"split"} <= set(row)
     assert row["sim_id"] == 4
@@ -113,7 +113,7 @@ def test_row_has_the_schema_but_the_split():
     assert -180 < row["l_apex"] <= 180
 
 
-def test_many_is_one_by_one_in_any_order():
+def test_a_table_equals_single_simulations_in_any_order():
     draws = table(6).assign(sim_id=[5, 3, 9, 0, 1, 2])
     together = mw.simulate_many(draws, seed=8, n_stars=600, workers=2, progress=False)
     assert list(together["sim_id"]) == [5, 3, 9, 0, 1, 2]
@@ -123,14 +123,14 @@ def test_many_is_one_by_one_in_any_order():
     assert together["v_travel"][2] == np.float32(single.reflex.v_travel)
 
 
-def test_a_catalogue_row_simulates_to_itself():
-    """Derived parameters are stored rounded and simulated as stored: a row goes round."""
+def test_a_catalogue_row_reproduces_itself():
+    """Derived parameters are stored rounded and simulated as stored: a row survives the round trip."""
     made = mw.simulate_many(table(2), seed=8, progress=False, workers=1)
     again = mw.simulate_many(made, seed=8, progress=False, workers=1)
     pd.testing.assert_frame_equal(made, again)
 
 
-def test_cartesian_tables():
+def test_tables_of_cartesian_coordinates():
     present = {n: [v] for n, v in zip(("x_lmc", "y_lmc", "z_lmc"), (-1.1, -28.0, -21.5), strict=True)}
     motion = {n: [v] for n, v in zip(("vx_lmc", "vy_lmc", "vz_lmc"), (-87.1, -198.9, 135.4), strict=True)}
     draws = pd.DataFrame({"m200_mw": [9.1e11], "m_lmc": [2.3e11], "log10_lambda_df": [0.7], **present, **motion})
@@ -184,7 +184,7 @@ def test_a_heavier_lmc_moves_the_disc_faster():
     assert heavy > 1.5 * light
 
 
-def test_a_halo_is_of_finite_stars_with_three_components():
+def test_a_halo_must_hold_finite_stars_with_three_components():
     stars = mw.simulate(RIGID, seed=1, n_stars=30).halo
     x, v = stars.positions, stars.velocities
     units = mw.Halo((x * u.kpc).to(u.pc), (v * u.km / u.s).to(u.m / u.s))

@@ -1,4 +1,4 @@
-"""Users without a home folder, and places that cannot be written: as in containers."""
+"""Users without a home folder and folders that cannot be written, as in containers."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ import pytest
 from mwlmc_data.dataset import store
 from mwlmc_data.storage import homes
 
-#: The system knows no account of this number, as where a container runs as a number of its own.
+#: A user id without an account, as in containers.
 NOBODY = """
 import pwd
 def unknown(*_):
     raise KeyError("uid not found: 12345")
 pwd.getpwuid = pwd.getpwnam = unknown
 """
-#: All that needs no home.
+#: What needs no home folder.
 PROGRAM = """
 import mwlmc_data as mw
 from mwlmc_data import cli
@@ -50,7 +50,7 @@ def run(program, folder, *interpreter, expect=0, **environment):
     return done
 
 
-def test_without_a_home_all_works_that_needs_none(tmp_path):
+def test_without_a_home_folder_everything_works_that_needs_none(tmp_path):
     pytest.importorskip("datasets")
     done = run(NOBODY + PROGRAM, tmp_path)
     assert "the local store is nowhere" in done.stdout
@@ -58,14 +58,14 @@ def test_without_a_home_all_works_that_needs_none(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may become another user")
-def test_as_a_user_that_has_no_account():
+def test_as_a_user_without_an_account():
     """Kernels are compiled in the folder for temporary files: nothing else can be written by that user."""
     change = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
     names = (sys.executable, shutil.which(f"python{sysconfig.get_python_version()}", path="/usr/bin"))
     able = [name for name in names if name and _can_use(change, name)]
     if not able:
         pytest.skip("another user may not read this Python or this package")
-    # not below pytest's folder, which is root's alone
+    # not below the folder of pytest, which only root can read
     with tempfile.TemporaryDirectory() as parent:
         folder, temporary = Path(parent, "work"), Path(parent, "tmp")
         for place, mode in ((Path(parent), 0o755), (folder, 0o755), (temporary, 0o777)):
@@ -99,14 +99,14 @@ def _can_use(change, python):
     ],
     ids=["the store", "directory", "mirror"],
 )
-def test_what_needs_a_home_says_so(tmp_path, words, named):
+def test_what_needs_a_home_folder_says_so(tmp_path, words, named):
     program = NOBODY + f"import sys\nfrom mwlmc_data import cli\nsys.exit(cli.main({words!r}))"
     said = run(program, tmp_path, expect=2).stderr
     assert len(said.splitlines()) == 1 and all(part in said for part in named)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_cache_may_be_named_without_a_home(tmp_path, monkeypatch):
+def test_the_cache_can_be_named_without_a_home_folder(tmp_path, monkeypatch):
     program = NOBODY + "from mwlmc_data.dataset.store import get_data_dir\nprint(get_data_dir('1.0.0'))"
     for variable, place in (("XDG_CACHE_HOME", "mwlmc-data/1.0.0"), ("MWLMC_DATA_DIR", "1.0.0")):
         if variable == "XDG_CACHE_HOME" and not sys.platform.startswith("linux"):
@@ -116,8 +116,8 @@ def test_the_cache_may_be_named_without_a_home(tmp_path, monkeypatch):
     assert store.get_data_dir("2") == Path.home() / "mine" / "2"
 
 
-def test_kernels_where_no_folder_at_all_can_be_written(tmp_path):
-    """They are compiled and not kept; a cache that the user named and that cannot be written is passed over."""
+def test_kernels_where_no_folder_can_be_written(tmp_path):
+    """They are compiled and not cached; a cache folder that the user named and that cannot be written is ignored."""
     program = (
         NOBODY
         + """

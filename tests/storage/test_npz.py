@@ -1,4 +1,4 @@
-"""Files of arrays from elsewhere: read whole and right, or refused by name; never unpickled, never a bomb."""
+"""Files of arrays from elsewhere: read correctly or refused by name; never unpickled, never a decompression bomb."""
 
 import functools
 import io
@@ -51,7 +51,7 @@ def valid_bytes(compressed):
 
 class TestGoodFiles:
     @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-    def test_all_that_numpy_writes_comes_back_in_c_order_and_native(self, tmp_path, save):
+    def test_arrays_of_numpy_are_read_in_c_order_and_native_byte_order(self, tmp_path, save):
         arrays = {
             **ARRAYS, "fortran": np.asfortranarray(ARRAYS["x"]), "big": ARRAYS["x"].astype(">f4"), "none": np.empty(0),
             "flag": np.array([True, False]), "one": np.array(3.5), "cube": np.arange(24).reshape(2, 3, 4)[:, ::-1],
@@ -63,7 +63,7 @@ class TestGoodFiles:
             assert np.array_equal(found[name], array) and found[name].shape == array.shape
             assert found[name].flags.c_contiguous and found[name].flags.writeable and found[name].dtype.isnative
 
-    def test_what_is_written_numpy_reads_and_it_is_the_same_bytes(self, tmp_path):
+    def test_numpy_reads_what_is_written_and_the_bytes_are_reproducible(self, tmp_path):
         for name in ("a", "b"):
             with open(tmp_path / name, "wb") as file:
                 write_npz(file, {**ARRAYS, "allow_pickle": np.zeros(2), "text": "words"})
@@ -123,7 +123,7 @@ class TestBadFiles:
             load(path)
         assert str(path) in str(told.value) and isinstance(told.value, ValueError)
 
-    def test_this_numpy_or_another_raises_what_it_likes(self, tmp_path, monkeypatch):
+    def test_any_error_of_numpy_becomes_a_value_error(self, tmp_path, monkeypatch):
         """Its parser of headers raised tokenize.TokenError, MemoryError and AttributeError in turn."""
         for error in (tokenize.TokenError("EOF"), MemoryError(), AttributeError("x"), RecursionError(), KeyError("k")):
             def fail(*arguments, error=error, **options):
@@ -157,7 +157,7 @@ class TestBadFiles:
         with pytest.raises(NpzError, match=r"x is of type .*: allowed are numbers"):
             load(tmp_path / "a.npz")
 
-    def test_names_that_come_twice(self, tmp_path):
+    def test_repeated_names(self, tmp_path):
         content = npy(HEADER % "(1,)", bytes(8))
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive(tmp_path / "a.npz", ("x.npy", content), ("x.npy", content))
@@ -169,8 +169,8 @@ class TestBadFiles:
         with pytest.raises(NpzError, match="its columns have the lengths x 3, y 4: allowed is one length"):
             load_columns(tmp_path / "a.npz")
 
-    def test_a_bomb_takes_no_memory(self, tmp_path):
-        """300 MB of zeros in 300 kB, honestly declared."""
+    def test_a_decompression_bomb_takes_no_memory(self, tmp_path):
+        """300 MB of zeros in 300 kB, with an honest header."""
         path = archive(tmp_path / "a.npz", ("x.npy", npy(HEADER % "(37500000,)", bytes(300_000_000))),
                        method=zipfile.ZIP_DEFLATED)  # fmt: skip
         assert path.stat().st_size < 400_000
@@ -182,12 +182,12 @@ class TestBadFiles:
         assert peak < 4_000_000
 
     @pytest.mark.parametrize("content", [b"", b"PK\5\6", b"PK\5\6" + b"\xff" * 18, b"\x93NUMPY\1\0" + bytes(90)])
-    def test_what_is_no_archive(self, tmp_path, content):
+    def test_what_is_not_an_archive(self, tmp_path, content):
         (tmp_path / "a.npz").write_bytes(content)
         with pytest.raises(NpzError, match=r"a\.npz is not a file of numpy\.savez"):
             read_members(tmp_path / "a.npz")
 
-    def test_faults_of_the_disk_are_no_bad_input(self, tmp_path):
+    def test_faults_of_the_disk_are_not_bad_input(self, tmp_path):
         with pytest.raises(FileNotFoundError):
             read_members(tmp_path / "none.npz")
         with pytest.raises(OSError):
@@ -217,12 +217,12 @@ def test_changed_bytes_give_the_arrays_or_an_error_that_names_the_file(tmp_path,
     except NpzError as error:
         assert "fuzzed.npz" in str(error)
         return
-    # Where a file is read, its numbers have the checksum of what was written: only names and forms can be others.
+    # In a file that is read, numbers match the checksum: only names and shapes can differ.
     written = sorted(array.tobytes() for array in ARRAYS.values())
     assert all(array.tobytes() in written for array in found.values() if array.size)
 
 
-def test_the_command_refuses_them_in_a_line(tmp_path, capsys):
+def test_the_command_refuses_them_in_one_line(tmp_path, capsys):
     for i, (content, _) in enumerate(BAD_MEMBERS.values()):
         path = archive(tmp_path / f"{i}.npz", ("x.npy", content), method=zipfile.ZIP_DEFLATED)
         assert cli.main(["reflex", str(path)]) == 2

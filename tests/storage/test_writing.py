@@ -1,4 +1,4 @@
-"""Files are put on the disk and renamed into their place, and errors of the disk are sentences."""
+"""Files are synced and renamed into place, and errors of the disk are readable sentences."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from tests.helpers.read_only_disk import read_only
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What reaches the disk, in order: the names of what is synced, and of renames."""
+    """What reaches the disk, in order: the names of synced files, and of renames."""
     seen, names = [], {}
     plain = {name: getattr(os, name) for name in ("open", "fsync", "replace", "link")}
 
@@ -40,7 +40,7 @@ def calls(monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be put on the disk there")
 @pytest.mark.parametrize("how", ["replace", "link"])
-def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(tmp_path, calls, how):
+def test_a_file_is_synced_before_its_rename_and_the_folder_after(tmp_path, calls, how):
     path = tmp_path / "folder" / "file"
     path.parent.mkdir()
     write = {"replace": writing.write_bytes, "link": create_file}[how]
@@ -52,7 +52,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(tmp_pat
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_of_several_that_make_a_file_one_does(tmp_path):
+def test_one_of_several_processes_makes_a_file(tmp_path):
     together, made = threading.Barrier(8), []
 
     def work(i):
@@ -70,7 +70,7 @@ def test_of_several_that_make_a_file_one_does(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_also_where_there_are_no_links(tmp_path, monkeypatch):
+def test_one_process_makes_a_file_where_links_are_impossible(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(errno.EPERM, "no links here")
 
@@ -100,7 +100,7 @@ def test_a_disk_that_cannot_be_written_to_is_named(tmp_path, number):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_what_is_wrong_with_another_file_is_not_blamed_on_this_one(tmp_path):
+def test_an_error_of_another_file_is_not_blamed_on_this_one(tmp_path):
     def write(temporary):
         raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/input")
 
@@ -109,7 +109,7 @@ def test_what_is_wrong_with_another_file_is_not_blamed_on_this_one(tmp_path):
     assert not isinstance(caught.value, WriteError)
 
 
-def test_leftovers_on_a_read_only_disk_stay_and_so_do_fresh_ones(tmp_path):
+def test_leftovers_stay_if_the_disk_is_read_only_or_they_are_fresh(tmp_path):
     for name in ("file.0a.tmp", "file.0b.tmp"):
         (tmp_path / name).write_bytes(b"half")
     os.utime(tmp_path / "file.0a.tmp", (1, 1))
@@ -122,7 +122,7 @@ def test_leftovers_on_a_read_only_disk_stay_and_so_do_fresh_ones(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be put on the disk there")
 @pytest.mark.parametrize(("number", "is_told"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)])
-def test_a_file_system_that_cannot_put_folders_on_the_disk_is_taken_as_it_is(tmp_path, monkeypatch, number, is_told):
+def test_a_file_system_that_cannot_sync_folders_is_accepted(tmp_path, monkeypatch, number, is_told):
     def fail(descriptor):
         raise OSError(number, os.strerror(number))
 
@@ -145,7 +145,7 @@ def test_a_file_system_that_cannot_put_folders_on_the_disk_is_taken_as_it_is(tmp
     ],
     ids=str,
 )
-def test_the_status_tells_bad_input_from_bad_disks(error, status):
+def test_the_status_distinguishes_bad_input_from_bad_disks(error, status):
     assert exit_status(error) == status
 
 

@@ -1,4 +1,4 @@
-"""What a person is told, word for word, and the limits and times that are settled."""
+"""The wording of messages to users, and the limits and times that are fixed."""
 
 import dataclasses
 import errno
@@ -32,7 +32,7 @@ def request(config="haloes", split=None, registered=(), root="/data/mw"):
         ("validation", f"N{MIRROR.format('validation').removesuffix(', ')}."),
     ],
 )
-def test_the_ways_out_fit_the_config(config, advice):
+def test_the_suggestions_fit_the_config(config, advice):
     text = str(request(config).no_mirror("3 of 4 files"))
     what = "every config" if config is None else f"config {config!r}"
     expected = (
@@ -42,7 +42,7 @@ def test_the_ways_out_fit_the_config(config, advice):
     assert text == expected
 
 
-def test_each_failure_says_what_and_why():
+def test_each_failure_says_what_failed_and_why():
     asked = request(split="test", registered=("doi:10.5281/zenodo.1",))
     what = "config 'haloes', split 'test', of data version 1.0.0"
     assert f"the files of {what} are not in '/data/mw'" in str(asked.no_mirror("the files"))
@@ -61,8 +61,8 @@ def test_each_failure_says_what_and_why():
         assert text.endswith("Choose another folder (`directory`, or MWLMC_DATA_DIR), or remove this one.")
 
 
-def test_a_wrong_manifest_is_suspected_where_files_are_not_had_or_do_not_fit(tmp_path):
-    """And not where there is no mirror, no network, or another release: the manifest that was fetched stays."""
+def test_a_wrong_manifest_is_suspected_where_files_are_missing_or_do_not_match(tmp_path):
+    """But not without a mirror or a network, or for another release: then the fetched manifest is kept."""
     asked = request(root=tmp_path)
     assert asked.failed(2, {"f": "r"}).may_be_the_manifest
     assert asked.no_space(5).may_be_the_manifest
@@ -89,7 +89,7 @@ def test_sizes_have_their_unit(size, text):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_full_disk_is_told_with_what_is_needed(tmp_path, code):
+def test_a_full_disk_is_reported_with_the_space_needed(tmp_path, code):
     asked = request(root=tmp_path / "not" / "there")
     with pytest.raises(FetchError) as caught, asked.explain_disk_errors(2_500_000):
         raise OSError(code, "full")
@@ -100,7 +100,7 @@ def test_a_full_disk_is_told_with_what_is_needed(tmp_path, code):
         raise OSError(code, "full")
 
 
-def test_another_error_of_the_disk_is_told_and_ours_pass():
+def test_other_disk_errors_are_reported_and_our_own_pass():
     asked = request()
     with pytest.raises(FetchError) as caught, asked.explain_disk_errors():
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -114,7 +114,7 @@ def test_another_error_of_the_disk_is_told_and_ours_pass():
         assert str(caught.value) == f"cannot write to '/data/mw': odd. {elsewhere}."
 
 
-def test_settled_limits():
+def test_fixed_limits():
     assert dataclasses.asdict(Patience()) == {
         "tries": 5,
         "few_tries": 2,
@@ -137,12 +137,12 @@ def test_settled_limits():
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "4"])
-def test_a_number_of_jobs_is_one_at_least(tmp_path, jobs):
+def test_there_is_at_least_one_job(tmp_path, jobs):
     with pytest.raises(ValueError, match="jobs"):
         files.fetch(mirrors=str(tmp_path), directory=tmp_path, jobs=jobs)
 
 
-def test_pauses_are_between_half_and_the_whole_of_a_doubling_time(monkeypatch):
+def test_pauses_lie_between_half_and_all_of_a_doubling_time(monkeypatch):
     patience = Patience(first=2.0, longest=9.0, longest_asked=50.0)
     for part in (0.5, 0.75, 1.0):
 
