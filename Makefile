@@ -20,7 +20,7 @@ IS_USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
 	"$$python" -c '$(IS_USABLE)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
-# A second environment, with the lowest versions that are declared; those have wheels for these.
+# A second environment with the lowest declared versions, which have wheels for Python 3.11 and 3.12.
 LOWEST := .venv-lowest
 LOWEST_PYTHON ?= $(shell for python in python3.11 python3.12; do \
 	"$$python" -c '$(IS_USABLE)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
@@ -42,24 +42,24 @@ help:
 	@echo "make run    install, then train and score the baseline; the report goes to build/report"
 	@echo "make test   install, then check style and types and run the tests"
 	@echo "make test-lowest  the core's tests, with the lowest versions that pyproject.toml allows"
-	@echo "make lint   only check style and types"
+	@echo "make lint   check style and types only"
 	@echo "make docs   build the documentation's site into build/docs; a warning or a dead link is an error"
 	@echo "make mutants PACKAGE=scoring  mutate a package and see whether its tests notice (an hour or more)"
-	@echo "make examples  execute the notebooks in examples/ again"
+	@echo "make examples  execute the notebooks in examples/"
 	@echo "make wheel  build the wheel into dist/"
-	@echo "make clean  remove everything that make made, the virtual environment too"
+	@echo "make clean  remove everything that make creates, including the virtual environments"
 
 run: $(VENV)/.has-benchmarks
 	@echo "==> baseline: train, score, report"
 	$(PY) -m benchmarks paper --out build/report $(RUN_ARGS)
 
 test: lint
-	@echo "==> kernels, which the tests' processes would otherwise compile each for itself"
+	@echo "==> compiling kernels once for all test processes"
 	$(PY) -c "from mwlmc_data.simulator import compile_kernels; compile_kernels()"
 	@echo "==> tests"
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
 
-# Kernels that other versions of Numba compiled lie beside the source: these are kept apart.
+# A separate cache: kernels compiled by another version of Numba lie beside the source.
 test-lowest: $(LOWEST)/.is-ready
 	@echo "==> tests with the lowest versions"
 	NUMBA_CACHE_DIR=$(CURDIR)/$(LOWEST)/kernels $(LOWEST)/bin/python -m pytest -m "not slow" $(LOWEST_TESTS) $(PYTEST_ARGS)
@@ -92,30 +92,30 @@ clean:
 	rm -rf $(VENV) $(LOWEST) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# One file in the environment marks each step that is done, so that a second call installs nothing.
+# A file in the environment marks each finished step, so that a second call installs nothing.
 
 $(VENV)/.has-python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with the venv module was found; name one with" \
 		"make PYTHON=/path/to/python" >&2; exit 1; }
 	@"$(PYTHON)" -c '$(IS_USABLE)' || { echo "$(PYTHON) cannot be used:" \
-		"it has to be Python 3.11 or newer with the venv and ensurepip modules" >&2; exit 1; }
+		"it must be Python 3.11 or newer with the venv and ensurepip modules" >&2; exit 1; }
 	@echo "==> virtual environment in $(VENV)"
 	@"$(PYTHON)" -m venv --clear $(VENV)
 	@touch $@
 
-# torch goes first: what depends on it then keeps the build that was chosen here.
+# torch goes first, so that packages that depend on it keep this build.
 $(VENV)/.has-torch: constraints.txt $(VENV)/.has-python
 	@echo "==> installing torch (a large download the first time)"
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
 	@touch $@
 
 $(VENV)/.has-benchmarks: $(DECLARATIONS) $(VENV)/.has-torch
-	@echo "==> installing mwlmc-data and what the benchmarks need (some minutes the first time)"
+	@echo "==> installing mwlmc-data and the requirements of the benchmarks (some minutes the first time)"
 	@$(PIP) -e ".[benchmarks]"
 	@touch $@
 
 $(VENV)/.has-test: $(DECLARATIONS) $(VENV)/.has-benchmarks
-	@echo "==> installing what the tests need"
+	@echo "==> installing the requirements of the tests"
 	@$(PIP) -e ".[benchmarks,generation,plot,test]"
 	@touch $@
 

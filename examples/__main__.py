@@ -1,7 +1,7 @@
-"""Execute the notebooks of this folder again, in place: ``python -m examples [NOTEBOOK ...]``.
+"""Execute the notebooks of this folder in place: ``python -m examples [NOTEBOOK ...]``.
 
-Each runs in a fresh kernel of this Python, in an empty folder, on this checkout, with the haloes of the package only.
-What is written holds no times, versions or names of the machine, so that a change shows as a small difference.
+Each runs in a fresh kernel of this Python, in an empty folder, on this checkout, with only the haloes of the package.
+The result holds no times, versions or machine names, so that a change shows as a small difference.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 FOLDER = Path(__file__).resolve().parent
-#: Seconds that a cell may take: several times what the slowest takes.
+#: Time limit of a cell [s]: several times that of the slowest.
 CELL_LIMIT = 300
-#: Compiles kernels and builds matplotlib's cache of fonts, which would say so in a notebook.
+#: Compiles kernels and builds matplotlib's font cache, which would otherwise print messages in a notebook.
 WARM_UP = "import mwlmc_data as mw; mw.load_halo(0, source='simulation').plot()._repr_png_()"
 
 
 class ThisPython(KernelSpecManager):
-    """Kernels of the running interpreter, whatever is installed elsewhere."""
+    """Offers only a kernel of the running interpreter."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """Give the one kernel there is."""
+        """Return the only kernel."""
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 
 
-def notebooks() -> list[Path]:
-    """All notebooks of this folder."""
+def list_notebooks() -> list[Path]:
+    """List the notebooks of this folder."""
     return sorted(FOLDER.glob("*.ipynb"))
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Environment of a kernel: this checkout, figures in the notebook, nobody's settings or haloes."""
+def make_environment(folder: Path) -> dict[str, str]:
+    """Make the environment of a kernel: this checkout, inline figures, no settings or haloes of the user."""
     paths = [str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
@@ -55,9 +55,9 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def warm_up() -> None:
-    """Do once what a first use of the package does and says."""
+    """Trigger the messages of a first use of the package outside the notebooks."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-c", WARM_UP], env=environment(Path(folder)), cwd=folder, check=True)
+        subprocess.run([sys.executable, "-c", WARM_UP], env=make_environment(Path(folder)), cwd=folder, check=True)
 
 
 def execute(path: Path) -> NotebookNode:
@@ -66,12 +66,12 @@ def execute(path: Path) -> NotebookNode:
     Parameters
     ----------
     path : Path
-        The notebook; it is only read.
+        The notebook, which is not changed.
 
     Returns
     -------
     NotebookNode
-        With its new outputs.
+        The notebook with its new outputs.
 
     Raises
     ------
@@ -86,16 +86,16 @@ def execute(path: Path) -> NotebookNode:
         manager = AsyncKernelManager(
             kernel_spec_manager=ThisPython(),
             connection_file=str(folder / "kernel.json"),
-            # sockets in the folder, where the system has such: a kernel on a port could be listened to
+            # sockets in the folder, where the system has them: others could listen to a port
             transport="tcp" if os.name == "nt" else "ipc",
         )
         client = NotebookClient(notebook, km=manager, timeout=CELL_LIMIT, record_timing=False, coalesce_streams=True)
-        client.execute(cwd=str(work), env=environment(folder), cleanup_kc=True)
-    return tidied(notebook)
+        client.execute(cwd=str(work), env=make_environment(folder), cleanup_kc=True)
+    return tidy(notebook)
 
 
-def tidied(notebook: NotebookNode) -> NotebookNode:
-    """Take out what belongs to the run and not to the notebook, and name the cells by their place."""
+def tidy(notebook: NotebookNode) -> NotebookNode:
+    """Remove traces of the run from a notebook, and name its cells by their position."""
     notebook.metadata = NotebookNode(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
         language_info={"name": "python"},
@@ -113,16 +113,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Words of the command line; those of the process by default.
+        Arguments of the command line; by default those of the process.
 
     Returns
     -------
     int
         Exit status, 0.
     """
-    parser = argparse.ArgumentParser(prog="python -m examples", description="Execute the notebooks again, in place.")
+    parser = argparse.ArgumentParser(prog="python -m examples", description="Execute the notebooks in place.")
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all of this folder")
-    paths = parser.parse_args(arguments).notebooks or notebooks()
+    paths = parser.parse_args(arguments).notebooks or list_notebooks()
     warm_up()
     for path in paths:
         notebook = execute(path)

@@ -6,7 +6,7 @@ import shlex
 import nbformat
 import pytest
 
-from examples.__main__ import FOLDER, execute, notebooks, tidied, warm_up
+from examples.__main__ import FOLDER, execute, list_notebooks, tidy, warm_up
 from generation.__main__ import _make_parser as generation_parser
 from mwlmc_data.cli import _make_parser as mwlmc_parser
 
@@ -28,7 +28,7 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def told(cell):
+def printed_text(cell):
     """All text that a cell prints or displays."""
     texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
     return "\n".join(texts)
@@ -55,15 +55,15 @@ def disagreement(old, new):
     return None
 
 
-@pytest.fixture(params=notebooks(), ids=lambda path: path.stem)
+@pytest.fixture(params=list_notebooks(), ids=lambda path: path.stem)
 def path(request):
     return request.param
 
 
 def test_the_readme_lists_the_notebooks():
-    assert notebooks()
+    assert list_notebooks()
     listed = re.findall(r"\]\((\w+\.ipynb)\)", (FOLDER / "README.md").read_text(encoding="utf-8"))
-    assert listed == [path.name for path in notebooks()]
+    assert listed == [path.name for path in list_notebooks()]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ class TestCommitted:
     def test_it_holds_no_trace_of_the_machine(self, path):
         notebook = read(path)
         for cell in notebook.cells:
-            found = MACHINE.search(cell.source + "\n" + (told(cell) if cell.cell_type == "code" else ""))
+            found = MACHINE.search(cell.source + "\n" + (printed_text(cell) if cell.cell_type == "code" else ""))
             assert found is None, f"{found[0]} in {cell.id}"
-        assert tidied(read(path)) == notebook, "not written by python -m examples"
+        assert tidy(read(path)) == notebook, "not written by python -m examples"
         assert path.stat().st_size < LARGEST
 
     def test_links_lead_somewhere(self, path):
@@ -142,6 +142,6 @@ def test_it_says_the_same_when_it_runs_again(path):
         assert figures(after) == figures(before), where
         if "varies" in before.metadata.get("tags", []):
             # The result of training differs between machines, and line breaks follow the widths of numbers.
-            assert set(words(told(after)).split()) == set(words(told(before)).split()), where
+            assert set(words(printed_text(after)).split()) == set(words(printed_text(before)).split()), where
         else:
-            assert disagreement(told(before), told(after)) is None, where
+            assert disagreement(printed_text(before), printed_text(after)) is None, where
