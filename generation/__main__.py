@@ -14,8 +14,8 @@ from mwlmc_data.terminal import Parser, add_out, any_encoding, check_out
 if TYPE_CHECKING:
     from mwlmc_data.dataset.store import Store
 
-# One process a core is the parallelism here, and sums in several threads would depend on their number. The
-# libraries read these when they are loaded, so this stands before their import, for the workers as well.
+# Work is parallel over processes, one per core; sums in several threads would depend on their number. Libraries read
+# these variables when they are loaded, so they are set before the imports, and for the workers as well.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
@@ -26,12 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Words of the command line; those of the process by default.
+        Arguments of the command line; those of the process by default.
 
     Returns
     -------
     int
-        Exit status: 0 done; 1 failed, also on a full or read-only disk; 2 bad input; 130 interrupted.
+        Exit status: 0 success; 1 failure, such as a full or read-only disk; 2 bad input; 130 interrupted.
     """
     with any_encoding():
         return _run(arguments)
@@ -44,10 +44,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return options.run(options)
     except WriteError as error:
-        return _fail(f"{error}. What is finished is kept: the same command continues.", 1)
+        return _fail(f"{error}. Finished work is kept; run the same command again to continue.", 1)
     except OSError as error:
         return _fail(error, exit_status(error))
-    except RuntimeError as error:  # a simulation that fails, a worker or a cluster that is lost
+    except RuntimeError as error:  # a failed simulation, a lost worker or cluster
         return _fail(error, 1)
     except ValueError as error:
         return _fail(error, 2)
@@ -68,26 +68,26 @@ on one machine, all cores:
   python -m generation catalogue --simulations 8192 --out DIR
 
 on a Dask cluster, every machine with this checkout and DIR under the same paths:
-  python -m dask scheduler                                            # says its ADDRESS
+  python -m dask scheduler                                            # prints its ADDRESS
   OMP_NUM_THREADS=1 python -m dask worker ADDRESS --nthreads 1 --nworkers CORES    # on each machine
   python -m generation catalogue --simulations 128000 --out DIR --scheduler ADDRESS
 
 on SLURM (needs dask-jobqueue):
   python -m generation.examples.slurm --jobs 4 --cores 32 -- --simulations 128000 --out DIR
 
-A run that was interrupted or killed continues with the same command, and makes the same file.
+An interrupted or killed run continues with the same command and produces the same file.
 """
 
 HALOES_EXAMPLES = """\
 the whole Gaussian set, 12 GB in 33 files, on one machine:
   python -m generation haloes --out DIR
 
-a part of it:
+part of it:
   python -m generation haloes --sims 0:2048 --out DIR
 
 on a Dask cluster as for the catalogue, with --scheduler ADDRESS. Load from it with MWLMC_DATA_DIR, which holds a folder
-for every version of the data: --out "$MWLMC_DATA_DIR/1.0.0". It may hold several sets (--config), but not beside what
-was fetched. An interrupted run continues with the same command.
+for every version of the data: --out "$MWLMC_DATA_DIR/1.0.0". It may hold several sets (--config), but no fetched files.
+An interrupted run continues with the same command.
 """
 
 
@@ -103,7 +103,7 @@ def _make_parser() -> argparse.ArgumentParser:
         epilog=CATALOGUE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    catalogue.add_argument("--simulations", type=int, required=True, help="how many, with sim_id from 0")
+    catalogue.add_argument("--simulations", type=int, required=True, help="number of simulations, with sim_id from 0")
     catalogue.add_argument(
         "--config", choices=list(MARGINALS), default="gaussian", help="set (default: %(default)s)"
     )
@@ -113,10 +113,10 @@ def _make_parser() -> argparse.ArgumentParser:
     catalogue.add_argument("--seed", type=int, help="default: the seed of the release")
     _add_machines(catalogue)
     catalogue.add_argument(
-        "--shard-size", type=int, default=128, help="simulations a shard (default: %(default)s)"
+        "--shard-size", type=int, default=128, help="simulations per shard (default: %(default)s)"
     )
     catalogue.add_argument(
-        "--embed", action="store_true", help="put the result into the package and register it"
+        "--embed", action="store_true", help="copy the result into the package and register it"
     )
     catalogue.set_defaults(run=_catalogue)
     haloes = commands.add_parser(
@@ -128,42 +128,42 @@ def _make_parser() -> argparse.ArgumentParser:
     haloes.add_argument("--config", choices=list(MARGINALS), default="gaussian", help="set (default: %(default)s)")
     haloes.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted one continues")
     _add_sims(haloes)
-    haloes.add_argument("--shard-size", type=int, default=SHARD, help="haloes a shard (default: %(default)s)")
+    haloes.add_argument("--shard-size", type=int, default=SHARD, help="haloes per shard (default: %(default)s)")
     _add_machines(haloes)
     haloes.set_defaults(run=_haloes)
     release = commands.add_parser(
         "release",
-        help="make the folder that is published (docs/PUBLISHING.md)",
-        description="Make the folder that is published, or bring it up to date. Without --haloes the haloes are made "
-        "first, in a folder beside it whose name ends in .haloes; an interrupted run continues.",
+        help="make the published folder (docs/PUBLISHING.md)",
+        description="Make the published folder, or bring it up to date. Without --haloes the haloes are made first, in "
+        "a sibling folder whose name ends in .haloes; an interrupted run continues.",
     )
-    release.add_argument("--out", type=Path, required=True, help="folder to make, or to bring up to date")
+    release.add_argument("--out", type=Path, required=True, help="folder to make or update")
     release.add_argument("--haloes", type=Path, help="folder that `haloes` made (default: made here)")
     _add_sims(release)
     _add_machines(release)
-    release.add_argument("--date", help="day of publication, such as 2026-01-31 (default: of the first run)")
-    release.add_argument("--url", help="page of the dataset on the web (default: none yet)")
+    release.add_argument("--date", help="day of publication, such as 2026-01-31 (default: that of the first run)")
+    release.add_argument("--url", help="web page of the dataset (default: none yet)")
     release.set_defaults(run=_release, config="gaussian", shard_size=SHARD)
-    card = commands.add_parser("card", help="derive the dataset card's front matter and tables anew from the schema")
+    card = commands.add_parser("card", help="update the dataset card's front matter and tables from the schema")
     card.set_defaults(run=_card)
     again = commands.add_parser("rewrite", help="write the embedded tables anew: the same values, today's metadata")
     again.set_defaults(run=_rewrite)
-    disc = commands.add_parser("disc", help="fit the terms of the disc that the kernels use")
+    disc = commands.add_parser("disc", help="fit the disc's terms for the kernels")
     add_out(disc, (".npz",), "write the terms", required=True)
-    disc.add_argument("--terms", type=int, default=11, help="how many (default: %(default)s)")
+    disc.add_argument("--terms", type=int, default=11, help="number of terms (default: %(default)s)")
     disc.add_argument("--seconds", type=float, default=600, help="time to search (default: %(default)s)")
-    disc.add_argument("--seed", type=int, default=0, help="of the starts (default: %(default)s)")
-    disc.add_argument("--start", type=Path, help="terms to begin from (.npz)")
+    disc.add_argument("--seed", type=int, default=0, help="seed of the starts (default: %(default)s)")
+    disc.add_argument("--start", type=Path, help="terms to start from (.npz)")
     disc.set_defaults(run=_disc)
     return parser
 
 
 def _add_machines(parser: argparse.ArgumentParser) -> None:
-    """Add where the simulations are made."""
+    """Add the options for where the simulations run."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, help="processes (default: one a core)")
+    where.add_argument("--workers", type=int, help="processes (default: one per core)")
     where.add_argument(
-        "--scheduler", metavar="ADDRESS", help="work on the Dask cluster of this scheduler, and not in processes here"
+        "--scheduler", metavar="ADDRESS", help="run on the Dask cluster of this scheduler instead of in local processes"
     )
     parser.add_argument(
         "--scheduler-timeout",
@@ -183,12 +183,12 @@ def _add_sims(parser: argparse.ArgumentParser) -> None:
 def _parse_sims(text: str) -> range:
     start, colon, stop = text.partition(":")
     if not (colon and start.isdecimal() and stop.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: A:B, two whole numbers, such as 0:2048")
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is A:B, two whole numbers, such as 0:2048")
     return range(int(start), int(stop))
 
 
 def _prepare_machines(options: argparse.Namespace) -> dict[str, Any]:
-    """Turn the options into arguments; for processes here the kernels are compiled once, before them."""
+    """Turn the options into arguments; for local processes, first compile the kernels."""
     from mwlmc_data.simulator import compile_kernels
     from mwlmc_data.workers import available_cores
 
@@ -247,7 +247,8 @@ def _release(options: argparse.Namespace) -> int:
         haloes = options.out.absolute().with_name(options.out.name + ".haloes")
         _make_haloes(options, haloes)
     elif options.sims is not None:
-        raise ValueError(f"--sims is not allowed with --haloes: {haloes} holds what it holds")
+        given = f"{options.sims.start}:{options.sims.stop}"
+        raise ValueError(f"--sims = {given}: allowed only without --haloes, whose folder is used as it is")
     print(make_release(options.out, haloes, date=options.date, url=options.url))
     return 0
 
@@ -255,7 +256,7 @@ def _release(options: argparse.Namespace) -> int:
 def _card(options: argparse.Namespace) -> int:
     from generation.card import CARD, refresh_card
 
-    print(f"{CARD}: {'written anew' if refresh_card() else 'up to date'}")
+    print(f"{CARD}: {'updated' if refresh_card() else 'up to date'}")
     return 0
 
 
@@ -272,7 +273,7 @@ def _disc(options: argparse.Namespace) -> int:
     from generation.disc import fit, load, report, save
 
     if options.terms < 1:
-        raise ValueError(f"--terms {options.terms}: allowed is 1 or more")
+        raise ValueError(f"--terms = {options.terms}: allowed is 1 or more")
     check_out(options)
     start = load(options.start) if options.start else None
     terms, _ = fit(options.terms, options.seconds, options.seed, start)

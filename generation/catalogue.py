@@ -1,10 +1,10 @@
 """Make the table of simulations of one configuration.
 
-The simulations are made in shards, one Parquet file each, by several processes or a cluster. A shard is written beside
-its place and renamed into it, and its hash is written last, so that a run which is killed at any moment
-leaves only whole shards and continues from them. The final file is written anew from all shards in fixed
-row groups: its bytes depend on the configuration, the seed, the number of simulations and the simulator,
-and not on the size of the shards, the number of processes or the interruptions.
+The simulations are made in shards, one Parquet file each, by several processes or a cluster. A shard is written under a
+temporary name and renamed, and its hash is written last, so that a run killed at any moment leaves only complete shards
+and continues from them. The final file is assembled from all shards in fixed row groups: its bytes depend on the
+configuration, the seed, the number of simulations and the simulator, but not on the size of the shards, the number of
+processes or interruptions.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError, WriteError
 from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
 
-#: Simulations between two steps of the progress bar; in between a process does not stop.
+#: Simulations per step of the progress bar; a process stops only between steps.
 SLICE = 16
 
 #: Turns a table of draws with sim_id, and the seed, into a table with all columns of the schema but split.
 #:
-#: Where a draw cannot be simulated it raises a ValueError or RuntimeError that names the sim_id and the values.
+#: If a draw cannot be simulated it raises a ValueError or RuntimeError that names the sim_id and the values.
 SimulateTable = Callable[[pd.DataFrame, int], pd.DataFrame]
 
 
 class SimulationFailedError(RuntimeError):
-    """A draw from the prior for which no simulation could be made; the message names it and its values."""
+    """A draw from the prior that cannot be simulated; the message gives it and its values."""
 
 
 def simulate_table(draws: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def simulate_table(draws: pd.DataFrame, seed: int) -> pd.DataFrame:
     Parameters
     ----------
     draws : DataFrame
-        Drawn parameters and sim_id, one row a simulation.
+        Drawn parameters and sim_id, one row per simulation.
     seed : int
         Seed of the set.
 
@@ -74,14 +74,14 @@ def make_catalogue(
     plan : Plan
         What to make.
     simulate_table : callable
-        Takes a table of draws and the seed; must give a simulation that depends on its row and the seed
-        alone. With more than one process it must be a function of an importable module.
+        Takes a table of draws and the seed; each simulation must depend only on its row and the seed. With several
+        processes it must be a function of an importable module.
     workers : int
-        Number of processes; with 1 the work is done in this one. A cluster has its own number.
+        Number of processes; 1 works in this process. A cluster ignores it.
     progress : bool
         Whether to show a progress bar on stderr.
     scheduler : str, optional
-        Address of a Dask scheduler whose workers make the shards; the folder must be theirs as well.
+        Address of a Dask scheduler whose workers make the shards; they must see the folder.
     timeout : float
         How long to try to reach the scheduler [s].
 
@@ -93,13 +93,13 @@ def make_catalogue(
     Raises
     ------
     RunMismatchError
-        If the folder, a finished shard or a final file in it is of a run with other settings. Nothing is changed then.
+        If the folder, a finished shard or a final file in it belongs to a run with other settings. Nothing is changed.
     DamagedRunError
         If the settings in the folder cannot be read.
     SimulationFailedError
         If a draw cannot be simulated. Finished shards stay.
     WriteError
-        If the disk is full or read-only. Finished shards stay; a run that is finished writes nothing.
+        If the disk is full or read-only. Finished shards stay; a finished run writes nothing.
     ClusterSetupError
         If the cluster cannot be used.
     ClusterLostError
@@ -107,7 +107,7 @@ def make_catalogue(
     ValueError
         If the number of processes is not positive.
     """
-    # Workers of a cluster may stand in another folder.
+    # Workers of a cluster may run in another folder.
     plan = dataclasses.replace(plan, out=plan.out.absolute())
     _refuse_another_table(plan)
     make_shards(plan, make_shard, (plan, simulate_table), workers, progress, scheduler, timeout)
@@ -115,7 +115,7 @@ def make_catalogue(
 
 
 def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: Callable[[int], None]) -> None:
-    """Make one shard and its hash, unless it is there.
+    """Make one shard and its hash, unless it exists.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: C
     shard : int
         Number of the shard.
     advance : callable
-        Called with the number of simulations made, every few of them; may raise to stop.
+        Called every few simulations with the number made; may raise to stop.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def make_shard(plan: Plan, simulate_table: SimulateTable, shard: int, advance: C
         If a draw cannot be simulated.
     """
     if is_finished(plan, shard):
-        # On a cluster: the worker that made it died before it could say so.
+        # On a cluster, the worker that made it died before reporting it.
         advance(len(plan.rows(shard)))
         return
     frames = []
@@ -173,7 +173,7 @@ def _check(made: pd.DataFrame, draws: pd.DataFrame, plan: Plan) -> None:
         )
     if made["sim_id"].tolist() != draws["sim_id"].tolist():
         raise RuntimeError(
-            f"the simulator gave sim_id {made['sim_id'].tolist()} for {draws['sim_id'].tolist()}"
+            f"the simulator returned sim_id {made['sim_id'].tolist()} for {draws['sim_id'].tolist()}"
         )
     versions = set(made["simulator_version"])
     if versions != {plan.simulator_version}:
@@ -182,7 +182,7 @@ def _check(made: pd.DataFrame, draws: pd.DataFrame, plan: Plan) -> None:
         name for name in schema.DRAWN if not np.array_equal(made[name].astype(np.float32), draws[name])
     ]
     if changed:
-        raise RuntimeError(f"the simulator gave back other values than were drawn in {changed}")
+        raise RuntimeError(f"the simulator returned other values than were drawn in {changed}")
     real = [c.name for c in schema.COLUMNS if c.dtype == "float32"]
     finite = np.isfinite(made[real].to_numpy(dtype=np.float32))
     if not finite.all():
@@ -204,7 +204,7 @@ def _to_arrow(frame: pd.DataFrame, plan: Plan) -> pa.Table:
 
 
 def _refuse_another_table(plan: Plan) -> None:
-    """Raise RunMismatchError if a final file is there that the run would not make."""
+    """Raise RunMismatchError if a final file exists that this run would not make."""
     path = plan.catalogue_path
     try:
         with parquet.opened(path) as file:
@@ -225,20 +225,20 @@ def _merge(plan: Plan) -> Path:
     try:
         write_bytes(path, content)
     except WriteError:
-        # On a read-only disk; another version of Arrow may have written the same values as other bytes.
+        # On a read-only disk. Another version of Arrow may have written the same values as other bytes.
         if not _holds(path, table):
             raise
     return path
 
 
 def _holds(path: Path, table: pa.Table) -> bool:
-    """Whether a file holds a table, with what it says of itself."""
+    """Whether a file holds a table with the same metadata."""
     try:
         found = parquet.read_table(path)
     except (FileNotFoundError, DamagedFileError):
         return False
-    said, wanted = (dict(t.schema.metadata or {}) for t in (found, table))
-    return found.equals(table) and all(said.get(name) == value for name, value in wanted.items())
+    stated, wanted = (dict(t.schema.metadata or {}) for t in (found, table))
+    return found.equals(table) and all(stated.get(name) == value for name, value in wanted.items())
 
 
 def embed(plan: Plan, directory: Path | None = None) -> Path:
@@ -247,9 +247,9 @@ def embed(plan: Plan, directory: Path | None = None) -> Path:
     Parameters
     ----------
     plan : Plan
-        A run that is finished.
+        A finished run.
     directory : Path, optional
-        Folder of the embedded files; that of the package by default.
+        Folder of the embedded files; the package's by default.
 
     Returns
     -------
@@ -259,7 +259,7 @@ def embed(plan: Plan, directory: Path | None = None) -> Path:
     Raises
     ------
     ValueError
-        If the seed is not the one of the release.
+        If the seed is not that of the release.
     """
     check_embeddable(plan)
     directory = release.DATA_DIR if directory is None else directory
@@ -277,7 +277,7 @@ def embed(plan: Plan, directory: Path | None = None) -> Path:
 
 
 def check_embeddable(plan: Plan) -> None:
-    """Refuse to embed a set that was not made with the seed of the release.
+    """Refuse to embed a set with another seed than the release.
 
     Parameters
     ----------
@@ -287,8 +287,8 @@ def check_embeddable(plan: Plan) -> None:
     Raises
     ------
     ValueError
-        If the seed is another, because users simulate haloes again with that of the release.
+        If the seed differs, because users simulate haloes again with that of the release.
     """
     seed = release.CATALOGUE_SEEDS[plan.config]
     if plan.seed != seed:
-        raise ValueError(f"seed {plan.seed} is not allowed in the package: {seed} for the {plan.config} set")
+        raise ValueError(f"seed = {plan.seed}: allowed is {seed} for the {plan.config} set of the package")

@@ -1,10 +1,10 @@
 """Run the shards of a generation on a Dask cluster.
 
-One task makes one shard. The workers write into the folder of the run, which every machine must see under
-the same path, and give back a number only. A shard whose worker dies goes to another one; an error of the
-simulator is not tried again and ends the run. Rows are the same bytes on processors of one kind.
+One task makes one shard. The workers write into the folder of the run, which every machine must see under the same
+path, and return only a number. A shard whose worker dies goes to another worker; an error of the simulator is not
+retried and ends the run. Rows have the same bytes on processors of one kind.
 
-``distributed`` is imported late: a run on one machine does not need it.
+``distributed`` is imported late, as a run on one machine does not need it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import mwlmc_data
 from generation.pool import MakeShard, Progress, RunShards
 from mwlmc_data.dataset.release import sha256_of
 
-#: Shards that the scheduler knows of at a time: enough for any cluster, and its memory stays flat.
+#: Shards submitted at a time: enough for any cluster, and the scheduler's memory stays constant.
 WINDOW = 1000
-#: How long the number of a finished shard is waited for before the next is looked at.
+#: How long to wait for the number of a finished shard before looking at the next [s].
 FETCH_SECONDS = 5.0
 
 START = "start it with `python -m dask worker` in the folder of the checkout"
@@ -47,16 +47,16 @@ class ClusterLostError(RuntimeError):
 
 @dataclass(frozen=True)
 class Expected:
-    """What every worker must find: the folder of the run as the program sees it, and the same software.
+    """What every worker must have: the same folder of the run, and the same software.
 
     Parameters
     ----------
     mark : Path
-        A file of the run, by its absolute path.
+        Absolute path of a file of the run.
     digest : str
         SHA-256 of the file.
     versions : dict
-        Name and version of all that decides the values of a row.
+        Name and version of everything that affects the values of a row.
     """
 
     mark: Path
@@ -64,7 +64,7 @@ class Expected:
     versions: dict[str, str]
 
     def find_faults(self) -> str:
-        """What differs in this process, in words; empty where nothing does."""
+        """Find what differs in this process, in words; empty if nothing does."""
         faults = []
         try:
             if sha256_of(self.mark) != self.digest:
@@ -81,7 +81,7 @@ class Expected:
 
 
 def get_versions() -> dict[str, str]:
-    """Version of the simulator, of the package and of the libraries that decide the values of a row."""
+    """Return the versions of the simulator, the package and the libraries that affect the values of a row."""
     from mwlmc_data.simulator import SIMULATOR_VERSION
 
     libraries = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "numba")}
@@ -97,28 +97,28 @@ def open_cluster(scheduler: str, mark: Path, timeout: float = 30.0) -> Iterator[
     scheduler : str
         Address of the scheduler, for example ``tcp://10.0.0.1:8786``.
     mark : Path
-        A file in the folder of the run, by its absolute path; every worker must see the same.
+        Absolute path of a file in the folder of the run; every worker must see the same file.
     timeout : float
         How long to try to reach the scheduler [s].
 
     Yields
     ------
     callable
-        Runs shards, like `generation.pool.run_shards` without its number of processes. Besides what its
-        `make_shard` raises it may raise a ClusterLostError, and a ClusterSetupError for a worker that came later.
+        Runs shards, like `generation.pool.run_shards` without the number of processes. Besides what `make_shard` raises
+        it may raise ClusterLostError, and ClusterSetupError for a worker that joins later.
 
     Raises
     ------
     ClusterSetupError
         If the library is missing, no scheduler answers, or a worker sees another folder or has other versions.
     """
-    # What goes wrong is told by the errors below; the library's log would add its own tracebacks to them.
+    # The errors below explain what goes wrong; the library's log would add its own tracebacks.
     log = logging.getLogger("distributed.client")
     client = _connect(scheduler, timeout)
     level = log.level
     log.setLevel(logging.CRITICAL)
     try:
-        # Closing drops the client's tasks: those that wait are forgotten, those that run finish their shard.
+        # Closing drops the client's tasks: waiting ones are forgotten, running ones finish their shard.
         with client:
             expected = Expected(mark, sha256_of(mark), get_versions())
             _check(client, scheduler, expected)
@@ -129,7 +129,7 @@ def open_cluster(scheduler: str, mark: Path, timeout: float = 30.0) -> Iterator[
 
 def _connect(scheduler: str, timeout: float) -> Any:
     if not timeout > 0:
-        raise ValueError(f"a timeout of {timeout!r} s is not allowed: more than 0")
+        raise ValueError(f"timeout = {timeout!r}: allowed is more than 0 s")
     try:
         from distributed import Client
     except ImportError as error:
@@ -146,7 +146,7 @@ def _connect(scheduler: str, timeout: float) -> Any:
 
 
 async def _reach(scheduler: str, timeout: float) -> None:
-    """Exchange a greeting: a Client would wait for ever for that of another kind of server, say a web server."""
+    """Exchange a greeting, for which a Client would wait for ever from another kind of server, such as a web server."""
     from distributed import Security
     from distributed.comm import connect
 
@@ -156,14 +156,14 @@ async def _reach(scheduler: str, timeout: float) -> None:
 
 
 def _check(client: Any, scheduler: str, expected: Expected) -> None:
-    """Refuse a cluster of which a worker cannot do the work."""
+    """Refuse a cluster with a worker that cannot do the work."""
     answers = client.run(*_wrap(_find_faults, expected), on_error="return")
     if not answers:
         print(f"the scheduler {scheduler} has no worker yet: waiting for the first", file=sys.stderr)
     faults = []
     for worker, answer in answers.items():
         if isinstance(answer, OSError):
-            continue  # it died meanwhile
+            continue  # the worker died meanwhile
         if isinstance(answer, Exception):
             faults.append(f"worker {worker} cannot load the program: {answer}; {START}")
         elif answer:
@@ -179,7 +179,7 @@ def _find_faults(expected: Expected) -> str:
 
 
 class _Call:
-    """A call that is made where its pickle is loaded."""
+    """A call that runs where its pickle is loaded."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.call = function, arguments
@@ -189,9 +189,9 @@ class _Call:
 
 
 def _wrap(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[bytes], Any], bytes]:
-    """Wrap a call so that the program is loaded when the task runs, and not when its message is read.
+    """Wrap a call so that the program is loaded when the task runs, not when its message is read.
 
-    Then a worker without the program gives an error, where it would fall silent; and the scheduler needs Dask alone.
+    Then a worker without the program raises an error instead of hanging, and the scheduler needs only Dask.
     """
     import cloudpickle
 
@@ -211,7 +211,7 @@ def _run_shards(
     run = uuid.uuid4().hex
 
     def submit(shard: int) -> Any:
-        name = f"shard-{shard:05d}-{run}"  # no other run's task: a task of the same name would not be made again
+        name = f"shard-{shard:05d}-{run}"  # unique: Dask does not repeat a task of the same name
         return client.submit(*_wrap(_make, expected, make_shard, arguments, shard), key=name, pure=False)
 
     waiting = iter(shards)
@@ -223,28 +223,28 @@ def _run_shards(
             except TimeoutError:
                 if task.status == "error":
                     raise  # the shard's own
-                # Its worker died with the number in its memory, and the task is made again where there is another
-                # worker. What else has happened, that a shard kills its workers for example, must not wait for that.
+                # The worker died with the number in its memory, and the task runs again on another, if there is one.
+                # Other events, such as a shard that kills its workers, must not wait for that.
                 tasks.add(task)
                 continue
             progress.advance(made)
             for shard in itertools.islice(waiting, 1):
                 tasks.add(submit(shard))
     except ImportError as error:
-        raise ClusterSetupError(f"a worker that came later cannot load the program: {error}; {START}") from error
+        raise ClusterSetupError(f"a worker that joined later cannot load the program: {error}; {START}") from error
     except KilledWorker as error:
         raise ClusterLostError(f"{error} Finished shards are kept.") from error
     except (CancelledError, OSError) as error:
         if task.status == "error":
             raise  # the shard's own, a full disk for example
         raise ClusterLostError(
-            "the scheduler was lost, or was told to drop the tasks: finished shards are kept"
+            "the scheduler was lost or dropped the tasks: finished shards are kept"
         ) from error
 
 
 def _make(expected: Expected, make_shard: MakeShard, arguments: tuple[Any, ...], shard: int) -> int:
-    """Make a shard, on a worker; gives the number of simulations made."""
-    # Asked again for every shard, because a worker may join when the run is under way.
+    """Make a shard on a worker; return the number of simulations made."""
+    # Checked for every shard, because a worker may join during the run.
     if faults := _find_faults(expected):
         from distributed import get_worker
 

@@ -1,9 +1,9 @@
-"""Fit the disc's terms that the kernels use to the exact disc, and write ``mwlmc_data/simulator/disc.npz``.
+"""Fit the kernels' terms of the disc to the exact disc, and write ``mwlmc_data/simulator/disc.npz``.
 
 A term is ``-G m / sqrt(R^2 + q^2)`` with ``q = a + s(z) + b sech^2(z / 2h)`` (:mod:`mwlmc_data.simulator.equations`).
-What the terms lack in the spherical mean costs the kernels nothing, as it joins the radial table: the fit is to the
-rest of the force. Errors count relative to the smallest total force of any halo of the priors, and the largest of
-them is minimised: least squares of rising powers, from perturbed starts, as long as one likes.
+An error of the spherical mean costs nothing, as the radial table absorbs it: the fit is to the rest of the force.
+Errors are relative to the smallest total force of any halo of the priors, and the largest error is minimised, by least
+squares of rising powers from perturbed starts, for as long as requested.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import potentials
 from mwlmc_data.storage.npz import write_npz
 
-#: Error aimed at, relative to the total force, within 1 kpc, from 1 to 9.5 kpc, and beyond.
+#: Target error, relative to the total force, within 1 kpc, from 1 to 9.5 kpc, and beyond.
 TARGETS = (8e-4, 4e-4, 8e-5)
 _SHELLS = np.geomspace(0.45, 300.0, 64)
 _HEIGHTS = np.array([0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1, 1.2, 1.4, 1.7, 2, 2.5, 3])
@@ -32,7 +32,7 @@ _MASS_UNIT = 1e10
 
 
 class Terms(NamedTuple):
-    """The disc as the kernels have it, without the radial part."""
+    """The kernels' form of the disc, without the radial part."""
 
     mass: Float64Array  # [Msun]
     a: Float64Array  # [kpc]
@@ -52,7 +52,7 @@ class Terms(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Points of the fit, the exact disc's force there, and what is needed to weigh errors."""
+    """Points of the fit, the exact disc's force there, and the weights of errors."""
 
     R: Float64Array
     z: Float64Array
@@ -65,7 +65,7 @@ class Sample(NamedTuple):
 
 @functools.lru_cache(maxsize=1)
 def make_sample() -> Sample:
-    """Points on spheres, dense near the plane, with the exact forces there (some seconds)."""
+    """Make points on spheres, dense near the plane, with the exact forces there (takes seconds)."""
     z = [np.unique(np.minimum(np.r_[np.linspace(0, 1, 18) * r, _HEIGHTS], r)) for r in _SHELLS]
     shell = np.repeat(np.arange(len(_SHELLS)), [len(heights) for heights in z])
     mean = np.zeros((len(_SHELLS), len(shell)))
@@ -93,24 +93,24 @@ def compute_errors(terms: Terms, sample: Sample) -> Float64Array:
 
 
 def fit(n_terms: int, seconds: float, seed: int, start: Terms | None = None) -> tuple[Terms, float]:
-    """Search for terms whose largest error is least.
+    """Search for the terms with the smallest maximum error.
 
     Parameters
     ----------
     n_terms : int
-        How many.
+        Number of terms.
     seconds : float
-        How long to search; a try that has begun is finished.
+        Time to search; the last try is finished.
     seed : int
-        Of the starts.
+        Seed of the starts.
     start : Terms, optional
-        Terms to begin from, no more than `n_terms`.
+        Terms to start from, at most `n_terms`.
 
     Returns
     -------
     terms : Terms
     score : float
-        Largest error in units of the one aimed at.
+        Largest error in units of the target.
     """
     sample, rng = make_sample(), np.random.default_rng(seed)
     best, best_score, best_cost = (None if start is None else _pack(start, n_terms, rng)), np.inf, np.inf
@@ -125,7 +125,7 @@ def fit(n_terms: int, seconds: float, seed: int, start: Terms | None = None) -> 
         score = _score(found, sample, n_terms)
         if score < best_score:
             best, best_score, best_cost = found, score, min(cost, best_cost)
-            bar.set_postfix_str(f"largest error {score:.3f} of the goal")
+            bar.set_postfix_str(f"largest error {score:.3f} of the target")
         bar.update(min(round(time.monotonic() - begun), bar.total) - bar.n)
         if time.monotonic() - begun > seconds:
             bar.close()
@@ -133,7 +133,7 @@ def fit(n_terms: int, seconds: float, seed: int, start: Terms | None = None) -> 
 
 
 def _descend(p: Float64Array, sample: Sample, n_terms: int, best_cost: float) -> tuple[Float64Array, float]:
-    """Least squares of the errors, then of their squares and fourth powers, which weigh the largest."""
+    """Least squares of the errors, then of their squares and fourth powers, which emphasise the largest."""
 
     def residuals(q: Float64Array, power: float = 1.0) -> Float64Array:
         scaled = (compute_errors(_unpack(q, n_terms), sample) * sample.weight[:, None]).ravel()
@@ -170,10 +170,10 @@ def _unpack(p: Float64Array, n: int) -> Terms:
 
 
 def _pack(terms: Terms, n: int, rng: np.random.Generator) -> Float64Array:
-    """Parameters of the search; terms that `start` lacks begin small."""
+    """Pack terms into the parameters of the search; missing terms start small."""
     missing = n - len(terms.mass)
     if missing < 0:
-        raise ValueError(f"the start has {len(terms.mass)} terms; allowed are at most {n}")
+        raise ValueError(f"start = {len(terms.mass)} terms: allowed are at most {n}")
     return np.r_[
         np.r_[terms.mass / _MASS_UNIT, rng.normal(0, 0.5, missing)],
         np.r_[np.log(terms.a), np.log(rng.uniform(0.3, 12, missing))],
@@ -209,7 +209,7 @@ def _make_panels(edges: Float64Array) -> tuple[Float64Array, Float64Array]:
 
 
 def load(path: Path) -> Terms:
-    """Terms of a file that :func:`save` wrote."""
+    """Load terms from a file that :func:`save` wrote."""
     with np.load(path) as data:
         return Terms(data["mass"], data["a"], data["b"], float(data["height"]))
 
@@ -223,7 +223,7 @@ def save(terms: Terms, path: Path) -> None:
 
 
 def report(terms: Terms) -> str:
-    """Largest error of the force beyond some radii, relative to the smallest total force."""
+    """Report the largest error of the force beyond some radii, relative to the smallest total force."""
     sample = make_sample()
     relative = np.linalg.norm(compute_errors(terms, sample), axis=1) / sample.total
     beyond = {r: relative[_SHELLS[sample.shell] > r].max() for r in (0.5, 1, 2, 5, 10, 20)}

@@ -1,8 +1,8 @@
-"""Assemble the folder that is published: the one that a person uploads, and that every mirror serves.
+"""Assemble the published folder: the one that is uploaded, and that every mirror serves.
 
-It is what the Hugging Face Hub takes as a repository, what `mwlmc_data.dataset.store` reads, and, since base names are
-unique and fewer than 100, what lies flat in a Zenodo record. A file is written beside its place and renamed into it,
-what is already right is kept, and SHA256SUMS comes last: a run that was killed is run again and makes the same folder.
+The Hugging Face Hub takes it as a repository, `mwlmc_data.dataset.store` reads it, and, as its fewer than 100 base
+names are unique, it also lies flat in a Zenodo record. A file is written under a temporary name and renamed, correct
+files are kept, and SHA256SUMS comes last: running a killed run again produces the same folder.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
 from mwlmc_data.validation import validation_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-#: Files of the folder and those of the repository that they are: it holds data, so its licence is that of the data.
+#: Files of the folder and their originals in the repository; the folder holds data, so its licence is the data's.
 COPIED = {"CITATION.cff": "CITATION.cff", "LICENSE": "LICENSE-DATA"}
 README = "README.md"
 SUMS = "SHA256SUMS"
-#: Subfolders that users of the folder leave in it, and the tool that uploads it: no part of it, and left alone.
+#: Subfolders that users of the folder and the upload tool leave in it: not part of it, and left alone.
 NOT_PUBLISHED = (store.STAMPS, ".locks", ".cache")
-#: Address of the dataset's page, before there is another: the card, beside its description.
+#: Address of the dataset's page until there is another: the card, beside its description.
 PAGE = README
 
 _TEXTS = (store.MANIFEST, README, croissant.NAME, zenodo.NAME, *COPIED, SUMS)
@@ -49,7 +49,7 @@ _SCALARS = [column.name for column in schema.HALO_COLUMNS if column not in schem
 
 
 class StrangerError(ValueError):
-    """The output folder holds something that is no part of a release."""
+    """The output folder holds something that is not part of a release."""
 
 
 def make_release(
@@ -60,14 +60,14 @@ def make_release(
     Parameters
     ----------
     out : Path
-        The folder; it may exist, with an earlier state of the same release.
+        The folder; it may hold an earlier state of the same release.
     haloes : Path
-        Folder of a run of ``python -m generation haloes``. Its shards are linked where both folders lie on one file
-        system, else copied, never encoded again.
+        Folder of a run of ``python -m generation haloes``. Its shards are linked if both folders are on one file
+        system, else copied; they are never encoded again.
     date : str, optional
-        Date of publication, as 2026-01-31; that of the folder's earlier state by default, or else today.
+        Date of publication, such as 2026-01-31; by default that of the folder's earlier state, or else today.
     url : str, optional
-        Web page of the dataset; that of the earlier state by default, or else the card, README.md.
+        Web page of the dataset; by default that of the earlier state, or else the card, README.md.
     progress : bool
         Whether to show progress bars on stderr.
 
@@ -79,12 +79,12 @@ def make_release(
     Raises
     ------
     StrangerError
-        If the folder holds something else. Nothing is written then.
+        If the folder holds anything else. Nothing is written then.
     ValueError
-        If the haloes are of another version of the data or the simulator, of another set, not those of the catalogue,
-        or lack a split; or the date is none. Nothing is written then.
+        If the haloes belong to another version of the data or the simulator or to another set, are not those of the
+        catalogue, or lack a split; or the date is invalid. Nothing is written then.
     DamagedFileError
-        If a shard, or an embedded file, is not the one that its manifest, or the registry, describes.
+        If a shard does not match its manifest, or an embedded file the registry.
     """
     out = out.absolute()
     source = _open(haloes, out)
@@ -113,9 +113,9 @@ def make_release(
 
 
 def _open(haloes: Path, out: Path) -> store.Store:
-    """Open the folder of haloes, if they can be a part of this release."""
+    """Open the folder of haloes, if they belong to this release."""
     if haloes.absolute() == out:
-        raise ValueError(f"out {str(out)!r} is not allowed: it is the folder of the haloes; choose another")
+        raise ValueError(f"out = {str(out)!r}: allowed is another folder than that of the haloes")
     source = store.Store(haloes.absolute())
     manifest, embedded = source.manifest, release.get_entry("gaussian")
     found = {
@@ -129,15 +129,15 @@ def _open(haloes: Path, out: Path) -> store.Store:
         raise ValueError(f"the haloes in {haloes} are not of this release: {'; '.join(differences)}")
     for entry in manifest.files:
         if entry.config != "haloes" or not fnmatch(entry.path, files_of("haloes", entry.split)):
-            raise ValueError(f"{entry.path!r} in {haloes} is not allowed: haloes/haloes-SPLIT-*.parquet")
+            raise ValueError(f"path = {entry.path!r} in {haloes}: allowed is haloes/haloes-SPLIT-*.parquet")
     lacking = [split for split in schema.SPLITS if split not in {entry.split for entry in manifest.files}]
     if lacking:
-        raise ValueError(f"the haloes in {haloes} lack the split {', '.join(lacking)}: make a range that has all three")
+        raise ValueError(f"the haloes in {haloes} lack the split {', '.join(lacking)}: make a range with all three")
     return source
 
 
 def _choose(out: Path, name: str, given: str | None, default: str) -> str:
-    """Give what was given, or else what the folder's description of the same version says, or else the default."""
+    """Return the given value, else that of the folder's description of the same version, else the default."""
     if given is not None:
         return given
     try:
@@ -151,11 +151,11 @@ def _check_date(date: str) -> None:
     try:
         datetime.date.fromisoformat(date)
     except ValueError as error:
-        raise ValueError(f"date {date!r} is not allowed: a day as 2026-01-31") from error
+        raise ValueError(f"date = {date!r}: allowed is a day such as 2026-01-31") from error
 
 
 def _check_folder(out: Path, names: set[str]) -> list[Path]:
-    """Refuse a folder with strangers; list the half-written files of a run that was killed."""
+    """Refuse a folder with unknown files; list the half-written files of a killed run."""
     if not out.exists():
         return []
     folders = {name.rpartition("/")[0] for name in names}
@@ -168,9 +168,9 @@ def _check_folder(out: Path, names: set[str]) -> list[Path]:
         is_leftover = _LEFTOVER.search(name) and _LEFTOVER.sub("", name) in names
         (leftovers if is_leftover else strangers).append(path)
     if strangers:
-        told = ", ".join(repr(path.relative_to(out).as_posix()) for path in strangers[:5])
+        shown = ", ".join(repr(path.relative_to(out).as_posix()) for path in strangers[:5])
         more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
-        raise StrangerError(f"{out} holds {told}{more}, no part of this release: remove them or choose another folder")
+        raise StrangerError(f"{out} holds {shown}{more}, not part of this release: remove them or use another folder")
     return leftovers
 
 
@@ -183,7 +183,7 @@ def _show_bar(shards: Sequence[store.ListedFile], what: str, shown: bool) -> Ite
 
 
 def _check_shard(source: store.Store, entry: store.ListedFile, catalogue: pa.Table) -> None:
-    """Compare a shard with its hash, which no stamp spares here, and with the catalogue."""
+    """Compare a shard with its hash, regardless of stamps, and with the catalogue."""
     path = source.path(entry)
     if not path.is_file():
         raise DamagedFileError(path, f"SHA-256 {entry.sha256}", "no such file")
@@ -192,17 +192,16 @@ def _check_shard(source: store.Store, entry: store.ListedFile, catalogue: pa.Tab
         raise DamagedFileError(path, f"SHA-256 {entry.sha256}", found)
     with parquet.opened(path) as file:
         if not file.schema_arrow.equals(schema.halo_schema(), check_metadata=False):
-            raise ValueError(f"{path} is not allowed: its columns are not those of the schema")
-        said, embedded = parquet.facts_of(file), release.get_entry("gaussian")
+            raise ValueError(f"{path} has other columns than the schema")
+        stated, embedded = parquet.facts_of(file), release.get_entry("gaussian")
         wanted = {"config": "gaussian", "seed": str(embedded["seed"]), "simulator_version": SIMULATOR_VERSION}
         for name, value in wanted.items():
-            if said.get(name) != value:
-                told = f"{name} {said.get(name)!r}, not {value!r}"
-                raise ValueError(f"{path} is not allowed: it says that it is of {told}")
+            if stated.get(name) != value:
+                raise ValueError(f"{path} is of {name} {stated.get(name)!r}, not {value!r}")
         scalars = file.read(_SCALARS)
     ids = entry.sim_ids
     if len(ids) != entry.rows or not scalars.equals(catalogue.take(pa.array(ids))):
-        raise ValueError(f"{path} is not allowed: its haloes are not those of the catalogue with the same sim_id")
+        raise ValueError(f"{path} has other haloes than the catalogue with the same sim_id")
 
 
 def _put_table(out: Path, path: str, config: str, split: str) -> store.ListedFile:
@@ -214,7 +213,7 @@ def _put_table(out: Path, path: str, config: str, split: str) -> store.ListedFil
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Write a file, unless it is there with the same content."""
+    """Write a file, unless it exists with the same content."""
     if path.is_file() and path.read_bytes() == content:
         return
     make_folder(path.parent)
@@ -222,7 +221,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _place(source: Path, target: Path, sha256: str) -> None:
-    """Link or copy a shard, unless it is there."""
+    """Link or copy a shard, unless it exists."""
     if target.is_file() and (target.samefile(source) or release.sha256_of(target) == sha256):
         return
     make_folder(target.parent)
@@ -240,18 +239,19 @@ def _link(source: Path, target: Path, sha256: str) -> None:
 
 
 def _write_notice(shards: Sequence[store.ListedFile]) -> str | None:
-    """Say which haloes the folder holds, where it lacks some."""
+    """Say which haloes the folder holds, if it lacks some; None if it is complete."""
     total = release.get_entry("gaussian")["rows"]
     ids = np.sort(np.concatenate([entry.sim_ids for entry in shards]))
     if len(ids) == total:
         return None
     runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1)
-    told = ", ".join(f"{run[0]} to {run[-1]}" for run in runs)
-    return f"Of the {total:,} haloes this folder holds {len(ids):,}, those of sim_id {told}; the catalogues are whole."
+    ranges = ", ".join(f"{run[0]} to {run[-1]}" for run in runs)
+    held = f"{len(ids):,}, those of sim_id {ranges}"
+    return f"Of the {total:,} haloes this folder holds {held}; the catalogues are complete."
 
 
 def _write_texts(manifest: store.Manifest, notice: str | None, date: str, url: str) -> dict[str, str]:
-    """Every file of text but the sums, by its name."""
+    """Write every text file except the sums, by name."""
     texts = {name: (REPOSITORY / source).read_text(encoding="utf-8") for name, source in COPIED.items()}
     text = card.CARD.read_text(encoding="utf-8")
     facts: dict[str, Any] = yaml.safe_load(texts["CITATION.cff"])
@@ -265,7 +265,7 @@ def _write_texts(manifest: store.Manifest, notice: str | None, date: str, url: s
 
 
 def _write_sums(out: Path, manifest: store.Manifest) -> str:
-    """Hashes of all files but the sums themselves, as ``sha256sum -c`` reads them."""
+    """Write the hashes of all files but the sums themselves, as ``sha256sum -c`` reads them."""
     hashes = {entry.path: entry.sha256 for entry in manifest.files}
     hashes |= {name: release.sha256_of(out / name) for name in _TEXTS if name != SUMS}
     return "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))

@@ -51,7 +51,7 @@ def test_a_server_that_is_not_a_scheduler_ends_with_one_line_and_status_2(tmp_pa
     [
         (["--scheduler", "ftp://127.0.0.1:1"], "ftp://127.0.0.1:1 cannot be used"),
         (["--scheduler", "node7"], "node7 cannot be used: missing port number"),
-        (["--scheduler", "tcp://127.0.0.1:1", "--scheduler-timeout", 0], r"timeout of 0.0 s is not allowed"),
+        (["--scheduler", "tcp://127.0.0.1:1", "--scheduler-timeout", 0], r"timeout = 0.0: allowed is more than 0 s"),
     ],
 )
 def test_bad_addresses_end_with_one_line_and_status_2(tmp_path, capsys, more, named):

@@ -68,6 +68,6 @@ def test_the_program_passes_its_options_on(tmp_path, monkeypatch):
 
 def test_bad_input(tmp_path, capsys):
     assert main(["disc", "--out", str(tmp_path / "x.npz"), "--terms", "0"]) == 2
-    assert "--terms 0: allowed is 1 or more" in capsys.readouterr().err
+    assert "--terms = 0: allowed is 1 or more" in capsys.readouterr().err
     assert main(["disc", "--out", str(tmp_path / "x.npz"), "--terms", "3", "--start", str(SHIPPED)]) == 2
-    assert "the start has 11 terms; allowed are at most 3" in capsys.readouterr().err
+    assert "start = 11 terms: allowed are at most 3" in capsys.readouterr().err

@@ -328,7 +328,7 @@ def test_a_full_disk_is_not_bad_input(tmp_path, repository, words):
     told = ended.stderr.strip().splitlines()[-1]
     assert ended.returncode == 1, ended.stderr
     assert told.startswith(f"error: cannot write '{tmp_path / 'run'}")
-    assert told.endswith(f"{os.strerror(errno.EFBIG)}. What is finished is kept: the same command continues.")
+    assert told.endswith(f"{os.strerror(errno.EFBIG)}. Finished work is kept; run the same command again to continue.")
     assert not list((tmp_path / "run").rglob("*.tmp"))
 
 

@@ -210,9 +210,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("change", "told"),
         [
-            (lambda table: table.drop_columns(["beta0"]), "columns are not those of the schema"),
-            (lambda table: double(table, "m_lmc"), "not those of the catalogue"),
-            (lambda table: table.slice(1), "not those of the catalogue"),
+            (lambda table: table.drop_columns(["beta0"]), "other columns than the schema"),
+            (lambda table: double(table, "m_lmc"), "other haloes than the catalogue"),
+            (lambda table: table.slice(1), "other haloes than the catalogue"),
             (lambda table: table.replace_schema_metadata({}), "config None, not 'gaussian'"),
             (lambda table: table.replace_schema_metadata(table.schema.metadata | {b"seed": b"5"}), "seed '5', not"),
         ],
@@ -234,7 +234,7 @@ class TestRefusals:
         stranger = {"path": "haloes-flat/haloes-flat-test.parquet", "config": "haloes-flat", "split": "test"}
         numbers = {"rows": 1, "first_sim_id": 0, "last_sim_id": 0, "bytes": 2000, "sha256": "0" * 64}
         rewrite_manifest(copied_run, files=[*files, stranger | numbers])
-        with pytest.raises(ValueError, match="allowed: haloes/haloes-SPLIT"):
+        with pytest.raises(ValueError, match="allowed is haloes/haloes-SPLIT"):
             make(tmp_path / "out", copied_run)
 
     def test_a_folder_that_is_not_a_run(self, tmp_path):
@@ -243,7 +243,7 @@ class TestRefusals:
 
     def test_the_folder_of_the_haloes_itself(self, copied_run):
         before = contents(copied_run)
-        with pytest.raises(ValueError, match="it is the folder of the haloes"):
+        with pytest.raises(ValueError, match="allowed is another folder than that of the haloes"):
             make(copied_run, copied_run)
         assert contents(copied_run) == before
 

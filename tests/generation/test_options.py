@@ -88,7 +88,7 @@ def test_required_options(words, capsys):
 def test_a_range_is_two_numbers(text, capsys):
     with pytest.raises(SystemExit):
         _make_parser().parse_args(["haloes", "--out", "D", f"--sims={text}"])
-    assert f"{text!r} is not allowed: A:B" in capsys.readouterr().err
+    assert f"{text!r}: allowed is A:B" in capsys.readouterr().err
 
 
 def test_libraries_use_one_thread_unless_the_user_says_otherwise(monkeypatch):
@@ -118,7 +118,7 @@ def test_exit_status_of_a_program(monkeypatch, capsys, error, status, told):
     assert capsys.readouterr().err.startswith(told)
 
 
-@pytest.mark.parametrize(("is_new", "told"), [(True, "written anew"), (False, "up to date")])
+@pytest.mark.parametrize(("is_new", "told"), [(True, "updated"), (False, "up to date")])
 def test_the_card_says_whether_it_changed(monkeypatch, capsys, is_new, told):
     monkeypatch.setattr(card, "refresh_card", lambda: is_new)
     assert program.main(["card"]) == 0

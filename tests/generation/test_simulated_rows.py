@@ -23,7 +23,7 @@ def test_another_value_of_any_parameter_is_refused(tmp_path, name):
         column[7] = np.nextafter(column[7], np.float32(np.inf))
         return made.assign(**{name: column})
 
-    with pytest.raises(RuntimeError, match=rf"gave back other values than were drawn in \['{name}'\]"):
+    with pytest.raises(RuntimeError, match=rf"returned other values than were drawn in \['{name}'\]"):
         run(tmp_path, change)
     assert not (tmp_path / "run" / "gaussian.parquet").exists()
 
@@ -33,8 +33,8 @@ def test_another_value_of_any_parameter_is_refused(tmp_path, name):
     [
         (lambda made: made.drop(columns="v_travel"), r"columns differ from the schema in \['v_travel'\]"),
         (lambda made: made.assign(mass=1.0), r"columns differ from the schema in \['mass'\]"),
-        (lambda made: made.iloc[::-1], r"gave sim_id \[15, 14.* for \[0, 1"),
-        (lambda made: made.iloc[:-1], r"gave sim_id \[0, 1.* for \[0, 1"),
+        (lambda made: made.iloc[::-1], r"returned sim_id \[15, 14.* for \[0, 1"),
+        (lambda made: made.iloc[:-1], r"returned sim_id \[0, 1.* for \[0, 1"),
         (lambda made: made.assign(simulator_version="0.9"), r"version is \{'0.9'\}, the run's 'stand-in-1'"),
     ],
 )
