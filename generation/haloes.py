@@ -1,7 +1,7 @@
 """Make the files of stars of a set: the haloes of its simulations, by split, in shards.
 
-The folder of a run is a local store, `mwlmc_data.dataset.store`: with its manifest it can be loaded from, verified, and
-made a part of the published folder. A row is one simulation: its numbers, its drawn parameters, and its 4,500 stars.
+The folder of a run is a local store (`mwlmc_data.dataset.store`): its manifest lets it be loaded, verified and added to
+the published folder. A row is one simulation: its sim_id, drawn parameters and 4,500 stars.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file, write_bytes
 
-#: Haloes of a shard: 370 MB, and 33 shards for the whole Gaussian set.
+#: Haloes per shard: 370 MB, and 33 shards for the complete Gaussian set.
 SHARD = 4000
-#: Haloes of a row group, the least that is decoded to read one: 14 MB.
+#: Haloes per row group, the smallest unit that is decoded: 14 MB.
 ROW_GROUP = 128
-#: Haloes between two steps of the progress bar.
+#: Haloes per step of the progress bar.
 SLICE = 16
 
 
 @dataclass(frozen=True)
 class HaloPlan:
-    """What a run makes and where.
+    """What a run makes, and where.
 
     Parameters
     ----------
@@ -44,16 +44,16 @@ class HaloPlan:
     config : str
         Set of simulations.
     sims : range
-        Values of sim_id, of step 1.
+        Values of sim_id, with step 1.
     shard_size : int
-        Most haloes of a shard.
+        Largest number of haloes in a shard.
     simulator_version : str
-        Version that the simulator must have.
+        Required version of the simulator.
 
     Raises
     ------
     ValueError
-        If the range is empty or leaves the set, the set is unknown, or a shard would hold no halo.
+        If the range is empty or exceeds the set, the set is unknown, or a shard would be empty.
     """
 
     out: Path
@@ -72,7 +72,8 @@ class HaloPlan:
         as_whole("shard_size", self.shard_size, 1)
         made = release.get_entry(self.config)["simulator_version"]
         if made != self.simulator_version:
-            raise ValueError(f"simulator {self.simulator_version} is not allowed: the {self.config} set is of {made}")
+            given = f"simulator_version = {self.simulator_version!r}"
+            raise ValueError(f"{given}: allowed is {made!r}, that of the {self.config} set")
 
     @property
     def seed(self) -> int:
@@ -105,31 +106,31 @@ class HaloPlan:
         return self.out / self.shards[shard][0]
 
     def hash_path(self, shard: int) -> Path:
-        """Where the hash of a shard is written once it is whole."""
+        """Where the hash of a complete shard is written."""
         return _get_hash_path(self.pins_path, self.shard_path(shard).name)
 
     @property
     def pins_path(self) -> Path:
-        """Where the settings are written down that the run may not change."""
+        """Where the settings that must not change are written."""
         return _get_pins_path(self.out, library.get_halo_config(self.config))
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Facts about the run that the files carry."""
+        """Facts about the run, for the metadata of the files."""
         return {"config": self.config, "seed": str(self.seed), "simulator_version": self.simulator_version}
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns of a shard, with the facts about the run."""
+        """Columns of a shard, with the metadata of the run."""
         return schema.halo_schema(self.metadata)
 
     def drawn(self, shard: int) -> Mapping[str, Any]:
-        """Parameters of the haloes of a shard, as the catalogue has them: arrays by name."""
+        """Parameters of the haloes in a shard, from the catalogue: arrays by name."""
         return {name: values[self.rows(shard)] for name, values in _load_drawn(self.config).items()}
 
     @property
     def pins(self) -> dict[str, object]:
-        """What must stay the same when a run continues."""
+        """Settings that must not change when a run continues."""
         return {
             **self.metadata,
             "data_version": release.DATA_VERSION,
@@ -151,7 +152,7 @@ def make_haloes(
     Parameters
     ----------
     plan : HaloPlan
-        What to make. Its folder may hold runs of other sets; with theirs, its manifest lists all haloes that are there.
+        What to make. Its folder may hold runs of other sets; the manifest then lists the haloes of all sets.
     workers, progress, scheduler, timeout
         As for `generation.shards.make_shards`.
 
@@ -163,13 +164,13 @@ def make_haloes(
     Raises
     ------
     RunMismatchError
-        If the folder, or a shard in it, is of a run with other settings, or was made elsewhere. Nothing changes then.
+        If the folder or a shard in it belongs to a run with other settings or was made elsewhere. Nothing is changed.
     DamagedRunError
         If the settings in the folder cannot be read.
     RuntimeError
         If a halo cannot be simulated; the message names it. Finished shards stay.
     WriteError
-        If the disk is full or read-only. Finished shards stay; a run that is finished writes nothing.
+        If the disk is full or read-only. Finished shards stay; a finished run writes nothing.
     ClusterSetupError, ClusterLostError
         If the cluster cannot be used, or fails during the run.
     """
@@ -179,7 +180,7 @@ def make_haloes(
     name = library.get_halo_config(plan.config)
     files = [store.describe_file(plan.out, path, name, split, len(ids), ids) for path, split, ids in plan.shards]
     if not _is_listed(plan, files):
-        # Runs of other sets into this folder may end at the same moment: each adds its own to what is there then.
+        # Runs of other sets may finish in this folder at the same moment: each adds its own files.
         with FileLock(plan.pins_path.with_name("manifest.lock")):
             write_bytes(plan.out / store.MANIFEST, _write_manifest(plan, files).encode())
     for entry in files:
@@ -188,13 +189,13 @@ def make_haloes(
 
 
 def _is_listed(plan: HaloPlan, files: list[store.ListedFile]) -> bool:
-    """Whether the manifest says already what the run would write: a finished run writes nothing."""
+    """Whether the manifest already has what the run would write; a finished run writes nothing."""
     path = plan.out / store.MANIFEST
     return path.is_file() and path.read_bytes() == _write_manifest(plan, files).encode()
 
 
 def _write_manifest(plan: HaloPlan, files: list[store.ListedFile]) -> str:
-    """Text of the manifest that lists these files besides those of other sets."""
+    """Write the manifest that lists these files beside those of other sets."""
     before = _read_manifest(plan)
     others = [entry for entry in before.files if entry.config != library.get_halo_config(plan.config)]
     seeds = {**before.seeds, plan.config: plan.seed}
@@ -202,7 +203,7 @@ def _write_manifest(plan: HaloPlan, files: list[store.ListedFile]) -> str:
 
 
 def _read_manifest(plan: HaloPlan) -> store.Manifest:
-    """What the folder holds already, of runs of this program alone: what was fetched must stay what it is."""
+    """Read the manifest of earlier runs of this program; refuse a folder of fetched files."""
     if not (plan.out / store.MANIFEST).exists():
         return store.Manifest(release.DATA_VERSION, plan.simulator_version, {}, ())
     found = store.Store(plan.out).manifest
@@ -210,42 +211,42 @@ def _read_manifest(plan: HaloPlan) -> store.Manifest:
     strangers = [name for name in configs if not _is_made_here(plan.out, found.select(name))]
     if strangers:
         raise RunMismatchError(
-            f"{plan.out} holds {', '.join(strangers)} of data version {found.data_version} that no run made there; "
-            "allowed: a folder of runs of this program, or a new one"
+            f"{plan.out} holds {', '.join(strangers)} of data version {found.data_version} that no run made there: "
+            "allowed is a folder of runs of this program, or a new one"
         )
     versions = (found.data_version, found.simulator_version)
     if versions != (release.DATA_VERSION, plan.simulator_version):
         raise RunMismatchError(
-            f"{plan.out} holds data {versions[0]} of simulator {versions[1]}; allowed: data {release.DATA_VERSION} of "
-            f"simulator {plan.simulator_version}, or a new folder"
+            f"{plan.out} holds data {versions[0]} of simulator {versions[1]}: allowed is data {release.DATA_VERSION} "
+            f"of simulator {plan.simulator_version}, or a new folder"
         )
     return found
 
 
 def _is_made_here(out: Path, entries: list[store.ListedFile]) -> bool:
-    """Whether a run of this program made the files of one config: it left its settings, or the hash of every shard."""
+    """Whether this program made the files of one config, by its settings or the hash of every shard."""
     pins = _get_pins_path(out, entries[0].config)
     return pins.is_file() or all(_get_hash_path(pins, entry.name).is_file() for entry in entries)
 
 
 def _get_hash_path(pins: Path, name: str) -> Path:
-    """Where the hash of a shard is written, beside the settings."""
+    """Return where the hash of a shard is written, beside the settings."""
     return pins.parent / f"{name}.sha256"
 
 
 @lru_cache(maxsize=1)
 def _load_drawn(config: str) -> Mapping[str, Any]:
-    """Drawn parameters of the whole set, so that the row is the sim_id."""
+    """Load the drawn parameters of the complete set; the row is the sim_id."""
     return load_catalogue(config=config, columns=schema.DRAWN, format="numpy")
 
 
 def _get_pins_path(out: Path, name: str) -> Path:
-    """Where a run writes down its settings, by the name of the config that it makes."""
+    """Return where a run writes its settings, by the name of its config."""
     return out / ".run" / f"{name}.json"
 
 
 def make_shard(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> None:
-    """Make one shard and its hash, unless it is there.
+    """Make one shard and its hash, unless it exists.
 
     Parameters
     ----------
@@ -254,10 +255,10 @@ def make_shard(plan: HaloPlan, shard: int, advance: Callable[[int], None]) -> No
     shard : int
         Number of the shard.
     advance : callable
-        Called with the number of haloes made, every few of them; may raise to stop.
+        Called every few haloes with the number made; may raise to stop.
     """
     if is_finished(plan, shard):
-        # On a cluster: the worker that made it died before it could say so.
+        # On a cluster, the worker that made it died before reporting it.
         advance(len(plan.rows(shard)))
         return
     replace_file(plan.shard_path(shard), lambda temporary: _write(temporary, plan, shard, advance))

@@ -1,4 +1,4 @@
-"""What a run of the generation makes and where, and the settings that it may not change half way."""
+"""What a generation run makes and where, and the settings that must not change before it ends."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from mwlmc_data.storage.writing import create_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Simulations of a run: the final table is put together in memory, 3 GB for so many.
-MOST = 10_000_000
+#: Largest number of simulations in a run: the final table is assembled in memory, 3 GB at this size.
+MAX_SIMULATIONS = 10_000_000
 
 
 class RunMismatchError(ValueError):
-    """The output folder holds something of a run with other settings."""
+    """The output folder belongs to a run with other settings."""
 
 
 class DamagedRunError(RuntimeError):
-    """The file with the settings of a run is damaged; the message names it and the way out."""
+    """The file with the settings of a run is damaged; the message names it and the remedy."""
 
 
 class Run(Protocol):
-    """What a run makes and where; `Plan` and `generation.haloes.HaloPlan` are such."""
+    """What a run makes, and where: the protocol of `Plan` and `generation.haloes.HaloPlan`."""
 
     @property
     def out(self) -> Path:
         """Folder of the run."""
     @property
     def pins_path(self) -> Path:
-        """Where the settings are written down that the run may not change."""
+        """Where the settings that must not change are written."""
     @property
     def pins(self) -> dict[str, object]:
         """Those settings."""
     @property
     def metadata(self) -> Mapping[str, str]:
-        """Facts about the run that every shard carries: set, seed and version."""
+        """Facts about the run, for the metadata of every shard: set, seed and version."""
     @property
     def schema(self) -> pa.Schema:
         """Columns of a shard."""
@@ -58,12 +58,12 @@ class Run(Protocol):
     def shard_path(self, shard: int) -> Path:
         """Where a shard is written."""
     def hash_path(self, shard: int) -> Path:
-        """Where its hash is written once it is whole."""
+        """Where the hash of a complete shard is written."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run makes and where.
+    """What a run makes, and where.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ class Plan:
     shard_size : int
         Simulations in a shard.
     simulator_version : str
-        Version that the simulator must have.
+        Required version of the simulator.
 
     Raises
     ------
     ValueError
-        If a number is out of its range or the configuration is unknown.
+        If a number is out of range or the configuration is unknown.
     """
 
     out: Path
@@ -95,7 +95,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         Prior(self.config)
-        as_whole("simulations", self.simulations, 1, MOST)
+        as_whole("simulations", self.simulations, 1, MAX_SIMULATIONS)
         as_whole("shard_size", self.shard_size, 1)
         as_whole("seed", self.seed)
 
@@ -114,12 +114,12 @@ class Plan:
         return self.out / "shards" / f"{shard:05d}.parquet"
 
     def hash_path(self, shard: int) -> Path:
-        """Where the hash of a shard is written once it is whole."""
+        """Where the hash of a complete shard is written."""
         return self.out / "shards" / f"{shard:05d}.parquet.sha256"
 
     @property
     def pins_path(self) -> Path:
-        """Where the settings are written down that the run may not change."""
+        """Where the settings that must not change are written."""
         return self.out / "run.json"
 
     @property
@@ -129,12 +129,12 @@ class Plan:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Facts about the run that the files carry."""
+        """Facts about the run, for the metadata of the files."""
         return {"config": self.config, "seed": str(self.seed), "simulator_version": self.simulator_version}
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns of a shard, with the facts about the run."""
+        """Columns of a shard, with the metadata of the run."""
         return schema.arrow_schema(self.metadata)
 
     def drawn(self, shard: int) -> Mapping[str, Any]:
@@ -145,7 +145,7 @@ class Plan:
 
     @property
     def pins(self) -> dict[str, object]:
-        """What must stay the same when a run continues; the number of simulations may grow."""
+        """Settings that must not change when a run continues; the number of simulations may grow."""
         return {
             **self.metadata,
             "shard_size": self.shard_size,
@@ -154,7 +154,7 @@ class Plan:
 
 
 def is_pinned(run: Run) -> bool:
-    """Compare a run with the settings that its folder holds.
+    """Compare a run with the settings in its folder.
 
     Parameters
     ----------
@@ -164,14 +164,14 @@ def is_pinned(run: Run) -> bool:
     Returns
     -------
     bool
-        Whether there are settings, which are those of the run then.
+        Whether the folder has settings, which are then those of the run.
 
     Raises
     ------
     RunMismatchError
-        If they are those of another run.
+        If the settings are those of another run.
     DamagedRunError
-        If they cannot be read.
+        If the settings cannot be read.
     """
     found = _read_pins(run.pins_path)
     if found is None:
@@ -181,7 +181,7 @@ def is_pinned(run: Run) -> bool:
 
 
 def pin_run(run: Run) -> None:
-    """Write down the settings of a new run; of several that begin at once in one folder, those of one stay.
+    """Write the settings of a new run; of several runs that start at once in one folder, one succeeds.
 
     Parameters
     ----------
@@ -202,32 +202,32 @@ def pin_run(run: Run) -> None:
 
 
 def _read_pins(path: Path) -> dict[str, Any] | None:
-    """Read the settings of a run; None where there are none."""
+    """Read the settings of a run; None if there are none."""
     try:
         found = json.loads(path.read_bytes().decode())
         if not isinstance(found, dict):
-            raise ValueError(f"{type(found).__name__} in place of names and values")
+            raise ValueError(f"{type(found).__name__} instead of names and values")
     except FileNotFoundError:
         return None
     except (ValueError, IsADirectoryError, RecursionError) as error:
         raise DamagedRunError(
-            f"{path} does not hold the settings of a run ({error}). Remove it and give the same command again: "
-            "finished shards say what they are of, and are kept."
+            f"{path} does not hold the settings of a run ({error}). Remove it and run the same command again: "
+            "finished shards are recognised and kept."
         ) from error
     return found
 
 
 def refuse_differences(run: Run, wanted: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:
-    """Raise RunMismatchError where something is of a run with other settings.
+    """Raise RunMismatchError if settings differ from those of the run.
 
     Parameters
     ----------
     run : Run
         The run.
     wanted, found : mapping
-        Its settings, and those that were found; of these only the wanted ones count.
+        Its settings, and those found, of which only the wanted ones count.
     what : str
-        What holds them, for the message.
+        What holds the settings, for the message.
     """
     differences = [
         f"{name} is {_show_setting(found.get(name), value)} there and {_show_setting(value, found.get(name))} now"
@@ -236,7 +236,7 @@ def refuse_differences(run: Run, wanted: Mapping[str, Any], found: Mapping[str, 
     ]
     if differences:
         raise RunMismatchError(
-            f"{what} is of a run with other settings: {'; '.join(differences)}. "
+            f"{what} belongs to a run with other settings: {'; '.join(differences)}. "
             "Continue that run with its own settings, or choose another folder."
         )
 
@@ -247,13 +247,13 @@ def refuse_other_draws(run: Run, shard: int, table: pa.Table, path: Path) -> Non
     other = [name for name, values in drawn.items() if not np.array_equal(table[name].to_numpy(), values)]
     if other:
         raise RunMismatchError(
-            f"{path} holds other parameters than {run.metadata} draws: {', '.join(other)} differ. Remove it and give "
+            f"{path} holds other parameters than {run.metadata} draws: {', '.join(other)} differ. Remove it and run "
             "the same command again, or choose another folder."
         )
 
 
 def _show_setting(value: object, other: object) -> str:
-    """Name a setting in an error; of two schemas only what the other lacks."""
+    """Write a setting for an error; of two schemas only what the other lacks."""
     if isinstance(value, dict) and isinstance(other, dict):
         return repr({name: what for name, what in value.items() if other.get(name) != what})
     return repr(value)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from mwlmc_data.workers import CONTEXT, start_pool
 
-#: Seconds between two looks at the workers' counter.
+#: Interval at which the workers' counter is read [s].
 POLL = 0.5
 
 #: Called as make_shard(*arguments, shard, advance).
@@ -21,7 +21,7 @@ RunShards = Callable[[MakeShard, tuple[Any, ...], Iterable[int], "Progress"], No
 
 
 class StoppedError(Exception):
-    """Raised in a worker when the run is to end before its shard is finished."""
+    """Raised in a worker when the run stops before its shard is finished."""
 
 
 class Progress:
@@ -32,9 +32,9 @@ class Progress:
     total : int
         Number of simulations of the run.
     done : int
-        How many of them an earlier run has made.
+        Number of them that an earlier run made.
     shown : bool
-        Whether to draw it.
+        Whether to draw the bar.
     """
 
     def __init__(self, total: int, done: int, shown: bool) -> None:
@@ -45,7 +45,7 @@ class Progress:
             desc="simulating",
             file=sys.stderr,
             disable=not shown,
-            # The rate and the time left are those of the whole run, and a log file is not flooded.
+            # Rate and remaining time refer to the complete run, and log files are not flooded.
             smoothing=0,
             mininterval=0.5 if sys.stderr.isatty() else 10.0,
         )
@@ -75,9 +75,9 @@ def run_shards(
     shards : iterable of int
         Numbers of the shards to make.
     progress : Progress
-        Told of every few simulations.
+        Advanced every few simulations.
     workers : int
-        Number of processes; with 1 the shards are made in this one.
+        Number of processes; 1 works in this process.
 
     Raises
     ------

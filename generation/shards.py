@@ -1,7 +1,7 @@
-"""Make the shards of a run that are not there yet, in processes here or on a cluster, and know which are whole.
+"""Make the missing shards of a run, in local processes or on a cluster, and find which are complete.
 
-A shard is written beside its place and renamed into it, and its hash is written last, so that a run which is killed at
-any moment leaves only whole shards and continues from them.
+A shard is written under a temporary name and renamed, and its hash is written last, so that a run killed at any moment
+leaves only complete shards and continues from them.
 """
 
 from __future__ import annotations
@@ -43,33 +43,33 @@ def make_shards(
     scheduler: str | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """Make all shards of a run that are not whole yet.
+    """Make all incomplete shards of a run.
 
     Parameters
     ----------
     run : Run
-        What to make; its folder must be absolute for a cluster, whose workers may stand in another one.
+        What to make; for a cluster its folder must be absolute, as workers may run in another one.
     make_shard : callable
         Called as ``make_shard(*arguments, shard, advance)``.
     arguments : tuple
         First arguments, the same for all shards.
     workers : int
-        Number of processes; with 1 the work is done in this one. A cluster has its own number.
+        Number of processes; 1 works in this process. A cluster ignores it.
     progress : bool
         Whether to show a progress bar on stderr.
     scheduler : str, optional
-        Address of a Dask scheduler whose workers make the shards; the folder must be theirs as well.
+        Address of a Dask scheduler whose workers make the shards; they must see the folder.
     timeout : float
         How long to try to reach the scheduler [s].
 
     Raises
     ------
     RunMismatchError
-        If the folder, or a finished shard in it, is of a run with other settings. Nothing is written then.
+        If the folder or a finished shard in it belongs to a run with other settings. Nothing is written then.
     DamagedRunError
         If the settings in the folder cannot be read.
     WriteError
-        If the disk is full or read-only. Finished shards stay; where all are finished, nothing is written.
+        If the disk is full or read-only. Finished shards stay; if all are finished, nothing is written.
     ClusterSetupError
         If the cluster cannot be used.
     ClusterLostError
@@ -101,7 +101,7 @@ def make_shards(
 
 
 def is_finished(run: Run, shard: int) -> bool:
-    """Tell whether a shard is there, whole and unchanged.
+    """Check that a shard is complete and unchanged.
 
     Parameters
     ----------
@@ -113,12 +113,12 @@ def is_finished(run: Run, shard: int) -> bool:
     Returns
     -------
     bool
-        False where a part is missing or damaged, and it is to be made.
+        False if the shard is missing or damaged and has to be made.
 
     Raises
     ------
     RunMismatchError
-        If it is whole, and of a run with other settings.
+        If it is complete but belongs to a run with other settings.
     """
     try:
         return _is_whole(run, shard) and read_shard(run, shard, _NUMBERS) is not None
@@ -127,7 +127,7 @@ def is_finished(run: Run, shard: int) -> bool:
 
 
 def _is_whole(run: Run, shard: int) -> bool:
-    """Whether a shard is the file that its hash was written for."""
+    """Whether a shard matches its hash."""
     path = run.shard_path(shard)
     try:
         digest = run.hash_path(shard).read_bytes()
@@ -137,7 +137,7 @@ def _is_whole(run: Run, shard: int) -> bool:
 
 
 def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Table:
-    """Read a shard, and compare what it says of itself, and its draws, with the run.
+    """Read a shard, and compare its metadata and draws with the run.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Tab
     shard : int
         Number of the shard.
     columns : list of str, optional
-        With sim_id and the drawn parameters among them; all by default.
+        Columns to read, including sim_id and the drawn parameters; all by default.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Tab
     Raises
     ------
     RunMismatchError
-        If it is of a run with another set, seed, version or schema, or its parameters are not those that are drawn.
+        If it belongs to a run with another set, seed, version or schema, or has other parameters than the run draws.
     RuntimeError
         If it holds other simulations of the same run.
     DamagedFileError
@@ -186,13 +186,13 @@ class _OtherRowsError(RuntimeError):
 
 
 def finish(run: Run, shard: int) -> None:
-    """Write the hash of a shard that is whole: a shard is finished only when it is there and right."""
+    """Write the hash of a complete shard: a shard counts as finished only with a matching hash."""
     digest = release.sha256_of(run.shard_path(shard))
     write_bytes(run.hash_path(shard), f"{digest}\n".encode())
 
 
 def _list_unfinished(run: Run, is_known: bool) -> list[int]:
-    """List the shards to make; where no settings say that the folder is of this run, no whole one is written over."""
+    """List the shards to make; in a folder without this run's settings, refuse to overwrite a complete one."""
     found = []
     for shard in range(run.n_shards):
         try:
@@ -204,7 +204,7 @@ def _list_unfinished(run: Run, is_known: bool) -> list[int]:
         except _OtherRowsError as error:
             if not is_known:
                 raise RunMismatchError(
-                    f"{run.out} is of a run that is parted in another way: {error}. Continue that run with its own "
+                    f"{run.out} belongs to a run with other shards: {error}. Continue that run with its own "
                     "settings, or choose another folder."
                 ) from error
         found.append(shard)
@@ -212,14 +212,14 @@ def _list_unfinished(run: Run, is_known: bool) -> list[int]:
 
 
 def _await(run: Run, shards: list[int]) -> None:
-    """Wait until shards that other machines made are seen here, whole."""
+    """Wait until shards made on other machines are visible here, complete."""
     deadline = time.monotonic() + PATIENCE
     while shards := [shard for shard in shards if not is_finished(run, shard)]:
         if time.monotonic() > deadline:
             raise ClusterLostError(
                 f"the workers made {len(shards)} shards, the first of them {run.shard_path(shards[0])}, that "
-                f"are not seen here, whole: {SHARE}"
+                f"are not visible here: {SHARE}"
             )
         time.sleep(1.0)
-        # Opening the folder makes a network file system look at it anew.
+        # Listing the folder makes a network file system refresh it.
         list(run.shard_path(shards[0]).parent.iterdir())

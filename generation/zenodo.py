@@ -51,12 +51,12 @@ def describe(manifest: Manifest, facts: Mapping[str, Any], notice: str | None = 
 
 
 def _write_description(facts: Mapping[str, Any], notice: str | None) -> str:
-    """The description in HTML, as the service takes it."""
+    """Write the description in HTML, as the service expects it."""
     paragraphs = [
         " ".join(facts["abstract"].split()),
         "README.md is the dataset card: what the files hold, how they were made, their columns, uses and limits. "
         "SHA256SUMS and manifest.json list every file with its hash. A Parquet file's name begins with that of its "
-        "folder: gaussian-test.parquet belongs into gaussian.",
+        "folder: gaussian-test.parquet belongs in gaussian.",
     ]
     if notice is not None:
         paragraphs.append(notice)

@@ -1,1 +1,1 @@
-"""Examples of how to run the programs where they need some setting up."""
+"""Examples of running the programs where that needs some setup."""

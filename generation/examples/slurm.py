@@ -1,9 +1,9 @@
-"""Make a catalogue on a cluster that is run by SLURM.
+"""Make a catalogue on a SLURM cluster.
 
-Run it in the folder of the checkout, on a machine that may submit jobs and stays up (a login node, or a small job of
-its own). It submits the jobs, makes the catalogue on them and ends them; what follows ``--`` goes to
+Run it in the folder of the checkout, on a machine that may submit jobs and stays up (a login node, or a small job).
+It submits the jobs, makes the catalogue on them and ends them; what follows ``--`` goes to
 ``python -m generation catalogue``, whose folder must be on a file system that all nodes share. Nodes should be of one
-kind: across processors the rows agree within rounding only. It needs ``pip install dask-jobqueue``.
+kind: across processors the rows agree only to within rounding. It needs ``pip install dask-jobqueue``.
 
     python -m generation.examples.slurm --jobs 4 --cores 32 --queue short -- --simulations 128000 --out DIR
 """
@@ -40,10 +40,10 @@ def make_cluster(options: argparse.Namespace) -> Any:
         account=options.account,
         walltime=options.walltime,
         cores=options.cores,
-        # One worker a core, of one thread: the simulator is parallel over simulations and nothing else.
+        # One worker per core, with one thread: the simulator is parallel only over simulations.
         processes=options.cores,
         memory=f"{options.memory * options.cores}GB",
-        # With several interfaces: the one through which the nodes reach this machine.
+        # If there are several interfaces: the one through which the nodes reach this machine.
         interface=options.interface,
         job_extra_directives=options.directive,
         job_script_prologue=[
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--queue", help="SLURM partition")
     parser.add_argument("--account", help="SLURM account")
     parser.add_argument("--interface", help="network interface of the scheduler and the workers, for example ib0")
-    parser.add_argument("--directive", action="append", default=[], help="further #SBATCH line; may be given often")
+    parser.add_argument("--directive", action="append", default=[], help="further #SBATCH line; may be repeated")
     parser.add_argument("--print-script", action="store_true", help="only print the script of a job")
     parser.add_argument("catalogue", nargs="*", help="after --: options of python -m generation catalogue")
     options = parser.parse_args(arguments)
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.print_script:
             print(cluster.job_script())
             return 0
-        # Jobs that end before the catalogue does, killed or out of time, are submitted again.
+        # Jobs that end before the catalogue is complete, killed or out of time, are submitted again.
         cluster.adapt(minimum_jobs=options.jobs, maximum_jobs=options.jobs)
         from generation.__main__ import main as generation
 

@@ -60,8 +60,8 @@ class TestAnotherRun:
         [
             ({"seed": 5}, r"seed is '20250710' there and '5' now"),
             ({"simulator_version": "2"}, r"simulator_version is 'stand-in-1' there and '2' now"),
-            ({"shard_size": 8}, r"parted in another way.*16 simulations from sim_id 0 to 15, not the 8 from 0 to 7"),
-            ({"simulations": 12}, r"parted in another way"),
+            ({"shard_size": 8}, r"a run with other shards.*16 simulations from sim_id 0 to 15, not the 8 from 0 to 7"),
+            ({"simulations": 12}, r"a run with other shards"),
         ],
     )
     @pytest.mark.parametrize("left", ["shards and the file", "shards"])
@@ -378,7 +378,7 @@ class TestHaloes:
         shutil.copytree(halo_run, out)
         (out / ".run" / "haloes.json").unlink()
         before = contents(out)
-        with pytest.raises(RunMismatchError, match="parted in another way"):
+        with pytest.raises(RunMismatchError, match="a run with other shards"):
             make_haloes(self.plan_for(out, sims=range(8, 23)), progress=False)
         assert contents(out) == before
         make_haloes(self.plan_for(out, sims=range(8, 22)), progress=False)
