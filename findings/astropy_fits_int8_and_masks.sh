@@ -1,14 +1,14 @@
 #!/bin/sh
-# astropy writes int8 to FITS as logical values, and forgets the mask of a boolean column.
+# astropy writes int8 to FITS as logical values, and loses the mask of a boolean column.
 #
 # Versions: astropy 8.0.2, numpy 2.4.6.
 # Behaviour: A column of int8 comes back as bool, every number but 0 as True. A masked entry of a
 #     boolean column comes back as an ordinary value. Neither warns.
-# A good guess: FITS knows signed bytes by an offset of -128 (TZERO), as it knows unsigned 16-bit
-#     integers by one; a null of a logical column is a byte 0, which the standard allows.
-# Seen: flag [1, 2, 3] came back as [True, True, True]; of the masked column no entry is masked.
-# Why it matters here: Star tables carry quality flags of a byte and masked booleans. Cast both to
-#     int16 before they go into FITS.
+# A good guess: FITS stores signed bytes with an offset of -128 (TZERO), as it stores unsigned 16-bit
+#     integers with one; a null in a logical column is a byte 0, which the standard allows.
+# Seen: flag [1, 2, 3] came back as [True, True, True]; no entry of the masked column is masked.
+# Why it matters here: Star tables carry one-byte quality flags and masked booleans. Cast both to
+#     int16 before writing FITS.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

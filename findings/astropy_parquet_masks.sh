@@ -1,14 +1,14 @@
 #!/bin/sh
-# Masks of astropy in Parquet: pandas sees what lies beneath, and by way of VOTable integers lose their last digits.
+# astropy masks in Parquet: pandas reads the masked values, and with VOTable metadata integers lose their last digits.
 #
 # Versions: astropy 8.0.2, pyarrow 26.0.1, pandas 3.1.1, numpy 2.4.6.
 # Behaviour: `format="parquet"` writes a masked column as plain values beside a column of masks, so
-#     that other readers get the value beneath as if it were data. `format="parquet.votable"` writes
+#     that other readers get the masked value as if it were data. `format="parquet.votable"` writes
 #     nulls, and reads a column of int64 with one null as float64 with NaN, unmasked: 2**53 + 1
 #     becomes 2**53.
-# A good guess: A masked value is a null of Parquet in both, and int64 comes back as int64 with a
+# A good guess: A masked value is a Parquet null in both, and int64 comes back as int64 with a
 #     mask.
-# Seen: pandas reads [9007199254740993, 2, 3] where 2 is masked; by way of VOTable the first is
+# Seen: pandas reads [9007199254740993, 2, 3] where 2 is masked; with VOTable metadata the first is
 #     9007199254740992.0.
 # Why it matters here: Identifiers of stars (Gaia's source_id has 19 digits) and masked measurements
 #     come in such files. This project publishes no null integers, and writes nulls with pyarrow.

@@ -1,17 +1,17 @@
 #!/bin/sh
-# What .take and .skip of a stream of datasets part depends on the workers of the DataLoader.
+# How .take and .skip divide a stream of datasets depends on the workers of the DataLoader.
 #
 # Versions: datasets 5.2.0, torch 2.13.0.
-# Behaviour: `take(n)` and `skip(n)` are shared out: each worker takes or skips n / workers of its
+# Behaviour: `take(n)` and `skip(n)` are divided: each worker takes or skips n / workers rows of its
 #     own shards. `take(8)` held out in the main process and `skip(8)` trained on with two workers
-#     have rows in common, and miss others; with shards smaller than the share `take(8)` gives fewer
+#     have rows in common, and miss others; if shards are smaller than the share, `take(8)` returns fewer
 #     than 8.
-# A good guess: The same rows with any number of workers, as `take(n)` and `skip(n)` are each
-#     other's complement without workers.
+# A good guess: The same rows with any number of workers, as `take(n)` and `skip(n)` are complements
+#     without workers.
 # Seen: held out 0 to 7; trained on with two workers 4 to 9 and 20, not 10; take(8) with two workers
-#     gives 5 rows.
-# Why it matters here: Half of the held-out haloes come back in training. `load_haloes` says to part
-#     a stream by `split` or `sim_ids`.
+#     returns 5 rows.
+# Why it matters here: Half of the held-out haloes come back in training. The documentation of
+#     `load_haloes` says to divide a stream by `split` or `sim_ids`.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

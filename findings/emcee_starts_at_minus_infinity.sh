@@ -1,16 +1,16 @@
 #!/bin/sh
-# A walker of emcee that starts where the density is zero may stay there for ever, and its points count as draws.
+# An emcee walker that starts where the density is zero may stay there for ever, and its points count as draws.
 #
 # Versions: emcee 3.1.6, numpy 2.4.6.
-# Behaviour: A start at minus infinity is accepted. Stretch moves leave such a walker only where a
-#     proposal falls inside; the point it stands on is stored at every step, so that draws outside
-#     the prior are in the chain. The only signs are a RuntimeWarning of NumPy, of infinities that
-#     are subtracted, and log_prob of -inf.
-# A good guess: An error for a start at -inf, as for one that is NaN; or that the walker is left out
-#     until it has come in.
+# Behaviour: A start at minus infinity is accepted. Stretch moves free such a walker only if a
+#     proposal falls inside; its point is stored at every step, so that the chain holds draws outside
+#     the prior. The only signs are a RuntimeWarning from NumPy about subtracted infinities, and a
+#     log_prob of -inf.
+# A good guess: An error for a start at -inf, as for NaN; or the walker is left out until it enters
+#     the support.
 # Seen: 4 of 16 walkers are outside after 2,000 steps, and 25% of all draws; NaN is refused
 #     (Probability function returned NaN).
-# Why it matters here: Prior.log_prob is -inf outside its walls. Start walkers from Prior.sample,
+# Why it matters here: Prior.log_prob is -inf outside the support. Start walkers from Prior.sample,
 #     and assert that all log_prob are finite.
 set -eu
 folder=$(mktemp -d)

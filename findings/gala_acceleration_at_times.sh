@@ -1,15 +1,14 @@
 #!/bin/sh
-# gala gives wrong accelerations for an array of times, without a word.
+# gala silently returns wrong accelerations for an array of times.
 #
 # Versions: gala 1.11.0, astropy 8.0.2, numpy 2.4.6.
-# Behaviour: `potential.acceleration(q, t=times)` of a potential that depends on time takes an array
-#     with a time for each position, and returns numbers that are neither those at its own time nor
-#     those at the first.
-# A good guess: A time for each position; or an error.
+# Behaviour: `potential.acceleration(q, t=times)` of a time-dependent potential accepts one time per
+#     position, and returns numbers that belong neither to each position's time nor to the first time.
+# A good guess: The acceleration at each position's time; or an error.
 # Seen: at 20 and 30 kpc and times 0 and 1000 Myr: one by one -0.00050 and -0.00056 kpc/Myr2,
 #     together the first is -0.00012.
-# Why it matters here: gala is a peer of the simulator: whoever compares the LMC's pull along an
-#     orbit asks for many times. Ask for one time at a call.
+# Why it matters here: gala is compared with the simulator, and comparing the LMC's pull along an
+#     orbit takes many times. Ask for one time per call.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

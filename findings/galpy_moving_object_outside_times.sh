@@ -1,16 +1,15 @@
 #!/bin/sh
-# galpy's MovingObjectPotential stands still outside the times of its orbit in C, and is an error in Python.
+# galpy's MovingObjectPotential stands still outside the times of its orbit in C, but raises an error in Python.
 #
 # Versions: galpy 1.12.1, numpy 2.4.6, scipy 1.17.1.
-# Behaviour: Integrated in C (the default where it can), an orbit goes on beyond the times for which
-#     the moving object's own orbit is known, as if the object had stopped where it was last. The
+# Behaviour: Integrated in C (the default where possible), an orbit continues beyond the times for
+#     which the moving object's own orbit is known, as if the object had stopped at its last place. The
 #     same integration in Python raises a ValueError.
 # A good guess: The error in both.
 # Seen: dop853: ValueError, not in the integration time domain; dop853_c: a finite place after 4
 #     more units of time.
-# Why it matters here: The LMC as a moving object is how the peer is set up for the speed
-#     comparison, whose times lie within the orbit. A rewind longer than the LMC's orbit would keep
-#     an LMC at rest.
+# Why it matters here: The speed comparison sets up galpy with the LMC as a moving object, within the
+#     times of its orbit. A rewind longer than the LMC's orbit would keep an LMC at rest.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,17 +1,17 @@
 #!/bin/sh
-# mlcroissant gives other integers where a column of int64 has a null, texts as bytes, and arrays as lists.
+# mlcroissant changes integers in an int64 column with a null, and returns text as bytes and arrays as lists.
 #
 # Versions: mlcroissant 1.1.1, pyarrow 26.0.1, numpy 2.4.6.
 # Behaviour: A column of integers passes through a float once one of them is null: 2**53 + 1 comes
-#     back as the integer 2**53, and nothing tells it from a true one. A field of sc:Text comes back
+#     back as the integer 2**53, indistinguishable from a true one. A field of sc:Text comes back
 #     as bytes, and a nested list of float32, declared as an array with a shape, as nested lists of
 #     Python floats.
-# A good guess: Integers stay or fail; sc:Text is a str; an array with a declared shape is a NumPy
-#     array of it.
+# A good guess: Integers are kept or raise an error; sc:Text is a str; an array with a declared shape
+#     is a NumPy array of that shape.
 # Seen: 9007199254740993 became 9007199254740992 (int); b'a' (bytes); [[1.0, 2.0], [3.0, 4.0]]
 #     (list).
 # Why it matters here: The release is described in Croissant and read with mlcroissant in the card.
-#     No integer column of it has nulls, sim_id is int32, and the card says that stars come as lists
+#     None of its integer columns has nulls, sim_id is int32, and the card says that stars come as lists
 #     of numbers.
 set -eu
 folder=$(mktemp -d)

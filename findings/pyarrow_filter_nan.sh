@@ -1,5 +1,5 @@
 #!/bin/sh
-# A filter of pyarrow drops rows with NaN, or keeps them, as the row groups of the file lie.
+# Whether a pyarrow filter keeps rows with NaN depends on the row groups of the file.
 #
 # Versions: pyarrow 26.0.1, numpy 2.4.6.
 # Behaviour: `~(v < 5)` is true of NaN. In memory such rows are kept. From a file they are kept in a
@@ -8,7 +8,7 @@
 # A good guess: The rows of `read_table(path, filters=f)` are those of `read_table(path).filter(f)`.
 # Seen: rows from the file [4, 5, 6, 7], in memory [2, 4, 5, 6, 7]; NaN are in rows 2 and 7.
 # Why it matters here: The published tables are read with filters, by the package and by others.
-#     None of their columns holds NaN: what is unknown is null.
+#     None of their columns holds NaN: unknown values are null.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

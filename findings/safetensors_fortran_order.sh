@@ -1,15 +1,15 @@
 #!/bin/sh
-# safetensors 0.8.0 scrambles NumPy arrays that are in Fortran order, silently.
+# safetensors 0.8.0 silently scrambles NumPy arrays in Fortran order.
 #
 # Versions: safetensors 0.8.0 (0.7.0 did not do it), numpy 2.4.6, pandas 3.1.1.
-# Behaviour: `save` writes the bytes as they lie in memory under the shape as it is, and `load`
-#     reads them in C order: the values come back in other places. Several columns of a table,
+# Behaviour: `save` writes the bytes in memory order with the original shape, and `load` reads them in
+#     C order: the values come back in other places. Several columns of a table,
 #     `table[[...]].to_numpy()`, are in Fortran order.
 # A good guess: The array comes back as it was, as from numpy.savez; or an error, as
 #     safetensors.torch gives for a tensor that is not contiguous.
 # Seen: in [[0, 10], [1, 11], [2, 12]], out [[0, 1], [2, 10], [11, 12]].
-# Why it matters here: Posterior draws, catalogue columns and weights are kept in such files. What
-#     this project writes is put into C order first.
+# Why it matters here: Posterior draws, catalogue columns and weights are kept in such files. This
+#     project converts arrays to C order before writing.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

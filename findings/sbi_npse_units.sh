@@ -1,10 +1,10 @@
 #!/bin/sh
-# sbi's NPSE learns nothing from parameters in large units, and says that it converged.
+# sbi's NPSE learns nothing about parameters in large units, and reports that it converged.
 #
 # Versions: sbi 0.27.0, torch 2.13.0.
-# Behaviour: The noise of NPSE's diffusion is of order one in the units of theta, whatever these
-#     are, so that masses of 1e11 never disappear in it. Training ends with "successfully converged"
-#     and the posterior is as wide as the prior. NPE standardises theta and does not care.
+# Behaviour: The noise of NPSE's diffusion is of order one in the units of theta, whatever they are,
+#     so that it never covers masses of 1e11. Training ends with "successfully converged"
+#     and the posterior is as wide as the prior. NPE standardises theta and is not affected.
 # A good guess: theta is standardised, as it is by NPE, NLE and NRE (z_score_theta is "independent"
 #     in all).
 # Seen: contraction of theta, NPSE: 0.00 in units in which it is 1e11 wide, 0.71 where it is of

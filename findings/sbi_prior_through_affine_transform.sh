@@ -1,15 +1,15 @@
 #!/bin/sh
-# A prior in other units by torch's AffineTransform loses its walls, and sbi no longer refuses draws outside.
+# A prior rescaled by torch's AffineTransform loses its bounds, and sbi no longer rejects draws outside.
 #
 # Versions: sbi 0.27.0, torch 2.13.0.
 # Behaviour: The support of a TransformedDistribution is the range of its last transform, for an
-#     AffineTransform all real vectors. sbi asks the support before the density, so that every draw
-#     counts as inside, and no leakage is corrected, although the density outside is zero.
-# A good guess: The support is the box in the other units.
+#     AffineTransform all real vectors. sbi checks the support before the density, so that every draw
+#     counts as inside and leakage is not corrected, although the density outside is zero.
+# A good guess: The support is the box in the new units.
 # Seen: of (0.5, 0.5), (1.5, 0.5) and (0.5, -3) in the unit square: log_prob 0, -inf, -inf;
 #     within_support True, True, True.
-# Why it matters here: Whoever divides theta by its scale needs the prior in the same units.
-#     Prior.to_torch(scale) has the walls.
+# Why it matters here: Dividing theta by its scale requires the prior in the same units.
+#     Prior.to_torch(scale) keeps the bounds.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,15 +1,15 @@
 #!/bin/sh
-# sbi's embedding of sets takes the number of members from other sets of the batch.
+# sbi's embedding of sets uses the number of members of other sets in the batch.
 #
 # Versions: sbi 0.27.0, torch 2.13.0.
-# Behaviour: PermutationInvariantEmbedding counts the rows that are NaN, in each of the d columns of
-#     each set, and takes the first so many of the counts in a row for those of the sets: set i gets
-#     the number of set i // d. With one column it is right.
+# Behaviour: PermutationInvariantEmbedding counts the NaN rows in each of the d columns of each set,
+#     and then uses the first counts of the flattened list, one per set: set i gets the number of
+#     set i // d. With one column the result is right.
 # A good guess: The embedding of a set does not depend on its neighbours in the batch.
 # Seen: four sets of 2, 6, 3 and 5 members in two columns: the embeddings of all but the first
 #     differ by 0.09 to 0.26 from those of the same set alone.
 # Why it matters here: Stars are sets of several columns and different sizes, and such an embedding
-#     costs information without a sign of it. Use a network with an explicit mask, and test that
+#     silently loses information. Use a network with an explicit mask, and test that
 #     neighbours, order and padding do not matter.
 set -eu
 folder=$(mktemp -d)
