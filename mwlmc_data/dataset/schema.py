@@ -1,7 +1,7 @@
-"""Every column of the table of simulations and of the haloes, once: its name, type, unit and meaning.
+"""The schema of the data: columns (`columns`), splits (`splits`), and the Arrow schemas made from them.
 
-The metadata of the Parquet files, the dataset card, the checks on what a user asks for and the documentation
-derive from `COLUMNS`. Conventions that hold for all columns:
+The metadata of the Parquet files, the dataset card, the checks of column names and the documentation derive from
+`COLUMNS`. Conventions that hold for all columns:
 
 * units are kpc, km/s, Msun, degrees, mas/yr and Gyr; an empty unit means a pure number;
 * the Galactocentric frame is right-handed with the Sun at (-8.3, 0, 0.02) kpc moving with
@@ -10,20 +10,68 @@ derive from `COLUMNS`. Conventions that hold for all columns:
 * the travel velocity is that of the Milky Way's disc relative to the stellar halo, and the apex is its
   direction.
 
-This module imports pyarrow only when a schema is asked for.
+This module imports pyarrow only when it makes a schema.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
+from mwlmc_data.dataset.columns import (
+    CATALOGUE_NAMES,
+    COLUMNS,
+    DERIVED,
+    DRAWN,
+    GROUPS,
+    HALO_COLUMNS,
+    LMC_VECTOR,
+    N_STARS,
+    REFLEX,
+    STARS,
+    TEXT,
+    Column,
+)
+from mwlmc_data.dataset.splits import (
+    BUDGETS,
+    N_HELD_OUT,
+    SPLIT_PERIOD,
+    SPLITS,
+    count_ids,
+    ids_of,
+    split_of,
+)
 
-from mwlmc_data.arguments.arrays import as_ids, as_whole
-from mwlmc_data.dataset.ucds import ucd_of
+__all__ = [
+    "BUDGETS",
+    "CATALOGUE_NAMES",
+    "COLUMNS",
+    "DERIVED",
+    "DRAWN",
+    "GROUPS",
+    "HALO_COLUMNS",
+    "LICENCE",
+    "LMC_VECTOR",
+    "N_HELD_OUT",
+    "N_STARS",
+    "REFLEX",
+    "SOURCE",
+    "SPLITS",
+    "SPLIT_PERIOD",
+    "STARS",
+    "TEXT",
+    "TITLE",
+    "Column",
+    "arrow_schema",
+    "count_ids",
+    "get_column",
+    "get_input_unit",
+    "halo_schema",
+    "ids_of",
+    "markdown_table",
+    "split_of",
+    "table_schema",
+]
 
 if TYPE_CHECKING:
     import pyarrow
@@ -31,316 +79,6 @@ if TYPE_CHECKING:
 TITLE = "Rigid Milky Way-LMC simulations with the reflex motion of the stellar halo"
 LICENCE = "CC-BY-4.0"
 SOURCE = "Simulations after Brooks et al. 2025 (arXiv:2507.10667), made with mwlmc-data"
-
-SPLITS = ("train", "validation", "test")
-SPLIT_PERIOD = 128
-#: Of every `SPLIT_PERIOD` simulations in a row, this many are for the test and as many for the validation.
-N_HELD_OUT = 10
-#: Nested training sets: the first so many simulations of the training split.
-BUDGETS = (1_000, 10_000, 100_000)
-
-#: Greatest sim_id of a file: an int32.
-_MOST = 2**31 - 1
-_DTYPE = re.compile(r"(int32|float32|string|bool)(?:\[(\d+(?:,\d+)*)\])?")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the table of simulations.
-
-    Parameters
-    ----------
-    name : str
-        Name in every format.
-    dtype : str
-        "int32", "float32", "string" or "bool"; of arrays with their shape, as "float32[4500,3]".
-    unit : str
-        Unit, empty for a pure number or text.
-    description : str
-        What the column holds, in a sentence.
-    nullable : bool
-        Whether a value may be unknown: null. Only of real numbers, since many readers lose the null of another.
-    """
-
-    name: str
-    dtype: str
-    unit: str
-    description: str
-    nullable: bool = False
-
-    def __post_init__(self) -> None:
-        if _DTYPE.fullmatch(self.dtype) is None:
-            raise ValueError(
-                f"dtype of column {self.name} = {self.dtype!r}: allowed are int32, float32, string and bool, and "
-                "arrays of them such as float32[4500,3]"
-            )
-        if self.nullable and self.dtype != "float32":
-            raise ValueError(f"nullable of column {self.name} = True: allowed for float32 only, not for {self.dtype}")
-
-    @property
-    def base(self) -> str:
-        """Type of a single number or text."""
-        return self.dtype.partition("[")[0]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of a cell; empty where it is a single number or text."""
-        sizes = self.dtype.partition("[")[2].rstrip("]")
-        return tuple(map(int, sizes.split(","))) if sizes else ()
-
-    @property
-    def ucd(self) -> str:
-        """What it is in the words of the Virtual Observatory (UCD1+)."""
-        return ucd_of(self.name)
-
-
-def _real(name: str, unit: str, description: str) -> Column:
-    return Column(name, "float32", unit, description)
-
-
-_SUN_FRAME = "Galactocentric frame with the Sun at (-8.3, 0, 0.02) kpc, right-handed"
-_FITTED = "stars at Galactocentric r > 50 kpc"
-
-_IDENTITY = (
-    Column(
-        "sim_id",
-        "int32",
-        "",
-        "Number of the simulation in its set, from 0; with the set's seed it keys the random numbers",
-    ),
-    Column(
-        "split",
-        "string",
-        "",
-        "Part of the set: test where sim_id % 128 is 0 to 9, validation where it is 10 to 19, else train",
-    ),
-    Column(
-        "simulator_version",
-        "string",
-        "",
-        "Version of the simulator's results; another version gives other stars",
-    ),
-)
-
-_DRAWN = (
-    _real(
-        "m200_mw",
-        "Msun",
-        "Mass of the Milky Way's NFW halo within the radius of 200 times the critical density",
-    ),
-    _real("m_lmc", "Msun", "Total mass of the LMC's Hernquist halo at infall"),
-    _real(
-        "log10_lambda_df",
-        "",
-        "log10 of the factor lambda_DF on Chandrasekhar's dynamical friction on the LMC",
-    ),
-    _real("ra_lmc", "deg", "Right ascension of the LMC today (ICRS)"),
-    _real("dec_lmc", "deg", "Declination of the LMC today (ICRS)"),
-    _real("distance_lmc", "kpc", "Distance of the LMC from the Sun today"),
-    _real(
-        "v_los_lmc", "km/s", "Heliocentric line-of-sight velocity of the LMC today, positive when receding"
-    ),
-    _real(
-        "pm_ra_lmc",
-        "mas/yr",
-        "Proper motion of the LMC today in right ascension, including the factor cos(dec)",
-    ),
-    _real("pm_dec_lmc", "mas/yr", "Proper motion of the LMC today in declination"),
-    _real(
-        "beta0",
-        "",
-        "Velocity anisotropy of the stellar halo 2.2 Gyr ago, the same at all radii",
-    ),
-    _real(
-        "r_dehnen",
-        "kpc",
-        "Scale radius of the stellar halo's Dehnen profile (inner slope 1) 2.2 Gyr ago",
-    ),
-    _real(
-        "m_lmc_8p7",
-        "Msun",
-        "Mass of the LMC enclosed within 8.7 kpc of its centre; sets the scale radius a_lmc",
-    ),
-)
-
-_DERIVED = (
-    _real(
-        "c200",
-        "",
-        "Concentration of the Milky Way's NFW halo: with bulge and disc it gives 235 km/s at 8.3 kpc",
-    ),
-    _real(
-        "a_lmc", "kpc", "Scale radius of the LMC's Hernquist profile: 8.7 kpc (sqrt(m_lmc / m_lmc_8p7) - 1)"
-    ),
-    _real("coulomb_log", "", "Coulomb logarithm of the friction: max(0, ln(100 kpc / (1.6 a_lmc)))"),
-)
-
-_LMC_VECTOR = tuple(
-    [_real(f"{axis}_lmc", "kpc", f"Position of the LMC today along {axis}; {_SUN_FRAME}") for axis in "xyz"]
-    + [
-        _real(f"v{axis}_lmc", "km/s", f"Velocity of the LMC today along {axis}; {_SUN_FRAME}")
-        for axis in "xyz"
-    ]
-)
-
-_REFLEX = (
-    _real("v_travel", "km/s", f"Speed of the disc relative to the stellar halo, fitted to {_FITTED}"),
-    _real(
-        "l_apex",
-        "deg",
-        "Galactic longitude of the apex of the disc's motion relative to the halo, in (-180, 180]",
-    ),
-    _real(
-        "b_apex",
-        "deg",
-        "Galactic latitude of the apex of the disc's motion relative to the halo",
-    ),
-    *(
-        _real(
-            f"v{axis}_travel",
-            "km/s",
-            f"Velocity of the disc relative to the stellar halo along {axis}, fitted to {_FITTED}",
-        )
-        for axis in "xyz"
-    ),
-    _real(
-        "mean_v_r",
-        "km/s",
-        f"Mean Galactocentric radial velocity of the halo in the fit, positive outwards; {_FITTED}",
-    ),
-    _real(
-        "mean_v_phi",
-        "km/s",
-        f"Mean azimuthal velocity of the halo in the fit; {_FITTED}; "
-        "right-handed about z, so that the disc itself has a negative one",
-    ),
-    _real(
-        "mean_v_theta",
-        "km/s",
-        f"Mean polar velocity of the halo in the fit; {_FITTED}; "
-        "theta is the colatitude, so that positive is southwards",
-    ),
-    _real(
-        "sigma_v_los",
-        "km/s",
-        f"Dispersion of the heliocentric line-of-sight velocities about the fit; {_FITTED}",
-    ),
-    _real(
-        "sigma_v_l",
-        "km/s",
-        f"Dispersion of the tangential velocities along Galactic l about the fit; {_FITTED}",
-    ),
-    _real(
-        "sigma_v_b",
-        "km/s",
-        f"Dispersion of the tangential velocities along Galactic b about the fit; {_FITTED}",
-    ),
-)
-
-_COVARIANCE = tuple(
-    _real(
-        f"cov_v{a}_v{b}",
-        "km2/s2",
-        f"Covariance of v{a}_travel and v{b}_travel from the fit to this halo alone, robust (sandwich)",
-    )
-    for a, b in ("xx", "xy", "xz", "yy", "yz", "zz")
-)
-
-_ERRORS = tuple(
-    _real(
-        f"err_{name}", "km/s", f"Standard error of {name} from the fit to this halo alone, robust (sandwich)"
-    )
-    for name in ("mean_v_r", "mean_v_phi", "mean_v_theta", "sigma_v_los", "sigma_v_l", "sigma_v_b")
-)
-
-_COUNT = (
-    Column(
-        "n_stars_fit", "int32", "", "Number of stars in the fit: those at Galactocentric r > 50 kpc today"
-    ),
-)
-
-
-def _shell(low: int, high: int) -> tuple[Column, ...]:
-    where = f"stars at Galactocentric {low} < r < {high} kpc"
-    velocities = tuple(
-        _real(
-            f"v{axis}_travel_{low}_{high}",
-            "km/s",
-            f"Velocity of the disc relative to the halo along {axis}, fitted to {where}",
-        )
-        for axis in "xyz"
-    )
-    return (*velocities, Column(f"n_stars_fit_{low}_{high}", "int32", "", f"Number of {where} today"))
-
-
-_SHELLS = _shell(50, 100) + _shell(50, 300)
-
-_ORBIT = (
-    _real(
-        "pericentre_lmc",
-        "kpc",
-        "Smallest distance between the centres of the two galaxies within the last 2.2 Gyr",
-    ),
-    _real("t_pericentre_lmc", "Gyr", "Time of the smallest distance: 0 is today and -2.2 the start"),
-    _real(
-        "distance_lmc_start",
-        "kpc",
-        "Distance between the centres of the two galaxies at the start, 2.2 Gyr ago",
-    ),
-)
-
-#: Stars of a released halo.
-N_STARS = 4500
-
-#: Columns of a halo's stars.
-STARS = (
-    Column(
-        "positions",
-        "float32[4500,3]",
-        "kpc",
-        f"Positions of the stars today relative to the Milky Way's centre, x y z; {_SUN_FRAME}",
-    ),
-    Column(
-        "velocities",
-        "float32[4500,3]",
-        "km/s",
-        "Velocities of the stars today relative to the Milky Way's centre, vx vy vz; the same frame",
-    ),
-)
-
-#: Columns of the files of haloes: the simulation's numbers and drawn parameters, and its stars.
-HALO_COLUMNS: tuple[Column, ...] = (*_IDENTITY, *_DRAWN, *STARS)
-
-#: Columns by group, in the order of the table.
-GROUPS: dict[str, tuple[Column, ...]] = {
-    "identity": _IDENTITY,
-    "drawn": _DRAWN,
-    "derived": _DERIVED,
-    "lmc_vector": _LMC_VECTOR,
-    "reflex": _REFLEX,
-    "covariance": _COVARIANCE,
-    "errors": _ERRORS,
-    "count": _COUNT,
-    "shells": _SHELLS,
-    "orbit": _ORBIT,
-}
-
-#: All columns, in the order of the table.
-COLUMNS: tuple[Column, ...] = tuple(c for group in GROUPS.values() for c in group)
-
-#: Names of all columns, in the order of the table.
-CATALOGUE_NAMES: tuple[str, ...] = tuple(c.name for c in COLUMNS)
-
-#: Names of the parameters that the prior draws.
-DRAWN: tuple[str, ...] = tuple(c.name for c in _DRAWN)
-#: Names of what follows from the drawn parameters alone.
-DERIVED: tuple[str, ...] = tuple(c.name for c in _DERIVED)
-#: Names of the LMC's present-day Galactocentric position and velocity.
-LMC_VECTOR: tuple[str, ...] = tuple(c.name for c in _LMC_VECTOR)
-#: Names of the disc's velocity against the outer halo, as speed and apex: what the masses are inferred from.
-REFLEX: tuple[str, ...] = ("v_travel", "l_apex", "b_apex")
-#: Names of the columns that hold text.
-TEXT: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.dtype == "string")
 
 _BY_NAME = {c.name: c for c in COLUMNS}
 
@@ -363,7 +101,7 @@ def get_column(name: str) -> Column:
         If there is no such column.
     """
     if name not in _BY_NAME:
-        raise ValueError(f"unknown column {name!r}; allowed: {', '.join(CATALOGUE_NAMES)}")
+        raise ValueError(f"column = {name!r}: allowed is {', '.join(CATALOGUE_NAMES)}")
     return _BY_NAME[name]
 
 
@@ -372,85 +110,6 @@ def get_input_unit(name: str) -> str | None:
     if name not in _BY_NAME:
         return None
     return "dex" if name.startswith("log10_") else _BY_NAME[name].unit
-
-
-def split_of(sim_id: int | np.ndarray) -> str | np.ndarray:
-    """Tell the part of the set that a simulation belongs to.
-
-    The rule looks at `sim_id` alone, so a simulation stays in its part when the set grows: of every 128 in
-    a row the first 10 are for the test, the next 10 for the validation.
-
-    Parameters
-    ----------
-    sim_id : int or integer array of shape (n,)
-        Number of the simulation.
-
-    Returns
-    -------
-    str or ndarray of str, shape (n,)
-        "train", "validation" or "test".
-
-    Raises
-    ------
-    ValueError
-        If a number is negative or not an integer.
-    """
-    ids = np.array(as_whole("sim_id", sim_id)) if np.ndim(sim_id) == 0 else as_ids("sim_id", sim_id)
-    place = ids % SPLIT_PERIOD
-    parts = np.where(place < N_HELD_OUT, "test", np.where(place < 2 * N_HELD_OUT, "validation", "train"))
-    return str(parts) if parts.ndim == 0 else parts
-
-
-def ids_of(split: str, start: int, stop: int) -> np.ndarray:
-    """List the simulations of one part of the set.
-
-    Parameters
-    ----------
-    split : str
-        "train", "validation" or "test".
-    start, stop : int
-        Of the sim_id from start to before stop.
-
-    Returns
-    -------
-    ndarray of int32
-        Their numbers, ascending.
-
-    Raises
-    ------
-    ValueError
-        If there is no such split, or start is negative.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(SPLITS)}")
-    start, stop = as_whole("start", start, maximum=_MOST), as_whole("stop", stop, maximum=_MOST)
-    ids = np.arange(start, max(start, stop), dtype=np.int32)
-    return ids[split_of(ids) == split]
-
-
-def count_ids(split: str, start: int, stop: int) -> int:
-    """Count the simulations of one part of the set, without listing them as `ids_of` does.
-
-    Parameters
-    ----------
-    split : str
-        "train", "validation" or "test".
-    start, stop : int
-        Of the sim_id from start to before stop, neither negative.
-
-    Returns
-    -------
-    int
-    """
-    begin, size = {"test": (0, N_HELD_OUT), "validation": (N_HELD_OUT, N_HELD_OUT)}.get(
-        split, (2 * N_HELD_OUT, SPLIT_PERIOD - 2 * N_HELD_OUT)
-    )
-
-    def below(end: int) -> int:
-        periods, rest = divmod(end, SPLIT_PERIOD)
-        return periods * size + min(max(rest - begin, 0), size)
-
-    return max(0, below(stop) - below(start))
 
 
 def arrow_schema(metadata: Mapping[str, str] | None = None) -> pyarrow.Schema:

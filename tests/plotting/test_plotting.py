@@ -373,7 +373,7 @@ class TestCommand:
             (("halo", "seven", "--out", "halo.png"), "invalid int value: 'seven'"),
             (("halo", "7"), "--out"),
             (("corner", "--out", "corner.png"), "COLUMN"),
-            (("corner", "m_smc", "--out", "corner.png"), "unknown column 'm_smc'"),
+            (("corner", "m_smc", "--out", "corner.png"), "column = 'm_smc'"),
             (("corner", "split", "--out", "corner.png"), "table['split'][0] = 'test': allowed is a real number"),
             (("corner", "m_lmc", "--rows", "0", "--out", "corner.png"), "--rows = 0: allowed is 1 or more"),
             (("corner", "m_lmc", "--config", "round", "--out", "corner.png"), "'round'"),
