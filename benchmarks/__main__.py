@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.commands import paper, references, studies, suite
-from mwlmc_data.terminal import Parser, any_encoding
+from mwlmc_data.terminal import Parser, tolerate_encodings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 done, 2 bad input.
     """
-    with any_encoding():
+    with tolerate_encodings():
         return _run(arguments)
 
 

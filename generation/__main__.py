@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mwlmc_data.terminal import Parser, add_out, any_encoding, check_out
+from mwlmc_data.terminal import Parser, add_out, check_out, tolerate_encodings
 
 if TYPE_CHECKING:
     from mwlmc_data.dataset.store import Store
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 success; 1 failure, such as a full or read-only disk; 2 bad input; 130 interrupted.
     """
-    with any_encoding():
+    with tolerate_encodings():
         return _run(arguments)
 
 

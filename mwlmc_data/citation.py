@@ -1,4 +1,4 @@
-"""How to give credit: the paper, the dataset, and the software they stand on."""
+"""References to cite: the paper, the dataset, and the software."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mwlmc_data._version import __version__
 from mwlmc_data.dataset.release import DATA_VERSION
 
-# Classic BibTeX sorts and abbreviates names rightly only when accents are TeX commands in braces.
+# classic BibTeX sorts and abbreviates names correctly only if accents are TeX commands in braces
 _TEX = str.maketrans({"á": r"{\'a}", "é": r"{\'e}", "ë": r'{\"e}', "&": r"\&"})
 
 
@@ -23,7 +23,7 @@ class Reference:
     kind : str
         BibTeX entry type, such as ``article``.
     authors : tuple of str
-        Names as "Family, Given"; a collective name stands as it is. ``others`` at the end means "et al.".
+        Names as "Family, Given", or a collective name. ``others`` at the end means "et al.".
     title : str
         Title in plain text.
     year : int
@@ -33,7 +33,7 @@ class Reference:
     fields : tuple of (str, str)
         Remaining BibTeX fields, in order.
     collective : bool
-        The authors are one body, whose name is not to be split into given and family name.
+        Whether the authors are one body, whose name has no given and family part.
     """
 
     key: str
@@ -51,10 +51,10 @@ class Reference:
         Returns
         -------
         str
-            The entry, without a newline at its end.
+            The entry, without a trailing newline.
         """
         names = " and ".join(self.authors)
-        # Doubled braces keep a collective name whole and the capitals of a title as they are.
+        # doubled braces keep a collective name together and preserve the capitals of a title
         lines = [
             ("author", f"{{{names}}}" if self.collective else names),
             ("title", f"{{{self.title}}}"),
@@ -93,6 +93,7 @@ def _proceedings(
     )
 
 
+#: The paper whose simulations this project re-creates.
 PAPER = Reference(
     key="Brooks2025",
     kind="article",
@@ -113,8 +114,9 @@ PAPER = Reference(
         ("primaryClass", "astro-ph.GA"),
     ),
 )
-"""The paper whose simulations this project re-creates."""
 
+#: The software: arrays, numerics, kernels, tables, frames, loading and fetching (numpy, scipy, numba, pandas, astropy,
+#: datasets, pooch), the reference implementation (agama), the estimators (sbi, torch), figures (matplotlib, corner).
 SOFTWARE = (
     _article(
         "Harris2020",
@@ -252,11 +254,9 @@ SOFTWARE = (
         "10.21105/joss.00024",
     ),
 )
-"""The software: arrays, numerics, kernels, tables, frames, loading and fetching (numpy, scipy, numba, pandas, astropy,
-datasets, pooch), the reference implementation (agama), the estimators (sbi, torch), figures (matplotlib, corner)."""
 
+#: Where the machine-readable citation is.
 POINTER = "To cite this work from a file for tools: CITATION.cff, in the repository and in every published folder."
-"""Where the machine-readable citation is."""
 
 
 def dataset() -> Reference:
@@ -282,7 +282,7 @@ def dataset() -> Reference:
 
 
 def references() -> tuple[Reference, ...]:
-    """All works to cite.
+    """List all works to cite.
 
     Returns
     -------
@@ -292,11 +292,11 @@ def references() -> tuple[Reference, ...]:
     return (PAPER, dataset(), *SOFTWARE)
 
 
+#: How a work is written, what stands between two, and what begins a remark.
 _STYLES: dict[str, tuple[Callable[[Reference], str], str, str]] = {
     "bibtex": (Reference.to_bibtex, "\n\n", "% "),
     "text": (Reference.to_text, "\n", ""),
 }
-"""How a work is written, what stands between two, and what begins a remark."""
 
 
 def cite(style: str = "bibtex") -> str:
@@ -310,12 +310,12 @@ def cite(style: str = "bibtex") -> str:
     Parameters
     ----------
     style : {"bibtex", "text"}
-        BibTeX entries, or one line of plain text a work.
+        BibTeX entries, or one line of plain text per work.
 
     Returns
     -------
     str
-        The references, without a newline at the end.
+        The references, without a trailing newline.
 
     Raises
     ------
@@ -330,6 +330,6 @@ def cite(style: str = "bibtex") -> str:
     """
     if style not in _STYLES:
         allowed = ", ".join(repr(name) for name in _STYLES)
-        raise ValueError(f"unknown citation style {style!r}; allowed: {allowed}")
+        raise ValueError(f"style = {style!r}: allowed is one of {allowed}")
     write, separator, remark = _STYLES[style]
     return separator.join([*(write(reference) for reference in references()), f"{remark}{POINTER}"])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from mwlmc_data.commands import cite, fetch, halo, infer, info, plot, reflex, score, simulate, verify
-from mwlmc_data.terminal import Parser, any_encoding
+from mwlmc_data.terminal import Parser, tolerate_encodings
 
 _COMMANDS = (info, fetch, simulate, halo, reflex, infer, plot, verify, score, cite)
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 success; 1 failure, such as a full disk or damaged data; 2 bad input; 130 interrupted.
     """
-    with any_encoding():
+    with tolerate_encodings():
         return _run(arguments)
 
 

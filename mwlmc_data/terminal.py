@@ -1,4 +1,4 @@
-"""What all command lines of the project share: numbers as options, terminals of every encoding, files they write."""
+"""Shared parts of the command lines: negative numbers as options, terminals of any encoding, output files."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+#: Signs without a plain form in Unicode's tables.
 _PLAIN = {"−": "-", "–": "-", "—": "-", "±": "+-", "×": "x", "°": " deg", "’": "'", "…": "...", "→": "->"}
-"""Signs that have no plain form in Unicode's tables."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes every way of writing a negative number for the value of an option, also -6e1 and -inf.
+    """A parser that accepts any form of a negative number as the value of an option, also -6e1 and -inf.
 
-    `argparse` knows -60 and -60.0, and takes what else begins with a dash for an option.
+    `argparse` recognises -60 and -60.0, but takes other words that begin with a dash for options.
     """
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse the words, like the base class; parsers of subcommands pass here too."""
-        return super().parse_known_args(_with_numbers_joined(sys.argv[1:] if args is None else args), namespace)
+        """Parse the words, like the base class; parsers of subcommands use this method too."""
+        return super().parse_known_args(_join_numbers(sys.argv[1:] if args is None else args), namespace)
 
 
-def _with_numbers_joined(words: Sequence[str]) -> list[str]:
-    """``--option -6e1`` as ``--option=-6e1``."""
+def _join_numbers(words: Sequence[str]) -> list[str]:
+    """Write ``--option -6e1`` as ``--option=-6e1``."""
     joined: list[str] = []
     for i, word in enumerate(words):
         follows = i > 0 and words[i - 1].startswith("--") and "=" not in words[i - 1] and "--" not in words[:i]
@@ -45,13 +45,13 @@ def _is_negative_number(word: str) -> bool:
         float(word)
     except ValueError:
         return False
-    # digits and points alone are left to argparse: behind an option without a value they are the next argument
+    # argparse handles digits and points: after an option without a value they are the next argument
     return word.startswith("-") and not word[1:].replace(".", "").isdigit()
 
 
 @contextlib.contextmanager
-def any_encoding() -> Iterator[None]:
-    """Within this context standard output and error write in plain letters what their encoding lacks."""
+def tolerate_encodings() -> Iterator[None]:
+    """Replace characters that the encoding of standard output and error lacks by plain ones, in this context."""
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
     before = [stream.errors for stream in streams]
     for stream in streams:
@@ -71,7 +71,7 @@ def _as_plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def _plain(letter: str) -> str:
-    """A letter without its accents, or its number."""
+    """A letter without accents, or its code point."""
     bare = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
     return _PLAIN.get(letter) or bare or letter.encode("ascii", "backslashreplace").decode()
 
@@ -88,7 +88,7 @@ def add_out(parser: argparse.ArgumentParser, suffixes: Sequence[str], text: str,
 
 
 def check_out(options: argparse.Namespace) -> None:
-    """Refuse a file that cannot or must not be written, before the work and not after it.
+    """Refuse a file that cannot or must not be written, before any work starts.
 
     Parameters
     ----------
@@ -98,13 +98,13 @@ def check_out(options: argparse.Namespace) -> None:
     Raises
     ------
     ValueError
-        If the name ends otherwise than it may, there is no folder of it, a file would be replaced unasked, or the
-        place cannot be written to.
+        If the suffix is not allowed, the folder does not exist, a file would be replaced without --overwrite, or the
+        path is not writable.
     """
     path: Path | None = options.out
     if path is None:
         if options.overwrite:
-            raise ValueError("--overwrite is given without --out: allowed is to overwrite the file of --out")
+            raise ValueError("--overwrite is given without --out: allowed is both, or --out alone")
         return
     name = f"--out = {str(path)!r}"
     if path.suffix not in options.suffixes:
@@ -116,7 +116,7 @@ def check_out(options: argparse.Namespace) -> None:
     if os.path.lexists(path) and not options.overwrite:
         raise ValueError(f"{name}: allowed is a new file, and this one exists; --overwrite replaces it")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ValueError(f"{name}: allowed is a place that can be written to")
+        raise ValueError(f"{name}: allowed is a path that is writable")
 
 
 def _listed(words: Sequence[str]) -> str:

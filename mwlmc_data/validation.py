@@ -1,9 +1,9 @@
-"""The validation cases: simulations of other fidelity with known truth, as the paper infers them.
+"""The validation cases: simulations of other kinds with known truth, as in the paper.
 
 Three mock observations of Brooks et al. 2025 (arXiv:2507.10667): a rigid simulation (sec. 4.1), the fiducial N-body
-model of Garavito-Camargo et al. 2019 (sec. 4.2) and the cosmological m12b of FIRE (sec. 4.3). The last two have their
-LMC outside the prior of the catalogue's LMC: an estimator trained on the catalogue extrapolates there, and `in_support`
-says how far.
+model of Garavito-Camargo et al. 2019 (sec. 4.2) and the cosmological m12b of FIRE (sec. 4.3). In the last two the LMC
+lies outside its prior in the catalogue: an estimator trained on the catalogue extrapolates, and `in_support` says how
+far.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 if TYPE_CHECKING:
     import pyarrow
 
-#: Beyond so many sigmas of a Gaussian prior a datum counts as outside its support.
+#: Number of sigmas of a Gaussian prior beyond which a value counts as outside its support.
 OUTSIDE = 3.0
 
 
@@ -48,16 +48,16 @@ class Case(Displayed):
     truth : mapping
         Parameters of the simulation by column name; those without a quoted truth are absent.
     source : str
-        Where the numbers are from.
+        Source of the numbers.
     paper : mapping
-        What the paper's abstract and text say of its inference, by parameter; empty where we have no word of it.
+        What the paper says about its inference, by parameter; empty if it says nothing.
     in_support : mapping
-        Sigmas of each datum from the Gaussian set: of the LMC's place and motion on the sky from the mean of the prior,
-        of v_travel, l_apex and b_apex from the middle of the catalogue (the normal quantile of their rank, l_apex
-        measured from its circular mean).
+        Distance of each value from the Gaussian set in sigmas: for the LMC's position and motion on the sky from the
+        mean of the prior; for v_travel, l_apex and b_apex from the middle of the catalogue (the normal quantile of the
+        rank, with l_apex measured from its circular mean).
     outside : tuple of str
-        Data beyond the support of the prior: outside the range of a uniform one, or more than 3 sigmas from the mean
-        of a Gaussian one.
+        Data beyond the support of the prior: outside the range of a uniform prior, or more than 3 sigmas from the mean
+        of a Gaussian prior.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Case(Displayed):
 
     @property
     def extrapolates(self) -> bool:
-        """Whether an estimator trained on the Gaussian set has never seen such an LMC."""
+        """Whether the Gaussian set contains no such LMC, so that an estimator trained on it extrapolates."""
         return bool(self.outside)
 
     def _summary(self) -> str:
@@ -141,6 +141,7 @@ def _sigmas(name: str) -> schema.Column:
     return schema.Column(f"sigmas_{name}", "float32", "", f"Offset of {name} from {scale}, in sigmas")
 
 
+#: Columns of the file of validation cases, one row per case: observation, truth, and distance from the prior.
 VALIDATION_COLUMNS: tuple[schema.Column, ...] = (
     schema.Column("name", "string", "", "Name of the case: rigid, gc19-fiducial or fire-m12b"),
     schema.Column("kind", "string", "", "Kind of simulation: rigid, deforming or cosmological"),
@@ -159,7 +160,6 @@ VALIDATION_COLUMNS: tuple[schema.Column, ...] = (
     ),
     schema.Column("source", "string", "", "Where the numbers are from"),
 )
-"""Columns of the file of validation cases, a row a case: observation, truth, and how far it is from the prior."""
 
 
 def validation_schema() -> pyarrow.Schema:
@@ -174,7 +174,7 @@ def validation_schema() -> pyarrow.Schema:
 
 
 def validation_table() -> pyarrow.Table:
-    """Write the validation cases as a table, a row a case.
+    """Write the validation cases as a table, one row per case.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def _row(case: Case) -> dict[str, Any]:
 
 
 def validation_cases() -> dict[str, Case]:
-    """The validation cases by name.
+    """Return the validation cases by name.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def validation_cases() -> dict[str, Case]:
     Raises
     ------
     DamagedFileError
-        If the embedded catalogue, by which the reflex motions are placed, is not what was released.
+        If the embedded catalogue, against which the reflex motions are ranked, is not the released one.
 
     Examples
     --------
@@ -228,7 +228,7 @@ def validation_cases() -> dict[str, Case]:
 
 
 def support(observation: Mapping[str, float], config: str = "gaussian") -> tuple[dict[str, float], tuple[str, ...]]:
-    """Say how far an observation is from a set of simulations.
+    """Measure how far an observation is from a set of simulations.
 
     Parameters
     ----------
@@ -240,22 +240,22 @@ def support(observation: Mapping[str, float], config: str = "gaussian") -> tuple
     Returns
     -------
     in_support : dict of str to float
-        Sigmas of each datum, as `Case.in_support`.
+        Sigmas of each value, as in `Case.in_support`.
     outside : tuple of str
-        Data beyond the support of the set's prior, as `Case.outside`.
+        Data beyond the support of the set's prior, as in `Case.outside`.
 
     Raises
     ------
     ValueError
-        If a datum is missing or no finite number, or the set is unknown.
+        If a value is missing or not a finite number, or the set is unknown.
     DamagedFileError
-        If the embedded catalogue is not what was released.
+        If the embedded catalogue is not the released one.
     """
     return _support(observation, config, _reflex_of(config))
 
 
 def beyond_prior(observation: Mapping[str, float], config: str = "gaussian") -> tuple[str, ...]:
-    """What of an LMC's place and motion on the sky a set's prior does not hold, as `support` gives it.
+    """Find which numbers of the LMC's position and motion on the sky lie outside a set's prior, as in `support`.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def beyond_prior(observation: Mapping[str, float], config: str = "gaussian") -> 
 def _support(
     observation: Mapping[str, float], config: str, reflex: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The same beside the reflex motions of the set."""
+    """Do the same, given the reflex motions of the set."""
     as_choice("config", config, tuple(MARGINALS))
     check_names("observation", [name for name in observation if name in _OBSERVED], _OBSERVED, _OBSERVED)
     observation = {

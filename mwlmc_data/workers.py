@@ -1,8 +1,8 @@
-"""Processes that share work: how many, and started so that any program may use them.
+"""Worker processes: how many, and how to start them from any program.
 
 A child that Python's `multiprocessing` spawns first imports the main module of its parent again. In a script without
 ``if __name__ == "__main__":`` that runs the whole script a second time, and a program on standard input cannot be
-imported at all: both end in BrokenProcessPool. What the workers here run lies in packages, so that they start without
+imported at all; both end in BrokenProcessPool. The workers here run only functions of packages, so they start without
 the main module.
 """
 
@@ -38,11 +38,11 @@ class _Spawn:
 
     @staticmethod
     def get_preparation_data(name: str) -> dict[str, Any]:
-        """Return what a child sets up before it runs."""
+        """Return the data that a child needs before it runs."""
         data = spawn.get_preparation_data(name)
         for main in ("init_main_from_name", "init_main_from_path"):
             data.pop(main, None)
-        # the parent's default may be a method that only its own libraries know, such as "loky"
+        # the parent's default may be a method of one of its libraries, such as "loky"
         return {**data, "start_method": "spawn"}
 
 
@@ -50,7 +50,7 @@ _launch = getattr(Popen, _LAUNCH)
 _Popen = type(
     "_Popen",
     (Popen,),
-    # the standard library's own code, which finds the class above under the name `spawn`
+    # the code of the standard library, with the class above under the name `spawn`
     {_LAUNCH: types.FunctionType(_launch.__code__, {**_launch.__globals__, "spawn": _Spawn()})},
 )
 
@@ -65,20 +65,20 @@ class _Context(context.SpawnContext):
     Process = _Process  # type: ignore[assignment]
 
 
+#: Starts processes without the main module, and not by fork: a forked child inherits locks of the parent's threads.
 CONTEXT = _Context()
-"""Starts processes without the main module. Not by fork: a forked child inherits the locks of the parent's threads."""
 
 
 def start_pool(processes: int, initializer: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
-    """Make a pool of processes that need no main module, leave Ctrl-C to their parent, and end when it does.
+    """Start a pool of processes that do not need the main module, ignore Ctrl-C, and end with their parent.
 
     Parameters
     ----------
     processes : int
-        How many.
+        Number of processes.
     initializer : callable, optional
-        Called in each process as ``initializer(*arguments)``; like all that the pool runs, it lies in a module that
-        can be imported.
+        Called in each process as ``initializer(*arguments)``; like all functions that the pool runs, it must be in an
+        importable module.
     *arguments
         Its arguments.
 
@@ -90,7 +90,7 @@ def start_pool(processes: int, initializer: Callable[..., None] | None = None, *
 
 
 def _start(initializer: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C reaches the whole group; the parent alone decides.
+    # Ctrl-C reaches all processes of the group; only the parent reacts
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if initializer is not None:
@@ -98,7 +98,7 @@ def _start(initializer: Callable[..., None] | None, arguments: tuple[Any, ...]) 
 
 
 def _die_with_parent() -> None:
-    """End this process when its parent is gone: one that was killed cannot tell its workers to stop."""
+    """End this process when its parent ends: a killed parent cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -106,29 +106,29 @@ def _die_with_parent() -> None:
 
 
 def available_cores() -> int:
-    """Cores that this process may use, where the system tells; else all."""
+    """Cores that this process may use, if the system reports them; otherwise all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def processes_for(workers: int | None, most: int) -> int:
-    """How many processes are to share some work; 0 where all of it is to be done in this one.
+def count_processes(workers: int | None, max_useful: int) -> int:
+    """Number of processes to share some work; 0 if this process does all of it.
 
-    In somebody else's worker (of a process pool, joblib, Dask or a torch loader) the cores are taken already: there
-    the default is this process alone, and a sentence on standard error says so, once.
+    Inside a worker of another library (a process pool, joblib, Dask or a torch loader) the cores are already in use:
+    there the default is this process alone, and a message on standard error says so, once.
 
     Parameters
     ----------
     workers : int, optional
-        What the user asked for; by default all cores.
-    most : int
-        More are of no use.
+        Number that the user requests; by default all cores.
+    max_useful : int
+        Number beyond which more processes do not help.
 
     Returns
     -------
     int
         0 by default in a child process, and always in a daemonic one, which may start no processes.
     """
-    count = min(available_cores() if workers is None else workers, most)
+    count = min(available_cores() if workers is None else workers, max_useful)
     if multiprocessing.current_process().daemon:
         if count > 1:
             _say("a daemonic child process, which may start no others: the work is done in it")
@@ -140,7 +140,7 @@ def processes_for(workers: int | None, most: int) -> int:
 
 
 def _is_child() -> bool:
-    # `multiprocess`, which the library datasets maps with, is a copy of the module with a state of its own
+    # the library datasets uses `multiprocess`, a copy of the module with its own state
     modules = (sys.modules.get(name) for name in ("multiprocessing", "multiprocess"))
     return any(module is not None and module.parent_process() is not None for module in modules)
 

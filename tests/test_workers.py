@@ -27,11 +27,11 @@ def work(workers=None):
 
 def processes():
     workers.available_cores = lambda: 8
-    return workers.processes_for(None, 100)
+    return workers.count_processes(None, 100)
 
 def start():
     workers.available_cores = lambda: 8
-    with workers.start_pool(workers.processes_for(2, 100)) as pool:
+    with workers.start_pool(workers.count_processes(2, 100)) as pool:
         return pool.submit(os.getpid).result() != os.getpid()
 """
 #: Programs without a guard, which run once and share their work among processes.
@@ -221,7 +221,7 @@ def _alive(pid):
 
 def test_number_of_processes(monkeypatch):
     monkeypatch.setattr(workers, "available_cores", lambda: 8)
-    assert workers.processes_for(None, 100) == 8
-    assert workers.processes_for(None, 3) == workers.processes_for(5, 3) == 3
-    assert workers.processes_for(12, 100) == 12
-    assert workers.processes_for(0, 100) == 0
+    assert workers.count_processes(None, 100) == 8
+    assert workers.count_processes(None, 3) == workers.count_processes(5, 3) == 3
+    assert workers.count_processes(12, 100) == 12
+    assert workers.count_processes(0, 100) == 0

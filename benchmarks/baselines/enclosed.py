@@ -66,7 +66,7 @@ class EnclosedMass:
         """Learn from splits, each with its masses within 8.7 kpc (n,) [Msun]."""
         import torch
 
-        self._encode = Inputs.of(training[0].x, self._names)
+        self._encode = Inputs.from_data(training[0].x, self._names)
         data = []
         for split, enclosed in (training, validation):
             u = score(enclosed, split.theta[:, 0])[:, None]
@@ -111,7 +111,7 @@ class EnclosedMass:
 
     def restore(self, state: Mapping[str, NDArray]) -> None:
         """Become what was learnt, from `state`."""
-        self._encode = Inputs.restored(state, self._names)
+        self._encode = Inputs.from_state(state, self._names)
         weights = {name: values for name, values in state.items() if name not in self._encode.state()}
         n_theta = len(self._scores.prior.parameters)
         self._net = ConditionalGaussian(n_theta + len(self._encode.centre), 1, self.hidden)

@@ -61,7 +61,7 @@ class Flow(Baseline, abc.ABC):
         """Train on the split train and keep the weights that are best on the split validation."""
         import torch
 
-        self._task, self._inputs = task, Inputs.of(task.train.x, task.x_names)
+        self._task, self._inputs = task, Inputs.from_data(task.train.x, task.x_names)
         device = self.effort.device
         data = [(self._tensor(s.theta), loop.tensor(self._inputs(s.x), device)) for s in (task.train, task.validation)]
         with torch.random.fork_rng():
@@ -125,7 +125,7 @@ class Flow(Baseline, abc.ABC):
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Become what was trained on a task."""
         self._task = task
-        self._inputs = Inputs.restored(state, task.x_names)
+        self._inputs = Inputs.from_state(state, task.x_names)
         # the builder standardises by these and needs some spread; the state holds what it was in the training
         rng = np.random.default_rng(0)
         theta, x = rng.normal(size=(16, len(task.theta_names))), rng.normal(size=(16, len(self._inputs.centre)))

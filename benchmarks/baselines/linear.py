@@ -40,7 +40,7 @@ class LinearGaussian(Baseline):
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
         """Regress on the split train; nothing is random, and there is nothing to choose on the split validation."""
-        self._scores, self._inputs = Scores(task.prior), Inputs.of(task.train.x, task.x_names)
+        self._scores, self._inputs = Scores(task.prior), Inputs.from_data(task.train.x, task.x_names)
         design, u = self._design(task.train.x), self._scores.forward(task.train.theta)
         if len(u) <= design.shape[1] + u.shape[1]:
             raise ValueError(f"{task.id} has {len(u)} rows; needed: more than {design.shape[1] + u.shape[1]}")
@@ -78,7 +78,7 @@ class LinearGaussian(Baseline):
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Become what was fitted on a task."""
         self._scores = Scores(task.prior)
-        self._inputs = Inputs.restored(state, task.x_names)
+        self._inputs = Inputs.from_state(state, task.x_names)
         self._coefficients, self._covariance = np.array(state["coefficients"]), np.array(state["covariance"])
 
     def _design(self, x: NDArray) -> Float64Array:

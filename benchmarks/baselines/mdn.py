@@ -19,7 +19,7 @@ from benchmarks.baselines.training import Trained, Training
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Inputs, Scores
-from mwlmc_data.inference.mixture import STEEPEST, Mixture, outputs
+from mwlmc_data.inference.mixture import MAX_LOG_DIAGONAL, Mixture, count_outputs
 
 
 class Mdn(Baseline):
@@ -56,7 +56,7 @@ class Mdn(Baseline):
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
         """Train on the split train and keep the weights that are best on the split validation."""
-        scores, inputs, device = Scores(task.prior), Inputs.of(task.train.x, task.x_names), self.effort.device
+        scores, inputs, device = Scores(task.prior), Inputs.from_data(task.train.x, task.x_names), self.effort.device
         data = [
             (loop.tensor(scores.forward(split.theta), device), loop.tensor(inputs(split.x), device))
             for split in (task.train, task.validation)
@@ -93,8 +93,8 @@ class Mdn(Baseline):
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Become what was trained on a task; without torch."""
         self._scores = Scores(task.prior)
-        self._inputs = Inputs.restored(state, task.x_names)
-        self._mixture = Mixture.of({name: np.array(v) for name, v in state.items()}, len(task.theta_names))
+        self._inputs = Inputs.from_state(state, task.x_names)
+        self._mixture = Mixture.from_state({name: np.array(v) for name, v in state.items()}, len(task.theta_names))
 
     def _fitted(self) -> tuple[Mixture, Scores, Inputs]:
         if self._mixture is None or self._scores is None or self._inputs is None:
@@ -122,7 +122,7 @@ def train_mixture(
         net = network()((given.shape[1], *hidden), n_components, values.shape[1], dropout(len(values)))
         net = net.to(effort.device)
         outcome = loop.train(net, data[0], data[1], setting, effort.progress)
-    return Mixture.of(loop.state_of(net), values.shape[1]), outcome
+    return Mixture.from_state(loop.state_of(net), values.shape[1]), outcome
 
 
 def default_training(n: int) -> Training:
@@ -144,7 +144,7 @@ def network() -> type[Any]:
     class Network(nn.Module):
         def __init__(self, sizes: tuple[int, ...], n_components: int, d: int, drop: float) -> None:
             super().__init__()
-            ends = (*sizes[1:], n_components * outputs(d))
+            ends = (*sizes[1:], n_components * count_outputs(d))
             self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, ends, strict=True))
             self.drop, self.d = nn.Dropout(drop), d
             self.below = np.tril_indices(d, -1)
@@ -154,9 +154,9 @@ def network() -> type[Any]:
             d, h = self.d, self.layers[0](x)
             for layer in list(self.layers)[1:]:
                 h = layer(self.drop(nn.functional.silu(h)))
-            out = h.view(len(h), -1, outputs(d))
+            out = h.view(len(h), -1, count_outputs(d))
             logit, mean, log_diagonal, below = out.split([1, d, d, d * (d - 1) // 2], dim=-1)
-            return logit[..., 0], mean, STEEPEST * torch.tanh(log_diagonal / STEEPEST), below
+            return logit[..., 0], mean, MAX_LOG_DIAGONAL * torch.tanh(log_diagonal / MAX_LOG_DIAGONAL), below
 
         def loss(self, u: Any, x: Any) -> Any:
             """Minus the log density of each row."""

@@ -74,7 +74,7 @@ class Nle(Baseline):
         names, scores, device = tuple(task.x_names), Scores(task.prior), self.effort.device
         parts = [(part.theta, *split(part.x, names)) for part in (task.train, task.validation)]
         _, travel, rest = parts[0]
-        inputs = Inputs.of(rest, rest_of(names))
+        inputs = Inputs.from_data(rest, rest_of(names))
         centre, width = travel.mean(axis=0), travel.std(axis=0)
         data = []
         for theta, travel, rest in parts:
@@ -119,7 +119,7 @@ class Nle(Baseline):
         return self.outcome.history
 
     def state(self) -> dict[str, NDArray]:
-        """What `TravelLikelihood.restored` takes; nothing without the reflex motion."""
+        """What `TravelLikelihood.from_state` takes; nothing without the reflex motion."""
         self._fitted()
         return {} if self._likelihood is None else self._likelihood.state()
 
@@ -127,7 +127,7 @@ class Nle(Baseline):
         """Become what was trained on a task; without torch."""
         self._task, self._likelihood, self._evidence = _checked(task), None, {}
         if _has_reflex(task):
-            self._likelihood = TravelLikelihood.restored(state, task.prior, task.x_names)
+            self._likelihood = TravelLikelihood.from_state(state, task.prior, task.x_names)
 
     def _grid(self, likelihood: TravelLikelihood, row: NDArray) -> Grid:
         """Posterior of the scores given one observation, whose evidence is kept for its density."""

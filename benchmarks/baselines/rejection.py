@@ -93,7 +93,7 @@ class RejectionAbc(Baseline):
         self._kept = int(state["kept"][0])
 
     def _look_up(self, task: Learnable) -> None:
-        self._inputs = Inputs.of(task.train.x, task.x_names)
+        self._inputs = Inputs.from_data(task.train.x, task.x_names)
         self._theta = np.asarray(task.train.theta, dtype=np.float64)
         self._tree = cKDTree(self._inputs(task.train.x))
 

@@ -118,7 +118,7 @@ def train(
     import torch
 
     effort = effort or Effort()
-    scores, lmc = Scores(Prior(config, THETA)), Inputs.of(training.lmc, LMC_VECTOR)
+    scores, lmc = Scores(Prior(config, THETA)), Inputs.from_data(training.lmc, LMC_VECTOR)
     centre, width = training.vector.mean(axis=0), training.vector.std(axis=0)
 
     def pair(rows: Rows) -> loop.Pair:
@@ -134,7 +134,7 @@ def train(
         n_given = len(THETA) + len(LMC_VECTOR)
         net = network()((n_given, *HIDDEN), N_COMPONENTS, 3, mdn.dropout(len(training))).to(effort.device)
         outcome = loop.train(net, pair(training), pair(validation), setting, effort.progress)
-    mixture = DeconvolvedMixture.of(loop.state_of(net), 3)
+    mixture = DeconvolvedMixture.from_state(loop.state_of(net), 3)
     halo = training.covariance.mean(axis=0)
     return DeconvolvedLikelihood(mixture, lmc, centre, width, halo, scores), outcome
 
@@ -186,7 +186,7 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
     Returns
     -------
     Path
-        File of arrays, which `DeconvolvedLikelihood.restored` takes, and of what they are.
+        File of arrays, which `DeconvolvedLikelihood.from_state` takes, and of what they are.
     """
     effort = effort or Effort()
     path, wanted = folder / f"{config}-s{seed}.safetensors", identity(config, seed, effort)

@@ -29,7 +29,7 @@ def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: i
     """
     figure = new_figure(8.6, 5.0)
     ax = figure.add_subplot(projection="mollweide")
-    mesh = draw_map(ax, sky, whole=False)
+    mesh = draw_map(ax, sky, has_monopole=False)
     for relative in band.relative[:lines]:
         draw_track(ax, relative, color="black", lw=0.6, alpha=0.25)
     if band.quoted is not None:

@@ -273,11 +273,11 @@ def sky_of(case: Case, haloes: int, config: str, seed: int) -> tuple[SkyMap, tup
         Galactic longitude and latitude [deg] fitted to all their stars.
     """
     from mwlmc_data import Parameters, fit_reflex, simulate
-    from mwlmc_data.plotting.skymap import smoothed_map
+    from mwlmc_data.plotting.skymap import smooth_map
 
     row = quoted_parameters(case, 1, config, seed).to_dict("records")[0]
     stars = [simulate(Parameters(**row), seed=seed, sim_id=i).halo for i in range(haloes)]
     positions = np.concatenate([s.positions for s in stars])
     velocities = np.concatenate([s.velocities for s in stars])
     reflex = fit_reflex(positions, velocities)
-    return smoothed_map(positions, velocities), (float(reflex.l_apex), float(reflex.b_apex))
+    return smooth_map(positions, velocities), (float(reflex.l_apex), float(reflex.b_apex))

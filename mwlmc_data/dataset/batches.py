@@ -20,7 +20,7 @@ from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import library
 from mwlmc_data.dataset.library import Chunk
 from mwlmc_data.display import html_table
-from mwlmc_data.workers import processes_for, start_pool
+from mwlmc_data.workers import count_processes, start_pool
 
 #: Row groups of files that are mixed when shuffling: 1,000 haloes, 110 MB.
 MIXED = 8
@@ -174,7 +174,7 @@ class HaloBatches:
         todo = sum(not chunk.is_stored for window in windows for chunk in window)
         if todo < 2:
             return None
-        count = processes_for(self.workers if workers is None else workers, todo)
+        count = count_processes(self.workers if workers is None else workers, todo)
         if count < 1:
             return None
         from mwlmc_data.simulator import compile_kernels

@@ -1,4 +1,4 @@
-"""Posteriors at once, by a network that the package embeds; how data and parameters are encoded for networks."""
+"""Immediate posteriors from embedded networks, and the encoding of data and parameters for networks."""
 
 from mwlmc_data.inference.posterior import Posterior, infer
 

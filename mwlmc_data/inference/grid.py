@@ -1,4 +1,4 @@
-"""A density of three parameters on a grid, linear between its points."""
+"""A density of three parameters on a grid, interpolated linearly."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 
-WIDEST = 5.2
-"""Normal scores of parameters beyond it are cut (`mwlmc_data.inference.encoding`)."""
-_TAIL = 1e-5  # probability that `Grid.zoom` leaves out on either side of a marginal
+#: Normal scores of parameters are cut at this absolute value (`mwlmc_data.inference.encoding`).
+MAX_SCORE = 5.2
+#: Probability that `Grid.zoom` leaves out on either side of a marginal.
+_TAIL = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -21,11 +23,11 @@ class Grid(Displayed):
     Attributes
     ----------
     axes : tuple of three ndarray
-        Rising coordinates of the points, of n numbers each.
+        Increasing coordinates of the points, n numbers each.
     density : ndarray, shape (n, n, n)
-        At the points; linear in each coordinate between them, zero outside.
+        Density at the points; linear in each coordinate between them, zero outside.
     log_evidence : float
-        Logarithm of what the density was divided by.
+        Logarithm of the normalisation that the density was divided by.
     """
 
     axes: tuple[NDArray, ...]
@@ -34,31 +36,31 @@ class Grid(Displayed):
 
     @classmethod
     def from_log(cls, axes: tuple[NDArray, ...], log_values: NDArray) -> Grid:
-        """Normalise a density that is given by its logarithm."""
+        """Normalise a density given by its logarithm."""
         top = log_values.max()
         blank = cls(axes, np.exp(log_values - top), 0.0)
         norm = blank.masses.sum()
         return cls(axes, blank.density / norm, float(top + np.log(norm)))
 
     @property
-    def masses(self) -> NDArray[np.float64]:
-        """Probability that belongs to each point of the grid."""
+    def masses(self) -> Float64Array:
+        """Probability assigned to each point of the grid."""
         w = [trapezoid(axis) for axis in self.axes]
         return self.density * w[0][:, None, None] * w[1][None, :, None] * w[2]
 
-    def marginal(self, i: int) -> NDArray[np.float64]:
+    def marginal(self, i: int) -> Float64Array:
         """Density of one parameter at its grid points."""
         return self.masses.sum(axis=_others(i)) / trapezoid(self.axes[i])
 
-    def cumulative(self, i: int, values: NDArray) -> NDArray[np.float64]:
+    def cumulative(self, i: int, values: NDArray) -> Float64Array:
         """Marginal distribution function of one parameter at `values`."""
         axis, density = self.axes[i], self.marginal(i)
         spacing = np.diff(axis)
-        whole = np.r_[0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * spacing)]
+        total = np.r_[0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * spacing)]
         k = np.clip(np.searchsorted(axis, values) - 1, 0, len(axis) - 2)
         t = np.clip((values - axis[k]) / spacing[k], 0.0, 1.0)
         part = spacing[k] * (density[k] * t + 0.5 * (density[k + 1] - density[k]) * t * t)
-        return (whole[k] + part) / whole[-1]
+        return (total[k] + part) / total[-1]
 
     def interval(self, i: int, probability: float) -> tuple[float, float]:
         """Ends of the central interval of one parameter."""
@@ -67,17 +69,17 @@ class Grid(Displayed):
         low, high = np.interp([tail, 1.0 - tail], self.cumulative(i, values), values)
         return float(low), float(high)
 
-    def zoom(self, margin: int = 3) -> NDArray[np.float64]:
-        """Box (3, 2) that ends so many points outside all but a hundred-thousandth of each marginal on either side."""
+    def zoom(self, margin: int = 3) -> Float64Array:
+        """Box (3, 2) that holds all but 1e-5 of each marginal on either side, extended by `margin` points."""
         box = np.empty((3, 2))
         for i, axis in enumerate(self.axes):
             cumulative = self.cumulative(i, axis)
-            # the second may come before the first: all the mass is between two points then
+            # last may precede first: then all the mass lies between two points
             first, last = np.flatnonzero(cumulative > _TAIL)[0], np.flatnonzero(cumulative < 1.0 - _TAIL)[-1]
             box[i] = axis[max(first - margin, 0)], axis[min(last + margin, len(axis) - 1)]
         return box
 
-    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def moments(self) -> tuple[Float64Array, Float64Array]:
         """Means (3,) and covariance (3, 3)."""
         masses = self.masses
         marginals = [masses.sum(axis=_others(i)) for i in range(3)]
@@ -88,8 +90,8 @@ class Grid(Displayed):
             covariance[i, j] = covariance[j, i] = centred[i] @ masses.sum(axis=3 - i - j) @ centred[j]
         return mean, covariance
 
-    def sample(self, n: int, seed: tuple[int, ...]) -> NDArray[np.float64]:
-        """Draw from the density, shape (n, 3): a point of the grid, then a place in one of the cells around it."""
+    def sample(self, n: int, seed: tuple[int, ...]) -> Float64Array:
+        """Draw from the density, shape (n, 3): a point of the grid, then a position in one of the cells around it."""
         rng = np.random.default_rng(seed)
         cumulative = np.cumsum(self.masses.ravel())
         drawn = np.searchsorted(cumulative, rng.uniform(size=n) * cumulative[-1])
@@ -97,20 +99,20 @@ class Grid(Displayed):
         for axis, at in zip(self.axes, np.unravel_index(drawn, self.density.shape), strict=True):
             spacing = np.r_[0.0, np.diff(axis), 0.0]  # a point at an end has a cell on one side only
             left, right = spacing[at], spacing[at + 1]
-            # The density is linear: the point's share falls linearly to zero at its neighbours.
+            # the point's share of the linear density falls to zero at its neighbours
             offset = 1.0 - np.sqrt(rng.uniform(size=n))
             columns.append(axis[at] + np.where(rng.uniform(size=n) * (left + right) < left, -left, right) * offset)
         return np.stack(columns, axis=1)
 
     def distance(self, other: Grid) -> float:
-        """Total variation distance from a density on the same points.
+        """Total variation distance from another density on the same points.
 
-        The best classifier of draws from the two is right with probability (1 + distance) / 2.
+        The best classifier of draws from the two is correct with probability (1 + distance) / 2.
         """
         return float(0.5 * np.abs(self.masses - other.masses).sum())
 
 
-def trapezoid(axis: NDArray) -> NDArray[np.float64]:
+def trapezoid(axis: NDArray) -> Float64Array:
     """Weights of the trapezoidal rule."""
     spacing = np.diff(axis)
     return 0.5 * (np.r_[spacing, 0.0] + np.r_[0.0, spacing])
@@ -121,7 +123,7 @@ def axes_of(box: NDArray, n: int) -> tuple[NDArray, ...]:
     return tuple(np.linspace(low, high, n) for low, high in box)
 
 
-def points_of(axes: tuple[NDArray, ...]) -> NDArray[np.float64]:
+def points_of(axes: tuple[NDArray, ...]) -> Float64Array:
     """Points (n^3, 3) of a grid."""
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 

@@ -1,4 +1,4 @@
-"""What is measured: a travel velocity with its covariance, and the LMC's present day, checked."""
+"""Checks of a measurement: a travel velocity with its covariance, and the LMC's present day."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats, check_names
 from mwlmc_data.arguments.tabular import as_row
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.display import Displayed
@@ -23,12 +24,12 @@ from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES, in_range
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
 
-FASTEST = 1000.0
-"""Limit of a travel velocity [km/s]: a disc that is faster leaves the heaviest halo of any prior here."""
-LEAST_ERROR = 0.1
-"""Least standard error of the vector in any direction [km/s]: about what the networks themselves are wrong by."""
-WIDEST_ANGLE = 45.0
-"""Largest error of the apex on the sky [deg] that is turned into a Gaussian of the vector."""
+#: Largest travel velocity [km/s]: a faster disc would leave the heaviest halo of any prior of this package.
+MAX_TRAVEL_SPEED = 1000.0
+#: Smallest standard error of the vector in any direction [km/s]: about the error of the networks themselves.
+MIN_ERROR = 0.1
+#: Largest error of the apex on the sky [deg] that is converted to a Gaussian error of the vector.
+MAX_ANGLE_ERROR = 45.0
 _LMC = (*SKY_NAMES, *LMC_VECTOR)
 
 
@@ -41,15 +42,15 @@ class Measurement(Displayed):
     vector : ndarray, shape (3,)
         Travel velocity of the disc relative to the halo, Cartesian [km/s].
     covariance : ndarray, shape (3, 3) or None
-        Of its errors [km^2/s^2]; None where none are given.
+        Covariance of its errors [km^2/s^2]; None if none is given.
     reflex : dict of str to float
         The vector as v_travel [km/s], l_apex, b_apex [deg].
     lmc : dict of str to float
         x_lmc ... vz_lmc [kpc, km/s].
     """
 
-    vector: NDArray[np.float64]
-    covariance: NDArray[np.float64] | None
+    vector: Float64Array
+    covariance: Float64Array | None
     reflex: dict[str, float]
     lmc: dict[str, float]
 
@@ -62,7 +63,7 @@ class Measurement(Displayed):
 def read_measurement(
     observation: Reflex | Mapping[str, Any], errors: Any = None, lmc: Parameters | Mapping[str, Any] | None = None
 ) -> Measurement:
-    """Check what a user measured.
+    """Check a user's measurement.
 
     Parameters
     ----------
@@ -87,20 +88,24 @@ def read_measurement(
     if isinstance(observation, Reflex):
         return _of_fit(observation, errors, lmc)
     if not hasattr(observation, "keys"):
-        raise TypeError(f"the observation is a {type(observation).__name__}; allowed: a Reflex or a mapping")
+        raise TypeError(f"observation = a {type(observation).__name__}: allowed is a Reflex or a mapping")
     given = {name: observation[name] for name in observation.keys()}
     place = {name: given.pop(name) for name in _LMC if name in given}
     if place and lmc is not None:
-        raise ValueError(f"the LMC's present day is given twice, by {', '.join(place)} in the observation and by lmc; "
-                         "allowed: one of the two")  # fmt: skip
+        raise ValueError(
+            f"lmc = the LMC's present day given twice, by {', '.join(place)} in the observation and by lmc: "
+            "allowed is one of the two"
+        )
     names = TRAVEL if set(TRAVEL) & set(given) and not set(REFLEX) & set(given) else REFLEX
     for name in given:
         if str(name).startswith(("err_", "cov_")):
-            raise ValueError(f"observation holds {name!r}: allowed are data; errors are given by errors=")
+            raise ValueError(f"observation holds {name!r}: allowed are data; pass errors as errors=")
     check_names("observation", given, (*(TRAVEL if names == TRAVEL else (*REFLEX, *TRAVEL)), *_LMC), needed=names)
     if len(given) > 3:
-        raise ValueError(f"the travel velocity is given twice, by {', '.join(given)}; allowed: {', '.join(REFLEX)} "
-                         f"or {', '.join(TRAVEL)}")  # fmt: skip
+        raise ValueError(
+            f"observation = the travel velocity given twice, by {', '.join(given)}: allowed are {', '.join(REFLEX)} "
+            f"or {', '.join(TRAVEL)}"
+        )
     vector, reflex = _vector(given, names)
     covariance = None if errors is None else _covariance(errors, names, reflex)
     return Measurement(vector, covariance, reflex, _lmc(place if lmc is None else lmc))
@@ -108,27 +113,29 @@ def read_measurement(
 
 def _of_fit(fit: Reflex, errors: Any, lmc: Mapping[str, Any] | None) -> Measurement:
     if errors is not None:
-        raise ValueError("errors are given beside a Reflex: allowed is one of the two, for a fit has its covariance")
+        raise ValueError("errors = given beside a Reflex: allowed is one of the two, as a fit has its covariance")
     if (fit.r_min, fit.r_max) != (FIT_R_MIN, math.inf):
         raise ValueError(
-            f"the fit is of stars at {fit.r_min:g} < r < {fit.r_max:g} kpc: allowed is a fit of all beyond "
-            f"{FIT_R_MIN:g} kpc (r_min={FIT_R_MIN:g}, r_max=inf), the shell that the networks were trained on; "
-            "the apex depends on it"
+            f"observation = a fit of stars at {fit.r_min:g} < r < {fit.r_max:g} kpc: allowed is a fit of all beyond "
+            f"{FIT_R_MIN:g} kpc (r_min={FIT_R_MIN:g}, r_max=inf), the shell of the networks' training set; "
+            "the apex depends on the shell"
         )
     vector, reflex = _vector(dict(zip(TRAVEL, fit.vector, strict=True)), TRAVEL)
-    return Measurement(vector, _checked("covariance of the fit", fit.covariance[:3, :3]), reflex, _lmc(lmc or {}))
+    return Measurement(vector, _check_covariance("covariance", fit.covariance[:3, :3]), reflex, _lmc(lmc or {}))
 
 
-def _vector(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[NDArray[np.float64], dict[str, float]]:
-    """The vector, and the same as speed and apex."""
+def _vector(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Float64Array, dict[str, float]]:
+    """The travel velocity as a vector, and as speed and apex."""
     if names == TRAVEL:
         vector = np.array([as_float(name, given[name], unit="km/s") for name in TRAVEL])
         speed = float(np.linalg.norm(vector))
-        if speed > FASTEST:
-            raise ValueError(f"v_travel = {speed:g} (of {', '.join(TRAVEL)}): allowed is at most {FASTEST:g} km/s")
+        if speed > MAX_TRAVEL_SPEED:
+            raise ValueError(
+                f"v_travel = {speed:g} (from {', '.join(TRAVEL)}): allowed is at most {MAX_TRAVEL_SPEED:g} km/s"
+            )
         longitude, latitude = spherical_angles(vector)
         return vector, dict(zip(REFLEX, (speed, float(longitude), float(latitude)), strict=True))
-    ranges = {"v_travel": (0.0, FASTEST), "l_apex": (-180.0, 360.0), "b_apex": (-90.0, 90.0)}
+    ranges = {"v_travel": (0.0, MAX_TRAVEL_SPEED), "l_apex": (-180.0, 360.0), "b_apex": (-90.0, 90.0)}
     reflex = {
         name: as_float(name, given[name], unit=schema.get_column(name).unit, minimum=low, maximum=high)
         for name, (low, high) in ranges.items()
@@ -137,57 +144,62 @@ def _vector(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[NDArray[n
 
 
 def _lmc(given: Mapping[str, Any]) -> dict[str, float]:
-    """The LMC's Galactocentric vector; the observed one of nothing."""
+    """The LMC's Galactocentric vector; by default the observed one."""
     check_names("lmc", given, _LMC)
     sky, cartesian = ([name for name in names if name in given] for names in (SKY_NAMES, LMC_VECTOR))
     if sky and cartesian:
-        raise ValueError(f"the LMC's present day is given twice, by {', '.join(sky)} and by {', '.join(cartesian)}; "
-                         "allowed: one of the two")  # fmt: skip
+        raise ValueError(
+            f"lmc = the LMC's present day given twice, by {', '.join(sky)} and by {', '.join(cartesian)}: "
+            "allowed is one of the two"
+        )
     names = LMC_VECTOR if cartesian else SKY_NAMES
     missing = [name for name in names if name not in given] if given else []
     if missing:
-        raise ValueError(f"the LMC's present day lacks {', '.join(missing)}: needed is all of {', '.join(SKY_NAMES)}, "
-                         f"or all of {', '.join(LMC_VECTOR)}, or nothing")  # fmt: skip
+        raise ValueError(
+            f"lmc lacks {', '.join(missing)}: allowed is all of {', '.join(SKY_NAMES)}, "
+            f"or all of {', '.join(LMC_VECTOR)}, or nothing"
+        )
     values = [in_range(name, given.get(name, seen)) for name, seen in zip(names, OBSERVED_LMC, strict=True)]
     vector = values if cartesian else sky_to_galactocentric(*values).tolist()
     return dict(zip(LMC_VECTOR, vector, strict=True))
 
 
-def _covariance(errors: Any, names: tuple[str, ...], reflex: Mapping[str, float]) -> NDArray[np.float64]:
-    """Covariance of the vector [km^2/s^2] of errors as `infer` takes them."""
+def _covariance(errors: Any, names: tuple[str, ...], reflex: Mapping[str, float]) -> Float64Array:
+    """Covariance of the vector [km^2/s^2] from errors as `infer` takes them."""
     if not hasattr(errors, "keys"):
-        return _checked("errors", as_floats("errors", errors, unit="km2/s2", shape=(3, 3)))
+        return _check_covariance("errors", as_floats("errors", errors, unit="km2/s2", shape=(3, 3)))
     check_names("errors", errors.keys(), names, needed=names)
     sigma = np.array(
         [as_float(f"errors[{name!r}]", errors[name], unit=schema.get_column(name).unit, above=0.0) for name in names]
     )
     if names == TRAVEL:
-        return _checked("errors", np.diag(sigma**2))
+        return _check_covariance("errors", np.diag(sigma**2))
     speed, latitude = reflex["v_travel"], reflex["b_apex"]
     along_l, along_b = sigma[1] * math.cos(math.radians(latitude)), sigma[2]
-    if max(along_l, along_b) > WIDEST_ANGLE:
+    if max(along_l, along_b) > MAX_ANGLE_ERROR:
         raise ValueError(
             f"errors = {along_l:.3g} deg along l (times cos b), {along_b:.3g} deg along b: allowed is at most "
-            f"{WIDEST_ANGLE:g} deg; beyond that give the 3 x 3 covariance of the vector [km^2/s^2]"
+            f"{MAX_ANGLE_ERROR:g} deg; beyond that give the 3 x 3 covariance of the vector [km^2/s^2]"
         )
-    # columns: the vector's derivatives by speed, l and b
+    # columns: derivatives of the vector with respect to speed, l and b
     jacobian = sky_basis(reflex["l_apex"], latitude).T @ np.diag([1.0, *np.radians([speed, speed])])
     jacobian[:, 1] *= math.cos(math.radians(latitude))
-    return _checked("errors", jacobian @ np.diag(sigma**2) @ jacobian.T)
+    return _check_covariance("errors", jacobian @ np.diag(sigma**2) @ jacobian.T)
 
 
-def _checked(name: str, covariance: NDArray) -> NDArray[np.float64]:
-    """A covariance, if it is one."""
+def _check_covariance(name: str, covariance: NDArray) -> Float64Array:
+    """Check that a matrix is a covariance."""
     scale = np.abs(covariance).max()
     if not np.isfinite(scale) or np.abs(covariance - covariance.T).max() > 1e-6 * scale:
         found = np.array2string(covariance, precision=3, separator=", ").replace("\n", "")
         raise ValueError(f"{name} = {found}: allowed is a symmetric matrix of finite numbers [km^2/s^2]")
     covariance = 0.5 * (covariance + covariance.T)
-    least = float(np.linalg.eigvalsh(covariance)[0])
-    if least < LEAST_ERROR**2:
-        found = f"{math.sqrt(least):.3g} km/s in one direction" if least > 0 else "no positive definite covariance"
+    smallest = float(np.linalg.eigvalsh(covariance)[0])
+    if smallest < MIN_ERROR**2:
+        is_positive = smallest > 0
+        found = f"{math.sqrt(smallest):.3g} km/s in one direction" if is_positive else "no positive definite covariance"
         raise ValueError(
-            f"{name} = {found}: allowed is an error of the vector of {LEAST_ERROR:g} km/s or more in every direction; "
-            "the networks are no more exact than that"
+            f"{name} = {found}: allowed is an error of the vector of {MIN_ERROR:g} km/s or more in every direction; "
+            "the networks are not more accurate than that"
         )
     return covariance

@@ -1,4 +1,4 @@
-"""The networks that the package embeds, one for each set of simulations that one was trained on."""
+"""The networks that the package embeds, one for each training set."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 
+#: Names of the embedded networks in the registry, by training set.
 NETWORKS = {"gaussian": "posterior-gaussian", "wide": "posterior-wide"}
-"""Names of the embedded networks in the registry, by the set that each was trained on."""
 _ABOUT = "about"
 
 
 @dataclass(frozen=True, repr=False)
 class Network(Displayed):
-    """A trained network and what is said of it.
+    """A trained network and its description.
 
     Attributes
     ----------
     likelihood : DeconvolvedLikelihood
     about : mapping
-        What it is: its training set, seed, size, and how it was trained.
+        Its training set, seed, size, and how it was trained.
     """
 
     likelihood: DeconvolvedLikelihood
@@ -41,7 +41,7 @@ def load_network(config: str) -> Network:
     Parameters
     ----------
     config : str
-        Set that it was trained on.
+        Training set of the network.
 
     Returns
     -------
@@ -50,20 +50,20 @@ def load_network(config: str) -> Network:
     Raises
     ------
     ValueError
-        If there is none of that set.
+        If there is no network for this set.
     DamagedFileError
-        If its file is not what was released.
+        If its file is not the released one.
     """
     from safetensors import SafetensorError, safe_open
 
     path = embedded.verified(NETWORKS[as_choice("config", config, tuple(NETWORKS))])
     if path is None:
-        raise ValueError(f"this version of the package embeds no network for config {config!r}")
+        raise ValueError(f"config = {config!r}: allowed is a set with an embedded network, which this version lacks")
     try:
         with safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {})[_ABOUT])
             state = {name: file.get_tensor(name) for name in file.keys()}
-        likelihood = DeconvolvedLikelihood.restored(state, Prior(config, about["theta_names"]))
+        likelihood = DeconvolvedLikelihood.from_state(state, Prior(config, about["theta_names"]))
         return Network(likelihood, MappingProxyType(about))
     except (SafetensorError, KeyError, ValueError) as error:
         raise DamagedFileError(path, "weights of a likelihood network", f"another file ({error!r})") from error

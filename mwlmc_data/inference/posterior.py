@@ -1,8 +1,8 @@
-"""The posterior of a measured reflex motion, by a network that the package embeds: no torch, no training, no waiting.
+"""The posterior of a measured reflex motion from an embedded network, without torch and without training.
 
-The network is the density of the true travel velocity (`mwlmc_data.inference.deconvolved`); the measurement's errors
-widen it, the prior of the masses and of the friction weighs it, and a grid holds the posterior. Beside the draws stands
-whether the model makes such a measurement at all (`mwlmc_data.inference.predictive`).
+The network gives the density of the true travel velocity (`mwlmc_data.inference.deconvolved`). It is convolved with the
+measurement's errors and multiplied by the prior of the masses and the friction, and the posterior is computed on a
+grid. The result also says whether the model produces such a measurement at all (`mwlmc_data.inference.predictive`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.display import Displayed, fixed, html_table
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PERCENTS = (16, 50, 84)
-STRANGE = 0.01
-"""A p-value below it is warned of."""
-DISAGREEMENT = 0.1
-"""A total variation distance between the networks' marginals above it is warned of."""
+#: A p-value below this raises a warning.
+MIN_P_VALUE = 0.01
+#: A total variation distance between the networks' marginals above this raises a warning.
+MAX_DISAGREEMENT = 0.1
 _UNITS = {"m_lmc": (1e10, "1e10 Msun"), "m200_mw": (1e11, "1e11 Msun"), "log10_lambda_df": (1.0, "dex")}
 
 
@@ -47,37 +48,39 @@ class Posterior(Displayed):
     Attributes
     ----------
     samples : DataFrame
-        Draws: m_lmc, m200_mw [Msun], log10_lambda_df.
+        Posterior draws: m_lmc, m200_mw [Msun], log10_lambda_df.
     observation : mapping
-        What it is given: x_lmc ... vz_lmc [kpc, km/s], v_travel [km/s], l_apex, b_apex [deg].
+        The data that the posterior is conditioned on: x_lmc ... vz_lmc [kpc, km/s], v_travel [km/s], l_apex, b_apex
+        [deg].
     covariance : ndarray, shape (3, 3)
-        Of the errors of the Cartesian travel velocity [km^2/s^2].
+        Covariance of the errors of the Cartesian travel velocity [km^2/s^2].
     errors_given : bool
-        Whether the covariance is the measurement's. Otherwise it is that of a fit to 4,500 stars without errors of
-        measurement, its mean over the training set.
+        Whether the covariance is that of the measurement. Otherwise it is the mean covariance, over the training set,
+        of a fit to 4,500 stars without measurement errors.
     p_value : float
-        Fraction of the data drawn from the prior predictive at this LMC with this covariance that have no greater
-        evidence. Uniform over data that the model makes. Out of `n_predictive` data: 0 means less than one in so many.
-        Where the LMC is in `outside`, it is the extrapolating network's.
+        Fraction of the data drawn from the prior predictive, for this LMC and covariance, whose evidence is not
+        greater. Uniformly distributed for data drawn from the model. 0 means less than 1 / `n_predictive`. If the LMC
+        is in `outside`, the network extrapolates the p-value too.
     n_predictive : int
-        Data that were drawn for `p_value`.
+        Number of data drawn for `p_value`.
     distance : float
-        Of the measured vector from the posterior predictive, errors included and joint in three dimensions [sigma].
+        Distance of the measured vector from the posterior predictive, including errors, joint in three dimensions
+        [sigma].
     in_support : mapping
         Sigmas of each datum from the training set (`mwlmc_data.validation.support`).
     outside : tuple of str
-        Data that the network extrapolates to, so that its answer is a guess: of the LMC those beyond the prior of its
-        place and motion; v_travel, l_apex and b_apex where `p_value` is 0.
+        Data to which the network extrapolates, so that the answer is a guess: those of the LMC beyond the prior of its
+        position and motion; v_travel, l_apex and b_apex if `p_value` is 0.
     config : str
-        Set of simulations that the network was trained on.
+        Training set of the network.
     disagreement : mapping
         Total variation distance of each parameter's marginal from that of the network trained on the other set; empty
-        where the LMC is outside that set's prior.
+        if the LMC is outside the prior of that set.
     """
 
     samples: pd.DataFrame
     observation: Mapping[str, float]
-    covariance: NDArray[np.float64]
+    covariance: Float64Array
     errors_given: bool
     p_value: float
     n_predictive: int
@@ -88,8 +91,8 @@ class Posterior(Displayed):
     disagreement: Mapping[str, float]
     _grid: Grid
     _likelihood: DeconvolvedLikelihood
-    _vector: NDArray[np.float64]
-    _lmc: NDArray[np.float64]
+    _vector: Float64Array
+    _lmc: Float64Array
 
     def percentiles(self, percents: tuple[float, ...] = PERCENTS) -> pd.DataFrame:
         """Percentiles of each parameter.
@@ -102,7 +105,7 @@ class Posterior(Displayed):
         Returns
         -------
         DataFrame
-            A row a parameter, columns such as p16.
+            One row per parameter, columns such as p16.
         """
         import pandas as pd
 
@@ -110,7 +113,7 @@ class Posterior(Displayed):
         columns = {f"p{percent:g}": row for percent, row in zip(percents, values, strict=True)}
         return pd.DataFrame(columns, index=self.samples.columns)
 
-    def log_prob(self, theta: pd.DataFrame | NDArray) -> NDArray[np.float64]:
+    def log_prob(self, theta: pd.DataFrame | NDArray) -> Float64Array:
         """Log density of parameters.
 
         Parameters
@@ -132,12 +135,12 @@ class Posterior(Displayed):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Why this answer is not to be trusted, a sentence each; empty where nothing speaks against it."""
+        """Reasons not to trust this answer, one sentence each; empty if there are none."""
         found = []
-        if self.p_value < STRANGE:
+        if self.p_value < MIN_P_VALUE:
             found.append(
                 f"The model does not make this motion at this LMC: {self._p_text()}, {self.distance:.1f} sigma from "
-                "what the posterior predicts; the draws are the least unlikely parameters, and no measurement of them."
+                "the posterior predictive; the draws are the least unlikely parameters, not a measurement of them."
             )
         beyond = [name for name in self.outside if name not in REFLEX]
         if beyond:
@@ -146,12 +149,12 @@ class Posterior(Displayed):
                 f"The LMC is outside the network's training set {self.config!r} in {far}: draws and p-value are "
                 "extrapolated, and may be wrong."
             )
-        apart = {name: value for name, value in self.disagreement.items() if value > DISAGREEMENT}
+        apart = {name: value for name, value in self.disagreement.items() if value > MAX_DISAGREEMENT}
         if apart:
             far = ", ".join(f"{name} ({value:.2f})" for name, value in apart.items())
             found.append(
                 f"The networks trained on {' and '.join(NETWORKS)} disagree in {far}: total variation between their "
-                f"marginals, above {DISAGREEMENT:g}."
+                f"marginals, above {MAX_DISAGREEMENT:g}."
             )
         return tuple(found)
 
@@ -177,7 +180,7 @@ class Posterior(Displayed):
         return "\n".join([self.table(), *(f"Warning: {each}" for each in self.warnings)])
 
     def table(self) -> str:
-        """What is measured, how strange it is, and the percentiles, as text."""
+        """The measurement, how unusual it is, and the percentiles, as text."""
         lines = [*self._lines(), f"  {'':<16} {'16%':>8} {'50%':>8} {'84%':>8}"]
         for name, row in zip(self.samples.columns, self.percentiles().to_numpy(), strict=True):
             unit, text = _UNITS[name]
@@ -185,10 +188,10 @@ class Posterior(Displayed):
         return "\n".join(lines)
 
     def _lines(self) -> tuple[str, str]:
-        """What is measured, and how strange it is."""
+        """The measurement, and how unusual it is."""
         data = self.observation
         sigma = np.sqrt(np.diag(self.covariance))
-        whose = "as given" if self.errors_given else "of 4,500 simulated stars: none are given"
+        whose = "as given" if self.errors_given else "none given: those of 4,500 simulated stars"
         return (
             f"v_travel {data['v_travel']:.1f} km/s towards l {data['l_apex']:.1f}, b {data['b_apex']:.1f} deg; "
             f"errors of x, y, z {sigma[0]:.1f}, {sigma[1]:.1f}, {sigma[2]:.1f} km/s ({whose})",
@@ -216,26 +219,27 @@ def infer(
     Parameters
     ----------
     observation : Reflex or mapping
-        A fit to stars beyond 50 kpc (`fit_reflex`, `fit_reflex_observed`), whose robust covariance is taken; or
+        A fit to stars beyond 50 kpc (`fit_reflex`, `fit_reflex_observed`), whose robust covariance is used; or
         v_travel [km/s], l_apex, b_apex [deg] of such stars, or vx_travel, vy_travel, vz_travel [km/s]. A mapping may
-        hold the LMC's present day as well, as `lmc` does. Numbers may carry units of astropy.
+        also hold the LMC's present day, like `lmc`. Numbers may be astropy quantities.
     errors : mapping or array_like, shape (3, 3), optional
-        Of a mapping: standard errors of its v_travel, l_apex (along l, not times cos b) and b_apex, taken as
-        independent and turned into a covariance of the vector by the derivatives; of its vx_travel, vy_travel,
-        vz_travel; or the covariance of the vector [km^2/s^2]. Without it the covariance is that of a fit to 4,500 stars
-        without errors of measurement, its mean over the training set (some 2, 2 and 4 km/s along x, y, z): right for
-        simulated haloes of that size, and too little for stars of the sky.
+        For a mapping: standard errors of v_travel, l_apex (along l, not times cos b) and b_apex, taken as independent
+        and propagated to a covariance of the vector; or of vx_travel, vy_travel, vz_travel; or the covariance of the
+        vector [km^2/s^2]. The default is the mean covariance, over the training set, of a fit to 4,500 stars without
+        measurement errors (about 2, 2 and 4 km/s along x, y, z), which is right for simulated haloes of that size and
+        too small for observed stars.
     lmc : Parameters or mapping, optional
         The LMC's present day: that of a simulation's parameters, or a mapping or row of a table, either on the sky
-        (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. Without it,
-        here and in the observation, the observed LMC is taken (`Parameters`).
+        (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. If neither this nor the observation gives it, it is
+        the observed one (`Parameters`).
     n : int
-        Draws.
+        Number of draws.
     seed : int
-        Of the draws.
+        Seed of the draws.
     config : str
-        Training set of the network: "gaussian", whose LMC lies about the observed one, several times more widely than
-        that is measured (5 kpc in distance where 0.5 kpc is measured), or "wide", drawn to hold every validation case.
+        Training set of the network: "gaussian", whose LMC scatters about the observed one by several times the
+        measurement errors (5 kpc in distance, where the error is 0.5 kpc), or "wide", which contains every validation
+        case.
 
     Returns
     -------
@@ -244,27 +248,27 @@ def infer(
     Warns
     -----
     UserWarning
-        For each of `Posterior.warnings`: the model does not make such data (p-value below 0.01), the LMC is outside the
-        training set, or the networks of the two sets disagree.
+        For each of `Posterior.warnings`: the model does not produce such data (p-value below 0.01), the LMC is outside
+        the training set, or the networks of the two sets disagree.
 
     Raises
     ------
     TypeError
         If the observation is neither a fit nor a mapping.
     ValueError
-        If a name is unknown, a datum is missing, given twice, masked, not finite, in another kind of unit or impossible
-        (a speed below 0 or above 1,000 km/s, b_apex outside -90 to 90 deg, l_apex outside -180 to 360 deg, an LMC
-        beyond the limits of `Parameters`); if errors are no covariance, below 0.1 km/s, or above 45 deg along l (times
-        cos b) or b, where the covariance of the vector is to be given; if a fit is of another shell;
-        if `n` or `seed` is no whole number, or there is no network of that set.
+        If a name is unknown; a value is missing, given twice, masked, not finite, has an incompatible unit or is
+        impossible (a speed below 0 or above 1,000 km/s, b_apex outside -90 to 90 deg, l_apex outside -180 to 360 deg,
+        an LMC beyond the limits of `Parameters`); errors are not a covariance, are below 0.1 km/s, or above 45 deg
+        along l (times cos b) or b, where the covariance of the vector is needed instead; a fit is of another shell;
+        `n` or `seed` is not an integer; or there is no network for this set.
     DamagedFileError
-        If an embedded file is not what was released.
+        If an embedded file is not the released one.
 
     Notes
     -----
-    The answer holds for a Milky Way and an LMC that do not deform and for a fit without outer radius; what an outer
-    radius or a deforming halo changes is told in the dataset card. The network is trained on fitted vectors with their
-    covariances taken out, so that the errors given here are counted once.
+    The answer holds for a Milky Way and an LMC that do not deform and for a fit without an outer radius; the dataset
+    card says what an outer radius or a deforming halo changes. The network is trained on fitted vectors with their
+    covariances removed, so that the errors given here are counted once.
 
     Examples
     --------
@@ -314,7 +318,7 @@ def _disagreement(
     covariance: NDArray,
     lmc: NDArray,
 ) -> dict[str, float]:
-    """Distance of each marginal from that of the other set's network, where that set holds such an LMC."""
+    """Distance of each marginal from that of the other set's network, if that set contains such an LMC."""
     (other,) = (name for name in NETWORKS if name != config)
     if beyond_prior(data, other):
         return {}

@@ -1,4 +1,4 @@
-"""How strange a measurement is to the model: its p-value and its distance from what the posterior predicts."""
+"""How unusual a measurement is under the model: its p-value and its distance from the posterior predictive."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import qmc
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
 from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.inference.grid import Grid
 
+#: Number of data drawn from the prior predictive for a p-value; its inverse is the smallest p-value resolved.
 N_PREDICTIVE = 1000
-"""Data that are drawn from the prior predictive for a p-value, which cannot be told below one in so many."""
-_N_NODES = 2048  # points of the prior over which evidences are averaged, a power of two
-_N_DRAWS = 2000  # of the posterior, for the mean and covariance of what it predicts
-_BLOCK = 64  # data whose densities are held at once
+#: Points of the prior over which evidences are averaged, a power of two.
+_N_NODES = 2048
+#: Posterior draws for the mean and the covariance of the posterior predictive.
+_N_DRAWS = 2000
+#: Number of data whose densities are in memory at once.
+_BLOCK = 64
 
 
 def p_value(
     likelihood: DeconvolvedLikelihood, vector: NDArray, covariance: NDArray, lmc: NDArray, seed: tuple[int, ...]
 ) -> float:
-    """Fraction of data of the prior predictive, at this LMC and with this covariance, of no greater evidence.
+    """Fraction of data from the prior predictive, for this LMC and covariance, whose evidence is not greater.
 
     Parameters
     ----------
@@ -29,19 +33,18 @@ def p_value(
     vector, covariance, lmc : ndarray, shape (3,), (3, 3), (6,)
         What was measured [km/s, km^2/s^2, kpc and km/s].
     seed : tuple of int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
     float
-        Of `N_PREDICTIVE` data: k / N_PREDICTIVE, where 0 stands for less than 1 / N_PREDICTIVE. Uniform over data that
-        the model makes.
+        k / N_PREDICTIVE, where 0 means less than 1 / N_PREDICTIVE. Uniformly distributed for data drawn from the model.
 
     Notes
     -----
-    The prior predictive p-value of Box (1980, JRSS A 143, 383): the evidence p(v | LMC) is its own test statistic, the
-    likelihood's mean over the prior, here over a randomly shifted Sobol sequence of it. Parameters of the data are
-    drawn independently of it.
+    The prior predictive p-value of Box (1980, JRSS A 143, 383): the evidence p(v | LMC) is the test statistic, the
+    mean of the likelihood over the prior, computed here on a randomly shifted Sobol sequence. The parameters of the
+    data are drawn independently of that sequence.
     """
     rng = np.random.default_rng((*seed, 1))
     log_weight, mean, true = likelihood.components(rng.normal(size=(N_PREDICTIVE, 3)), lmc)
@@ -56,12 +59,12 @@ def p_value(
 
 def log_evidence(
     likelihood: DeconvolvedLikelihood, vectors: NDArray, covariance: NDArray, lmc: NDArray, u: NDArray
-) -> NDArray[np.float64]:
-    """Log of the likelihood's mean over scores u (m, 3) for each of the vectors (n, 3) with one covariance, (n,)."""
+) -> Float64Array:
+    """Log of the mean likelihood over scores u (m, 3) for each vector (n, 3), all with one covariance; (n,)."""
     log_weight, mean, true = likelihood.components(u, lmc)
     precision = np.linalg.inv(true + covariance).reshape(-1, 3, 3)
     mean = mean.reshape(-1, 3) - likelihood.centre
-    # a Gaussian's exponent is linear in 1, v_i and v_i v_j: one product of matrices gives them all
+    # a Gaussian's exponent is linear in 1, v_i and v_i v_j: one matrix product gives them all
     pulled = np.einsum("kij,kj->ki", precision, mean)
     constant = log_weight.ravel() + 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * (pulled * mean).sum(axis=1)
     linear = np.concatenate([constant[:, None], pulled, -0.5 * precision.reshape(-1, 9)], axis=1).T
@@ -73,8 +76,8 @@ def log_evidence(
     return np.concatenate(found) - np.log(len(u)) - 1.5 * np.log(2.0 * np.pi)
 
 
-def _log_sum(logs: NDArray) -> NDArray[np.float64]:
-    """Logarithm of the sum over each row of `logs`, which it overwrites: a third of the time of scipy's logsumexp."""
+def _log_sum(logs: NDArray) -> Float64Array:
+    """Logarithm of the sum over each row of `logs`, which it overwrites; three times faster than logsumexp."""
     top = logs.max(axis=1, keepdims=True)
     logs -= top
     return top[:, 0] + np.log(np.exp(logs, out=logs).sum(axis=1))
@@ -88,7 +91,7 @@ def predictive_distance(
     lmc: NDArray,
     seed: tuple[int, ...],
 ) -> float:
-    """Distance of a measurement from what its posterior predicts, joint in the three velocities [sigma].
+    """Distance of a measurement from its posterior predictive, joint in the three velocities [sigma].
 
     Parameters
     ----------
@@ -100,15 +103,15 @@ def predictive_distance(
     Returns
     -------
     float
-        The Mahalanobis distance from the mean of the posterior predictive, whose covariance holds the errors: of data
-        that fit, 95% are nearer than 2.8 in three dimensions.
+        The Mahalanobis distance from the mean of the posterior predictive, whose covariance includes the errors: 95% of
+        data that the model describes are closer than 2.8 in three dimensions.
     """
-    mean, spread = predicted(likelihood, grid.sample(_N_DRAWS, (*seed, 2)), lmc)
+    mean, spread = predict_vector(likelihood, grid.sample(_N_DRAWS, (*seed, 2)), lmc)
     away = vector - mean
     return float(np.sqrt(away @ np.linalg.solve(spread + covariance, away)))
 
 
-def predicted(likelihood: DeconvolvedLikelihood, u: NDArray, lmc: NDArray) -> tuple[NDArray, NDArray]:
+def predict_vector(likelihood: DeconvolvedLikelihood, u: NDArray, lmc: NDArray) -> tuple[NDArray, NDArray]:
     """Mean (3,) and covariance (3, 3) of the true vector over scores (n, 3)."""
     log_weight, mean, true = likelihood.components(u, lmc)
     weight = np.exp(log_weight) / len(u)
@@ -123,9 +126,9 @@ def marginal_distances(one: Grid, of_one: Scores, other: Grid, of_other: Scores)
     Parameters
     ----------
     one, other : Grid
-        Of the same parameters.
+        Posteriors of the same parameters.
     of_one, of_other : Scores
-        What their scores are.
+        Definition of the scores of each.
     """
     edges = np.linspace(-6.0, 6.0, 4001)[:, None] * np.ones(3)
     same = of_other.forward(of_one.inverse(edges))

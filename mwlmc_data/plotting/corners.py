@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats
 from mwlmc_data.arguments.tabular import as_row, as_table
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import schema
-from mwlmc_data.plotting.style import BLUE, LARGE, MEDIUM, RED, SMALL, needed, new_figure
+from mwlmc_data.plotting.style import BLUE, LARGE, MEDIUM, RED, SMALL, import_optional, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Most columns of a plot.
+#: Maximum number of columns of a plot.
 MAX_COLUMNS = 16
-#: Size of a panel, of the margins left and below, and of those right and above [inches].
+#: Size of a panel, of the left and lower margins, and of the right and upper margins [inches].
 PANEL, LOWER, UPPER = 1.9, 1.1, 0.5
-#: Fractions of the rows that the contours hold.
+#: Fractions of the rows inside the contours.
 LEVELS = (0.39, 0.68, 0.95)
-#: Unit in which a mass is drawn [Msun], and its name.
+#: Unit in which masses are drawn [Msun], and its name.
 _MASSES = {"m200_mw": (1e11, "1e11 Msun"), "m_lmc": (1e10, "1e10 Msun"), "m_lmc_8p7": (1e10, "1e10 Msun")}
 
 
@@ -32,21 +32,21 @@ def corner_plot(
     truths: Any = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw the distributions of columns of a table, and of every two of them, with contours of 39, 68 and 95%.
+    """Draw the distributions of columns of a table, and of every pair of them, with contours of 39, 68 and 95%.
 
-    Needs corner (extra ``plot``; Foreman-Mackey 2016). The figure is none of pyplot's; a notebook shows it, and
+    Needs corner (extra ``plot``; Foreman-Mackey 2016). The figure does not use pyplot; a notebook shows it, and
     ``.savefig(path)`` writes it.
 
     Parameters
     ----------
     table : table
-        A catalogue, draws of a prior or of a posterior, in any form that :func:`~mwlmc_data.simulate_many` takes; units
-        are converted. Masses are drawn in 1e10 and 1e11 Msun.
+        A catalogue, or draws of a prior or a posterior, in any form that :func:`~mwlmc_data.simulate_many` takes; units
+        are converted. Masses are drawn in units of 1e10 and 1e11 Msun.
     columns : sequence of str
-        Names of up to 16 numeric columns, in the wanted order. Units come from the schema of the catalogue.
+        Names of up to 16 numeric columns, in the order to draw. Units come from the schema of the catalogue.
     truths : mapping of str to float, or a row of a table, optional
-        Values to mark, in the units of the table; those of other columns than the drawn ones are passed over, so that
-        a row of a catalogue may be given.
+        Values to mark, in the units of the table; those of columns that are not drawn are ignored, so that a row of a
+        catalogue may be given.
     title : str, optional
         Heading.
 
@@ -57,8 +57,8 @@ def corner_plot(
     Raises
     ------
     ValueError
-        If a column is unknown, holds text, a mask or a number that is not finite, or repeats; if there are none or too
-        many; if the table has fewer rows than columns, or a truth is not a finite number.
+        If a column is unknown, repeats, or holds text, a mask or a number that is not finite; if there are no columns
+        or too many; if the table has fewer rows than columns; or if a truth is not a finite number.
     ImportError
         If corner or matplotlib is not installed.
 
@@ -68,16 +68,17 @@ def corner_plot(
     >>> corner_plot(table, ["m_lmc", "v_travel", "l_apex"], truths=table.iloc[0])    # doctest: +SKIP
     """
     given = as_table("table", table)
-    names = _checked_names(given, columns)
+    names = _check_names(given, columns)
     numbers = [as_floats(f"table[{n!r}]", given[n], unit=schema.get_input_unit(n), shape=("n",)) for n in names]
     if len({len(column) for column in numbers}) > 1:
         raise ValueError(f"table = columns of lengths {[len(column) for column in numbers]}: allowed is one length")
     values = np.stack([column / _scale(name) for column, name in zip(numbers, names, strict=True)], axis=1)
     if len(values) < max(2, len(names)):
-        raise ValueError(f"the table has {len(values)} rows; {len(names)} columns need {max(2, len(names))} or more")
+        needed = max(2, len(names))
+        raise ValueError(f"table = {len(values)} rows: allowed are {needed} or more for {len(names)} columns")
     known = {} if truths is None else as_row("truths", truths)
     marks = [_truth(known, name) for name in names]
-    corner = needed("corner")
+    corner = import_optional("corner")
     size = max(PANEL * len(names) + LOWER + UPPER, 4.5)
     figure = new_figure(size, size, layout="none")
     corner.corner(
@@ -91,7 +92,7 @@ def corner_plot(
         levels=LEVELS,
         fill_contours=True,
         plot_density=False,
-        # Odd, so that a column of one value falls into the middle of a bin.
+        # odd, so that a column of one value lies in the middle of a bin
         bins=int(np.clip(1.5 * np.cbrt(len(values)), 12, 32)) | 1,
         smooth=1.0,
         label_kwargs={"fontsize": MEDIUM},
@@ -105,7 +106,7 @@ def corner_plot(
         ax.tick_params(labelsize=SMALL)
         row, column = divmod(k, len(names))
         if is_constant[row] or is_constant[column]:
-            # Smoothed contours would give a single value a width; the points stay.
+            # smoothed contours would give a single value a width; the points stay
             for contours in list(ax.collections):
                 contours.remove()
     if title is not None:
@@ -114,7 +115,7 @@ def corner_plot(
 
 
 def label(name: str) -> str:
-    """A column's name and, where the schema knows it, its unit as it is drawn."""
+    """A column's name and, if the schema knows it, its unit in the figure."""
     if name not in schema.CATALOGUE_NAMES:
         return name
     unit = _MASSES[name][1] if name in _MASSES else schema.get_column(name).unit
@@ -125,17 +126,17 @@ def _scale(name: str) -> float:
     return _MASSES[name][0] if name in _MASSES else 1.0
 
 
-def _checked_names(table: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
-    """The names, refused unless each is a column of the table, once."""
+def _check_names(table: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    """Check that each name is a column of the table and occurs once."""
     if isinstance(columns, str):
-        raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
+        raise ValueError(f"columns = {columns!r}: allowed is a sequence of names, such as [{columns!r}]")
     names = list(columns)
     if not 1 <= len(names) <= MAX_COLUMNS or len(set(names)) < len(names):
-        raise ValueError(f"columns {names!r} are not allowed: 1 to {MAX_COLUMNS} names, each once")
+        raise ValueError(f"columns = {names!r}: allowed are 1 to {MAX_COLUMNS} names, each once")
     for name in names:
         if name not in table:
             allowed = ", ".join(str(key) for key in table if key not in schema.TEXT)
-            raise ValueError(f"unknown column {name!r}; allowed: {allowed}")
+            raise ValueError(f"columns = {name!r}: allowed are {allowed}")
     return names
 
 
@@ -145,12 +146,12 @@ def _truth(truths: Mapping[str, Any], name: str) -> float | None:
     return as_float(f"truths[{name!r}]", truths[name], unit=schema.get_input_unit(name)) / _scale(name)
 
 
-def _span(values: NDArray[np.float64], mark: float | None) -> tuple[float, float]:
-    """Limits of an axis: all values and what is marked, and room about a single value."""
+def _span(values: Float64Array, mark: float | None) -> tuple[float, float]:
+    """Limits of an axis: all values and the mark, with room about a single value."""
     shown = values if mark is None else np.append(values, mark)
     low, high = float(shown.min()), float(shown.max())
     if low < high:
-        # A mark beyond the values would otherwise lie on the frame.
+        # a mark beyond the values would otherwise lie on the frame
         room = 0.03 * (high - low) if mark in (low, high) else 0.0
     else:
         room = 0.05 * abs(low) or 0.5

@@ -1,4 +1,4 @@
-"""The figure of a halo: its sky and its profiles."""
+"""The figure of a halo: its sky map and its radial profiles."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.plotting.profile import draw_density, draw_dispersions, draw_means, draw_radius, radial_profile
-from mwlmc_data.plotting.sky import draw_apex, draw_map, draw_place, draw_today, draw_track, on_map, outlined
-from mwlmc_data.plotting.skymap import SkyMap, from_the_sun, smoothed_map
+from mwlmc_data.plotting.sky import draw_apex, draw_map, draw_place, draw_today, draw_track, outline, project_on_map
+from mwlmc_data.plotting.skymap import SkyMap, galactic_angles, smooth_map
 from mwlmc_data.plotting.style import LARGE, MEDIUM, SMALL, new_figure
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.reflex import fit_reflex
@@ -30,8 +30,8 @@ def plot_halo(
     title: str | None = None,
     figure: Figure | SubFigure | None = None,
 ) -> Figure:
-    """Draw a halo: what :meth:`mwlmc_data.Halo.plot` does, where parameters and errors are told."""
-    sky = smoothed_map(halo.positions, halo.velocities, r_min, kernel, step=2.0)
+    """Draw a halo; see :meth:`mwlmc_data.Halo.plot` for parameters and errors."""
+    sky = smooth_map(halo.positions, halo.velocities, r_min, kernel, step=2.0)
     if reflex is None:
         reflex = fit_reflex(halo.positions, halo.velocities, r_min)
     if figure is None:
@@ -52,7 +52,7 @@ def plot_halo(
 
 
 def _draw_sky(ax: Axes, sky: SkyMap, reflex: Reflex, orbit: Orbit | None) -> None:
-    """Draw the map with the apex and, where an orbit is given, the LMC's past."""
+    """Draw the map with the apex and, if an orbit is given, the LMC's past."""
     mesh = draw_map(ax, sky)
     if orbit is not None:
         _draw_orbit(ax, orbit)
@@ -77,13 +77,13 @@ def _motion(reflex: Reflex) -> str:
 
 
 def _draw_orbit(ax: Axes, orbit: Orbit) -> None:
-    """Draw the LMC's past on the sky, its places one and two Gyr ago, and the LMC today."""
+    """Draw the LMC's past on the sky, its positions one and two Gyr ago, and the LMC today."""
     relative = orbit.relative[:, :3]
-    draw_track(ax, relative, label="LMC's past orbit", **outlined("black", 1.8))
+    draw_track(ax, relative, label="LMC's past orbit", **outline("black", 1.8))
     for time in (time for time in (-1.0, -2.0) if time >= orbit.time[0]):
-        place = from_the_sun(relative[[np.argmin(np.abs(orbit.time - time))]])[0]
+        place = galactic_angles(relative[[np.argmin(np.abs(orbit.time - time))]])[0]
         draw_place(ax, place, "o", color="black", ms=5)
-        x, y = on_map(place)
+        x, y = project_on_map(place)
         text = ax.annotate(f"{-time:g} Gyr ago", (x[0], y[0]), xytext=(7, 0), textcoords="offset points", va="center")
-        text.set(fontsize=SMALL, path_effects=outlined("black", 0.0)["path_effects"])
+        text.set(fontsize=SMALL, path_effects=outline("black", 0.0)["path_effects"])
     draw_today(ax, relative[-1])

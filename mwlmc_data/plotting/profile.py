@@ -1,4 +1,4 @@
-"""The halo by Galactocentric radius: its density, its mean velocities and its dispersions."""
+"""The halo as a function of Galactocentric radius: density, mean velocities and dispersions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: Shells of a profile, and the fewest stars of one whose velocities are summarised.
+#: Number of shells of a profile, and of stars that a shell needs for its velocities to be summarised.
 SHELLS, MIN_STARS = 18, 10
 
 
@@ -32,13 +32,13 @@ class RadialProfile(Displayed):
     edges : ndarray, shape (n + 1,)
         Radii between the shells [kpc].
     count : ndarray of int, shape (n,)
-        Stars.
+        Number of stars.
     density, density_error : ndarray, shape (n,)
         Stars per volume and its Poisson error [kpc^-3].
     mean_v_r : ndarray, shape (n, 2)
         Mean radial velocity, positive outwards, with its standard error [km/s].
     mean_v_along : ndarray, shape (n, 2)
-        Mean velocity along the direction asked for, with its standard error [km/s]; NaN if none was.
+        Mean velocity along the given direction, with its standard error [km/s]; NaN without a direction.
     sigma_r, sigma_t : ndarray, shape (n, 2)
         Dispersion of the radial velocity and of one tangential component, the root mean square of the two, each
         about its mean in the shell and with its standard error [km/s].
@@ -69,10 +69,10 @@ def radial_profile(
     positions, velocities : array_like, shape (m, 3)
         Galactocentric [kpc, km/s].
     edges : array_like, shape (n + 1,), optional
-        Radii between the shells [kpc], rising from above 0; by default 18 shells, even in log r, that hold all but
+        Radii between the shells [kpc], increasing from above 0; by default 18 shells, even in log r, that hold all but
         the innermost 1% and the outermost 2% of the stars.
     direction : array_like, shape (3,), optional
-        Of any length: that along which the mean velocity is taken, such as the apex.
+        Direction, of any length, along which the mean velocity is computed, such as the apex.
 
     Returns
     -------
@@ -81,8 +81,8 @@ def radial_profile(
     Raises
     ------
     ValueError
-        If the arrays are no such numbers, the direction has no length, the edges do not rise from above 0, or they are
-        not given and the stars have all one radius.
+        If the arrays are not such numbers, the direction has no length, or the edges do not increase from above 0 (also
+        if they are not given and all stars have the same radius).
     """
     x, v = as_stars(positions, velocities)
     if not len(x):
@@ -93,11 +93,11 @@ def radial_profile(
         edges = np.geomspace(inner, outer, SHELLS + 1)
     limits = as_floats("edges", edges, unit="kpc", shape=("n",))
     if len(limits) < 2 or not limits[0] > 0 or not (np.diff(limits) > 0).all():
-        raise ValueError(f"edges = {limits.tolist()} kpc: allowed are two radii or more, rising from above 0")
+        raise ValueError(f"edges = {limits.tolist()} kpc: allowed are two radii or more, increasing from above 0")
     spherical = np.einsum("nki,ni->nk", galactocentric_basis(x), v)
     axis = np.full(3, np.nan) if direction is None else as_floats("direction", direction, shape=(3,))
     if not axis.any():
-        raise ValueError("direction = (0, 0, 0): allowed is a vector of some length")
+        raise ValueError("direction = (0, 0, 0): allowed is a vector with a length above 0")
     along = v @ (axis / np.linalg.norm(axis))
     inside = (radius >= limits[0]) & (radius < limits[-1])
     shell = np.where(inside, np.searchsorted(limits, radius, side="right") - 1, -1)
@@ -124,7 +124,7 @@ def _mean(values: Float64Array) -> tuple[float, float]:
 
 
 def _dispersion(components: Float64Array) -> tuple[float, float]:
-    """Root mean square deviation of components (n, k) from their means, with a standard error right for any shape."""
+    """Root mean square deviation of components (n, k) from their means, and its standard error for any distribution."""
     n = len(components)
     if n < MIN_STARS:
         return np.nan, np.nan
@@ -143,7 +143,7 @@ def draw_density(ax: Axes, profile: RadialProfile) -> None:
 
 
 def draw_means(ax: Axes, profile: RadialProfile) -> None:
-    """Draw the mean velocity outwards and along the direction of the profile, which is taken for the apex."""
+    """Draw the mean velocity outwards and along the direction of the profile, labelled as the apex."""
     ax.axhline(0.0, color=GREY, lw=0.8)
     _series(ax, profile.radius, profile.mean_v_r, BLUE, "o", "outwards")
     _series(ax, profile.radius, profile.mean_v_along, ORANGE, "s", "towards the apex")
@@ -165,7 +165,7 @@ def _series(ax: Axes, radius: Float64Array, values: Float64Array, color: str, ma
 
 
 def draw_radius(ax: Axes, profile: RadialProfile, r_min: float) -> None:
-    """Finish an axis of radius; pale beyond `r_min`, where the stars are mapped and fitted."""
+    """Finish an axis of radius, shaded beyond `r_min`, where the stars are mapped and fitted."""
     tidy(ax)
     low, high = profile.edges[[0, -1]]
     ax.set(xscale="log", xlim=(low, high))

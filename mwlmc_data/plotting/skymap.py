@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.simulator.constants import FIT_R_MIN, SUN_POSITION
 from mwlmc_data.simulator.frames import sky_basis, spherical_angles
@@ -33,45 +34,45 @@ class SkyMap(Displayed):
         Width of the smoothing kernel [deg].
     """
 
-    longitude_edges: NDArray[np.float64]
-    latitude_edges: NDArray[np.float64]
-    velocity: NDArray[np.float64]
+    longitude_edges: Float64Array
+    latitude_edges: Float64Array
+    velocity: Float64Array
     monopole: float
     n_stars: int
     r_min: float
     kernel: float
 
 
-def as_stars(positions: ArrayLike, velocities: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take the Galactocentric positions [kpc] and velocities [km/s] of stars from a user, both (n, 3)."""
+def as_stars(positions: ArrayLike, velocities: ArrayLike) -> tuple[Float64Array, Float64Array]:
+    """Check a user's Galactocentric positions [kpc] and velocities [km/s] of stars, both (n, 3)."""
     x = as_floats("positions", positions, unit="kpc", shape=("n", 3))
     return x, as_floats("velocities", velocities, unit="km/s", shape=(len(x), 3))
 
 
-def from_the_sun(positions: ArrayLike) -> NDArray[np.float64]:
-    """Galactic l (-180 to 180) and b [deg], (n, 2), of Galactocentric places (n, 3) [kpc] seen from the Sun."""
+def galactic_angles(positions: ArrayLike) -> Float64Array:
+    """Galactic l (-180 to 180) and b [deg], (n, 2), of Galactocentric positions (n, 3) [kpc] seen from the Sun."""
     seen = as_floats("positions", positions, unit="kpc", shape=("n", 3)) - SUN_POSITION
     return np.stack(spherical_angles(seen), axis=-1)
 
 
-def gsr_velocity(positions: ArrayLike, velocities: ArrayLike) -> NDArray[np.float64]:
-    """Line-of-sight velocity (n,) [km/s], from the Sun's place, for an observer at rest in the Galaxy."""
+def gsr_velocity(positions: ArrayLike, velocities: ArrayLike) -> Float64Array:
+    """Line-of-sight velocity (n,) [km/s] for an observer at the Sun's position, at rest in the Galaxy."""
     x, v = as_stars(positions, velocities)
     seen = x - SUN_POSITION
     return np.einsum("ij,ij->i", seen, v) / np.linalg.norm(seen, axis=1)
 
 
-def smoothed_map(
+def smooth_map(
     positions: ArrayLike, velocities: ArrayLike, r_min: float = FIT_R_MIN, kernel: float = 12.0, step: float = 3.0
 ) -> SkyMap:
-    """Mean v_GSR of stars beyond `r_min`, smoothed on the sphere, its mean over the stars subtracted.
+    """Map the mean v_GSR of stars beyond `r_min`, smoothed on the sphere, minus its mean over the stars.
 
     Parameters
     ----------
     positions, velocities : array_like, shape (n, 3)
         Galactocentric [kpc, km/s].
     r_min : float
-        Galactocentric radius [kpc] beyond which stars count.
+        Galactocentric radius [kpc] beyond which stars are used.
     kernel : float
         Width of the kernel exp((cos d - 1) / kernel^2), a Gaussian on the sphere [deg], positive.
     step : float
@@ -84,7 +85,7 @@ def smoothed_map(
     Raises
     ------
     ValueError
-        If the arrays are no such numbers, no star lies beyond `r_min`, or `r_min`, `kernel` or `step` is not allowed.
+        If the arrays are not such numbers, no star lies beyond `r_min`, or `r_min`, `kernel` or `step` is not allowed.
     """
     r_min = as_float("r_min", r_min, unit="kpc", minimum=0.0)
     kernel = as_float("kernel", kernel, unit="deg", above=0.0)
@@ -94,37 +95,36 @@ def smoothed_map(
     positions, velocities = as_stars(positions, velocities)
     far = np.linalg.norm(positions, axis=1) > r_min
     if not far.any():
-        raise ValueError(f"0 of {len(positions)} stars lie beyond r_min = {r_min:g} kpc; allowed: at least 1")
+        raise ValueError(f"stars = 0 of {len(positions)} beyond r_min = {r_min:g} kpc: allowed is 1 or more")
     v = gsr_velocity(positions[far], velocities[far])
     monopole = float(v.mean())
     cells = round(180.0 / step)
     longitudes, latitudes = np.linspace(-180.0, 180.0, 2 * cells + 1), np.linspace(-90.0, 90.0, cells + 1)
-    # Stars are gathered into the cells first: cells against cells costs 30 times less than cells against
-    # stars.
-    l, b = from_the_sun(positions[far]).T
+    # stars are binned first: smoothing cells from cells costs 30 times less than from stars
+    l, b = galactic_angles(positions[far]).T
     edges = [latitudes, longitudes]
     count = np.histogram2d(b, l, bins=edges)[0].ravel()
     total = np.histogram2d(b, l, bins=edges, weights=v - monopole)[0].ravel()
     centres = _cell_centres(longitudes, latitudes)
     filled = count > 0
     sums = np.stack([total[filled], count[filled]], axis=1)
-    # A circle of latitude at a time, which bounds the memory.
-    circles = [_smoothed(circle, centres[filled], sums, np.radians(kernel)) for circle in np.split(centres, cells)]
+    # one circle of latitude at a time limits the memory
+    circles = [_smooth(circle, centres[filled], sums, np.radians(kernel)) for circle in np.split(centres, cells)]
     return SkyMap(longitudes, latitudes, np.stack(circles), monopole, int(far.sum()), r_min, kernel)
 
 
-def _smoothed(
-    places: NDArray[np.float64], centres: NDArray[np.float64], sums: NDArray[np.float64], kernel: float
-) -> NDArray[np.float64]:
-    """Mean at places, (n, 3), of cells with (sum of velocities, number of stars), (m, 2); the kernel in radians."""
+def _smooth(
+    places: Float64Array, centres: Float64Array, sums: Float64Array, kernel: float
+) -> Float64Array:
+    """Mean at `places` (n, 3) of cells with (sum of velocities, number of stars) (m, 2); the kernel is in radians."""
     exponent = (places @ centres.T - 1.0) / kernel**2
-    # Relative to the nearest star, so that a narrow kernel does not vanish where there is none.
+    # relative to the nearest star, so that a narrow kernel does not underflow far from all stars
     exponent -= exponent.max(axis=1, keepdims=True)
     total, count = (np.exp(exponent, out=exponent) @ sums).T
     return total / count
 
 
-def _cell_centres(longitudes: NDArray[np.float64], latitudes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors of the cells' centres, latitude by latitude; shape (cells, 3)."""
+def _cell_centres(longitudes: Float64Array, latitudes: Float64Array) -> Float64Array:
+    """Unit vectors (cells, 3) of the cells' centres, latitude by latitude."""
     l, b = ((edges[1:] + edges[:-1]) / 2 for edges in (longitudes, latitudes))
     return sky_basis(*np.meshgrid(l, b))[..., 0, :].reshape(-1, 3)

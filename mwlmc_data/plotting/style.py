@@ -1,4 +1,4 @@
-"""What the figures have in common: colours, a new figure, and what a missing library is answered with."""
+"""What all figures share: colours, sizes, new figures, and the import of optional libraries."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ YELLOW = "#f2c230"
 SMALL, MEDIUM, LARGE = 9, 11, 13
 
 
-def needed(module: str) -> Any:
+def import_optional(module: str) -> Any:
     """Import a module of an optional library.
 
     Raises
     ------
     ImportError
-        If the library is not installed; the message names the extra that brings it.
+        If the library is not installed; the message names the extra to install.
     """
     try:
         return importlib.import_module(module)
@@ -34,9 +34,9 @@ def needed(module: str) -> Any:
 
 
 def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
-    """Return a figure of that size [inches] whose parts keep clear of one another, and which a notebook shows."""
-    figure = needed("matplotlib.figure").Figure(figsize=(width, height), layout=layout)
-    # A notebook shows figures by itself only once pyplot is loaded.
+    """Make a figure of this size [inches] whose parts do not overlap, and which a notebook shows."""
+    figure = import_optional("matplotlib.figure").Figure(figsize=(width, height), layout=layout)
+    # without this, a notebook shows figures only after pyplot is imported
     figure._repr_png_ = functools.partial(_png, figure)
     return figure
 
@@ -48,7 +48,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def tidy(ax: Axes, size: float = SMALL) -> Axes:
-    """Remove the frame's upper and right line, and set the size of the numbers."""
+    """Remove the upper and right lines of the frame, and set the size of the numbers."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=size)
     return ax

@@ -1,4 +1,4 @@
-"""The simulator: two rigid galaxies, an equilibrium halo, and the reflex motion it shows today."""
+"""The simulator: two rigid galaxies, an equilibrium stellar halo, and its reflex motion today."""
 
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.many import simulate_many

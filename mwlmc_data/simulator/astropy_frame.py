@@ -1,4 +1,4 @@
-"""The Galactocentric frame of this package as one of astropy's."""
+"""The Galactocentric frame of this package as an astropy frame."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def galactocentric_frame() -> Galactocentric:
     Returns
     -------
     astropy.coordinates.Galactocentric
-        Coordinates transformed to it have x, y, z [kpc] and v_x, v_y, v_z [km/s] as here: the Sun at (-8.3, 0, 0.02)
-        kpc with (11.1, 244.24, 7.24) km/s, axes parallel to those of Galactic l and b.
+        Coordinates transformed to it have the x, y, z [kpc] and v_x, v_y, v_z [km/s] of this package: the Sun at
+        (-8.3, 0, 0.02) kpc, moving with (11.1, 244.24, 7.24) km/s, and axes parallel to those of Galactic l and b.
 
     Notes
     -----
-    Astropy's default frame has another Sun, and its plane is tilted by 0.15 deg against the Galactic one, because it
-    sees the centre at l = b = 0 from a Sun that stands above the plane. Without a tilt the centre is seen where the
-    Sun's 20 pc put it, at l = 0, b = -0.138 deg and 8.300024 kpc: so it is here. The roll brings the z axis to the pole
-    of the Galactic frame. Places and velocities are then those of the Galactic frame to rounding, both ways.
+    Astropy's default frame has a different Sun, and its plane is tilted by 0.15 deg against the Galactic plane, because
+    it puts the centre at l = b = 0 as seen from a Sun above the plane. This frame has no tilt, so the Sun's height of
+    20 pc puts the centre at l = 0, b = -0.138 deg and 8.300024 kpc. The roll aligns the z axis with the Galactic pole.
+    Positions and velocities then agree with those of the Galactic frame to rounding, in both directions.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def galactocentric_frame() -> Galactocentric:
     sun = np.array(const.SUN_POSITION)
     distance = float(np.linalg.norm(sun))
     latitude = float(np.arcsin(-sun[2] / distance))
-    # The Sun's azimuth is zero, so that the centre is seen at l = 0.
+    # the Sun's azimuth is zero, so the centre lies at l = 0
     centre = SkyCoord(0.0 * u.rad, latitude * u.rad, frame="galactic").icrs
     pole = SkyCoord(0.0 * u.deg, 90.0 * u.deg, frame="galactic").icrs
     return Galactocentric(

@@ -1,8 +1,7 @@
-"""Physical constants and the settled numbers of the model.
+"""Physical constants and fixed numbers of the model.
 
-Units are those of the package: kpc, km/s, Msun; the internal unit of time is
-kpc / (km/s) = 0.9778 Gyr. Sources are sections of Brooks et al. 2025
-(arXiv:2507.10667, "the paper") unless another is named.
+Units are those of the package: kpc, km/s and Msun; the internal unit of time is kpc / (km/s) = 0.9778 Gyr. Section
+numbers refer to Brooks et al. 2025 (arXiv:2507.10667, "the paper").
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ H0 = 69.32
 #: Critical density 3 H0^2 / 8 pi G [Msun / kpc^3].
 RHO_CRITICAL = 3.0 * (H0 / 1000.0) ** 2 / (8.0 * math.pi * G)
 
-#: Sun: Galactocentric place [kpc] and velocity [km/s], right-handed axes parallel to Galactic l, b.
+#: Sun: Galactocentric position [kpc] and velocity [km/s], right-handed axes parallel to Galactic l, b.
 SUN_POSITION = (-8.3, 0.0, 0.02)
 SUN_VELOCITY = (11.1, 244.24, 7.24)
 
@@ -45,7 +44,7 @@ DISC_MASS = 5.0e10
 DISC_SCALE_LENGTH = 3.0
 DISC_SCALE_HEIGHT = 0.4
 
-#: Radius [kpc] within which the LMC's enclosed mass is known, and that mass's mean [Msun].
+#: Radius [kpc] within which the LMC's mass is measured, and the mean of that mass [Msun].
 LMC_ENCLOSED_RADIUS = 8.7
 LMC_ENCLOSED_MASS = 1.7e10
 

@@ -1,4 +1,4 @@
-"""The acceleration of a star and the step that moves it, compiled.
+"""The equations of motion of a star, and the integrator in float64 that serves as the yardstick.
 
 A star is followed in the frame of the Milky Way's centre, which falls towards the LMC:
 
@@ -9,8 +9,8 @@ The Milky Way's part is
 
     -g(r^2) x  +  sum_j of the disc's terms,
 
-where g holds the bulge, the NFW halo and what the disc's terms lack in the spherical mean (a table made in
-:mod:`mwlmc_data.simulator.tables`), and a term of the disc is the Miyamoto-Nagai-like
+where g holds the bulge, the NFW halo and the spherical mean that the disc's terms miss (a table made in
+:mod:`mwlmc_data.simulator.tables`), and each term of the disc is the Miyamoto-Nagai-like
 
     Phi_j = -G m_j / sqrt(R^2 + q_j^2),   q_j = a_j + s(z) + b_j sech^2(z / 2h),   s = 2h ln(2 cosh(z / 2h)).
 """
@@ -21,10 +21,10 @@ import math
 
 import numpy as np
 
-from mwlmc_data.simulator.compiling import inlined, kernel
+from mwlmc_data.simulator.compiling import inline, kernel
 from mwlmc_data.simulator.engines import tableau
 
-#: Cells of the radial table per factor 2 in r^2 (a power of two), and its range of exponents of r^2 [kpc^2].
+#: Cells of the radial table per factor of 2 in r^2 (a power of two), and the range of binary exponents of r^2 [kpc^2].
 CELLS_PER_OCTAVE = 16
 MIN_EXPONENT, MAX_EXPONENT = -24, 40
 
@@ -35,17 +35,17 @@ _FIRST_CELL = (1023 + MIN_EXPONENT) * CELLS_PER_OCTAVE
 _R2_MIN, _R2_MAX = 2.0**MIN_EXPONENT, 2.0**MAX_EXPONENT * (1 - 1e-15)
 
 
-@inlined
+@inline
 def radial_factor(r2, radial):
-    """``g(r^2) = G M(<r) / r^3`` from the cubic of the cell that the leading bits of r^2 name."""
-    # in this order a NaN becomes the limit: its own bits name a cell outside the table
+    """``g(r^2) = G M(<r) / r^3`` from the cubic in the cell that the leading bits of r^2 select."""
+    # in this order NaN becomes the limit; its own bits would select a cell outside the table
     bits = np.float64(min(max(_R2_MIN, r2), _R2_MAX)).view(np.int64)
     cell = (bits >> _CELL_BITS) - _FIRST_CELL
     t = (bits & _CELL_MASK) * _CELL_UNIT
     return radial[cell, 0] + t * (radial[cell, 1] + t * (radial[cell, 2] + t * radial[cell, 3]))
 
 
-@inlined
+@inline
 def milky_way(x, y, z, radial, disc, height):
     """Acceleration by bulge, halo and disc. `disc` has rows (G m, a, b), `height` is h."""
     R2 = x * x + y * y
@@ -67,16 +67,16 @@ def milky_way(x, y, z, radial, disc, height):
     return -in_plane * x, -in_plane * y, -vertical
 
 
-@inlined
+@inline
 def hernquist_factor(d2, gm, scale):
-    """``G M / (d (d + a)^2)``: times -y the acceleration by the LMC at the offset y."""
+    """``G M / (d (d + a)^2)``: multiplied by -y, the acceleration by the LMC at the offset y."""
     d = math.sqrt(d2 + 1e-20)
     return gm / (d * (d + scale) * (d + scale))
 
 
-@inlined
+@inline
 def lmc_position(t, t_start, dt, orbit):
-    """LMC relative to the Milky Way at the time t: quintic of the cell of the orbit table, (n, 6, 3)."""
+    """Position of the LMC relative to the Milky Way at time t, from the quintics of the orbit table (n, 6, 3)."""
     u = (t - t_start) / dt
     i = min(max(int(u), 0), orbit.shape[0] - 1)
     c, w = orbit[i], u - i
@@ -86,9 +86,9 @@ def lmc_position(t, t_start, dt, orbit):
     return x, y, z
 
 
-@inlined
+@inline
 def star_acceleration(t, x, y, z, field):
-    """Acceleration of a star in the falling frame of the Milky Way; `field` as made by ``tables.Field``."""
+    """Acceleration of a star in the falling frame of the Milky Way; `field` is a ``tables.Field``."""
     ax, ay, az = milky_way(x, y, z, field.radial, field.disc, field.height)
     lx, ly, lz = lmc_position(t, field.t_start, field.dt, field.orbit)
     dx, dy, dz = x - lx, y - ly, z - lz
@@ -97,11 +97,11 @@ def star_acceleration(t, x, y, z, field):
     return ax - pull * dx - frame * lx, ay - pull * dy - frame * ly, az - pull * dz - frame * lz
 
 
-# arrays of a module are constants to the compiler
+# the compiler treats module-level arrays as constants
 _A, _C, _B_PRIME, _E, _E_PRIME = tableau.A, tableau.C, tableau.B_PRIME, tableau.E, tableau.E_PRIME
 _STAGES = 9
 
-#: Step control: safety factor, largest growth and shrinkage, largest step [kpc / (km/s)].
+#: Step control: safety factor, limits of growth and shrinkage, largest step [kpc / (km/s)].
 SAFETY, GROWTH, SHRINK, MAX_STEP = 0.75, 2.5, 0.2, 0.06
 #: Speed [km/s] that makes the error of a step dimensionless.
 SPEED_SCALE = 200.0
@@ -109,10 +109,10 @@ SPEED_SCALE = 200.0
 
 @kernel
 def integrate_stars(state, t_begin, t_end, field, tolerance):
-    """Move stars from `t_begin` to `t_end` (> `t_begin`) with the pair 8(6), each with its own step.
+    """Move stars from `t_begin` to `t_end` (> `t_begin`) with the pair 8(6), each star with its own step.
 
-    The error of a step is the estimated error in energy, ``|dv| |v| + |dx| |a|``, in units of (200 km/s)^2;
-    a step is taken if that is below `tolerance`.
+    The error of a step is the estimated error in energy, ``|dv| |v| + |dx| |a|``, in units of (200 km/s)^2. A step is
+    accepted if its error is below `tolerance`.
 
     Parameters
     ----------
@@ -123,12 +123,12 @@ def integrate_stars(state, t_begin, t_end, field, tolerance):
     field : tables.Field
         The potential and the LMC's orbit.
     tolerance : float
-        Error allowed a step.
+        Error allowed per step.
 
     Returns
     -------
     int
-        Evaluations of the acceleration; -1 if a star's step became smaller than 1e-12 (state not finite).
+        Number of evaluations of the acceleration; -1 if the step of a star fell below 1e-12 (state not finite).
     """
     f = np.empty((_STAGES, 3))
     evaluations = 0
@@ -172,22 +172,22 @@ def integrate_stars(state, t_begin, t_end, field, tolerance):
             force = math.sqrt(f[0, 0] ** 2 + f[0, 1] ** 2 + f[0, 2] ** 2)
             error = h * math.sqrt(dx * dx + dy * dy + dz * dz) * speed
             error = scale * (error + h * h * math.sqrt(ex * ex + ey * ey + ez * ez) * force)
-            if error < 1.0:  # the last stage was at the new point: it begins the next step
+            if error < 1.0:  # the last stage, at the new point, is the first of the next step
                 x, y, z = px, py, pz
                 vx += h * wx
                 vy += h * wy
                 vz += h * wz
                 f[0] = f[_STAGES - 1]
                 t = t_end if last else t + h
-            # the local error goes with h^7
+            # the local error scales as h^7
             if error < 1e-7:
                 factor = GROWTH
             elif error < 1e7:
                 factor = min(max(SAFETY * error ** (-1.0 / 7.0), SHRINK), GROWTH)
-            else:  # far too long, or not a number
+            else:  # much too long, or NaN
                 factor = SHRINK
             h = min(h * factor, MAX_STEP)
-            if not h > 1e-12:  # also where it is not a number
+            if not h > 1e-12:  # also true for NaN
                 return -1
         state[i, 0], state[i, 1], state[i, 2] = x, y, z
         state[i, 3], state[i, 4], state[i, 5] = vx, vy, vz

@@ -1,22 +1,22 @@
-"""Stars in equilibrium: the stellar halo before the LMC came.
+"""Stars in equilibrium: the stellar halo before the LMC arrives.
 
-The tracers follow a Dehnen profile of inner slope gamma = 1 in the NFW potential alone, with constant velocity
+The stars follow a Dehnen profile of inner slope gamma = 1 in the NFW potential alone, with constant velocity
 anisotropy beta (sec. 2.2 of the paper):
 
     f(E, L) = L^(-2 beta) f1(E),        rho(r) r^(2 beta) = K int_0^Psi f1(E) (Psi - E)^(1/2 - beta) dE
 
 (Cuddeford 1991; Binney & Tremaine 2008, sec. 4.3.2), with Psi = -Phi. Fractional differentiation of order
-3/2 - beta inverts this for every beta in (-1/2, 3/2) by one formula:
+3/2 - beta inverts this, with one formula for every beta in (-1/2, 3/2):
 
     f1(E) ~ int_0^E (E - Psi)^(beta - 1/2) g''(Psi) dPsi,        g(Psi) = rho r^(2 beta).
 
-All is done in units of the NFW halo, x = r / r_s and Psi = ln(1 + x) / x (of G M_s / r_s), so that f1 depends on
-b = r_dehnen / r_s and beta alone. For beta > gamma / 2 the inversion is negative near the centre (An & Evans 2006):
-f1 is set to zero there, and radii are drawn from the density of that f1, so that what is drawn is stationary in the
-NFW potential.
+All quantities are in units of the NFW halo, x = r / r_s and Psi = ln(1 + x) / x (in G M_s / r_s), so that f1 depends
+only on b = r_dehnen / r_s and beta. For beta > gamma / 2 the inversion is negative near the centre (An & Evans 2006);
+there f1 is set to zero, and radii are drawn from the density of the resulting f1, so that the drawn stars are
+stationary in the NFW potential.
 
-The simulation moves the stars in the potential of bulge, disc and halo. Without an LMC that makes them contract, by
-some 5 km/s at 300 to 1,000 kpc: ``python -m benchmarks equilibrium`` measures it.
+The simulation then moves the stars in the potential of bulge, disc and halo. Even without an LMC this makes them
+contract, at about 5 km/s at 300 to 1,000 kpc, which ``python -m benchmarks equilibrium`` measures.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from scipy.special import gamma as gamma_function
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import describe_tuple
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.compiling import announced, inlined, kernel
+from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.potentials import nfw_scales
 
-#: Inner slope of the tracers' profile.
+#: Inner slope of the stars' density profile.
 GAMMA = 1.0
-#: The tables' grid: equidistant in logit(Psi) = ln(Psi / (1 - Psi)), from x = 1e-6 to 1e9.
+#: Grid of the tables: equidistant in logit(Psi) = ln(Psi / (1 - Psi)), from x = 1e-6 to 1e9.
 _LOGIT_TOP, _LOGIT_STEP, _N_GRID = 14.5, 0.125, 260
-#: Safety factor on the maximum of the speed distribution, which is taken between grid points.
+#: Safety factor on the maximum of the speed distribution, as the maximum may lie between grid points.
 _ENVELOPE = 1.1
 _LEGENDRE_X, _LEGENDRE_W = np.polynomial.legendre.leggauss(8)
 
@@ -59,7 +59,7 @@ class Equilibrium(NamedTuple):
         return describe_tuple(self)
 
 
-@inlined
+@inline
 def _depth(x):
     """``1 - Psi = 1 - ln(1 + x) / x`` without cancellation at small x."""
     if x > 0.03:
@@ -70,7 +70,7 @@ def _depth(x):
     return x * series
 
 
-@inlined
+@inline
 def _depth_and_mass(x):
     """``1 - Psi`` and ``m = ln(1 + x) - x / (1 + x)``, without cancellation at small x."""
     if x > 0.03:
@@ -84,14 +84,14 @@ def _depth_and_mass(x):
 
 @kernel
 def _invert(x_grid, beta, b, nodes, weights):
-    """Signed f1 at E = Psi(x): the integral over s = ln(x' / x) > 0, in panels that widen from its singular end.
+    """Signed f1 at E = Psi(x): the integral over s = ln(x' / x) > 0, in panels that widen away from the singular end.
 
     The integrand is ``(E - Psi)^(beta - 1/2) g'' |dPsi / ds|`` with ``g = x^(2 beta - gamma) (x + b)^(gamma - 4)`` and
 
         g'' |dPsi / d ln x| = (g / q) (p^2 + p' - p q' / q),    p = d ln g / d ln x,    q = -dPsi / d ln x = m(x) / x,
 
-    primes being d / d ln x. In sigma with s = sigma^power, power = 1 / (beta + 1/2), it is smooth at 0. The nodes in
-    sigma, and with them x' / x and its powers, are the same for every x.
+    where primes are d / d ln x. In sigma with s = sigma^power, power = 1 / (beta + 1/2), it is smooth at 0. The nodes
+    in sigma, and hence x' / x and its powers, are the same for every x.
     """
     power = 1.0 / (beta + 0.5)
     n_panels = 0
@@ -124,7 +124,7 @@ def _invert(x_grid, beta, b, nodes, weights):
             dp = -(4.0 - GAMMA) * x * b * inverse * inverse
             q = mass / x
             dq = x / ((1.0 + x) * (1.0 + x)) - q
-            g = growth[k] * inverse * inverse * inverse  # but for x_grid^slope; gamma - 4 = -3
+            g = growth[k] * inverse * inverse * inverse  # without the factor x_grid^slope; gamma - 4 = -3
             curvature = g / q * (p * p + dp - p * dq / q)
             total += weight[k] * (depth_there - depth) ** (beta - 0.5) * curvature
         f1[i] = total * x_grid[i] ** slope
@@ -133,10 +133,10 @@ def _invert(x_grid, beta, b, nodes, weights):
 
 @kernel
 def _excess_mass(x_grid, f1, beta, b, constant):
-    """Mass within x added by setting negative f1 to zero, in units of the Dehnen profile's mass.
+    """Mass within x that is added by setting negative f1 to zero, in units of the Dehnen profile's mass.
 
-    ``d(rho) x^(2 beta) = constant * int |f1| (Psi - E)^(1/2 - beta) dE`` over the energies with f1 < 0, f1 constant
-    between grid points, the power integrated exactly.
+    ``d(rho) x^(2 beta) = constant * int |f1| (Psi - E)^(1/2 - beta) dE`` over the energies with f1 < 0, with f1
+    constant between grid points and the power integrated exactly.
     """
     n = x_grid.shape[0]
     excess = np.zeros(n)
@@ -160,7 +160,7 @@ def _excess_mass(x_grid, f1, beta, b, constant):
 
 @kernel
 def _bound(x_grid, f1, beta):
-    """Maximum over the energies of the grid of ``v^(2 - 2 beta) f1`` at each radius, with its neighbours'."""
+    """Maximum of ``v^(2 - 2 beta) f1`` over the grid's energies at each radius and its two neighbours."""
     n = x_grid.shape[0]
     depth = np.empty(n)
     peak = np.zeros(n)
@@ -178,7 +178,7 @@ def _bound(x_grid, f1, beta):
 
 @functools.lru_cache(maxsize=1)
 def _grid() -> Float64Array:
-    """Radii x at which logit(Psi(x)) takes the equidistant values, by Newton's method in ln x."""
+    """Radii x at which logit(Psi(x)) takes equidistant values, by Newton's method in ln x."""
     logit = _LOGIT_TOP - _LOGIT_STEP * np.arange(_N_GRID)
     table = np.linspace(-16, 24, 4001)
     psi = np.log1p(np.exp(table)) / np.exp(table)
@@ -194,7 +194,7 @@ def _grid() -> Float64Array:
 
 
 def equilibrium(m200: float, c200: float, beta: float, r_dehnen: float) -> Equilibrium:
-    """Tables from which the stars of a halo are drawn.
+    """Compute the tables from which the stars of a halo are drawn.
 
     Parameters
     ----------
@@ -203,12 +203,12 @@ def equilibrium(m200: float, c200: float, beta: float, r_dehnen: float) -> Equil
     beta : float
         Velocity anisotropy, 0 to 0.9.
     r_dehnen : float
-        Scale radius of the tracers [kpc].
+        Scale radius of the stars' profile [kpc].
     """
     r_s, m_s = nfw_scales(m200, c200)
     b = r_dehnen / r_s
     x = _grid()
-    with announced():
+    with announce_compiling():
         signed = _invert(x, beta, b, _LEGENDRE_X, _LEGENDRE_W)
         constant = 1.0 / (gamma_function(1.5 - beta) * gamma_function(0.5 + beta))
         excess = _excess_mass(x, signed, beta, b, constant)
@@ -217,7 +217,7 @@ def equilibrium(m200: float, c200: float, beta: float, r_dehnen: float) -> Equil
     return Equilibrium(beta, b, x, f1, excess, bound, r_s, math.sqrt(const.G * m_s / r_s))
 
 
-@inlined
+@inline
 def _speed_density(v, depth, beta, f1):
     """``v^(2 - 2 beta) f1(Psi - v^2 / 2)``, the distribution of the speed where ``1 - Psi = depth``."""
     kinetic = 0.5 * v * v
@@ -227,14 +227,14 @@ def _speed_density(v, depth, beta, f1):
     position = (_LOGIT_TOP - math.log(binding / (depth + kinetic))) / _LOGIT_STEP
     i = min(max(int(position), 0), f1.shape[0] - 2)
     w = position - i
-    if f1[i] > 0.0 and f1[i + 1] > 0.0:  # a power law between and beyond the grid points
+    if f1[i] > 0.0 and f1[i + 1] > 0.0:  # power law between and beyond the grid points
         return v ** (2.0 - 2.0 * beta) * f1[i] * (f1[i + 1] / f1[i]) ** w
     return v ** (2.0 - 2.0 * beta) * (f1[i] + min(w, 1.0) * (f1[i + 1] - f1[i]))
 
 
-@inlined
+@inline
 def _mass(x, b, x_grid, excess):
-    """Mass within x, unnormalised: Dehnen's (gamma = 1) and the excess near the centre."""
+    """Unnormalised mass within x: the Dehnen profile (gamma = 1) and the excess near the centre."""
     inside = x / (x + b)
     mass = inside * inside
     if excess[-1] > 0.0:
@@ -247,11 +247,11 @@ def _mass(x, b, x_grid, excess):
     return mass
 
 
-@inlined
+@inline
 def _radius(u, b, x_grid, excess):
-    """Radius within which the fraction u of the stars lies."""
+    """Radius that contains the fraction u of the stars."""
     total = 1.0 + excess[-1]
-    dehnen = u * total - excess[-1]  # where the excess is all inside, the profile is Dehnen's
+    dehnen = u * total - excess[-1]  # outside the excess the profile is Dehnen's
     if dehnen > 0.0:
         root = math.sqrt(dehnen)
         x = b * root / (1.0 - root)
@@ -269,7 +269,7 @@ def _radius(u, b, x_grid, excess):
 
 @kernel
 def _draw(rng, n, tables):
-    """Draw n stars one after the other from the stream `rng`; also returns the number of bounds exceeded."""
+    """Draw n stars in turn from the stream `rng`; also return how often the bound was exceeded."""
     out = np.empty((n, 6))
     exceeded = 0
     shape = 1.0 / (1.0 - tables.beta)
@@ -309,14 +309,14 @@ def _draw(rng, n, tables):
 def draw_stars(tables: Equilibrium, n_stars: int, rng: np.random.Generator) -> Float64Array:
     """Draw stars of an equilibrium halo.
 
-    Stars are drawn in turn from one stream: the first m of n are the same for every n.
+    Stars are drawn in turn from one stream, so the first m stars are the same for every n_stars >= m.
 
     Parameters
     ----------
     tables : Equilibrium
-        Made by :func:`equilibrium`.
+        From :func:`equilibrium`.
     n_stars : int
-        How many.
+        Number of stars.
     rng : numpy.random.Generator
         Stream of random numbers.
 
@@ -330,7 +330,7 @@ def draw_stars(tables: Equilibrium, n_stars: int, rng: np.random.Generator) -> F
     RuntimeError
         If the speed distribution exceeded its tabulated bound (the draw would be biased).
     """
-    with announced():
+    with announce_compiling():
         stars, exceeded = _draw(rng, n_stars, tables)
     if exceeded:
         raise RuntimeError(

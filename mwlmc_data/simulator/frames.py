@@ -1,9 +1,9 @@
 """Frames: the sky, the Sun and the Galactocentric axes.
 
 Galactocentric axes are right-handed and parallel to those of Galactic (l, b): x points from the Sun
-to the centre, y along the rotation (l = 90 deg), z to the Galactic north pole. There is no tilt between
-the two systems (astropy's Galactocentric frame tilts by 0.15 deg by default). The disc turns with
-negative v_phi here. The Sun is at (-8.3, 0, 0.02) kpc and moves with (11.1, 244.24, 7.24) km/s.
+to the centre, y along the rotation (l = 90 deg), z to the north Galactic pole. There is no tilt between
+the two systems (astropy's Galactocentric frame tilts by 0.15 deg by default). In these axes the disc rotates with
+negative v_phi. The Sun is at (-8.3, 0, 0.02) kpc and moves with (11.1, 244.24, 7.24) km/s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mwlmc_data.simulator import constants as const
 
 
 def _icrs_to_galactic() -> Float64Array:
-    """Rotation matrix from ICRS to Galactic axes: IAU 1958 pole and node in J2000 (0.03 arcsec from astropy's)."""
+    """Rotation matrix from ICRS to Galactic axes: the IAU 1958 pole and node in J2000 (0.03 arcsec off astropy's)."""
     pole_ra, pole_dec, pole_l = np.radians([192.8594812065348, 27.12825118085622, 122.9319185680026])
 
     def z(a: float) -> Float64Array:
@@ -35,7 +35,7 @@ ICRS_TO_GALACTIC = _icrs_to_galactic()
 
 
 def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> Float64Array:
-    """Unit vectors along the line of sight, rising longitude and rising latitude.
+    """Unit vectors along the line of sight, increasing longitude and increasing latitude.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def sky_to_galactocentric(
     Parameters
     ----------
     ra, dec : array_like, shape (...)
-        ICRS place [deg].
+        ICRS position [deg].
     distance : array_like
         Heliocentric distance [kpc].
     v_los : array_like
@@ -115,7 +115,7 @@ def sky_to_galactocentric(
     Raises
     ------
     ValueError
-        If a number is masked, not finite or in another kind of unit.
+        If a number is masked, not finite or has an incompatible unit.
     """
     given = (ra, dec, distance, v_los, pm_ra, pm_dec)
     ra, dec, d, v, mu_a, mu_d = np.broadcast_arrays(
@@ -154,7 +154,7 @@ def galactocentric_to_sky(phase_space: ArrayLike) -> Float64Array:
     speeds = np.einsum("...ki,...i->...k", sky_basis(ra, dec), velocity)
     tangential = (const.KMS_PER_MASYR_KPC * distance)[..., None]
     ra = ra % 360.0
-    # A negative angle smaller than the spacing of numbers at 360 comes out as 360.
+    # a negative angle smaller than the spacing of floats at 360 becomes 360
     place = np.stack([np.where(ra == 360.0, 0.0, ra), dec, distance, speeds[..., 0]], axis=-1)
     return np.concatenate([place, speeds[..., 1:] / tangential], axis=-1)
 
@@ -166,7 +166,7 @@ def heliocentric_basis(positions: ArrayLike, sun_position: ArrayLike = const.SUN
 
 
 def _vectors(name: str, value: ArrayLike, size: int) -> Float64Array:
-    """Vectors with `size` components; ValueError if they are others."""
+    """Check vectors with `size` components; raise ValueError for other shapes."""
     array = as_floats(name, value)
     if array.ndim == 0 or array.shape[-1] != size:
         raise ValueError(f"{name} = an array of shape {array.shape}: allowed is the shape (..., {size})")

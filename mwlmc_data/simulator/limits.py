@@ -37,7 +37,7 @@ LIMITS: dict[str, tuple[float, float, str]] = {
 
 
 def in_range(name: str, value: Any) -> float:
-    """Value of a parameter in its unit; raise a ValueError by that name if it is no number of its range."""
+    """Take a parameter in its unit; raise a ValueError that names it unless it is a number in its range."""
     low, high = rounded_limits(name)
     return as_float(name, value, unit=LIMITS[name][2], minimum=low, maximum=high)
 

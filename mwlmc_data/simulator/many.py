@@ -1,4 +1,4 @@
-"""Many simulations: a table of parameters in, a table of catalogue rows out, on one process or several."""
+"""Many simulations: from a table of parameters to a table of catalogue rows, in one process or several."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.rows import read_table
 from mwlmc_data.simulator.simulation import build_simulation, compile_kernels, run_simulation
 from mwlmc_data.simulator.streams import halo_stream
-from mwlmc_data.workers import processes_for, start_pool
+from mwlmc_data.workers import count_processes, start_pool
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: A simulation to be made: its parameters with its sim_id, seed, n_stars, engine.
+#: A simulation to run: its parameters with its sim_id, seed, n_stars, engine.
 Job = tuple[dict[str, Any], int, int, str]
 
-#: Stars that a process takes at a time, in whole simulations: 64 of a catalogue, enough to fill a GPU.
+#: Stars that a process handles at a time, in complete simulations: 64 of a catalogue, enough to fill a GPU.
 _BATCH = 64 * const.N_STARS
 
 
@@ -46,48 +46,47 @@ def simulate_many(
     Parameters
     ----------
     parameters_table : table
-        One simulation a row, columns as the fields of :class:`Parameters` (a draw of ``Prior``, a catalogue, or with
-        the LMC as x_lmc ... vz_lmc); those that are not there take their default. A pandas.DataFrame, a table of
-        arrow, polars, astropy or datasets, a structured array, a mapping of names to columns or a list of rows;
-        units are converted. A column `sim_id`, or a level of a pandas index, keys each row's random stream; without one
-        it is 0, 1, 2 ...
-        The other columns of a catalogue, which are results, are passed over. Parameters are rounded to float32, as a
-        catalogue stores them.
+        One simulation per row, with the fields of :class:`Parameters` as columns (draws of ``Prior``, a catalogue, or
+        the LMC as x_lmc ... vz_lmc); missing columns take their default. A pandas.DataFrame, a table of arrow, polars,
+        astropy or datasets, a structured array, a mapping of names to columns, or a list of rows; units are converted.
+        A column `sim_id`, or a level of a pandas index, keys each row's random stream; the default is 0, 1, 2 ...
+        The other columns of a catalogue, which are results, are ignored. Parameters are rounded to float32, as stored
+        in a catalogue.
     seed : int
         The catalogue's seed.
     n_stars, engine
         As for :func:`simulate`.
     workers : int, optional
-        Processes; by default all cores for more than a few rows, but none in a worker of somebody else's (a pool,
-        Dask, a torch loader). 1 stays in this process.
+        Number of processes; by default all cores for more than a few rows, but none inside another library's worker (a
+        pool, Dask, a torch loader). 1 stays in this process.
     progress : bool
         Show a progress bar on standard error.
     derived : {"checked", "given"}
-        What counts where `c200` or `a_lmc` does not follow from the masses beside it. ``"checked"``: in a table that
-        has results of a simulation, as a catalogue has, a mass was changed, and they are made anew, with a warning;
-        in a table without, a `c200` counts as it is given, as in :class:`Parameters`, and an `a_lmc` that contradicts
-        an m_lmc_8p7 is an error. ``"given"``: both count as they are given, and m_lmc_8p7 is made anew from a_lmc.
+        What counts if `c200` or `a_lmc` does not follow from the masses in its row. ``"checked"``: in a table with
+        results of a simulation, such as a catalogue, a mass must have been changed, so they are computed again, with a
+        warning; in a table without results, `c200` counts as given, as in :class:`Parameters`, and an `a_lmc` that
+        contradicts m_lmc_8p7 is an error. ``"given"``: both count as given, and m_lmc_8p7 is computed from a_lmc.
 
     Returns
     -------
     pandas.DataFrame
-        One row a simulation in the order of the table and with the index of a pandas table, every column of the schema
-        but `split`; real numbers float32, `sim_id` int64 where one is greater than int32 holds.
+        One row per simulation, in the order of the table and with the index of a pandas table; every column of the
+        schema except `split`. Real numbers are float32; `sim_id` is int64 if one does not fit into int32.
 
     Raises
     ------
     ValueError
-        If a column is unknown or missing, a cell is empty, masked or no number, the LMC's present day is given twice
-        and it does not tell which was changed, a row's parameters are not allowed, `sim_id` repeats or a shell
-        holds too few stars; the message names the column and the row, or the row's sim_id. All but the last are
-        found before the first simulation.
+        If a column is unknown or missing; a cell is empty, masked or not a number; the LMC's present day is given twice
+        and it is unclear which was changed; the parameters of a row are not allowed; `sim_id` repeats; or a shell holds
+        too few stars. The message names the column and the row, or the row's sim_id. All but the last are found before
+        the first simulation.
     RuntimeError
         If a simulation cannot be computed; the message names its sim_id and parameters.
 
     Warns
     -----
     UserWarning
-        If a derived value, or the LMC's present day given twice, does not follow from the changed columns of its row.
+        If a derived value, or one of the two forms of the LMC's present day, does not follow from the changed columns.
 
     Examples
     --------
@@ -112,7 +111,7 @@ def simulate_many(
         ({"sim_id": sim_id, **row}, seed, n_stars, engine) for sim_id, row in zip(ids.tolist(), rows, strict=True)
     ]
     _refuse_beyond_limits(jobs)
-    count = processes_for(workers, len(rows) // 8 if workers is None else len(rows))
+    count = count_processes(workers, len(rows) // 8 if workers is None else len(rows))
     results = tqdm(_map(jobs, count, n_stars), total=len(jobs), disable=not progress, unit="sim", desc="simulate")
     table = _as_table(list(results))
     index = get_index(parameters_table)
@@ -120,7 +119,7 @@ def simulate_many(
 
 
 def _refuse_beyond_limits(jobs: list[Job]) -> None:
-    """Raise the error that the first simulation which is not allowed would raise, before any is begun."""
+    """Raise the error of the first simulation that is not allowed, before any starts."""
     for row, *_ in jobs:
         allowed = all(low <= row[name] <= high for name in row.keys() & LIMITS for low, high in [rounded_limits(name)])
         if not allowed or row.get("m_lmc_8p7", 0.0) >= row["m_lmc"]:
@@ -129,7 +128,7 @@ def _refuse_beyond_limits(jobs: list[Job]) -> None:
 
 
 def _map(jobs: list[Job], workers: int, n_stars: int) -> Iterator[dict[str, Any]]:
-    """Rows of the jobs in order, on so many processes."""
+    """Yield the rows of the jobs in order, computed by this many processes."""
     size = max(1, min(_BATCH // n_stars, len(jobs) // (4 * max(workers, 1))))
     batches = [jobs[i : i + size] for i in range(0, len(jobs), size)]
     if workers <= 1:
@@ -145,7 +144,7 @@ def _map(jobs: list[Job], workers: int, n_stars: int) -> Iterator[dict[str, Any]
 
 
 def simulate_rows(jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """Catalogue rows of jobs that have the engine and the number of stars in common; errors name the sim_id."""
+    """Compute catalogue rows of jobs that share an engine and a number of stars; errors name the sim_id."""
     move = registry.get_together(jobs[0][3])
     if move is None:
         return [simulate_row(job) for job in jobs]

@@ -1,4 +1,4 @@
-"""The orbit of the Milky Way and the LMC around each other, rewound from today."""
+"""The orbit of the Milky Way and the LMC about each other, rewound from today."""
 
 from __future__ import annotations
 
@@ -8,38 +8,37 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_whole
 from mwlmc_data.arguments.messages import shorten
-from mwlmc_data.array_types import Float64Array
+from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.display import Displayed, fixed
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.compiling import announced, inlined, kernel
+from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.equations import hernquist_factor
 from mwlmc_data.simulator.equations import milky_way as milky_way_acceleration
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.potentials import bulge_density, nfw_scales
 from mwlmc_data.simulator.tables import Field, MilkyWay, hermite_quintic, milky_way
 
-#: Points of an orbit, both ends included: one every 5 Myr.
+#: Points of an orbit including both ends: one every 5 Myr.
 N_ORBIT = 441
-#: Error allowed a step of the orbit: absolute [kpc, km/s] and relative.
+#: Error allowed per step of the orbit: absolute [kpc, km/s] and relative.
 _ABSOLUTE, _RELATIVE = 1e-8, 1e-10
-#: Distance [kpc] of the LMC from the Milky Way's centre below which the force on it has no direction.
+#: Distance [kpc] between the LMC and the Milky Way's centre below which the force has no direction.
 _CENTRE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Orbit(Displayed):
-    """The pair's past, in the inertial frame that has the Milky Way at rest at the origin today.
+    """The past of the two galaxies, in the inertial frame in which the Milky Way is at rest at the origin today.
 
     Attributes
     ----------
     time : ndarray, shape (m,)
         Time [Gyr], from -2.2 to 0 (today).
     mw, lmc : ndarray, shape (m, 6)
-        Position [kpc] and velocity [km/s] of both.
+        Position [kpc] and velocity [km/s] of the Milky Way and the LMC.
     """
 
     time: Float64Array
@@ -48,22 +47,22 @@ class Orbit(Displayed):
 
     @property
     def relative(self) -> Float64Array:
-        """LMC relative to the Milky Way, (m, 6) [kpc, km/s]."""
+        """Phase space of the LMC relative to the Milky Way, (m, 6) [kpc, km/s]."""
         return self.lmc - self.mw
 
     @property
     def distance(self) -> Float64Array:
-        """Distance between the two [kpc], (m,)."""
+        """Distance between the two galaxies [kpc], (m,)."""
         return np.linalg.norm(self.relative[:, :3], axis=1)
 
     @property
     def pericentre(self) -> float:
-        """Least distance within the rewound time [kpc], refined between the points by cubics."""
+        """Smallest distance within the rewound time [kpc], refined between the points by cubics."""
         return self._closest[0]
 
     @property
     def t_pericentre(self) -> float:
-        """Time of least distance [Gyr]; 0 or the start if the orbit has no inner minimum."""
+        """Time of the smallest distance [Gyr]; 0 or the start if the orbit has no minimum in between."""
         return self._closest[1]
 
     def _summary(self) -> str:
@@ -86,7 +85,7 @@ class Orbit(Displayed):
     def _closest(self) -> tuple[float, float]:
         i = int(np.argmin(self.distance))
         lo, hi = max(i - 1, 0), min(i + 1, len(self.time) - 1)
-        # cubic Hermite of the relative position on the two neighbouring intervals, finely
+        # cubic Hermite interpolation of the relative position on a fine grid in the two neighbouring intervals
         best = (float(self.distance[i]), float(self.time[i]))
         for j in range(lo, hi):
             dt = (self.time[j + 1] - self.time[j]) / const.GYR_PER_TIME_UNIT
@@ -101,12 +100,12 @@ class Orbit(Displayed):
         return best
 
 
-@inlined
-def _pair_derivative(y, out, field):
+@inline
+def _pair_derivative(y: Float64Array, out: Float64Array, field: _Pair) -> None:
     """Time derivative `out` of y = (x_mw, v_mw, x_lmc, v_lmc), eqs. 3 to 7 of the paper.
 
-    Friction is ``-friction rho(x) [erf(X) - 2 X exp(-X^2) / sqrt(pi)] v / |v|^3`` with ``X = |v| / (sqrt 2 sigma)``,
-    v and x relative to the Milky Way, rho the density of bulge, disc and halo there.
+    Friction is ``-friction rho(x) [erf(X) - 2 X exp(-X^2) / sqrt(pi)] v / |v|^3`` with ``X = |v| / (sqrt 2 sigma)``;
+    v and x are relative to the Milky Way, rho is the density of bulge, disc and halo at x.
     """
     x, y_, z = y[6] - y[0], y[7] - y[1], y[8] - y[2]
     vx, vy, vz = y[9] - y[3], y[10] - y[4], y[11] - y[5]
@@ -133,8 +132,8 @@ def _pair_derivative(y, out, field):
     out[9], out[10], out[11] = ax - drag * vx, ay - drag * vy, az - drag * vz
 
 
-# Dormand & Prince 1980, J. Comp. Appl. Math. 6, 19: weights of the stages, the last row those of the solution of
-# order 5 (so that its stage is the next step's first), and the difference to the embedded one of order 4
+# Dormand & Prince 1980, J. Comp. Appl. Math. 6, 19: weights of the stages. The last row is the solution of order 5, so
+# that its stage is the first of the next step; _ERROR is the difference from the embedded solution of order 4.
 _STAGES = np.array(
     [
         [1 / 5, 0, 0, 0, 0, 0],
@@ -149,11 +148,13 @@ _ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 
 
 
 @kernel
-def _rewind(today, span, n_output, field):
-    """Follow the pair back by `span`: states and their derivatives at `n_output` equidistant times, today first.
+def _rewind(
+    today: Float64Array, span: float, n_output: int, field: _Pair
+) -> tuple[Float64Array, Float64Array, bool]:
+    """Integrate the pair back by `span`; return states and derivatives at `n_output` equidistant times, today first.
 
-    A step never passes a time of output; its error, in kpc and km/s, is below ``_ABSOLUTE + _RELATIVE |y|``.
-    Returns False where steps vanish.
+    A step never passes an output time; its error, in kpc and km/s, is below ``_ABSOLUTE + _RELATIVE |y|``. The third
+    value returned is False if the steps vanish.
     """
     states, derivatives = np.empty((n_output, 12)), np.empty((n_output, 12))
     k = np.empty((7, 12))
@@ -161,7 +162,7 @@ def _rewind(today, span, n_output, field):
     interval = -span / (n_output - 1)
     _pair_derivative(y, k[0], field)
     states[0], derivatives[0] = y, k[0]
-    step = 1.0  # of an interval, carried from one to the next
+    step = 1.0  # in units of an interval, carried over to the next
     for i in range(1, n_output):
         done = 0.0
         while done < 1.0:
@@ -197,8 +198,8 @@ def _rewind(today, span, n_output, field):
 class _Pair(NamedTuple):
     """Constants of :func:`_pair_derivative`."""
 
-    radial: NDArray[np.floating]
-    disc: NDArray[np.floating]
+    radial: FloatArray
+    disc: FloatArray
     height: float
     rho_bulge: float
     rho_disc: float
@@ -228,15 +229,15 @@ def _pair(parameters: Parameters, mw: MilkyWay) -> _Pair:
 def integrate_orbit(parameters: Parameters, n_output: int = N_ORBIT) -> Orbit:
     """Rewind the Milky Way and the LMC by 2.2 Gyr.
 
-    Both move: the Milky Way falls towards the LMC, the LMC feels the Milky Way and lambda_DF times
-    Chandrasekhar's friction (eqs. 3 to 7).
+    Both move: the Milky Way falls towards the LMC; the LMC feels the Milky Way's gravity and lambda_DF times
+    Chandrasekhar's dynamical friction (eqs. 3 to 7).
 
     Parameters
     ----------
     parameters : Parameters
         The simulation.
     n_output : int
-        Equidistant times at which the orbit is given, both ends included.
+        Number of equidistant output times, including both ends.
 
     Returns
     -------
@@ -256,12 +257,12 @@ def integrate_orbit(parameters: Parameters, n_output: int = N_ORBIT) -> Orbit:
 
 
 def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orbit, Float64Array]:
-    """The orbit, and the accelerations of the Milky Way and the LMC at its points, (n_output, 2, 3)."""
+    """Integrate the orbit; also return the accelerations of the Milky Way and the LMC, (n_output, 2, 3)."""
     span = const.REWIND_GYR / const.GYR_PER_TIME_UNIT
     today = np.r_[np.zeros(6), parameters.lmc_phase_space]
     if np.linalg.norm(today[6:9]) < _CENTRE:
         raise RuntimeError("the orbit of the pair cannot be integrated: today the LMC is at the Milky Way's centre")
-    with announced():
+    with announce_compiling():
         states, derivatives, arrived = _rewind(today, span, n_output, _pair(parameters, mw))
     if not arrived or not np.isfinite(states).all():
         raise RuntimeError("the orbit of the pair cannot be integrated: its steps vanish")
@@ -271,7 +272,7 @@ def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orb
 
 
 def build_field(parameters: Parameters) -> tuple[Orbit, Field]:
-    """The orbit of a simulation, and the :class:`~mwlmc_data.simulator.tables.Field` its stars move in."""
+    """Integrate the orbit of a simulation and build the :class:`~mwlmc_data.simulator.tables.Field` of its stars."""
     mw = milky_way(parameters.m200_mw, parameters.c200)
     orbit, accelerations = _integrate(parameters, mw, N_ORBIT)
     relative = accelerations[:, 1] - accelerations[:, 0]

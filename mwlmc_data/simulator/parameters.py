@@ -1,4 +1,4 @@
-"""The parameters of one simulation, checked when they are made."""
+"""The parameters of one simulation, checked on construction."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
@@ -24,11 +24,11 @@ from mwlmc_data.simulator.rows import read_row
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Parameters(Displayed):
-    """Everything that fixes a simulation but its random numbers.
+    """Everything that determines a simulation except its random numbers.
 
-    The LMC's present day is given either on the sky or as Galactocentric phase-space, whole; with
-    neither it is as observed. `c200` and `a_lmc` follow from the masses unless given. Every field takes
-    a number in its unit, or an astropy quantity, which is converted.
+    The LMC's present-day position and velocity are given either on the sky or as Galactocentric phase space, always
+    all six numbers; by default they are the observed ones. `c200` and `a_lmc` follow from the masses unless given.
+    Every field takes a number in its unit, or an astropy quantity, which is converted.
 
     Parameters
     ----------
@@ -43,22 +43,22 @@ class Parameters(Displayed):
     r_dehnen : float
         Scale radius of the stellar halo's Dehnen profile [kpc].
     ra_lmc, dec_lmc, distance_lmc, v_los_lmc, pm_ra_lmc, pm_dec_lmc : float, optional
-        ICRS place [deg, kpc] and motion [km/s, mas/yr] of the LMC; `pm_ra_lmc` includes cos(dec).
+        ICRS position [deg, kpc] and motion [km/s, mas/yr] of the LMC; `pm_ra_lmc` includes cos(dec).
     x_lmc, y_lmc, z_lmc, vx_lmc, vy_lmc, vz_lmc : float, optional
         The same as Galactocentric position [kpc] and velocity [km/s].
     m_lmc_8p7 : float or "fixed"
         LMC mass within 8.7 kpc [Msun], less than `m_lmc`; ``"fixed"`` is 1.7e10 Msun (or 0.8 `m_lmc`
-        where that is less). With `a_lmc` alone it follows from that.
+        where that is less). If only `a_lmc` is given, it follows from `a_lmc`.
     c200 : float, optional
-        Concentration of the halo; by default the one that gives 235 km/s at 8.3 kpc.
+        Concentration of the halo; by default the one that gives a circular speed of 235 km/s at 8.3 kpc.
     a_lmc : float, optional
         Scale radius of the LMC's Hernquist profile [kpc]; by default from `m_lmc_8p7`.
 
     Raises
     ------
     ValueError
-        If a value is no finite number, masked, in a unit of another kind or out of range, or the LMC's present day is
-        given twice or in part, or `a_lmc` does not follow from an `m_lmc_8p7` beside it.
+        If a value is not a finite number, is masked, has an incompatible unit or is out of range; if the LMC's present
+        day is given twice or in part; or if `a_lmc` contradicts a given `m_lmc_8p7`.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class Parameters(Displayed):
     vx_lmc: float | None = None
     vy_lmc: float | None = None
     vz_lmc: float | None = None
-    # what is not given is filled in: these three are numbers once the object is made
+    # missing values are filled in: these three are numbers once the object exists
     m_lmc_8p7: float = "fixed"  # type: ignore[assignment]
     c200: float = None  # type: ignore[assignment]
     a_lmc: float = None  # type: ignore[assignment]
@@ -111,7 +111,8 @@ class Parameters(Displayed):
         elif not is_fixed and not scale_radius_follows(self.m_lmc, self.m_lmc_8p7, self.a_lmc):
             raise ValueError(
                 f"a_lmc = {self.a_lmc:.6g} kpc where m_lmc = {self.m_lmc:.6g} and m_lmc_8p7 = {self.m_lmc_8p7:.6g} "
-                f"give {lmc_scale_radius(self.m_lmc, self.m_lmc_8p7):.6g}: allowed is m_lmc_8p7 or a_lmc, or both alike"
+                f"give {lmc_scale_radius(self.m_lmc, self.m_lmc_8p7):.6g}: "
+                "allowed is m_lmc_8p7 or a_lmc, or both if they agree"
             )
         if needs_c200:
             self._set("c200", concentration(self.m200_mw))
@@ -133,7 +134,7 @@ class Parameters(Displayed):
         return [(name, f"{number(value)} {LIMITS[name][2]}".rstrip()) for name, value in self.to_dict().items()]
 
     def _complete_present_day(self) -> None:
-        """Fill in whichever of sky and Cartesian present day was not given."""
+        """Fill in the present day on the sky or in Cartesian coordinates, whichever was not given."""
         given = {n for n in (*SKY_NAMES, *CARTESIAN_NAMES) if getattr(self, n) is not None}
         sky, cartesian = given & set(SKY_NAMES), given & set(CARTESIAN_NAMES)
         if sky and cartesian:
@@ -144,7 +145,7 @@ class Parameters(Displayed):
         names = CARTESIAN_NAMES if cartesian else SKY_NAMES
         missing = [n for n in names if n not in given]
         if given and missing:
-            raise ValueError(f"the LMC's present day lacks {missing}; allowed is the whole of {names} or none of it")
+            raise ValueError(f"the LMC's present day lacks {missing}; allowed is all of {names} or none of them")
         if not given:
             for name, value in zip(SKY_NAMES, OBSERVED_LMC, strict=True):
                 self._set(name, value)
@@ -155,28 +156,28 @@ class Parameters(Displayed):
 
     @classmethod
     def from_row(cls, row: Any, derived: str = "checked") -> Parameters:
-        """Parameters from a row of a catalogue or a table of draws.
+        """Make parameters from a row of a catalogue or of a table of draws.
 
-        Columns that a row has not take their default, and the results of a simulation are passed over.
+        Missing columns take their default, and the results of a simulation are ignored.
 
         Parameters
         ----------
         row : mapping of str to float, or a row of a table of pandas, astropy or numpy
             Parameters by name, in the units of the columns or as quantities, and the catalogue's other columns.
         derived : {"checked", "given"}
-            What counts where `c200` or `a_lmc` does not follow from the masses beside it; see
+            What counts if `c200` or `a_lmc` does not follow from the masses in the row; see
             :func:`simulate_many`, which treats the rows of a table in the same way.
 
         Raises
         ------
         ValueError
-            If a column is unknown, m200_mw, m_lmc or log10_lambda_df is missing, a value is none or not allowed,
-            or what is given twice is contradictory.
+            If a column is unknown, m200_mw, m_lmc or log10_lambda_df is missing, a value is missing or not allowed,
+            or values given twice contradict each other.
 
         Warns
         -----
         UserWarning
-            If a value does not follow from the row's others and is made anew.
+            If a value does not follow from the others in the row and is computed again.
 
         Examples
         --------
@@ -187,11 +188,11 @@ class Parameters(Displayed):
         return cls(**read_row(row, derived))
 
     def to_dict(self) -> dict[str, float]:
-        """All parameters by name, the derived ones too."""
+        """All parameters by name, including the derived ones."""
         return dataclasses.asdict(self)
 
     @property
-    def lmc_phase_space(self) -> NDArray[np.float64]:
+    def lmc_phase_space(self) -> Float64Array:
         """Present-day Galactocentric position [kpc] and velocity [km/s] of the LMC, shape (6,)."""
         return np.array([getattr(self, n) for n in CARTESIAN_NAMES], float)
 

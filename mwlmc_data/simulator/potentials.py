@@ -1,7 +1,7 @@
-"""The potentials of the model, exact and slow: what the kernels are measured against.
+"""The potentials of the model, exact and slow: the standard for the kernels.
 
 The Milky Way is a bulge, a disc and an NFW halo; the LMC is a Hernquist sphere (sec. 2.1 of the
-paper). Everything here is float64 and evaluated from its defining integral. The kernels that move
+paper). All functions use float64 and evaluate the defining integrals. The kernels that move
 stars use tables made from these functions (:mod:`mwlmc_data.simulator.tables`).
 """
 
@@ -19,7 +19,7 @@ from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 
-#: Relative to the size of a vector or a radius, stored numbers and what they follow from agree to this.
+#: Tolerance, relative to the size of a vector or a radius, for the agreement of stored and derived numbers.
 AGREEMENT = 1e-5
 
 Numbers = float | Float64Array
@@ -57,7 +57,7 @@ def _bulge_shape(radius: Float64Array) -> Float64Array:
     return (1.0 + radius / const.BULGE_SCALE) ** -const.BULGE_SLOPE * np.exp(-((radius / const.BULGE_CUT) ** 2))
 
 
-# beyond 7 cut radii exp(-49) leaves nothing of the bulge
+# the bulge ends at 7 cut radii, where the cut-off is exp(-49)
 _BULGE_EDGES = np.r_[0.0, np.geomspace(1e-3, 7 * const.BULGE_CUT, 40)]
 _LEGENDRE_X, _LEGENDRE_W = np.polynomial.legendre.leggauss(16)
 
@@ -121,13 +121,13 @@ def _disc_vertical(z: Float64Array) -> Float64Array:
 
 
 def disc_acceleration(positions: ArrayLike) -> Float64Array:
-    """Acceleration by the disc, by direct integration over razor-thin sheets.
+    """Acceleration by the disc, integrated directly over razor-thin sheets.
 
     A razor-thin exponential disc of central surface density S0 has the potential
     ``-(4 G S0 / Rd) int_0^inf a K0(a / Rd) arcsin(a / A) da`` with
     ``A = (sqrt(z^2 + (R + a)^2) + sqrt(z^2 + (R - a)^2)) / 2`` (Binney & Tremaine 2008, eq. 2.167).
     Its gradient is taken analytically and averaged over the sheets' heights with the weight
-    ``sech^2(z' / 2h) / 4h``; both integrals are double-exponential rules that end on the
+    ``sech^2(z' / 2h) / 4h``; both integrals use double-exponential rules that end at the
     singular point a = R, z' = z.
 
     Parameters
@@ -138,7 +138,7 @@ def disc_acceleration(positions: ArrayLike) -> Float64Array:
     Returns
     -------
     ndarray, shape (n, 3)
-        Acceleration [km^2 s^-2 kpc^-1], within 1e-9 of its magnitude. A point takes milliseconds.
+        Acceleration [km^2 s^-2 kpc^-1], accurate to 1e-9 of its magnitude. A point takes milliseconds.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def _disc_point(R: float, z: float) -> tuple[float, float]:
     weight_a = np.concatenate([s[2] for s in rings]) * a * k0(a / Rd)
     u = gap * (R + a) + offset**2
     q = np.hypot(u, 2 * a * offset)
-    # P = A^2 - a^2 = (q + u) / 2 and P' = (q - u) / 2 with P P' = (a offset)^2: the smaller from the larger
+    # P = A^2 - a^2 = (q + u) / 2 and P' = (q - u) / 2 with P P' = (a offset)^2: the larger gives the smaller
     large = 0.5 * (q + np.abs(u))
     small = (a * offset) ** 2 / large
     p, p_prime = np.where(u > 0, large, small), np.where(u > 0, small, large)
@@ -187,7 +187,7 @@ def _disc_point(R: float, z: float) -> tuple[float, float]:
 
 
 def nfw_shape(x: ArrayLike) -> Float64Array:
-    """``ln(1 + x) - x / (1 + x)``, the NFW mass in units of 4 pi rho_s r_s^3, exact also for small x."""
+    """``ln(1 + x) - x / (1 + x)``, the NFW mass in units of 4 pi rho_s r_s^3, accurate also for small x."""
     x = np.asarray(x, float)
     difference = np.log1p(x) - x / (1 + x)
     is_small = x < 0.02
@@ -240,7 +240,7 @@ def milky_way_acceleration(positions: ArrayLike, m200: float, c200: float) -> Fl
 
 @functools.lru_cache(maxsize=1)
 def _halo_mass_at_the_sun() -> float:
-    """NFW mass [Msun] within 8.3 kpc that completes the circular speed of 235 km/s (sec. 2.1)."""
+    """NFW mass [Msun] within 8.3 kpc that, with the baryons, gives the circular speed of 235 km/s (sec. 2.1)."""
     radius = const.CIRCULAR_SPEED_RADIUS
     point = np.array([[radius, 0.0, 0.0]])
     baryons = -(bulge_acceleration(point) + disc_acceleration(point))[0, 0]
@@ -264,7 +264,7 @@ def concentration(m200: float) -> float:
     Raises
     ------
     ValueError
-        If no concentration gives that speed (a halo lighter than about 6e10 Msun).
+        If no concentration gives this speed (for a halo lighter than about 6e10 Msun).
     """
     needed, r200 = _halo_mass_at_the_sun(), float(virial_radius(m200))
 
@@ -274,8 +274,8 @@ def concentration(m200: float) -> float:
     low, high = np.log(1e-2), np.log(1e6)
     if excess(high) < 0 or excess(low) > 0:
         raise ValueError(
-            f"m200_mw = {m200!r} Msun: no NFW concentration gives {const.CIRCULAR_SPEED:g} km/s at "
-            f"{const.CIRCULAR_SPEED_RADIUS:g} kpc; allowed are 1e11 to 1e13 Msun"
+            f"m200_mw = {m200!r} Msun, for which no NFW concentration gives {const.CIRCULAR_SPEED:g} km/s at "
+            f"{const.CIRCULAR_SPEED_RADIUS:g} kpc: allowed are 1e11 to 1e13 Msun"
         )
     return float(np.exp(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)))
 
@@ -285,8 +285,8 @@ def _mass_at_the_sun(m200: Numbers, c200: Numbers, r200: Numbers) -> Float64Arra
     return m200 * nfw_shape(const.CIRCULAR_SPEED_RADIUS * c200 / r200) / nfw_shape(c200)
 
 
-def follows(m200: Float64Array, c200: Float64Array, tolerance: float) -> NDArray[np.bool_]:
-    """Whether concentrations are those of :func:`concentration`, to that part of the halo's mass within 8.3 kpc."""
+def concentration_follows(m200: Float64Array, c200: Float64Array, tolerance: float) -> NDArray[np.bool_]:
+    """Whether concentrations agree with :func:`concentration`, to a fraction of the halo's mass within 8.3 kpc."""
     mass = _mass_at_the_sun(m200, c200, virial_radius(m200))
     return np.abs(mass / _halo_mass_at_the_sun() - 1.0) <= tolerance
 
@@ -297,14 +297,14 @@ def lmc_scale_radius(m_lmc: Numbers, m_lmc_8p7: Numbers) -> Any:
     Parameters
     ----------
     m_lmc, m_lmc_8p7 : float
-        Total mass and mass within 8.7 kpc [Msun], the second the smaller.
+        Total mass and mass within 8.7 kpc [Msun], the second smaller than the first.
     """
     return const.LMC_ENCLOSED_RADIUS * (np.sqrt(m_lmc / m_lmc_8p7) - 1.0)
 
 
 def scale_radius_follows(m_lmc: Numbers, m_lmc_8p7: Numbers, a_lmc: Numbers) -> Any:
-    """Whether scale radii [kpc] are those of :func:`lmc_scale_radius`, to the precision in which numbers are stored."""
-    with np.errstate(all="ignore"):  # masses out of range are refused by their name
+    """Whether scale radii [kpc] agree with :func:`lmc_scale_radius`, to the precision of stored numbers."""
+    with np.errstate(all="ignore"):  # masses out of range are refused by name
         expected = lmc_scale_radius(m_lmc, m_lmc_8p7)
         return np.abs(a_lmc - expected) <= AGREEMENT * (expected + const.LMC_ENCLOSED_RADIUS)
 
@@ -315,7 +315,7 @@ def enclosed_mass(m_lmc: Numbers, a_lmc: Numbers) -> Any:
 
 
 def coulomb_logarithm(a_lmc: float) -> float:
-    """``max(0, ln(100 kpc / 1.6 a))`` (eq. 7); never negative, where friction would turn into thrust."""
+    """``max(0, ln(100 kpc / 1.6 a))`` (eq. 7); a negative value would turn friction into thrust."""
     return max(0.0, float(np.log(const.FRICTION_B_MAX / (const.FRICTION_B_MIN_SCALE * a_lmc))))
 
 

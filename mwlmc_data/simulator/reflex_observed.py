@@ -1,4 +1,4 @@
-"""The reflex fit from observables with measurement errors, of which some may not be measured."""
+"""The reflex fit from observables with measurement errors; some observables may be missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mwlmc_data.arguments.arrays import as_floats, check_names
 from mwlmc_data.arguments.conversion import refuse_masked
 from mwlmc_data.arguments.messages import refuse, shorten
 from mwlmc_data.arguments.tabular import refuse_misaligned
-from mwlmc_data.array_types import FloatArray
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import sky_basis
 from mwlmc_data.simulator.identifiability import open_velocities, typical_scatter
@@ -32,23 +32,23 @@ from mwlmc_data.simulator.reflex import (
 
 BoolArray = NDArray[np.bool_]
 
-#: Components of the velocity as they are observed, and their units.
+#: Observed components of the velocity and their units.
 VELOCITY_UNITS = {"v_los": "km/s", "pm_l": "mas/yr", "pm_b": "mas/yr"}
-#: Keys of `errors` and their units: distance, line-of-sight velocity, proper motions, and the correlation of these.
+#: Keys of `errors` and their units: distance, line-of-sight velocity, proper motions and their correlation.
 ERROR_UNITS = {"distance": "kpc", **VELOCITY_UNITS, "corr": ""}
 
-#: Largest errors that are taken for those of a measurement, in the units of `ERROR_UNITS`.
+#: Largest errors accepted for a measurement, in the units of `ERROR_UNITS`.
 MAX_ERRORS = {"distance": MAX_DISTANCE, "v_los": 1e5, "pm_l": 1e4, "pm_b": 1e4, "corr": 1.0}
-#: Least distance [kpc] that is taken for one of a star.
+#: Smallest distance [kpc] accepted for a star.
 _MIN_DISTANCE = 1e-3
-#: A speed that exceeds that of light by more of its errors is refused.
-_ERRORS_OFF = 10.0
-#: Median fractional error of the distances above which the fit warns of its bias.
-_BIASED = 0.05
-#: Curvature of the likelihood, in parts of the expected one, from which on Newton's step is taken.
-_CURVED = 0.05
-#: The fit has settled when the next step is below this part of the standard errors.
-_SETTLED = 1e-8
+#: A speed is refused if it exceeds that of light by more than this many of its errors.
+_MAX_SIGMAS = 10.0
+#: Median fractional distance error above which the fit warns of its bias.
+_MAX_UNBIASED = 0.05
+#: Curvature of the likelihood, relative to the expected curvature, above which Newton's step is taken.
+_MIN_CURVATURE = 0.05
+#: The fit has converged if the next step is below this fraction of the standard errors.
+_TOLERANCE = 1e-8
 
 
 def fit_reflex_observed(
@@ -74,25 +74,25 @@ def fit_reflex_observed(
     distance : array_like, shape (n,)
         Heliocentric distance [kpc], from 0.001 to 1e20.
     v_los : array_like, shape (n,), or None
-        Heliocentric line-of-sight velocity [km/s]. NaN where it is not measured, None if it is for no star. A velocity
-        component that is measured for fewer than 20 of the stars to fit is left out, with a warning.
+        Heliocentric line-of-sight velocity [km/s]; NaN where it is not measured, None if it is not measured for any
+        star. A velocity component measured for fewer than 20 of the stars to fit is left out, with a warning.
     pm_l, pm_b : array_like, shape (n,), or None
         Proper motion in l (with cos b) and b [mas/yr]; NaN and None as for `v_los`.
     errors : mapping
         Standard errors by name: ``distance`` [kpc], ``v_los`` [km/s], ``pm_l``, ``pm_b`` [mas/yr], and optionally
-        ``corr``, the correlation of the two proper motions; arrays (n,) or one number. They are not read where the
-        datum is not measured, and may be left out, or None, with a component that is None.
+        ``corr``, the correlation of the two proper motions; arrays (n,) or one number each. They are ignored where the
+        quantity is not measured, and may be missing or None for a component that is None.
     r_min, r_max : float
         Only stars with Galactocentric radius r_min < r < r_max [kpc] are fitted.
     sun_position, sun_velocity : array_like, shape (3,)
-        Galactocentric place [kpc] and velocity [km/s] of the Sun.
+        Galactocentric position [kpc] and velocity [km/s] of the Sun.
 
     Returns
     -------
     Reflex
-        The velocities refer to the Galactic rest frame; dispersions are intrinsic. What the stars do not determine is
-        NaN and named in :attr:`Reflex.undetermined`; a dispersion that is best at zero is held there and named in
-        :attr:`Reflex.at_zero`.
+        Velocities are in the Galactic rest frame; dispersions are intrinsic. Parameters that the stars do not determine
+        are NaN and listed in :attr:`Reflex.undetermined`; dispersions whose best value is zero are held there and
+        listed in :attr:`Reflex.at_zero`.
 
     Raises
     ------
@@ -104,32 +104,32 @@ def fit_reflex_observed(
     Warns
     -----
     UserWarning
-        If the distances of the fitted stars have a median error above 5 per cent, which biases the fit (see the
-        notes), or a component of the velocity is left out because fewer than 20 stars have it.
+        If the median distance error of the fitted stars exceeds 5 per cent, which biases the fit (see the notes), or a
+        component of the velocity is left out because fewer than 20 stars have it.
 
     Notes
     -----
     The variance of v_los is ``e^2 + sigma_los^2``; the covariance of the proper motions has the diagonal
     ``e_mu^2 + (e_d mu / d)^2 + (sigma / 4.74 d)^2`` and the off-diagonal ``e_l e_b corr`` (Petersen & Penarrubia 2021;
-    Yaaqib et al. 2024). What is not measured is integrated out: its row and column are left out of the star's
-    covariance. Maximised by Newton's method, begun by Fisher's scoring, in the six velocities and the squares of three
-    dispersions at once, with halved steps where the likelihood would fall; a square at its bound of zero stays there
-    while the likelihood falls from it.
+    Yaaqib et al. 2024). Missing components are integrated out: their rows and columns are left out of the star's
+    covariance. The likelihood is maximised by Newton's method, started by Fisher scoring, in the six velocities and the
+    squares of the three dispersions at once. Steps are halved if the likelihood would fall; a square at its bound of
+    zero stays there as long as the likelihood falls away from it.
 
-    **Bias by distance errors.** That variance takes mu and d as they are measured, so that stars which scatter to a
-    small proper motion count more, and the halo is drawn towards rest relative to the Sun. On mock stars from 70 to
-    110 kpc vy_travel is about 1 km/s too low at distance errors of 5 per cent, 4 at 10 and 13 to 18 at 20 (tested),
-    more the faster the halo moves relative to the Sun, and the tangential dispersions are too small. Up to 2 per cent
-    there is no bias to see. The standard errors do not include it. Simulations that are observed and fitted in the
-    same way have the same bias.
+    **Bias from distance errors.** This variance uses the measured mu and d, so that stars which scatter to a small
+    proper motion count more, and the halo is biased towards rest relative to the Sun. For mock stars at 70 to 110 kpc
+    vy_travel is about 1 km/s too low at distance errors of 5 per cent, 4 at 10 and 13 to 18 at 20 (tested). The bias
+    grows with the halo's velocity relative to the Sun, and the tangential dispersions are too small. Up to 2 per cent
+    no bias is visible. The standard errors do not include it. Simulations observed and fitted in the same way have the
+    same bias.
 
-    The errors are those of the stars that are given. On mock stars of the model with exact distances they are the
-    scatter of the fits (tested). Of the live N-body mock of Petersen & Penarrubia (2021), with 1,871 stars, they are
-    0.65 of the published posterior's widths, because that is of the first 15,000 rows of the table, 802 stars: fitted
-    to these, values and errors are the published ones (``python -m benchmarks accuracy --reference DIR`` prints both).
+    The errors refer to the given stars. For mock stars drawn from the model with exact distances they match the scatter
+    of the fits (tested). For the live N-body mock of Petersen & Penarrubia (2021), with 1,871 stars, they are 0.65 of
+    the widths of the published posterior, which uses only the first 15,000 rows of the table, 802 stars. A fit to these
+    gives the published values and errors (``python -m benchmarks accuracy --reference DIR`` prints both).
     """
     given = {"l": l, "b": b, "distance": distance, "v_los": v_los, "pm_l": pm_l, "pm_b": pm_b}
-    stars = _checked(given, errors)
+    stars = _check_columns(given, errors)
     shell = as_shell(r_min, r_max)
     sun = as_floats(
         "sun_position", sun_position, unit="kpc", shape=(3,), minimum=-MAX_DISTANCE, maximum=MAX_DISTANCE
@@ -138,7 +138,7 @@ def fit_reflex_observed(
     basis = sky_basis(stars["l"], stars["b"])
     x = sun + stars["distance"][:, None] * basis[:, 0]
     radius = np.linalg.norm(x, axis=1)
-    stars, what = _without_rare(stars, (radius > shell[0]) & (radius < shell[1]))
+    stars, what = _drop_rare(stars, (radius > shell[0]) & (radius < shell[1]))
     measured: BoolArray = np.any([~np.isnan(stars[name]) for name in VELOCITY_UNITS], axis=0)
     inside = in_shell(radius, *shell, measured, what if what or measured.all() else " with a measured velocity")
     stars = {name: value[inside] for name, value in stars.items()}
@@ -147,11 +147,11 @@ def fit_reflex_observed(
     return _maximise(_problem(stars, design_matrix(x, basis), basis @ motion), shell)
 
 
-def _without_rare(stars: dict[str, FloatArray], inside: BoolArray) -> tuple[dict[str, FloatArray], str]:
-    """The stars without the components of the velocity that too few of the shell have; and which these are, in words.
+def _drop_rare(stars: dict[str, Float64Array], inside: BoolArray) -> tuple[dict[str, Float64Array], str]:
+    """Remove velocity components that too few stars of the shell have; also return a phrase for error messages.
 
-    The scatter of a handful of stars says next to nothing of a dispersion, and the fit would take it at its word: the
-    dispersion is too small, and the mean motions follow these stars.
+    The scatter of a handful of stars hardly constrains a dispersion, but the fit would trust it: the dispersion would
+    come out too small, and the mean motions would follow these stars.
     """
     rare = {}
     for name in VELOCITY_UNITS:
@@ -168,18 +168,18 @@ def _without_rare(stars: dict[str, FloatArray], inside: BoolArray) -> tuple[dict
     return stars | {name: np.full(len(inside), np.nan) for name in rare}, what
 
 
-def _warn_of_bias(stars: dict[str, FloatArray]) -> None:
-    """Warn where errors of the distance bias the fit; lines of sight alone do not contain the distance."""
+def _warn_of_bias(stars: dict[str, Float64Array]) -> None:
+    """Warn if distance errors bias the fit; line-of-sight velocities alone do not involve the distance."""
     has_motion = ~(np.isnan(stars["pm_l"]) & np.isnan(stars["pm_b"]))
     if not has_motion.any():
         return
     fraction = float(np.median((stars["e_distance"] / stars["distance"])[has_motion]))
-    if fraction > _BIASED * (1 + 1e-9):
+    if fraction > _MAX_UNBIASED * (1 + 1e-9):
         warnings.warn(
             f"errors['distance'] = {100 * fraction:.3g} per cent of the distance, the median of the fitted stars: "
-            f"above {100 * _BIASED:g} per cent the fit is biased towards the Sun's rest frame (stars that scatter to a "
-            "small proper motion count more); for a halo at 70 to 110 kpc vy_travel is about 1 km/s too low at 5 per "
-            "cent, 4 at 10, 13 to 18 at 20, which the standard errors do not include",
+            f"above {100 * _MAX_UNBIASED:g} per cent the fit is biased towards the Sun's rest frame (stars that "
+            "scatter to a small proper motion count more); for a halo at 70 to 110 kpc vy_travel is about 1 km/s too "
+            "low at 5 per cent, 4 at 10, 13 to 18 at 20, which the standard errors do not include",
             UserWarning,
             stacklevel=3,
         )
@@ -189,27 +189,27 @@ _DISPERSION = np.arange(9) >= 6
 
 
 class _Problem(NamedTuple):
-    """Linear model of the velocities along the line of sight, l and b [km/s]; zeros where they are not measured."""
+    """Linear model of the velocities along the line of sight, l and b [km/s]; zeros where nothing is measured."""
 
-    design: FloatArray  # (n, 3, 6)
-    data: FloatArray  # (n, 3)
-    noise: FloatArray  # (n, 3): variance of the measurement
-    mixed: FloatArray  # (n,): covariance of the measured v_l and v_b
+    design: Float64Array  # (n, 3, 6)
+    data: Float64Array  # (n, 3)
+    noise: Float64Array  # (n, 3): variance of the measurement
+    mixed: Float64Array  # (n,): covariance of the measured v_l and v_b
     measured: BoolArray  # (n, 3)
-    squares: FloatArray  # (3,): sum of squares of what the data were computed from
+    squares: Float64Array  # (3,): sum of squares of the terms that the data are computed from
 
 
 class _State(NamedTuple):
-    """Where the fit stands: the likelihood and its parts."""
+    """State of the fit: the likelihood and its parts."""
 
     value: float
-    theta: FloatArray  # (6,)
-    variance: FloatArray  # (3,): squares of the dispersions
-    residual: FloatArray  # (n, 3)
-    inverse: FloatArray  # (n, 3, 3): of the covariance of what is measured; zeros elsewhere
+    theta: Float64Array  # (6,)
+    variance: Float64Array  # (3,): squares of the dispersions
+    residual: Float64Array  # (n, 3)
+    inverse: Float64Array  # (n, 3, 3): inverse covariance of the measured components; zeros elsewhere
 
 
-def _problem(stars: dict[str, FloatArray], design: FloatArray, solar: FloatArray) -> _Problem:
+def _problem(stars: dict[str, Float64Array], design: Float64Array, solar: Float64Array) -> _Problem:
     tangential = const.KMS_PER_MASYR_KPC * stars["distance"]
     relative = stars["e_distance"] / stars["distance"]
     velocity = np.stack([stars["v_los"], tangential * stars["pm_l"], tangential * stars["pm_b"]], axis=1)
@@ -231,14 +231,14 @@ def _problem(stars: dict[str, FloatArray], design: FloatArray, solar: FloatArray
     )
 
 
-def _evaluate(problem: _Problem, theta: FloatArray, variance: FloatArray) -> _State | None:
-    """The likelihood at the six velocities and the intrinsic variances; None where a covariance is singular."""
+def _evaluate(problem: _Problem, theta: Float64Array, variance: Float64Array) -> _State | None:
+    """Evaluate the likelihood at six velocities and intrinsic variances; return None if a covariance is singular."""
     measured = problem.measured
     diagonal = np.where(measured, problem.noise + variance, 1.0)
     squared = problem.mixed**2
     both = diagonal[:, 1] * diagonal[:, 2]
     determinant = both - squared
-    # a correlation of 1 leaves rounding; two errors of zero leave nothing
+    # singular to rounding at a correlation of 1, exactly with two errors of zero
     if not (np.all(diagonal > 0) and np.all(determinant > 1e-14 * both)):
         return None
     inverse = np.zeros((len(measured), 3, 3))
@@ -266,37 +266,37 @@ def _maximise(problem: _Problem, shell: tuple[float, float]) -> Reflex:
         if state is None:
             break
         step, step_variance, decrement = _step(problem, state, seen)
-        if decrement <= _SETTLED**2:
+        if decrement <= _TOLERANCE**2:
             return _result(problem, state, seen, shell)
         last, state = state, _climb(problem, state, step, step_variance)
     if last is not None:
-        _find_open(problem, last, seen)
+        _find_undetermined(problem, last, seen)
     raise ValueError(
-        f"errors = such that the fit does not settle in {MAX_STEPS} steps: allowed are errors above zero where stars "
+        f"errors = such that the fit does not converge in {MAX_STEPS} steps: allowed are errors above zero where stars "
         "follow the model without scatter, and correlations below 1"
     )
 
 
-def _information(problem: _Problem, state: _State) -> FloatArray:
-    """Expected information of the six velocities, (6, 6); that of velocities and dispersions together is zero."""
+def _information(problem: _Problem, state: _State) -> Float64Array:
+    """Expected information of the six velocities, (6, 6); its cross terms with the dispersions are zero."""
     weighted = state.inverse @ problem.design
     return problem.design.reshape(-1, 6).T @ weighted.reshape(-1, 6)
 
 
-def _step(problem: _Problem, state: _State, seen: BoolArray) -> tuple[FloatArray, FloatArray, float]:
-    """The step in velocities and variances, and how far it goes: its square in units of the covariance.
+def _step(problem: _Problem, state: _State, seen: BoolArray) -> tuple[Float64Array, Float64Array, float]:
+    """The step in velocities and variances, and the square of its length in units of the covariance.
 
-    It is Newton's where the likelihood is curved as it is at a maximum, else that of Fisher's scoring, which goes up
-    from anywhere and may go back and forth about a maximum for ever.
+    It is Newton's step where the likelihood has the curvature of a maximum, otherwise that of Fisher scoring, which
+    climbs from anywhere but may oscillate about a maximum for ever.
     """
     whitened = np.einsum("nij,nj->ni", state.inverse, state.residual)
     score = np.einsum("nki,nk->i", problem.design, whitened)
-    # what is left open has no information: the step of least length leaves it where it is
+    # the data carry no information about undetermined velocities: the shortest step leaves them unchanged
     covariance = np.linalg.pinv(_information(problem, state), rcond=1e-13, hermitian=True)
-    # in the variances: score (u_k^2 - inverse_kk) / 2, expected information inverse_kl^2 / 2
+    # for the variances: score (u_k^2 - inverse_kk) / 2, expected information inverse_kl^2 / 2
     slope = 0.5 * (whitened**2 - state.inverse.diagonal(axis1=1, axis2=2)).sum(axis=0)
     expected = 0.5 * (state.inverse**2).sum(axis=0)
-    # what is observed: u_k inverse_kl u_l - inverse_kl^2 / 2, and with the velocities design' inverse_k u_k
+    # observed information: u_k inverse_kl u_l - inverse_kl^2 / 2, and with the velocities design' inverse_k u_k
     mixed = np.einsum("nki,nkl,nl->il", problem.design, state.inverse, whitened)
     observed = np.einsum("nk,nkl,nl->kl", whitened, state.inverse, whitened) - expected
     observed -= mixed.T @ covariance @ mixed
@@ -306,7 +306,7 @@ def _step(problem: _Problem, state: _State, seen: BoolArray) -> tuple[FloatArray
     while True:
         chosen, step_variance = np.ix_(free, free), np.zeros(3)
         size = np.sqrt(np.diag(expected)[free])
-        is_newton = np.all(np.linalg.eigvalsh(observed[chosen] / np.outer(size, size)) > _CURVED)
+        is_newton = np.all(np.linalg.eigvalsh(observed[chosen] / np.outer(size, size)) > _MIN_CURVATURE)
         if is_newton:
             step_variance[free] = np.linalg.solve(observed[chosen], slope_there[free])
         else:
@@ -319,8 +319,8 @@ def _step(problem: _Problem, state: _State, seen: BoolArray) -> tuple[FloatArray
     return step, step_variance, float(score @ step + slope @ step_variance)
 
 
-def _climb(problem: _Problem, state: _State, step: FloatArray, step_variance: FloatArray) -> _State | None:
-    """Go along the step, halved until the likelihood does not fall; None if it falls however short the step is."""
+def _climb(problem: _Problem, state: _State, step: Float64Array, step_variance: Float64Array) -> _State | None:
+    """Take the step, halved until the likelihood does not fall; return None if even the shortest step lowers it."""
     fraction = 1.0
     while fraction > 1e-10:
         variance = np.maximum(state.variance + fraction * step_variance, 0.0)
@@ -332,11 +332,11 @@ def _climb(problem: _Problem, state: _State, step: FloatArray, step_variance: Fl
 
 
 def _result(problem: _Problem, state: _State, seen: BoolArray, shell: tuple[float, float]) -> Reflex:
-    """The fit with its plain and sandwich covariances, checked for what the stars leave open."""
+    """Build the fit with its plain and sandwich covariances, and mark what the stars leave undetermined."""
     count = problem.measured.sum(axis=0)
     sigma = np.sqrt(state.variance)
     whitened = np.einsum("nij,nj->ni", state.inverse, state.residual)
-    is_open = _find_open(problem, state, seen)
+    is_open = _find_undetermined(problem, state, seen)
     free = np.r_[np.ones(6, bool), seen & (state.variance > 0)]
     scores = np.concatenate(
         [
@@ -360,10 +360,10 @@ def _result(problem: _Problem, state: _State, seen: BoolArray, shell: tuple[floa
     return Reflex(values, robust, plain, state.value, len(state.residual), *shell, n_measured)
 
 
-def _find_open(problem: _Problem, state: _State, seen: BoolArray) -> BoolArray:
-    """Which of the six velocities the stars leave open.
+def _find_undetermined(problem: _Problem, state: _State, seen: BoolArray) -> BoolArray:
+    """Find which of the six velocities the stars leave undetermined.
 
-    ValueError if the travel velocity is among them, or the stars do not scatter about the model.
+    Raise ValueError if the travel velocity is among them, or the stars do not scatter about the model.
     """
     residual = np.einsum("nk,nk->k", state.residual, state.residual)
     require_scatter(np.where(seen, residual, 1.0), np.where(seen, problem.squares, 1.0))
@@ -373,8 +373,10 @@ def _find_open(problem: _Problem, state: _State, seen: BoolArray) -> BoolArray:
     return open_velocities(_information(problem, state), scatter)
 
 
-def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLike | None]) -> dict[str, FloatArray]:
-    """Columns and errors (named ``e_...``) as arrays of one length, checked; NaN where a velocity is not measured."""
+def _check_columns(
+    given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLike | None]
+) -> dict[str, Float64Array]:
+    """Check columns and errors (named ``e_...``) and make them arrays of one length; NaN marks missing velocities."""
     if getattr(errors, "keys", None) is None:
         raise ValueError(f"errors = {shorten(errors)}: allowed is a mapping with the keys {', '.join(ERROR_UNITS)}")
     absent = [name for name in VELOCITY_UNITS if given[name] is None]
@@ -383,7 +385,7 @@ def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLi
     refuse_misaligned({**given, **{f"errors[{name!r}]": errors[name] for name in errors.keys()}})
     l = as_floats("l", given["l"], unit="deg", shape=("n",))
     n = len(l)
-    stars: dict[str, FloatArray] = {
+    stars: dict[str, Float64Array] = {
         "l": l,
         "b": as_floats("b", given["b"], unit="deg", shape=(n,), minimum=-90.0, maximum=90.0),
         "distance": as_floats(
@@ -391,25 +393,25 @@ def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLi
         ),
     }
     for name, unit in VELOCITY_UNITS.items():
-        stars[name] = np.full(n, np.nan) if name in absent else _not_all_measured(name, given[name], unit, n)
+        stars[name] = np.full(n, np.nan) if name in absent else _check_column(name, given[name], unit, n)
     for name, unit in ERROR_UNITS.items():
-        most = MAX_ERRORS[name]
-        least = -most if name == "corr" else 0.0
+        high = MAX_ERRORS[name]
+        low = -high if name == "corr" else 0.0
         where = _measured(stars, name)
         label = f"errors[{name!r}]"
-        # by its keys: a table is iterated by row
+        # keys(), as iterating over some tables gives rows
         given_error = errors[name] if name in errors.keys() else 0.0
         if given_error is None and any(need in absent for need in _needs(name)):
             given_error = 0.0
-        error = _not_all_measured(label, given_error, unit, n, minimum=least, maximum=most, broadcast=True)
+        error = _check_column(label, given_error, unit, n, minimum=low, maximum=high, broadcast=True)
         if np.isnan(error[where]).any():
             row = int(np.flatnonzero(where & np.isnan(error))[0])
             raise ValueError(f"{label}[{row}] = nan: allowed is a finite number where {name} is measured")
         stars["e_" + name] = np.where(where, error, 0.0)
     for name in VELOCITY_UNITS:
-        # a far star's proper motion may be nothing but its error
-        least_size = np.abs(stars[name]) - _ERRORS_OFF * stars["e_" + name]
-        bad = least_size * (1.0 if name == "v_los" else const.KMS_PER_MASYR_KPC * stars["distance"]) > MAX_SPEED
+        # the proper motion of a distant star may be pure error
+        min_size = np.abs(stars[name]) - _MAX_SIGMAS * stars["e_" + name]
+        bad = min_size * (1.0 if name == "v_los" else const.KMS_PER_MASYR_KPC * stars["distance"]) > MAX_SPEED
         if bad.any():
             at = "" if name == "v_los" else " at this distance"
             refuse(name, stars[name], bad, f"a speed{at} of at most {MAX_SPEED:g} km/s, that of light, within errors")
@@ -417,17 +419,17 @@ def _checked(given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLi
 
 
 def _needs(name: str) -> tuple[str, ...]:
-    """The data that an error of this name belongs to."""
+    """The quantities that an error of this name belongs to."""
     return ("pm_l", "pm_b") if name == "corr" else (name,)
 
 
-def _measured(stars: Mapping[str, FloatArray], name: str) -> BoolArray:
-    """Where the datum of an error is measured."""
+def _measured(stars: Mapping[str, Float64Array], name: str) -> BoolArray:
+    """Where the quantity of an error is measured."""
     return ~np.any([np.isnan(stars[need]) for need in _needs(name)], axis=0)
 
 
-def _not_all_measured(name: str, value: ArrayLike | None, unit: str, n: int, **options: Any) -> FloatArray:
-    """A column that may hold NaN. A mask is refused: it hides a number, and does not say that there is none."""
+def _check_column(name: str, value: ArrayLike | None, unit: str, n: int, **options: Any) -> Float64Array:
+    """Check a column that may hold NaN. A mask is refused: it hides a number, and does not mean that there is none."""
     if isinstance(value, np.ma.MaskedArray) or hasattr(value, "unmasked"):
         refuse_masked(name, value, "write NaN for what is not measured, as .filled(numpy.nan) does")
     return as_floats(name, value, unit=unit, shape=(n,), allow_nan=True, **options)

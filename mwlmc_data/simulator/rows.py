@@ -1,8 +1,8 @@
-"""Parameters from the rows of a user's table: every column known, every cell a number, nothing contradictory.
+"""Parameters from the rows of a user's table: known columns, numbers in every cell, no contradictions.
 
-A catalogue holds more than was drawn: `c200`, `a_lmc` and `coulomb_log` follow from the masses, and the LMC's present
-day is there twice, on the sky and as a Galactocentric vector. Whoever changes one column of a row leaves the others
-behind; here they are compared, to the precision in which they are stored.
+A catalogue holds more than the drawn parameters: `c200`, `a_lmc` and `coulomb_log` follow from the masses, and the
+LMC's present day is given twice, on the sky and as a Galactocentric vector. Changing one column of a row makes the
+others stale. This module compares them, to the precision in which they are stored.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_choice, as_floats, as_ids, check_names
 from mwlmc_data.arguments.tabular import as_row, as_table, get_index
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import schema
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
@@ -23,8 +24,8 @@ from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES, roun
 from mwlmc_data.simulator.potentials import (
     AGREEMENT,
     concentration,
+    concentration_follows,
     coulomb_logarithm,
-    follows,
     lmc_scale_radius,
     scale_radius_follows,
 )
@@ -34,18 +35,18 @@ if TYPE_CHECKING:
 
 #: Parameters that have no default.
 NEEDED = ("m200_mw", "m_lmc", "log10_lambda_df")
-#: What follows from the parameters, and is no parameter itself.
+#: Results, which are not parameters.
 _RESULTS = (*(n for n in schema.CATALOGUE_NAMES if n not in LIMITS), *(c.name for c in schema.STARS))
-#: Parameters first: a message about an unknown column names the first of these.
+#: Parameters first, as a message about an unknown column lists the first few.
 _KNOWN = ("sim_id", *LIMITS, *(n for n in _RESULTS if n != "sim_id"))
-#: Columns that tell a simulated row from one that is to be simulated.
+#: Columns that only a simulated row has.
 _SIMULATED = frozenset(_RESULTS) - {"sim_id", "split"}
 
-Columns = dict[str, NDArray[np.float64]]
+Columns = dict[str, Float64Array]
 
 
 def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, float]], NDArray[np.int64] | None]:
-    """Read the rows of a table as arguments of :class:`~mwlmc_data.Parameters`, and their sim_id if given.
+    """Read the rows of a table as arguments of :class:`~mwlmc_data.Parameters`, and their sim_id, if any.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, floa
     for column in (c for c in columns if c in LIMITS):
         numbers[column] = as_floats(f"{name}[{column!r}]", columns[column], unit=LIMITS[column][2], shape=(size,))
         size = len(numbers[column])
-    rows = _consistent(name, numbers, derived, is_simulated=not _SIMULATED.isdisjoint(columns), given=columns)
+    rows = _choose_numbers(name, numbers, derived, is_simulated=not _SIMULATED.isdisjoint(columns), given=columns)
     ids = _ids(name, columns, get_index(table))
     if ids is not None and len(ids) != len(rows):
         raise ValueError(f"{name}['sim_id'] = {len(ids)} numbers: allowed is one for each of the {len(rows)} rows")
@@ -67,7 +68,7 @@ def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, floa
 
 
 def _ids(name: str, columns: dict[str, Any], index: pd.Index | None) -> NDArray[np.int64] | None:
-    """The column of sim_id, or the level of the index that is called so; None where there is neither."""
+    """Take the column sim_id, or the index level of that name; None if there is neither."""
     column = as_ids(f"{name}['sim_id']", columns["sim_id"]) if "sim_id" in columns else None
     if index is None or "sim_id" not in index.names:
         return column
@@ -86,13 +87,13 @@ def read_row(row: Any, derived: str) -> dict[str, float]:
         for column, value in cells.items()
         if column in LIMITS
     }
-    return _consistent("row", numbers, derived, is_simulated=not _SIMULATED.isdisjoint(cells), given=cells)[0]
+    return _choose_numbers("row", numbers, derived, is_simulated=not _SIMULATED.isdisjoint(cells), given=cells)[0]
 
 
-def _consistent(
+def _choose_numbers(
     name: str, numbers: Columns, derived: str, is_simulated: bool, given: dict[str, Any]
 ) -> list[dict[str, float]]:
-    """Rows of the numbers that count."""
+    """Select the numbers that count in each row, or raise ValueError."""
     as_choice("derived", derived, ("checked", "given"))
     n = len(numbers[NEEDED[0]])
     counts = {column: np.ones(n, dtype=bool) for column in numbers}
@@ -103,7 +104,7 @@ def _consistent(
             if is_simulated:
                 counts[column] &= ~stale
                 _warn_if(name, numbers, column, stale)
-    elif "a_lmc" in numbers and "m_lmc_8p7" in numbers:  # it is made anew where it is none of that a_lmc
+    elif "a_lmc" in numbers and "m_lmc_8p7" in numbers:  # m_lmc_8p7 is computed again where a_lmc contradicts it
         low, high = rounded_limits("m_lmc_8p7")
         masses = numbers["m_lmc_8p7"]
         counts["m_lmc_8p7"] &= ~(_stale(numbers)["a_lmc"] & (masses >= low) & (masses <= high))
@@ -118,24 +119,24 @@ _FREE = "allowed is m_lmc_8p7 or a_lmc, or derived='given', by which a_lmc count
 
 
 def _stale(numbers: Columns) -> dict[str, NDArray[np.bool_]]:
-    """Where c200 and a_lmc do not follow from the masses beside them."""
+    """Find where c200 and a_lmc do not follow from the masses in their row."""
     found = {}
     if "c200" in numbers:
-        with np.errstate(all="ignore"):  # masses out of range are refused by their name later
-            found["c200"] = ~follows(numbers["m200_mw"], numbers["c200"], AGREEMENT)
+        with np.errstate(all="ignore"):  # masses out of range are refused later, by name
+            found["c200"] = ~concentration_follows(numbers["m200_mw"], numbers["c200"], AGREEMENT)
     if "a_lmc" in numbers and "m_lmc_8p7" in numbers:
         found["a_lmc"] = ~scale_radius_follows(*(numbers[m] for m in ("m_lmc", "m_lmc_8p7", "a_lmc")))
     return found
 
 
 def _contradiction(name: str, numbers: Columns, column: str, stale: NDArray[np.bool_]) -> str:
-    """The first stale value, what it should be, and how many there are."""
+    """Describe the first stale value, what it should be, and how many there are."""
     i = int(np.argmax(stale))
     source = ("m200_mw",) if column == "c200" else ("m_lmc", "m_lmc_8p7")
     masses = [float(numbers[s][i]) for s in source]
     try:
         right = f"{concentration(*masses) if column == 'c200' else lmc_scale_radius(*masses):.6g}"
-    except ValueError:  # no concentration of such a mass
+    except ValueError:  # no concentration for this mass
         right = "none"
     said = " and ".join(f"{s} = {m:.6g}" for s, m in zip(source, masses, strict=True))
     others = f" (and {stale.sum() - 1} more of {len(stale)})" if stale.sum() > 1 else ""
@@ -145,7 +146,7 @@ def _contradiction(name: str, numbers: Columns, column: str, stale: NDArray[np.b
 
 def _warn_if(name: str, numbers: Columns, column: str, stale: NDArray[np.bool_]) -> None:
     if stale.any():
-        what = f"{_contradiction(name, numbers, column, stale)}: it is made anew; derived='given' keeps it"
+        what = f"{_contradiction(name, numbers, column, stale)}: it is computed again; derived='given' keeps it"
         _warn(what)
 
 
@@ -154,7 +155,7 @@ def _warn(what: str) -> None:
 
 
 def _check_coulomb_log(name: str, numbers: Columns, counts: dict[str, NDArray[np.bool_]], given: Any) -> None:
-    """Warn where a Coulomb logarithm does not follow from a scale radius that counts: it is no parameter."""
+    """Warn if a Coulomb logarithm does not follow from the scale radius: it is a result, not a parameter."""
     place = f"{name}['coulomb_log']"
     if "a_lmc" not in numbers:
         return
@@ -163,21 +164,21 @@ def _check_coulomb_log(name: str, numbers: Columns, counts: dict[str, NDArray[np
     stale = counts["a_lmc"] & (np.abs(values - expected) > 10 * AGREEMENT)
     if stale.any():
         i = int(np.argmax(stale))
-        _warn(f"{place} = {values[i]:.6g} in row {i} where a_lmc gives {expected[i]:.6g}: it is made anew")
+        _warn(f"{place} = {values[i]:.6g} in row {i} where a_lmc gives {expected[i]:.6g}: it is computed again")
 
 
 def _choose_present_day(name: str, numbers: Columns, counts: dict[str, NDArray[np.bool_]]) -> None:
-    """Let one of sky and vector count in each row: the sky, which is what was drawn, unless only the vector changed.
+    """Choose sky or vector in each row: the sky, which is what was drawn, unless only the vector was changed.
 
-    Where the two are apart, fewer numbers of the one that was changed differ: a moved `x_lmc` leaves five components
-    as they follow from the sky, and changes the place and motion on the sky in all. If that does not tell which
-    one was changed, it is an error.
+    If the two disagree, the one that was changed has fewer numbers that differ: a new `x_lmc` leaves the other five
+    components in agreement with the sky, but changes all numbers on the sky. If this does not decide which one was
+    changed, it is an error.
     """
     sky, vector = ([m for m in names if m in numbers] for names in (SKY_NAMES, CARTESIAN_NAMES))
     if (sky or vector) and len(sky) < 6 and len(vector) < 6:
         names, got = (SKY_NAMES, sky) if sky else (CARTESIAN_NAMES, vector)
         missing = ", ".join(m for m in names if m not in got)
-        raise ValueError(f"{name} lacks {missing}: allowed is the whole of the LMC's present day or none of it")
+        raise ValueError(f"{name} lacks {missing}: allowed is all of the LMC's present day or none of it")
     if not (sky and vector):
         return
     off_vector, off_sky = _differences(numbers, sky, vector)
@@ -192,14 +193,15 @@ def _choose_present_day(name: str, numbers: Columns, counts: dict[str, NDArray[n
         where = f"row {i}" if name != "row" else "it"
         raise ValueError(
             f"{name} = the LMC at two places in {where}, by {', '.join(vector)} and by {', '.join(sky)}: "
-            "allowed is one of the two, or both where they agree"
+            "allowed is one of the two, or both if they agree"
         )
     for i in np.flatnonzero(apart)[:1]:
         (new, off), old = ((CARTESIAN_NAMES, off_vector), "sky") if moved[i] else ((SKY_NAMES, off_sky), "vector")
         rows = f" in {int(apart.sum())} of {off_sky.shape[0]} rows (the first is row {i})" if name != "row" else ""
         changed = ", ".join(m for m, is_off in zip(new, off[i], strict=True) if is_off)
         _warn(
-            f"{name} = the LMC at two places{rows}: {changed} changed and {', '.join(new)} count, not the {old} beside"
+            f"{name} = the LMC at two places{rows}: {changed} changed and {', '.join(new)} count, "
+            f"the {old} does not"
         )
     for columns, which in ((sky, ~moved), (vector, moved)):
         for column in columns:
@@ -209,7 +211,7 @@ def _choose_present_day(name: str, numbers: Columns, counts: dict[str, NDArray[n
 def _differences(
     numbers: Columns, sky: Sequence[str], vector: Sequence[str]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """In which components of the vector, and numbers on the sky, each row differs from what the other gives, (n, 6)."""
+    """Find which components of the vector and of the sky disagree with the other of the two in each row, (n, 6)."""
     n = len(numbers[NEEDED[0]])
     off_vector, off_sky = np.zeros((n, 6), dtype=bool), np.zeros((n, 6), dtype=bool)
     if len(sky) == 6:

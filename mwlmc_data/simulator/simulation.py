@@ -1,4 +1,4 @@
-"""One simulation, from parameters to reflex motion."""
+"""One simulation, from parameters to the reflex motion."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_whole
 from mwlmc_data.arguments.messages import shorten
+from mwlmc_data.array_types import FloatArray
 from mwlmc_data.display import Displayed, fixed
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
@@ -23,13 +23,13 @@ from mwlmc_data.simulator.streams import halo_stream
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Outer radii [kpc] of the shells that are fitted beside the open one.
+#: Outer radii [kpc] of the shells that are fitted besides the one without an outer radius.
 SHELLS = (100.0, 300.0)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Simulation(Displayed):
-    """A simulation and all that came of it.
+    """A simulation and its results.
 
     Attributes
     ----------
@@ -76,12 +76,12 @@ class Simulation(Displayed):
         return self.halo.plot(orbit=self.orbit, **options)
 
     def row(self, n_stars: int | None = None) -> dict[str, Any]:
-        """The simulation's row of a catalogue: every column of the schema but `split`.
+        """The simulation's row of a catalogue: every column of the schema except `split`.
 
         Parameters
         ----------
         n_stars : int, optional
-            Stars that were asked for, where `halo` lacks some of those that end within 50 kpc; errors give it.
+            Number of stars requested, if `halo` lacks some that end within 50 kpc; used in error messages.
 
         Raises
         ------
@@ -113,22 +113,22 @@ def simulate(
 ) -> Simulation:
     """Simulate the Milky Way, the LMC and a stellar halo (sec. 2 of the paper).
 
-    Rewinds both galaxies by 2.2 Gyr, draws a halo in equilibrium in the NFW potential, and moves its stars to today in
-    that of bulge, disc, NFW halo and LMC.
+    Rewinds both galaxies by 2.2 Gyr, draws a stellar halo in equilibrium in the NFW potential, and moves its stars to
+    today in the potential of bulge, disc, NFW halo and LMC.
 
     Parameters
     ----------
     parameters : Parameters
         The simulation's parameters.
     seed, sim_id : int
-        Key of the stars' random stream. A catalogue uses its own seed, and its rows' `sim_id`.
+        Key of the stars' random stream. A catalogue uses its own seed and the `sim_id` of each row.
     n_stars : int
-        Stars of the halo, 1 or more; the stars before the m-th are the same for every n >= m.
+        Number of stars, 1 or more; the first m stars are the same for every n_stars >= m.
     engine : {"auto", "numba", "numba-float64", "cuda", "agama"}
-        What draws and moves the stars; ``"auto"`` is ``"numba"``. ``"numba-float64"`` moves the same stars twenty
-        times slower and to 1e-9. ``"cuda"`` moves them on a GPU, as exactly as ``"numba"`` but not to the same bits;
-        it is made for the many of :func:`simulate_many`. ``"agama"`` needs that package, and draws other stars of the
-        same distribution.
+        What draws and moves the stars; ``"auto"`` is ``"numba"``. ``"numba-float64"`` moves the same stars to a
+        tolerance of 1e-9, twenty times slower. ``"cuda"`` moves them on a GPU, as accurately as ``"numba"`` but not to
+        the same bits; it is made for many simulations (:func:`simulate_many`). ``"agama"`` needs the package agama and
+        draws different stars from the same distribution.
 
     Returns
     -------
@@ -139,10 +139,10 @@ def simulate(
     ValueError
         If `seed`, `sim_id`, `n_stars` or `engine` is not allowed.
     ImportError
-        If `engine` is ``"agama"`` or ``"cuda"`` and what it needs is not installed.
+        If `engine` is ``"agama"`` or ``"cuda"`` and its package is not installed.
     RuntimeError
-        If orbit or stars cannot be computed, the message names the parameters; or if `engine` is ``"cuda"`` and there
-        is no device.
+        If the orbit or the stars cannot be computed (the message names the parameters), or if `engine` is ``"cuda"``
+        and there is no device.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def simulate(
 def run_simulation(
     parameters: Parameters, seed: int, n_stars: int, engine: str, sim_id: int, outskirts: bool
 ) -> Simulation:
-    """A simulation; with `outskirts` its halo may lack stars that end within 50 kpc."""
+    """Run a simulation; with `outskirts` its halo may lack stars that end within 50 kpc."""
     if not isinstance(parameters, Parameters):
         raise ValueError(
             f"parameters = {shorten(parameters)}: allowed is a mwlmc_data.Parameters (Parameters.from_row of a row)"
@@ -166,14 +166,15 @@ def run_simulation(
     try:
         orbit, stars = run(parameters, n_stars, stream)
     except RuntimeError as error:
-        raise RuntimeError(f"simulation {sim_id} of seed {seed}: {error}; {parameters}") from error
+        what = f"simulation {sim_id} of seed {seed}: {error}; parameters = {parameters.to_dict()}"
+        raise RuntimeError(what) from error
     return build_simulation(parameters, seed, sim_id, orbit, stars)
 
 
 def build_simulation(
-    parameters: Parameters, seed: int, sim_id: int, orbit: Orbit, stars: NDArray[np.floating]
+    parameters: Parameters, seed: int, sim_id: int, orbit: Orbit, stars: FloatArray
 ) -> Simulation:
-    """The simulation of which an engine gave orbit and stars."""
+    """Build a simulation from the orbit and the stars of an engine."""
     # the catalogue's fit sees the stars as they are released
     halo = Halo(stars[:, :3].astype(np.float32), stars[:, 3:].astype(np.float32), parameters=parameters)
     return Simulation(parameters, int(seed), int(sim_id), orbit, halo)

@@ -1,4 +1,4 @@
-"""The stars of a halo today: what a simulation makes, and what a released file holds."""
+"""The present-day stars of a halo, from a simulation or from a released file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwlmc_data.arguments.tabular import as_vectors, refuse_misaligned
+from mwlmc_data.array_types import Float32Array
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.orbit import Orbit, integrate_orbit
@@ -27,16 +27,16 @@ class Halo(Displayed):
     Attributes
     ----------
     positions, velocities : ndarray, shape (n, 3), float32
-        Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre; finite, and converted
-        where they are given in other units.
+        Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre. They must be finite;
+        quantities in other units are converted.
     source : str
         Where the stars come from: ``"simulation"`` or ``"store"``.
     parameters : Parameters or None
-        Of the simulation whose stars they are, where it is known.
+        Parameters of the simulation that made the stars, if known.
     """
 
-    positions: NDArray[np.float32]
-    velocities: NDArray[np.float32]
+    positions: Float32Array
+    velocities: Float32Array
     source: str = "simulation"
     parameters: Parameters | None = None
 
@@ -70,8 +70,8 @@ class Halo(Displayed):
         -------
         astropy.coordinates.SkyCoord
             ``.x``, ``.y``, ``.z`` [kpc] and ``.v_x``, ``.v_y``, ``.v_z`` [km/s] are `positions` and `velocities`; the
-            frame is :func:`mwlmc_data.galactocentric_frame`. ``.galactic`` and ``.icrs`` give the sky as the Sun of
-            this package sees it: l, b, distance, line-of-sight velocity and proper motions.
+            frame is :func:`mwlmc_data.galactocentric_frame`. ``.galactic`` and ``.icrs`` give the sky as seen from the
+            Sun of this package: l, b, distance, line-of-sight velocity and proper motions.
 
         Examples
         --------
@@ -97,31 +97,30 @@ class Halo(Displayed):
         title: str | None = None,
         figure: Figure | SubFigure | None = None,
     ) -> Figure:
-        """Draw the sky map of v_GSR with the apex of the reflex motion and the LMC's orbit, and the profiles by radius.
+        """Draw the sky map of v_GSR with the apex of the reflex motion and the LMC's orbit, and radial profiles.
 
-        Needs matplotlib (extra ``plot``). The figure is none of pyplot's: nothing opens a window and nothing has to
-        be closed; a notebook shows it, and ``.savefig(path)`` writes it.
+        Needs matplotlib (extra ``plot``). The figure does not use pyplot: no window opens and nothing has to be closed.
+        A notebook shows it, and ``.savefig(path)`` writes it.
 
         Parameters
         ----------
         r_min : float
             Galactocentric radius [kpc] beyond which stars are mapped and fitted.
         orbit : Orbit, optional
-            Past of the pair, of which the LMC's part is drawn on the sky; by default that of `parameters`, none
-            without them.
+            Orbit whose LMC is drawn on the sky; by default that of `parameters`. Without either, no orbit is drawn.
         reflex : Reflex, optional
-            The fitted reflex motion; fitted to the stars beyond `r_min` if not given.
+            The reflex motion; by default it is fitted to the stars beyond `r_min`.
         kernel : float
             Width of the map's Gaussian smoothing [deg].
         title : str, optional
             Heading.
         figure : matplotlib.figure.Figure or SubFigure, optional
-            An empty one to draw in; a new one by default.
+            An empty figure to draw in; by default a new one.
 
         Returns
         -------
         matplotlib.figure.Figure
-            Of a SubFigure that which holds it.
+            For a SubFigure, the figure that holds it.
 
         Raises
         ------

@@ -1,7 +1,7 @@
-"""Random numbers: one counter-based stream a simulation.
+"""Random numbers: one counter-based stream for each simulation.
 
 A stream is numpy's Philox 4x64 (Salmon et al. 2011) keyed by the catalogue's seed and the simulation's number, so
-that a simulation never depends on which others were made, in what order, or on how many processes.
+that a simulation does not depend on which others are made, in what order, or on how many processes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from mwlmc_data.arguments.arrays import as_seed, as_whole
 
 
 def halo_stream(seed: int, sim_id: int) -> np.random.Generator:
-    """Stream of the stars of simulation `sim_id` of the catalogue with `seed`.
+    """Random stream for the stars of simulation `sim_id` in the catalogue with seed `seed`.
 
-    The key (seed, 2^63 + sim_id) is apart from that of the draws of the prior, (seed, 0).
+    The key (seed, 2^63 + sim_id) differs from that of the draws of the prior, (seed, 0).
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def halo_stream(seed: int, sim_id: int) -> np.random.Generator:
     Raises
     ------
     ValueError
-        If either is not a whole number in its range.
+        If either is not an integer in its range.
     """
     key = np.array([as_seed("seed", seed), 2**63 + as_whole("sim_id", sim_id)], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))

@@ -1,8 +1,8 @@
-"""Tables the kernels read: the radial force, the disc's terms, the LMC's orbit.
+"""Tables that the kernels read: the radial force, the disc's terms, the LMC's orbit.
 
 The disc's terms are fitted once to the exact disc (``python -m generation disc``) and shipped in
-``disc.npz``, with the mass ``exact - terms`` within each radius: by Gauss's theorem that difference is the
-disc's missing spherical mean, and joins bulge and halo in the radial table, where it costs nothing.
+``disc.npz``, with the mass ``exact - terms`` within each radius. By Gauss's theorem this difference is the
+spherical mean that the terms miss; it joins bulge and halo in the radial table at no cost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
 
 
 class Field(NamedTuple):
-    """All that the star kernel needs to know of a simulation."""
+    """All that the star kernel needs of a simulation."""
 
     radial: FloatArray  # (cells, 4): cubic of G M(<r) / r^3 in each cell of r^2
     disc: FloatArray  # (terms, 3): G m [kpc km^2 s^-2], a [kpc], b [kpc]
@@ -49,7 +49,7 @@ class MilkyWay(NamedTuple):
 
 
 class _Static(NamedTuple):
-    """What is the same in every simulation: nodes of the radial table, the baryons there, the disc."""
+    """Tables common to all simulations: nodes of the radial table, baryonic mass within them, the disc."""
 
     radius: FloatArray
     baryon_mass: FloatArray
@@ -74,7 +74,7 @@ def _static() -> _Static:
 
 
 def _bulge_mass_table(radius: FloatArray) -> FloatArray:
-    """Bulge mass within `radius`, whole where nothing of the bulge lies beyond."""
+    """Bulge mass within `radius`; the total mass beyond the bulge's edge."""
     partial = radius < 7 * const.BULGE_CUT
     mass = np.full(radius.shape, const.BULGE_MASS)
     mass[partial] = bulge_mass(radius[partial])
@@ -82,7 +82,7 @@ def _bulge_mass_table(radius: FloatArray) -> FloatArray:
 
 
 def _missing_disc_mass(radius: FloatArray, nodes: FloatArray, missing: FloatArray) -> FloatArray:
-    """Mass the disc's terms lack within `radius`: constant beyond the last node, like r^3 within the first."""
+    """Mass that the disc's terms miss within `radius`: constant beyond the last node, as r^3 within the first."""
     spline = CubicSpline(np.log(nodes), missing)(np.log(np.clip(radius, nodes[0], nodes[-1])))
     return spline * np.minimum(radius / nodes[0], 1.0) ** 3
 
@@ -90,7 +90,7 @@ def _missing_disc_mass(radius: FloatArray, nodes: FloatArray, missing: FloatArra
 def milky_way(m200: float, c200: float, baryons: bool = True) -> MilkyWay:
     """Tables of the Milky Way with a halo of mass `m200` [Msun] and concentration `c200`.
 
-    Without `baryons` they are those of the halo alone, in which the stars are in equilibrium when they are drawn.
+    Without `baryons` they describe the halo alone, the potential in which the stars are drawn in equilibrium.
     """
     static = _static()
     r_s, m_s = nfw_scales(m200, c200)
@@ -100,13 +100,13 @@ def milky_way(m200: float, c200: float, baryons: bool = True) -> MilkyWay:
         mass = static.baryon_mass + mass
     else:
         disc = disc * [0.0, 1.0, 1.0]
-    # einsum, here and where else the stars depend on a product: the same sums whatever BLAS is installed
+    # einsum, here and wherever stars depend on a product, gives the same sums with any BLAS
     radial = np.einsum("ck,pk->cp", const.G * mass / static.radius**3, static.to_cubic)
     return MilkyWay(radial, disc, static.height)
 
 
 def hermite_quintic(x: FloatArray, v: FloatArray, a: FloatArray, dt: float) -> FloatArray:
-    """Quintics through position, velocity and acceleration at the ends of intervals.
+    """Fit quintics through position, velocity and acceleration at the ends of intervals.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def hermite_quintic(x: FloatArray, v: FloatArray, a: FloatArray, dt: float) -> F
     Returns
     -------
     ndarray, shape (n, 6, 3)
-        Coefficients of rising powers of (t - t_i) / dt.
+        Coefficients of increasing powers of (t - t_i) / dt.
     """
     p0, p1, p2 = x[:-1], v[:-1] * dt, 0.5 * a[:-1] * dt * dt
     gap = x[1:] - p0 - p1 - p2

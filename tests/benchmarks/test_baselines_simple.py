@@ -282,7 +282,7 @@ def test_numpy_evaluates_the_network_as_torch_does(trained, bent_world):
     logit, log_normal = np.array(each).transpose(1, 0, 2)
     written_out = logsumexp(logit + log_normal, axis=0) - logsumexp(logit, axis=0)
 
-    in_use = Mixture.of(state, 3).log_prob(u, x)
+    in_use = Mixture.from_state(state, 3).log_prob(u, x)
     np.testing.assert_allclose(written_out, by_torch, atol=1e-4)
     np.testing.assert_allclose(in_use, by_torch, atol=1e-4)
 

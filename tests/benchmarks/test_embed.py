@@ -118,7 +118,7 @@ class TestTraining:
         noise = rng.uniform(0.01, 2.0, size=(50, 1, 1)) * NOISE
         packed = np.concatenate([u, noise[:, *np.triu_indices(3)]], axis=1)
         loss = net.loss(loop.tensor(packed), loop.tensor(x)).detach().numpy()
-        found = DeconvolvedMixture.of(loop.state_of(net), 3).log_prob(u, x, noise)
+        found = DeconvolvedMixture.from_state(loop.state_of(net), 3).log_prob(u, x, noise)
         np.testing.assert_allclose(found, -loss, rtol=1e-4, atol=1e-4)
 
     def test_the_same_seed_gives_the_same_network(self, world):

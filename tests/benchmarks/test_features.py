@@ -36,7 +36,7 @@ def test_inputs_hold_the_data_and_a_unit_vector_and_are_standardised():
     assert expanded.shape == (200, 10)
     np.testing.assert_array_equal(expanded[:, :7], x[:, :7])
     np.testing.assert_allclose(np.linalg.norm(expanded[:, 7:], axis=1), 1.0)
-    inputs = Inputs.of(x, DATA)(x)
+    inputs = Inputs.from_data(x, DATA)(x)
     np.testing.assert_allclose(inputs.mean(axis=0), 0.0, atol=1e-6)
     np.testing.assert_allclose(inputs.std(axis=0), 1.0, atol=1e-6)
     np.testing.assert_array_equal(expand(x[:, :6], DATA[:6]), x[:, :6])

@@ -46,7 +46,7 @@ def start(i, n_stars):
 def one_by_one(stars, field):
     """The work of every thread, on the processor."""
     lane = lane_field(field, TOLERANCE)
-    return np.array([engine.moved_star(*star, lane) for star in stars.astype(np.float32)])
+    return np.array([engine.move_star(*star, lane) for star in stars.astype(np.float32)])
 
 
 def distances(a, b):
@@ -115,7 +115,7 @@ def test_a_star_that_does_not_arrive_is_marked():
     field, stars = start(0, 1)
     lane = lane_field(field, 1e-12)
     assert np.isfinite(one_by_one(stars, field)).all()
-    assert set(engine.moved_star(*stars[0].astype(np.float32), lane)) == {engine._LOST}
+    assert set(engine.move_star(*stars[0].astype(np.float32), lane)) == {engine._LOST}
 
 
 @njit
@@ -136,7 +136,7 @@ def test_neighbours_take_as_many_steps():
     """A warp waits for its slowest thread: of 32, a fifth work with stars as drawn, two thirds with sorted ones."""
     field, stars = start(0, 1280)
     steps = steps_of(stars.astype(np.float32), np.float32(0.01), lane_field(field, TOLERANCE))
-    order = engine.by_steps(stars)
+    order = engine.order_by_steps(stars)
     assert sorted(order) == list(range(1280))
     work = [steps.mean() / s.reshape(-1, 32).max(axis=1).mean() for s in (steps, steps[order])]
     assert work[0] < 0.35
@@ -156,14 +156,14 @@ from mwlmc_data.simulator.engines.lane_functions import LaneField
 from tests.simulator import test_cuda as tests
 
 # the simulator runs the kernel in Python, and wraps arrays in what compiled code does not take
-on_processor = engine.moved_star
-def moved_star(*arguments):
+on_processor = engine.move_star
+def move_star(*arguments):
     *star, field = arguments
     return on_processor(*star, LaneField(*(array._item._ary for array in field)))
 
 fields, stars = zip(*(tests.start(i, 150) for i in range(3)))  # two blocks each
 expected = [tests.one_by_one(star, field) for star, field in zip(stars, fields)]
-engine.moved_star = moved_star
+engine.move_star = move_star
 moved = engine.move_stars(stars, fields, TOLERANCE)
 assert moved.shape == (3, 150, 6) and moved.dtype == np.float32
 assert np.array_equal(moved, expected)
@@ -273,5 +273,5 @@ def test_a_star_that_does_not_arrive_is_an_error_of_its_simulation(monkeypatch):
 
 def test_too_many_stars():
     field, _ = start(0, 1)
-    with pytest.raises(ValueError, match="n_stars = 8388481: allowed on a GPU is at most 8388480"):
+    with pytest.raises(ValueError, match="n_stars = 8388481: allowed is at most 8388480"):
         engine.move_stars([np.broadcast_to(0.0, (8_388_481, 6))], [field], TOLERANCE)

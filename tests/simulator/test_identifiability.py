@@ -30,7 +30,7 @@ def test_an_undetermined_travel_velocity_is_refused_with_its_direction():
     )
     with pytest.raises(ValueError, match=told):
         open_velocities(information, 100.0)
-    with pytest.raises(ValueError, match=r"vy_travel open \(they say nothing of it\)"):
+    with pytest.raises(ValueError, match=r"vy_travel open \(they do not constrain it\)"):
         open_velocities((np.eye(6) - np.outer(along, along)) / 10.0**2, 100.0)
 
 

@@ -125,7 +125,7 @@ GOOD = mock(TRUTH, 50, 9)
         ({"r_min": -1.0}, "r_min = -1"),
         ({"r_max": np.nan}, "r_max = nan"),
         ({"r_min": 100.0, "r_max": 50.0}, "r_min = 100.0, r_max = 50.0"),
-        ({"r_min": 190.0}, "stars lie at 190 < r < inf kpc"),
+        ({"r_min": 190.0}, "stars = .* at 190 < r < inf kpc"),
         ({"weights": np.ones(3)}, r"weights = an array of shape \(3,\)"),
         ({"weights": -np.ones(50)}, r"weights\[0\] = -1"),
         ({"weights": np.full(50, 1e-320)}, "weights = numbers up to 9.99"),
@@ -169,7 +169,7 @@ def test_the_longitude_of_the_apex_stays_above_minus_180_in_single_precision():
 
 def test_a_fit_that_does_not_converge_is_an_error(monkeypatch):
     monkeypatch.setattr(reflex_module, "MAX_STEPS", 2)
-    with pytest.raises(ValueError, match="does not settle in 2 steps"):
+    with pytest.raises(ValueError, match="does not converge in 2 steps"):
         fit_reflex(*mock(TRUTH, 50, 9))
 
 
@@ -184,5 +184,5 @@ def test_shells_in_one_pass_are_the_fits_one_by_one():
         alone = fit_reflex(x, v, r_max=r_max)
         assert vector == pytest.approx(alone.vector, abs=1e-9)
         assert n_stars == alone.n_stars < 3000
-    with pytest.raises(ValueError, match=r"at 50 < r < 50.1 kpc; the fit needs 20"):
+    with pytest.raises(ValueError, match=r"at 50 < r < 50.1 kpc: allowed are 20"):
         fit_shells(x, v, 50.0, (50.1, 120.0))

@@ -115,7 +115,7 @@ def test_stars_without_weight_are_not_counted():
     weights = np.r_[np.zeros(40), np.ones(20)]
     assert fit_reflex(x, v, weights=weights).n_stars == 20
     weights[-1] = 0.0
-    with pytest.raises(ValueError, match=r"19 of 60 stars lie at 50 < r < inf kpc with positive weight; .* 20 or more"):
+    with pytest.raises(ValueError, match=r"stars = 19 of 60 at 50 < r < inf kpc with positive weight: .* 20 or more"):
         fit_reflex(x, v, weights=weights)
 
 

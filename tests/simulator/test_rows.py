@@ -239,8 +239,8 @@ def test_columns_with_a_default_may_be_missing_but_not_empty():
         (DRAWS.rename(columns={"m_lmc": 5}), "has a column 5: allowed are column names that are text"),
         (pd.DataFrame({("a", "b"): [1.0]}), "has a column ('a', 'b')"),
         (QTable({**{n: [v] for n, v in MASSES.items()}, "r_dehnen": [1.0] * u.km / u.s}), "numbers in km / s: allowed"),
-        (DRAWS.drop(columns=["ra_lmc", "dec_lmc"]), "lacks ra_lmc, dec_lmc: allowed is the whole of the LMC's"),
-        (pd.DataFrame([MASSES | {"x_lmc": 1.0}]), "lacks y_lmc, z_lmc, vx_lmc, vy_lmc, vz_lmc: allowed is the whole"),
+        (DRAWS.drop(columns=["ra_lmc", "dec_lmc"]), "lacks ra_lmc, dec_lmc: allowed is all of the LMC's"),
+        (pd.DataFrame([MASSES | {"x_lmc": 1.0}]), "lacks y_lmc, z_lmc, vx_lmc, vy_lmc, vz_lmc: allowed is all"),
     ],
 )
 def test_what_is_not_a_table_of_parameters_is_refused_by_name(table, says):
@@ -553,7 +553,7 @@ def test_progress_that_is_not_a_boolean_is_refused(progress):
 
 
 def test_too_few_stars_are_reported_with_the_requested_number():
-    with pytest.raises(ValueError, match=r"[0-9]+ of 22 stars lie at 50 < r < (inf|100|300) kpc; the fit needs 20"):
+    with pytest.raises(ValueError, match=r"stars = [0-9]+ of 22 at 50 < r < (inf|100|300) kpc: allowed are 20"):
         mw.simulate_many(DRAWS[:1], n_stars=22, workers=1, progress=False)
 
 
@@ -568,10 +568,10 @@ def test_a_process_is_started_for_every_eight_rows(monkeypatch, rows, workers, a
     class StopError(Exception):
         pass
 
-    def processes_for(*arguments):
+    def count_processes(*arguments):
         assert arguments == asked
         raise StopError
 
-    monkeypatch.setattr(many, "processes_for", processes_for)
+    monkeypatch.setattr(many, "count_processes", count_processes)
     with pytest.raises(StopError):
         mw.simulate_many(DRAWS[:rows], workers=workers, progress=False)

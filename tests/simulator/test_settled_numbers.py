@@ -127,7 +127,7 @@ def test_compiling_is_announced_once(capsys):
     for _ in range(3):
         announcer.on_start(None)
         announcer.on_end(None)
-    told = "mwlmc-data: compiling kernels, some ten seconds, once per machine ...\n"
+    told = "mwlmc-data: compiling kernels, about ten seconds, once per machine ...\n"
     assert capsys.readouterr() == ("", told)
 
 
@@ -137,4 +137,4 @@ def test_gather_is_allowed_with_avx2_alone():
         ("+avx2,+avx512f", "+avx2,+avx512f"),
         ("+sse,-avx2", "+sse,-avx2"),
     ):
-        assert compiling.with_gather(features) == expected
+        assert compiling.allow_gather(features) == expected

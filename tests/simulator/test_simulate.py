@@ -148,7 +148,7 @@ def test_a_draw_that_cannot_be_simulated_is_named(workers):
 
 
 def test_too_few_stars_for_the_fit_is_named():
-    with pytest.raises(ValueError, match=r"sim_id = 0 cannot be simulated: .*the fit needs 20"):
+    with pytest.raises(ValueError, match=r"sim_id = 0 cannot be simulated: .*allowed are 20"):
         mw.simulate_many(table(1), n_stars=10, progress=False)
 
 

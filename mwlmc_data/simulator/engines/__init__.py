@@ -1,1 +1,1 @@
-"""How stars are moved: the lanes of the processor, a GPU, or agama; `registry` knows them by name."""
+"""Engines that move stars: SIMD lanes of the processor, a GPU, or agama; `registry` finds them by name."""

@@ -1,7 +1,7 @@
-"""The simulation done by agama (Vasiliev 2019), the field's reference code; imported only where it is installed.
+"""The simulation with agama (Vasiliev 2019), the field's reference code; imported only if it is installed.
 
-The pair's orbit is integrated with agama's potentials, the stars are drawn from agama's quasi-spherical distribution
-function and moved by agama's integrator in the accelerating frame of the Milky Way.
+The orbit of the pair is integrated with agama's potentials; the stars are drawn from agama's quasi-spherical
+distribution function and moved by agama's integrator in the accelerating frame of the Milky Way.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 import agama
 import numpy as np
-from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from scipy.special import erf
 
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.orbit import N_ORBIT, Orbit
 from mwlmc_data.simulator.parameters import Parameters
@@ -24,8 +24,8 @@ from mwlmc_data.simulator.potentials import nfw_scales
 ACCURACY = 1e-7
 
 
-def run(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, NDArray[np.float64]]:
-    """Orbit and stars by agama; see :mod:`mwlmc_data.simulator.engines.registry`."""
+def run(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, Float64Array]:
+    """Compute orbit and stars with agama; see :mod:`mwlmc_data.simulator.engines.registry`."""
     agama.setUnits(mass=1, length=1, velocity=1)
     milky_way, halo, lmc = _potentials(parameters)
     orbit = _rewind(parameters, milky_way, lmc)
@@ -85,7 +85,7 @@ def _rewind(parameters: Parameters, milky_way: agama.Potential, lmc: agama.Poten
     """Eqs. 3 to 7 of the paper with agama's forces and densities."""
     friction = parameters.lambda_df * 4 * np.pi * const.G**2 * parameters.m_lmc * parameters.coulomb_log
 
-    def derivative(_: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    def derivative(_: float, y: Float64Array) -> Float64Array:
         offset, motion = y[6:9] - y[:3], y[9:] - y[3:6]
         speed = np.linalg.norm(motion)
         u = speed / (np.sqrt(2) * const.FRICTION_DISPERSION)

@@ -1,14 +1,14 @@
-"""The stars of one simulation or of many moved by a CUDA GPU, one star a thread; imported only when asked for.
+"""The stars of one or many simulations on a CUDA GPU, one star per thread; imported only on request.
 
-The step is the lanes' own, :func:`~mwlmc_data.simulator.engines.step.trial_step`, compiled for the GPU by numba-cuda;
-orbit, tables, stars and fit are the processor's, the same to the bit. The GPU merges other multiplications and
-additions, and its divisions and roots are good to two units in the last place: its stars are as exact as the lanes' but
-not the same numbers.
+The step is that of the lanes, :func:`~mwlmc_data.simulator.engines.step.trial_step`, compiled for the GPU by
+numba-cuda. The processor computes orbit, tables, initial stars and fit, the same to the bit. The GPU fuses different
+multiplications and additions, and its divisions and roots are accurate to two units in the last place: its stars are as
+accurate as the lanes' but not the same numbers.
 
-Where the time of a simulation goes, by estimate (4,500 stars of 165 trial steps, each some 2,450 instructions): from
-the rates of an H200 0.1 to 0.2 ms, and 0.05 ms for the copies; before and after that 6 ms of a processor core. So each
-worker process of a table makes its own simulations from beginning to end and moves the stars of a batch of them in one
-launch: the processes take turns on a GPU that is idle most of the time, and no stars travel between processes.
+Estimated time of a simulation (4,500 stars of 165 trial steps, each about 2,450 instructions): 0.1 to 0.2 ms at the
+rates of an H200, and 0.05 ms for the copies; before and after that 6 ms on a processor core. Each worker process of a
+table therefore runs its own simulations from beginning to end and moves the stars of a batch in one launch: the
+processes take turns on a GPU that is mostly idle, and no stars travel between processes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.simulator.compiling import inlined
+from mwlmc_data.array_types import Float32Array, Float64Array
+from mwlmc_data.simulator.compiling import inline
 from mwlmc_data.simulator.engines.lane_functions import F, LaneField
 from mwlmc_data.simulator.engines.lanes import _MAX_STEPS, lane_field
 from mwlmc_data.simulator.engines.start import TOLERANCE, check_arrival, start_stars
@@ -37,13 +38,13 @@ try:
 except ImportError as error:
     raise ImportError(_INSTALL) from error
 
-#: Threads of a block, and how many blocks CUDA allows in a grid's second direction.
-_THREADS, _MOST_BLOCKS = 128, 65535
+#: Threads per block, and the number of blocks that CUDA allows in the second dimension of a grid.
+_THREADS, _MAX_BLOCKS = 128, 65535
 #: Circular speed [km/s] of the logarithmic potential that orders stars.
 _ORDER_SPEED = 220.0
 
 _FIRST, _SPEED2 = F(0.1), F(1e4)
-#: What stands for each number of a star that did not arrive: the GPU's quick arithmetic knows no not-a-number.
+#: Marks every number of a star that did not arrive: the GPU's fast arithmetic does not support NaN.
 _LOST = F(1e30)
 _MAX = np.int32(_MAX_STEPS)
 
@@ -69,11 +70,11 @@ def require_device() -> None:
     )
 
 
-@inlined
-def moved_star(x, y, z, u, v, w, field):
-    """Today's position [kpc] and velocity [km/s] of a star; all ``_LOST`` if it does not arrive.
+@inline
+def move_star(x, y, z, u, v, w, field):
+    """Move a star to today: position [kpc] and velocity [km/s], all ``_LOST`` if it does not arrive.
 
-    The loop around the step is that of ``mwlmc_data.simulator.engines.lanes._run``, of one star.
+    The loop around the step is that of ``mwlmc_data.simulator.engines.lanes._run``, for one star.
     """
     first = _FIRST * math.sqrt((x * x + y * y + z * z) / (u * u + v * v + w * w + _SPEED2))
     star = (x, y, z, u, v, w, ZERO, ZERO, ZERO)
@@ -93,43 +94,43 @@ def moved_star(x, y, z, u, v, w, field):
     )
 
 
-# fastmath: the quick division and root; with the exact ones the code is twice as long
+# fastmath: fast division and root; the exact ones double the length of the code
 @cuda.jit(fastmath=True)
 def move_kernel(stars, radial, disc, orbit, scalars):
-    """Move stars (simulations, n, 6) in place; the tables have a row a simulation, all share the disc.
+    """Move stars (simulations, n, 6) in place; the tables have one row per simulation, and all share the disc.
 
-    Blocks (simulation, part of its stars) begin in the order of their numbers, x first: the first stars of every
-    simulation, then the next.
+    Blocks (simulation, part of its stars) start in the order of their numbers, x first: the first stars of every
+    simulation, then the next ones.
     """
     k = cuda.blockIdx.x
     i = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x
     if i < stars.shape[1]:
         field = LaneField(radial[k], disc, orbit[k], scalars[k])
-        x, y, z, u, v, w = moved_star(
+        x, y, z, u, v, w = move_star(
             stars[k, i, 0], stars[k, i, 1], stars[k, i, 2], stars[k, i, 3], stars[k, i, 4], stars[k, i, 5], field
         )
         stars[k, i, 0], stars[k, i, 1], stars[k, i, 2] = x, y, z
         stars[k, i, 3], stars[k, i, 4], stars[k, i, 5] = u, v, w
 
 
-def by_steps(stars: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Order of stars (n, 6) that has those of most steps first: by their energy in a logarithmic potential.
+def order_by_steps(stars: Float64Array) -> NDArray[np.intp]:
+    """Order stars (n, 6) by decreasing number of steps, estimated from their energy in a logarithmic potential.
 
-    A warp's 32 threads wait for the slowest, and a launch for its last star. With stars as they are drawn a thread
-    works for 0.22 of its warp's time, sorted for 0.68; and the stars of 2,000 steps begin first. A queue from which
-    threads take the next star would come near 1, but the GPU is not what is waited for.
+    The 32 threads of a warp wait for the slowest, and a launch for its last star. In the order in which stars are drawn
+    a thread works for 0.22 of its warp's time, sorted for 0.68; and stars of 2,000 steps start first. A queue from
+    which threads take the next star would come close to 1, but the GPU is not the bottleneck.
     """
     r2, v2 = (np.einsum("ni,ni->n", part, part) for part in (stars[:, :3], stars[:, 3:]))
     return np.argsort(np.log(r2) + v2 / _ORDER_SPEED**2)
 
 
-def move_stars(stars: Sequence[NDArray[np.float64]], fields: Sequence[Field], tolerance: float) -> NDArray[np.float32]:
+def move_stars(stars: Sequence[Float64Array], fields: Sequence[Field], tolerance: float) -> Float32Array:
     """Move the stars of simulations from the start of their orbits to today, all in one launch.
 
     Parameters
     ----------
     stars : sequence of ndarray, shape (n, 6)
-        Positions [kpc] and velocities [km/s] relative to the Milky Way's centre at the start; as many in each.
+        Positions [kpc] and velocities [km/s] relative to the Milky Way's centre at the start; the same n in each.
     fields : sequence of Field
         Potential and orbit of each simulation.
     tolerance : float
@@ -138,16 +139,16 @@ def move_stars(stars: Sequence[NDArray[np.float64]], fields: Sequence[Field], to
     Returns
     -------
     ndarray, shape (simulations, n, 6), float32
-        Today's; not-a-numbers for a star that does not arrive. A star's result does not depend on the others.
+        The stars today; NaN for a star that does not arrive. A star's result does not depend on the others.
 
     Raises
     ------
     ValueError
         If a simulation has more stars than a launch can take, 8,388,480.
     """
-    if len(stars[0]) > _MOST_BLOCKS * _THREADS:
-        raise ValueError(f"n_stars = {len(stars[0])}: allowed on a GPU is at most {_MOST_BLOCKS * _THREADS}")
-    orders = [by_steps(s) for s in stars]
+    if len(stars[0]) > _MAX_BLOCKS * _THREADS:
+        raise ValueError(f"n_stars = {len(stars[0])}: allowed is at most {_MAX_BLOCKS * _THREADS}")
+    orders = [order_by_steps(s) for s in stars]
     sorted_stars = np.array([s.astype(F)[order] for s, order in zip(stars, orders, strict=True)])
     lanes = [lane_field(field, tolerance) for field in fields]
     tables = (
@@ -159,7 +160,7 @@ def move_stars(stars: Sequence[NDArray[np.float64]], fields: Sequence[Field], to
     on_device = cuda.to_device(sorted_stars)
     blocks = len(lanes), -(-sorted_stars.shape[1] // _THREADS)
     with warnings.catch_warnings():
-        # a single simulation is too little work for a large GPU, which numba-cuda points out
+        # numba-cuda warns that a single simulation is too little work for a large GPU
         warnings.filterwarnings("ignore", message="Grid size")
         move_kernel[blocks, _THREADS](on_device, *(cuda.to_device(table) for table in tables))
     sorted_stars = on_device.copy_to_host()
@@ -170,8 +171,8 @@ def move_stars(stars: Sequence[NDArray[np.float64]], fields: Sequence[Field], to
     return moved
 
 
-def run(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, NDArray[np.float32]]:
-    """Orbit and stars of one simulation; see :mod:`mwlmc_data.simulator.engines.registry`."""
+def run(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, Float32Array]:
+    """Compute orbit and stars of one simulation; see :mod:`mwlmc_data.simulator.engines.registry`."""
     orbit, field, stars = start_stars(parameters, n_stars, rng)
     moved = move_stars([stars], [field], TOLERANCE)[0]
     check_arrival(moved)

@@ -1,8 +1,8 @@
-"""The few machine operations that the lanes need and Numba does not offer.
+"""Machine operations that the lanes need and Numba does not provide.
 
-LLVM turns a loop into SIMD instructions only if it knows that what the loop writes is not what it reads later. Numba
-cannot say so of two arrays. Here loads from tables are marked as one alias scope, and loads and stores of the lanes'
-state as never touching that scope (LLVM language reference, "noalias and alias.scope metadata").
+LLVM turns a loop into SIMD instructions only if it knows that the loop does not read what it writes. Numba cannot
+declare this for two arrays. Here loads from tables form one alias scope, and loads and stores of the lanes' state are
+marked as never touching that scope (LLVM language reference, "noalias and alias.scope metadata").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def float_bits(typingctx, value):
 
 @intrinsic
 def bits_float(typingctx, bits):
-    """The float32 that has these bits (int32)."""
+    """The float32 with these bits (int32)."""
 
     def codegen(context, builder, signature, arguments):
         return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))

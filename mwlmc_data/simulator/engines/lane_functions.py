@@ -1,8 +1,9 @@
-"""The lanes' arithmetic: force, the LMC's path within a step, the stages of the pair; all float32 and branch-free.
+"""The lanes' arithmetic in float32: force, the LMC's path within a step, and the stages of the integrator.
 
-Small functions that :mod:`~mwlmc_data.simulator.engines.lanes` merges into one straight line. The equations are those
-at the head of :mod:`mwlmc_data.simulator.equations`; exp and logarithm are polynomials because LLVM can vectorise
-those.
+Small functions without branches that :mod:`~mwlmc_data.simulator.engines.lanes` merges into straight-line code, which
+LLVM can vectorise over sixteen lanes (:mod:`~mwlmc_data.simulator.engines.step` explains names and style). The
+equations are at the head of :mod:`mwlmc_data.simulator.equations`; exp and logarithm are polynomials because LLVM
+vectorises these.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float32Array
 from mwlmc_data.display import describe_tuple
-from mwlmc_data.simulator.compiling import inlined
+from mwlmc_data.simulator.compiling import inline
 from mwlmc_data.simulator.engines import tableau
 from mwlmc_data.simulator.engines.intrinsics import bits_float, float_bits, load_table
 from mwlmc_data.simulator.equations import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
 
-#: Terms of the disc, a constant so that their loop is unrolled.
+#: Number of terms of the disc, a constant so that the loop over them is unrolled.
 TERMS = 11
 
-# An untyped literal would make all that it touches float64.
+# an untyped literal would promote everything it touches to float64
 F = np.float32
 _0, _HALF, _1, _2, _3, _4, _5, _6, _7, _10, _12, _15, _20 = (
     F(v) for v in (0, 0.5, 1, 2, 3, 4, 5, 6, 7, 10, 12, 15, 20)
@@ -45,9 +46,9 @@ _L3, _L5, _L7, _L9, _L11, _L13 = (F(1 / k) for k in (3, 5, 7, 9, 11, 13))
 _SHIFT_23, _BIAS_32 = np.int32(_MANTISSA), np.int32(_BIAS)
 
 
-@inlined
+@inline
 def exp_minus(u):
-    """``exp(-u)`` for u >= 0: 2^n times the series of the rest, n = round(-u / ln 2); 1e-12 beyond u = 27.7."""
+    """``exp(-u)`` for u >= 0: 2^n times the series of the remainder, n = round(-u / ln 2); 1e-12 beyond u = 27.7."""
     y = max(-u * _LOG2_E, _EXP_MIN)
     n = np.int32(y - _HALF)
     f = (y - F(n)) * _LN_2
@@ -55,7 +56,7 @@ def exp_minus(u):
     return series * bits_float(np.int32((n + _BIAS_32) << _SHIFT_23))
 
 
-@inlined
+@inline
 def log1p_small(e):
     """``ln(1 + e) = 2 artanh(e / (2 + e))`` for 0 <= e <= 1."""
     w = e / (_2 + e)
@@ -67,27 +68,27 @@ def log1p_small(e):
 
 
 class LaneField(NamedTuple):
-    """A :class:`~mwlmc_data.simulator.tables.Field` as the lanes read it: float32, flat, times ending at 0."""
+    """A :class:`~mwlmc_data.simulator.tables.Field` as the lanes read it: float32, flat, with times that end at 0."""
 
-    radial: NDArray[np.float32]
-    disc: NDArray[np.float32]
-    orbit: NDArray[np.float32]
-    scalars: NDArray[np.float32]  # h, G M_lmc, a_lmc, start, 1 / interval, longest step, 1 / (error allowed)^2
+    radial: Float32Array
+    disc: Float32Array
+    orbit: Float32Array
+    scalars: Float32Array  # h, G M_lmc, a_lmc, start, 1 / interval, longest step, 1 / (error allowed)^2
 
     def __repr__(self) -> str:
         return describe_tuple(self)
 
 
-@inlined
+@inline
 def _hernquist(d2, gm, scale):
     """``G M / (d (d + a)^2)``."""
     d = math.sqrt(d2 + TINY)
     return gm / (d * (d + scale) * (d + scale))
 
 
-@inlined
+@inline
 def acceleration(x, y, z, lx, ly, lz, field):
-    """Acceleration of a star at x, the LMC at l: the equations at the head of :mod:`mwlmc_data.simulator.equations`."""
+    """Acceleration of a star at x with the LMC at l; equations in :mod:`mwlmc_data.simulator.equations`."""
     R2 = x * x + y * y
     # in this order a NaN becomes the limit: its own bits name a cell outside the table
     bits = float_bits(min(max(_R2_MIN, R2 + z * z), _R2_MAX))
@@ -108,7 +109,7 @@ def acceleration(x, y, z, lx, ly, lz, field):
     for j in range(TERMS):
         b = load_table(field.disc, 3 * j + 2)
         q = load_table(field.disc, 3 * j + 1) + s + b * sech2
-        inverse = _1 / math.sqrt(R2 + q * q)  # its cube cannot overflow for a far star, d^3 can
+        inverse = _1 / math.sqrt(R2 + q * q)  # its cube cannot overflow for a distant star, d^3 can
         f = load_table(field.disc, 3 * j) * (inverse * inverse * inverse)
         in_plane += f
         vertical += f * q * (tanh + b * slope)
@@ -126,9 +127,9 @@ def acceleration(x, y, z, lx, ly, lz, field):
 # ------------------------------------------------------------------------------------ LMC's path
 
 
-@inlined
+@inline
 def table_quintic(orbit, i, w):
-    """Value, first and second derivative of a table's quintic at w; its coefficients are 3 apart from i."""
+    """Value, first and second derivative at w of a quintic whose coefficients start at i, three apart."""
     c0, c1, c2 = load_table(orbit, i), load_table(orbit, i + np.uint64(3)), load_table(orbit, i + np.uint64(6))
     c3, c4 = load_table(orbit, i + np.uint64(9)), load_table(orbit, i + np.uint64(12))
     c5 = load_table(orbit, i + np.uint64(15))
@@ -138,7 +139,7 @@ def table_quintic(orbit, i, w):
     return value, first, second
 
 
-@inlined
+@inline
 def step_quintic(a, da, dda, b, db, ddb, h):
     """Coefficients of powers 1 to 5 of the quintic that joins (a, a', a'') to (b, b', b'') in the time h."""
     p1, p2 = da * h, _HALF * dda * h * h
@@ -146,7 +147,7 @@ def step_quintic(a, da, dda, b, db, ddb, h):
     return p1, p2, _10 * gap - _4 * slope + bend, _7 * slope - _15 * gap - _2 * bend, _6 * gap - _3 * slope + bend
 
 
-@inlined
+@inline
 def on_quintic(a, p, c):
     """Value of that quintic at the fraction c of the step."""
     return a + c * (p[0] + c * (p[1] + c * (p[2] + c * (p[3] + c * p[4]))))
@@ -163,70 +164,70 @@ _E = tuple(F(w) for w in tableau.E)
 _EP = tuple(F(w) for w in tableau.E_PRIME)
 
 
-@inlined
+@inline
 def stage1(x, v, h, f0):
     """Position at stage 1, of one component."""
     return x + h * (C1 * v + h * (_A1[0] * f0))
 
 
-@inlined
+@inline
 def stage2(x, v, h, f0, f1):
     """Position at stage 2, of one component."""
     return x + h * (C2 * v + h * (_A2[0] * f0 + _A2[1] * f1))
 
 
-@inlined
+@inline
 def stage3(x, v, h, f0, f1, f2):
     """Position at stage 3, of one component."""
     return x + h * (C3 * v + h * (_A3[0] * f0 + _A3[1] * f1 + _A3[2] * f2))
 
 
-@inlined
+@inline
 def stage4(x, v, h, f0, f1, f2, f3):
     """Position at stage 4, of one component."""
     return x + h * (C4 * v + h * (_A4[0] * f0 + _A4[1] * f1 + _A4[2] * f2 + _A4[3] * f3))
 
 
-@inlined
+@inline
 def stage5(x, v, h, f0, f1, f2, f3, f4):
     """Position at stage 5, of one component."""
     return x + h * (C5 * v + h * (_A5[0] * f0 + _A5[1] * f1 + _A5[2] * f2 + _A5[3] * f3 + _A5[4] * f4))
 
 
-@inlined
+@inline
 def stage6(x, v, h, f0, f1, f2, f3, f4, f5):
     """Position at stage 6, of one component."""
     early = _A6[0] * f0 + _A6[1] * f1 + _A6[2] * f2
     return x + h * (C6 * v + h * (early + _A6[3] * f3 + _A6[4] * f4 + _A6[5] * f5))
 
 
-@inlined
+@inline
 def stage7(x, v, h, f0, f1, f2, f3, f4, f5, f6):
     """Position at stage 7, of one component."""
     early = _A7[0] * f0 + _A7[1] * f1 + _A7[2] * f2 + _A7[3] * f3
     return x + h * (v + h * (early + _A7[4] * f4 + _A7[5] * f5 + _A7[6] * f6))
 
 
-@inlined
+@inline
 def new_position(x, v, h, f0, f2, f3, f4, f5, f6):
-    """Order 8; the weight of f1 is zero. Also the place of the last stage."""
+    """Position of order 8, also that of the last stage; the weight of f1 is zero."""
     return x + h * (v + h * (_A8[0] * f0 + _A8[2] * f2 + _A8[3] * f3 + _A8[4] * f4 + _A8[5] * f5 + _A8[6] * f6))
 
 
-@inlined
+@inline
 def new_velocity(v, h, f0, f2, f3, f4, f5, f6, f7):
-    """Order 8; the weights of f1 and f8 are zero."""
+    """Velocity of order 8; the weights of f1 and f8 are zero."""
     return v + h * (_B[0] * f0 + _B[2] * f2 + _B[3] * f3 + _B[4] * f4 + _B[5] * f5 + _B[6] * f6 + _B[7] * f7)
 
 
-@inlined
+@inline
 def error_position(f0, f2, f3, f4, f5, f6):
-    """Difference to the embedded position, per h^2."""
+    """Difference from the embedded position, per h^2."""
     return _E[0] * f0 + _E[2] * f2 + _E[3] * f3 + _E[4] * f4 + _E[5] * f5 + _E[6] * f6
 
 
-@inlined
+@inline
 def error_velocity(f0, f2, f3, f4, f5, f6, f7, f8):
-    """Difference to the embedded velocity, per h."""
+    """Difference from the embedded velocity, per h."""
     early = _EP[0] * f0 + _EP[2] * f2 + _EP[3] * f3 + _EP[4] * f4
     return early + _EP[5] * f5 + _EP[6] * f6 + _EP[7] * f7 + _EP[8] * f8

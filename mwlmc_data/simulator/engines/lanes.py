@@ -1,9 +1,9 @@
-"""The star kernel: sixteen stars at once in float32, one a SIMD lane, each with its own time and step.
+"""The star kernel: sixteen stars at once in float32, one per SIMD lane, each with its own time and step.
 
-The same equations and the same Runge-Kutta-Nystroem pair 8(6) as :mod:`mwlmc_data.simulator.equations`, whose float64
-scalar loop is the yardstick. What differs is the shape: the body of the loop over lanes is straight-line code that
-LLVM turns into vector instructions (no branch, exp and logarithm by polynomials, the square root the hardware's). A
-lane whose star has arrived takes the next star. The step itself is in :mod:`~mwlmc_data.simulator.engines.step`.
+Solves the same equations with the same Runge-Kutta-Nystroem pair 8(6) as :mod:`mwlmc_data.simulator.equations`, whose
+float64 scalar loop is the yardstick. Here the body of the loop over lanes is straight-line code that LLVM turns into
+vector instructions (no branches, polynomials for exp and logarithm, the hardware's square root). A lane whose star has
+arrived takes the next star. The step itself is in :mod:`~mwlmc_data.simulator.engines.step`.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mwlmc_data.simulator.compiling import inlined, kernel
+from mwlmc_data.array_types import Float32Array, Float64Array
+from mwlmc_data.simulator.compiling import inline, kernel
 from mwlmc_data.simulator.engines.intrinsics import load_state, store_state
 from mwlmc_data.simulator.engines.lane_functions import TERMS, F, LaneField
 from mwlmc_data.simulator.engines.step import ONE, ZERO, trial_step
 from mwlmc_data.simulator.equations import MAX_STEP, SPEED_SCALE
 from mwlmc_data.simulator.tables import Field
 
-#: Stars at once: a vector of AVX-512; narrower machines take it in parts.
+#: Stars at once: one vector of AVX-512; processors with narrower vectors split it.
 LANES = 16
 
-# rows of the state: star and LMC (position, velocity, acceleration of each), time, step, first step
+# rows of the state: star and LMC (position, velocity, acceleration each), time, step, first step
 _STAR, _LMC, _T, _H, _H0 = 0, 9, 18, 19, 20
 _ROWS = 21
 
 
-@inlined
+@inline
 def _load(state, row, k):
-    """Nine rows of the state from `row` on, of lane k."""
+    """Load nine rows of the state of lane k, from `row` on."""
     return (
         load_state(state, row * LANES + k),
         load_state(state, (row + 1) * LANES + k),
@@ -44,9 +44,9 @@ def _load(state, row, k):
     )
 
 
-@inlined
+@inline
 def _store(state, row, k, values):
-    """Set them; no loop, because an index that the compiler does not know would put the tuple into memory."""
+    """Store nine rows, without a loop: an index unknown to the compiler would put the tuple into memory."""
     store_state(state, row * LANES + k, values[0])
     store_state(state, (row + 1) * LANES + k, values[1])
     store_state(state, (row + 2) * LANES + k, values[2])
@@ -58,12 +58,12 @@ def _store(state, row, k, values):
     store_state(state, (row + 8) * LANES + k, values[8])
 
 
-@inlined
+@inline
 def _step(state, field):
-    """One trial step of every lane.
+    """Make one trial step in every lane.
 
-    Merged into :func:`_run`: of a function compiled by itself and linked into another LLVM makes two versions that
-    round differently, and which one runs depends on whether the code comes from the compiler or from the disk.
+    Inlined into :func:`_run`: for a function that is compiled separately and linked, LLVM makes two versions that
+    round differently, and which one runs depends on whether the code is freshly compiled or loaded from the cache.
     """
     for k in range(LANES):
         star, lmc = _load(state, _STAR, k), _load(state, _LMC, k)
@@ -75,13 +75,13 @@ def _step(state, field):
         store_state(state, _H * LANES + k, h)
 
 
-#: Trial steps a star may take: a hundred times more than any star of the prior needs.
+#: Maximum number of trial steps of a star: a hundred times more than any star of the prior needs.
 _MAX_STEPS = 200_000
 
 
 @kernel
 def _run(stars, field, t_start):
-    """Move all stars from `t_start` to 0 in place; returns the number of rounds, negative if one does not end."""
+    """Move all stars from `t_start` to 0 in place; return the number of rounds, negative if a star does not arrive."""
     n = stars.shape[0]
     state = np.zeros(_ROWS * LANES, np.float32)
     star = np.full(LANES, -1, np.int64)
@@ -110,7 +110,7 @@ def _run(stars, field, t_start):
                 for m in range(6):
                     state[m * LANES + k] = stars[following, m]
                 following += 1
-            else:  # an idle lane holds a star at rest far away
+            else:  # an idle lane holds a distant star at rest
                 state[k] = F(100.0)
             r2 = state[k] ** 2 + state[LANES + k] ** 2 + state[2 * LANES + k] ** 2
             v2 = state[3 * LANES + k] ** 2 + state[4 * LANES + k] ** 2 + state[5 * LANES + k] ** 2
@@ -122,7 +122,7 @@ def _run(stars, field, t_start):
 
 
 def lane_field(field: Field, tolerance: float) -> LaneField:
-    """The field of a simulation in the lanes' form, with the error allowed a step."""
+    """Convert the field of a simulation to the lanes' form, with the error allowed per step."""
     if len(field.disc) != TERMS:
         raise ValueError(f"the disc has {len(field.disc)} terms; the lanes are compiled for {TERMS}")
     return LaneField(
@@ -145,13 +145,13 @@ def lane_field(field: Field, tolerance: float) -> LaneField:
 
 
 def _longest_step(field: Field) -> float:
-    """Longest step over which the LMC's path is a quintic to about 1e-3 kpc: the time it takes to turn."""
+    """Longest step over which a quintic follows the LMC to about 1e-3 kpc: the time that it takes to turn."""
     distance = np.linalg.norm(field.orbit[:, 0], axis=1)
     acceleration = np.linalg.norm(2 * field.orbit[:, 2], axis=1) / field.dt**2
     return float(min(MAX_STEP, np.sqrt(distance / acceleration).min()))
 
 
-def integrate_lanes(stars: NDArray[np.float64], field: Field, tolerance: float) -> tuple[NDArray[np.float32], int]:
+def integrate_lanes(stars: Float64Array, field: Field, tolerance: float) -> tuple[Float32Array, int]:
     """Move stars from the start of the field's orbit to today.
 
     Parameters
@@ -161,14 +161,14 @@ def integrate_lanes(stars: NDArray[np.float64], field: Field, tolerance: float) 
     field : Field
         Potential and orbit.
     tolerance : float
-        Error in energy allowed a step, in units of (200 km/s)^2; the root of the sum of squares of its two parts.
+        Error in energy allowed per step, in units of (200 km/s)^2; its two parts are added in quadrature.
 
     Returns
     -------
     stars : ndarray, shape (n, 6), float32
-        Today's.
+        Positions and velocities today.
     rounds : int
-        Trial steps of all lanes together.
+        Number of trial steps of all lanes together.
 
     Raises
     ------

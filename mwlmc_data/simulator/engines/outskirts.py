@@ -1,23 +1,22 @@
 """The stars that a catalogue's row needs: those that can end where the reflex motion is fitted.
 
-Most of the time of a simulation goes to stars deep in the Milky Way, and none of them ends beyond 50 kpc unless the LMC
-lifts it there. The LMC lifts stars that come near it, so what counts is the radius r(E) that a star could reach in the
-Milky Way alone, with the energy it starts with, beside the LMC's pericentre p within the 2.2 Gyr (or 50 kpc where that
-is less). ``python -m benchmarks outskirts`` moves all stars of draws of every set and prints how small r(E) / p was
-for a star that ended beyond 50 kpc: 0.67 at the least in 1,000 simulations of each set (``--seed 3``), below 0.76 in
-one of a thousand of the flat set and 0.80 of the others.
+Most of the time of a simulation is spent on stars deep in the Milky Way, none of which ends beyond 50 kpc unless the
+LMC lifts it there. The LMC lifts stars that come near it, so the criterion compares two radii: r(E), which a star could
+reach in the Milky Way alone with its initial energy, and p, the LMC's pericentre within the 2.2 Gyr (or 50 kpc if that
+is smaller). ``python -m benchmarks outskirts`` moves all stars of draws of every set and prints the smallest r(E) / p
+of the stars that end beyond 50 kpc: at least 0.67 in 1,000 simulations of each set (``--seed 3``), and below 0.76 in
+one of a thousand of the flat set, below 0.80 in one of a thousand of the others.
 
-So stars with r(E) < 0.5 p are left out, and the next ones are watched: if one of those with r(E) < 0.65 p ends
-beyond 35 kpc, the stars left out are moved as well. A star's result does not depend on what else is moved, so that
-the fit is that of the whole halo to the bit.
+Stars with r(E) < 0.5 p are therefore left out, and the next ones are watched: if one with r(E) < 0.65 p ends beyond
+35 kpc, the stars left out are moved as well. A star's result does not depend on which other stars are moved, so the
+fit equals that of the complete halo to the bit.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mwlmc_data.array_types import Float64Array
+from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.orbit import Orbit
@@ -29,7 +28,7 @@ from mwlmc_data.simulator.tables import Field
 LEFT_OUT, WATCHED = 0.5, 0.65
 #: Radius [kpc] that no watched star may exceed today.
 ALARM = 35.0
-#: Plummer radii [kpc] of the bulge and the disc, close enough for an estimate of r(E).
+#: Plummer radii [kpc] of the bulge and the disc, accurate enough for an estimate of r(E).
 _BULGE_RADIUS, _DISC_RADIUS = 0.5, 3.5
 
 
@@ -49,7 +48,7 @@ def energy_estimate(stars: Float64Array, parameters: Parameters) -> Float64Array
 
 def integrate_outskirts(
     stars: Float64Array, parameters: Parameters, orbit: Orbit, field: Field, tolerance: float
-) -> NDArray[np.float32]:
+) -> Float32Array:
     """Move the stars that can end beyond 50 kpc from the start of the orbit to today.
 
     Parameters
@@ -59,14 +58,14 @@ def integrate_outskirts(
     parameters : Parameters
         The simulation.
     orbit, field
-        Made by :func:`~mwlmc_data.simulator.orbit.build_field`.
+        From :func:`~mwlmc_data.simulator.orbit.build_field`.
     tolerance : float
         As for :func:`~mwlmc_data.simulator.engines.lanes.integrate_lanes`.
 
     Returns
     -------
     ndarray, shape (m, 6), float32
-        Those stars today, m <= n, in the order in which they were given.
+        These stars today, m <= n, in their original order.
 
     Raises
     ------
@@ -81,7 +80,7 @@ def integrate_outskirts(
     radius2 = np.einsum("ni,ni->n", moved[:, :3], moved[:, :3])
     if not (radius2[energy[needed] < watched] > ALARM**2).any():
         return moved
-    whole = np.empty(stars.shape, np.float32)
-    whole[needed] = moved
-    whole[~needed] = integrate_lanes(stars[~needed], field, tolerance)[0]
-    return whole
+    all_stars = np.empty(stars.shape, np.float32)
+    all_stars[needed] = moved
+    all_stars[~needed] = integrate_lanes(stars[~needed], field, tolerance)[0]
+    return all_stars

@@ -1,9 +1,9 @@
-"""What draws and moves the stars: our kernels on the processor or a GPU, or agama where it is installed.
+"""What draws and moves the stars: kernels on the processor or a GPU, or agama if it is installed.
 
 An engine is a function ``(parameters, n_stars, rng) -> (orbit, stars)``: the orbit of the pair, and the stars'
-phase-space today, (n_stars, 6) [kpc, km/s] relative to the Milky Way's centre. An engine that gains by moving the stars
-of many simulations at once has a second one, ``(started stars, fields) -> stars of each``. Engines know nothing of
-tables, rows and processes: those are the business of `mwlmc_data.simulator.many`.
+phase space today, (n_stars, 6) [kpc, km/s] relative to the Milky Way's centre. An engine that is faster with the stars
+of many simulations at once has a second function, ``(started stars, fields) -> stars of each``. Engines know nothing of
+tables, rows and processes, which `mwlmc_data.simulator.many` handles.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_choice
-from mwlmc_data.simulator.compiling import announced
+from mwlmc_data.array_types import Float64Array, FloatArray
+from mwlmc_data.simulator.compiling import announce_compiling
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.outskirts import integrate_outskirts
 from mwlmc_data.simulator.engines.start import TOLERANCE, TOLERANCE_FLOAT64, start_stars
@@ -23,39 +23,39 @@ from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.tables import Field
 
-Engine = Callable[[Parameters, int, np.random.Generator], tuple[Orbit, NDArray[np.floating]]]
-Together = Callable[[Sequence[NDArray[np.float64]], Sequence[Field]], Sequence[NDArray[np.floating]]]
+Engine = Callable[[Parameters, int, np.random.Generator], tuple[Orbit, FloatArray]]
+Together = Callable[[Sequence[Float64Array], Sequence[Field]], Sequence[FloatArray]]
 
 
-def _numba(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, NDArray[np.floating]]:
+def _numba(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, FloatArray]:
     """The default engine: sixteen stars at once in float32."""
     orbit, field, stars = start_stars(parameters, n_stars, rng)
-    with announced():
+    with announce_compiling():
         return orbit, integrate_lanes(stars, field, TOLERANCE)[0]
 
 
 def _numba_outskirts(
     parameters: Parameters, n_stars: int, rng: np.random.Generator
-) -> tuple[Orbit, NDArray[np.floating]]:
+) -> tuple[Orbit, FloatArray]:
     """The default engine for the stars that can end beyond 50 kpc, three times faster."""
     orbit, field, stars = start_stars(parameters, n_stars, rng)
-    with announced():
+    with announce_compiling():
         return orbit, integrate_outskirts(stars, parameters, orbit, field, TOLERANCE)
 
 
 def _numba_float64(
     parameters: Parameters, n_stars: int, rng: np.random.Generator
-) -> tuple[Orbit, NDArray[np.floating]]:
-    """The yardstick: the same stars one at a time in float64, to a tolerance 300,000 times smaller."""
+) -> tuple[Orbit, FloatArray]:
+    """The yardstick: the same stars one at a time in float64, with a tolerance 300,000 times smaller."""
     orbit, field, stars = start_stars(parameters, n_stars, rng)
-    with announced():
+    with announce_compiling():
         evaluations = integrate_stars(stars, field.t_start, 0.0, field, TOLERANCE_FLOAT64)
     if evaluations < 0:
         raise RuntimeError("a star did not arrive: its steps vanished")
     return orbit, stars
 
 
-def _agama(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, NDArray[np.floating]]:
+def _agama(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, FloatArray]:
     """The field's reference code."""
     try:
         from mwlmc_data.simulator.engines.agama import run
@@ -67,7 +67,7 @@ def _agama(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tu
     return run(parameters, n_stars, rng)
 
 
-def _cuda(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, NDArray[np.floating]]:
+def _cuda(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, FloatArray]:
     """The default engine's step, on a GPU."""
     from mwlmc_data.simulator.engines.cuda import run
 
@@ -75,8 +75,8 @@ def _cuda(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tup
 
 
 def _cuda_together(
-    stars: Sequence[NDArray[np.float64]], fields: Sequence[Field]
-) -> Sequence[NDArray[np.floating]]:
+    stars: Sequence[Float64Array], fields: Sequence[Field]
+) -> Sequence[FloatArray]:
     """The stars of many simulations in one launch."""
     from mwlmc_data.simulator.engines.cuda import move_stars
 
@@ -94,21 +94,21 @@ _OUTSKIRTS: dict[str, Engine] = {"auto": _numba_outskirts, "numba": _numba_outsk
 
 
 def get(name: str, outskirts: bool = False) -> Engine:
-    """The engine of that name.
+    """Find an engine by name.
 
     Parameters
     ----------
     name : str
-        One of those of :func:`~mwlmc_data.simulate`.
+        One of the engines of :func:`~mwlmc_data.simulate`.
     outskirts : bool
-        The stars that do not reach the fit may be missing, where the engine can leave them out.
+        Allow the engine to leave out stars that cannot enter the fit.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is no engine of this name.
     ImportError, RuntimeError
-        If it is ``"cuda"`` and its package is not installed, or finds no device.
+        If it is ``"cuda"`` and its package is not installed or finds no device.
     """
     as_choice("engine", name, tuple(_ENGINES))
     if name == "cuda":
@@ -119,7 +119,7 @@ def get(name: str, outskirts: bool = False) -> Engine:
 
 
 def get_together(name: str) -> Together | None:
-    """What moves the stars of many simulations at once, as they are started, to today.
+    """Find the function that moves the initial stars of many simulations at once.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def get_together(name: str) -> Together | None:
     Returns
     -------
     callable or None
-        Takes the stars (n, 6) and the field of each simulation, as many stars in each; a star that does not arrive is
-        not-a-number. None where an engine gains nothing by it.
+        Takes the stars (n, 6) and the field of each simulation, with the same n in each; a star that does not arrive is
+        NaN. None if the engine is not faster with many simulations.
     """
     return _cuda_together if name == "cuda" else None

@@ -1,17 +1,17 @@
-"""Where every engine starts: the orbit of the pair, its field, and the stars 2.2 Gyr ago; and how exact a step is."""
+"""What every engine starts from: the orbit, the field, the stars 2.2 Gyr ago, and the tolerance of a step."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.simulator.engines.lanes import _MAX_STEPS
 from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium
 from mwlmc_data.simulator.orbit import Orbit, build_field
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.tables import Field
 
-#: Error allowed a step of a star, as :func:`~mwlmc_data.simulator.equations.integrate_stars` measures it.
+#: Error allowed per step of a star, as :func:`~mwlmc_data.simulator.equations.integrate_stars` measures it.
 TOLERANCE = 3e-4
 #: The same for the yardstick.
 TOLERANCE_FLOAT64 = 1e-9
@@ -19,14 +19,14 @@ TOLERANCE_FLOAT64 = 1e-9
 
 def start_stars(
     parameters: Parameters, n_stars: int, rng: np.random.Generator
-) -> tuple[Orbit, Field, NDArray[np.float64]]:
-    """Orbit, field and the stars as they were 2.2 Gyr ago."""
+) -> tuple[Orbit, Field, Float64Array]:
+    """Compute the orbit and the field, and draw the stars as they were 2.2 Gyr ago."""
     orbit, field = build_field(parameters)
     tables = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
     return orbit, field, draw_stars(tables, n_stars, rng)
 
 
-def check_arrival(stars: NDArray[np.floating]) -> None:
-    """Raise RuntimeError if a star did not arrive at today: its numbers are not finite then."""
+def check_arrival(stars: FloatArray) -> None:
+    """Raise RuntimeError if a star did not reach the present day; its numbers are not finite then."""
     if not np.isfinite(stars).all():
         raise RuntimeError(f"a star did not arrive within {_MAX_STEPS} steps, or not as finite numbers")

@@ -1,15 +1,23 @@
 """One trial step of the pair 8(6) for one star, in float32 and without branches.
 
-Written once for every machine: :mod:`~mwlmc_data.simulator.engines.lanes` runs it for sixteen stars at once on a
-processor, :mod:`~mwlmc_data.simulator.engines.cuda` for one star a thread. Within a step the LMC moves on the quintic
-through its position, velocity and acceleration at the two ends, so that a step needs one look-up in the orbit's table.
+The same code serves every machine: :mod:`~mwlmc_data.simulator.engines.lanes` runs it for sixteen stars at once on a
+processor, :mod:`~mwlmc_data.simulator.engines.cuda` for one star per thread. Within a step the LMC moves on the quintic
+through its position, velocity and acceleration at both ends, so a step needs one look-up in the orbit's table.
+
+The step is written out component by component, without arrays, loops or branches, because LLVM vectorises the loop over
+the sixteen lanes only if its body is straight-line code on scalars. Conditions select between two values instead.
+
+Names: x y z is the star's position and u v w its velocity at the start of the step, X Y Z and U V W at its end; l m n
+are position, velocity and acceleration of the LMC relative to the Milky Way, with the component as suffix (lx, my, nz),
+and L M N the same at the end of the step. ax0 to ax8 are the accelerations at stages 0 to 8; px, py, pz hold the
+coefficients of the LMC's quintics.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from mwlmc_data.simulator.compiling import inlined
+from mwlmc_data.simulator.compiling import inline
 from mwlmc_data.simulator.engines.intrinsics import bits_float, float_bits, load_table
 from mwlmc_data.simulator.engines.lane_functions import (
     C1,
@@ -38,19 +46,19 @@ from mwlmc_data.simulator.engines.lane_functions import (
     table_quintic,
 )
 
-# an untyped literal would make all that it touches float64
+# an untyped literal would promote everything it touches to float64
 ZERO, ONE = F(0), F(1)
 
 _SAFETY, _GROWTH, _SHRINK = F(0.75), F(2.5), F(0.2)
 _END = F(-1e-9)
-#: Shortest step [kpc / (km/s)], some 1,000 years: float32 times of -2.25 are 2.4e-7 apart. It is taken whatever its
-#: error, which only stars passing within 1e-3 kpc of the centre see, and there it is the tolerance's size.
-_SHORTEST, _NEARLY_SHORTEST = F(1e-6), F(1.3e-6)
+#: Shortest step [kpc / (km/s)], about 1,000 years: float32 times near -2.25 are 2.4e-7 apart. It is accepted with any
+#: error. This affects only stars within 1e-3 kpc of the centre, where the error is of the size of the tolerance.
+_MIN_STEP, _NEARLY_MIN_STEP = F(1e-6), F(1.3e-6)
 
 
-@inlined
-def chosen(condition, a, b):
-    """Of two tuples of nine `a` where the condition holds, else `b`, element by element."""
+@inline
+def choose(condition, a, b):
+    """Choose the tuple of nine numbers `a` if the condition holds, otherwise `b`, element by element."""
     return (
         a[0] if condition else b[0],
         a[1] if condition else b[1],
@@ -64,36 +72,36 @@ def chosen(condition, a, b):
     )
 
 
-@inlined
+@inline
 def trial_step(star, lmc, t, h, first, field):
-    """Try a step, and take it if its error is allowed.
+    """Try a step, and accept it if its error is allowed.
 
     Parameters
     ----------
     star : tuple of 9 float32
         Position [kpc], velocity [km/s] and acceleration.
     lmc : tuple of 9 float32
-        The same of the LMC relative to the Milky Way.
+        The same for the LMC relative to the Milky Way.
     t, h : float32
-        Time and step [kpc / (km/s)]. A step of zero means a new star: the step of length zero finds its acceleration
-        and the LMC, and its next step is the first one.
+        Time and step [kpc / (km/s)]. A step of zero marks a new star: it only computes the acceleration and the LMC's
+        position, and the next step is the star's first.
     first : float32
-        Length of the first step.
+        Length of the star's first step.
     field : LaneField
         Tables of the simulation.
 
     Returns
     -------
     star, lmc, t, h
-        After the step where it is taken, else as before with a shorter h.
+        After the step if it is accepted, otherwise unchanged with a shorter h.
     """
     x, y, z, u, v, w, ax0, ay0, az0 = star
     lx, ly, lz, mx, my, mz, nx, ny, nz = lmc
     start, per_interval = load_table(field.scalars, 3), load_table(field.scalars, 4)
     longest, allowance = load_table(field.scalars, 5), load_table(field.scalars, 6)
     last_interval = np.int32(field.orbit.shape[0] // 18 - 1)
-    h = min(max(h, _SHORTEST), longest) if h > ZERO else ZERO
-    # the step as float32 times have it, ending exactly today
+    h = min(max(h, _MIN_STEP), longest) if h > ZERO else ZERO
+    # the step as rounded to float32 times; the last ends exactly today
     t_new = t + h
     t_new = t_new if t_new < _END else ZERO
     h = t_new - t
@@ -149,7 +157,7 @@ def trial_step(star, lmc, t, h, first, field):
     U = new_velocity(u, h, ax0, ax2, ax3, ax4, ax5, ax6, ax7)
     V = new_velocity(v, h, ay0, ay2, ay3, ay4, ay5, ay6, ay7)
     W = new_velocity(w, h, az0, az2, az3, az4, az5, az6, az7)
-    # (|dv| |v|)^2 + (|dx| |a|)^2, in units of what is allowed
+    # (|dv| |v|)^2 + (|dx| |a|)^2, in units of the error allowed
     ex = error_position(ax0, ax2, ax3, ax4, ax5, ax6)
     ey = error_position(ay0, ay2, ay3, ay4, ay5, ay6)
     ez = error_position(az0, az2, az3, az4, az5, az6)
@@ -160,15 +168,15 @@ def trial_step(star, lmc, t, h, first, field):
     kinetic = (dx * dx + dy * dy + dz * dz) * h2 * (u * u + v * v + w * w)
     potential = (ex * ex + ey * ey + ez * ez) * h2 * h2 * (ax0 * ax0 + ay0 * ay0 + az0 * az0)
     error = max((kinetic + potential) * allowance, TINY)
-    # error^(-1/16): the bits of a float32 are nearly linear in its logarithm
+    # error^(-1/16), as the bits of a float32 are nearly linear in its logarithm
     factor = _SAFETY * bits_float(np.int32(ONE_BITS - ((float_bits(error) - ONE_BITS) >> np.int32(4))))
     factor = min(max(factor, _SHRINK), _GROWTH)
-    ok = (error < ONE) | (h < _NEARLY_SHORTEST)
+    ok = (error < ONE) | (h < _NEARLY_MIN_STEP)
     moved = (X, Y, Z, U, V, W, ax8, ay8, az8)
     lmc_moved = (Lx, Ly, Lz, Mx, My, Mz, Nx, Ny, Nz)
     return (
-        chosen(ok, moved, star),
-        chosen(ok, lmc_moved, lmc),
+        choose(ok, moved, star),
+        choose(ok, lmc_moved, lmc),
         t_new if ok else t,
         h * factor if h > ZERO else first,
     )

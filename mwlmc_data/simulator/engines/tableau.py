@@ -8,9 +8,9 @@ and the solution of order 8
 
     x(t + h) = x + h v + h^2 sum_i B_i f_i,        v(t + h) = v + h sum_i B'_i f_i.
 
-The last stage is at the new point (its row of A is B), so it is the first stage of the next step. ``h^2 E.f``
-and ``h E'.f`` are the differences to the embedded solution of order 6, the estimates of the error.
-(IMA Journal of Numerical Analysis 7, 423; pair "RKN8(6)9FM".) The order conditions are tested.
+The last stage is at the new point (its row of A is B), so that it is the first stage of the next step. ``h^2 E.f``
+and ``h E'.f`` are the differences from the embedded solution of order 6, the estimates of the error.
+(IMA Journal of Numerical Analysis 7, 423; pair "RKN8(6)9FM".) Tests check the order conditions.
 """
 
 # ruff: noqa: E501
@@ -38,7 +38,7 @@ A = np.array(
 B = np.array([0.028092718568909044, 0.0, 0.1457093253968254, 0.1529431216931217, 0.09151785714285714, 0.06554705215419501, 0.01618992504409171, 0.0, 0.0])
 #: Weights of the stages in the velocity.
 B_PRIME = np.array([0.028092718568909044, 0.0, 0.1618992504409171, 0.2184901738473167, 0.18303571428571427, 0.2184901738473167, 0.1618992504409171, 0.028092718568909044, 0.0])
-#: Difference to the embedded position.
+#: Difference from the embedded position.
 E = np.array([-0.044557986852984274, 0.0, 0.109654420771016, -0.14620589436135467, 0.1315853049252192, -0.06265966901200914, 0.012183824530112887, 0.0, 0.0])
-#: Difference to the embedded velocity.
+#: Difference from the embedded velocity.
 E_PRIME = np.array([-0.044557986852984274, 0.0, 0.12183824530112887, -0.2088655633733638, 0.2631706098504384, -0.2088655633733638, 0.12183824530112887, 0.10544201314701573, -0.15])
