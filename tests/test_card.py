@@ -124,21 +124,21 @@ class TestText:
         assert row.endswith(f"| {numbers} |")
 
     def test_bounds_of_the_same_halo(self, text):
-        told = in_one_line(text)
-        assert f"at least {sameness.NEAR_SHARE:.0%} within {sameness.NEAR} kpc" in told
-        assert f"{sameness.FAR_SHARE:.1%} within {sameness.FAR} kpc and {sameness.FAST:.0f} km/s" in told
-        assert f"within {sameness.TRAVEL} km/s in nine haloes of ten" in told
+        reported = in_one_line(text)
+        assert f"at least {sameness.NEAR_SHARE:.0%} within {sameness.NEAR} kpc" in reported
+        assert f"{sameness.FAR_SHARE:.1%} within {sameness.FAR} kpc and {sameness.FAST:.0f} km/s" in reported
+        assert f"within {sameness.TRAVEL} km/s in nine haloes of ten" in reported
         assert sameness.TRAVEL_SHARE == 0.9
-        assert f"within {sameness.MAX_TRAVEL} km/s in all" in told
-        assert f"beyond {sameness.OUTER:.0f} kpc" in told
+        assert f"within {sameness.MAX_TRAVEL} km/s in all" in reported
+        assert f"beyond {sameness.OUTER:.0f} kpc" in reported
 
     def test_out_of_distribution_cases_are_named(self, text):
         cases = mw.validation_cases()
         assert {name for name, case in cases.items() if case.extrapolates} == {"gc19-fiducial", "fire-m12b"}
-        told = in_one_line(text)
-        assert "line-of-sight velocity 8 sigma above and 17 below" in told
+        reported = in_one_line(text)
+        assert "line-of-sight velocity 8 sigma above and 17 below" in reported
         assert round(cases["fire-m12b"].in_support["pm_dec_lmc"]) == -10
-        assert "10 sigma below in `pm_dec_lmc`" in told
+        assert "10 sigma below in `pm_dec_lmc`" in reported
 
     def test_no_identifier_is_invented(self, text):
         assert "there is no DOI yet" in text

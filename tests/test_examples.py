@@ -46,12 +46,12 @@ def words(text):
 def disagreement(old, new):
     """Describe how two texts differ beyond the last digits of their numbers; None if they do not."""
     if words(old) != words(new):
-        return f"was told:\n{old}\nis told:\n{new}"
+        return f"was reported:\n{old}\nis reported:\n{new}"
     for a, b in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True):
         digits = max(len(number.partition("e")[0].partition(".")[2]) for number in (a, b))
         exponent = max(int(number.partition("e")[2] or 0) for number in (a, b))
         if abs(float(a) - float(b)) > TOLERANCE * max(abs(float(a)), abs(float(b))) + 1.5 * 10.0 ** (exponent - digits):
-            return f"{a} was told, {b} is told, in:\n{new}"
+            return f"{a} was reported, {b} is reported, in:\n{new}"
     return None
 
 

@@ -170,10 +170,10 @@ def in_place(folder, place, call):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_in_a_worker_of_another_library_the_work_stays_there_with_a_warning(folder, place):
-    out, told = in_place(folder, place, "processes")
+    out, reported = in_place(folder, place, "processes")
     assert out == "0\n"
-    assert 1 <= len(told) <= 2  # once per process, of which joblib and datasets have two
-    assert all("child process" in line and "in it" in line for line in told)
+    assert 1 <= len(reported) <= 2  # once per process, of which joblib and datasets have two
+    assert all("child process" in line and "in it" in line for line in reported)
 
 
 def test_a_daemonic_process_simulates_and_loads(folder, answer):

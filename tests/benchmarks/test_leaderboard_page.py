@@ -154,8 +154,8 @@ class TestInABrowser:
 
     def test_counts_sort_as_numbers_and_names_as_words(self, page):
         self.click(page, "parameters")
-        told = [int(text.replace(",", "")) for text in self.column(page, "parameters")]
-        assert told == sorted(told)
+        reported = [int(text.replace(",", "")) for text in self.column(page, "parameters")]
+        assert reported == sorted(reported)
         self.click(page, "method")
         names = self.column(page, "method")
         assert names == sorted(names, key=str.lower)

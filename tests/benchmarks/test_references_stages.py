@@ -214,8 +214,8 @@ def test_importance_sampling_finds_the_known_posterior_and_a_wrong_one():
 
 def test_the_outcome_of_the_checks_reaches_the_table(finished):
     out, chosen = finished
-    told = results.collect(out, [*chosen, dataclasses.replace(analytic.row(), name="test-001280")], N)
-    assert "1 of 3 rows are not inferred yet" in told and "1 references checked" in told
+    reported = results.collect(out, [*chosen, dataclasses.replace(analytic.row(), name="test-001280")], N)
+    assert "1 of 3 rows are not inferred yet" in reported and "1 references checked" in reported
     table = pq.read_table(out / "references.parquet")
     assert table["name"].to_pylist() == ["rigid", "test-000000"]
     case, test = table.to_pylist()

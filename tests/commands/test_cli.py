@@ -358,10 +358,10 @@ def test_a_halo_is_shown_and_written(run, tmp_path):
         assert np.array_equal(file["x"], mwlmc_data.load_halo(7).positions[:, 0])
     status, out, _ = run("halo", "7", "--json")
     assert status == 0
-    told = json.loads(out)
-    assert told["n_stars"] == 4500
+    reported = json.loads(out)
+    assert reported["n_stars"] == 4500
     row = mwlmc_data.load_catalogue().iloc[7]
-    assert told["reflex"]["v_travel"] == pytest.approx(row["v_travel"], abs=0.5)
+    assert reported["reflex"]["v_travel"] == pytest.approx(row["v_travel"], abs=0.5)
 
 
 def test_an_unavailable_halo_is_a_one_line_error(run, tmp_path):

@@ -206,8 +206,8 @@ def test_budgets_are_nested_and_begin_the_training_split(monkeypatch):
 
 @pytest.mark.parametrize(("split", "budget"), [("train", 999), ("test", 1000), (None, 1000), ("train", 0)])
 def test_other_budgets_are_refused(split, budget):
-    told = rf"budget = {budget} of the split {split!r}.*1000, 10000, 100000, of the split 'train'"
-    with pytest.raises(ValueError, match=told):
+    reported = rf"budget = {budget} of the split {split!r}.*1000, 10000, 100000, of the split 'train'"
+    with pytest.raises(ValueError, match=reported):
         load_catalogue(split, budget=budget)
 
 

@@ -218,9 +218,9 @@ def test_the_command_reports_and_exits_accordingly(mini, capsys, tmp_path):
     assert "2 haloes simulated again" in capsys.readouterr().out
     flipped(mini)
     assert cli.main(["verify", str(mini.root), "--sample", "0", "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["rows"] == 32
-    assert len(told["problems"]) == 1
+    reported = json.loads(capsys.readouterr().out)
+    assert reported["rows"] == 32
+    assert len(reported["problems"]) == 1
     assert cli.main(["verify", str(mini.root), "--sample", "-1"]) == 2
     assert "sample = -1" in capsys.readouterr().err
     assert cli.main(["verify", str(tmp_path / "nowhere")]) == 2

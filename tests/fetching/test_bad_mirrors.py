@@ -48,17 +48,17 @@ class TestSlowMirrors:
         assert [seen.path for seen in good.seen] == [name]
 
     @pytest.mark.parametrize(
-        ("part", "told"),
+        ("part", "reported"),
         [
             ("body", r"sends \d\d bytes a second, less than 1000"),
             ("chunks", r"sends \d\d bytes a second, less than 1000"),
             ("head", r"does not respond within 0\.8 s"),
         ],
     )
-    def test_without_another_mirror_it_stops_with_an_error(self, fetch, serve, original, root, part, told):
+    def test_without_another_mirror_it_stops_with_an_error(self, fetch, serve, original, root, part, reported):
         bad = serve()
         bad.always[FILE] = dripping(bad, part)
-        with pytest.raises(FetchError, match=f"1 of 4 files.*{told}"):
+        with pytest.raises(FetchError, match=f"1 of 4 files.*{reported}"):
             fetch(mirrors=bad.url)
         assert is_complete(root, original, [name for name in SHARDS if name != FILE])
 
@@ -222,9 +222,9 @@ class TestManifests:
 
     @pytest.mark.parametrize("kind", WRONG)
     def test_a_manifest_that_disagrees_with_the_registry_is_refused(self, fetch, rewritten, original, root, kind):
-        change, told = WRONG[kind]
+        change, reported = WRONG[kind]
         bad = rewritten(change)
-        with pytest.raises(FetchError, match=told):
+        with pytest.raises(FetchError, match=reported):
             fetch(mirrors=bad)
         assert files_in(root) == []
         fetch(mirrors=[bad, original])
@@ -288,11 +288,11 @@ class TestManifests:
         def haloes(last):
             return {"first_sim_id": 0, "last_sim_id": last, "rows": last + 1}
 
-        told = f"the gaussian set has {rows} simulations, and no more"
+        reported = f"the gaussian set has {rows} simulations, and no more"
         assert problem() is None
         assert problem(gaussian={"rows": rows}, haloes=haloes(rows - 1)) is None
-        assert problem(gaussian={"rows": rows + 1}) == told
-        assert problem(haloes=haloes(rows)) == told
+        assert problem(gaussian={"rows": rows + 1}) == reported
+        assert problem(haloes=haloes(rows)) == reported
 
     def test_the_registered_manifest_is_kept(self, fetch, serve, root, original, registered):
         registered(manifest=release.sha256_of(original / MANIFEST))

@@ -83,7 +83,7 @@ class TestWhatIsFetched:
         assert not [t for t in threading.enumerate() if t.name.startswith(downloading.THREADS)]
 
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "reported"),
         [
             ({"config": "halos"}, r"'halos'.*allowed is .*haloes"),
             ({"split": "training"}, r"'training'.*allowed is 'test', 'train', 'validation'"),
@@ -102,8 +102,8 @@ class TestWhatIsFetched:
             ({"mirrors": "gopher://x"}, "'gopher://x'.*allowed"),
         ],
     )
-    def test_what_does_not_exist_is_refused_by_name(self, fetch, server, root, options, told):
-        with pytest.raises(ValueError, match=told):
+    def test_what_does_not_exist_is_refused_by_name(self, fetch, server, root, options, reported):
+        with pytest.raises(ValueError, match=reported):
             fetch(**{"mirrors": server.url, **options})
         assert [name for name in files_in(root) if name != MANIFEST] == []
 
@@ -152,8 +152,8 @@ class TestSources:
         self, fetch, published, original, root
     ):
         write_manifest(published, [entry for entry in entries_of(original) if entry.config != "validation"])
-        for mirrors_in_turn, told in (([published, original], "haloes"), ([original, published], "haloes, validation")):
-            with pytest.raises(ValueError, match=rf"'haloes-wide' .*allowed: gaussian, {told}(?!,)"):
+        for mirrors_in_turn, known in (([published, original], "haloes"), ([original, published], "haloes, validation")):
+            with pytest.raises(ValueError, match=rf"'haloes-wide' .*allowed: gaussian, {known}(?!,)"):
                 fetch("haloes-wide", mirrors=mirrors_in_turn)
             shutil.rmtree(root)
 
@@ -246,10 +246,10 @@ def entries_of(folder):
 
 
 class TestManifest:
-    def refused(self, fetch, folder, root, *told):
+    def refused(self, fetch, folder, root, *reported):
         with pytest.raises(FetchError) as caught:
             fetch(mirrors=folder)
-        for part in (MANIFEST, str(folder), *told):
+        for part in (MANIFEST, str(folder), *reported):
             assert part in str(caught.value)
         assert files_in(root) == []
 
@@ -261,7 +261,7 @@ class TestManifest:
         self.refused(fetch, published, root, "allowed is a path in the folder")
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "reported"),
         [
             (b"", "no valid"),
             (b"{", "no valid"),
@@ -270,9 +270,9 @@ class TestManifest:
             (b"<html>moved</html>", "HTML page"),
         ],
     )
-    def test_another_text_is_refused(self, fetch, published, root, content, told):
+    def test_another_text_is_refused(self, fetch, published, root, content, reported):
         (published / MANIFEST).write_bytes(content)
-        self.refused(fetch, published, root, told)
+        self.refused(fetch, published, root, reported)
 
     def test_another_version_is_refused(self, fetch, published, root):
         write_manifest(published, entries_of(published), "7.0.0")
@@ -362,15 +362,15 @@ class TestNoMirror:
         with pytest.raises(FetchError) as caught:
             fetch(config)
         text = str(caught.value)
-        told = [str(root), release.DATA_VERSION, "no deposit of this version is registered"]
+        reported = [str(root), release.DATA_VERSION, "no deposit of this version is registered"]
         if config != "haloes-flat":  # no published folder holds these
-            told += [f"mwlmc fetch {config or 'all'} --mirror", mirrors.VARIABLE]
-        told += [f"config {config!r}"] if config else ["every config"]
+            reported += [f"mwlmc fetch {config or 'all'} --mirror", mirrors.VARIABLE]
+        reported += [f"config {config!r}"] if config else ["every config"]
         if config is None or config.startswith("haloes"):
-            told += ["python -m generation haloes --out DIR", "load_halo"]
-        told += ["load_catalogue(config='gaussian')"] if config == "gaussian" else []
-        told += ["--config flat"] if config == "haloes-flat" else []
-        for part in told:
+            reported += ["python -m generation haloes --out DIR", "load_halo"]
+        reported += ["load_catalogue(config='gaussian')"] if config == "gaussian" else []
+        reported += ["--config flat"] if config == "haloes-flat" else []
+        for part in reported:
             assert part in text
         assert "\n" not in text
 

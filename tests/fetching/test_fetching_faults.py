@@ -48,7 +48,7 @@ PASSING = {
     "a cut connection before the first byte": [cut(0)],
     "a cut connection a byte early": [cut(-1)],
     "no answer": [hang_up, hang_up],
-    "an end that nobody told of": [without_length(2_000_000)],
+    "an unannounced end": [without_length(2_000_000)],
     "a wrong hash": [changed],
     "a shorter file": [shorter],
     "a longer file": [longer],
@@ -69,7 +69,7 @@ LASTING = {
     "an HTML page that says it is a file": (page(content_type="application/octet-stream"), 2, "HTML page|a file of"),
     "a cut connection": (cut(), 5, "the connection broke"),
     "no answer": (hang_up, 5, "the connection broke"),
-    "an end that nobody told of": (without_length(2_000_000), 5, r"ended after 2000000 of \d+ bytes"),
+    "an unannounced end": (without_length(2_000_000), 5, r"ended after 2000000 of \d+ bytes"),
     "a wrong hash": (changed, 2, "another SHA-256"),
     "a shorter file": (shorter, 2, r"a file of \d+ bytes, not of"),
     "a longer file": (longer, 2, "more than the"),
@@ -87,7 +87,7 @@ def test_temporary_faults_are_tried_again(fetch, server, original, root, name):
 
 @pytest.mark.parametrize("name", [name for name in PASSING if "file" not in name and "hash" not in name])
 def test_temporary_faults_of_the_manifest_are_tried_again(fetch, server, original, root, name):
-    faults = PASSING[name] if name != "an end that nobody told of" else [without_length(50)]
+    faults = PASSING[name] if name != "an unannounced end" else [without_length(50)]
     server.faults[MANIFEST] = list(faults)
     fetch(mirrors=server.url)
     assert is_complete(root, original)
@@ -108,13 +108,13 @@ def test_the_next_mirror_serves_what_the_first_cannot(fetch, serve, original, ro
 @pytest.mark.parametrize("name", LASTING)
 def test_if_all_mirrors_fail_all_are_named_and_nothing_is_left(fetch, serve, original, root, name):
     one, other = serve(), serve()
-    fault, _, told = LASTING[name]
+    fault, _, reported = LASTING[name]
     one.always[FILE] = fault
     other.always[FILE] = status(404)
     with pytest.raises(FetchError) as caught:
         fetch(mirrors=[one.url, other.url])
     text = str(caught.value)
-    assert re.search(rf"{re.escape(one.url)}: .*({told}).*{re.escape(other.url)}: HTTP 404", text)
+    assert re.search(rf"{re.escape(one.url)}: .*({reported}).*{re.escape(other.url)}: HTTP 404", text)
     assert "1 of 4 files" in text
     assert FILE.partition("/")[2] in text
     assert "3 are in" in text

@@ -341,7 +341,7 @@ class TestCommand:
         assert [seen.path for seen in good.seen] == [SHARDS[0]]
 
     @pytest.mark.parametrize(
-        ("words", "told"),
+        ("words", "reported"),
         [
             (["halos"], "'halos'"),
             (["--split", "training"], "'training'"),
@@ -354,11 +354,11 @@ class TestCommand:
             (["--mirror", "gopher://x"], "'gopher://x'"),
         ],
     )
-    def test_bad_input_is_status_2(self, run, server, words, told):
+    def test_bad_input_is_status_2(self, run, server, words, reported):
         code, out, err = run("--quiet", "--mirror", server.url, *words)
         assert (code, out) == (2, "")
         assert err.startswith("mwlmc: error: ")
-        assert told in err
+        assert reported in err
         assert len(err.splitlines()) == 1
 
     def test_status_is_1_if_nothing_can_be_fetched(self, run, server):

@@ -94,8 +94,8 @@ def test_a_full_disk_is_reported_with_the_space_needed(tmp_path, code):
     with pytest.raises(FetchError) as caught, asked.explain_disk_errors(2_500_000):
         raise OSError(code, "full")
     free = format_size(get_free_space(tmp_path)).partition(".")[0]
-    told = f"the disk is full or too small: what is missing of {asked} needs 2.5 MB in '{asked.root}', and {free}"
-    assert str(caught.value).startswith(told)
+    reported = f"the disk is full or too small: what is missing of {asked} needs 2.5 MB in '{asked.root}', and {free}"
+    assert str(caught.value).startswith(reported)
     with pytest.raises(FetchError, match=r"too small: .* needs 0 bytes in"), asked.explain_disk_errors():
         raise OSError(code, "full")
 

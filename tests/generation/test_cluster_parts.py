@@ -77,7 +77,7 @@ def test_a_run_without_workers_waits_for_the_first(expected, capsys):
 
 
 @pytest.mark.parametrize(
-    ("answers", "told"),
+    ("answers", "reported"),
     [
         (["", "on a: numpy differs"], "worker tcp://1 on a: numpy differs"),
         (["on a: x", "", "on b: y"], "worker tcp://0 on a: x (and 1 more)"),
@@ -85,11 +85,11 @@ def test_a_run_without_workers_waits_for_the_first(expected, capsys):
         ([ImportError("no module")], f"worker tcp://0 cannot load the program: no module; {cluster.START}"),
     ],
 )
-def test_the_first_unfit_worker_is_named_and_the_others_counted(expected, answers, told):
+def test_the_first_unfit_worker_is_named_and_the_others_counted(expected, answers, reported):
     pytest.importorskip("cloudpickle")
     with pytest.raises(ClusterSetupError) as caught:
         cluster._check(Asked(answers), "tcp://s", expected)
-    assert str(caught.value) == told
+    assert str(caught.value) == reported
 
 
 class Client:
@@ -181,7 +181,7 @@ class Failing:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "kind", "told"),
+    ("error", "status", "kind", "reported"),
     [
         (ImportError("no module"), "error", ClusterSetupError, "joined later cannot load the program: no module; s"),
         ("KilledWorker", "error", ClusterLostError, "shard-1.*died.*Finished shards are kept"),
@@ -192,13 +192,13 @@ class Failing:
         (ValueError("a draw"), "error", ValueError, "a draw"),
     ],
 )
-def test_each_kind_of_failure_has_its_own_error(expected, distributed, error, status, kind, told):
+def test_each_kind_of_failure_has_its_own_error(expected, distributed, error, status, kind, reported):
     if error == "KilledWorker":
         error = distributed.KilledWorker("shard-1", SimpleNamespace(address="tcp://w"), 3)
     elif error == "CancelledError":
         error = distributed.CancelledError("shard-1")
     bar = Bar()
-    with pytest.raises(kind, match=told):
+    with pytest.raises(kind, match=reported):
         cluster._run_shards(Failing(error, status), expected, print, (), range(5), bar)
     assert bar.made == 3
 

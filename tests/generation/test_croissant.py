@@ -197,8 +197,8 @@ class TestReading:
         assert sorted(record["haloes/sim_id"] for record in dataset.records("haloes")) == list(range(8, 22))
 
     def test_the_splits_are_read(self, dataset):
-        told = {record["splits/name"]: record["splits/url"] for record in dataset.records("splits")}
-        assert told == {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
+        reported = {record["splits/name"]: record["splits/url"] for record in dataset.records("splits")}
+        assert reported == {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
 
     def test_a_damaged_file_is_refused_where_hashes_are_compared(self, published, tmp_path):
         shutil.copytree(published, tmp_path / "folder")

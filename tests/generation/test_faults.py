@@ -56,7 +56,7 @@ def run(tmp_path, stand_in):
 
 class TestAnotherRun:
     @pytest.mark.parametrize(
-        ("changes", "told"),
+        ("changes", "reported"),
         [
             ({"seed": 5}, r"seed is '20250710' there and '5' now"),
             ({"simulator_version": "2"}, r"simulator_version is 'stand-in-1' there and '2' now"),
@@ -65,12 +65,12 @@ class TestAnotherRun:
         ],
     )
     @pytest.mark.parametrize("left", ["shards and the file", "shards"])
-    def test_a_run_without_its_settings_is_not_continued_with_others(self, run, stand_in, changes, told, left):
+    def test_a_run_without_its_settings_is_not_continued_with_others(self, run, stand_in, changes, reported, left):
         run.pins_path.unlink()
         if left == "shards":
             run.catalogue_path.unlink()
         before = contents(run.out)
-        with pytest.raises(RunMismatchError, match=told):
+        with pytest.raises(RunMismatchError, match=reported):
             make(plan_for(run.out, **changes), stand_in)
         assert contents(run.out) == before
         assert stand_in.made() == []
@@ -112,20 +112,20 @@ class TestAnotherRun:
         assert stand_in.made() == list(range(50))
 
     @pytest.mark.parametrize(
-        ("changes", "told"),
+        ("changes", "reported"),
         [
             ({"seed": 5}, "seed is '5' there and '20250710' now"),
             ({"config": "flat"}, "config is 'flat' there and 'gaussian' now"),
         ],
     )
-    def test_shards_of_another_run_are_not_mixed_in(self, run, stand_in, tmp_path, changes, told):
+    def test_shards_of_another_run_are_not_mixed_in(self, run, stand_in, tmp_path, changes, reported):
         other = plan_for(tmp_path / "other", **changes)
         make(other, stand_in)
         put(run.shard_path(1), other.shard_path(1).read_bytes())
         before = contents(run.out)
-        with pytest.raises(RunMismatchError, match=rf"00001\.parquet is of a run .*{told}.*another folder"):
+        with pytest.raises(RunMismatchError, match=rf"00001\.parquet is of a run .*{reported}.*another folder"):
             make(run, stand_in)
-        with pytest.raises(RunMismatchError, match=told):
+        with pytest.raises(RunMismatchError, match=reported):
             is_finished(run, 1)
         assert contents(run.out) == before
 
@@ -325,10 +325,10 @@ def test_a_full_disk_is_not_bad_input(tmp_path, repository, words):
     ended = subprocess.run(
         [sys.executable, "-c", ON_A_FULL_DISK, *words], cwd=repository, capture_output=True, text=True, timeout=300
     )
-    told = ended.stderr.strip().splitlines()[-1]
+    reported = ended.stderr.strip().splitlines()[-1]
     assert ended.returncode == 1, ended.stderr
-    assert told.startswith(f"error: cannot write '{tmp_path / 'run'}")
-    assert told.endswith(f"{os.strerror(errno.EFBIG)}. Finished work is kept; run the same command again to continue.")
+    assert reported.startswith(f"error: cannot write '{tmp_path / 'run'}")
+    assert reported.endswith(f"{os.strerror(errno.EFBIG)}. Finished work is kept; run the same command again to continue.")
     assert not list((tmp_path / "run").rglob("*.tmp"))
 
 

@@ -117,8 +117,8 @@ class TestContents:
             for path in (published / "gaussian/gaussian-test.parquet", release.verify_embedded("gaussian"))
             for i in range(len(schema.COLUMNS))
         ]
-        told = [(c.path_in_schema, c.compression, c.encodings, c.has_column_index, c.has_offset_index) for c in chunks]
-        assert told[: len(schema.COLUMNS)] == told[len(schema.COLUMNS) :]
+        written = [(c.path_in_schema, c.compression, c.encodings, c.has_column_index, c.has_offset_index) for c in chunks]
+        assert written[: len(schema.COLUMNS)] == written[len(schema.COLUMNS) :]
 
     def test_the_validation_cases(self, published):
         table = pq.read_table(published / "validation/validation-test.parquet")
@@ -134,8 +134,8 @@ class TestContents:
                 assert row[name] == np.float32(value)
             quoted = {name: row[f"truth_{name}"] for name in case.truth}
             assert quoted == {name: np.float32(value) for name, value in case.truth.items()}
-            told = {name for name in row if name.startswith("truth_") and row[name] is not None}
-            assert told == {f"truth_{name}" for name in case.truth}
+            reported = {name for name in row if name.startswith("truth_") and row[name] is not None}
+            assert reported == {f"truth_{name}" for name in case.truth}
             for name, value in case.in_support.items():
                 assert row[f"sigmas_{name}"] == np.float32(value)
             assert tuple(filter(None, row["outside"].split(", "))) == case.outside
@@ -178,16 +178,16 @@ class TestContents:
 
 class TestRefusals:
     @pytest.mark.parametrize(
-        ("changes", "told"),
+        ("changes", "reported"),
         [
             ({"data_version": "0.9.0"}, rf"data version '0\.9\.0', not '{release.DATA_VERSION}'"),
             ({"simulator_version": "7.0.0"}, rf"simulator version '7\.0\.0', not '{SIMULATOR_VERSION}'"),
             ({"seeds": {"gaussian": 5}}, r"seeds \{'gaussian': 5\}, not \{'gaussian': 20250710\}"),
         ],
     )
-    def test_haloes_of_another_release(self, copied_run, tmp_path, changes, told):
+    def test_haloes_of_another_release(self, copied_run, tmp_path, changes, reported):
         rewrite_manifest(copied_run, **changes)
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=reported):
             make(tmp_path / "out", copied_run)
         assert not (tmp_path / "out").exists()
 
@@ -208,7 +208,7 @@ class TestRefusals:
             make(tmp_path / "out", copied_run)
 
     @pytest.mark.parametrize(
-        ("change", "told"),
+        ("change", "reported"),
         [
             (lambda table: table.drop_columns(["beta0"]), "other columns than the schema"),
             (lambda table: double(table, "m_lmc"), "other haloes than the catalogue"),
@@ -218,9 +218,9 @@ class TestRefusals:
         ],
         ids=["a column lacks", "other parameters", "a row lacks", "no label", "another seed"],
     )
-    def test_a_shard_that_does_not_belong_to_the_catalogue(self, copied_run, tmp_path, change, told):
+    def test_a_shard_that_does_not_belong_to_the_catalogue(self, copied_run, tmp_path, change, reported):
         rewrite_shard(copied_run, change)
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=reported):
             make(tmp_path / "out", copied_run)
 
     def test_haloes_without_one_of_the_splits(self, copied_run, tmp_path):
@@ -300,16 +300,16 @@ class TestSecondRun:
         assert states(published) == before
 
     def test_date_and_page_are_kept_until_new_ones_are_given(self, halo_run, tmp_path):
-        def told():
+        def date_and_page():
             description = json.loads((tmp_path / "out/croissant.json").read_text())
             return description["datePublished"], description["url"]
 
         make(tmp_path / "out", halo_run, url="https://example.org/page")
-        assert told() == (DATE, "https://example.org/page")
+        assert date_and_page() == (DATE, "https://example.org/page")
         make_release(tmp_path / "out", halo_run, progress=False)
-        assert told() == (DATE, "https://example.org/page")
+        assert date_and_page() == (DATE, "https://example.org/page")
         make(tmp_path / "out", halo_run, date="2026-03-04", url="README.md")
-        assert told() == ("2026-03-04", "README.md")
+        assert date_and_page() == ("2026-03-04", "README.md")
 
     def test_the_date_of_another_version_is_not_kept(self, halo_run, tmp_path, monkeypatch):
         (tmp_path / "out").mkdir()
@@ -370,10 +370,10 @@ class TestSecondRun:
 
     def test_progress_is_shown(self, halo_run, tmp_path, capfd):
         make(tmp_path / "out", halo_run, progress=True)
-        told = capfd.readouterr().err
-        assert "checking the haloes" in told
-        assert "placing the haloes" in told
-        assert "100%" in told
+        reported = capfd.readouterr().err
+        assert "checking the haloes" in reported
+        assert "placing the haloes" in reported
+        assert "100%" in reported
 
 
 # Kills itself halfway through writing the file of the given number.

@@ -102,24 +102,24 @@ def test_libraries_use_one_thread_unless_the_user_says_otherwise(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "told"),
+    ("error", "status", "reported"),
     [
         (KeyboardInterrupt(), 130, "interrupted: finished shards are kept"),
         (ValueError("no card"), 2, "error: no card"),
         (RuntimeError("lost"), 1, "error: lost"),
     ],
 )
-def test_exit_status_of_a_program(monkeypatch, capsys, error, status, told):
+def test_exit_status_of_a_program(monkeypatch, capsys, error, status, reported):
     def fail():
         raise error
 
     monkeypatch.setattr(card, "refresh_card", fail)
     assert program.main(["card"]) == status
-    assert capsys.readouterr().err.startswith(told)
+    assert capsys.readouterr().err.startswith(reported)
 
 
-@pytest.mark.parametrize(("is_new", "told"), [(True, "updated"), (False, "up to date")])
-def test_the_card_says_whether_it_changed(monkeypatch, capsys, is_new, told):
+@pytest.mark.parametrize(("is_new", "reported"), [(True, "updated"), (False, "up to date")])
+def test_the_card_says_whether_it_changed(monkeypatch, capsys, is_new, reported):
     monkeypatch.setattr(card, "refresh_card", lambda: is_new)
     assert program.main(["card"]) == 0
-    assert capsys.readouterr().out == f"{card.CARD}: {told}\n"
+    assert capsys.readouterr().out == f"{card.CARD}: {reported}\n"

@@ -99,13 +99,13 @@ def test_the_code_of_the_card_runs(published, run, tmp_path):
     codes = blocks(CARD.read_text(encoding="utf-8"), "python")
     assert len(codes) == 2
     assert "DIR" not in codes[0]
-    told = """
+    reported = """
 print(json.dumps([
     len(table), halo.positions.shape, case.name, rows.num_rows, cases.num_rows, first.shape, positions.shape,
     int(record["haloes/sim_id"]), np.array(record["haloes/positions"]).shape,
 ]))
 """
-    numbers = json.loads(run("\n".join([f"DIR = {str(published)!r}", *codes, told]), tmp_path))
+    numbers = json.loads(run("\n".join([f"DIR = {str(published)!r}", *codes, reported]), tmp_path))
     stars = [4500, 3]
     assert numbers == [10_000, stars, "gc19-fiducial", 10_000, 3, stars, [2, *stars], 8, stars]
 
@@ -142,9 +142,9 @@ class TestHub:
             pytest.skip("the command hf is not installed beside Python")
         environment = os.environ | {"HF_HUB_OFFLINE": "1"}
         command_line = [program, "upload", "--help"]
-        told = subprocess.run(command_line, capture_output=True, text=True, env=environment, check=True)
+        reported = subprocess.run(command_line, capture_output=True, text=True, env=environment, check=True)
         for option in [word for word in command if word.startswith("--")]:
-            assert option in told.stdout
+            assert option in reported.stdout
         assert callable(HfApi().upload_folder)
 
 
@@ -188,9 +188,9 @@ class TestZenodo:
         facts = {"title": "Größe", "abstract": "a < b & c", "keywords": [], "authors": [author]}
         text = zenodo.describe(store.Store(published).manifest, facts)
         assert '\n  "title": "Größe",\n' in text
-        told = json.loads(text)
-        assert told["creators"] == [{"name": "Lovelace, Ada", "orcid": "0000-0002-1825-0097"}]
-        assert told["description"].startswith("<p>a &lt; b &amp; c</p>")
+        reported = json.loads(text)
+        assert reported["creators"] == [{"name": "Lovelace, Ada", "orcid": "0000-0002-1825-0097"}]
+        assert reported["description"].startswith("<p>a &lt; b &amp; c</p>")
 
     def test_the_documented_commands_upload_everything(self, published, repository, tmp_path):
         if shutil.which("curl") is None:

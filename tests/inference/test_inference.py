@@ -211,9 +211,9 @@ class TestStrangeness:
         assert cli.main(["infer", *words_of(far), "--n", "100", "--json"]) == 0
         out, error = capsys.readouterr()
         assert "warning: The model does not make this motion" in error
-        told = json.loads(out)
-        assert told["p_value"] == 0.0 and told["distance"] == found.distance
-        assert told["warnings"] == list(found.warnings)
+        reported = json.loads(out)
+        assert reported["p_value"] == 0.0 and reported["distance"] == found.distance
+        assert reported["warnings"] == list(found.warnings)
 
     def test_inside_the_model_there_is_no_warning(self, capsys):
         with warnings.catch_warnings():
@@ -460,7 +460,7 @@ class TestCommand:
         assert "outside the network's training set" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
-        "words, told",
+        "words, reported",
         [
             (["--case", "rigidd"], "--case = 'rigidd': allowed is 'rigid'"),
             (["--case", "rigid", "--v-travel", "3"], "allowed is one of the two"),
@@ -469,7 +469,7 @@ class TestCommand:
             (["--case", "rigid", "--out", "draws.npz"], ".csv or .parquet"),
         ],
     )
-    def test_bad_input_is_one_line(self, words, told, capsys):
+    def test_bad_input_is_one_line(self, words, reported, capsys):
         assert cli.main(["infer", *words]) == 2
         error = capsys.readouterr().err
-        assert told in error and error.count("\n") == 1
+        assert reported in error and error.count("\n") == 1

@@ -35,7 +35,7 @@ class Session:
         self.reached: dict[bool, dict] = {}
 
     def measure(self, chosen: Sequence[str] | None) -> None:
-        """Note which tests reach which lines, compiled and interpreted: of all tests, or anew of those chosen."""
+        """Note which tests reach which lines, compiled and interpreted: of all tests, or again of those chosen."""
         wanted = {True: (self.package.modules, self.package.tests)}
         if self.package.interpreted:
             wanted[False] = (tuple(self.package.interpreted), self.package.interpreted_tests)
@@ -133,13 +133,13 @@ class Session:
         normal = sum(self.reached[is_compiled]["tests"][name]["seconds"] for name in tests)
         status = self._status(path, text, tests, is_compiled, normal)
         survived = status in (0, 5)
-        told = "survived" if survived else "time" if status == running.KILLED_BY_TIME else f"status {status}"
+        reported = "survived" if survived else "time" if status == running.KILLED_BY_TIME else f"status {status}"
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         first = next((line for line in lines if line.startswith(("FAILED", "ERROR"))), "")
         return WorkResult(
             WorkerOutcome.NORMAL,
             test_outcome=TestOutcome.SURVIVED if survived else TestOutcome.KILLED,
-            output=f"{told}; {len(tests)} tests of {normal:.1f} s; {first}",
+            output=f"{reported}; {len(tests)} tests of {normal:.1f} s; {first}",
         )
 
     def _status(self, path: Path, text: str, tests: list[str], is_compiled: bool, normal: float) -> int:
@@ -248,9 +248,9 @@ def main() -> int:
         db.set_result(item.job_id, result)
         after, spec = os.times(), item.mutations[0]
         used = after.children_user + after.children_system - before.children_user - before.children_system
-        told = f"{result.test_outcome.value if result.test_outcome else 'skipped':9} {used:5.1f} s of CPU"
+        reported = f"{result.test_outcome.value if result.test_outcome else 'skipped':9} {used:5.1f} s of CPU"
         place = f"{spec.module_path.name}:{spec.start_pos[0]}"
-        print(f"{told} {time.monotonic() - start:6.1f} s  {place:28} {result.output}", flush=True)
+        print(f"{reported} {time.monotonic() - start:6.1f} s  {place:28} {result.output}", flush=True)
     print(report(items, results, args.package))
     return 0
 

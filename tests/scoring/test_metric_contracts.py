@@ -114,18 +114,18 @@ def test_lists_and_single_precision_are_accepted(name):
 def test_values_that_are_not_finite_are_refused_by_name(name, key, bad):
     values = arguments()
     values[key].flat[-1] = bad
-    with pytest.raises(ValueError, match=rf"{key}\[.*\] = {bad}: allowed is") as told:
+    with pytest.raises(ValueError, match=rf"{key}\[.*\] = {bad}: allowed is") as caught:
         call(name, values)
-    assert key in str(told.value)
+    assert key in str(caught.value)
 
 
 @pytest.mark.parametrize("name, key", array_cases())
 def test_a_dimension_too_many_is_refused_with_the_shape(name, key):
     values = arguments()
     values[key] = values[key][None]
-    with pytest.raises(ValueError, match=re.escape(str(values[key].shape))) as told:
+    with pytest.raises(ValueError, match=re.escape(str(values[key].shape))) as caught:
         call(name, values)
-    assert key in str(told.value)
+    assert key in str(caught.value)
 
 
 @pytest.mark.parametrize("name, key", array_cases())

@@ -67,10 +67,10 @@ def save(folder, **arrays):
 
 
 def problems_of(folder):
-    with pytest.raises(SubmissionError) as told:
+    with pytest.raises(SubmissionError) as caught:
         read_submission(folder)
-    assert all(problem in str(told.value) for problem in told.value.problems)
-    return told.value.problems
+    assert all(problem in str(caught.value) for problem in caught.value.problems)
+    return caught.value.problems
 
 
 def assert_only(problems, *parts):
@@ -140,9 +140,9 @@ class TestRoundTrip:
 class TestWriting:
     def test_nothing_is_written_unless_all_is_valid_and_every_fault_is_reported(self, tmp_path, task, samples):
         wrong = ABOUT | {"seeds": [], "cost": {"cpu_seconds": -1}, "method": ""}
-        with pytest.raises(SubmissionError) as told:
+        with pytest.raises(SubmissionError) as caught:
             write_submission(tmp_path / "a", task, samples[:5], weights=np.ones(3), **wrong)
-        text = str(told.value)
+        text = str(caught.value)
         for part in ("seeds is []", "cost lacks 'simulations'", "cpu_seconds is -1", "method is ''",
                      "samples has shape (5,", "no array 'weights'"):  # fmt: skip
             assert part in text, part
@@ -155,9 +155,9 @@ class TestWriting:
         assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
     def test_seeds_and_costs_of_a_wrong_type_are_reported(self, tmp_path, task, samples):
-        with pytest.raises(SubmissionError) as told:
+        with pytest.raises(SubmissionError) as caught:
             write_submission(tmp_path / "a", task, samples, **ABOUT | {"seeds": 3, "cost": None})
-        assert "seeds is 3" in str(told.value) and "cost is None" in str(told.value)
+        assert "seeds is 3" in str(caught.value) and "cost is None" in str(caught.value)
 
     def test_tomorrow_may_be_today_elsewhere_and_no_later_day(self, tmp_path, task, samples):
         today = datetime.datetime.now(datetime.UTC).date()
@@ -232,7 +232,7 @@ class TestManifest:
 
     def test_a_budget_leaves_room_for_validation(self, folder):
         change(folder, cost=COST | {"simulations": 1100})
-        read_submission(folder)
+        assert read_submission(folder).manifest["cost"]["simulations"] == 1100
 
     @pytest.mark.parametrize(
         ("text", "part"),

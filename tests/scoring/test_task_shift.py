@@ -152,9 +152,9 @@ class TestShift:
         assert report["bias-40"]["z"]["value"]["m_lmc"] > 1.5
 
     def test_rungs_of_one_row_are_not_independent_trials(self, shift):
-        told = shift.score(prior_samples(shift))["headline"]
-        assert told["hits_68_shifted"]["error"]["m_lmc"] == pytest.approx(np.sqrt(0.68 * 0.32 / 100))
-        assert told["hits_68_test"]["error"]["m_lmc"] == pytest.approx(np.sqrt(0.68 * 0.32 / 500))
+        reported = shift.score(prior_samples(shift))["headline"]
+        assert reported["hits_68_shifted"]["error"]["m_lmc"] == pytest.approx(np.sqrt(0.68 * 0.32 / 100))
+        assert reported["hits_68_test"]["error"]["m_lmc"] == pytest.approx(np.sqrt(0.68 * 0.32 / 500))
 
     def test_haloes_of_other_rows_are_refused(self, monkeypatch):
         made = dict(ladders.read_haloes())

@@ -48,12 +48,12 @@ class TestSummary:
     def test_densities_are_scored_in_the_units_of_the_report(self, summary9, gaussians, without_references):
         """The entropy of the prior is known: 7.9 nats per 1e10 Msun, 1e11 Msun and dex."""
         task, seen = summary9, summary9.observations
-        told = task.score(prior_samples(task), task.prior.log_prob(seen.theta))["headline"]
+        reported = task.score(prior_samples(task), task.prior.log_prob(seen.theta))["headline"]
         rows = seen.rows("fixed")
         expected = -(task.prior.log_prob(seen.theta[rows]) + np.log(1e21)).mean()
-        assert told["neg_log_posterior"]["value"] == pytest.approx(expected)
+        assert reported["neg_log_posterior"]["value"] == pytest.approx(expected)
         assert 7.5 < expected < 8.3
-        assert told["gain_over_prior_nats"]["value"] == pytest.approx(0, abs=1e-9)
+        assert reported["gain_over_prior_nats"]["value"] == pytest.approx(0, abs=1e-9)
         own = gaussians[task.id]
         looked = task.score(own.sample(seen.x), own.log_prob(seen.theta, seen.x))["headline"]
         assert looked["gain_over_prior_nats"]["value"] > 0.3
@@ -83,10 +83,10 @@ class TestSummary:
 
     def test_the_truths_themselves_are_tested_against_the_prior(self, summary9, without_references):
         """Scores of a posterior as wide as the prior on these rows, by the laws of the tests, not of the package."""
-        told = summary9.score(prior_samples(summary9))["scores"]["calibration"]["prior_ks_pvalue"]["value"]
+        p_values = summary9.score(prior_samples(summary9))["scores"]["calibration"]["prior_ks_pvalue"]["value"]
         theta = summary9.observations.theta[summary9.observations.rows("fixed")].astype(float)
         for j, name in enumerate(summary9.theta_names):
-            assert told[name] == pytest.approx(stats.kstest(theta[:, j], LAWS["gaussian"][name].cdf).pvalue, rel=1e-6)
+            assert p_values[name] == pytest.approx(stats.kstest(theta[:, j], LAWS["gaussian"][name].cdf).pvalue, rel=1e-6)
 
     def test_draws_outside_the_prior_are_counted(self, summary9, without_references):
         samples = prior_samples(summary9)

@@ -162,11 +162,11 @@ class TestEveryTask:
 
     def test_all_faults_are_reported_together(self, task):
         wrong = {name: np.zeros((2, 2)) for name in task.arrays} | {"predictions": np.zeros(3)}
-        with pytest.raises(ValueError) as told:
+        with pytest.raises(ValueError) as caught:
             task.score(**wrong)
         for name in wrong:
-            assert name in str(told.value)
-        assert all(name in str(told.value) for name in task.arrays)
+            assert name in str(caught.value)
+        assert all(name in str(caught.value) for name in task.arrays)
 
 
 class TestFinding:

@@ -265,8 +265,8 @@ def test_an_exceeded_budget_is_reported_with_its_parts(loaded):
     task = loaded["budget-1000@1.0"]
     cost = {"cpu_seconds": 1, "simulations": 1101, "parameters": 0}
     (problem,) = manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02"))
-    told = "cost.simulations is 1101; allowed in budget-1000@1.0: 1100 at most, 1000 to train on and 100 to validate"
-    assert problem == told
+    text = "cost.simulations is 1101; allowed in budget-1000@1.0: 1100 at most, 1000 to train on and 100 to validate"
+    assert problem == text
     assert manifest_problems(make_manifest(task, "m", [0], cost | {"simulations": 1100}, "c", "2026-01-02")) == []
 
 

@@ -32,11 +32,11 @@ def moved(samples, truth, part):
 
 class TestSentences:
     def test_use_of_public_columns_shows_in_both_scores(self):
-        told = not_possible(entries_of(
+        lines = not_possible(entries_of(
             energy_score=(0.552, 0.01), gap_to_reference=(-0.267, 0.032), gap_to_reference_nats=(-2.05, 0.11)
         ))  # fmt: skip
-        assert len(told) == 2
-        assert "gap_to_reference -0.2670 ± 0.0320, 8.3 times its error" in told[0] and "-2.0500 ± 0.1100" in told[1]
+        assert len(lines) == 2
+        assert "gap_to_reference -0.2670 ± 0.0320, 8.3 times its error" in lines[0] and "-2.0500 ± 0.1100" in lines[1]
 
     @pytest.mark.parametrize(
         ("name", "value", "error", "is_flagged"),
@@ -103,8 +103,8 @@ class TestGains:
         assert len(self.flags(limit, moved(problem.samples, problem.truth, part), problem.truth)) == 1
 
     def test_densities_above_the_limit_are_flagged(self, problem, limit):
-        (told,) = self.flags(limit, problem.samples, problem.truth, -problem.exact_log_prob_truth - 0.05)
-        assert told.startswith("the log density of the truths is higher")
+        (reported,) = self.flags(limit, problem.samples, problem.truth, -problem.exact_log_prob_truth - 0.05)
+        assert reported.startswith("the log density of the truths is higher")
 
     def test_the_uncertainty_of_the_limit_is_allowed_for(self, problem, limit):
         scores = (limit.energy_score + 0.02, limit.neg_log_posterior + 0.2)
@@ -184,9 +184,9 @@ class TestDensities:
     def test_densities_that_do_not_belong_to_the_draws_are_refused(self, summary9, honest, offset):
         samples, log_prob = honest
         assert summary9.problems({"samples": samples, "log_prob_truth": log_prob}) == []
-        (told,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob + offset})
-        found = float(told.split("off by ")[1].split(" nats")[0])
-        assert found == pytest.approx(offset, abs=0.1) and "allowed: -0.5 to +0.25, of" in told
+        (reported,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob + offset})
+        found = float(reported.split("off by ")[1].split(" nats")[0])
+        assert found == pytest.approx(offset, abs=0.1) and "allowed: -0.5 to +0.25, of" in reported
 
     def test_densities_that_are_too_high_far_from_the_draws_are_refused(self, summary9, honest):
         samples, log_prob = honest
@@ -194,8 +194,8 @@ class TestDensities:
         far = neighbour_log_density(samples, truth, summary9.prior)[1] > 2
         among, everywhere = inputs.density_excess(samples, log_prob + 2.0 * far, truth, summary9.prior)
         assert abs(among) < 0.1 and everywhere > 0.25 and 0.1 < far.mean() < 0.4
-        (told,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob + 2.0 * far})
-        assert f"off by {everywhere:+.2f} nats" in told
+        (reported,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob + 2.0 * far})
+        assert f"off by {everywhere:+.2f} nats" in reported
 
     def test_densities_that_are_too_low_are_found_from_the_truths_among_the_draws(self, summary9, honest):
         samples, log_prob = honest
@@ -203,8 +203,8 @@ class TestDensities:
         near = neighbour_log_density(samples, truth, summary9.prior)[1] <= 2
         among, everywhere = inputs.density_excess(samples, log_prob - 0.7 * near, truth, summary9.prior)
         assert among < everywhere - 0.1 < 0
-        (told,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob - 0.7 * near})
-        assert f"off by {among:+.2f} nats" in told
+        (reported,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob - 0.7 * near})
+        assert f"off by {among:+.2f} nats" in reported
 
     def test_few_truths_among_the_draws_do_not_condemn_the_densities(self, summary9, honest):
         """A posterior that is far too narrow is bad, but its densities may still be right."""
@@ -222,8 +222,8 @@ class TestTasks:
         truth = task.observations.theta.astype(np.float64)
         nothing = task.score(prior_samples(task), task.prior.log_prob(truth))
         assert nothing["not_possible"] == [] and nothing["scores"]["limit"]["gain_over_limit_nats"]["value"] == 0
-        told = task.score(moved(prior_samples(task), truth, 0.05).astype(np.float32))["not_possible"]
-        assert any("gain_over_limit" in sentence for sentence in told)
+        reported = task.score(moved(prior_samples(task), truth, 0.05).astype(np.float32))["not_possible"]
+        assert any("gain_over_limit" in sentence for sentence in reported)
 
     def test_shift_is_judged_by_the_rows_like_the_training_set(self, shift, gaussians):
         draws = gaussians[shift.id].sample(shift.observations.x)

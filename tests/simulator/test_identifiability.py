@@ -24,11 +24,11 @@ def test_an_undetermined_travel_velocity_is_refused_with_its_direction():
     """0.6 x - 0.8 y is known to 400 km/s where a star scatters by 100; the rest to 10."""
     along = np.array([0.6, -0.8, 0.0, 0.0, 0.0, 0.0])
     information = (np.eye(6) - np.outer(along, along)) / 10.0**2 + np.outer(along, along) / 400.0**2
-    told = (
+    reported = (
         r"positions = stars that leave 0\.60 vx_travel - 0\.80 vy_travel open \(standard error 400 km/s, where one "
         r"star scatters by 100 km/s\): allowed are stars that tell"
     )
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=reported):
         open_velocities(information, 100.0)
     with pytest.raises(ValueError, match=r"vy_travel open \(they do not constrain it\)"):
         open_velocities((np.eye(6) - np.outer(along, along)) / 10.0**2, 100.0)

@@ -310,8 +310,8 @@ def test_the_bias_gives_a_warning(recwarn):
     stars["errors"]["distance"] = np.where(near, stars["errors"]["distance"], 0.01)
     fit_reflex_observed(**without(stars, pm_l=near, pm_b=near))
     assert not recwarn.list
-    told = r"errors\['distance'\] = 10 per cent .* towards the Sun's rest frame .* 13 to 18"
-    with pytest.warns(UserWarning, match=told):
+    reported = r"errors\['distance'\] = 10 per cent .* towards the Sun's rest frame .* 13 to 18"
+    with pytest.warns(UserWarning, match=reported):
         fit_reflex_observed(**biased(0, 0.1, 200))
 
 

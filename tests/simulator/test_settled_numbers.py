@@ -127,8 +127,8 @@ def test_compiling_is_announced_once(capsys):
     for _ in range(3):
         announcer.on_start(None)
         announcer.on_end(None)
-    told = "mwlmc-data: compiling kernels, about ten seconds, once per machine ...\n"
-    assert capsys.readouterr() == ("", told)
+    reported = "mwlmc-data: compiling kernels, about ten seconds, once per machine ...\n"
+    assert capsys.readouterr() == ("", reported)
 
 
 def test_gather_is_allowed_with_avx2_alone():

@@ -119,9 +119,9 @@ class TestBadFiles:
     def test_members_are_refused_by_name(self, tmp_path, case):
         content, words = BAD_MEMBERS[case]
         path = archive(tmp_path / "a.npz", ("x.npy", content), method=zipfile.ZIP_DEFLATED)
-        with pytest.raises(NpzError, match=words) as told:
+        with pytest.raises(NpzError, match=words) as caught:
             load(path)
-        assert str(path) in str(told.value) and isinstance(told.value, ValueError)
+        assert str(path) in str(caught.value) and isinstance(caught.value, ValueError)
 
     def test_any_error_of_numpy_becomes_a_value_error(self, tmp_path, monkeypatch):
         """Its parser of headers raised tokenize.TokenError, MemoryError and AttributeError in turn."""
@@ -226,8 +226,8 @@ def test_the_command_refuses_them_in_one_line(tmp_path, capsys):
     for i, (content, _) in enumerate(BAD_MEMBERS.values()):
         path = archive(tmp_path / f"{i}.npz", ("x.npy", content), method=zipfile.ZIP_DEFLATED)
         assert cli.main(["reflex", str(path)]) == 2
-        told = capsys.readouterr().err
-        assert path.name in told and len(told.splitlines()) == 1
+        reported = capsys.readouterr().err
+        assert path.name in reported and len(reported.splitlines()) == 1
 
 
 def test_it_imports_numpy_alone():

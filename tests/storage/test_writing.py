@@ -85,10 +85,10 @@ def test_one_process_makes_a_file_where_links_are_impossible(tmp_path, monkeypat
 def test_a_disk_that_cannot_be_written_to_is_named(tmp_path, number):
     path = tmp_path / "file"
     path.write_bytes(b"before")
-    told = rf"^cannot write '{path}': {os.strerror(number)}$"
+    reported = rf"^cannot write '{path}': {os.strerror(number)}$"
     with read_only(tmp_path, number):
         for write in (writing.write_bytes, create_file):
-            with pytest.raises(WriteError, match=told) as caught:
+            with pytest.raises(WriteError, match=reported) as caught:
                 write(path, b"after")
             assert (caught.value.errno, exit_status(caught.value)) == (number, 1)
             again = pickle.loads(pickle.dumps(caught.value))
