@@ -152,9 +152,9 @@ class TestSources:
         self, fetch, published, original, root
     ):
         write_manifest(published, [entry for entry in entries_of(original) if entry.config != "validation"])
-        for mirrors_in_turn, known in (([published, original], "haloes"), ([original, published], "haloes, validation")):
-            with pytest.raises(ValueError, match=rf"'haloes-wide' .*allowed: gaussian, {known}(?!,)"):
-                fetch("haloes-wide", mirrors=mirrors_in_turn)
+        for order, known in (([published, original], "'haloes'"), ([original, published], "'haloes', 'validation'")):
+            with pytest.raises(ValueError, match=rf"'haloes-wide': allowed is 'gaussian', {known}(?!,)"):
+                fetch("haloes-wide", mirrors=order)
             shutil.rmtree(root)
 
     def test_the_registered_mirror_serves_if_none_is_given(self, fetch, server, root, registered, original):

@@ -117,8 +117,8 @@ class TestContents:
             for path in (published / "gaussian/gaussian-test.parquet", release.verify_embedded("gaussian"))
             for i in range(len(schema.COLUMNS))
         ]
-        written = [(c.path_in_schema, c.compression, c.encodings, c.has_column_index, c.has_offset_index) for c in chunks]
-        assert written[: len(schema.COLUMNS)] == written[len(schema.COLUMNS) :]
+        forms = [(c.path_in_schema, c.compression, c.encodings, c.has_column_index, c.has_offset_index) for c in chunks]
+        assert forms[: len(schema.COLUMNS)] == forms[len(schema.COLUMNS) :]
 
     def test_the_validation_cases(self, published):
         table = pq.read_table(published / "validation/validation-test.parquet")

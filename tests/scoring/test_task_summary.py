@@ -83,10 +83,10 @@ class TestSummary:
 
     def test_the_truths_themselves_are_tested_against_the_prior(self, summary9, without_references):
         """Scores of a posterior as wide as the prior on these rows, by the laws of the tests, not of the package."""
-        p_values = summary9.score(prior_samples(summary9))["scores"]["calibration"]["prior_ks_pvalue"]["value"]
+        found = summary9.score(prior_samples(summary9))["scores"]["calibration"]["prior_ks_pvalue"]["value"]
         theta = summary9.observations.theta[summary9.observations.rows("fixed")].astype(float)
         for j, name in enumerate(summary9.theta_names):
-            assert p_values[name] == pytest.approx(stats.kstest(theta[:, j], LAWS["gaussian"][name].cdf).pvalue, rel=1e-6)
+            assert found[name] == pytest.approx(stats.kstest(theta[:, j], LAWS["gaussian"][name].cdf).pvalue, rel=1e-6)
 
     def test_draws_outside_the_prior_are_counted(self, summary9, without_references):
         samples = prior_samples(summary9)
