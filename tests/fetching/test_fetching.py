@@ -266,7 +266,7 @@ class TestManifest:
             (b"", "no valid"),
             (b"{", "no valid"),
             (b'{"files": []}', "no valid"),
-            (b'\xff\xfe{"files": []}', "no text"),
+            (b'\xff\xfe{"files": []}', "not text"),
             (b"<html>moved</html>", "HTML page"),
         ],
     )

@@ -325,10 +325,10 @@ def test_a_full_disk_is_not_bad_input(tmp_path, repository, words):
     ended = subprocess.run(
         [sys.executable, "-c", ON_A_FULL_DISK, *words], cwd=repository, capture_output=True, text=True, timeout=300
     )
-    reported = ended.stderr.strip().splitlines()[-1]
+    error = ended.stderr.strip().splitlines()[-1]
     assert ended.returncode == 1, ended.stderr
-    assert reported.startswith(f"error: cannot write '{tmp_path / 'run'}")
-    assert reported.endswith(f"{os.strerror(errno.EFBIG)}. Finished work is kept; run the same command again to continue.")
+    assert error.startswith(f"error: cannot write '{tmp_path / 'run'}")
+    assert error.endswith(f"{os.strerror(errno.EFBIG)}. Finished work is kept; run the same command again to continue.")
     assert not list((tmp_path / "run").rglob("*.tmp"))
 
 
