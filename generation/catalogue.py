@@ -207,7 +207,7 @@ def _refuse_another_table(plan: Plan) -> None:
     """Raise RunMismatchError if a final file exists that this run would not make."""
     path = plan.catalogue_path
     try:
-        with parquet.opened(path) as file:
+        with parquet.open_file(path) as file:
             facts = parquet.facts_of(file)
     except (FileNotFoundError, DamagedFileError):
         return

@@ -190,7 +190,7 @@ def _check_shard(source: store.Store, entry: store.ListedFile, catalogue: pa.Tab
     found = release.sha256_of(path)
     if found != entry.sha256:
         raise DamagedFileError(path, f"SHA-256 {entry.sha256}", found)
-    with parquet.opened(path) as file:
+    with parquet.open_file(path) as file:
         if not file.schema_arrow.equals(schema.halo_schema(), check_metadata=False):
             raise ValueError(f"{path} has other columns than the schema")
         stated, embedded = parquet.facts_of(file), release.get_entry("gaussian")

@@ -162,7 +162,7 @@ def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Tab
         If it cannot be read.
     """
     path = run.shard_path(shard)
-    with parquet.opened(path) as file:
+    with parquet.open_file(path) as file:
         refuse_differences(run, run.metadata, parquet.facts_of(file), str(path))
         if not file.schema_arrow.equals(run.schema, check_metadata=False):
             there, wanted = (

@@ -113,7 +113,7 @@ def load_catalogue(
     format: str = "pandas",
     budget: int | None = None,
 ) -> Any:
-    """Load the table of simulations, one row a simulation.
+    """Load the table of simulations, one row per simulation.
 
     Parameters
     ----------
@@ -122,14 +122,14 @@ def load_catalogue(
     config : str
         Set of simulations: "gaussian" (Table 1 of the paper), "flat" (its section 6.2) or "wide" (ours).
     columns : sequence of str, optional
-        Names of columns, in the wanted order; all by default. `schema.COLUMNS` tells their units and meaning.
+        Names of columns, in the wanted order; all by default. `schema.COLUMNS` gives their units and meaning.
     version : str, optional
-        Version of the data; the package's own by default, others where they were fetched.
+        Version of the data; the package's own by default, or one that was fetched.
     format : str
         "pandas", "arrow", "datasets", "torch", "numpy", "astropy" or "polars".
     budget : int, optional
-        Of the training split only the first so many simulations: 1,000, 10,000 or 100,000 (`schema.BUDGETS`). Each
-        budget holds the smaller ones.
+        Number of simulations to take from the start of the training split: 1,000, 10,000 or 100,000
+        (`schema.BUDGETS`). Each budget includes the smaller ones.
 
     Returns
     -------
@@ -141,10 +141,10 @@ torch.Tensor or numpy.ndarray
     Raises
     ------
     ValueError
-        If a split, configuration, column, version, format or budget is unknown, a tensor of text is asked for, or a
-        budget of another split or of a set that has fewer simulations.
+        If a split, configuration, column, version, format or budget is unknown, a text column is requested as a tensor,
+        or a budget is given for another split or exceeds the set.
     DamagedFileError
-        If a file is missing or is not the one of the release.
+        If a file is missing or is not that of the release.
     FileNotFoundError
         If the files of another version were not fetched.
     ModuleNotFoundError

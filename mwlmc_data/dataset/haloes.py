@@ -30,14 +30,14 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
 
     They come from a file on this machine (the local store in `MWLMC_DATA_DIR`, or the few haloes that the package
     embeds), or are simulated again in a tenth of a second: the same halo within the bounds of
-    `mwlmc_data.dataset.sameness`, on the machine that made the release to the bit. Nothing is downloaded.
+    `mwlmc_data.dataset.sameness`, and bit-identical on the machine that made the release. Nothing is downloaded.
 
     Parameters
     ----------
     sim_id : int
         Number of the simulation in its set.
     source : {"auto", "store", "simulation"}
-        Where the stars come from: a file if there is one, a file and nothing else, or the simulator.
+        Where the stars come from: a file if there is one, only a file, or the simulator.
     config : str
         Set of simulations: "gaussian", "flat" or "wide".
     version : str, optional
@@ -56,7 +56,7 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     MissingHaloError
         If `source` is "store" and no file holds the halo, or it was made with another version of the simulator.
     DamagedFileError
-        If a file is not the one of the release.
+        If a file is not that of the release.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     from mwlmc_data.simulator import Halo
 
     chunk, positions, velocities, parameters = library.load_one(ids, config, version, source)
-    # a copy: what is read lies in a row group of many haloes
+    # a copy, so that the row group of many haloes can be freed
     return Halo(positions[0].copy(), velocities[0].copy(), "store" if chunk.is_stored else "simulation", parameters)
 
 
@@ -220,10 +220,10 @@ def load_haloes(
     Parameters
     ----------
     sim_ids : sequence of int, optional
-        Numbers of the simulations, in the order wanted and as often as they are there; by default the whole set, one
-        split after the other. Several workers of a torch loader deal in turn, so that there the order is theirs.
+        Numbers of the simulations, in the wanted order, with repeats if there are any; by default the complete set, one
+        split after the other. With several workers, the order of a torch loader is that in which they deliver.
     streaming : bool
-        Go through them batch by batch, or hold them all in memory (108 kB each).
+        Iterate batch by batch, or load all into memory (108 kB each).
     format : {"numpy", "datasets", "torch"}
         What to return, see below.
     split : str, optional
@@ -235,28 +235,29 @@ def load_haloes(
     source : {"auto", "store", "simulation"}
         As for `load_halo`.
     batch_size : int
-        Haloes of a batch.
+        Number of haloes in a batch.
     shuffle : int, optional
-        Seed of a random order, another one in each pass. Files are read a row group at a time, and eight of them are
-        mixed. The passes of a `datasets` stream are alike: its own `.shuffle()` and `.set_epoch()` make them differ.
+        Seed of a random order, which differs from pass to pass. Files are read one row group at a time, and eight are
+        mixed. All passes of a `datasets` stream have the same order, unless its own `.shuffle()` and `.set_epoch()` are
+        used.
     workers : int, optional
-        Processes that simulate, or that load for a torch loader; by default one a core where haloes are to be
-        simulated, none otherwise and in a worker of somebody else's. 0 does everything in this process.
+        Processes that simulate, or that load for a torch loader; by default one per core if haloes have to be
+        simulated, and none otherwise or inside another program's worker. 0 does everything in this process.
     progress : bool, optional
-        Show a progress bar on standard error; by default where it is a terminal. A `datasets` stream has none, nor
-        has a torch loader with workers.
+        Show a progress bar on standard error; by default if it is a terminal. A `datasets` stream and a torch loader
+        with workers have none.
     version : str, optional
         Version of the data; the package's own by default.
 
     Returns
     -------
     HaloBatches, datasets.IterableDataset or torch.utils.data.DataLoader
-        With `streaming`. The first and the last give batches, dicts of sim_id (n,), positions and velocities
-        (n, 4500, 3) [kpc, km/s] and the columns (n,), as NumPy arrays or tensors; the dataset gives haloes. Part a
+        With `streaming`. The first and the last yield batches, dicts of sim_id (n,), positions and velocities
+        (n, 4500, 3) [kpc, km/s] and the columns (n,), as NumPy arrays or tensors; the dataset yields haloes. Divide a
         stream by `split` or `sim_ids`, never by `.take()` and `.skip()` of the dataset: in a DataLoader with workers
-        each worker takes or skips within its own share, so that haloes held out come back in training.
+        each worker takes or skips within its own share, so that held-out haloes come back in training.
     dict or datasets.Dataset
-        Without: one such dict of all haloes.
+        Without `streaming`: one such dict of all haloes.
 
     Raises
     ------
@@ -265,7 +266,7 @@ def load_haloes(
     MissingHaloError
         If `source` is "store" and no file holds a halo.
     DamagedFileError
-        If a file is not the one of the release.
+        If a file is not that of the release.
     ModuleNotFoundError
         If the format needs a library that is not installed.
 

@@ -217,7 +217,7 @@ def _get_group_ends(root: Path, entry: ListedFile) -> NDArray[np.int64]:
 @cache
 def _read_group_ends(path: Path, mtime_ns: int) -> NDArray[np.int64]:
     """Read the ends; cached until the file changes."""
-    with parquet.opened(path) as file:
+    with parquet.open_file(path) as file:
         return np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)])
 
 
@@ -246,7 +246,7 @@ def read_chunk(chunk: Chunk) -> tuple[Float32Array, Float32Array]:
 def _decode(
     root: Path, entry: ListedFile, group: int
 ) -> tuple[NDArray[np.int32], Float32Array, Float32Array]:
-    with parquet.opened(store.verify_file(root, entry)) as file:
+    with parquet.open_file(store.verify_file(root, entry)) as file:
         table = file.read_row_group(group, columns=["sim_id", *(c.name for c in schema.STARS)])
     shape = (table.num_rows, schema.N_STARS, 3)
     # the innermost values of a column without nulls are one block of memory, which NumPy views without a copy
@@ -281,7 +281,7 @@ def get_parameters(chunk: Chunk, config: str, version: str | None) -> Parameters
 
     if chunk.root is None or chunk.entry is None:
         return Parameters.from_row(get_recipe(chunk, config, version)[0][0])
-    with parquet.opened(store.verify_file(chunk.root, chunk.entry)) as file:
+    with parquet.open_file(store.verify_file(chunk.root, chunk.entry)) as file:
         table = file.read_row_group(chunk.group, columns=list(schema.DRAWN))
     return Parameters.from_row(table.slice(chunk.rows[0], 1).to_pylist()[0])
 

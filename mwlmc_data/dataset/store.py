@@ -169,7 +169,7 @@ _VERIFIED: dict[Path, dict[str, Any]] = {}
 
 def _get_state(path: Path, sha256: str) -> dict[str, Any]:
     status = path.stat()
-    footer = hashlib.sha256(parquet.footer_of(path)).hexdigest()
+    footer = hashlib.sha256(parquet.read_footer(path)).hexdigest()
     return {"sha256": sha256, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "footer": footer}
 
 

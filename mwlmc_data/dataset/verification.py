@@ -153,7 +153,7 @@ def _find_file_problems(store: Store, entry: ListedFile, known: dict[str, Any]) 
         yield f"its SHA-256 is {digest}, not {entry.sha256}"
         return
     try:
-        with parquet.opened(path) as file:
+        with parquet.open_file(path) as file:
             yield from _find_content_problems(file, entry, known)
             yield from _find_label_problems(file, entry, known)
     except DamagedFileError as error:

@@ -1,8 +1,8 @@
 """Parquet files with a checksum for every page, which is compared when the page is read.
 
-A hash of a whole file says what the file was when it was hashed. What has rotted since, on a disk or on the way from
-it, shows in the checksum (CRC-32) of the page that is read, where the file has one: those of this package's writers
-do, and say so in their metadata.
+A hash of a file describes it at the time of hashing. Later bit rot, on the disk or on the way from it, shows in the
+checksum (CRC-32) of the page that is read, if the file has checksums: the files of this package do, and record it in
+their metadata.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
 MARK = {"page_checksums": "crc32"}
 #: Rows in a row group; fixed, because the bytes of a file depend on it.
 ROW_GROUP = 8192
-#: What a writer of pyarrow is told, besides the rest.
+#: Options of every pyarrow writer here.
 WRITING: dict[str, Any] = {"write_page_checksum": True}
 
 #: Bytes at the end of a file: the length of the footer, and PAR1.
 _END = 8
-_LONGEST_FOOTER = 1 << 26
+_MAX_FOOTER = 1 << 26
 
 
-def marked(schema: pa.Schema) -> pa.Schema:
-    """Give a schema whose metadata says that pages have checksums, for a file that is written with `WRITING`."""
+def mark_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema whose metadata records that pages have checksums, for a file written with `WRITING`."""
     return schema.with_metadata({**(schema.metadata or {}), **MARK})
 
 
 def has_checksums(path: Path) -> bool:
-    """Tell whether a file says that its pages have checksums.
+    """Whether a file's metadata record that its pages have checksums.
 
     Raises
     ------
     DamagedFileError
-        If it is no Parquet file.
+        If it is not a Parquet file.
     """
     import pyarrow.parquet as pq
 
-    with reading(path):
+    with report_damage(path):
         facts = pq.read_metadata(path).metadata or {}
     return all(facts.get(name.encode()) == value.encode() for name, value in MARK.items())
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what Arrow says of a damaged file into a DamagedFileError that names it; a file that is gone stays one."""
+def report_damage(path: Path) -> Iterator[None]:
+    """Turn Arrow's errors of a damaged file into a DamagedFileError that names it; FileNotFoundError passes."""
     import pyarrow as pa
 
     try:
@@ -66,40 +66,40 @@ def reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a file; whatever is read from it is compared with the checksums of its pages, where it has them.
+def open_file(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a file; pages are compared with their checksums, if they have them, when they are read.
 
     Raises
     ------
     DamagedFileError
-        If it is damaged, also from within.
+        If it is damaged, whenever that shows while it is open.
     """
     import pyarrow.parquet as pq
 
-    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with report_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         yield file
 
 
 def facts_of(file: pq.ParquetFile) -> dict[str, str]:
-    """What a file says of itself: the metadata of its schema."""
+    """Metadata of a file's schema, as text."""
     return decode_facts(file.schema_arrow)
 
 
 def decode_facts(schema: pa.Schema) -> dict[str, str]:
-    """What a schema says of a table: its metadata as text."""
+    """Decode the metadata of a schema to text."""
     metadata = schema.metadata or {}
     return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in metadata.items()}
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
-    """Read a table, and compare it with the checksums of its pages, where the file has them.
+    """Read a table, comparing pages with their checksums if the file has them.
 
     Parameters
     ----------
     path : Path
         The file.
     columns : sequence of str, optional
-        All by default.
+        Columns to read; all by default.
     filters : optional
         Rows to read, as `pyarrow.parquet.read_table` takes them.
 
@@ -114,7 +114,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = 
     """
     import pyarrow.parquet as pq
 
-    with reading(path):
+    with report_damage(path):
         names = None if columns is None else list(columns)
         return pq.read_table(path, columns=names, filters=filters, page_checksum_verification=True)
 
@@ -123,10 +123,10 @@ def read_table(path: Path, columns: Sequence[str] | None = None, filters: Any = 
 def writer(
     where: Path | pa.NativeFile, schema: pa.Schema, row_group: int = ROW_GROUP, **options: Any
 ) -> Iterator[Callable[[pa.Table], None]]:
-    """Open a file that is written part by part: the one way in which this project writes Parquet.
+    """Open a file to be written in parts: the only way in which this project writes Parquet.
 
-    Every page has a checksum, and the footer describes the columns to the tools of astronomers (`votable`). The same
-    tables give the same bytes.
+    Every page has a checksum, and the footer describes the columns to astronomers' tools (`votable`). Equal tables give
+    equal bytes.
 
     Parameters
     ----------
@@ -135,9 +135,9 @@ def writer(
     schema : pyarrow.Schema
         Columns, with `unit`, `description` and `ucd` as metadata of the fields.
     row_group : int
-        Most rows of a row group.
+        Largest number of rows in a row group.
     **options
-        Further ones of `pyarrow.parquet.ParquetWriter`.
+        Further options of `pyarrow.parquet.ParquetWriter`.
 
     Yields
     ------
@@ -153,10 +153,10 @@ def writer(
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    schema = marked(schema)
+    schema = mark_schema(schema)
     text = [field.name for field in schema if pa.types.is_string(field.type)]
     lengths = dict.fromkeys(text, 0)
-    # A real number hardly ever comes twice: a dictionary would only cost.
+    # Real numbers are hardly ever repeated, so a dictionary would only cost space.
     settings = {"compression": "zstd", "compression_level": 3, "use_dictionary": text, "write_page_index": True}
     encoding = {"column_encoding": _encodings(schema)}
     votable.footer_metadata(schema, lengths)  # refuses what it cannot describe, before anything is written
@@ -168,7 +168,7 @@ def writer(
             file.write_table(refuse_nan(table).cast(schema), row_group_size=row_group)
 
         yield write
-        # In the footer alone: as metadata of the schema it would stay with tables that have lost columns since.
+        # Only in the footer: as metadata of the schema it would stay with tables that have lost columns.
         file.add_key_value_metadata(votable.footer_metadata(schema, lengths))
 
 
@@ -178,11 +178,11 @@ def write_table(table: pa.Table, where: Path | pa.NativeFile, row_group: int = R
     Parameters
     ----------
     table : pyarrow.Table
-        What is unknown is null.
+        Table, with null for unknown values.
     where : Path or pyarrow.NativeFile
         A file, or a stream.
     row_group : int
-        Most rows of a row group.
+        Largest number of rows in a row group.
 
     Raises
     ------
@@ -191,13 +191,13 @@ def write_table(table: pa.Table, where: Path | pa.NativeFile, row_group: int = R
     TypeError
         If a VOTable has no type for a column.
     """
-    refuse_nan(table)  # before a file is begun
+    refuse_nan(table)  # before a file is created
     with writer(where, table.schema, row_group) as write:
         write(table)
 
 
 def _encodings(schema: pa.Schema) -> dict[str, str]:
-    """Encodings by the path of a column in the file: real numbers split into their bytes compress better."""
+    """Choose encodings by column path: real numbers compress better when split into bytes."""
     import pyarrow as pa
 
     encodings = {}
@@ -213,9 +213,9 @@ def _encodings(schema: pa.Schema) -> dict[str, str]:
 
 
 def refuse_nan(table: pa.Table) -> pa.Table:
-    """Give a table back, unless a column holds NaN, also within lists.
+    """Return a table unchanged, unless a column holds NaN, also within lists.
 
-    The statistics of a row group leave NaN out, so that filters of Arrow drop or keep such a row as its neighbours are.
+    The statistics of a row group ignore NaN, so that Arrow filters keep or drop a row with NaN by its neighbours.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def refuse_nan(table: pa.Table) -> pa.Table:
     for name in table.column_names:
         values, per_row = table[name], 1
         while pa.types.is_nested(values.type) and hasattr(values.type, "value_type"):
-            # the longest of the lists: all are of one length where a row has to be found
+            # the longest list: all have one length wherever a row has to be found
             per_row *= max(1, pc.max(pc.list_value_length(values)).as_py() or 1)
             values = pc.list_flatten(values)
         if pa.types.is_floating(values.type):
@@ -237,13 +237,13 @@ def refuse_nan(table: pa.Table) -> pa.Table:
             if count:
                 row = pc.index(bad, True).as_py() // per_row
                 raise ValueError(
-                    f"{name} = nan in row {row} ({count} of {len(bad)} numbers): allowed is null, for what is unknown"
+                    f"{name} = nan in row {row} ({count} of {len(bad)} numbers): allowed is null for unknown values"
                 )
     return table
 
 
-def footer_of(path: Path) -> bytes:
-    """Read the end of a file: the footer that says where all is, which has no checksum of its own.
+def read_footer(path: Path) -> bytes:
+    """Read the footer of a file, its table of contents, which has no checksum of its own.
 
     Parameters
     ----------
@@ -253,12 +253,12 @@ def footer_of(path: Path) -> bytes:
     Returns
     -------
     bytes
-        The footer of a Parquet file with what follows it; of another file its last bytes.
+        Footer and end of a Parquet file; the last bytes of any other file.
     """
     with open(path, "rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _END))
         end = file.read()
         length = int.from_bytes(end[:4], "little") + _END
-        file.seek(max(0, size - min(length, _LONGEST_FOOTER)))
+        file.seek(max(0, size - min(length, _MAX_FOOTER)))
         return file.read()

@@ -25,7 +25,7 @@ def shard(root, checksums=True):
     stars = pa.FixedSizeListArray.from_arrays(numbers, 300)
     table = pa.table({"sim_id": ids.astype(np.int32), "split": ["test"] * len(ids), "positions": stars})
     (root / PATH).parent.mkdir(parents=True)
-    schema_there, writing = (parquet.marked(table.schema), parquet.WRITING) if checksums else (table.schema, {})
+    schema_there, writing = (parquet.mark_schema(table.schema), parquet.WRITING) if checksums else (table.schema, {})
     pq.write_table(table.cast(schema_there), root / PATH, row_group_size=16, use_dictionary=["split"], **writing)
     return table, store.describe_file(root, PATH, "haloes", "test", len(ids), ids)
 
@@ -65,10 +65,10 @@ def test_no_flipped_bit_changes_the_numbers(tmp_path, forget, part):
 
     def read():
         forget()
-        with parquet.opened(store.verify_file(tmp_path, entry)) as file:
+        with parquet.open_file(store.verify_file(tmp_path, entry)) as file:
             return file.read().equals(table)
 
-    size, footer = 8 * path.stat().st_size, 8 * len(parquet.footer_of(path))
+    size, footer = 8 * path.stat().st_size, 8 * len(parquet.read_footer(path))
     begin = 0 if part == "anywhere" else size - footer
     places = np.random.default_rng(1).integers(begin, size, 400).tolist()
     found = rotted(path, places, read)
@@ -83,7 +83,7 @@ def test_without_checksums_flipped_bits_change_the_numbers(tmp_path):
     path = tmp_path / entry.path
 
     def read():
-        with parquet.opened(path) as file:
+        with parquet.open_file(path) as file:
             return file.read().equals(table)
 
     places = np.random.default_rng(1).integers(0, 8 * path.stat().st_size, 100).tolist()
@@ -150,7 +150,7 @@ def test_haloes_of_a_rotted_file_are_not_loaded(local, forget):
     entry = local.manifest.select("haloes", "test")[0]
     before = mwlmc_data.load_halo(9, source="store")
     path = local.path(entry)
-    with parquet.opened(path) as file:
+    with parquet.open_file(path) as file:
         column = file.metadata.row_group(0).column(file.metadata.num_columns - 1)
     rot(path, column.data_page_offset + column.total_compressed_size // 2)
     forget()

@@ -109,7 +109,7 @@ class TestContents:
         embedded = pq.read_table(release.verify_embedded(config))
         assert pa.concat_tables(parts.values()).sort_by("sim_id").equals(embedded)
         for part in parts.values():
-            assert part.schema.equals(parquet.marked(embedded.schema), check_metadata=True)
+            assert part.schema.equals(parquet.mark_schema(embedded.schema), check_metadata=True)
 
     def test_the_tables_are_written_like_the_embedded_ones(self, published):
         chunks = [
@@ -122,7 +122,7 @@ class TestContents:
 
     def test_the_validation_cases(self, published):
         table = pq.read_table(published / "validation/validation-test.parquet")
-        assert table.schema.equals(parquet.marked(validation_schema()), check_metadata=True)
+        assert table.schema.equals(parquet.mark_schema(validation_schema()), check_metadata=True)
         assert table.column_names == [column.name for column in CONFIG_COLUMNS["validation"]]
         assert table.schema.field("truth_m_lmc").metadata[b"unit"] == b"Msun"
         cases = validation_cases()

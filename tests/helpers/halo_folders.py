@@ -25,7 +25,7 @@ def with_checksums(mini: store.Store) -> store.Store:
     for entry in mini.manifest.files:
         table, path = pq.read_table(mini.path(entry)), mini.path(entry)
         options = {"row_group_size": 4, "use_dictionary": False, **parquet.WRITING}
-        pq.write_table(table.cast(parquet.marked(table.schema)), path, **options)
+        pq.write_table(table.cast(parquet.mark_schema(table.schema)), path, **options)
         entries.append(store.describe_file(mini.root, entry.path, entry.config, entry.split, entry.rows, entry.sim_ids))
     manifest = dataclasses.replace(mini.manifest, files=tuple(entries))
     (mini.root / store.MANIFEST).write_text(manifest.to_json())

@@ -60,7 +60,8 @@ def _write(folder, path, config, split, ids, width, seed, sim_ids):
     numbers = pa.FixedSizeListArray.from_arrays(rng.normal(size=len(ids) * width).astype(np.float32), width)
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     table = pa.table({"sim_id": np.asarray(ids, dtype=np.int32), "positions": numbers})
-    pq.write_table(table.cast(parquet.marked(table.schema)), folder / path, use_dictionary=False, **parquet.WRITING)
+    marked = table.cast(parquet.mark_schema(table.schema))
+    pq.write_table(marked, folder / path, use_dictionary=False, **parquet.WRITING)
     return store.describe_file(folder, path, config, split, len(ids), sim_ids)
 
 
