@@ -55,12 +55,12 @@ def rewrite(directory: Path = release.DATA_DIR) -> list[Path]:
         release.register(path, config=config, **facts)
         written.append(path)
     for name, columns in _BENCHMARK.items():
-        path = embedded.verified(name, directory)
-        if path is not None:
-            _write_again(path, columns)
+        found = embedded.verified(name, directory)
+        if found is not None:
+            _write_again(found, columns)
             entry = embedded.load_registry(directory)[name]
-            embedded.register(path, name, entry["rows"], entry["simulator_version"])
-            written.append(path)
+            embedded.register(found, name, entry["rows"], entry["simulator_version"])
+            written.append(found)
     return [*written, *_rewrite_haloes(directory / MINI)]
 
 

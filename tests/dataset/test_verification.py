@@ -259,5 +259,5 @@ def test_bounds_of_the_same_halo(stars):
     assert "0.999" in shifted(few, kpc=0.0, kms=3.0).problems[0]
     assert any("travel vector" in problem for problem in shifted(outer, kms=0.02).problems)
     assert any("more than 0.5" in problem for problem in shifted(outer, kms=0.9).problems)
-    with pytest.raises(ValueError, match="1 and 0 haloes"):
+    with pytest.raises(ValueError, match="haloes = 1 and 0: allowed"):
         compare_haloes([same], [])

@@ -87,7 +87,7 @@ class TestAnotherRun:
         run.pins_path.unlink()
         shutil.rmtree(run.out / "shards")
         before = contents(run.out)
-        with pytest.raises(RunMismatchError, match=rf"{run.catalogue_path} is of a run .*seed is '20250710' there"):
+        with pytest.raises(RunMismatchError, match=rf"{run.catalogue_path} belongs to a run .*seed is '20250710' there"):
             make(plan_for(run.out, seed=5), stand_in)
         assert contents(run.out) == before
 
@@ -123,7 +123,7 @@ class TestAnotherRun:
         make(other, stand_in)
         put(run.shard_path(1), other.shard_path(1).read_bytes())
         before = contents(run.out)
-        with pytest.raises(RunMismatchError, match=rf"00001\.parquet is of a run .*{reported}.*another folder"):
+        with pytest.raises(RunMismatchError, match=rf"00001\.parquet belongs to a run .*{reported}.*another folder"):
             make(run, stand_in)
         with pytest.raises(RunMismatchError, match=reported):
             is_finished(run, 1)
