@@ -87,7 +87,8 @@ class TestAnotherRun:
         run.pins_path.unlink()
         shutil.rmtree(run.out / "shards")
         before = contents(run.out)
-        with pytest.raises(RunMismatchError, match=rf"{run.catalogue_path} belongs to a run .*seed is '20250710' there"):
+        told = rf"{run.catalogue_path} belongs to a run .*seed is '20250710' there"
+        with pytest.raises(RunMismatchError, match=told):
             make(plan_for(run.out, seed=5), stand_in)
         assert contents(run.out) == before
 
