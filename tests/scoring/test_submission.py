@@ -196,7 +196,11 @@ class TestManifest:
             ("format", None, ["lacks 'format'", "needed: format, task"]),
             ("task", "summary-9", ["'summary-9'", "with its version"]),
             ("task", 9, ["task is 9"]),
-            ("data", {"version": "1.0.0", "sha256": "ab"}, ["data.sha256 is 'ab'", release.get_entry("gaussian")["sha256"]]),
+            (
+                "data",
+                {"version": "1.0.0", "sha256": "ab"},
+                ["data.sha256 is 'ab'", release.get_entry("gaussian")["sha256"]],
+            ),
             ("data", {"version": "3.0.0", "sha256": "ab"}, ["data.version is '3.0.0'", "allowed: 1.0.0"]),
             ("data", {"version": ["1.0.0"], "sha256": "ab"}, ["data.version is ['1.0.0']"]),
             ("data", {"version": "1.0.0"}, ["data lacks 'sha256'"]),
