@@ -26,7 +26,7 @@ def test_an_undetermined_travel_velocity_is_refused_with_its_direction():
     information = (np.eye(6) - np.outer(along, along)) / 10.0**2 + np.outer(along, along) / 400.0**2
     reported = (
         r"positions = stars that leave 0\.60 vx_travel - 0\.80 vy_travel open \(standard error 400 km/s, where one "
-        r"star scatters by 100 km/s\): allowed are stars that tell"
+        r"star scatters by 100 km/s\): allowed are stars that separate"
     )
     with pytest.raises(ValueError, match=reported):
         open_velocities(information, 100.0)
