@@ -1,4 +1,4 @@
-"""The leaderboard: stored results in, `leaderboard.json` and LEADERBOARD.md out."""
+"""The leaderboard: makes `leaderboard.json` and LEADERBOARD.md from stored results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.base import find_baselines
-from benchmarks.suite.jobs import FORMAT, references_hash, scored, write_json
+from benchmarks.suite.jobs import FORMAT, references_hash, score_submission, write_json
 from benchmarks.suite.report.values import MISSING, error_over_seeds, p_text, plain
 from mwlmc_data import list_tasks
 from mwlmc_data.array_types import Float64Array
@@ -24,17 +24,17 @@ from mwlmc_data.dataset import release
 from mwlmc_data.scoring import paired_difference
 from mwlmc_data.scoring.report import NOT_POSSIBLE
 from mwlmc_data.scoring.submission import SAMPLES, read_submission
-from mwlmc_data.scoring.yardstick import not_possible
+from mwlmc_data.scoring.yardstick import find_impossible
 
-#: Files of results and what they hold, of one method in one task.
+#: Names and contents of the result files of one method in one task.
 Results = Sequence[tuple[Path, dict[str, Any]]]
 HERE = Path(__file__).resolve().parent
-#: Stored results, a folder a task.
+#: Folder of stored results, with a folder for each task.
 RESULTS = HERE / "results"
 DATA, TEXT = HERE / "leaderboard.json", HERE.parent / "LEADERBOARD.md"
-#: Of a difference: the last bits of a sum are not the same on every processor.
+#: Decimals of a difference: the last bits of a sum vary between processors.
 _DECIMALS = 9
-#: What is told of an entry, where the task has it.
+#: Columns of an entry, where the task has them.
 COLUMNS = {
     "energy_score": "energy score",
     "gap_to_reference": "gap to reference",
@@ -42,7 +42,7 @@ COLUMNS = {
     "neg_log_posterior": "−log posterior [nats]",
     "gap_to_reference_nats": "gap [nats]",
     "contraction": "contraction",
-    "hits_68": "68% hold",
+    "hits_68": "68% hits",
     "tarp_ks_pvalue": "TARP p",
     "c2st": "C2ST",
     "auroc_volume": "AUROC volume",
@@ -53,58 +53,58 @@ ABOUT = """\
 
 Scores of the tasks of `mwlmc-data`, best energy score first.
 
-- **energy score**: mean over 1,000 fixed test rows (500 in `shift`) of how far the draws are from the truth, less half
-  of how far they are from each other, in standard deviations of the prior; less is better.
-- **less row 1**: the energy score less that of row 1. Paired, row by row, where the scores of the rows are stored of
-  both: what makes a row hard for everyone cancels, and the error is that of the difference. Without them ("unpaired")
-  the errors of the two are added in quadrature, and the difference tells little.
+- **energy score**: mean over 1,000 fixed test rows (500 in `shift`) of the distance of the draws from the truth, minus
+  half their distance from each other, in standard deviations of the prior; lower is better.
+- **minus row 1**: the energy score minus that of row 1. Paired, row by row, where both entries store the scores of the
+  rows: what makes a row hard for everyone cancels, and the error is that of the difference. Otherwise ("unpaired") the
+  two errors are added in quadrature, and the difference means little.
 - **not possible from task.train.x alone**: the score is better than the exact posterior's by four of its errors,
   against the certified references or, over all rows, against the limit that the package embeds. Such an entry has used
   more than `x` of the test rows, and stands below the others without a place.
-- **gap to reference**: the same less the reference posterior's, over the rows whose reference is certified, with its
-  paired bootstrap error: 0 is as good as can be. **Distance to reference** (energy distance) expects the same with less
-  noise. **C2ST**: 0.5 is as good as can be, but the references have errors of their own, some 0.03 in total variation
-  as the halves of their designs tell; of two methods below 0.52 none is the better.
+- **gap to reference**: the energy score minus the reference posterior's, over the rows whose reference is certified,
+  with its paired bootstrap error: 0 is the best possible. **Distance to reference** (energy distance) has the same
+  expectation with less noise. **C2ST**: 0.5 is the best possible, but the references have errors of their own, about
+  0.03 in total variation between the halves of their designs; differences between methods below 0.52 mean nothing.
 - **−log posterior**: mean negative log density at the truth, per 1e10 Msun, 1e11 Msun and dex, and its **gap** to the
   reference's.
-- **contraction** and the share of truths that **68%** intervals hold: of m_lmc / m200_mw / log10_lambda_df. A posterior
-  as wide as the prior holds the right share and contracts by 0.
+- **contraction** and **68% hits**, the share of truths inside 68% intervals: for m_lmc / m200_mw / log10_lambda_df. A
+  posterior as wide as the prior has the right share of hits and contracts by 0.
 - **AUROC**: detection of the shifted rows, mean over the rungs, by the volume of the posterior and by the method's own
   statistic.
-- **seeds**: trainings. Of several the mean is told, its error being that over observations and that over seeds in
-  quadrature, and of p-values the median.
+- **seeds**: trainings. For several seeds this file gives the mean, whose error adds those over observations and over
+  seeds in quadrature, and the median of p-values.
 - **CPU**: training and drawing, in seconds of one core.
 
-The corrected flow is given more than the task gives: the nuisances of its training rows, and an orbit of the pair for
-each of its proposals, which count as no simulations. Its draws repeat: C2ST sees that (in the null control too).
+The corrected flow uses more than the task provides: the nuisances of its training rows, and an orbit of the pair for
+each of its proposals, which do not count as simulations. Its draws repeat, which C2ST detects (in the null control
+too).
 
-An entry of the suite is made again by `python -m benchmarks suite`; how to hand one in is told in
-[docs/BENCHMARK.md](docs/BENCHMARK.md). This file is written by `python -m benchmarks leaderboard` from
-`benchmarks/results/`, and so is <a href="docs/leaderboard.html">docs/leaderboard.html</a>, the same tables to sort and
-filter in a browser.
+`python -m benchmarks suite` reproduces the entries of the suite; [docs/BENCHMARK.md](docs/BENCHMARK.md) explains how to
+submit one. `python -m benchmarks leaderboard` writes this file from `benchmarks/results/`, and
+<a href="docs/leaderboard.html">docs/leaderboard.html</a>, the same tables to sort and filter in a browser.
 """
 
 
 def rebuild(results: Path = RESULTS) -> dict[str, Any]:
-    """Put the stored results together.
+    """Combine the stored results.
 
     Parameters
     ----------
     results : Path
-        Folder of them.
+        Their folder.
 
     Returns
     -------
     dict
         data, the version; references_sha256; tasks: by identifier a list of entries, best energy score first and those
         that are not possible last, each with title, seeds, metrics (value and error by `COLUMNS`), less_first (its
-        energy score less that of the first: value, error, is_paired), not_possible, cost, code and the files that it
-        is made of.
+        energy score minus that of the first: value, error, is_paired), not_possible, cost, code and its
+        files.
 
     Raises
     ------
     ValueError
-        If a file is no result, of a task that is not known, of other data or of other references than the package's.
+        If a file is not a result, or of an unknown task, or of other data or references than the package's.
     """
     by_task: dict[str, dict[str, list[tuple[Path, dict[str, Any]]]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(results.glob("*/*.json")):
@@ -129,12 +129,12 @@ def read_result(path: Path) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is none that may stand beside the others.
+        If it is not comparable with the others.
     """
     try:
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
+        raise ValueError(f"{path} is not JSON: {error}") from error
     expected = {
         "format": (FORMAT,),
         "task": tuple(list_tasks()),
@@ -144,12 +144,12 @@ def read_result(path: Path) -> dict[str, Any]:
     }
     for key, allowed in expected.items():
         if result.get(key) not in allowed:
-            raise ValueError(f"{path}: {key} is {result.get(key)!r}; allowed: {', '.join(map(repr, allowed))}")
+            raise ValueError(f"{path}: {key} = {result.get(key)!r}: allowed is {', '.join(map(repr, allowed))}")
     return result
 
 
 def metrics_of(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Value and error of each of `COLUMNS` that a result has."""
+    """Return value and error of each of `COLUMNS` that a result has."""
     scores = result["scores"]
     places = [scores["headline"], *scores["scores"].values()]
     found = {}
@@ -160,43 +160,43 @@ def metrics_of(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def markdown(board: Mapping[str, Any]) -> str:
-    """The leaderboard as text."""
+def format_markdown(board: Mapping[str, Any]) -> str:
+    """Format the leaderboard as Markdown."""
     what = list_tasks()
     parts = [ABOUT]
     for task, entries in board["tasks"].items():
         names = [name for name in COLUMNS if any(name in entry["metrics"] for entry in entries)]
         titles = [COLUMNS[name] for name in names]
-        header = ["", "method", "seeds", titles[0], "less row 1", *titles[1:], "CPU [s]", "simulations", "parameters"]
+        header = ["", "method", "seeds", titles[0], "minus row 1", *titles[1:], "CPU [s]", "simulations", "parameters"]
         rows = [[_place(i, entry), *_row(entry, names)] for i, entry in enumerate(entries)]
         lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
         parts.append(f"## {task}\n\n{what[task]}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def take(run: Path, results: Path = RESULTS) -> int:
-    """Copy the results of a run of the suite among the stored ones.
+def take_results(run: Path, results: Path = RESULTS) -> int:
+    """Copy the results of a run of the suite to the stored ones.
 
     Parameters
     ----------
     run : Path
         Its folder.
     results : Path
-        Of the stored ones.
+        Folder of the stored ones.
 
     Returns
     -------
     int
-        How many.
+        Number of results.
 
     Raises
     ------
     ValueError
-        If there are none, or one of them may not stand there; nothing is copied then.
+        If there are none, or one is not comparable; then nothing is copied.
     """
     paths = sorted((run / "results").glob("*/*.json"))
     if not paths:
-        raise ValueError(f"{str(run)!r} holds no results; allowed: a folder of python -m benchmarks suite")
+        raise ValueError(f"run = {str(run)!r}: allowed is a folder with results of python -m benchmarks suite")
     for path in paths:
         read_result(path)
     for path in paths:
@@ -206,33 +206,33 @@ def take(run: Path, results: Path = RESULTS) -> int:
     return len(paths)
 
 
-def add(directory: Path, results: Path = RESULTS) -> Path:
+def add_submission(directory: Path, results: Path = RESULTS) -> Path:
     """Score a submission and store its result.
 
     Parameters
     ----------
     directory : Path
-        As `mwlmc score` takes it.
+        A submission, as for `mwlmc score`.
     results : Path
-        Of the stored ones.
+        Folder of the stored results.
 
     Returns
     -------
     Path
-        The file, named after method and seeds; an earlier one of the same name and code is replaced.
+        The file, named after method and seeds; it replaces one of the same name and code.
 
     Raises
     ------
     SubmissionError
-        If it is no valid submission, a ValueError.
+        If it is not a valid submission; a ValueError.
     ValueError
-        If a baseline, or a method with other code, has the name already.
+        If a baseline, or a method with other code, already has the name.
     """
     submission = read_submission(directory)
     manifest = dict(submission.manifest)
     path = results / submission.task.name / f"entry-{_file_name(manifest['method'], manifest['seeds'])}.json"
     refuse_taken_name(manifest, path)
-    report = scored(submission).to_dict()
+    report = score_submission(submission).to_dict()
     result = {
         "format": FORMAT,
         "task": submission.task.id,
@@ -250,19 +250,19 @@ def add(directory: Path, results: Path = RESULTS) -> Path:
 
 
 def refuse_taken_name(manifest: Mapping[str, Any], path: Path) -> None:
-    """Refuse a method that is called as another is.
+    """Refuse a method with the name of another.
 
     Parameters
     ----------
     manifest : mapping
-        Of the submission.
+        Manifest of the submission.
     path : Path
-        Where its result would be stored, beside the others of its task.
+        Where its result is to be stored, beside the others of its task.
 
     Raises
     ------
     ValueError
-        If a baseline, or an entry with other code, has the same name but for capitals, spaces and accents.
+        If a baseline, or an entry with other code, has the same name up to capitals, spaces and accents.
     """
     method = manifest["method"]
     baselines = {_plain_name(text) for name, cls in find_baselines().items() for text in (name, cls.title)}
@@ -273,64 +273,64 @@ def refuse_taken_name(manifest: Mapping[str, Any], path: Path) -> None:
         if _plain_name(content["method"]) == _plain_name(method):
             if content["code"] != manifest["code"]:
                 raise ValueError(
-                    f"method is {method!r} and code {manifest['code']!r}, but {other.name} is of the code "
-                    f"{content['code']!r}; allowed: that code, or another name"
+                    f"code = {manifest['code']!r} of the method {method!r}: allowed is {content['code']!r}, as in "
+                    f"{other.name}, or another name"
                 )
             if content["method"] != method:
                 raise ValueError(f"method = {method!r}: allowed is {content['method']!r}, as {other.name} writes it")
 
 
 def _plain_name(text: str) -> str:
-    """A name without what a reader would not tell apart: capitals, spaces, signs and accents."""
+    """Reduce a name to what readers distinguish: no capitals, spaces, signs or accents."""
     letters = unicodedata.normalize("NFKD", text).casefold()
     return "".join(letter for letter in letters if letter.isalnum())
 
 
 def _file_name(method: str, seeds: Sequence[int]) -> str:
-    """Words of the method and its seeds, with a hash where they do not tell it apart from others."""
+    """Make a file name of the method and its seeds, with a hash where the words are ambiguous."""
     words = re.sub(r"[^a-z0-9]+", "-", method.lower()).strip("-")
-    told = "-".join(map(str, seeds))
-    if not words or not method.isascii() or len(told) > 40:
-        digest = hashlib.sha256(f"{_plain_name(method)} {told}".encode()).hexdigest()[:8]
+    stated = "-".join(map(str, seeds))
+    if not words or not method.isascii() or len(stated) > 40:
+        digest = hashlib.sha256(f"{_plain_name(method)} {stated}".encode()).hexdigest()[:8]
         return f"{words or 'entry'}-{digest}"
-    return f"{words}-s{told}"
+    return f"{words}-s{stated}"
 
 
 def main(run: Path | None = None, submissions: Sequence[Path] = ()) -> dict[str, Any]:
-    """Take what is new, write both files again, and return what they hold."""
+    """Add new results, rewrite both files, and return their contents."""
     if run is not None:
-        print(f"{take(run)} results taken from {run}")
+        print(f"{take_results(run)} results taken from {run}")
     for directory in submissions:
-        print(f"{directory} scored: {add(directory)}")
+        print(f"{directory} scored: {add_submission(directory)}")
     board = rebuild()
     DATA.write_text(json.dumps(board, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    TEXT.write_text(markdown(board), encoding="utf-8")
+    TEXT.write_text(format_markdown(board), encoding="utf-8")
     print(f"{TEXT.name}: {sum(map(len, board['tasks'].values()))} entries in {len(board['tasks'])} tasks")
     return board
 
 
 def _ranked(found: Sequence[Results]) -> list[dict[str, Any]]:
-    """The lines of a task in their order, each with what it lacks of the first."""
+    """Rank the lines of a task, each with its difference from the first."""
     lines = sorted(((_entry(results), results) for results in found), key=lambda line: _order(line[0]))
     scores = [scores_of([result for _, result in results]) for _, results in lines]
     entries = [entry for entry, _ in lines]
     for entry, own in zip(entries, scores, strict=True):
         is_first = entry is entries[0]
-        entry["less_first"] = None if is_first else less_first(entry, entries[0], own, scores[0])
+        entry["less_first"] = None if is_first else subtract_first(entry, entries[0], own, scores[0])
     return entries
 
 
 def _entry(found: Results) -> dict[str, Any]:
-    """One line: the results of one method in one task, whatever their seeds."""
+    """Combine the results of one method in one task, over all seeds, into a line."""
     results = [result for _, result in found]
     costs = [result["manifest"]["cost"] for result in results]
-    told = [not_possible([r["scores"]["headline"], *r["scores"]["scores"].values()]) for r in results]
+    stated = [find_impossible([r["scores"]["headline"], *r["scores"]["scores"].values()]) for r in results]
     return {
         "title": results[0]["title"],
         "code": results[0]["manifest"]["code"],
         "date": max(result["manifest"]["date"] for result in results),
         "seeds": [seed for result in results for seed in result["manifest"]["seeds"]],
-        "not_possible": list(dict.fromkeys(sentence for sentences in told for sentence in sentences)),
+        "not_possible": list(dict.fromkeys(sentence for sentences in stated for sentence in sentences)),
         "metrics": _averaged([metrics_of(result) for result in results]),
         "cost": {name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]},
         "results": [path.as_posix() for path, _ in found],
@@ -338,7 +338,7 @@ def _entry(found: Results) -> dict[str, Any]:
 
 
 def _averaged(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over seeds with their errors, and medians of p-values; of a single seed its own."""
+    """Average over seeds, with errors, and take medians of p-values; a single seed stays as it is."""
     if len(found) == 1:
         return dict(found[0])
     return {name: _over_seeds(name, [metrics[name] for metrics in found]) for name in found[0]}
@@ -357,22 +357,22 @@ def _over_seeds(name: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, An
 
 
 def _part(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A metric of one parameter."""
+    """Return a metric of one parameter."""
     return {"value": entry["value"][key], "error": None if entry["error"] is None else entry["error"][key]}
 
 
 def scores_of(results: Sequence[Mapping[str, Any]]) -> Float64Array | None:
-    """Energy scores of each row, (seeds, n), None where a result does not hold them."""
+    """Return the energy scores of each row, (seeds, n); None if a result lacks them."""
     found = [result["scores"].get("observations", {}).get("energy_score") for result in results]
     if any(scores is None for scores in found) or len({len(scores) for scores in found}) > 1:
         return None
     return np.array(found, dtype=float)
 
 
-def less_first(
+def subtract_first(
     entry: Mapping[str, Any], first: Mapping[str, Any], scores: NDArray | None, of_first: NDArray | None
 ) -> dict[str, Any]:
-    """Energy score of an entry less that of the first, with its error.
+    """Subtract the energy score of the first entry from that of another, with its error.
 
     Parameters
     ----------
@@ -384,7 +384,7 @@ def less_first(
     Returns
     -------
     dict
-        value; error, over the rows and over the seeds of both in quadrature; is_paired, whether it is of the rows.
+        value; error, over the rows and over the seeds of both in quadrature; is_paired, whether by row.
     """
     if scores is None or of_first is None or scores.shape[1] != of_first.shape[1]:
         own, other = (line["metrics"]["energy_score"] for line in (entry, first))
@@ -408,12 +408,12 @@ def _place(i: int, entry: Mapping[str, Any]) -> str:
 def _row(entry: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     first, *cells = [metric_text(name, entry["metrics"].get(name)) for name in names]
     cost, less = entry["cost"], entry["less_first"]
-    told = [f"{cost[k]:,.0f}" for k in ("cpu_seconds", "simulations", "parameters")]
+    stated = [f"{cost[k]:,.0f}" for k in ("cpu_seconds", "simulations", "parameters")]
     title = entry["title"].replace("|", "\\|")
     title += f": **{NOT_POSSIBLE}**" if entry["not_possible"] else ""
     difference = MISSING if less is None else f"{less['value']:+.4f} ± {less['error']:.4f}"
     difference += " (unpaired)" if less is not None and not less["is_paired"] else ""
-    return [title, str(len(entry["seeds"])), first, difference, *cells, *told]
+    return [title, str(len(entry["seeds"])), first, difference, *cells, *stated]
 
 
 def metric_text(name: str, metric: Mapping[str, Any] | None) -> str:

@@ -107,7 +107,7 @@ def columns(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[Cell]]:
     for name in known:
         table |= _of_metric(name, [entry["metrics"].get(name) for entry in entries])
         if name == "energy_score":
-            table["less rank 1"] = [_difference(entry["less_first"]) for entry in entries]
+            table["minus rank 1"] = [_difference(entry["less_first"]) for entry in entries]
     costs = {"cpu_seconds": "CPU [s]", "simulations": "simulations", "parameters": "parameters"}
     return table | {title: [_count(entry["cost"][key]) for entry in entries] for key, title in costs.items()}
 

@@ -55,12 +55,12 @@ def rewrite(directory: Path = release.DATA_DIR) -> list[Path]:
         release.register(path, config=config, **facts)
         written.append(path)
     for name, columns in _BENCHMARK.items():
-        found = embedded.verified(name, directory)
-        if found is not None:
-            _write_again(found, columns)
+        table = embedded.verify_file(name, directory)
+        if table is not None:
+            _write_again(table, columns)
             entry = embedded.load_registry(directory)[name]
-            embedded.register(found, name, entry["rows"], entry["simulator_version"])
-            written.append(found)
+            embedded.register(table, name, entry["rows"], entry["simulator_version"])
+            written.append(table)
     return [*written, *_rewrite_haloes(directory / MINI)]
 
 

@@ -1,4 +1,4 @@
-"""What a baseline is: one protocol for all, one small file each, found without being listed."""
+"""The protocol of all baselines, and how they are found."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Draws:
     complete : ndarray of bool, shape (k,)
         Whether all n draws were found within the limits of time and attempts.
     statistic : ndarray, shape (k,), optional
-        Larger where an observation is stranger to the method, if it can tell.
+        Larger where an observation is stranger to the method, if the method has such a measure.
     """
 
     theta: Float64Array
@@ -40,7 +40,7 @@ class Draws:
 
     @classmethod
     def of(cls, theta: NDArray) -> Draws:
-        """Draws (k, n, d) of an estimator that never leaves the support."""
+        """Wrap draws (k, n, d) of an estimator that never leaves the support."""
         return cls(theta, np.ones(len(theta)), np.ones(len(theta), dtype=bool))
 
 
@@ -51,24 +51,24 @@ class Effort:
     Attributes
     ----------
     fast : bool
-        A fifth of the epochs, and less of whatever else costs time: for a look, not for a score.
+        A fifth of the epochs, and less of all else that costs time: for a quick look, not for a score.
     progress : bool
-        Show a bar.
+        Show a progress bar.
     device : str
-        Of torch: "cpu" or "cuda".
+        Device of torch: "cpu" or "cuda".
     """
 
     fast: bool = False
     progress: bool = False
     device: str = "cpu"
 
-    def epochs(self, n: int) -> int:
-        """So many of n epochs."""
+    def scale_epochs(self, n: int) -> int:
+        """Return how many of n epochs to run."""
         return max(3, n // 5) if self.fast else n
 
 
 class Baseline(abc.ABC):
-    """Base of all baselines. A concrete class that sets `name` is found by `find`.
+    """Base of all baselines. `find_baselines` finds every concrete class that sets `name`.
 
     Parameters
     ----------
@@ -78,17 +78,17 @@ class Baseline(abc.ABC):
     Attributes
     ----------
     name, title : str
-        Key, and what tables call it.
+        Key, and name in tables.
     source : str
         The paper of the method.
     version : int
-        Rises when the same task and seed give other draws; what was computed with another is computed again.
+        Raised when the same task and seed give other draws, so that stored results are computed again.
     has_density : bool
-        Whether `log_prob` can be asked for.
+        Whether it has `log_prob`.
     needs_torch : bool
         Whether it is a network.
     uses_simulations : bool
-        Whether it learns from the task's simulations at all.
+        Whether it learns from the task's simulations.
     """
 
     name: ClassVar[str]
@@ -100,26 +100,26 @@ class Baseline(abc.ABC):
     uses_simulations: ClassVar[bool] = True
 
     @classmethod
-    def parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
-        """Names and seeds of the baselines that one is made of with a seed, which `trained` gives."""
+    def list_parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
+        """List names and seeds of the baselines that this one is made of, which `get_trained` returns."""
         return ()
 
     def __init__(self, effort: Effort | None = None) -> None:
         self.effort = effort or Effort()
-        #: Gives a trained baseline by name, task and seed, for those that are made of others; trains it anew unless a
-        #: program that keeps what it trained puts its own function here.
-        self.trained: Callable[[str, Learnable, int], Baseline] = self._train_part
+        #: Returns a trained baseline by name, task and seed, for baselines that are made of others. Trains it, unless a
+        #: program that stores trained baselines puts its own function here.
+        self.get_trained: Callable[[str, Learnable, int], Baseline] = self._train_part
 
     @abc.abstractmethod
     def fit(self, task: Learnable, seed: int = 0) -> None:
-        """Train on the splits train and validation of a task; the split test is not looked at.
+        """Train on the train and validation splits of a task, never on the test split.
 
         Parameters
         ----------
         task : Learnable
             A task of the benchmark, or another set of simulations.
         seed : int
-            Of all that is random.
+            Seed of everything random.
         """
 
     @abc.abstractmethod
@@ -131,9 +131,9 @@ class Baseline(abc.ABC):
         x : ndarray, shape (k, f)
             Observations, as in the task.
         n : int
-            Draws for each.
+            Number of draws for each.
         seed : int
-            Of the draws.
+            Seed of the draws.
 
         Returns
         -------
@@ -141,7 +141,7 @@ class Baseline(abc.ABC):
         """
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
-        """Log posterior density, normalised over the prior's support.
+        """Compute the log posterior density, normalised over the prior's support.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class Baseline(abc.ABC):
         x : ndarray, shape (k, f)
             Observations.
         acceptance : ndarray, shape (k,), optional
-            As `sample` gave it for the same rows; a baseline that leaks would estimate it again.
+            As `sample` returned it for the same rows; without it, a baseline that leaks estimates it again.
 
         Returns
         -------
@@ -166,21 +166,21 @@ class Baseline(abc.ABC):
 
     @property
     def n_parameters(self) -> int:
-        """Numbers that were fitted."""
+        """Number of fitted parameters."""
         return sum(values.size for values in self.state().values())
 
     @property
     def history(self) -> list[tuple[float, float]]:
-        """Mean loss of training and validation after each epoch; empty where there are none."""
+        """Mean training and validation loss after each epoch; empty without epochs."""
         return []
 
     @abc.abstractmethod
     def state(self) -> dict[str, NDArray]:
-        """All that was learnt, as arrays by name; what `restore` takes."""
+        """Return everything learnt as arrays by name, for `restore`."""
 
     @abc.abstractmethod
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
-        """Become what was trained on a task, from its arrays."""
+        """Restore what was trained on a task, from the arrays of `state`."""
 
     def _train_part(self, name: str, task: Learnable, seed: int) -> Baseline:
         part = create(name, self.effort)
@@ -194,7 +194,7 @@ def find_baselines() -> dict[str, type[Baseline]]:
     Returns
     -------
     dict of str to type
-        Name -> class; those without a network first, then in the order of the alphabet.
+        Name -> class; those without a network first, each group in alphabetical order.
     """
     import benchmarks.baselines as package
 
@@ -207,7 +207,7 @@ def find_baselines() -> dict[str, type[Baseline]]:
                 other = found.setdefault(member.name, member)
                 if other is not member:
                     raise ValueError(
-                        f"baseline {member.name!r} is {other.__qualname__} already, not {member.__qualname__}"
+                        f"two baselines are called {member.name!r}: {other.__qualname__} and {member.__qualname__}"
                     )
     return dict(sorted(found.items(), key=lambda item: (item[1].needs_torch, item[0])))
 
@@ -224,12 +224,12 @@ def list_baselines() -> dict[str, str]:
 
 
 def create(name: str, effort: Effort | None = None) -> Baseline:
-    """Make an untrained baseline.
+    """Create an untrained baseline.
 
     Parameters
     ----------
     name : str
-        One of `find`.
+        A key of `find_baselines`.
     effort : Effort, optional
         How much is spent.
 
@@ -249,6 +249,6 @@ def create(name: str, effort: Effort | None = None) -> Baseline:
 
 
 def in_support(theta: ArrayLike, low: NDArray, high: NDArray) -> NDArray[np.bool_]:
-    """Whether each of parameters (..., d) lies in a box; shape (...)."""
+    """Return whether each of the parameters (..., d) lies in a box, shape (...)."""
     theta = np.asarray(theta)
     return np.all((theta >= low) & (theta <= high), axis=-1)

@@ -29,22 +29,22 @@ from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 from mwlmc_data.scoring.observations import Split
 
 PROPOSAL = "nsf"
-#: Proposals for an observation, each with an orbit.
+#: Proposals for an observation, each with an orbit; the second in a fast run.
 N_PROPOSALS, N_PROPOSALS_FAST = 500, 100
-#: Part of the proposals that the prior makes, where the flow may have missed some of the posterior.
+#: Share of proposals drawn from the prior, in case the flow misses part of the posterior.
 FROM_PRIOR = 0.1
 #: Orbits for the density of a single theta: nodes in the quantiles of m_lmc_8p7.
 N_ENCLOSED = 24
 #: Nodes in the quantiles of beta0 and r_dehnen, on which no orbit depends.
 _N_HALO = (3, 2)
-#: Rows of a split.
+#: Rows of a split above which a fast run uses a fifth.
 _MANY = 10_000
 #: Observations whose proposals are drawn together.
 _BLOCK = 16
 
 
 class Corrected(Baseline):
-    """Proposals of a spline flow, a tenth of them of the prior, weighed by prior times likelihood over their density.
+    """Proposals of a spline flow, a tenth from the prior, weighted by prior times likelihood over their density.
 
     The likelihood is Gaussian and learnt from the task's own rows (`SimulatedLikelihood`). Of the nuisances, m_lmc_8p7
     is proposed with the parameters (`EnclosedMass`) and its prior is part of the weight; the likelihood is averaged
@@ -76,8 +76,8 @@ class Corrected(Baseline):
     version = 2
 
     @classmethod
-    def parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
-        """The flow that proposes."""
+    def list_parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
+        """List the flow that proposes."""
         return ((PROPOSAL, seed),)
 
     def __init__(self, effort: Effort | None = None, past: Past = past_velocities) -> None:
@@ -96,7 +96,7 @@ class Corrected(Baseline):
         return N_PROPOSALS_FAST if self.effort.fast else N_PROPOSALS
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
-        """Train the flow, or take it from elsewhere (`trained`), and learn the likelihood.
+        """Get the trained flow (`get_trained`) and learn the likelihood.
 
         Raises
         ------
@@ -105,11 +105,11 @@ class Corrected(Baseline):
         """
         informed = _has_reflex(task)
         self._task, self._log_evidence = task, {}
-        self.proposal, self.likelihood, self.enclosed = self.trained(PROPOSAL, task, seed), None, None
+        self.proposal, self.likelihood, self.enclosed = self.get_trained(PROPOSAL, task, seed), None, None
         if informed:
             self.likelihood = SimulatedLikelihood(task.prior, self.effort)
             self.enclosed = EnclosedMass(task, self.effort)
-            train, held = self._looked_at(task.train), self._looked_at(task.validation)
+            train, held = self._select_rows(task.train), self._select_rows(task.validation)
             training = integrate_split(task, train, "train", self._past)
             validation = integrate_split(task, held, "validation", self._past)
             self.likelihood.fit(training, validation, seed)
@@ -117,19 +117,19 @@ class Corrected(Baseline):
             self.enclosed.fit((train, masses[0]), (held, masses[1]), seed)
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
-        """Draw from the corrected posterior; equal draws occur, as proposals of great weight are taken repeatedly."""
+        """Draw from the corrected posterior; proposals of great weight repeat."""
         x = np.atleast_2d(x)
         found = self._weigh(x, seed)
         self._log_evidence |= {_key(row): weighed.log_evidence for row, weighed in zip(x, found, strict=True)}
         self.effective = np.array([weighed.effective for weighed in found])
         drawn = [weighed.resample(n, np.random.default_rng([seed, i, 1])) for i, weighed in enumerate(found)]
-        # The evidence of a likelihood that is constant would tell nothing.
+        # a constant likelihood has an evidence without information
         stranger = None if self.likelihood is None else np.array([-weighed.log_evidence for weighed in found])
         return dataclasses.replace(Draws.of(np.stack(drawn)), statistic=stranger)
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
-        """Log posterior density: prior times likelihood over the evidence, which `sample` has estimated."""
-        task, _ = self._trained()
+        """Compute the log posterior density: prior times likelihood over the evidence that `sample` estimated."""
+        task, _ = self._require_fitted()
         theta, x = np.asarray(theta, dtype=np.float64), np.atleast_2d(x)
         found = np.full(len(theta), -np.inf)
         inside = np.flatnonzero(in_support(theta, *box_of(task.prior)))
@@ -139,18 +139,18 @@ class Corrected(Baseline):
         evidence = self.log_evidence(x)
         for i in inside:
             if np.isfinite(evidence[i]):
-                found[i] += self._averaged(theta[i], x[i]) - evidence[i]
+                found[i] += self._average_likelihood(theta[i], x[i]) - evidence[i]
             else:  # the draws are the proposals themselves
                 found[i] = self._log_proposal(theta[i : i + 1], x[i])[0]
         return found
 
     def log_evidence(self, x: NDArray) -> Float64Array:
-        """Log density of the travel vector given the LMC today; minus it tells how strange an observation is.
+        """Estimate the log density of the travel vector given the LMC today; its negative measures strangeness.
 
         Parameters
         ----------
         x : ndarray, shape (k, f)
-            Observations; what `sample` has not seen is weighed anew.
+            Observations; those that `sample` has not seen are weighted now.
 
         Returns
         -------
@@ -165,24 +165,24 @@ class Corrected(Baseline):
 
     @property
     def n_parameters(self) -> int:
-        """Weights of the flow, and all else that was learnt."""
+        """Weights of the flow, and everything else that was learnt."""
         others = sum(v.size for name, v in self.state().items() if not name.startswith("proposal."))
-        return self._trained()[1].n_parameters + others
+        return self._require_fitted()[1].n_parameters + others
 
     @property
     def history(self) -> list[tuple[float, float]]:
-        """Mean loss of the likelihood's training and validation after each epoch."""
+        """Mean training and validation loss of the likelihood after each epoch."""
         return [] if self.likelihood is None else self.likelihood.outcome.history
 
     def state(self) -> dict[str, NDArray]:
-        """Arrays of the flow, of the likelihood and of the proposals of m_lmc_8p7."""
-        parts = {"proposal": self._trained()[1].state()}
+        """Return arrays of the flow, of the likelihood and of the proposals of m_lmc_8p7."""
+        parts = {"proposal": self._require_fitted()[1].state()}
         if self.likelihood is not None and self.enclosed is not None:
             parts |= {"likelihood": self.likelihood.state(), "enclosed": self.enclosed.state()}
         return {f"{part}.{name}": values for part, arrays in parts.items() for name, values in arrays.items()}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
-        """Become what was trained on a task."""
+        """Restore what was trained on a task."""
 
         def part(prefix: str) -> dict[str, NDArray]:
             return {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
@@ -196,14 +196,14 @@ class Corrected(Baseline):
             self.likelihood.restore(part("likelihood."))
             self.enclosed.restore(part("enclosed."))
 
-    def _looked_at(self, split: Split) -> Split:
-        """Rows that the likelihood is learnt from: all; if it should be fast a fifth of many, each costs an orbit."""
+    def _select_rows(self, split: Split) -> Split:
+        """Select the rows to learn the likelihood from: all, or in a fast run a fifth of many; each costs an orbit."""
         step = 5 if self.effort.fast and len(split) > _MANY else 1
         return Split(split.theta[::step], split.x[::step], split.sim_id[::step])
 
     def _weigh(self, x: NDArray, seed: int) -> list[Weighed]:
-        """Proposals with weights for each observation (k, f)."""
-        task, proposal = self._trained()
+        """Weight proposals for each observation (k, f)."""
+        task, proposal = self._require_fitted()
         m = self.n_proposals
         n_prior = round(FROM_PRIOR * m)
         found: list[Weighed] = []
@@ -211,7 +211,7 @@ class Corrected(Baseline):
             rows = x[i : i + _BLOCK]
             for row, own in zip(rows, proposal.sample(rows, m - n_prior, seed).theta, strict=True):
                 rng = np.random.default_rng([seed, len(found), 0])
-                theta = np.concatenate([own, _from_prior(task, n_prior, rng)])
+                theta = np.concatenate([own, _draw_prior(task, n_prior, rng)])
                 log_weight = task.prior.log_prob(theta) - self._log_proposal(theta, row)
                 if self.enclosed is not None:
                     enclosed, log_ratio = self.enclosed.propose(theta, row, rng)
@@ -220,23 +220,23 @@ class Corrected(Baseline):
         return found
 
     def _log_proposal(self, theta: NDArray, x: NDArray) -> Float64Array:
-        """Log density of the proposals for an observation (f,) at theta (m, d), shape (m,)."""
-        task, proposal = self._trained()
+        """Compute the log density of the proposals for an observation (f,) at theta (m, d), shape (m,)."""
+        task, proposal = self._require_fitted()
         log_flow = proposal.log_prob(theta, np.repeat(x[None], len(theta), axis=0))
         return np.logaddexp(np.log1p(-FROM_PRIOR) + log_flow, np.log(FROM_PRIOR) + task.prior.log_prob(theta))
 
-    def _averaged(self, theta: NDArray, x: NDArray) -> float:
-        """Log likelihood of one theta (3,), averaged over all nuisances."""
+    def _average_likelihood(self, theta: NDArray, x: NDArray) -> float:
+        """Average the likelihood of one theta (3,) over all nuisances; its logarithm."""
         u, weight = legendre(N_ENCLOSED)
         every = np.repeat(theta[None], N_ENCLOSED, axis=0)
         log_likelihood = self._log_likelihood(every, ENCLOSED_MASS.quantile(u, every[:, 0]), x)
         return float(logsumexp(log_likelihood + np.log(weight)))
 
     def _log_likelihood(self, theta: NDArray, enclosed: NDArray, x: NDArray) -> Float64Array:
-        """Log likelihood of theta (m, 3) and m_lmc_8p7 (m,), averaged over beta0 and r_dehnen, shape (m,)."""
-        task, _ = self._trained()
+        """Compute the log likelihood (m,) of theta (m, 3) and m_lmc_8p7 (m,), averaged over beta0 and r_dehnen."""
+        task, _ = self._require_fitted()
         assert self.likelihood is not None
-        lmc, travel = _parts(task, x)
+        lmc, travel = _split_data(task, x)
         past = self._past(theta, enclosed, lmc)
         halo = MARGINALS[task.prior.config]
         (u_beta, w_beta), (u_scale, w_scale) = (legendre(n) for n in _N_HALO)
@@ -248,37 +248,37 @@ class Corrected(Baseline):
                 terms.append(self.likelihood.log_density(travel, points) + np.log(w * v))
         return logsumexp(terms, axis=0)
 
-    def _trained(self) -> tuple[Learnable, Baseline]:
+    def _require_fitted(self) -> tuple[Learnable, Baseline]:
         if self._task is None or self.proposal is None:
             raise RuntimeError("the baseline is not trained; call fit first")
         return self._task, self.proposal
 
 
 def _has_reflex(task: Learnable) -> bool:
-    """Whether the data have the reflex motion."""
+    """Return whether the data include the reflex motion."""
     names = set(task.x_names)
     if names == {*LMC_VECTOR, *REFLEX}:
         return True
     if names == set(LMC_VECTOR):
         return False
     allowed = f"{', '.join(LMC_VECTOR)}, with or without {', '.join(REFLEX)}"
-    raise ValueError(f"the data are {', '.join(task.x_names)}; allowed: {allowed}")
+    raise ValueError(f"x_names = {', '.join(task.x_names)}: allowed is {allowed}")
 
 
-def _parts(task: Learnable, x: NDArray) -> tuple[Float64Array, Float64Array]:
-    """The LMC today (6,) and the travel vector (3,) of an observation (f,)."""
+def _split_data(task: Learnable, x: NDArray) -> tuple[Float64Array, Float64Array]:
+    """Split an observation (f,) into the LMC today (6,) and the travel vector (3,)."""
     data = dict(zip(task.x_names, np.asarray(x, dtype=np.float64), strict=True))
     lmc, reflex = (np.array([data[name] for name in names]) for names in (LMC_VECTOR, REFLEX))
     return lmc, travel_vectors(reflex[None])[0]
 
 
-def _from_prior(task: Learnable, n: int, rng: np.random.Generator) -> Float64Array:
-    """Draws (n, d) from the prior, each parameter in strata."""
-    return np.stack([marginal.quantile(_strata(n, rng)) for marginal in task.prior.marginals.values()], axis=1)
+def _draw_prior(task: Learnable, n: int, rng: np.random.Generator) -> Float64Array:
+    """Draw (n, d) from the prior, each parameter in strata."""
+    return np.stack([marginal.quantile(_draw_strata(n, rng)) for marginal in task.prior.marginals.values()], axis=1)
 
 
-def _strata(n: int, rng: np.random.Generator) -> Float64Array:
-    """A uniform number in each of n equal parts of (0, 1), in random order."""
+def _draw_strata(n: int, rng: np.random.Generator) -> Float64Array:
+    """Draw a uniform number in each of n equal parts of (0, 1), in random order."""
     return (rng.permutation(n) + rng.random(n)) / n
 
 

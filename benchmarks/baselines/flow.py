@@ -1,4 +1,4 @@
-"""Neural posterior estimation with a network of sbi (Greenberg et al. 2019, one round): what the flows share."""
+"""Neural posterior estimation with a network of sbi (Greenberg et al. 2019, one round), the base of the flows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from benchmarks.baselines.base import Baseline, Draws, Effort, in_support
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.baselines.truncation import draw_inside
 from benchmarks.common.sets import Learnable, box_of
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Inputs, Scores
 
+#: Maps a number n and observations (k, f) to draws (k, n, d), all tensors but n.
 Sampler = Callable[[int, Any], Any]
-"""Gives draws (k, n, d) for a number n and observations (k, f), all but n tensors."""
 
-_BLOCK = 64  # observations drawn together
-_N_MASS = 2000  # draws by which the mass inside the support is estimated
+#: Observations drawn together.
+_BLOCK = 64
+#: Draws by which the mass inside the support is estimated.
+_N_MASS = 2000
 
 
 class Flow(Baseline, abc.ABC):
@@ -36,12 +39,12 @@ class Flow(Baseline, abc.ABC):
     Attributes
     ----------
     bounded : bool
-        True: the flow lives on normal scores of the prior and cannot leave its support. False: it lives on the
-        parameters, as the paper's; draws outside are rejected, and the density is divided by the mass inside.
+        True: the flow is a density of normal scores of the prior and cannot leave its support. False: it is a density
+        of the parameters, as in the paper; draws outside are rejected, and the density is divided by the mass inside.
     network : dict
         Name of sbi's builder and its options.
     validate_with : int
-        Times that each validation row is counted, where the loss is random.
+        Number of evaluations of each validation row, for random losses.
     """
 
     bounded: bool = True
@@ -58,12 +61,13 @@ class Flow(Baseline, abc.ABC):
         self._inputs: Inputs | None = None
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
-        """Train on the split train and keep the weights that are best on the split validation."""
+        """Train on the train split and keep the weights that are best on the validation split."""
         import torch
 
         self._task, self._inputs = task, Inputs.from_data(task.train.x, task.x_names)
         device = self.effort.device
-        data = [(self._tensor(s.theta), loop.tensor(self._inputs(s.x), device)) for s in (task.train, task.validation)]
+        splits = task.train, task.validation
+        data = [(self._tensor(s.theta), loop.to_tensor(self._inputs(s.x), device)) for s in splits]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self._net = self._build(*data[0])
@@ -74,12 +78,12 @@ class Flow(Baseline, abc.ABC):
         """Draw from the posterior inside the prior's support."""
         import torch
 
-        net, task, inputs = self._fitted()
+        net, task, inputs = self._require_fitted()
         x, sampler = np.atleast_2d(x), self._sampler(net)
 
         def draw(rows: NDArray, m: int) -> NDArray:
             with torch.no_grad():
-                drawn = sampler(m, loop.tensor(inputs(rows), self.effort.device))
+                drawn = sampler(m, loop.to_tensor(inputs(rows), self.effort.device))
             return self._from_flow(drawn.cpu().numpy().astype(np.float64))
 
         with torch.random.fork_rng():
@@ -88,15 +92,15 @@ class Flow(Baseline, abc.ABC):
                 return draw_inside(draw, x, n, *box_of(task.prior), block=_BLOCK)
             return Draws.of(np.concatenate([draw(x[i : i + _BLOCK], n) for i in range(0, len(x), _BLOCK)]))
 
-    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> NDArray[np.float64]:
-        """Log posterior density per unit of theta, normalised over the prior's support by the acceptance."""
+    def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
+        """Compute the log posterior density per unit of theta, normalised over the support by the acceptance."""
         import torch
 
-        net, task, inputs = self._fitted()
+        net, task, inputs = self._require_fitted()
         theta = np.asarray(theta, dtype=np.float64)
         device = self.effort.device
         with torch.no_grad():
-            found = -net.loss(self._tensor(theta), loop.tensor(inputs(x), device)).cpu().numpy().astype(np.float64)
+            found = -net.loss(self._tensor(theta), loop.to_tensor(inputs(x), device)).cpu().numpy().astype(np.float64)
         if self.bounded:
             found = Scores(task.prior).log_density(found, theta)
         else:
@@ -108,61 +112,61 @@ class Flow(Baseline, abc.ABC):
 
     @property
     def history(self) -> list[tuple[float, float]]:
-        """Mean loss of training and validation after each epoch."""
+        """Mean training and validation loss after each epoch."""
         return self.outcome.history
 
     @property
     def n_parameters(self) -> int:
         """Number of trained weights."""
-        return sum(p.numel() for p in self._fitted()[0].parameters())
+        return sum(p.numel() for p in self._require_fitted()[0].parameters())
 
     def state(self) -> dict[str, NDArray]:
-        """Weights of the network, and what standardises its data."""
-        net, _, inputs = self._fitted()
+        """Return the weights of the network, and what standardises its data."""
+        net, _, inputs = self._require_fitted()
         weights = {f"net.{name}": values for name, values in loop.state_of(net).items()}
         return {**weights, **inputs.state()}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
-        """Become what was trained on a task."""
+        """Restore what was trained on a task."""
         self._task = task
         self._inputs = Inputs.from_state(state, task.x_names)
-        # the builder standardises by these and needs some spread; the state holds what it was in the training
+        # the builder needs some spread to standardise by; the state restores that of the training
         rng = np.random.default_rng(0)
         theta, x = rng.normal(size=(16, len(task.theta_names))), rng.normal(size=(16, len(self._inputs.centre)))
-        self._net = self._build(loop.tensor(theta), loop.tensor(x))
+        self._net = self._build(loop.to_tensor(theta), loop.to_tensor(x))
         weights = {name.removeprefix("net."): v for name, v in state.items() if name.startswith("net.")}
         loop.load_state(self._net, weights, self.effort.device)
 
     def _build(self, theta: Any, x: Any) -> Any:
-        """Sbi's density estimator, which standardises both arguments by these tensors."""
+        """Build sbi's density estimator, which standardises both arguments by these tensors."""
         from sbi.neural_nets import posterior_nn
 
         return posterior_nn(**self.network)(theta, x).to(self.effort.device)
 
     def _sampler(self, net: Any) -> Sampler:
-        """What draws from the network: the library's own method."""
+        """Return what draws from the network: the library's own method."""
         return lambda n, x: net.sample((n,), x).transpose(0, 1)
 
     def _settings(self) -> Training:
-        return self.training if not self.effort.fast else self.training.shorter(self.effort.epochs)
+        return self.training if not self.effort.fast else self.training.shorten(self.effort.scale_epochs)
 
     def _tensor(self, theta: NDArray) -> Any:
-        """From the task's parameters to what the flow lives on."""
+        """Convert the task's parameters to the variables of the flow."""
         task = self._task
         assert task is not None
         values = Scores(task.prior).forward(theta) if self.bounded else np.asarray(theta, float) / self._widths(task)
-        return loop.tensor(values, self.effort.device)
+        return loop.to_tensor(values, self.effort.device)
 
-    def _from_flow(self, values: NDArray) -> NDArray[np.float64]:
+    def _from_flow(self, values: NDArray) -> Float64Array:
         task = self._task
         assert task is not None
         return Scores(task.prior).inverse(values) if self.bounded else values * self._widths(task)
 
     @staticmethod
-    def _widths(task: Learnable) -> NDArray[np.float64]:
+    def _widths(task: Learnable) -> Float64Array:
         return np.array([marginal.std for marginal in task.prior.marginals.values()])
 
-    def _fitted(self) -> tuple[Any, Learnable, Inputs]:
+    def _require_fitted(self) -> tuple[Any, Learnable, Inputs]:
         if self._net is None or self._task is None or self._inputs is None:
             raise RuntimeError("the baseline is not trained; call fit first")
         return self._net, self._task, self._inputs

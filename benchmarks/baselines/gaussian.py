@@ -1,4 +1,4 @@
-"""A network that gives a Gaussian: what the parts of the importance correction that are learnt have in common."""
+"""A network that returns a Gaussian, for the learnt parts of the importance correction."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from benchmarks.baselines.base import Effort
 from benchmarks.baselines.training import Trained, Training
 from mwlmc_data.array_types import Float64Array
 
-#: Rows that the network is given at a time.
+#: Rows evaluated at a time.
 _CHUNK = 50_000
 #: Numbers y (n, d) and inputs (n, f), both standardised.
 Pair = tuple[NDArray, NDArray]
 
 
 class ConditionalGaussian:
-    """Gaussian density of y (d) given inputs (f), with a full covariance; untrained it is the standard normal.
+    """Gaussian density of y (d) given inputs (f), with a full covariance; the standard normal before training.
 
     Parameters
     ----------
@@ -39,43 +39,43 @@ class ConditionalGaussian:
 
     def __init__(self, n_inputs: int, d: int, hidden: int) -> None:
         self.outcome = Trained()
-        self._net = _network()(n_inputs, d, hidden)
+        self._net = _define_network()(n_inputs, d, hidden)
 
     def fit(self, training: Pair, validation: Pair, setting: Training, effort: Effort) -> None:
-        """Train by the likelihood of y; the weights that are best on the validation rows are kept."""
-        data = [(loop.tensor(y), loop.tensor(x)) for y, x in (training, validation)]
-        setting = setting.shorter(effort.epochs) if effort.fast else setting
+        """Train by the likelihood of y, and keep the weights that are best on the validation rows."""
+        data = [(loop.to_tensor(y), loop.to_tensor(x)) for y, x in (training, validation)]
+        setting = setting.shorten(effort.scale_epochs) if effort.fast else setting
         self.outcome = loop.train(self._net, data[0], data[1], setting, effort.progress)
 
     def log_density(self, y: NDArray, x: NDArray) -> Float64Array:
-        """Log density (n,) of y (n, d)."""
+        """Compute the log density (n,) of y (n, d)."""
         import torch
 
-        pairs = zip(loop.tensor(y).split(_CHUNK), loop.tensor(x).split(_CHUNK), strict=True)
+        pairs = zip(loop.to_tensor(y).split(_CHUNK), loop.to_tensor(x).split(_CHUNK), strict=True)
         with torch.no_grad():
             parts = [self._net.loss(*pair) for pair in pairs]
         return -torch.cat(parts).numpy().astype(np.float64)
 
     def marginals(self, x: NDArray) -> tuple[Float64Array, Float64Array]:
-        """Means and widths (n, d); the widths are those of independent numbers and right where d = 1."""
+        """Return means and widths (n, d); the widths neglect correlations and are right where d = 1."""
         import torch
 
         with torch.no_grad():
-            mean, log_scale, _ = self._net(loop.tensor(x))
+            mean, log_scale, _ = self._net(loop.to_tensor(x))
         return mean.numpy().astype(np.float64), np.exp(-log_scale.numpy().astype(np.float64))
 
     def state(self) -> dict[str, NDArray]:
-        """The weights."""
+        """Return the weights."""
         return loop.state_of(self._net)
 
     def restore(self, state: Mapping[str, NDArray]) -> None:
-        """Take the weights."""
+        """Restore the weights."""
         loop.load_state(self._net, dict(state))
 
 
 @cache
-def _network() -> Any:
-    """The class of the network; made when it is first needed, because torch takes seconds to import."""
+def _define_network() -> Any:
+    """Define the network's class when it is first needed, because torch takes seconds to import."""
     import torch
     from torch import nn
 
@@ -90,11 +90,11 @@ def _network() -> Any:
             self.body = nn.Sequential(*itertools.chain(*layers), last)
 
         def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            """Mean, and of the whitening matrix the logarithms of its diagonal and what is below, row by row."""
+            """Return the mean, and of the whitening matrix the log diagonal and the lower triangle, row by row."""
             return self.body(x).split(self.sizes, dim=1)
 
         def loss(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-            """Negative log density of each row of y."""
+            """Compute the negative log density of each row of y."""
             mean, log_scale, below = self(x)
             rest = y - mean
             z = list((rest * log_scale.exp()).unbind(dim=1))

@@ -13,8 +13,8 @@ from benchmarks.baselines.training import Training
 class Maf(Flow):
     """Masked autoregressive flow, five transforms of 50 hidden units (Brooks et al. 2025, sec. 3).
 
-    As in the paper it lives on the parameters themselves, so that a part of its mass lies outside the prior; that part
-    is cut off, measured and reported.
+    As in the paper, it is a density of the parameters themselves, so that part of its mass lies outside the prior; that
+    part is cut off, measured and reported.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Maf(Flow):
     training : Training, optional
         Settings in place of the default.
     bounded : bool
-        The same flow on normal scores of the prior, which has no mass outside.
+        Use normal scores of the prior, so that no mass lies outside.
     """
 
     name = "maf"

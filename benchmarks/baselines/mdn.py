@@ -1,6 +1,6 @@
-"""Mixture density network: a mixture of Gaussians whose parameters a small network gives.
+"""Mixture density network: a small network predicts the parameters of a mixture of Gaussians.
 
-Torch trains it and is needed for nothing else: the trained network is evaluated with NumPy alone.
+Only training needs torch: the trained network is evaluated with NumPy.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Mdn(Baseline):
     effort : Effort
         How much is spent, and where.
     training : Training, optional
-        Settings in place of the default, which decays weights and drops units the more the fewer simulations there are.
+        Settings in place of the default, whose weight decay and dropout rise as the number of simulations falls.
 
     Attributes
     ----------
@@ -55,10 +55,10 @@ class Mdn(Baseline):
         self._mixture: Mixture | None = None
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
-        """Train on the split train and keep the weights that are best on the split validation."""
+        """Train on the train split and keep the weights that are best on the validation split."""
         scores, inputs, device = Scores(task.prior), Inputs.from_data(task.train.x, task.x_names), self.effort.device
         data = [
-            (loop.tensor(scores.forward(split.theta), device), loop.tensor(inputs(split.x), device))
+            (loop.to_tensor(scores.forward(split.theta), device), loop.to_tensor(inputs(split.x), device))
             for split in (task.train, task.validation)
         ]
         setting = self.training or default_training(len(task.train))
@@ -67,36 +67,36 @@ class Mdn(Baseline):
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
         """Draw scores from the mixture."""
-        mixture, scores, inputs = self._fitted()
+        mixture, scores, inputs = self._require_fitted()
         return Draws.of(scores.inverse(mixture.sample(inputs(np.atleast_2d(x)), n, np.random.default_rng(seed))))
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
-        """Log posterior density per unit of theta; -inf outside the support."""
-        mixture, scores, inputs = self._fitted()
+        """Compute the log posterior density per unit of theta; -inf outside the support."""
+        mixture, scores, inputs = self._require_fitted()
         return scores.log_density(mixture.log_prob(scores.forward(theta), inputs(x)), theta)
 
     @property
     def history(self) -> list[tuple[float, float]]:
-        """Mean loss of training and validation after each epoch, in normal scores."""
+        """Mean training and validation loss after each epoch, in normal scores."""
         return self.outcome.history
 
     @property
     def n_parameters(self) -> int:
         """Number of trained weights."""
-        return self._fitted()[0].size
+        return self._require_fitted()[0].size
 
     def state(self) -> dict[str, NDArray]:
-        """Weights, as `Mixture.of` takes them, and what standardises the data."""
-        mixture, _, inputs = self._fitted()
+        """Return the weights, as `Mixture.of` takes them, and what standardises the data."""
+        mixture, _, inputs = self._require_fitted()
         return {**inputs.state(), **mixture.state()}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
-        """Become what was trained on a task; without torch."""
+        """Restore what was trained on a task, without torch."""
         self._scores = Scores(task.prior)
         self._inputs = Inputs.from_state(state, task.x_names)
         self._mixture = Mixture.from_state({name: np.array(v) for name, v in state.items()}, len(task.theta_names))
 
-    def _fitted(self) -> tuple[Mixture, Scores, Inputs]:
+    def _require_fitted(self) -> tuple[Mixture, Scores, Inputs]:
         if self._mixture is None or self._scores is None or self._inputs is None:
             raise RuntimeError("the baseline is not trained; call fit first")
         return self._mixture, self._scores, self._inputs
@@ -105,7 +105,7 @@ class Mdn(Baseline):
 def train_mixture(
     data: Sequence[loop.Pair], hidden: Sequence[int], n_components: int, setting: Training, effort: Effort, seed: int
 ) -> tuple[Mixture, Trained]:
-    """Train a mixture on pairs of values (n, d) and what they are conditional on (n, f), for training and validation.
+    """Train a mixture of values (n, d) conditional on data (n, f), given a pair for training and one for validation.
 
     Returns
     -------
@@ -116,28 +116,28 @@ def train_mixture(
     import torch
 
     values, given = data[0]
-    setting = setting.shorter(effort.epochs) if effort.fast else setting
+    setting = setting.shorten(effort.scale_epochs) if effort.fast else setting
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = network()((given.shape[1], *hidden), n_components, values.shape[1], dropout(len(values)))
+        net = define_network()((given.shape[1], *hidden), n_components, values.shape[1], dropout(len(values)))
         net = net.to(effort.device)
         outcome = loop.train(net, data[0], data[1], setting, effort.progress)
     return Mixture.from_state(loop.state_of(net), values.shape[1]), outcome
 
 
 def default_training(n: int) -> Training:
-    """Settings for n simulations: near the best weight decay, of 0.01 to 10, at 1,000, 10,000 and 108,000 alike."""
-    return Training(epochs=40, learning_rate=5e-3, most_batch=1000, weight_decay=50.0 / math.sqrt(n))
+    """Return settings for n simulations, near the best weight decay of 0.01 to 10 at 1,000, 10,000 and 108,000."""
+    return Training(epochs=40, learning_rate=5e-3, max_batch=1000, weight_decay=50.0 / math.sqrt(n))
 
 
 def dropout(n: int) -> float:
-    """Share of the hidden units that are left out of a step with n simulations; 0.16 at 1,000."""
+    """Return the dropout rate for n simulations; 0.16 at 1,000."""
     return min(0.2, 5.0 / math.sqrt(n))
 
 
 @cache
-def network() -> type[Any]:
-    """`Mixture` as a module of torch, which is imported only here."""
+def define_network() -> type[Any]:
+    """Define `Mixture` as a module of torch, which is imported only here."""
     import torch
     from torch import nn
 
@@ -150,7 +150,7 @@ def network() -> type[Any]:
             self.below = np.tril_indices(d, -1)
 
         def gaussians(self, x: Any) -> tuple[Any, Any, Any, Any]:
-            """Logits (n, K), means, logarithms of L's diagonal and what is below it (n, K, d ...)."""
+            """Return logits (n, K), means, log diagonal and lower triangle of L (n, K, d ...)."""
             d, h = self.d, self.layers[0](x)
             for layer in list(self.layers)[1:]:
                 h = layer(self.drop(nn.functional.silu(h)))
@@ -159,7 +159,7 @@ def network() -> type[Any]:
             return logit[..., 0], mean, MAX_LOG_DIAGONAL * torch.tanh(log_diagonal / MAX_LOG_DIAGONAL), below
 
         def loss(self, u: Any, x: Any) -> Any:
-            """Minus the log density of each row."""
+            """Compute the negative log density of each row."""
             logit, mean, log_diagonal, below = self.gaussians(x)
             away = u[:, None] - mean
             row, column = (torch.as_tensor(i, device=u.device) for i in self.below)

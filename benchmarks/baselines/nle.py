@@ -20,14 +20,14 @@ from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.inference.travel_likelihood import TravelLikelihood, rest_of, split
 
-#: Rows of a training set from which on more Gaussians lower the loss on rows that it does not hold.
+#: Size of a training set from which more Gaussians lower the validation loss.
 _LARGE = 20_000
 
 
 class Nle(Baseline):
     """A mixture of Gaussians for the travel velocity, given the parameters and the LMC's vector.
 
-    Torch trains it; `mwlmc_data.inference.travel_likelihood` says what it is and finds the posterior, with NumPy alone.
+    Torch trains it; `mwlmc_data.inference.travel_likelihood` defines it and finds the posterior, with NumPy alone.
     Without the reflex motion nothing is learnt, and the posterior is the prior.
 
     Parameters
@@ -42,7 +42,7 @@ class Nle(Baseline):
     hidden : tuple of int
         Units of each hidden layer.
     n_components : tuple of int
-        Gaussians, of small and of large training sets.
+        Number of Gaussians, for small and for large training sets.
     """
 
     name = "nle"
@@ -61,14 +61,14 @@ class Nle(Baseline):
         self._evidence: dict[bytes, float] = {}
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
-        """Train on the split train and keep the weights that are best on the split validation.
+        """Train on the train split and keep the weights that are best on the validation split.
 
         Raises
         ------
         ValueError
             If the task's data are not the LMC's vector, with or without the reflex motion.
         """
-        self._task, self._likelihood, self._evidence = _checked(task), None, {}
+        self._task, self._likelihood, self._evidence = _check_task(task), None, {}
         if not _has_reflex(task):
             return
         names, scores, device = tuple(task.x_names), Scores(task.prior), self.effort.device
@@ -79,15 +79,15 @@ class Nle(Baseline):
         data = []
         for theta, travel, rest in parts:
             context = np.concatenate([scores.forward(theta), inputs(rest)], axis=1)
-            data.append((loop.tensor((travel - centre) / width, device), loop.tensor(context, device)))
+            data.append((loop.to_tensor((travel - centre) / width, device), loop.to_tensor(context, device)))
         n_components = self.n_components[len(task.train) >= _LARGE]
         setting = self.training or default_training(len(task.train))
         mixture, self.outcome = train_mixture(data, self.hidden, n_components, setting, self.effort, seed)
         self._likelihood = TravelLikelihood(mixture, inputs, centre, width, scores, names)
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
-        """Draw from each observation's grid, the stranger the less its evidence; of the prior without reflex motion."""
-        task, likelihood = self._fitted(), self._likelihood
+        """Draw from the grid of each observation, or from the prior without reflex motion; low evidence is strange."""
+        task, likelihood = self._require_fitted(), self._likelihood
         x = np.atleast_2d(np.asarray(x, dtype=np.float64))
         if likelihood is None:
             u = np.random.default_rng(seed).normal(size=(len(x), n, len(task.theta_names)))
@@ -97,8 +97,8 @@ class Nle(Baseline):
         return dataclasses.replace(Draws.of(Scores(task.prior).inverse(u)), statistic=stranger)
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
-        """Log posterior density per unit of theta: likelihood times prior by the evidence of the grid."""
-        task, likelihood = self._fitted(), self._likelihood
+        """Compute the log posterior density per unit of theta: likelihood times prior over the evidence of the grid."""
+        task, likelihood = self._require_fitted(), self._likelihood
         theta, x = np.asarray(theta, dtype=np.float64), np.atleast_2d(np.asarray(x, dtype=np.float64))
         if likelihood is None:
             return np.atleast_1d(task.prior.log_prob(theta))
@@ -109,56 +109,56 @@ class Nle(Baseline):
 
     @property
     def n_parameters(self) -> int:
-        """Number of trained weights; none without the reflex motion."""
-        self._fitted()
+        """Number of trained weights; 0 without the reflex motion."""
+        self._require_fitted()
         return 0 if self._likelihood is None else self._likelihood.mixture.size
 
     @property
     def history(self) -> list[tuple[float, float]]:
-        """Mean loss of training and validation after each epoch, for the standardised travel velocity."""
+        """Mean training and validation loss after each epoch, for the standardised travel velocity."""
         return self.outcome.history
 
     def state(self) -> dict[str, NDArray]:
-        """What `TravelLikelihood.from_state` takes; nothing without the reflex motion."""
-        self._fitted()
+        """Return what `TravelLikelihood.from_state` takes; nothing without the reflex motion."""
+        self._require_fitted()
         return {} if self._likelihood is None else self._likelihood.state()
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
-        """Become what was trained on a task; without torch."""
-        self._task, self._likelihood, self._evidence = _checked(task), None, {}
+        """Restore what was trained on a task, without torch."""
+        self._task, self._likelihood, self._evidence = _check_task(task), None, {}
         if _has_reflex(task):
             self._likelihood = TravelLikelihood.from_state(state, task.prior, task.x_names)
 
     def _grid(self, likelihood: TravelLikelihood, row: NDArray) -> Grid:
-        """Posterior of the scores given one observation, whose evidence is kept for its density."""
+        """Compute the posterior of the scores given one observation, and keep its evidence for `log_prob`."""
         grid = likelihood.grid(row)
         self._evidence[row.tobytes()] = grid.log_evidence
         return grid
 
-    def _fitted(self) -> Learnable:
+    def _require_fitted(self) -> Learnable:
         if self._task is None:
             raise RuntimeError("the baseline is not trained; call fit first")
         return self._task
 
 
 def default_training(n: int) -> Training:
-    """Settings for n simulations; with units left out, twice or thrice the weight decay is no better at any size."""
-    return Training(epochs=60, learning_rate=3e-3, most_batch=1000, least_steps=2000, weight_decay=10.0 / math.sqrt(n))
+    """Return settings for n simulations; dropout, or two or three times the weight decay, is no better at any size."""
+    return Training(epochs=60, learning_rate=3e-3, max_batch=1000, min_steps=2000, weight_decay=10.0 / math.sqrt(n))
 
 
 def _has_reflex(task: Learnable) -> bool:
     return set(REFLEX) <= set(task.x_names)
 
 
-def _checked(task: Learnable) -> Learnable:
-    """The task, if its data are what the factorisation holds for."""
+def _check_task(task: Learnable) -> Learnable:
+    """Return the task, if the factorisation holds for its data."""
     given = set(task.x_names)
     others = given - set(REFLEX)
     if not others <= set(LMC_VECTOR) or (given - others and not set(REFLEX) <= given):
         raise ValueError(
-            f"{task.id} has the data {', '.join(task.x_names)}; allowed: columns of the LMC's vector "
+            f"x_names of {task.id} = {', '.join(task.x_names)}: allowed are columns of the LMC's vector "
             f"({', '.join(LMC_VECTOR)}), with all of {', '.join(REFLEX)} or none of them"
         )
     if len(task.theta_names) != 3:
-        raise ValueError(f"{task.id} has {len(task.theta_names)} parameters; allowed: 3, which the grid has")
+        raise ValueError(f"parameters of {task.id} = {len(task.theta_names)}: allowed is 3, the dimension of the grid")
     return task

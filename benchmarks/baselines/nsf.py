@@ -15,4 +15,4 @@ class Nsf(Flow):
     title = "NPE, neural spline flow"
     source = "Durkan et al. 2019, arXiv:1906.04032"
     network: ClassVar[dict[str, Any]] = {"model": "nsf", "hidden_features": 64, "num_transforms": 5, "num_bins": 8}
-    default = Training(epochs=12, learning_rate=5e-3, most_batch=1000, weight_decay=1e-3)
+    default = Training(epochs=12, learning_rate=5e-3, max_batch=1000, weight_decay=1e-3)

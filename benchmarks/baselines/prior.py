@@ -13,12 +13,12 @@ from mwlmc_data.array_types import Float64Array
 
 
 class PriorDraws(Baseline):
-    """Draws of the prior, other ones for each observation.
+    """Draws from the prior, fresh ones for each observation.
 
     Parameters
     ----------
     effort : Effort
-        Without effect.
+        Has no effect.
     """
 
     name = "prior"
@@ -32,31 +32,31 @@ class PriorDraws(Baseline):
         self._task: Learnable | None = None
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
-        """Take the prior of the task; its simulations are not looked at."""
+        """Take the prior of the task and ignore its simulations."""
         self._task = task
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
         """Draw from the prior."""
-        # not `Prior.sample`: with the seed of a release it would give the very parameters that were simulated
+        # not `Prior.sample`: with the seed of a release it would draw the very parameters that were simulated
         rng = np.random.default_rng(seed)
-        marginals = self._fitted().prior.marginals.values()
+        marginals = self._require_fitted().prior.marginals.values()
         shape = (len(np.atleast_2d(x)), n)
         return Draws.of(np.stack([marginal.quantile(rng.random(shape)) for marginal in marginals], axis=-1))
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
-        """Log density of the prior per unit of theta; the data play no part."""
-        return np.atleast_1d(self._fitted().prior.log_prob(np.asarray(theta, dtype=np.float64)))
+        """Compute the log density of the prior per unit of theta, whatever the data."""
+        return np.atleast_1d(self._require_fitted().prior.log_prob(np.asarray(theta, dtype=np.float64)))
 
     def state(self) -> dict[str, NDArray]:
-        """Nothing was learnt."""
-        self._fitted()
+        """Return nothing: nothing was learnt."""
+        self._require_fitted()
         return {}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Take the prior of the task."""
         self._task = task
 
-    def _fitted(self) -> Learnable:
+    def _require_fitted(self) -> Learnable:
         if self._task is None:
             raise RuntimeError("the baseline is not trained; call fit first")
         return self._task

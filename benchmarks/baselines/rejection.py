@@ -14,13 +14,13 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Inputs
 from mwlmc_data.scoring import energy_score
 
-#: Candidates.
+#: Numbers of simulations that may be kept.
 _KEPT = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-#: Of the training set that is kept.
+#: Largest share of the training set that may be kept.
 _MAX_SHARE = 0.25
-#: Validation rows by which the candidate is chosen.
+#: Validation rows that choose among them.
 _N_ROWS = 1000
-#: Draws for each of them.
+#: Draws for each of these rows.
 _N_DRAWS = 200
 #: Observations looked up together.
 _BLOCK = 64
@@ -29,19 +29,19 @@ _BLOCK = 64
 class RejectionAbc(Baseline):
     """Draws with replacement from the nearest simulations, by Euclidean distance of the standardised data.
 
-    How many are kept, rather than the distance within which they lie, is fixed (Biau, Cérou & Guyader 2015,
-    arXiv:1207.6461); it is what scores best on the split validation, by the energy score in standard deviations of the
-    prior.
+    Their number is fixed, rather than the distance within which they lie (Biau, Cérou & Guyader 2015,
+    arXiv:1207.6461). It is the one with the best energy score, in standard deviations of the prior, on the validation
+    split.
 
     Parameters
     ----------
     effort : Effort
-        A fast one chooses by a fifth of the rows.
+        A fast run chooses by a fifth of the rows.
 
     Attributes
     ----------
     scores : dict of int to float
-        Mean energy score of the validation rows for each number kept; of a trained one only.
+        Mean energy score of the validation rows for each number kept; set by `fit`.
     """
 
     name = "rejection-abc"
@@ -59,7 +59,7 @@ class RejectionAbc(Baseline):
         self._inputs: Inputs | None = None
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
-        """Choose on the split validation how many simulations of the split train are kept."""
+        """Choose on the validation split how many simulations of the train split to keep."""
         self._look_up(task)
         rng = np.random.default_rng(seed)
         held, n = task.validation, len(task.train.theta)
@@ -76,19 +76,19 @@ class RejectionAbc(Baseline):
         self._kept = min(self.scores, key=lambda kept: self.scores[kept])
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
-        """Draw with replacement from the simulations that are kept for each observation."""
+        """Draw with replacement from the simulations kept for each observation."""
         rng = np.random.default_rng(seed)
         x = np.atleast_2d(x)
         blocks = [self._nearest(x[i : i + _BLOCK], self._kept) for i in range(0, len(x), _BLOCK)]
         return Draws.of(np.concatenate([self._draw(nearest, n, rng) for nearest in blocks]))
 
     def state(self) -> dict[str, NDArray]:
-        """How many are kept; the simulations are the task's."""
-        self._fitted()
+        """Return how many are kept; the simulations are the task's."""
+        self._require_fitted()
         return {"kept": np.array([self._kept])}
 
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
-        """Keep so many simulations of a task."""
+        """Restore the number kept, and look up the task's simulations."""
         self._look_up(task)
         self._kept = int(state["kept"][0])
 
@@ -98,15 +98,15 @@ class RejectionAbc(Baseline):
         self._tree = cKDTree(self._inputs(task.train.x))
 
     def _nearest(self, x: NDArray, kept: int) -> NDArray[np.intp]:
-        """Rows (k, kept) of the training set, nearest first."""
-        tree, inputs = self._fitted()
+        """Find the nearest rows (k, kept) of the training set, nearest first."""
+        tree, inputs = self._require_fitted()
         return tree.query(inputs(x), k=np.arange(1, kept + 1))[1]
 
     def _draw(self, nearest: NDArray[np.intp], n: int, rng: np.random.Generator) -> Float64Array:
         chosen = rng.integers(nearest.shape[1], size=(len(nearest), n))
         return self._theta[np.take_along_axis(nearest, chosen, axis=1)]
 
-    def _fitted(self) -> tuple[cKDTree, Inputs]:
+    def _require_fitted(self) -> tuple[cKDTree, Inputs]:
         if self._tree is None or self._inputs is None:
             raise RuntimeError("the baseline is not trained; call fit first")
         return self._tree, self._inputs

@@ -1,8 +1,8 @@
 """A Gaussian likelihood of the travel vector for any present day of the LMC, learnt from a task's simulations.
 
-The mean follows closely how the Milky Way has moved, which the orbit of the pair tells: no random numbers, no stars, a
-millisecond. A linear map of that, of the parameters, nuisances and the LMC is within a tenth of the noise of the mean;
-a network on top of it adds the rest and gives the covariance, which then holds the errors of the mean as well.
+The mean closely follows the Milky Way's past motion, which the orbit of the pair gives in a millisecond, without stars
+or random numbers. A linear map of that motion, the parameters, the nuisances and the LMC predicts the mean to a tenth
+of the noise. A network adds the rest and predicts the covariance, which therefore includes the errors of the mean.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.priors import MARGINALS, Prior
-from mwlmc_data.scoring.observations import Split, columns_of, stacked
+from mwlmc_data.scoring.observations import Split, columns_of, stack_columns
 
-#: Of the linear map, worth so many simulations.
+#: Ridge of the linear map, in numbers of simulations.
 _RIDGE = 3.0
-#: Standard deviations of the training set at which inputs are cut.
+#: Standard deviations of the training set at which inputs are clipped.
 _FARTHEST = 6.0
 
 
 @dataclass(frozen=True)
 class Points:
-    """What the likelihood is asked at, a row each.
+    """Where the likelihood is evaluated, a row for each point.
 
     Attributes
     ----------
@@ -58,21 +58,21 @@ class Points:
         return len(self.theta)
 
 
-#: Theta (n, 3), m_lmc_8p7 (n,) and the LMC today in, the Milky Way's past (n, h) out: `past_velocities`.
+#: Maps theta (n, 3), m_lmc_8p7 (n,) and the LMC today to the Milky Way's past (n, h), as `past_velocities` does.
 Past = Callable[[NDArray, NDArray, NDArray], NDArray]
 
 
 def integrate_split(
     task: Learnable, split: Split, part: str, orbits: Past = past_velocities
 ) -> tuple[Points, Float64Array]:
-    """Points and travel vectors of a split's own rows, with their orbits.
+    """Integrate the orbits of a split's rows.
 
     Parameters
     ----------
     task : Learnable
-        Its prior tells the set of simulations.
+        Its prior names the set of simulations.
     split : Split
-        Of the task; no other rows are looked at.
+        Rows of the task; no others are used.
     part : str
         "train" or "validation".
     orbits : callable
@@ -93,8 +93,9 @@ def integrate_split(
     places = np.minimum(np.searchsorted(table["sim_id"], split.sim_id), len(table["sim_id"]) - 1)
     if not np.array_equal(table["sim_id"][places], split.sim_id):
         lost = split.sim_id[table["sim_id"][places] != split.sim_id]
-        raise ValueError(f"simulation {lost[0]} is not in the part {part!r} of the set {task.prior.config!r}")
-    nuisances, lmc, travel = (stacked(table, names)[places] for names in (NUISANCES, LMC_VECTOR, TRAVEL))
+        known = f"the simulations of the {part} split of the {task.prior.config} set"
+        raise ValueError(f"sim_id = {lost[0]}: allowed are {known}")
+    nuisances, lmc, travel = (stack_columns(table, names)[places] for names in (NUISANCES, LMC_VECTOR, TRAVEL))
     theta = np.asarray(split.theta, dtype=np.float64)
     past = orbits(theta, nuisances[:, 0], lmc)
     return Points(theta, nuisances.astype(np.float64), lmc.astype(np.float64), past), travel.astype(np.float64)
@@ -113,15 +114,15 @@ class SimulatedLikelihood:
     Raises
     ------
     ValueError
-        If the parameters are others.
+        If the parameters are not these.
     """
 
     hidden = 96
-    default = Training(epochs=16, learning_rate=3e-3, most_batch=1000, weight_decay=0.1)
+    default = Training(epochs=16, learning_rate=3e-3, max_batch=1000, weight_decay=0.1)
 
     def __init__(self, prior: Prior, effort: Effort | None = None) -> None:
         if tuple(prior.parameters) != THETA:
-            raise ValueError(f"the parameters are {', '.join(prior.parameters)}; allowed: {', '.join(THETA)}")
+            raise ValueError(f"parameters = {', '.join(prior.parameters)}: allowed is {', '.join(THETA)}")
         self.prior, self.effort = prior, effort or Effort()
         self._arrays: dict[str, NDArray] = {}
         self._net: ConditionalGaussian | None = None
@@ -129,7 +130,7 @@ class SimulatedLikelihood:
     @property
     def outcome(self) -> Trained:
         """How the network's training went."""
-        return self._fitted().outcome
+        return self._require_fitted().outcome
 
     def fit(self, training: tuple[Points, NDArray], validation: tuple[Points, NDArray], seed: int = 0) -> None:
         """Learn from points and the travel vectors [km/s] there.
@@ -137,9 +138,9 @@ class SimulatedLikelihood:
         Parameters
         ----------
         training, validation : tuple of Points and ndarray of shape (n, 3)
-            The network keeps the weights that are best on the second.
+            The network keeps the weights that are best on the latter.
         seed : int
-            Of the network's training.
+            Seed of the network's training.
         """
         import torch
 
@@ -149,7 +150,7 @@ class SimulatedLikelihood:
         design = _with_one(inputs)
         inverse = np.linalg.inv(design.T @ design + np.diag(np.r_[np.full(raw.shape[1], _RIDGE), 0.0]))
         self._arrays["linear"] = inverse @ (design.T @ travel)
-        # each row from the map that is fitted to all others: on few rows its own residuals are too small
+        # residuals from the map fitted to all other rows: on few rows a row's own fit makes its residual too small
         leverage = np.einsum("ni,ij,nj->n", design, inverse, design)
         left_out = (travel - design @ self._arrays["linear"]) / (1.0 - leverage)[:, None]
         self._arrays["spread"] = np.linalg.cholesky(np.cov(left_out.T))
@@ -160,7 +161,7 @@ class SimulatedLikelihood:
             self._net.fit(*pairs, self.default, self.effort)
 
     def log_density(self, travel: NDArray, points: Points) -> Float64Array:
-        """Log density of a travel vector (3,) or vectors (n, 3) [per (km/s)^3].
+        """Compute the log density of a travel vector (3,) or vectors (n, 3) [per (km/s)^3].
 
         Returns
         -------
@@ -169,21 +170,21 @@ class SimulatedLikelihood:
         """
         known = np.isfinite(points.past).all(axis=1)
         points = replace(points, past=np.where(known[:, None], points.past, 0.0))
-        log_density = self._fitted().log_density(self._standard(points, travel), self._inputs(points))
+        log_density = self._require_fitted().log_density(self._standard(points, travel), self._inputs(points))
         return np.where(known, log_density - np.log(np.diag(self._arrays["spread"])).sum(), -np.inf)
 
     def state(self) -> dict[str, NDArray]:
-        """All that was learnt."""
-        return {**self._arrays, **{f"net.{name}": values for name, values in self._fitted().state().items()}}
+        """Return everything learnt."""
+        return {**self._arrays, **{f"net.{name}": values for name, values in self._require_fitted().state().items()}}
 
     def restore(self, state: Mapping[str, NDArray]) -> None:
-        """Become what was learnt, from `state`."""
+        """Restore what was learnt, from `state`."""
         self._arrays = {name: np.asarray(values) for name, values in state.items() if not name.startswith("net.")}
         self._net = ConditionalGaussian(len(self._arrays["centre"]), 3, self.hidden)
         self._net.restore({n.removeprefix("net."): v for n, v in state.items() if n.startswith("net.")})
 
     def _raw(self, points: Points) -> Float64Array:
-        """All that the travel vector may depend on: scores of parameters and nuisances, the LMC, the past."""
+        """Join all that the travel vector may depend on: scores of parameters and nuisances, the LMC, the past."""
         halo = MARGINALS[self.prior.config]
         enclosed = score(points.nuisances[:, 0], points.theta[:, 0])
         flat = [halo[name].cdf(points.nuisances[:, i]) for i, name in enumerate(NUISANCES) if i > 0]
@@ -195,13 +196,13 @@ class SimulatedLikelihood:
         return np.clip(standard, -_FARTHEST, _FARTHEST)
 
     def _standard(self, points: Points, travel: NDArray) -> Float64Array:
-        """Travel vectors less the linear map, in units of its residuals."""
+        """Subtract the linear map from travel vectors, in units of its residuals."""
         return self._whitened(travel - _with_one(self._inputs(points)) @ self._arrays["linear"])
 
     def _whitened(self, residual: NDArray) -> Float64Array:
         return np.linalg.solve(self._arrays["spread"], residual.T).T
 
-    def _fitted(self) -> ConditionalGaussian:
+    def _require_fitted(self) -> ConditionalGaussian:
         if self._net is None:
             raise RuntimeError("the likelihood is not trained; call fit first")
         return self._net

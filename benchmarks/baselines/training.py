@@ -1,7 +1,7 @@
-"""The loop over a network, for all baselines that have one.
+"""The training loop of all baselines with a network.
 
-Two tensors are indexed directly, which is several times faster than a stock loader at these sizes; the splits are the
-task's own; one thread (`one_thread`), because a second one waits more than it works; no directory of logs appears.
+The loop indexes two tensors directly, which is several times faster than a stock loader at these sizes. The splits are
+the task's own. It uses one thread (`use_one_thread`), because a second one waits more than it works. It writes no logs.
 """
 
 from __future__ import annotations
@@ -28,72 +28,72 @@ class Training:
     Attributes
     ----------
     batch : int or None
-        Rows a step; by default a 64th of the training set, between 50 and `most_batch`.
-    most_batch : int
-        See there.
+        Rows a step; by default a 64th of the training set, between 50 and `max_batch`.
+    max_batch : int
+        Upper limit of the default batch.
     learning_rate : float or None
-        By default 5e-4 at a batch of 50, growing with its square root, at most 2e-3. With a number of epochs that is
-        fixed: its greatest.
+        By default 5e-4 at a batch of 50, growing with its square root, at most 2e-3. With a fixed number of epochs, the
+        maximum of the cycle.
     weight_decay : float
-        Of AdamW; 0 is Adam.
+        Weight decay of AdamW; 0 is Adam.
     epochs : int or None
         None: the rate is halved whenever the validation loss stalls, until it no longer falls. A number: the rate
-        follows one cycle over so many epochs (Smith & Topin 2017), and there is no patience.
-    least_steps : int
-        Small training sets get more epochs than that number, so that there are so many steps.
+        follows one cycle over as many epochs (Smith & Topin 2017), without patience.
+    min_steps : int
+        Minimum number of steps, for which small training sets get more epochs.
     patience : int
         Epochs without a better validation loss after which the training ends; a third of it halves the rate.
     max_epochs : int
-        Upper limit of what patience allows.
+        Upper limit of the epochs that patience allows.
     clip : float
         Largest norm of the gradient.
     fused : bool
-        One kernel steps all weights, which takes a fifth off the training of a small network and rounds otherwise: the
-        results of baselines that keep to False were computed without.
+        Step all weights in one kernel, which saves a fifth of the training time of a small network and rounds
+        differently: the stored results of baselines with False were computed without it.
     """
 
     batch: int | None = None
-    most_batch: int = 2000
+    max_batch: int = 2000
     learning_rate: float | None = None
     weight_decay: float = 0.0
     epochs: int | None = None
-    least_steps: int = 0
+    min_steps: int = 0
     patience: int = 24
     max_epochs: int = 1000
     clip: float = 5.0
     fused: bool = False
 
     def batch_for(self, n: int) -> int:
-        """Rows a step for a training set of n."""
-        return self.batch or int(np.clip(n // 64, 50, self.most_batch))
+        """Return the rows per step for a training set of n."""
+        return self.batch or int(np.clip(n // 64, 50, self.max_batch))
 
     def rate_for(self, batch: int) -> float:
-        """Learning rate for a batch."""
+        """Return the learning rate for a batch."""
         return self.learning_rate or min(2e-3, 5e-4 * math.sqrt(batch / 50))
 
     def epochs_for(self, n: int) -> int:
-        """Epochs for a training set of n; upper limit where patience decides."""
+        """Return the epochs for a training set of n; an upper limit if patience decides."""
         if self.epochs is None:
             return self.max_epochs
-        return max(self.epochs, math.ceil(self.least_steps / math.ceil(n / self.batch_for(n))))
+        return max(self.epochs, math.ceil(self.min_steps / math.ceil(n / self.batch_for(n))))
 
-    def shorter(self, epochs: Callable[[int], int]) -> Training:
-        """The same with fewer epochs: those that `epochs` makes of a number, a tenth of what patience allows."""
+    def shorten(self, epochs: Callable[[int], int]) -> Training:
+        """Return the same with fewer epochs: a fixed number scaled by `epochs`, or a tenth of the limit of patience."""
         if self.epochs is None:
             return replace(self, max_epochs=epochs(self.max_epochs // 10))
-        return replace(self, epochs=epochs(self.epochs), least_steps=self.least_steps // 5)
+        return replace(self, epochs=epochs(self.epochs), min_steps=self.min_steps // 5)
 
 
 @dataclass
 class Trained:
-    """How a training went.
+    """The course of a training.
 
     Attributes
     ----------
     history : list of (float, float)
         Mean loss of training and validation after each epoch [nats].
     seconds : float
-        Time of the training.
+        Duration of the training.
     stopped_by : str
         "patience" or "epochs".
     """
@@ -103,26 +103,26 @@ class Trained:
     stopped_by: str = "epochs"
 
 
+#: Parameters (n, d) and data (n, f), or other arguments of the network's loss.
 Pair = tuple["torch.Tensor", "torch.Tensor"]
-"""Parameters (n, d) and data (n, f), or whatever else the network's loss takes."""
 
 
 def train(
     net: Any, training: Pair, validation: Pair, setting: Training, progress: bool = False, validate_with: int = 1
 ) -> Trained:
-    """Train a network until its validation loss stops falling, and leave it with the weights of the least.
+    """Train a network until its validation loss stops falling, and leave it with the best weights.
 
     Parameters
     ----------
     net : torch.nn.Module
-        ``net.loss(theta, x)`` gives the loss of each row.
+        ``net.loss(theta, x)`` returns the loss of each row.
     training, validation : tuple of two tensors
         The arrays, on the network's device.
     setting : Training
     progress : bool
-        Show a bar.
+        Show a progress bar.
     validate_with : int
-        Times that each validation row is counted, for losses that are random.
+        Number of evaluations of each validation row, for random losses.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def train(
     bar.close()
     found.seconds = time.monotonic() - start
     if not math.isfinite(best):
-        raise RuntimeError(f"the training never reached a finite validation loss: {found.history}")
+        raise RuntimeError(f"the validation loss is never finite: {found.history}")
     net.load_state_dict(best_state)
     net.eval()
     return found
@@ -192,7 +192,7 @@ def _epoch(net: Any, optimiser: Any, cycle: Any, data: Pair, batch: int, clip: f
 
 
 def mean_loss(net: Any, data: Pair, repeats: int = 1) -> float:
-    """Mean loss of a network that is not trained meanwhile; of random losses always with the same random numbers."""
+    """Compute the mean loss without training; random losses always use the same random numbers."""
     import torch
 
     net.eval()
@@ -201,27 +201,27 @@ def mean_loss(net: Any, data: Pair, repeats: int = 1) -> float:
         return float(np.mean([float(net.loss(*data).mean()) for _ in range(repeats)]))
 
 
-def tensor(array: NDArray, device: str = "cpu") -> torch.Tensor:
-    """A tensor of float32."""
+def to_tensor(array: NDArray, device: str = "cpu") -> torch.Tensor:
+    """Convert an array to a tensor of float32."""
     import torch
 
     return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float32)).to(device)
 
 
-def one_thread() -> None:
-    """Let torch use one thread: at these sizes a second one waits more than it works."""
+def use_one_thread() -> None:
+    """Make torch use one thread: at these sizes a second one waits more than it works."""
     import torch
 
     torch.set_num_threads(1)
 
 
 def state_of(net: Any) -> dict[str, NDArray]:
-    """Weights and buffers of a network as arrays."""
+    """Return weights and buffers of a network as arrays."""
     return {name: values.detach().cpu().numpy().copy() for name, values in net.state_dict().items()}
 
 
 def load_state(net: Any, state: dict[str, NDArray], device: str = "cpu") -> None:
-    """Put arrays of `state_of` into a network of the same build."""
+    """Load arrays of `state_of` into a network of the same architecture."""
     import torch
 
     net.load_state_dict({name: torch.as_tensor(np.array(values)) for name, values in state.items()})

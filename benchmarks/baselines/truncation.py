@@ -21,15 +21,15 @@ def draw_inside(
     time_limit: float = 10.0,
     attempts: int = 2_000_000,
 ) -> Draws:
-    """Reject draws outside the box; a row that the box starves is finished alone, within limits.
+    """Draw, and reject draws outside the box; a row that the box starves is finished alone, within limits.
 
-    Rows go through in blocks with a tenth more draws than wanted. One row whose mass lies outside would make
-    a batched sampler redraw for all of them for ever, so those that lack draws are completed one at a time.
+    Rows are drawn in blocks, with a tenth more draws than wanted. A single row whose mass lies outside would make a
+    batched sampler redraw all of them for ever, so rows that lack draws are completed one at a time.
 
     Parameters
     ----------
     draw : callable
-        ``draw(x (k, f), m)`` gives (k, m, d) draws without truncation.
+        ``draw(x (k, f), m)`` returns (k, m, d) draws without truncation.
     x : ndarray, shape (k, f)
         Observations.
     n : int

@@ -15,24 +15,24 @@ from benchmarks.baselines.flow import Flow
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Scores
 
-#: Observations drawn together: one solution of the equation for all their draws.
+#: Observations drawn together, by one solution of the equation for all their draws.
 _BLOCK = 50
-#: Of the time, each solved for itself: the solver tries all of one at once, and its error then deceives.
+#: Pieces of the time, each solved separately: in one piece the solver's first step spans it all and hides its error.
 _PIECES = 4
-#: When it should be fast.
+#: The same in a fast run.
 _FEWER_PIECES = 2
-#: Error that a step may have, of the worst draw [scores].
+#: Error that a step may have, for the worst draw [scores].
 _TOLERANCE = 3e-3
-#: Likewise; sbi allows the logarithm of the density a hundred times more.
+#: The same for the log density; sbi's default is a hundred times larger.
 _TOLERANCE_OF_DENSITY = 1e-4
 
 
 class VectorField(Flow, abc.ABC):
     """A vector field of sbi on normal scores of the prior, trained with our own loop.
 
-    An ordinary differential equation along the field maps noise to draws; back along it and with the trace of the
+    An ordinary differential equation along the field maps noise to draws. Solved backwards with the trace of the
     field's Jacobian, which is exact in three dimensions, it gives the density (Chen et al. 2018, arXiv:1806.07366,
-    eq. 8). Both are sbi's adaptive solver (Dormand-Prince), for many observations at once.
+    eq. 8). Both use sbi's adaptive solver (Dormand-Prince), for many observations at once.
     """
 
     validate_with = 5
@@ -41,7 +41,7 @@ class VectorField(Flow, abc.ABC):
         """Draw from the posterior, which cannot leave the prior's support."""
         import torch
 
-        self._fitted()
+        self._require_fitted()
         x = np.atleast_2d(x)
         blocks = []
         with torch.random.fork_rng(), torch.no_grad():
@@ -55,10 +55,10 @@ class VectorField(Flow, abc.ABC):
         return Draws.of(self._from_flow(np.concatenate(blocks)))
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:
-        """Log posterior density per unit of theta; there is no mass outside that an acceptance would tell of."""
+        """Compute the log posterior density per unit of theta; no mass lies outside, so `acceptance` has no effect."""
         import torch
 
-        task = self._fitted()[1]
+        task = self._require_fitted()[1]
         theta = np.asarray(theta, dtype=np.float64)
         values, log_volume = self._tensor(theta), 0.0
         with torch.no_grad():
@@ -70,11 +70,11 @@ class VectorField(Flow, abc.ABC):
         return Scores(task.prior).log_density(log_q, theta)
 
     def _pieces(self, x: NDArray, tolerance: float) -> list[Any]:
-        """Flows of sbi's neural ordinary differential equation over pieces of the time, from the data to the noise."""
+        """Build sbi's neural ordinary differential equation over pieces of the time, from the data to the noise."""
         from sbi.samplers.ode_solvers import build_neural_ode
 
-        net, _, inputs = self._fitted()
-        given, fixed = loop.tensor(inputs(x), self.effort.device), (net.mean_base, net.std_base, net.condition_shape)
+        net, _, inputs = self._require_fitted()
+        given, fixed = loop.to_tensor(inputs(x), self.effort.device), (net.mean_base, net.std_base, net.condition_shape)
         n = _FEWER_PIECES if self.effort.fast else _PIECES
         ends = np.square(np.linspace(net.t_min**0.5, net.t_max**0.5, n + 1)).tolist()
         return [
@@ -83,11 +83,11 @@ class VectorField(Flow, abc.ABC):
         ]
 
     def _options(self) -> dict[str, Any]:
-        """Of sbi's builder: scores and data are standardised already, and SiLU is faster than GELU."""
+        """Return options of sbi's builder: scores and data are standardised already, and SiLU is faster than GELU."""
         from torch import nn
 
         return {"z_score_theta": "none", "z_score_x": "none", "activation": nn.SiLU, **self.network}
 
     @abc.abstractmethod
     def _build(self, theta: Any, x: Any) -> Any:
-        """Sbi's estimator of the field."""
+        """Build sbi's estimator of the field."""

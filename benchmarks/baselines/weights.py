@@ -1,4 +1,4 @@
-"""Draws with weights: their evidence, their effective number, and equal draws made of them."""
+"""Weighted draws: their evidence, their effective number, and resampling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from mwlmc_data.array_types import Float64Array
 
-#: Effective draws below which weights are tempered.
+#: Number of effective draws below which weights are tempered.
 MIN_EFFECTIVE = 10.0
 
 
@@ -41,11 +41,11 @@ class Weighed:
         return float(np.exp(2.0 * logsumexp(self.log_weight) - logsumexp(2.0 * self.log_weight)))
 
     def tempered(self) -> Weighed:
-        """Weights to a power, the greatest up to 1 at which `MIN_EFFECTIVE` draws are effective.
+        """Raise weights to the greatest power up to 1 that leaves `MIN_EFFECTIVE` effective draws.
 
-        A posterior of one repeated draw is none. Far from the training set this leaves it between that of the proposals
-        and the corrected one, as the bridges of sequential Monte Carlo do (Del Moral et al. 2006). Where fewer
-        proposals have any weight, they count alike; a handful of proposals, ten times fewer, is left as it is.
+        One repeated draw is no posterior. Far from the training set this yields a distribution between the proposals
+        and the corrected posterior, like a bridge of sequential Monte Carlo (Del Moral et al. 2006). Where fewer
+        proposals have any weight, those weigh the same; fewer than 10 `MIN_EFFECTIVE` proposals stay as they are.
         """
         possible = np.isfinite(self.log_weight)
         if not possible.any():
@@ -66,7 +66,7 @@ class Weighed:
         return Weighed(self.theta, np.where(possible, exponent * relative, -np.inf))
 
     def resample(self, n: int, rng: np.random.Generator) -> Float64Array:
-        """Draw n by systematic resampling (Kitagawa 1996), in random order, with tempered weights where few count.
+        """Draw n by systematic resampling (Kitagawa 1996), in random order, with weights tempered where few count.
 
         Returns
         -------

@@ -1,1 +1,1 @@
-"""What the paper's reproduction, the suite and the references share."""
+"""What several rooms share: names and units, sets to learn from, pages and processes."""

@@ -1,7 +1,7 @@
-"""Names and units of the parameters and data, as reports tell them.
+"""Names and units of the parameters and data in reports.
 
-The parameters are scaled to numbers of order ten there: m_lmc in 1e10 Msun, m200_mw in 1e11 Msun, log10_lambda_df in
-dex, and densities are per unit of those.
+Reports scale the parameters to numbers of order ten: m_lmc in 1e10 Msun, m200_mw in 1e11 Msun, log10_lambda_df in
+dex. Densities are per unit of those.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ LABELS = ("M_LMC", "M200", "log10 λ_DF")
 DATA = LMC_VECTOR + REFLEX
 
 
-def theta_array(table: pd.DataFrame | Mapping[str, NDArray]) -> Float64Array:
-    """Scaled parameters of a table.
+def scale_theta(table: pd.DataFrame | Mapping[str, NDArray]) -> Float64Array:
+    """Take the scaled parameters from a table.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def theta_array(table: pd.DataFrame | Mapping[str, NDArray]) -> Float64Array:
     return np.stack([np.asarray(table[name], dtype=np.float64) for name in THETA], axis=-1) / SCALE
 
 
-def theta_table(theta: NDArray) -> pd.DataFrame:
-    """Inverse of `theta_array`: a table with the columns `THETA` in the units of the catalogue."""
+def tabulate_theta(theta: NDArray) -> pd.DataFrame:
+    """Invert `scale_theta`: return a table with the columns `THETA` in the units of the catalogue."""
     import pandas as pd
 
     return pd.DataFrame(np.asarray(theta, dtype=np.float64) * SCALE, columns=list(THETA))
@@ -73,9 +73,9 @@ class ScaledPrior:
         return (np.array([self.prior.marginals[name].std for name in THETA]) / SCALE) ** 2
 
     def log_prob(self, theta: NDArray) -> Float64Array:
-        """Log density of scaled parameters (n, 3), per scaled units; shape (n,)."""
+        """Compute the log density of scaled parameters (n, 3), per scaled unit; shape (n,)."""
         return self.prior.log_prob(np.asarray(theta) * SCALE) + np.log(SCALE).sum()
 
     def sample(self, n: int, seed: int = 0) -> Float64Array:
-        """Draws in scaled units, shape (n, 3)."""
-        return theta_array(self.prior.sample(n, seed=seed))
+        """Draw n in scaled units, shape (n, 3)."""
+        return scale_theta(self.prior.sample(n, seed=seed))

@@ -38,12 +38,12 @@ nav a { color: #2b5c8a; margin-right: 1rem; text-decoration: none; }
 
 
 def heading(text: str, anchor: str) -> str:
-    """Heading of a section that the navigation can reach."""
+    """Heading of a section, with an anchor for the navigation."""
     return f'<h2 id="{escape(anchor, quote=True)}">{escape(text)}</h2>'
 
 
 def subheading(text: str, anchor: str = "") -> str:
-    """Heading inside a section; with an anchor a link can reach it."""
+    """Heading inside a section, with an anchor for links if one is given."""
     attribute = f' id="{escape(anchor, quote=True)}"' if anchor else ""
     return f"<h3{attribute}>{escape(text)}</h3>"
 
@@ -55,7 +55,7 @@ def paragraph(text: str, kind: str = "") -> str:
 
 
 def box(html: str) -> str:
-    """Set HTML apart from the text around it."""
+    """HTML set apart from the text around it."""
     return f'<div class="box">{html}</div>'
 
 
@@ -65,7 +65,7 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def details(summary: str, html: str) -> str:
-    """HTML that is folded away under a line of plain text until it is asked for."""
+    """HTML folded away under a line of plain text."""
     return f"<details><summary>{escape(summary)}</summary>{html}</details>"
 
 
@@ -86,11 +86,11 @@ def table(
     rows : iterable of sequence of str
         Cells.
     text_columns : sequence of int
-        Set to the left, as the first column always is.
+        Columns set flush left, as the first always is.
     bold : collection of (row, column)
-        Cells that are stressed.
+        Cells in bold.
     swatches : sequence of str or None
-        Colour that stands before the first cell of each row; None for none.
+        Colour shown before the first cell of each row; None for none.
     kind : str
         Class of the style: "dense" for tables of many columns.
 
@@ -118,7 +118,7 @@ def table(
 
 
 def image(figure: Figure, caption: str, dpi: int = 150) -> str:
-    """Embed a figure with its caption, which is its alternative text too."""
+    """Embed a figure with its caption, which is also its alternative text."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -133,7 +133,7 @@ def image(figure: Figure, caption: str, dpi: int = 150) -> str:
 def document(
     title: str, lead: str, sections: Sequence[tuple[str, str, str]], style: str = "", script: str = ""
 ) -> str:
-    """Assemble a whole page.
+    """Assemble a page.
 
     Parameters
     ----------

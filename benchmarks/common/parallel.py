@@ -1,4 +1,4 @@
-"""Work on several processes with a progress bar: calls that each write a file of their own, and draws of a prior."""
+"""Work on several processes with a progress bar: calls that each write a file, and measurements of draws."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Call = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 def run_calls(calls: Sequence[Call], workers: int, label: str, unit: str = "row") -> None:
-    """Make all calls.
+    """Run all calls.
 
     Parameters
     ----------
     calls : sequence of (function, arguments)
-        What is done already returns at once: that is how a run resumes.
+        Those already done return at once, so that a run resumes.
     workers : int
-        Processes; the first error ends the run, and what was not begun is dropped.
+        Processes; the first error ends the run and drops what has not begun.
     label, unit : str
         Of the progress bar.
     """
@@ -55,7 +55,7 @@ def measure_draws(
     seed: int,
     workers: int | None = None,
 ) -> list[T]:
-    """Measure something of each of so many draws of a prior.
+    """Measure something of each draw from a prior.
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ def measure_draws(
     config : str
         Set whose prior is drawn from.
     simulations, seed : int
-        How many draws, and their seed.
+        Number of draws, and their seed.
     workers : int, optional
         Processes; all cores by default.
 
     Returns
     -------
     list
-        What `measure` gives, in the order of the draws.
+        What `measure` returns, in the order of the draws.
     """
     draws = Prior(config).sample(simulations, seed=seed).to_dict("records")
     jobs = [(row, seed, i) for i, row in enumerate(draws)]

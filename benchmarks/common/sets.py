@@ -1,4 +1,4 @@
-"""What a baseline learns from: a task of the benchmark, or another set of simulations with the same attributes."""
+"""What a baseline learns from: a task, or another set of simulations with the same attributes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def box_of(prior: Prior) -> tuple[Float64Array, Float64Array]:
-    """Lower and upper ends of the support, shape (d,) each, in the order of the prior's parameters."""
+    """Return lower and upper ends of the support, shape (d,) each, in the order of the prior's parameters."""
     low, high = np.array([prior.support[name] for name in prior.parameters]).T
     return low, high
 
@@ -30,7 +30,7 @@ class Learnable(Protocol):
     Attributes
     ----------
     id : str
-        What it is called in records.
+        Name in records.
     theta_names, x_names : tuple of str
         Columns of the catalogue, in its units.
     train, validation : Split
@@ -72,7 +72,7 @@ class SimulationSet:
     config : str
         Name of the set.
     table : DataFrame, optional
-        Its simulations, in place of the embedded ones: columns `theta_names`, `x_names`, sim_id and split.
+        Simulations in place of the embedded ones: columns `theta_names`, `x_names`, sim_id and split.
 
     Raises
     ------
@@ -99,16 +99,16 @@ class SimulationSet:
         for split in SPLITS:
             rows = table[np.asarray(table["split"] == split)]
             if len(rows) == 0:
-                raise ValueError(f"split {split!r} has 0 rows of {len(table)}; allowed: at least 1")
+                raise ValueError(f"rows of the {split} split = 0 of {len(table)}: allowed is 1 or more")
             theta = rows[list(self.theta_names)].to_numpy(np.float32)
             outside = ((theta < low) | (theta > high)).any(axis=1)
             if outside.any():
                 raise ValueError(
-                    f"split {split!r} holds parameters {theta[outside][0]} outside the prior {self.config!r}; "
-                    f"allowed: {low} to {high}"
+                    f"theta of the {split} split = {theta[outside][0]}: allowed by the {self.config} prior is "
+                    f"{low} to {high}"
                 )
             x, sim_id = rows[list(self.x_names)].to_numpy(np.float32), rows["sim_id"].to_numpy(np.int32)
-            # in the place of what the property of that name would load
+            # replaces what the property of that name would load
             self.__dict__[split] = Split(theta, x, sim_id)
 
     @cached_property

@@ -1,1 +1,1 @@
-"""What is trained here and shipped inside the package: networks, references, the yardstick."""
+"""What is made here and shipped with the package: networks, references, the yardstick."""

@@ -1,9 +1,8 @@
 """The networks that `mw.infer` draws from: densities of the true travel velocity, trained apart from the leaderboard.
 
-Each fitted vector of the training set has its own covariance, that of a fit to one halo's stars. The loss is the log
-density of the fitted vector, sum_k w_k N(v; mu_k, S_k + C_row): what is learnt are w, mu and S without the noise
-(Bovy, Hogg & Roweis 2011, AnnApS 5, 1657), so that `mwlmc_data.inference` can put the covariance of a measurement in
-its place.
+Each fitted vector of the training set has its own covariance, from a fit to one halo's stars. The loss is minus the log
+density of the fitted vector, sum_k w_k N(v; mu_k, S_k + C_row): the network learns w, mu and S without the noise (Bovy,
+Hogg & Roweis 2011, AnnApS 5, 1657), so that `mwlmc_data.inference` can insert the covariance of a measurement instead.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.tasks.summary import Summary9
 
 NAME = "deconvolved travel velocity"
-#: Of the training: a network of another version is trained anew.
+#: Version of the training: a network of another version is trained again.
 VERSION = 1
 SEED = 0
 HIDDEN = (128, 128, 128)
@@ -48,7 +47,7 @@ _UPPER = np.triu_indices(3)
 
 @dataclass(frozen=True)
 class Rows:
-    """Simulations as the training takes them.
+    """Simulations as input of the training.
 
     Attributes
     ----------
@@ -59,7 +58,7 @@ class Rows:
     vector : ndarray, shape (n, 3)
         Fitted travel velocities [km/s].
     covariance : ndarray, shape (n, 3, 3)
-        Of each fit [km^2/s^2].
+        Covariance of each fit [km^2/s^2].
     """
 
     theta: Float64Array
@@ -69,7 +68,7 @@ class Rows:
 
     @classmethod
     def of(cls, table: Mapping[str, NDArray]) -> Rows:
-        """Take the columns `COLUMNS`."""
+        """Take the columns `COLUMNS` of a table."""
         chosen = (np.stack([np.asarray(table[c], np.float64) for c in names], axis=1) for names in
                   (THETA, LMC_VECTOR, TRAVEL, COVARIANCE))  # fmt: skip
         theta, lmc, vector, upper = chosen
@@ -79,15 +78,15 @@ class Rows:
 
     @classmethod
     def load(cls, split: str, config: str) -> Rows:
-        """Take a split of an embedded set."""
+        """Load a split of an embedded set."""
         return cls.of(load_catalogue(split, config=config, columns=list(COLUMNS), format="numpy"))
 
     def where(self, chosen: NDArray[np.bool_] | slice) -> Rows:
-        """Some of the rows."""
+        """Select rows."""
         return Rows(self.theta[chosen], self.lmc[chosen], self.vector[chosen], self.covariance[chosen])
 
     def first(self, n: int) -> Rows:
-        """The first n rows."""
+        """Select the first n rows."""
         return self.where(slice(n))
 
     def __len__(self) -> int:
@@ -106,14 +105,14 @@ def train(
     config : str
         Set whose prior the parameters have.
     seed : int
-        Of the first weights and the order of the rows.
+        Seed of the initial weights and of the order of the rows.
     effort : Effort, optional
 
     Returns
     -------
     likelihood : DeconvolvedLikelihood
     outcome : Trained
-        Its losses are for the standardised vector.
+        Losses for the standardised vector.
     """
     import torch
 
@@ -125,14 +124,14 @@ def train(
         noise = (rows.covariance / np.outer(width, width))[:, _UPPER[0], _UPPER[1]]
         values = np.concatenate([(rows.vector - centre) / width, noise], axis=1)
         given = np.concatenate([scores.forward(rows.theta), lmc(rows.lmc)], axis=1)
-        return loop.tensor(values, effort.device), loop.tensor(given, effort.device)
+        return loop.to_tensor(values, effort.device), loop.to_tensor(given, effort.device)
 
     setting = default_training(len(training))
-    setting = setting.shorter(effort.epochs) if effort.fast else setting
+    setting = setting.shorten(effort.scale_epochs) if effort.fast else setting
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         n_given = len(THETA) + len(LMC_VECTOR)
-        net = network()((n_given, *HIDDEN), N_COMPONENTS, 3, mdn.dropout(len(training))).to(effort.device)
+        net = define_network()((n_given, *HIDDEN), N_COMPONENTS, 3, mdn.dropout(len(training))).to(effort.device)
         outcome = loop.train(net, pair(training), pair(validation), setting, effort.progress)
     mixture = DeconvolvedMixture.from_state(loop.state_of(net), 3)
     halo = training.covariance.mean(axis=0)
@@ -140,13 +139,13 @@ def train(
 
 
 @cache
-def network() -> type[Any]:
-    """`DeconvolvedMixture` of three dimensions as a module of torch, which is imported only here."""
+def define_network() -> type[Any]:
+    """Define `DeconvolvedMixture` of three dimensions as a module of torch, which is imported only here."""
     import torch
 
-    class Network(mdn.network()):  # type: ignore[misc]
+    class Network(mdn.define_network()):  # type: ignore[misc]
         def loss(self, u: Any, x: Any) -> Any:
-            """Minus the log density of each row; `u` holds the vector and the upper triangle of its covariance."""
+            """Compute minus the log density; `u` holds the vector and the upper triangle of its covariance."""
             logit, mean, log_diagonal, below = self.gaussians(x)
             away, noise = u[:, None, :3] - mean, u[:, None, 3:]
             # S = L L^T and T = S + C, then T = M M^T and M z = away, element by element
@@ -167,7 +166,7 @@ def network() -> type[Any]:
     return Network
 
 
-#: Below any variance of a fit in standardised units, of which rounding in single precision might leave nothing.
+#: Floor below any variance of a fit in standardised units, which rounding in single precision might cancel.
 _MIN_VARIANCE = 1e-8
 
 
@@ -177,7 +176,7 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
     Parameters
     ----------
     folder : Path
-        Made where it is missing. A network of another training, version or seed in it is replaced.
+        Created if missing. A network of another training, version or seed in it is replaced.
     config : str
         Set to learn from.
     seed, effort
@@ -186,7 +185,7 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
     Returns
     -------
     Path
-        File of arrays, which `DeconvolvedLikelihood.from_state` takes, and of what they are.
+        File of arrays, for `DeconvolvedLikelihood.from_state`, with their description.
     """
     effort = effort or Effort()
     path, wanted = folder / f"{config}-s{seed}.safetensors", identity(config, seed, effort)
@@ -194,7 +193,7 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
         about = models.read_about(path)
         if {key: about.get(key) for key in wanted} == wanted:
             return path
-    loop.one_thread()
+    loop.use_one_thread()
     start = models.cpu_seconds()
     training, validation = (Rows.load(split, config) for split in ("train", "validation"))
     likelihood, outcome = train(training, validation, config, seed, effort)
@@ -211,7 +210,7 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
 
 
 def identity(config: str, seed: int, effort: Effort) -> dict[str, Any]:
-    """What has to be the same for a trained network to be of use."""
+    """Return what must agree for a trained network to be usable."""
     data = release.get_entry(config)["sha256"]
     return {"network": NAME, "version": VERSION, "config": config, "data_sha256": data, "seed": seed,
             "fast": effort.fast}  # fmt: skip

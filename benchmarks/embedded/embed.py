@@ -1,4 +1,4 @@
-"""Put what the benchmark made into the package: reference posteriors, networks, and the limit of what scores can be."""
+"""Put results of the benchmark into the package: reference posteriors, networks, and the limit of scores."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mwlmc_data.inference.networks import NETWORKS
 from mwlmc_data.scoring import embedded, energy_score, references
 from mwlmc_data.scoring.submission import read_submission
 from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
-from mwlmc_data.scoring.yardstick import Limit, write_limit
+from mwlmc_data.scoring.yardstick import ScoreLimit, write_limit
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
-#: Of the training whose entry in summary-9 is the limit.
+#: Seed of the training whose entry in summary-9 is the limit.
 SEED = 0
 
 
@@ -30,11 +30,11 @@ def embed_networks(folder: Path, directory: Path = release.DATA_DIR, effort: Eff
     Parameters
     ----------
     folder : Path
-        Where they are trained and kept, so that a run that was broken off goes on with the next network.
+        Where they are trained and stored, so that an interrupted run continues with the next network.
     directory : Path
         That of the package by default.
     effort : Effort, optional
-        Of the training.
+        Effort of the training.
 
     Returns
     -------
@@ -45,8 +45,8 @@ def embed_networks(folder: Path, directory: Path = release.DATA_DIR, effort: Eff
     written = []
     for name, source in made.items():
         about, target = models.read_about(source), directory / f"{name}.safetensors"
-        told = {key: value for key, value in about.items() if key != "history"}
-        models.write(target, models.read_arrays(source), told)
+        stated = {key: value for key, value in about.items() if key != "history"}
+        models.write(target, models.read_arrays(source), stated)
         embedded.register(target, name, about["simulations"], SIMULATOR_VERSION)
         written.append(target)
     return written
@@ -70,7 +70,7 @@ def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
     Raises
     ------
     DamagedFileError
-        If it is no such file; nothing is written then.
+        If it is not such a file; then nothing is written.
     """
     found = references.read_references(source)
     target = directory / f"{references.NAME}.parquet"
@@ -80,10 +80,10 @@ def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
 
 
 def embed_limit(run: Path, directory: Path = release.DATA_DIR) -> Path:
-    """Score the likelihood network's entry in summary-9 row by row, and put that into a folder of embedded files.
+    """Score the likelihood network's entry in summary-9 row by row, and put the scores into a folder of embedded files.
 
-    Its energy distance to the certified references bounds what the exact posterior gains on it, and so what any entry
-    can gain.
+    Its energy distance to the certified references bounds the gain of the exact posterior on it, and therefore that of
+    any entry.
 
     Parameters
     ----------
@@ -102,13 +102,13 @@ def embed_limit(run: Path, directory: Path = release.DATA_DIR) -> Path:
     FileNotFoundError
         If the run has no such entry.
     """
-    submission = read_submission(Job("summary-9", Nle.name, SEED).entry(run))
-    task, told = submission.task, submission.score().to_dict()
-    distance, nats = told["scores"]["reference"]["energy_distance"], told["headline"]["gap_to_reference_nats"]
+    submission = read_submission(Job("summary-9", Nle.name, SEED).entry_path(run))
+    task, stated = submission.task, submission.score().to_dict()
+    distance, nats = stated["scores"]["reference"]["energy_distance"], stated["headline"]["gap_to_reference_nats"]
     samples, rows = submission.arrays["samples"].astype(np.float64), task.observations.rows(FIXED)
     truth = task.observations.theta[rows].astype(np.float64)
     log_prob = submission.arrays["log_prob_truth"][rows] + np.log(SummaryTask.unit).sum()
-    limit = Limit(
+    limit = ScoreLimit(
         sim_id=task.observations.sim_id[rows],
         energy_score=energy_score(samples[rows], truth, task.scale),
         neg_log_posterior=-log_prob,
@@ -119,11 +119,11 @@ def embed_limit(run: Path, directory: Path = release.DATA_DIR) -> Path:
 
 
 def main(networks: Path | None, source: Path | None, run: Path | None) -> None:
-    """Embed what is named."""
+    """Embed what is given."""
     if networks is None and source is None and run is None:
-        raise ValueError("nothing is named to be embedded; allowed: --networks, --references, --run or some of them")
+        raise ValueError("nothing to embed: allowed is --networks, --references or --run, or several of them")
     found = embed_networks(networks, effort=Effort(progress=True)) if networks else []
-    # the limit is measured against the references: those that come along first
+    # references first: the limit is measured against them
     found += [embed_references(source)] if source else []
     found += [embed_limit(run)] if run else []
     for path in found:

@@ -1,1 +1,1 @@
-"""The reproduction: the paper's estimator, its scores, its figures and its page."""
+"""The reproduction: the paper's estimator, its scores, figures and page."""

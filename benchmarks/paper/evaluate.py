@@ -1,4 +1,4 @@
-"""Score a trained estimator on the test split, and confront it with the validation cases."""
+"""Score a trained estimator on the test split, and compare it with the validation cases."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Evaluation:
     Attributes
     ----------
     n_test, n_draws, n_incomplete : int
-        Observations, draws each, and observations for which the draws could not be completed.
+        Number of observations, of draws for each, and of observations with incomplete draws.
     log_score : LogScore
-        Negative log posterior of the truth, with the prior as the line of no information.
+        Negative log posterior of the truth, with the prior as the level of no information.
     tarp_valid, tarp_paper : Tarp
-        The same curve by the valid and by the paper's definition.
+        The same curve by the valid definition and by the paper's.
     ranks : RankCalibration
         Per parameter.
     coverage : dict of str to (fractions, errors)
@@ -51,10 +51,10 @@ class Evaluation:
     contraction: NDArray
     acceptance: NDArray
 
-    def misses(self, level: float = 0.002) -> list[str]:
-        """Say in sentences for which parameter the ranks of the truths are not uniform; empty if for none.
+    def list_misses(self, level: float = 0.002) -> list[str]:
+        """List in sentences the parameters whose truths do not have uniform ranks.
 
-        The level is that of one test; for the six tests of a run together it is about 1%.
+        The level is that of one test; for all six tests of a run it is about 1%.
         """
         sentences = []
         fractions, errors = self.coverage["68"]
@@ -71,7 +71,7 @@ class Evaluation:
         return sentences
 
     def as_dict(self) -> dict[str, Any]:
-        """Numbers for a JSON file."""
+        """Return numbers for a JSON file."""
         score = self.log_score
         return {
             "n_test": self.n_test,
@@ -120,11 +120,11 @@ def evaluate(estimator: Baseline, problem: SimulationSet, n_draws: int, seed: in
     estimator : Baseline
         Trained.
     problem : SimulationSet
-        Its split "test" is used.
+        Source of the test split.
     n_draws : int
         Posterior draws for each test row.
     seed : int
-        Of the draws, the reference points and the randomised ranks.
+        Seed of the draws, the reference points and the randomised ranks.
 
     Returns
     -------
@@ -133,14 +133,14 @@ def evaluate(estimator: Baseline, problem: SimulationSet, n_draws: int, seed: in
     Raises
     ------
     ValueError
-        If the draws of no row could be completed, or a truth has density zero.
+        If no row has complete draws, or a truth has density zero.
     """
     x, truth, prior = problem.test.x, problem.test.theta / SCALE, ScaledPrior(problem.config)
     draws = estimator.sample(x, n_draws, seed)
     log_prob = estimator.log_prob(problem.test.theta, x, draws.acceptance) + np.log(SCALE).sum()
     done = draws.complete
     if not done.any():
-        raise ValueError(f"the draws of 0 of {len(x)} test rows could be completed; allowed: at least 1")
+        raise ValueError(f"test rows with complete draws = 0 of {len(x)}: allowed is 1 or more")
     samples, known = draws.theta[done] / SCALE, truth[done]
     return Evaluation(
         n_test=len(truth),
@@ -163,9 +163,9 @@ class CaseResult:
     Attributes
     ----------
     case : Case
-        What was observed, and the truth.
+        The observation and the truth.
     draws : ndarray, shape (n, 3)
-        Scaled parameters; empty if the estimator gave the support too little mass to draw from.
+        Scaled parameters; empty if the estimator has too little mass inside the support to draw from.
     acceptance : float
         Mass inside the prior's support.
     summaries : dict of str to PosteriorSummary
@@ -177,8 +177,8 @@ class CaseResult:
     acceptance: float
     summaries: dict[str, scoring.PosteriorSummary]
 
-    def misses(self) -> list[str]:
-        """Say in sentences where the truth lies outside the intervals; empty if it never does."""
+    def list_misses(self) -> list[str]:
+        """List in sentences where the truth lies outside the intervals."""
         if not self.summaries:
             share = f"{100 * self.acceptance:.2g}%"
             return [f"no posterior: only {share} of the estimator's mass lies inside the prior's support."]
@@ -191,19 +191,19 @@ class CaseResult:
                 level, low, high = "95%", summary.p2_5, summary.p97_5
             sentences.append(
                 f"{LABELS[j]} = {with_unit(summary.truth, j)} lies outside our {level} interval, "
-                f"{low:.3g} to {high:.3g} (z = {summary.z:+.1f}); {_of_the_paper(self.case, name, summary.truth)}"
+                f"{low:.3g} to {high:.3g} (z = {summary.z:+.1f}); {_quote_paper(self.case, name, summary.truth)}"
             )
         return sentences
 
     def as_dict(self) -> dict[str, Any]:
-        """Numbers for a JSON file, parameters in the units of the catalogue."""
+        """Return numbers for a JSON file, parameters in the units of the catalogue."""
         out: dict[str, Any] = {
             "kind": self.case.kind,
             "extrapolates": bool(self.case.extrapolates),
             "in_support_sigmas": {k: float(v) for k, v in self.case.in_support.items()},
             "leakage": 1.0 - self.acceptance,
             "posterior": {},
-            "misses": self.misses(),
+            "misses": self.list_misses(),
         }
         for j, (name, s) in enumerate(self.summaries.items()):
             scaled = {k: getattr(s, k) * SCALE[j] for k in ("p2_5", "p16", "p50", "p84", "p97_5", "mean", "std")}
@@ -213,7 +213,7 @@ class CaseResult:
 
 
 def infer_case(estimator: Baseline, case: Case, n_draws: int, seed: int = 0) -> CaseResult:
-    """Draw the posterior of one case and lay it beside the truth.
+    """Draw the posterior of one case and compare it with the truth.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def infer_case(estimator: Baseline, case: Case, n_draws: int, seed: int = 0) -> 
     n_draws : int
         Posterior draws.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
@@ -243,8 +243,8 @@ def infer_case(estimator: Baseline, case: Case, n_draws: int, seed: int = 0) -> 
     return CaseResult(case, draws, acceptance, summaries)
 
 
-def paper_interval(case: Case, name: str) -> tuple[float, float, float] | None:
-    """16th, 50th and 84th percentile that the paper quotes, in scaled units; None without numbers."""
+def quote_interval(case: Case, name: str) -> tuple[float, float, float] | None:
+    """Return the 16th, 50th and 84th percentile that the paper quotes, in scaled units; None without numbers."""
     quoted: Mapping[str, Any] = case.paper or {}
     value = quoted.get(name)
     if value is None or isinstance(value, str) or len(value) != 3:
@@ -253,16 +253,16 @@ def paper_interval(case: Case, name: str) -> tuple[float, float, float] | None:
     return p16, p50, p84
 
 
-def _of_the_paper(case: Case, name: str, truth: float) -> str:
-    """End the sentence with what the paper says of this parameter."""
-    quoted, said = paper_interval(case, name), (case.paper or {}).get(name)
+def _quote_paper(case: Case, name: str, truth: float) -> str:
+    """End the sentence with what the paper says about this parameter."""
+    quoted, said = quote_interval(case, name), (case.paper or {}).get(name)
     if quoted is not None:
         verb = "recovers" if quoted[0] <= truth <= quoted[2] else "misses"
         return f"the paper's 68% interval {verb} it ({quoted[0]:.3g} to {quoted[2]:.3g})."
-    return f"the paper: {said}." if isinstance(said, str) else "the paper quotes nothing to compare with."
+    return f"the paper: {said}." if isinstance(said, str) else "the paper quotes no number to compare with."
 
 
 def with_unit(value: float, j: int) -> str:
-    """Write a scaled value of parameter j with its unit."""
+    """Format a scaled value of parameter j with its unit."""
     times = "× " if UNITS[j].startswith("10") else ""
     return f"{value:.3g} {times}{UNITS[j]}"

@@ -1,7 +1,6 @@
-"""Figures of the report about calibration, posteriors and predictions.
+"""Figures of the report on calibration, posteriors and predictions.
 
-Each function returns a matplotlib Figure. Figures are made without pyplot's global state, so nothing opens a
-window and nothing has to be closed.
+Each function returns a matplotlib Figure, made without pyplot's global state: nothing opens a window or needs closing.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.common.features import LABELS, THETA, UNITS
-from benchmarks.paper.evaluate import CaseResult, Evaluation, paper_interval
+from benchmarks.paper.evaluate import CaseResult, Evaluation, quote_interval
 from benchmarks.paper.predictive import Prediction
 from mwlmc_data import scoring
 from mwlmc_data.plotting.style import BLUE, GREEN, GREY, ORANGE, PALE, RED, new_figure, tidy
 
-#: Of the estimators, in their order.
+#: Colours of the estimators, in their order.
 COLORS = (BLUE, ORANGE)
 DATA_LABELS = {"v_travel": "v_travel [km/s]", "l_apex": "l_apex [deg]", "b_apex": "b_apex [deg]"}
 
 
 def training_figure(history: list[tuple[float, float]]) -> Figure:
-    """Loss of training and validation by epoch."""
+    """Draw training and validation loss against epoch."""
     losses = np.array(history)
     figure = new_figure(5.2, 3.0)
     ax = tidy(figure.add_subplot())
@@ -35,7 +34,7 @@ def training_figure(history: list[tuple[float, float]]) -> Figure:
     ax.plot(epochs, losses[:, 1], color=BLUE, label="validation")
     best = int(np.argmin(losses[:, 1]))
     ax.plot(epochs[best], losses[best, 1], "o", color=BLUE, label=f"kept: epoch {epochs[best]}")
-    # The first epochs fall from far above and would flatten the rest.
+    # the first epochs start far above and would flatten the rest
     shown = losses[min(2, len(losses) - 1) :]
     ax.set_ylim(shown.min() - 0.05, shown.max() + 0.05)
     ax.set(xlabel="epoch", ylabel="mean loss [nats]")
@@ -44,7 +43,7 @@ def training_figure(history: list[tuple[float, float]]) -> Figure:
 
 
 def tarp_figure(evaluations: dict[str, Evaluation], level: float = 0.95) -> Figure:
-    """Expected coverage against credibility with the band of a calibrated posterior."""
+    """Draw expected coverage against credibility, with the band of a calibrated posterior."""
     figure = new_figure(4.8, 4.6)
     ax = tidy(figure.add_subplot())
     first = next(iter(evaluations.values())).tarp_valid
@@ -62,7 +61,7 @@ def tarp_figure(evaluations: dict[str, Evaluation], level: float = 0.95) -> Figu
 
 
 def rank_figure(evaluations: dict[str, Evaluation], level: float = 0.95) -> Figure:
-    """Rank histogram of each parameter and, below, its empirical distribution minus the uniform one."""
+    """Draw the rank histogram of each parameter and, below, its empirical distribution minus the uniform one."""
     first = next(iter(evaluations.values())).ranks
     n, d = first.fractions.shape
     bins = first.histogram.shape[1]
@@ -77,7 +76,7 @@ def rank_figure(evaluations: dict[str, Evaluation], level: float = 0.95) -> Figu
         bottom.axhline(0, color=GREY, lw=1, ls="--")
         for color, (name, evaluation) in zip(COLORS, evaluations.items(), strict=False):
             ranks = evaluation.ranks
-            # Without the vertical lines at both ends, which would read as a frame.
+            # without the vertical lines at both ends, which would look like a frame
             top.stairs(ranks.histogram[j], np.linspace(0, 1, bins + 1), baseline=None, color=color, lw=1.6)
             own = np.sort(ranks.fractions[:, j])
             curve = np.searchsorted(own, points, side="right") / len(own)
@@ -92,7 +91,7 @@ def rank_figure(evaluations: dict[str, Evaluation], level: float = 0.95) -> Figu
 
 
 def corner_figure(result: CaseResult, drawn: dict[str, NDArray], prior_draws: NDArray) -> Figure:
-    """Posterior of a case: marginals with prior and paper's interval, pairs with 39, 68 and 95% contours."""
+    """Draw a case's posterior: marginals with prior and paper's interval, pairs with 39, 68 and 95% contours."""
     d = len(THETA)
     (main, draws), *others = drawn.items()
     low, high = _corner_limits(result, prior_draws)
@@ -112,7 +111,7 @@ def corner_figure(result: CaseResult, drawn: dict[str, NDArray], prior_draws: ND
                 ax.axvline(truths[column], color=RED, lw=1.2)
             if column == row:
                 _marginals(ax, [v[:, row] for v in drawn.values()], prior_draws[:, row], (low[row], high[row]))
-                quoted = paper_interval(result.case, THETA[row])
+                quoted = quote_interval(result.case, THETA[row])
                 if quoted is not None:
                     _paper_bar(ax, quoted)
             else:
@@ -120,19 +119,19 @@ def corner_figure(result: CaseResult, drawn: dict[str, NDArray], prior_draws: ND
                 ax.yaxis.set_major_locator(MaxNLocator(4))
                 if truths[row] is not None:
                     ax.axhline(truths[row], color=RED, lw=1.2)
-                contours(ax, draws[:, column], draws[:, row])
+                draw_contours(ax, draws[:, column], draws[:, row])
             ax.tick_params(labelbottom=row == d - 1, labelleft=column == 0 and row > 0)
             if row == d - 1:
                 ax.set_xlabel(f"{LABELS[column]} [{UNITS[column]}]", fontsize=9)
             if column == 0 and row > 0:
                 ax.set_ylabel(f"{LABELS[row]} [{UNITS[row]}]", fontsize=9)
-    has_paper = any(paper_interval(result.case, name) for name in THETA)
+    has_paper = any(quote_interval(result.case, name) for name in THETA)
     _corner_legend(figure, main, [name for name, _ in others], has_paper, any(t is not None for t in truths))
     return figure
 
 
 def _corner_limits(result: CaseResult, prior_draws: NDArray) -> tuple[NDArray, NDArray]:
-    """Axes that hold the posterior, the bulk of the prior and the truth."""
+    """Choose axes that hold the posterior, the bulk of the prior and the truth."""
     low = np.minimum(np.percentile(result.draws, 0.2, axis=0), np.percentile(prior_draws, 1, axis=0))
     high = np.maximum(np.percentile(result.draws, 99.8, axis=0), np.percentile(prior_draws, 99, axis=0))
     for j, summary in enumerate(result.summaries.values()):
@@ -160,10 +159,10 @@ def _paper_bar(ax: Axes, quoted: tuple[float, float, float]) -> None:
     ax.plot(quoted[1], height, "o", color=GREEN, ms=4)
 
 
-def contours(ax: Axes, x: NDArray, y: NDArray, shades: tuple[str, str, str] = (PALE, "#8fb0d0", BLUE)) -> None:
-    """Smallest regions that hold 39, 68 and 95% of the draws, the largest first, from a lightly smoothed histogram."""
+def draw_contours(ax: Axes, x: NDArray, y: NDArray, shades: tuple[str, str, str] = (PALE, "#8fb0d0", BLUE)) -> None:
+    """Draw the smallest regions that hold 39, 68 and 95% of the draws, from a lightly smoothed histogram."""
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=40)
-    # A ring of empty cells lets contours close that end at a wall of the prior.
+    # a ring of empty cells closes contours that end at a wall of the prior
     smooth = np.pad(gaussian_filter(counts, 1.6, mode="nearest"), 1)
     ordered = np.sort(smooth.ravel())[::-1]
     mass = np.cumsum(ordered) / ordered.sum()
@@ -189,7 +188,7 @@ def _corner_legend(figure: Figure, main: str, others: list[str], has_paper: bool
 
 
 def predictive_figure(predictions: dict[str, dict[str, Prediction]]) -> Figure:
-    """Predictive distribution of the three data, a row for each case, with the observation."""
+    """Draw the predictive distribution of the three data with the observation, a row for each case."""
     rows = list(predictions)
     figure = new_figure(8.6, 2.1 * len(rows) + 0.3)
     axes = figure.subplots(len(rows), 3, squeeze=False)

@@ -1,4 +1,4 @@
-"""Figures of the report about the sky and the orbits; each function returns a matplotlib Figure."""
+"""Figures of the report on the sky and the orbits; each function returns a matplotlib Figure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mwlmc_data.plotting.style import BLUE, GREY, ORANGE, PALE, RED, new_figure,
 
 
 def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: int = 100) -> Figure:
-    """All-sky map with the apex, the quoted past orbit of the LMC and orbits from posterior draws.
+    """Draw an all-sky map with the apex, the quoted past orbit of the LMC and orbits from posterior draws.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: i
     apex : (float, float)
         Galactic longitude and latitude [deg] of the disc's motion.
     band : OrbitBand
-        Orbits; drawn as seen from the Sun's place today.
+        Orbits, drawn as seen from the Sun's position today.
     lines : int
-        Most draws to show.
+        Largest number of draws to show.
     """
     figure = new_figure(8.6, 5.0)
     ax = figure.add_subplot(projection="mollweide")
@@ -47,7 +47,7 @@ def sky_figure(sky: SkyMap, apex: tuple[float, float], band: OrbitBand, lines: i
 
 
 def separation_figure(bands: dict[str, OrbitBand], published: dict[str, FrictionFit]) -> Figure:
-    """Separation of LMC and Milky Way by time: posterior draws beside quoted and published orbits."""
+    """Draw the separation of LMC and Milky Way over time: posterior draws, quoted and published orbits."""
     figure = new_figure(8.6, 3.1)
     axes = figure.subplots(1, len(bands), sharey=True, squeeze=False)[0]
     for ax, (name, band) in zip(axes, bands.items(), strict=True):
@@ -75,7 +75,7 @@ def separation_figure(bands: dict[str, OrbitBand], published: dict[str, Friction
 
 
 def friction_figure(fits: dict[str, FrictionFit]) -> Figure:
-    """Best rigid orbits against the published one, and the misfit by strength of friction."""
+    """Draw the best rigid orbits minus the published one, and the misfit against the strength of friction."""
     figure = new_figure(8.6, 3.4)
     left, right = (tidy(ax) for ax in figure.subplots(1, 2))
     left.axhline(0, color=ORANGE, lw=2, ls="--", label="published")

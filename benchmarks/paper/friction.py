@@ -1,8 +1,8 @@
 """Which strength of dynamical friction reproduces a published orbit of the LMC.
 
-The rigid model's orbit is integrated back from the published present day for each log10 lambda_DF and
-compared with the published separation from the Milky Way. The residuals of an orbit are one smooth curve,
-not independent numbers, so the quoted error counts as many of them as the curve has independent stretches.
+The rigid model's orbit is integrated back from the published present day for each log10 lambda_DF and compared
+with the published separation from the Milky Way. The residuals of an orbit form a smooth curve, not independent
+numbers, so the error counts only as many of them as the curve has independent stretches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from benchmarks.paper import published
-from benchmarks.paper.published import PublishedOrbit, read_orbit, step_inconsistency
+from benchmarks.paper.published import PublishedOrbit, measure_inconsistency, read_orbit
 from mwlmc_data.simulator.constants import GYR_PER_TIME_UNIT, REWIND_GYR
 
 GRID = np.linspace(-3.0, 1.0, 81)
@@ -26,16 +26,16 @@ GRID = np.linspace(-3.0, 1.0, 81)
 
 @dataclass(frozen=True)
 class FrictionFit:
-    """How well each friction reproduces an orbit.
+    """The fit of an orbit by each friction.
 
     Attributes
     ----------
     grid, rms_distance, rms_vector : ndarray, shape (k,)
         log10 lambda_DF, and the root-mean-square difference of separation and of position vector [kpc].
     best : float
-        log10 lambda_DF of least rms of the separation.
+        log10 lambda_DF with the smallest rms of the separation.
     error : float
-        Its standard error from the curvature, with correlated residuals; NaN where the minimum is at an edge.
+        Its standard error from the curvature, for correlated residuals; NaN if the minimum is at an edge.
     rms_best : float
         rms of the separation there [kpc].
     best_vector, rms_best_vector : float
@@ -60,11 +60,11 @@ class FrictionFit:
 
     @property
     def at_edge(self) -> bool:
-        """Whether the best value is at an edge of the grid, and so only a limit."""
+        """Whether the best value is at an edge of the grid, and therefore only a limit."""
         return bool(min(self.best - self.grid[0], self.grid[-1] - self.best) < 0.02)
 
     def as_dict(self) -> dict[str, Any]:
-        """Numbers for a JSON file."""
+        """Return numbers for a JSON file."""
         return {
             "log10_lambda_df": self.best,
             "error": None if np.isnan(self.error) else self.error,
@@ -78,7 +78,7 @@ class FrictionFit:
 
 
 def model_orbit(model: dict[str, float], present: NDArray) -> Callable[[float], Callable[[NDArray], NDArray]]:
-    """Return a function of log10 lambda_DF that gives the rigid model's relative orbit as a function of time.
+    """Return a function of log10 lambda_DF that returns the rigid model's relative orbit as a function of time.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def fit_friction(
     orbit_at: Callable[[float], Callable[[NDArray], NDArray]],
     grid: NDArray = GRID,
 ) -> FrictionFit:
-    """Least squares over log10 lambda_DF.
+    """Fit log10 lambda_DF by least squares.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def fit_friction(
     orbit_at : callable
         As `model_orbit` returns it: ``orbit_at(log10_lambda)(time)`` is (n, 3) [kpc].
     grid : ndarray, shape (k,)
-        Values of log10 lambda_DF; the best is refined between the neighbours of the best of these.
+        Values of log10 lambda_DF; the best is refined between its neighbours.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def _refine(function: Callable[[float], float], grid: NDArray, values: NDArray) 
 
 
 def _standard_error(residuals: Callable[[float], NDArray], best: float, grid: NDArray, step: float = 0.02) -> float:
-    """Gauss-Newton error of the best value, the residuals' variance inflated by their correlation length."""
+    """Compute the Gauss-Newton error of the best value; the correlation length inflates the residuals' variance."""
     if best - step < grid[0] or best + step > grid[-1]:
         return float("nan")
     centre = residuals(best)
@@ -169,7 +169,7 @@ def _standard_error(residuals: Callable[[float], NDArray], best: float, grid: ND
 
 
 def correlation_length(series: NDArray) -> float:
-    """Rows that count as one: 1 + 2 x the sum of the autocorrelation up to its first zero."""
+    """Return the rows that count as one: 1 + 2 x the sum of the autocorrelation up to its first zero."""
     norm = float(series @ series)
     if norm == 0:
         return 1.0
@@ -182,13 +182,13 @@ def correlation_length(series: NDArray) -> float:
     return total
 
 
-def arc_leverage(
+def measure_leverage(
     arc: PublishedOrbit,
     orbit_at: Callable[[float], Callable[[NDArray], NDArray]],
     claimed: float = 0.5,
     grid: NDArray = GRID,
 ) -> dict[str, float]:
-    """Move the separation along a short arc by friction, and weigh it against the arc's own inconsistency.
+    """Compare the effect of friction on a short arc's separation with the arc's own inconsistency.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def arc_leverage(
     orbit_at : callable
         As `model_orbit` returns it.
     claimed : float
-        Greatest log10 lambda_DF that is claimed for the arc.
+        Largest log10 lambda_DF claimed for the arc.
     grid : ndarray, shape (k,)
         Values of log10 lambda_DF.
 
@@ -205,8 +205,8 @@ def arc_leverage(
     -------
     dict of str to float
         span_gyr; leverage_kpc, the largest change of the separation over the grid; claimed_leverage_kpc, that
-        from the grid's least value to `claimed`; inconsistency_kpc, the largest difference between a step of
-        the arc and its own velocities; rms_least_kpc and rms_greatest_kpc of the separation over the grid.
+        from the grid's smallest value to `claimed`; inconsistency_kpc, the largest difference between a step of
+        the arc and its own velocities; rms_min_kpc and rms_max_kpc of the separation over the grid.
     """
     separations = np.array([np.linalg.norm(orbit_at(v)(arc.time), axis=1) for v in (*grid, claimed)])
     rms = np.sqrt(np.mean((separations[:-1] - arc.distance) ** 2, axis=1))
@@ -214,9 +214,9 @@ def arc_leverage(
         "span_gyr": float(np.ptp(arc.time)),
         "leverage_kpc": float(np.ptp(separations[:-1], axis=0).max()),
         "claimed_leverage_kpc": float(np.abs(separations[-1] - separations[0]).max()),
-        "inconsistency_kpc": step_inconsistency(arc),
-        "rms_least_kpc": float(rms.min()),
-        "rms_greatest_kpc": float(rms.max()),
+        "inconsistency_kpc": measure_inconsistency(arc),
+        "rms_min_kpc": float(rms.min()),
+        "rms_max_kpc": float(rms.max()),
     }
 
 
@@ -236,7 +236,7 @@ def fit_file(
     model : dict
         As for `model_orbit`.
     span : float
-        Gyr of the past that are compared, at most 2.2: so far the simulator rewinds.
+        Gyr of the past to compare, at most 2.2, the limit of the simulator.
 
     Returns
     -------
@@ -248,10 +248,10 @@ def fit_file(
         If span is out of range, or fewer than three rows lie within it.
     """
     if not 0 < span <= REWIND_GYR:
-        raise ValueError(f"span is {span} Gyr; allowed: above 0 and at most {REWIND_GYR}")
-    orbit = read_orbit(path, present, spacing).past(span)
+        raise ValueError(f"span = {span} Gyr: allowed is above 0 and at most {REWIND_GYR}")
+    orbit = read_orbit(path, present, spacing).select_past(span)
     if len(orbit.time) < 3:
-        raise ValueError(f"{path} has {len(orbit.time)} rows in the last {span} Gyr; allowed: at least 3")
+        raise ValueError(f"rows of {path} in the last {span} Gyr = {len(orbit.time)}: allowed is 3 or more")
     return fit_friction(orbit, model_orbit(model, orbit.present))
 
 
@@ -267,25 +267,25 @@ def fit_gc19(path: Path) -> dict[str, FrictionFit]:
     -------
     dict of str to FrictionFit
         "quoted": in the NFW halo that the paper quotes. "matched": in the NFW halo that encloses the mass of
-        the suite's own Milky Way, which is a fifth heavier at the LMC's place today.
+        the suite's own Milky Way, which is a fifth heavier at the LMC's position today.
     """
-    halos = {"quoted": published.GC19_QUOTED, "matched": published.matched_halo()}
+    halos = {"quoted": published.GC19_QUOTED, "matched": published.match_halo()}
     where = (published.GC19_PRESENT, published.GC19_SPACING)
     return {name: fit_file(path, {**halo, **published.GC19_LMC}, *where) for name, halo in halos.items()}
 
 
-def weigh_fire_arc(path: Path) -> dict[str, float]:
-    """Weigh the short arc of the cosmological case m12b.
+def measure_fire_arc(path: Path) -> dict[str, float]:
+    """Measure what the short arc of the cosmological case m12b says about friction.
 
-    Its axes are those of the simulation's box, so only separations compare. Its last row is taken as the
-    present day here, because the simulator rewinds only.
+    Its axes are those of the simulation's box, so only separations are comparable. Its last row serves as the present
+    day, because the simulator only rewinds.
     """
     orbit = read_orbit(path)
-    return arc_leverage(orbit, model_orbit(published.FIRE_MODEL, orbit.present))
+    return measure_leverage(orbit, model_orbit(published.FIRE_MODEL, orbit.present))
 
 
 def describe(fit: FrictionFit) -> str:
-    """Say the result in plain text."""
+    """Format the result as plain text."""
     lines = ["log10 lambda_DF    rms separation    rms position [kpc]"]
     lines += [
         f"{g:15.1f}    {a:14.2f}    {b:12.2f}"

@@ -1,4 +1,4 @@
-"""Past orbits of the LMC: with a case's quoted parameters, and with draws from its posterior."""
+"""Past orbits of the LMC, for a case's quoted parameters and for draws from its posterior."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.features import THETA
-from benchmarks.paper.predictive import predictive_parameters, quoted_parameters
+from benchmarks.paper.predictive import tabulate_draws, tabulate_quoted
 
 if TYPE_CHECKING:
     from mwlmc_data.validation import Case
@@ -26,7 +26,7 @@ class OrbitBand:
     relative : ndarray, shape (n, m, 3)
         LMC minus Milky Way [kpc].
     quoted : ndarray, shape (m, 3), or None
-        The orbit with the quoted parameters; None where the case does not quote them all.
+        The orbit for the quoted parameters; None if the case does not quote all.
     """
 
     time: NDArray
@@ -34,7 +34,7 @@ class OrbitBand:
     quoted: NDArray | None
 
 
-def orbit_band(draws: NDArray, case: Case, config: str = "gaussian", seed: int = 0) -> OrbitBand:
+def rewind_draws(draws: NDArray, case: Case, config: str = "gaussian", seed: int = 0) -> OrbitBand:
     """Rewind the LMC from its observed present day for each posterior draw.
 
     Parameters
@@ -42,11 +42,11 @@ def orbit_band(draws: NDArray, case: Case, config: str = "gaussian", seed: int =
     draws : ndarray, shape (n, 3)
         Posterior draws in scaled units.
     case : Case
-        Its observation has the LMC's phase-space; its truth gives the orbit drawn beside the band.
+        Its observation has the LMC's phase-space coordinates; its truth gives the orbit drawn beside the band.
     config : str
         Set of simulations whose prior gives the LMC's enclosed mass.
     seed : int
-        Of that.
+        Seed of the enclosed mass.
 
     Returns
     -------
@@ -54,10 +54,10 @@ def orbit_band(draws: NDArray, case: Case, config: str = "gaussian", seed: int =
     """
     from mwlmc_data import Parameters, integrate_orbit
 
-    table = predictive_parameters(draws, case.observation, config, seed)
+    table = tabulate_draws(draws, case.observation, config, seed)
     orbits = [integrate_orbit(Parameters(**row)) for row in table.to_dict("records")]
     quoted = None
     if all(name in case.truth for name in THETA):
-        row = quoted_parameters(case, 1, config, seed).to_dict("records")[0]
+        row = tabulate_quoted(case, 1, config, seed).to_dict("records")[0]
         quoted = integrate_orbit(Parameters(**row)).relative[:, :3]
     return OrbitBand(orbits[0].time, np.stack([o.relative[:, :3] for o in orbits]), quoted)

@@ -1,4 +1,4 @@
-"""Everything one run of the baseline found, and its form as JSON."""
+"""The results of a run, and their form as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mwlmc_data.plotting.skymap import SkyMap
 
 
 @dataclass(frozen=True)
-class Entry:
+class EstimatorResult:
     """One trained estimator with its scores and its posteriors of the cases."""
 
     estimator: Maf
@@ -22,7 +22,7 @@ class Entry:
     cases: dict[str, CaseResult]
 
     def as_dict(self) -> dict[str, Any]:
-        """Numbers for a JSON file."""
+        """Return numbers for a JSON file."""
         return {
             "name": self.estimator.title,
             "bounded": self.estimator.bounded,
@@ -37,14 +37,14 @@ class Entry:
 
 @dataclass
 class Outcome:
-    """What one run found.
+    """The results of a run.
 
     Attributes
     ----------
     config, seed, rows, settings, versions : provenance
         Set of simulations, seed, rows of each split, settings, versions of the software.
-    entries : dict of str to Entry
-        By name of the estimator; the first is the paper's, and what follows is about its posteriors.
+    entries : dict of str to EstimatorResult
+        By name of the estimator; the first is the paper's, whose posteriors the rest is about.
     predictions : dict of str to dict
         Posterior predictive check of each case that has a posterior.
     at_truth : dict of str to dict
@@ -52,11 +52,11 @@ class Outcome:
     bands : dict of str to OrbitBand
         Past orbits.
     sky : SkyMap, optional
-        Of the rigid case.
+        Map of the rigid case.
     apex : (float, float), optional
-        Of the stars of `sky` [deg].
+        Apex of the stars of `sky` [deg].
     friction : dict of str to FrictionFit
-        As `friction.fit_gc19` gives it; empty if the published orbit is not there.
+        From `friction.fit_gc19`; empty without the published orbit.
     arc : dict, optional
         What the short arc of the cosmological case says about friction.
     seconds : dict of str to float
@@ -68,7 +68,7 @@ class Outcome:
     rows: dict[str, int]
     settings: dict[str, Any]
     versions: dict[str, str]
-    entries: dict[str, Entry]
+    entries: dict[str, EstimatorResult]
     predictions: dict[str, dict[str, Prediction]] = field(default_factory=dict)
     at_truth: dict[str, dict[str, Prediction]] = field(default_factory=dict)
     bands: dict[str, OrbitBand] = field(default_factory=dict)
@@ -79,12 +79,12 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def main(self) -> Entry:
+    def main(self) -> EstimatorResult:
         """The paper's estimator."""
         return next(iter(self.entries.values()))
 
     def as_dict(self) -> dict[str, Any]:
-        """Numbers for results.json."""
+        """Return numbers for results.json."""
         return {
             "config": self.config,
             "seed": self.seed,
@@ -92,7 +92,7 @@ class Outcome:
             "settings": self.settings,
             "versions": self.versions,
             "estimators": {name: entry.as_dict() for name, entry in self.entries.items()},
-            "predictive_check": {name: _predictions(p) for name, p in self.predictions.items()},
+            "check_predictions": {name: _predictions(p) for name, p in self.predictions.items()},
             "simulated_at_quoted_truth": {name: _predictions(p) for name, p in self.at_truth.items()},
             "friction": {name: fit.as_dict() for name, fit in self.friction.items()},
             "short_arc": self.arc,

@@ -1,8 +1,8 @@
-"""Posterior predictive check: do the inferred parameters give the reflex motion that was observed.
+"""Posterior predictive check: whether the inferred parameters reproduce the observed reflex motion.
 
-Draws of the posterior are simulated anew with the LMC's present day fixed at the case's observation (Fig. 6
-of Brooks et al. 2025). What the estimator does not infer, the anisotropy and scale of the stellar halo and
-the LMC's enclosed mass, is drawn from the prior, the last given the drawn mass of the LMC.
+Posterior draws are simulated with the LMC's present day fixed at the case's observation (Fig. 6 of Brooks et al. 2025).
+What the estimator does not infer (the anisotropy and scale of the stellar halo, and the LMC's enclosed mass given its
+total mass) is drawn from the prior.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.features import THETA, theta_table
+from benchmarks.common.features import THETA, tabulate_theta
 from mwlmc_data import scoring
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.priors import ENCLOSED_MASS, Prior
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mwlmc_data.validation import Case
 
 Simulator = Callable[..., "pd.DataFrame"]
-#: What a case may quote beside theta.
+#: What a case may quote besides theta.
 EXTRA = ("beta0", "r_dehnen", "m_lmc_8p7", "c200", "a_lmc")
 PERCENTS = (2.5, 16.0, 50.0, 84.0, 97.5)
 
@@ -42,7 +42,7 @@ class Prediction:
     observed : float
         The observation.
     percentiles : ndarray, shape (5,)
-        At `PERCENTS`.
+        Percentiles at `PERCENTS`.
     tail : float
         Two-sided tail probability of the observation.
     """
@@ -53,8 +53,8 @@ class Prediction:
     tail: float
 
 
-def nuisance_draws(config: str, m_lmc: NDArray, seed: int) -> dict[str, NDArray]:
-    """Draw from the prior what the posterior leaves open, one value for each mass of the LMC.
+def draw_nuisances(config: str, m_lmc: NDArray, seed: int) -> dict[str, NDArray]:
+    """Draw nuisances from the prior, one value for each mass of the LMC.
 
     Parameters
     ----------
@@ -80,45 +80,45 @@ def nuisance_draws(config: str, m_lmc: NDArray, seed: int) -> dict[str, NDArray]
     }
 
 
-def predictive_parameters(draws: NDArray, observation: Mapping[str, float], config: str, seed: int) -> pd.DataFrame:
-    """Table of parameters that `simulate_many` takes: a row for each posterior draw.
+def tabulate_draws(draws: NDArray, observation: Mapping[str, float], config: str, seed: int) -> pd.DataFrame:
+    """Make a table of parameters for `simulate_many`, a row for each posterior draw.
 
     Parameters
     ----------
     draws : ndarray, shape (n, 3)
         Posterior draws in scaled units.
     observation : mapping
-        Has the LMC's phase-space [kpc, km/s].
+        Has the LMC's phase-space coordinates [kpc, km/s].
     config : str
-        Set of simulations whose prior gives the rest.
+        Set of simulations whose prior gives the nuisances.
     seed : int
-        Of the rest.
+        Seed of the nuisances.
 
     Returns
     -------
     DataFrame
     """
-    table = theta_table(draws)
+    table = tabulate_theta(draws)
     for name in LMC_VECTOR:
         table[name] = float(observation[name])
-    for name, values in nuisance_draws(config, table["m_lmc"].to_numpy(), seed).items():
+    for name, values in draw_nuisances(config, table["m_lmc"].to_numpy(), seed).items():
         table[name] = values
     return table
 
 
-def quoted_parameters(case: Case, n: int, config: str = "gaussian", seed: int = 0) -> pd.DataFrame:
-    """Table of n rows with the parameters that a case quotes; what it leaves open is drawn from the prior.
+def tabulate_quoted(case: Case, n: int, config: str = "gaussian", seed: int = 0) -> pd.DataFrame:
+    """Make a table of n rows with the parameters that a case quotes; others are drawn from the prior.
 
     Parameters
     ----------
     case : Case
         Its `truth` holds at least m_lmc and m200_mw.
     n : int
-        Rows.
+        Number of rows.
     config : str
-        Set of simulations whose prior gives the rest.
+        Set of simulations whose prior gives the nuisances.
     seed : int
-        Of the rest.
+        Seed of the nuisances.
 
     Returns
     -------
@@ -133,21 +133,21 @@ def quoted_parameters(case: Case, n: int, config: str = "gaussian", seed: int = 
 
     missing = [name for name in ("m_lmc", "m200_mw") if name not in case.truth]
     if missing:
-        raise ValueError(f"case {case.name!r} quotes no {missing}; needed: m_lmc and m200_mw")
+        raise ValueError(f"case {case.name!r} does not quote {missing}: required are m_lmc and m200_mw")
     table = pd.DataFrame({name: np.full(n, float(case.observation[name])) for name in LMC_VECTOR})
     open_theta = Prior(config, list(THETA)).sample(n, seed=seed)
     for name in THETA:
         table[name] = float(case.truth[name]) if name in case.truth else open_theta[name].to_numpy()
-    for name, values in nuisance_draws(config, table["m_lmc"].to_numpy(), seed).items():
+    for name, values in draw_nuisances(config, table["m_lmc"].to_numpy(), seed).items():
         table[name] = values
     for name in EXTRA:
         if name in case.truth:
             table[name] = float(case.truth[name])
-    # the mass within 8.7 kpc is then that of the quoted profile
+    # the mass within 8.7 kpc is that of the quoted profile
     return table.drop(columns="m_lmc_8p7") if "a_lmc" in case.truth and "m_lmc_8p7" not in case.truth else table
 
 
-def predictive_check(
+def check_predictions(
     parameters: pd.DataFrame,
     observation: Mapping[str, float],
     seed: int = 0,
@@ -159,45 +159,45 @@ def predictive_check(
     Parameters
     ----------
     parameters : DataFrame
-        From `predictive_parameters`, a row for each posterior draw, or from `quoted_parameters`, which shows
-        whether the observation is what the simulator makes of the quoted truth at all.
+        From `tabulate_draws`, a row for each posterior draw, or from `tabulate_quoted`, to test whether the simulator
+        reproduces the observation at the quoted truth.
     observation : mapping
         Has the columns of `schema.REFLEX`.
     seed : int
-        Of the stars.
+        Seed of the stars.
     simulate_many : callable, optional
         The simulator; by default the package's.
     **options
-        Handed to it: workers, n_stars, progress.
+        Its options: workers, n_stars, progress.
 
     Returns
     -------
     dict of str to Prediction
         For v_travel [km/s], l_apex and b_apex [deg].
     """
-    checked = predictive_checks({"": parameters}, {"": observation}, seed, simulate_many, **options)
+    checked = check_all_predictions({"": parameters}, {"": observation}, seed, simulate_many, **options)
     return checked[""]
 
 
-def predictive_checks(
+def check_all_predictions(
     parameters: Mapping[str, pd.DataFrame],
     observations: Mapping[str, Mapping[str, float]],
     seed: int = 0,
     simulate_many: Simulator | None = None,
     **options: Any,
 ) -> dict[str, dict[str, Prediction]]:
-    """Check several cases as `predictive_check` does one, those with the same columns in one run of the simulator.
+    """Check several cases like `check_predictions`, those with the same columns in one run of the simulator.
 
-    The processes of a run take seconds to start.
+    One run, because its processes take seconds to start.
 
     Parameters
     ----------
     parameters : dict of str to DataFrame
         A table for each case.
     observations : dict of str to mapping
-        What was observed in each.
+        The observation of each.
     seed, simulate_many, **options
-        As for `predictive_check`.
+        As for `check_predictions`.
 
     Returns
     -------
@@ -220,14 +220,14 @@ def predictive_checks(
         ends = np.cumsum([len(parameters[name]) for name in names])
         for name, values in zip(names, np.split(simulated.to_numpy(), ends[:-1]), strict=True):
             found[name] = {
-                datum: predict(values[:, j], float(observations[name][datum]), datum == "l_apex")
+                datum: summarise_predictions(values[:, j], float(observations[name][datum]), datum == "l_apex")
                 for j, datum in enumerate(REFLEX)
             }
     return {name: found[name] for name in parameters}
 
 
-def predict(values: NDArray, observed: float, circular: bool) -> Prediction:
-    """Summarise simulated values of one datum; a longitude is counted around its mean direction.
+def summarise_predictions(values: NDArray, observed: float, circular: bool) -> Prediction:
+    """Summarise simulated values of one datum; a longitude is measured from its mean direction.
 
     Parameters
     ----------
@@ -252,19 +252,19 @@ def predict(values: NDArray, observed: float, circular: bool) -> Prediction:
     return Prediction(values, observed, np.percentile(values, PERCENTS), tail)
 
 
-def sky_of(case: Case, haloes: int, config: str, seed: int) -> tuple[SkyMap, tuple[float, float]]:
-    """Pool haloes of a case at its quoted parameters.
+def map_sky(case: Case, haloes: int, config: str, seed: int) -> tuple[SkyMap, tuple[float, float]]:
+    """Map the pooled haloes of a case at its quoted parameters.
 
     Parameters
     ----------
     case : Case
         Quotes its parameters.
     haloes : int
-        How many.
+        Number of haloes.
     config : str
-        Set whose prior gives what is not quoted.
+        Set whose prior gives the other parameters.
     seed : int
-        Of the stars.
+        Seed of the stars.
 
     Returns
     -------
@@ -275,7 +275,7 @@ def sky_of(case: Case, haloes: int, config: str, seed: int) -> tuple[SkyMap, tup
     from mwlmc_data import Parameters, fit_reflex, simulate
     from mwlmc_data.plotting.skymap import smooth_map
 
-    row = quoted_parameters(case, 1, config, seed).to_dict("records")[0]
+    row = tabulate_quoted(case, 1, config, seed).to_dict("records")[0]
     stars = [simulate(Parameters(**row), seed=seed, sim_id=i).halo for i in range(haloes)]
     positions = np.concatenate([s.positions for s in stars])
     velocities = np.concatenate([s.velocities for s in stars])

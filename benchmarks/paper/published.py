@@ -1,4 +1,4 @@
-"""Published orbits of the LMC, read from files that a user brings, and the models they come from."""
+"""Published orbits of the LMC, read from the user's files, and the models behind them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mwlmc_data.simulator.potentials import nfw_scales, nfw_shape
 
 GC19_FILE = Path("gc19") / "LMC3_1.8e11_orbit.txt"
 FIRE_FILE = Path("fire") / "m12b_snapshot385_rows.txt"
-#: Row of the GC19 file whose vector the paper quotes as the present day.
+#: Row of the GC19 file that the paper quotes as the present day.
 GC19_PRESENT = 110
-#: Gyr between its rows: 0.02 kpc/(km/s), as the file's own positions and velocities say, and not 0.02 Gyr.
+#: Time between its rows [Gyr]: 0.02 kpc/(km/s), as its positions and velocities show, not 0.02 Gyr.
 GC19_SPACING = 0.02 * GYR_PER_TIME_UNIT
 GC19_LMC = {"m_lmc": 18e10, "a_lmc": 20.0}
 #: The Milky Way of the suite (Garavito-Camargo et al. 2019, table 1): Hernquist halo, disc and
@@ -57,11 +57,11 @@ class PublishedOrbit:
 
     @property
     def present(self) -> NDArray:
-        """Phase-space at time 0, shape (6,)."""
+        """Phase-space coordinates at time 0, shape (6,)."""
         return self.relative[np.argmin(np.abs(self.time))]
 
-    def past(self, gyr: float) -> PublishedOrbit:
-        """The rows from `gyr` before the present day to the present day."""
+    def select_past(self, gyr: float) -> PublishedOrbit:
+        """Select the rows from `gyr` before the present day to the present day."""
         keep = (self.time >= -gyr - 1e-9) & (self.time <= 1e-9)
         return PublishedOrbit(self.time[keep], self.relative[keep], self.source)
 
@@ -77,7 +77,7 @@ def read_orbit(path: str | Path, present: int | None = None, spacing: float | No
     present : int, optional
         Row of the present day; by default the last.
     spacing : float, optional
-        Gyr between the rows of a 12-column file; by default what its own velocities say (`inferred_spacing`).
+        Gyr between the rows of a 12-column file; by default from its own velocities (`infer_spacing`).
 
     Returns
     -------
@@ -86,32 +86,32 @@ def read_orbit(path: str | Path, present: int | None = None, spacing: float | No
     Raises
     ------
     ValueError
-        If the file has another number of columns, a value that is not finite, times that do not ascend, or
-        no such row.
+        If the file has another number of columns, a value that is not finite, times that do not ascend, or lacks
+        the row.
     """
     table = np.atleast_2d(np.loadtxt(path, dtype=np.float64))
     if table.shape[1] not in (7, 12):
-        raise ValueError(f"{path} has {table.shape[1]} columns; allowed: 12 (MW and LMC) or 7 (t and host-centric)")
+        raise ValueError(f"columns of {path} = {table.shape[1]}: allowed is 12 (MW and LMC) or 7 (t and host-centric)")
     if not np.isfinite(table).all():
-        raise ValueError(f"{path} holds {table[~np.isfinite(table)][0]}; allowed: finite numbers")
+        raise ValueError(f"{path} holds {table[~np.isfinite(table)][0]}: allowed are finite numbers")
     row = len(table) - 1 if present is None else present
     if not 0 <= row < len(table):
-        raise ValueError(f"present is row {row} of {path}; allowed: 0 to {len(table) - 1}")
+        raise ValueError(f"present = {row}: allowed is a row of {path}, 0 to {len(table) - 1}")
     if table.shape[1] == 12:
         relative = table[:, 6:] - table[:, :6]
-        spacing = inferred_spacing(relative) if spacing is None else spacing
+        spacing = infer_spacing(relative) if spacing is None else spacing
         if not spacing > 0:
-            raise ValueError(f"spacing is {spacing} Gyr; allowed: positive numbers")
+            raise ValueError(f"spacing = {spacing} Gyr: allowed is a positive number")
         time = spacing * np.arange(len(table))
     else:
         time, relative = table[:, 0], table[:, 1:]
     if (np.diff(time) <= 0).any():
-        raise ValueError(f"{path} has times that do not ascend")
+        raise ValueError(f"times of {path} do not ascend: allowed are ascending times")
     return PublishedOrbit(time - time[row], relative, Path(path).name)
 
 
-def inferred_spacing(relative: NDArray) -> float:
-    """Time between evenly spaced rows [Gyr], by least squares of the steps on the mean velocities.
+def infer_spacing(relative: NDArray) -> float:
+    """Infer the time between evenly spaced rows [Gyr], by least squares of the steps on the mean velocities.
 
     Parameters
     ----------
@@ -129,33 +129,32 @@ def inferred_spacing(relative: NDArray) -> float:
         If there are fewer than two rows or nothing moves.
     """
     if len(relative) < 2:
-        raise ValueError(f"an orbit of {len(relative)} row tells no spacing; allowed: at least 2, or name the spacing")
+        raise ValueError(f"rows of an orbit without spacing = {len(relative)}: allowed is 2 or more")
     steps, velocities = np.diff(relative[:, :3], axis=0), (relative[1:, 3:] + relative[:-1, 3:]) / 2
     norm = float((velocities**2).sum())
     if norm == 0:
-        raise ValueError("all velocities are 0, which tells no spacing; allowed: an orbit that moves")
+        raise ValueError("velocities of an orbit without spacing = 0: allowed is an orbit that moves")
     return float((steps * velocities).sum()) / norm * GYR_PER_TIME_UNIT
 
 
-def step_inconsistency(orbit: PublishedOrbit) -> float:
-    """Largest difference between a step of an orbit and the integral of its velocities [kpc].
+def measure_inconsistency(orbit: PublishedOrbit) -> float:
+    """Compute the largest difference between a step of an orbit and the integral of its velocities [kpc].
 
-    The trapezium is wrong by the change of the acceleration times dt^3 / 12, which over 26 Myr at 38 kpc is
-    0.02 kpc.
+    The error of the trapezium rule, the change of the acceleration times dt^3 / 12, is 0.02 kpc over 26 Myr at 38 kpc.
     """
     dt = np.diff(orbit.time)[:, None] / GYR_PER_TIME_UNIT
     means = (orbit.relative[1:, 3:] + orbit.relative[:-1, 3:]) / 2
     return float(np.linalg.norm(np.diff(orbit.relative[:, :3], axis=0) - means * dt, axis=1).max())
 
 
-def matched_halo(
+def match_halo(
     halo: tuple[float, float] = GC19_HALO,
     baryons: float = GC19_BARYONS,
     radii: tuple[float, float] = (40.0, 280.0),
 ) -> dict[str, float]:
-    """NFW halo that encloses the mass of another model where the LMC moves.
+    """Find the NFW halo that encloses the mass of another model where the LMC moves.
 
-    The rigid model's disc and bulge are counted in.
+    The rigid model's disc and bulge are included.
 
     Parameters
     ----------
@@ -164,7 +163,7 @@ def matched_halo(
     baryons : float
         Mass at its centre [Msun].
     radii : (float, float)
-        Range of the match [kpc], evenly in the logarithm.
+        Range of the match [kpc], uniform in the logarithm.
 
     Returns
     -------
@@ -183,6 +182,6 @@ def matched_halo(
 
 
 def nfw_enclosed(r: NDArray, m200: float, c200: float) -> NDArray:
-    """Mass [Msun] within r [kpc] of an NFW halo of 200 times the critical density."""
+    """Return the mass [Msun] within r [kpc] of an NFW halo of 200 times the critical density."""
     r_s, m_s = nfw_scales(m200, c200)
     return m_s * nfw_shape(r / r_s)

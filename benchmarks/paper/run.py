@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.baselines.base import Effort
 from benchmarks.baselines.maf import Maf
-from benchmarks.baselines.training import Training, one_thread
+from benchmarks.baselines.training import Training, use_one_thread
 from benchmarks.common.sets import SPLITS, SimulationSet
 from benchmarks.paper.evaluate import Evaluation, evaluate, infer_case
-from benchmarks.paper.outcome import Entry, Outcome
+from benchmarks.paper.outcome import EstimatorResult, Outcome
 from mwlmc_data.workers import available_cores, start_pool
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 #: Names of the two estimators.
 PAPER, BOUNDED = "paper", "bounded"
 
+#: Largest batch, and the greatest learning rate with it; with smaller ones it falls with their square root.
 _BATCH, _RATE = 1000, 1.5e-2
-"""Largest batch, and the greatest learning rate with it; with smaller ones it falls with their square root."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much of everything.
+    """The amount of each computation.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Settings:
     case_draws : int
         Posterior draws for each case.
     predictive : int
-        Draws of each case that are simulated.
+        Posterior draws of each case to simulate.
     at_truth : int
         Simulations of each case at its quoted parameters.
     sky : int
@@ -64,7 +64,7 @@ class Settings:
 
     @classmethod
     def fast(cls) -> Settings:
-        """A look at everything in a minute or two; the scores are not the baseline's."""
+        """Return settings for a quick look at everything, with scores that are not the baseline's."""
         return cls(200, 2000, 12, 8, 4, 20, 8)
 
 
@@ -78,7 +78,7 @@ class Steps:
 
     @contextmanager
     def step(self, name: str, detail: str = "") -> Iterator[None]:
-        """Print the step's name with the time so far, and keep how long it took."""
+        """Print the step's name with the time so far, and record its duration."""
         begin = time.monotonic()
         if not self._quiet:
             text = f"{name}: {detail}" if detail else name
@@ -105,9 +105,9 @@ def run(
     cases : dict of str to Case
         Validation cases.
     settings : Settings
-        How much of everything.
+        The amount of each computation.
     seed : int
-        Of the whole run.
+        Seed of the entire run.
     reference : Path, optional
         Folder with published orbits; without it friction is not fitted.
     workers : int, optional
@@ -122,7 +122,7 @@ def run(
     steps = Steps(quiet)
     with steps.step("loading torch and sbi"):
         _load_torch()
-    training = training_for(len(problem.train), settings.epochs)
+    training = choose_training(len(problem.train), settings.epochs)
     estimators = {
         PAPER: Maf(Effort(progress=not quiet), training),
         BOUNDED: Maf(Effort(progress=not quiet), training, bounded=True),
@@ -133,7 +133,7 @@ def run(
         steps.seconds |= seconds
         with steps.step(f"inferring {job.name}", ", ".join(cases)):
             results = {name: infer_case(estimator, c, settings.case_draws, seed) for name, c in cases.items()}
-        entries[job.name] = Entry(estimator, evaluation, results)
+        entries[job.name] = EstimatorResult(estimator, evaluation, results)
     outcome = Outcome(
         config=problem.config,
         seed=seed,
@@ -148,20 +148,20 @@ def run(
     return outcome
 
 
-def training_for(n: int, epochs: int) -> Training:
-    """How the estimators are trained on n simulations: one cycle of the rate, which is high for batches this large.
+def choose_training(n: int, epochs: int) -> Training:
+    """Return training settings for n simulations: one cycle of the rate, which is high for such large batches.
 
-    Sixty epochs reach the loss to which some 190 lead where patience halves the rate; batches of at most 1,000 and the
-    decay of the weights then matter, without which the training set is learnt by heart.
+    Sixty epochs reach the loss of some 190 epochs whose rate is halved by patience. This needs batches of at most 1,000
+    and weight decay; without them the network memorises the training set.
     """
-    batch = Training(most_batch=_BATCH).batch_for(n)
+    batch = Training(max_batch=_BATCH).batch_for(n)
     rate = _RATE * math.sqrt(batch / _BATCH)
     return Training(epochs=epochs, batch=batch, learning_rate=rate, weight_decay=10.0 / math.sqrt(n), fused=True)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """An estimator to be trained and scored."""
+    """An estimator to train and score."""
 
     name: str
     estimator: Maf
@@ -172,7 +172,7 @@ class _Job:
 
 
 def _train_and_score(job: _Job) -> tuple[Maf, Evaluation, dict[str, float]]:
-    """Train one estimator and score it; also the seconds of each step."""
+    """Train and score one estimator, and time each step."""
     steps, rows = Steps(job.quiet), _rows(job.problem)
     _load_torch()
     with steps.step(f"training {job.name}", f"{rows['train']:,} simulations"):
@@ -187,7 +187,7 @@ def _rows(problem: SimulationSet) -> dict[str, int]:
 
 
 def _map(function: Callable[[_Job], Any], jobs: list[_Job], workers: int | None) -> Iterator[Any]:
-    """Results in order, each job in a process of its own where there are several cores: torch uses one well."""
+    """Map jobs to results in order, each in its own process if there are several cores: torch uses one well."""
     processes = min(workers or available_cores(), len(jobs))
     if processes == 1:
         yield from map(function, jobs)
@@ -197,16 +197,16 @@ def _map(function: Callable[[_Job], Any], jobs: list[_Job], workers: int | None)
 
 
 def _load_torch() -> None:
-    """Load what takes seconds, where they are announced, with one thread."""
+    """Import the slow libraries, with one thread."""
     from sbi.neural_nets import posterior_nn  # noqa: F401
 
-    one_thread()
+    use_one_thread()
 
 
 def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int | None, quiet: bool) -> None:
-    """Run the simulator on posterior draws and on quoted truths, and rewind orbits."""
-    from benchmarks.paper.orbits import orbit_band
-    from benchmarks.paper.predictive import predictive_checks, predictive_parameters, quoted_parameters, sky_of
+    """Run the simulator on posterior draws and quoted truths, and rewind orbits."""
+    from benchmarks.paper.orbits import rewind_draws
+    from benchmarks.paper.predictive import check_all_predictions, map_sky, tabulate_draws, tabulate_quoted
 
     seed, config = outcome.seed, outcome.config
     options: dict[str, Any] = {"seed": seed, "workers": workers, "progress": not quiet}
@@ -215,24 +215,24 @@ def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int |
     inferred = {name: result for name, result in outcome.main.cases.items() if result.summaries}
     with steps.step("posterior predictive check", f"{settings.predictive} simulations a case"):
         tables = {
-            name: predictive_parameters(result.draws[: settings.predictive], observations[name], config, seed)
+            name: tabulate_draws(result.draws[: settings.predictive], observations[name], config, seed)
             for name, result in inferred.items()
         }
-        outcome.predictions = predictive_checks(tables, observations, **options)
+        outcome.predictions = check_all_predictions(tables, observations, **options)
     with steps.step("simulating the quoted truths", f"{settings.at_truth} simulations a case"):
-        tables = {name: quoted_parameters(case, settings.at_truth, config, seed) for name, case in cases.items()}
-        outcome.at_truth = predictive_checks(tables, observations, **options)
+        tables = {name: tabulate_quoted(case, settings.at_truth, config, seed) for name, case in cases.items()}
+        outcome.at_truth = check_all_predictions(tables, observations, **options)
     with steps.step("orbits", f"{settings.orbits} a case"):
         for name, result in inferred.items():
-            outcome.bands[name] = orbit_band(result.draws[: settings.orbits], result.case, config, seed)
+            outcome.bands[name] = rewind_draws(result.draws[: settings.orbits], result.case, config, seed)
     if "rigid" in outcome.bands:
         with steps.step("map of the sky", f"{settings.sky} haloes"):
-            outcome.sky, outcome.apex = sky_of(outcome.main.cases["rigid"].case, settings.sky, config, seed)
+            outcome.sky, outcome.apex = map_sky(outcome.main.cases["rigid"].case, settings.sky, config, seed)
 
 
 def _fit_friction(outcome: Outcome, steps: Steps, reference: Path | None) -> None:
-    """Fit friction to the published orbits, where they are."""
-    from benchmarks.paper.friction import fit_gc19, weigh_fire_arc
+    """Fit friction to the published orbits, if available."""
+    from benchmarks.paper.friction import fit_gc19, measure_fire_arc
     from benchmarks.paper.published import FIRE_FILE, GC19_FILE
 
     if reference is None or not (reference / GC19_FILE).is_file():
@@ -240,11 +240,11 @@ def _fit_friction(outcome: Outcome, steps: Steps, reference: Path | None) -> Non
     with steps.step("friction of the published orbits"):
         outcome.friction = fit_gc19(reference / GC19_FILE)
         if (reference / FIRE_FILE).is_file():
-            outcome.arc = weigh_fire_arc(reference / FIRE_FILE)
+            outcome.arc = measure_fire_arc(reference / FIRE_FILE)
 
 
 def _versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Return the versions of everything that the numbers depend on."""
     from mwlmc_data import __version__
     from mwlmc_data.dataset.release import DATA_VERSION
 
@@ -253,16 +253,16 @@ def _versions() -> dict[str, str]:
 
 
 def main(out: Path, fast: bool, seed: int, config: str, reference: Path | None, workers: int | None) -> None:
-    """Run on the embedded catalogue and write results.json and report.html into a folder.
+    """Run on the embedded catalogue, and write results.json and report.html to a folder.
 
     Parameters
     ----------
     out : Path
-        Folder, made if it is not there.
+        Folder, created if missing.
     fast : bool
         Use `Settings.fast`.
     seed : int
-        Of the whole run.
+        Seed of the entire run.
     config : str
         Set of simulations.
     reference : Path or None
@@ -273,22 +273,22 @@ def main(out: Path, fast: bool, seed: int, config: str, reference: Path | None, 
     Raises
     ------
     ValueError
-        If a folder was named for the reference and the orbit is not in it.
+        If the folder of the reference lacks the orbit.
     """
-    from benchmarks.paper import report, summary
+    from benchmarks.paper import document, summary
     from benchmarks.paper.published import GC19_FILE
     from mwlmc_data import validation_cases
 
     if reference is not None and not (reference / GC19_FILE).is_file():
-        raise ValueError(f"reference {str(reference)!r} has no {GC19_FILE}; allowed: a folder that has it")
+        raise ValueError(f"reference = {str(reference)!r}: allowed is a folder with {GC19_FILE}")
     problem = SimulationSet(config)
-    # Before anything is computed: a folder that cannot be written must not cost minutes.
+    # before any computation, so that a read-only folder does not cost minutes
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings = Settings.fast() if fast else Settings()
     start = time.monotonic()
     found = run(problem, validation_cases(), settings, seed, reference, workers)
     (out / "results.json").write_text(json.dumps(found.as_dict(), indent=1), encoding="utf-8")
-    (out / "report.html").write_text(report.render(found), encoding="utf-8")
-    print(summary.terminal(found))
+    (out / "report.html").write_text(document.render(found), encoding="utf-8")
+    print(summary.format_summary(found))
     print(f"written: {out / 'results.json'} and {out / 'report.html'}, {time.monotonic() - start:.0f} s")

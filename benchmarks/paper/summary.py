@@ -1,4 +1,4 @@
-"""The rows of the tables that terminal and report share, and the terminal's plain text."""
+"""The tables that terminal and page share, and the plain text for the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from numpy.typing import NDArray
 
 from benchmarks.common.features import LABELS, UNITS
-from benchmarks.paper.evaluate import CaseResult, Evaluation, paper_interval
+from benchmarks.paper.evaluate import CaseResult, Evaluation, quote_interval
 from benchmarks.paper.friction import FrictionFit
 from benchmarks.paper.outcome import Outcome
 from benchmarks.paper.predictive import Prediction
@@ -19,22 +19,22 @@ OUTSIDE = 3.0
 
 
 def score_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
-    """Name, the value of each estimator and what a right answer looks like, for every score."""
+    """Make a row for each score: its name, the value of each estimator, and the right answer."""
     columns = [_score_column(e) for e in evaluations]
     return [(name, *(c[name][0] for c in columns), columns[0][name][1]) for name in columns[0]]
 
 
 def _score_column(e: Evaluation) -> dict[str, tuple[str, str]]:
-    """Value and right answer by score, of one estimator."""
+    """Return value and right answer of each score, for one estimator."""
     score = e.log_score
     rows = {
         "−log posterior of truth [nats]": (
             _with_error(score.mean, score.error),
             f"prior {score.baseline:.3f}",
         ),
-        "gain over the prior [nats]": (_with_error(score.gain, score.gain_error), "more is better"),
+        "gain over the prior [nats]": (_with_error(score.gain, score.gain_error), "higher is better"),
         "TARP area, as the paper": (f"{e.tarp_paper.area:+.4f}", "0; blind to bias"),
-        "the same summed over 100 bins": (f"{100 * e.tarp_paper.area:+.2f}", "0; paper 0.27"),
+        "the same, summed over 100 bins": (f"{100 * e.tarp_paper.area:+.2f}", "0; paper 0.27"),
         "TARP KS p, as the paper": (_p(e.tarp_paper.ks_pvalue), "1; paper 1.0; blind to width"),
         "TARP area": (f"{e.tarp_valid.area:+.4f}", "0"),
         "TARP KS p, one-sample": (_p(e.tarp_valid.ks_pvalue), "above 0.05"),
@@ -61,12 +61,12 @@ def _p(value: float) -> str:
 
 
 def _three(values: NDArray, form: str) -> str:
-    """One number for each parameter."""
+    """Format one number for each parameter."""
     return " / ".join(format(float(v), form) for v in values)
 
 
 def case_rows(results: Sequence[CaseResult]) -> list[tuple[str, ...]]:
-    """Parameter, truth, then 16/50/84 and z of each estimator, then the paper's interval, for a case."""
+    """Make the rows of a case: parameter, truth, 16/50/84 and z of each estimator, and the paper's interval."""
     case = results[0].case
     rows = []
     for j, name in enumerate(results[0].summaries or results[-1].summaries):
@@ -76,7 +76,7 @@ def case_rows(results: Sequence[CaseResult]) -> list[tuple[str, ...]]:
             s = result.summaries.get(name)
             cells += ["none", "–"] if s is None else [_interval((s.p16, s.p50, s.p84)), _z(s.z)]
             truth = truth if s is None or s.truth is None else f"{s.truth:.2f}"
-        quoted, text = paper_interval(case, name), (case.paper or {}).get(name)
+        quoted, text = quote_interval(case, name), (case.paper or {}).get(name)
         paper = _interval(quoted) if quoted is not None else text if isinstance(text, str) else "–"
         rows.append((f"{LABELS[j]} [{UNITS[j]}]", truth, *cells, paper))
     return rows
@@ -91,7 +91,7 @@ def _z(value: float | None) -> str:
 
 
 def support_line(result: CaseResult) -> str:
-    """Say whether the case lies inside the prior of the LMC's place and motion."""
+    """State whether the case lies inside the prior of the LMC's position and velocity."""
     outside = {k: v for k, v in result.case.in_support.items() if abs(v) > OUTSIDE}
     worst = ", ".join(f"{k} {v:+.1f}σ" for k, v in sorted(outside.items(), key=lambda item: -abs(item[1])))
     if result.case.extrapolates:
@@ -100,23 +100,23 @@ def support_line(result: CaseResult) -> str:
     return "inside the prior"
 
 
-def all_misses(outcome: Outcome) -> list[str]:
-    """Sentences about the paper's estimator: parameters not calibrated, truths outside its intervals."""
+def collect_misses(outcome: Outcome) -> list[str]:
+    """List sentences on the paper's estimator: parameters not calibrated, truths outside its intervals."""
     entry = outcome.main
-    sentences = [f"test split: {text}" for text in entry.evaluation.misses()]
-    return sentences + [f"{name}: {text}" for name, result in entry.cases.items() for text in result.misses()]
+    sentences = [f"test split: {text}" for text in entry.evaluation.list_misses()]
+    return sentences + [f"{name}: {text}" for name, result in entry.cases.items() for text in result.list_misses()]
 
 
 def friction_text(fit: FrictionFit) -> str:
-    """Best value and misfit of a fit of friction, in a phrase."""
+    """Describe best value and misfit of a fit of friction in a phrase."""
     if fit.at_edge:
-        return f"none; the misfit is least at the edge, log10 λ = {fit.best:.1f}, rms {fit.rms_best:.1f} kpc"
+        return f"none; the misfit is smallest at the edge, log10 λ = {fit.best:.1f}, rms {fit.rms_best:.1f} kpc"
     error = "" if fit.error != fit.error else f" ± {fit.error:.2f}"
     return f"log10 λ = {fit.best:.2f}{error}, rms {fit.rms_best:.1f} kpc"
 
 
-def terminal(outcome: Outcome) -> str:
-    """Everything in plain text, no line longer than `WIDTH`."""
+def format_summary(outcome: Outcome) -> str:
+    """Format everything as plain text, with lines of at most `WIDTH` characters."""
     rows, entries = outcome.rows, outcome.entries
     main = outcome.main.estimator
     lines = [
@@ -125,7 +125,7 @@ def terminal(outcome: Outcome) -> str:
         f"{rows['train']:,} train, {rows['validation']:,} validation, {rows['test']:,} test; "
         f"“bounded” is the same flow on normal scores of the parameters",
         "",
-        *columns(
+        *align_columns(
             [("score", *entries, "right"), *score_rows([e.evaluation for e in entries.values()])],
             (31, *(23 for _ in entries), 18),
         ),
@@ -140,15 +140,15 @@ def terminal(outcome: Outcome) -> str:
             "quoted 16/50/84",
         )
         table = [header, *case_rows([entry.cases[name] for entry in entries.values()])]
-        lines += columns(table, (16, 5, *(w for _ in entries for w in (18, 5)), 24))
+        lines += align_columns(table, (16, 5, *(w for _ in entries for w in (18, 5)), 24))
     if outcome.predictions:
         lines += ["", "posterior predictive check, two-sided tail probability of the observation:"]
         lines += [f"  {name:<16} {_tails(p)}" for name, p in outcome.predictions.items()]
     if outcome.friction:
         lines += ["", "friction that fits the published GC19 orbit:"]
         lines += [f"  {name} Milky Way: {friction_text(fit)}" for name, fit in outcome.friction.items()]
-    misses = all_misses(outcome)
-    lines += ["", "what is missed:" if misses else "nothing is missed: every truth is in its 68% interval"]
+    misses = collect_misses(outcome)
+    lines += ["", "what is missed:" if misses else "nothing is missed: every truth lies in its 68% interval"]
     for text in misses:
         lines += wrap(f"- {text}", indent="  ")
     return "\n".join(lines) + "\n"
@@ -158,8 +158,8 @@ def _tails(predictions: dict[str, Prediction]) -> str:
     return ", ".join(f"{datum} {p.tail:.2f}" for datum, p in predictions.items())
 
 
-def columns(rows: list[tuple[str, ...]], widths: tuple[int, ...]) -> list[str]:
-    """Aligned text: first and last column to the left, a rule below the header."""
+def align_columns(rows: list[tuple[str, ...]], widths: tuple[int, ...]) -> list[str]:
+    """Align columns: the first and last to the left, with a rule below the header."""
     out = []
     for i, row in enumerate(rows):
         last = len(row) - 1

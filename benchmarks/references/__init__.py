@@ -1,1 +1,1 @@
-"""Reference posteriors of fixed rows and of the validation cases: ``python -m benchmarks references``."""
+"""Reference posteriors of fixed test rows and of the validation cases: ``python -m benchmarks references``."""

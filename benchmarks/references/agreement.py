@@ -19,9 +19,9 @@ class Agreement:
     distance : float
         Total variation distance; the best classifier is right with probability (1 + distance) / 2.
     shift : float
-        Greatest difference of the means, in standard deviations of the first.
+        Largest difference of the means, in standard deviations of the first.
     spread : float
-        Greatest ratio of the variances, that above one.
+        Largest ratio of the variances, inverted if below one.
     """
 
     distance: float
@@ -46,7 +46,7 @@ def c2st(one: NDArray, other: NDArray, seed: int = 0, folds: int = 5) -> float:
     one, other : ndarray, shape (n, d)
         Samples of the two, the same number of each.
     seed, folds : int
-        Of the networks and of the cross-validation.
+        Seed of the networks, and number of folds of the cross-validation.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a reference posterior has to pass before it may be called one."""
+"""The tests that a posterior must pass to count as a reference."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from benchmarks.references.agreement import Agreement
 from benchmarks.references.gaussianity import TESTS
 from benchmarks.references.importance import ImportanceCheck
 
-#: Difference of the posteriors from the two halves of a design. Errors of a half are larger than those of the whole by
-#: the root of two, and two halves differ by twice the whole's own error.
+#: Difference of the posteriors from the two halves of a design. A half has root two times the error of the full design,
+#: so that two halves differ by twice that error.
 MAX_HALVES = Agreement(distance=0.15, shift=0.3, spread=1.4)
-#: Difference of posteriors from two designs, and of the reference from one fitted to many more simulations near it.
+#: Difference of the posteriors from two designs, and of the reference from a fit to many more simulations near it.
 MAX_RERUN = Agreement(distance=0.1, shift=0.2, spread=1.25)
-#: Accuracy of a classifier of samples from two designs.
+#: Accuracy of a classifier between samples from two designs.
 MAX_C2ST = 0.55
 #: p-value of each test of Gaussianity, and of the marginals against importance sampling; some thousand are made.
 MIN_P = 1e-4
-#: Root mean square error of the log density that comes of the grid.
+#: Root mean square error of the log density due to the grid.
 MAX_INTERPOLATION = 0.15
-#: Sigmas of the observation from the nearest predicted mean: beyond, a posterior rests on tails that nothing tests.
+#: Sigmas of the observation from the nearest predicted mean: beyond it, a posterior rests on untested tails.
 MAX_DISTANCE = 3.0
-#: Effective sample size with which importance sampling counts as a check.
+#: Effective sample size from which importance sampling counts as a check.
 MIN_EFFECTIVE = 100.0
-#: Sigmas by which a mean may differ from importance sampling's, beside so many standard errors.
+#: Sigmas by which a mean may differ from importance sampling's, plus this many standard errors.
 MAX_SHIFT, SHIFT_ERRORS = 0.15, 3.0
-#: The same of the log evidence.
+#: The same for the log evidence.
 MAX_EVIDENCE = 0.15
-#: Range of the noise's variance, and of its kurtosis, over what the reflex fits and a Gaussian say.
+#: Range of the noise's variance over that of the reflex fits, and of its kurtosis over that of a Gaussian.
 NOISE_SCALE, NOISE_KURTOSIS = (0.93, 1.07), (0.9, 1.15)
 
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
-    """How one reference was tested.
+    """The tests of one reference.
 
     Attributes
     ----------
     n_simulations, n_failed : int
-        Of its design.
+        Simulations of its design, and those that failed.
     n_near : int
-        Simulations near the observation, on which Gaussianity was tested.
+        Simulations near the observation, on which Gaussianity is tested.
     log_likelihood : float
         Mean log density of simulations left out of the fit [nats].
     log_evidence : float
@@ -49,19 +49,19 @@ class Certificate:
     nearest : float
         Whitened distance of the observation from the nearest predicted mean of the design.
     interpolation : float
-        Root mean square error of the log density that comes of the grid.
+        Root mean square error of the log density due to the grid.
     halves : Agreement
-        Of the posteriors from the two halves of the design.
+        Between the posteriors from the two halves of the design.
     tests : dict of str to float
         p-values by `gaussianity.TESTS`.
     rerun : Agreement, optional
         With the posterior from another design.
     c2st : float, optional
-        Accuracy of a classifier of samples from both.
+        Accuracy of a classifier between samples from both.
     importance : ImportanceCheck, optional
         Agreement with importance sampling.
     refit : Agreement, optional
-        With the posterior from all simulations, those of the importance sampling included.
+        With the posterior from all simulations, including those of the importance sampling.
     """
 
     n_simulations: int
@@ -80,34 +80,34 @@ class Certificate:
 
     @property
     def certified(self) -> bool:
-        """Whether every test that was made is passed."""
-        return not self.reasons()
+        """Whether it passes every test that was made."""
+        return not self.list_failures()
 
-    def reasons(self) -> list[str]:
-        """What is not passed, each with the number and what is allowed."""
-        return list(self._reasons())
+    def list_failures(self) -> list[str]:
+        """List the failed tests, each with its number and the limit."""
+        return list(self._find_failures())
 
-    def _reasons(self) -> Iterator[str]:
-        yield from over("halves", self.halves, MAX_HALVES)
+    def _find_failures(self) -> Iterator[str]:
+        yield from find_excess("halves", self.halves, MAX_HALVES)
         for name in TESTS:
             if self.tests[name] < MIN_P:
                 yield f"Gaussianity ({name}): p = {self.tests[name]:.1e}, at least {MIN_P:g}"
         if self.interpolation > MAX_INTERPOLATION:
             yield f"interpolation error {self.interpolation:.3f}, at most {MAX_INTERPOLATION}"
         if self.nearest > MAX_DISTANCE:
-            yield f"the observation is {self.nearest:.1f} sigmas from all that the model gives, at most {MAX_DISTANCE}"
+            yield f"observation {self.nearest:.1f} sigmas from all predictions of the model, at most {MAX_DISTANCE}"
         if self.rerun is not None:
-            yield from over("rerun", self.rerun, MAX_RERUN)
+            yield from find_excess("rerun", self.rerun, MAX_RERUN)
         if self.c2st is not None and self.c2st > MAX_C2ST:
             yield f"rerun: C2ST {self.c2st:.3f}, at most {MAX_C2ST}"
         if self.refit is not None:
-            yield from over("refit", self.refit, MAX_RERUN)
+            yield from find_excess("refit", self.refit, MAX_RERUN)
         if self.importance is not None:
             yield from _importance(self.importance)
 
 
-def over(name: str, found: Agreement, most: Agreement) -> Iterator[str]:
-    """Say what two computations differ by more than is allowed."""
+def find_excess(name: str, found: Agreement, most: Agreement) -> Iterator[str]:
+    """Yield what exceeds the allowed difference of two computations."""
     for field in dataclasses.fields(Agreement):
         value, allowed = getattr(found, field.name), getattr(most, field.name)
         if value > allowed:

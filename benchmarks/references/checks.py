@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from benchmarks.references import conditional, importance, inference, simulations
 from benchmarks.references.agreement import Agreement, c2st, compare
 from benchmarks.references.certificate import Certificate
-from benchmarks.references.history import histories as integrate
+from benchmarks.references.history import integrate_histories as integrate
 from benchmarks.references.importance import ImportanceCheck, Proposals
 from benchmarks.references.inference import Inferred, Integrate
 from benchmarks.references.rows import Row
-from benchmarks.references.simulations import SEED, Simulated, Simulator, join, simulator_row
+from benchmarks.references.simulations import SEED, Simulated, Simulator, join, simulate_travel
 from mwlmc_data.inference.grid import Grid
 
-#: Rows that are checked: the first, which are the cases and seven test rows.
+#: Number of rows to check: the first, which are the cases and seven test rows.
 N_CHECKED = 10
-#: Rises when the same simulations give another outcome.
+#: Raised when the same simulations give another outcome.
 CHECK_VERSION = 2
 #: Streams of random numbers.
 _RERUN, _IMPORTANCE = 1, 2
-#: Samples of each that the classifier sees.
+#: Samples of each for the classifier.
 _N_CLASSIFIED = 2000
 
 
@@ -37,11 +37,11 @@ def simulate(
     n: int,
     n_kept: int = importance.N_KEPT,
     integrate: Integrate = integrate,
-    simulator: Simulator = simulator_row,
+    simulator: Simulator = simulate_travel,
 ) -> None:
-    """Simulate another design of a row, and the points of its importance sampling; files that are there are left.
+    """Simulate another design of a row and the points of its importance sampling, unless their files exist.
 
-    The other design is as large as the row's own with all its parts.
+    The other design is as large as all parts of the row's own.
     """
     simulations.make(out, row, _RERUN, _size(out, row, n), simulator)
     path = simulations.path_of(out, row, _IMPORTANCE)
@@ -61,7 +61,7 @@ def simulate(
 
 
 def compute(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT, integrate: Integrate = integrate) -> None:
-    """Compare a row's posterior with its checks and write the outcome; a file that is there is left."""
+    """Compare a row's posterior with its checks and write the outcome, unless its file exists."""
     path = path_of(out, row)
     about = {**_settings(out, row, n, n_kept), "check": CHECK_VERSION}
     if path.exists():
@@ -71,7 +71,7 @@ def compute(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT, integr
     found = inference.infer(row, simulations.load_parts(out, row, n), integrate)
     other = inference.infer(row, simulations.load(out, row, _RERUN, _size(out, row, n)), integrate)
     grid = found.inference.grid
-    rerun = compare(grid, found.inference.lattice.posterior(other.fitted.model, travel)[0])
+    rerun = compare(grid, found.inference.lattice.infer(other.fitted.model, travel)[0])
     seeds = [(SEED, row.number, which) for which in (2, 3)]
     samples, others = (g.sample(_N_CLASSIFIED, s) for g, s in zip((grid, other.inference.grid), seeds, strict=True))
     proposals, vectors, covariances = load(out, row, n, n_kept)
@@ -93,7 +93,7 @@ def make(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT) -> None:
 
 
 def attach(out: Path, row: Row, certificate: Certificate) -> Certificate:
-    """Add the outcome of a row's checks to its certificate, where they were made."""
+    """Add the outcome of a row's checks to its certificate, if they were made."""
     path = path_of(out, row)
     if not path.exists():
         return certificate
@@ -112,7 +112,7 @@ def attach(out: Path, row: Row, certificate: Certificate) -> Certificate:
 def load(out: Path, row: Row, n: int, n_kept: int) -> tuple[Proposals, NDArray, NDArray]:
     """Read the simulations of a row's importance sampling: proposals, travel vectors (n, k, 3), covariances (n, k, 6).
 
-    Points of which a simulation failed are left out.
+    Points with a failed simulation are left out.
     """
     path = simulations.path_of(out, row, _IMPORTANCE)
     simulations.check(path, _settings(out, row, n, n_kept))
@@ -124,7 +124,7 @@ def load(out: Path, row: Row, n: int, n_kept: int) -> tuple[Proposals, NDArray, 
 
 
 def path_of(out: Path, row: Row) -> Path:
-    """File of a row's outcome."""
+    """Return the file of a row's outcome."""
     return out / "checked" / f"{row.name}.npz"
 
 
@@ -137,14 +137,14 @@ def _refit(
     covariances: NDArray,
     integrate: Integrate,
 ) -> Grid:
-    """Posterior from all simulations of a row, most of them near the observation."""
+    """Infer from all simulations of a row, most of them near the observation."""
     k = vectors.shape[1]
     points = np.repeat(proposals.points.astype(float), k, axis=0)
     close = Simulated(points[:, :3], points[:, 3:], vectors.reshape(-1, 3), covariances.reshape(-1, 6))
     past = np.repeat(integrate(proposals.points, lmc=row.lmc), k, axis=0)
     everything = join([found.simulated, other.simulated, close])
     model = conditional.fit(everything, np.concatenate([found.past, other.past, past])).model
-    return found.inference.lattice.posterior(model, np.array(row.observation))[0]
+    return found.inference.lattice.infer(model, np.array(row.observation))[0]
 
 
 def _model(out: Path, row: Row, n: int, integrate: Integrate) -> conditional.Conditional:
@@ -154,7 +154,7 @@ def _model(out: Path, row: Row, n: int, integrate: Integrate) -> conditional.Con
 
 
 def _size(out: Path, row: Row, n: int) -> int:
-    return simulations.n_points(simulations.parts_there(out, row), n)
+    return simulations.n_points(simulations.count_parts(out, row), n)
 
 
 def _settings(out: Path, row: Row, n: int, n_kept: int) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """Model of the travel vector given the parameters and nuisances: Gaussian, with a smooth mean and covariance.
 
-The mean is a polynomial of the six parameters and of the principal components of the Milky Way's past velocity
-(`benchmarks.references.history`). The covariance's Cholesky factor is that of the errors which the reflex fits report,
-smoothed over the parameters, times a small correction of greatest likelihood on residuals of fits that had not seen
-them: so the covariance holds what is left of the mean's own error as well.
+The mean is a polynomial in the six parameters and the principal components of the Milky Way's past velocity
+(`benchmarks.references.history`). The covariance's Cholesky factor is that of the errors of the reflex fits, smoothed
+over the parameters, times a small correction by maximum likelihood on leave-one-out residuals: the covariance therefore
+includes the error of the mean.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ N_COMPONENTS = 8
 _COMPONENT_COSTS = (1.0, 1.0, 1.0, 1.0, 1.5, 1.5, 2.0, 2.0)
 _PARAMETER_COSTS = (1.5, 1.5, 1.5, 1.5, 1.5, 1.5)
 _MAX_GRADE = 3.5
-#: Principal components, of unit variance, beyond which they are cut.
+#: Value at which principal components, of unit variance, are clipped.
 _CLIP = 3.0
-#: Lambda_DF below which the coordinate is linear in it, above which logarithmic.
+#: Lambda_DF below which the coordinate is linear, and above which it is logarithmic.
 _LIGHT_FRICTION = 1.0
-#: Precision of the correction's coefficients, worth so many simulations.
+#: Prior precision of the correction's coefficients, in numbers of simulations.
 _RIDGE = 4.0
 _MEAN = polynomials.graded_indices((*_COMPONENT_COSTS, *_PARAMETER_COSTS), _MAX_GRADE)
 _FACTOR = polynomials.graded_indices((1.0,) * 6, 2.0)
@@ -37,7 +37,7 @@ _UPPER = tuple(itertools.combinations_with_replacement(range(3), 2))
 
 
 def coordinates(points: NDArray) -> Float64Array:
-    """Coordinates in which the travel vector varies smoothly, in about [-1, 1] over a design.
+    """Return coordinates in which the travel vector varies smoothly, in about [-1, 1] over a design.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Conditional:
     Attributes
     ----------
     centre, components : ndarray, shape (h,) and (h, 8)
-        Of the histories: subtracted, then multiplied by.
+        Mean of the histories, and their principal components.
     mean : ndarray, shape (p, 3)
         Coefficients of the mean [km/s].
     factor : ndarray, shape (28, 6)
@@ -84,7 +84,7 @@ class Conditional:
     correction: NDArray
 
     def predict(self, points: NDArray, histories: NDArray) -> Float64Array:
-        """Mean travel vector [km/s], shape (n, 3), at points (n, 6) with histories (n, h)."""
+        """Predict the mean travel vector [km/s], shape (n, 3), at points (n, 6) with histories (n, h)."""
         return self._mean_basis(coordinates(points), histories) @ self.mean
 
     def whiten(self, points: NDArray, residuals: NDArray) -> tuple[NDArray, NDArray]:
@@ -95,7 +95,7 @@ class Conditional:
         points : ndarray, shape (n, 6)
             Columns `design.DIMENSIONS`.
         residuals : ndarray, shape (n, 3)
-            Travel vectors less their mean [km/s].
+            Travel vectors minus their mean [km/s].
 
         Returns
         -------
@@ -110,7 +110,7 @@ class Conditional:
         return again, first + second
 
     def log_density(self, travel: NDArray, points: NDArray, histories: NDArray) -> Float64Array:
-        """Logarithm of the density of a travel vector (3,) or vectors (n, 3) [per (km/s)^3], shape (n,)."""
+        """Compute the log density (n,) of a travel vector (3,) or vectors (n, 3) [per (km/s)^3]."""
         whitened, log_determinant = self.whiten(points, travel - self.predict(points, histories))
         return log_determinant - 0.5 * np.square(whitened).sum(axis=1) - 1.5 * np.log(2.0 * np.pi)
 
@@ -121,7 +121,7 @@ class Conditional:
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A model and what it says of the simulations that it was fitted to.
+    """A model and its leave-one-out residuals.
 
     Attributes
     ----------
@@ -175,7 +175,7 @@ def fit(simulated: Simulated, histories: NDArray) -> Fitted:
 
 
 def _fit_factor(x: NDArray, covariances: NDArray) -> NDArray:
-    """Coefficients of the smoothed log-Cholesky factors of covariances (n, 6)."""
+    """Fit coefficients of the smoothed log-Cholesky factors of covariances (n, 6)."""
     matrices = np.empty((len(x), 3, 3))
     for k, (i, j) in enumerate(_UPPER):
         matrices[:, i, j] = matrices[:, j, i] = covariances[:, k]
@@ -190,7 +190,7 @@ def _fit_factor(x: NDArray, covariances: NDArray) -> NDArray:
 
 
 def _fit_correction(x: NDArray, whitened: NDArray) -> NDArray:
-    """Coefficients of the further whitening, by greatest likelihood with a ridge; its rows are independent."""
+    """Fit coefficients of the further whitening by maximum likelihood with a ridge; its rows are independent."""
     design = polynomials.basis(x, _CORRECTION)
     penalty = np.full(len(_CORRECTION), _RIDGE)
     penalty[0] = 0.0
@@ -214,14 +214,14 @@ def _fit_correction(x: NDArray, whitened: NDArray) -> NDArray:
 
 
 def _smooth_errors(terms: NDArray) -> NDArray:
-    """Standard errors of the three components, from elements of the log-Cholesky factor (n, 6)."""
+    """Return standard errors of the three components from elements of the log-Cholesky factor (n, 6)."""
     squares = np.stack([np.exp(2.0 * terms[:, k]) if i == j else terms[:, k] ** 2 for k, (i, j) in enumerate(_LOWER)])
     rows = np.array([i for i, _ in _LOWER])
     return np.sqrt(np.stack([squares[rows == i].sum(axis=0) for i in range(3)], axis=1))
 
 
 def _forward(terms: NDArray, residuals: NDArray) -> tuple[NDArray, NDArray]:
-    """Solve with the Cholesky factor of elements `terms` (n, 6); and the log determinant of its inverse."""
+    """Solve with the Cholesky factor of elements `terms` (n, 6); return also the log determinant of its inverse."""
     solved = np.empty_like(residuals)
     for k, (i, j) in enumerate(_LOWER):
         if j == 0:
@@ -234,7 +234,7 @@ def _forward(terms: NDArray, residuals: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _multiply(terms: NDArray, residuals: NDArray) -> tuple[NDArray, NDArray]:
-    """Multiply by the triangular matrix of elements `terms` (n, 6); and its log determinant."""
+    """Multiply by the triangular matrix of elements `terms` (n, 6); return also its log determinant."""
     product = np.zeros_like(residuals)
     for k, (i, j) in enumerate(_LOWER):
         product[:, i] += (np.exp(terms[:, k]) if i == j else terms[:, k]) * residuals[:, j]

@@ -1,9 +1,9 @@
-"""Where the simulations behind a reference posterior are placed: parameters and nuisances on a quasi-random design.
+"""Where the simulations behind a reference posterior lie: a quasi-random design of parameters and nuisances.
 
 Six numbers vary at a fixed present day of the LMC: theta = (`m_lmc`, `m200_mw`, `log10_lambda_df`), which is inferred,
-and the nuisances (`m_lmc_8p7`, `beta0`, `r_dehnen`), which are averaged over. Each is a quantile of half the prior and
-half a uniform distribution over the prior's central range, so that a model fitted to the simulations does not
-extrapolate where a posterior reaches into the prior's tail. Points are those of a scrambled Sobol sequence (Owen 1998).
+and the nuisances (`m_lmc_8p7`, `beta0`, `r_dehnen`), which are averaged over. Each follows an equal mixture of the
+prior and a uniform distribution over the prior's central range, so that a model fitted to the simulations does not
+extrapolate where a posterior reaches into the prior's tail. The points are a scrambled Sobol sequence (Owen 1998).
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from scipy.stats import qmc
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS, Normal, Uniform
 
-#: Rises when the points of a design change.
+#: Raised when the points of a design change.
 DESIGN_VERSION = 1
-#: Set of simulations whose prior the references have.
+#: Set of simulations whose prior the references use.
 CONFIG = "gaussian"
 THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
 NUISANCES = ("m_lmc_8p7", "beta0", "r_dehnen")
 DIMENSIONS = (*THETA, *NUISANCES)
-#: Probability of the range over which the design's uniform half is spread.
+#: Probability of the central range that the design's uniform half covers.
 CENTRAL = 0.999
 _BISECTIONS = 60
 
 
-def design(n: int, seed: tuple[int, ...]) -> tuple[Float64Array, Float32Array]:
-    """Points of a design.
+def draw_design(n: int, seed: tuple[int, ...]) -> tuple[Float64Array, Float32Array]:
+    """Draw the points of a design.
 
     Parameters
     ----------
     n : int
         Number of points, a power of two.
     seed : tuple of int
-        Of the scrambling.
+        Seed of the scrambling.
 
     Returns
     -------
@@ -48,10 +48,10 @@ def design(n: int, seed: tuple[int, ...]) -> tuple[Float64Array, Float32Array]:
     Raises
     ------
     ValueError
-        If `n` is no power of two.
+        If `n` is not a power of two.
     """
     if n < 1 or n & (n - 1):
-        raise ValueError(f"a design of n = {n!r} points: allowed is a power of two")
+        raise ValueError(f"n = {n!r}: allowed is a power of two")
     sampler = qmc.Sobol(len(DIMENSIONS), scramble=True, rng=np.random.default_rng(seed))
     unit = np.clip(sampler.random(n), 2.0**-40, 1.0 - 2.0**-40)
     return unit, from_unit(unit)
@@ -85,8 +85,8 @@ def from_unit(unit: NDArray) -> Float32Array:
     return values
 
 
-def box() -> Float64Array:
-    """Central range of the prior of theta over which the design's uniform half is spread, shape (3, 2)."""
+def central_box() -> Float64Array:
+    """Return the central range of the prior of theta that the design's uniform half covers, shape (3, 2)."""
     tail = 0.5 * (1.0 - CENTRAL)
     ranges = []
     for name in THETA:
@@ -97,7 +97,7 @@ def box() -> Float64Array:
 
 
 def _half_quantile(u: NDArray, loc: float, scale: float, low: float, high: float | NDArray) -> Float64Array:
-    """Quantiles of half a cut Gaussian and half a uniform over that Gaussian's central range, by bisection."""
+    """Invert an equal mixture of a truncated Gaussian and a uniform over its central range, by bisection."""
     below, above = ndtr((low - loc) / scale), ndtr((high - loc) / scale)
     tail = 0.5 * (1.0 - CENTRAL)
     cut = Normal(loc, scale, low, high)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Is the travel vector Gaussian given the parameters? Tests on residuals that the model has whitened.
+"""Tests that the travel vector is Gaussian given the parameters, on residuals whitened by the model.
 
-Only simulations near the observation are tested: those whose predicted mean lies within some sigmas of it. What the
-model says of parameters that the posterior excludes does not matter. They are chosen by their parameters, never by
-their own travel vectors, so the tests stay what they are.
+Only simulations near the observation are tested: those whose predicted mean lies within some sigmas of it. The model
+need not hold for parameters that the posterior excludes. Simulations are chosen by their parameters, never by their own
+travel vectors, so the tests stay valid.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-#: Sigmas from the observation within which a predicted mean is near.
+#: Sigmas from the observation within which a predicted mean counts as near.
 NEAR = 5.0
-#: So many of the nearest are tested if fewer are near.
+#: Number of nearest simulations to test if fewer are near.
 MIN_NEAR = 100
 TESTS = ("normal", "kurtosis", "scale", "mean", "spread")
 
 
-def near(distances: NDArray) -> NDArray[np.intp]:
-    """Which simulations are near the observation, given the whitened distances (n,) of their means from it."""
+def select_near(distances: NDArray) -> NDArray[np.intp]:
+    """Select the simulations near the observation by the whitened distances (n,) of their means from it."""
     order = np.argsort(distances)
     return order[: max(MIN_NEAR, int(np.count_nonzero(distances < NEAR)))]
 
@@ -37,9 +37,10 @@ def test_whitened(z: NDArray, x: NDArray) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        p-values by the names `TESTS`: Kolmogorov and Smirnov's of each component (the least of three times three);
+        p-values by the names `TESTS`: Kolmogorov-Smirnov of each component (three times the smallest of three);
         Mardia's kurtosis (1970, Biometrika 57, 519); chi-square of the mean square length; F of a regression of z on
-        coordinates and their products (the least of three times three); F of one of the squared length on coordinates.
+        coordinates and their products (three times the smallest of three); F of one of the squared length on
+        coordinates.
     """
     square = np.square(z).sum(axis=1)
     linear = np.concatenate([np.ones((len(x), 1)), x], axis=1)
@@ -55,23 +56,23 @@ def test_whitened(z: NDArray, x: NDArray) -> dict[str, float]:
     }
 
 
-test_whitened.__test__ = False  # type: ignore[attr-defined]  # no test of ours, whatever its name
+test_whitened.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest
 
 
 def mardia_kurtosis(z: NDArray) -> tuple[float, float]:
-    """Mardia's multivariate kurtosis over its value for a Gaussian, and its two-sided p-value."""
+    """Compute Mardia's multivariate kurtosis over its value for a Gaussian, and its two-sided p-value."""
     n, d = z.shape
     centred = z - z.mean(axis=0)
     length = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(centred.T @ centred / n), centred)
     expected = d * (d + 2)
     found = float(np.square(length).mean())
-    # The mean of b for finite n is expected (n - 1) / (n + 1).
+    # for finite n the mean of b is expected (n - 1) / (n + 1)
     sigma = (found - expected * (n - 1) / (n + 1)) / np.sqrt(8.0 * expected / n)
     return found / expected, float(2.0 * stats.norm.sf(abs(sigma)))
 
 
 def _regression_p(target: NDArray, design: NDArray) -> float:
-    """p-value of F for a dependence of the target on the columns of the design beyond its first, a constant."""
+    """Return the p-value of F for a dependence of the target on the design's columns after the first, a constant."""
     n, p = design.shape
     solution, *_ = np.linalg.lstsq(design, target, rcond=None)
     residual = np.square(target - design @ solution).sum()

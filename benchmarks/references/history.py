@@ -1,7 +1,7 @@
-"""The Milky Way's past velocity, by which models of the travel vector see an orbit.
+"""The Milky Way's past velocity, the form in which models of the travel vector use the orbit.
 
-Where the pair has passed its pericentre more than once the travel vector is no smooth function of the parameters, but
-it is one of how the Milky Way moved. The orbit has no random part and costs half a millisecond.
+Where the pair has passed its pericentre more than once, the travel vector is not a smooth function of the parameters,
+but it is one of the Milky Way's motion. The orbit has no random part and costs half a millisecond.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from mwlmc_data.simulator.orbit import integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.potentials import concentration
 
-#: Of the orbit's output [Gyr], which divides every look-back time.
+#: Spacing of the orbit's output [Gyr], which divides every look-back time.
 _SPACING = 0.05
 _N_OUTPUT = round(REWIND_GYR / _SPACING) + 1
 #: Times before today [Gyr].
 LOOKBACK = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.2)
-#: What the orbit depends on beside the LMC's present day.
+#: Parameters that the orbit depends on, besides the LMC's present day.
 ORBITAL = DIMENSIONS[:4]
 
 
-def histories(points: NDArray, lmc: Mapping[str, float]) -> Float32Array:
-    """How much the Milky Way's velocity has changed since each of `LOOKBACK`, at one present day of the LMC.
+def integrate_histories(points: NDArray, lmc: Mapping[str, float]) -> Float32Array:
+    """Compute the change of the Milky Way's velocity since each of `LOOKBACK`, at one present day of the LMC.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def histories(points: NDArray, lmc: Mapping[str, float]) -> Float32Array:
 
 
 def past_velocities(theta: NDArray, enclosed: NDArray, lmc: NDArray) -> Float64Array:
-    """How much the Milky Way's velocity has changed since each of `LOOKBACK`.
+    """Compute the change of the Milky Way's velocity since each of `LOOKBACK`.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def past_velocities(theta: NDArray, enclosed: NDArray, lmc: NDArray) -> Float64A
     """
     at = np.round((REWIND_GYR - np.array(LOOKBACK)) / _SPACING).astype(int)
     theta, today = np.asarray(theta, float), np.broadcast_to(np.asarray(lmc, float), (len(theta), 6))
-    # with the concentrations at hand a simulation's parameters are made in a third of the time
+    # with the concentrations known, a simulation's parameters take a third of the time
     c200 = np.exp(_log_concentration()(np.log(theta[:, 1])))
     names = (*THETA, "m_lmc_8p7", "c200", *CARTESIAN_NAMES)
     rows = np.concatenate([theta, np.stack([enclosed, c200], axis=1), today], axis=1)
@@ -88,13 +88,13 @@ def past_velocities(theta: NDArray, enclosed: NDArray, lmc: NDArray) -> Float64A
         parameters = Parameters(**dict(zip(names, row, strict=True)))
         try:
             found[i] = -integrate_orbit(parameters, _N_OUTPUT).mw[at, 3:].ravel()
-        except RuntimeError:  # the pair's centres meet: such a simulation could not have been made
+        except RuntimeError:  # the pair's centres meet: no such simulation exists
             continue
     return found
 
 
 def vector_of(lmc: Mapping[str, float]) -> Float64Array:
-    """The LMC's Galactocentric vector (6,) [kpc, km/s] of a present day in either form."""
+    """Return the LMC's Galactocentric vector (6,) [kpc, km/s] from a present day in either form."""
     if CARTESIAN_NAMES[0] in lmc:
         return np.array([lmc[name] for name in CARTESIAN_NAMES])
     return sky_to_galactocentric(*(lmc[name] for name in SKY_NAMES))
@@ -102,7 +102,7 @@ def vector_of(lmc: Mapping[str, float]) -> Float64Array:
 
 @functools.cache
 def _log_concentration() -> CubicSpline:
-    """Logarithm of c200 as a spline of the logarithm of m200 [Msun], within 1e-8."""
+    """Fit a spline of log c200 in log m200 [Msun], accurate to 1e-8."""
     low, high, _ = LIMITS["m200_mw"]
     log_mass = np.linspace(np.log(low), np.log(high), 257)
     return CubicSpline(log_mass, np.log([concentration(mass) for mass in np.exp(log_mass).tolist()]))

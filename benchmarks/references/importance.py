@@ -1,15 +1,15 @@
 """A check of a reference by importance sampling, with simulations in place of the conditional model.
 
-Points of theta and the nuisances are drawn from the prior and kept with a probability that follows the reference's
-likelihood to the power 1/9, a Gaussian widened three times. Each kept point is simulated k times with stars of its own.
-Given the parameters the travel vector is Gaussian with the covariance C that the reflex fits report, so the mean of the
-k is N(mu, C / k), and
+Points of theta and the nuisances are drawn from the prior and kept with a probability proportional to the reference's
+likelihood to the power 1/9, a Gaussian three times as wide. Each kept point is simulated k times with fresh stars.
+Given the parameters, the travel vector is Gaussian with the covariance C of the reflex fits, so the mean of the k is
+N(mu, C / k), and
 
     N(observation; mean of the k, (1 - 1/k) C)
 
-has the expectation N(observation; mu, C): an unbiased estimate of the likelihood that never asks the conditional model
-for mu (pseudo-marginal importance sampling, Andrieu & Roberts 2009). The model decides only where points lie. That C is
-right, and the noise Gaussian, is tested by the differences of the k, of which the mean drops out.
+has the expectation N(observation; mu, C): an unbiased estimate of the likelihood that does not take mu from the
+conditional model (pseudo-marginal importance sampling, Andrieu & Roberts 2009). The model only places the points. The
+differences between the k, in which the mean cancels, test that C is right and the noise Gaussian.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 #: Factor by which the likelihood is widened.
 WIDENED = 3.0
 N_POOL = 32_768
-#: Points that are kept, on average.
+#: Average number of points kept.
 N_KEPT = 7_500
-#: Simulations of each; with `N_KEPT` no more than 20,000 a row.
+#: Simulations of each point; with `N_KEPT` at most 20,000 a row.
 REPLICATES = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Proposals:
-    """Points that are simulated.
+    """Points to simulate.
 
     Attributes
     ----------
     points : ndarray, shape (n, 6), float32
         Columns `design.DIMENSIONS`.
     probability : ndarray, shape (n,)
-        With which each was kept.
+        Probability with which each was kept.
     n_pool : int
-        Draws of the prior that they were kept from.
+        Draws of the prior that they were selected from.
     """
 
     points: NDArray
@@ -77,10 +77,10 @@ def propose(
     Parameters
     ----------
     log_density : callable
-        Of the observation given points (n, 6), by the conditional model.
+        Log density of the observation given points (n, 6), by the conditional model.
     seed : tuple of int
     n_pool, n_kept : int
-        Draws of the prior, and how many to keep on average.
+        Draws of the prior, and average number to keep.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def propose(
     logs = log_density(pool) / WIDENED**2
     weight = np.exp(logs - logs.max())
     low, high = 0.0, 1e12
-    for _ in range(200):  # of the factor with which the kept number is right on average
+    for _ in range(200):  # bisection for the factor that keeps the right number on average
         factor = 0.5 * (low + high) if high < 1e12 else max(1.0, 2.0 * low)
         if np.minimum(1.0, factor * weight).sum() < min(n_kept, 0.999 * n_pool):
             low = factor
@@ -103,20 +103,20 @@ def propose(
 
 @dataclasses.dataclass(frozen=True)
 class ImportanceCheck:
-    """How a reference agrees with importance sampling.
+    """Agreement of a reference with importance sampling.
 
     Attributes
     ----------
     effective : float
         Effective sample size, (sum of weights)^2 / sum of squared weights.
     shift, shift_error : tuple of three float
-        Mean less the reference's, in its standard deviations, and the standard error of that.
+        Mean minus the reference's, in its standard deviations, and the standard error of that.
     spread : tuple of three float
         Variance over the reference's.
     distribution : tuple of three float
-        p-values of Kolmogorov and Smirnov's for each marginal, at the effective sample size.
+        Kolmogorov-Smirnov p-values for each marginal, at the effective sample size.
     evidence, evidence_error : float
-        Log evidence less the reference's, and its standard error.
+        Log evidence minus the reference's, and its standard error.
     noise_scale, noise_scale_p : float
         Mean square of the whitened differences of replicates over its expectation, and its p-value.
     noise_kurtosis, noise_kurtosis_p : float
@@ -139,7 +139,7 @@ class ImportanceCheck:
 def check(
     reference: Grid, proposals: Proposals, travel: NDArray, vectors: NDArray, covariances: NDArray
 ) -> ImportanceCheck:
-    """Weigh simulations and compare them with a reference.
+    """Weight simulations and compare them with a reference.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def check(
 
 
 def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> Float64Array:
-    """Logarithms of unbiased estimates of the likelihood from k simulations of each of n points, shape (n,).
+    """Return logarithms (n,) of unbiased estimates of the likelihood from k simulations of each of n points.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> Flo
     """
     k = vectors.shape[1]
     if k < 2:
-        raise ValueError(f"{k} simulation of each point: allowed are 2 or more")
+        raise ValueError(f"simulations of each point = {k}: allowed is 2 or more")
     factor = np.linalg.cholesky((1.0 - 1.0 / k) * matrices)
     z = np.linalg.solve(factor, (travel - vectors.mean(axis=1))[..., None])[..., 0]
     log_root = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
@@ -205,18 +205,18 @@ def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> Flo
 
 
 def whitened_differences(vectors: NDArray, matrices: NDArray) -> Float64Array:
-    """Differences of the first two of each point's simulations, whitened: standard Gaussian, shape (n, 3)."""
+    """Whiten the differences (n, 3) of each point's first two simulations: standard Gaussian if C is right."""
     difference = (vectors[:, 0] - vectors[:, 1]) / np.sqrt(2.0)
     return np.linalg.solve(np.linalg.cholesky(matrices), difference[..., None])[..., 0]
 
 
 def as_matrices(covariances: NDArray) -> Float64Array:
-    """Symmetric matrices (n, 3, 3) of their upper triangles (n, 6)."""
+    """Build symmetric matrices (n, 3, 3) from their upper triangles (n, 6)."""
     return covariances[:, [[0, 1, 2], [1, 3, 4], [2, 4, 5]]]
 
 
 def _weighted_ks(fractions: NDArray, w: NDArray) -> float:
-    """p-value of Kolmogorov's statistic for weighted fractions that should be uniform."""
+    """Return the Kolmogorov-Smirnov p-value for weighted fractions that should be uniform."""
     order = np.argsort(fractions)
     after = np.cumsum(w[order])
     statistic = max(np.abs(after - fractions[order]).max(), np.abs(after - w[order] - fractions[order]).max())

@@ -1,4 +1,4 @@
-"""The stage that turns a row's simulations into its posterior, with what can be tested without further simulations."""
+"""The stage that turns a row's simulations into its posterior, with the tests that need no further simulations."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from benchmarks.common.features import SCALE
 from benchmarks.references import conditional, gaussianity, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import MAX_INTERPOLATION, Certificate
-from benchmarks.references.history import histories as integrate
+from benchmarks.references.history import integrate_histories as integrate
 from benchmarks.references.rows import Row
 from benchmarks.references.simulations import SEED, Simulated
 from mwlmc_data.array_types import Float32Array
 
-#: Rises when the same simulations give another posterior.
+#: Raised when the same simulations give another posterior.
 INFERENCE_VERSION = 2
 #: Samples drawn from the grid.
 N_DRAWN = 10_000
-#: Of a lattice at most, each with twice as many nodes.
+#: Largest number of refinements of a lattice, each with twice as many nodes.
 _REFINEMENTS = 2
 
-#: Points and `lmc`, its present day, in; the Milky Way's past out: `history.histories`.
+#: Maps points and `lmc`, its present day, to the Milky Way's past, as `history.integrate_histories` does.
 Integrate = Callable[..., NDArray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Inferred:
-    """A row's posterior and what it was made with.
+    """A row's posterior and its ingredients.
 
     Attributes
     ----------
     fitted : conditional.Fitted
     inference : posterior.Inference
     interpolation : float
-        Root mean square error of the log density that comes of its lattice and grid.
+        Root mean square error of the log density due to lattice and grid.
     simulated : Simulated
     points, past : ndarray, shape (n, 6) and (n, h)
         Its parameters and the Milky Way's past.
@@ -56,16 +56,16 @@ class Inferred:
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A row's reference posterior as it is kept.
+    """A row's reference posterior as stored.
 
     Attributes
     ----------
     samples : ndarray, shape (n, 3), float32
         m_lmc, m200_mw [Msun], log10_lambda_df.
     log_prob_truth : float
-        Log density of the truth per unit of `benchmarks.common.features.SCALE`; NaN where none is known.
+        Log density of the truth per unit of `benchmarks.common.features.SCALE`; NaN if the truth is unknown.
     ranks : tuple of three float
-        Marginal distribution functions at the truth; NaN likewise.
+        Marginal distribution functions at the truth; NaN if unknown.
     certificate : Certificate
     """
 
@@ -84,7 +84,7 @@ def infer(row: Row, simulated: Simulated, integrate: Integrate = integrate) -> I
     simulated : Simulated
         At its present day of the LMC.
     integrate : callable
-        Gives the Milky Way's past.
+        Computes the Milky Way's past.
 
     Returns
     -------
@@ -98,12 +98,12 @@ def infer(row: Row, simulated: Simulated, integrate: Integrate = integrate) -> I
     histories = partial(integrate, lmc=row.lmc)
     inference = posterior.infer(fitted.model, travel, histories, box)
     seed = (SEED, row.number, 1)
-    error = posterior.interpolation_error(inference, fitted.model, travel, histories, seed)
+    error = posterior.measure_interpolation_error(inference, fitted.model, travel, histories, seed)
     for _ in range(_REFINEMENTS):
         if error <= MAX_INTERPOLATION:
             break
         inference = posterior.refine(inference, fitted.model, travel, histories)
-        error = posterior.interpolation_error(inference, fitted.model, travel, histories, seed)
+        error = posterior.measure_interpolation_error(inference, fitted.model, travel, histories, seed)
     return Inferred(fitted, inference, error, simulated, points, past)
 
 
@@ -112,7 +112,7 @@ def certify(row: Row, found: Inferred, n_failed: int) -> Certificate:
     model, travel, grid = found.fitted.model, np.array(row.observation), found.inference.grid
     offsets = travel - model.predict(found.points, found.past)
     distances = np.linalg.norm(model.whiten(found.points, offsets)[0], axis=1)
-    near = gaussianity.near(distances)
+    near = gaussianity.select_near(distances)
     halves, z = split_halves(found, travel)
     tests = gaussianity.test_whitened(z[near], conditional.coordinates(found.points[near]))
     return Certificate(
@@ -134,14 +134,14 @@ def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
     Returns
     -------
     agreement : Agreement
-        Of the two posteriors.
+        Between the two posteriors.
     whitened : ndarray, shape (n, 3)
-        Residual of each simulation from the model fitted to the half that it is not in, whitened by that model.
+        Residual of each simulation from the model fitted to the other half, whitened by that model.
     """
     middle = len(found.simulated) // 2
     halves = (slice(0, middle), slice(middle, None))
     models = [conditional.fit(found.simulated.take(half), found.past[half]).model for half in halves]
-    grids = [found.inference.lattice.posterior(model, travel)[0] for model in models]
+    grids = [found.inference.lattice.infer(model, travel)[0] for model in models]
     whitened = []
     for model, other in zip(reversed(models), halves, strict=True):
         residuals = found.simulated.travel[other] - model.predict(found.points[other], found.past[other])
@@ -150,8 +150,8 @@ def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
 
 
 def make(out: Path, row: Row, n: int, integrate: Integrate = integrate) -> None:
-    """Infer a row's posterior and write its file; one that is there is left, unless its design has grown since."""
-    path, parts = path_of(out, row), simulations.parts_there(out, row)
+    """Infer a row's posterior and write its file, unless it exists and its design has not grown since."""
+    path, parts = path_of(out, row), simulations.count_parts(out, row)
     if path.exists():
         before = parts_of(out, row)
         simulations.check(path, settings(row, n, before))
@@ -188,7 +188,7 @@ def load(out: Path, row: Row, n: int) -> Reference:
         If the file has other settings.
     """
     path = path_of(out, row)
-    simulations.check(path, settings(row, n, simulations.parts_there(out, row)))
+    simulations.check(path, settings(row, n, simulations.count_parts(out, row)))
     with np.load(path) as file:
         about = json.loads(str(file["settings"]))["certificate"]
         truth = file["truth"].tolist()
@@ -197,17 +197,17 @@ def load(out: Path, row: Row, n: int) -> Reference:
 
 
 def path_of(out: Path, row: Row) -> Path:
-    """File of a row's posterior."""
+    """Return the file of a row's posterior."""
     return out / "inferred" / f"{row.name}.npz"
 
 
 def parts_of(out: Path, row: Row) -> int:
-    """Of how many parts of its design a row's posterior was inferred."""
+    """Return the number of parts of its design behind a row's posterior."""
     with np.load(path_of(out, row)) as file:
         return int(json.loads(str(file["settings"])).get("parts", 1))
 
 
 def settings(row: Row, n: int, parts: int) -> dict[str, object]:
-    """What a file's posterior depends on."""
+    """Return what a file's posterior depends on."""
     about = {**simulations.settings(row, 0, n), "parts": parts, "inference": INFERENCE_VERSION}
     return {**about, "observation": list(row.observation)}

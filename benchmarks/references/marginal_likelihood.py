@@ -1,7 +1,7 @@
 """The likelihood of theta: the conditional model's density of an observation, averaged over the nuisances.
 
-The mean is taken with Gauss-Legendre nodes in the quantiles of the nuisances' prior, so that the dependence of
-m_lmc_8p7 on m_lmc is exact. Theta is in units of `benchmarks.common.features.SCALE` here.
+The average uses Gauss-Legendre nodes in the quantiles of the nuisances' prior, so that the dependence of m_lmc_8p7 on
+m_lmc is exact. Theta is in units of `benchmarks.common.features.SCALE` here.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 
 #: Nodes in the quantiles of m_lmc_8p7, beta0 and r_dehnen.
 QUADRATURE = (8, 3, 2)
-#: The same to test it, and for a single theta.
+#: More nodes, to test the average and for a single theta.
 FINE = (24, 4, 3)
 ROUGH = (5, 2, 2)
 _CHUNK = 20_000
 
-#: Points (n, 4) of `history.ORBITAL` in, the Milky Way's past (n, h) out.
+#: Maps points (n, 4) of `history.ORBITAL` to the Milky Way's past (n, h).
 Histories = Callable[[NDArray], NDArray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Nodes:
-    """Values of theta with the orbits that their likelihood needs.
+    """Values of theta with the orbits for their likelihood.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Nodes:
         return cls(theta, quadrature, histories(_orbital(theta, quadrature[0])))
 
     def log_likelihood(self, model: Conditional, travel: NDArray) -> Float64Array:
-        """Log of the likelihood of a travel vector (3,) [per (km/s)^3], averaged over the nuisances, shape (k,)."""
+        """Compute the log likelihood (k,) of a travel vector (3,) [per (km/s)^3], averaged over the nuisances."""
         (_, w_enclosed), (u_beta, w_beta), (u_scale, w_scale) = (legendre(n) for n in self.quadrature)
         halo = MARGINALS[CONFIG]
         beta, scale = halo["beta0"].quantile(u_beta), halo["r_dehnen"].quantile(u_scale)
@@ -71,13 +71,13 @@ class Nodes:
 
 
 def log_prior(i: int, values: NDArray) -> Float64Array:
-    """Log prior density of the i-th parameter, whose values may pass a wall by the rounding of a division."""
+    """Compute the log prior density of the i-th parameter, whose values may pass a wall by rounding."""
     marginal = MARGINALS[CONFIG][THETA[i]]
     return marginal.log_pdf(np.clip(values * SCALE[i], marginal.low, marginal.high)) + np.log(SCALE[i])
 
 
 def _orbital(theta: NDArray, n_enclosed: int) -> Float64Array:
-    """Points (k q, 4) of theta in the catalogue's units, each with the quadrature's enclosed masses."""
+    """Combine theta, in the catalogue's units, with the quadrature's enclosed masses into points (k q, 4)."""
     u, _ = legendre(n_enclosed)
     scaled = np.repeat(theta * SCALE, n_enclosed, axis=0)
     enclosed = ENCLOSED_MASS.quantile(np.tile(u, len(theta)), scaled[:, 0])
@@ -85,6 +85,6 @@ def _orbital(theta: NDArray, n_enclosed: int) -> Float64Array:
 
 
 def legendre(n: int) -> tuple[Float64Array, Float64Array]:
-    """Nodes and weights of Gauss and Legendre on (0, 1)."""
+    """Return Gauss-Legendre nodes and weights on (0, 1)."""
     x, w = np.polynomial.legendre.leggauss(n)
     return 0.5 * (x + 1.0), 0.5 * w

@@ -1,7 +1,7 @@
 """Regression on Legendre polynomials of several coordinates, with a prior that shrinks high degrees.
 
-The variance of a coefficient's Gaussian prior falls geometrically with its degree; its height and its fall are those of
-greatest evidence (empirical Bayes, MacKay 1992). That lets data choose how rough a function is.
+The variance of a coefficient's Gaussian prior falls geometrically with its degree; its height and its fall maximise the
+evidence (empirical Bayes, MacKay 1992). The data thus choose how rough a function is.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _WIDE = 1e8
 _STEPS = 80
 
 
-def graded_indices(costs: tuple[float, ...], most: float) -> NDArray[np.intp]:
-    """Exponents of all products of powers whose weighted degree is at most `most`.
+def graded_indices(costs: tuple[float, ...], max_degree: float) -> NDArray[np.intp]:
+    """List the exponents of all products of powers with a weighted degree of at most `max_degree`.
 
     Parameters
     ----------
     costs : tuple of float
-        What one degree in each coordinate counts.
-    most : float
-        Greatest weighted degree.
+        Weight of one degree in each coordinate.
+    max_degree : float
+        Largest weighted degree.
 
     Returns
     -------
@@ -42,18 +42,18 @@ def graded_indices(costs: tuple[float, ...], most: float) -> NDArray[np.intp]:
         found = [
             (*powers, k)
             for powers, before in zip(found, spent, strict=True)
-            for k in range(int((most - before) / cost + 1e-9) + 1)
+            for k in range(int((max_degree - before) / cost + 1e-9) + 1)
         ]
     return np.array(sorted(found, key=lambda powers: (np.dot(powers, costs), powers)), dtype=np.intp)
 
 
 def basis(x: NDArray, indices: NDArray[np.intp]) -> Float64Array:
-    """Products of Legendre polynomials, of unit variance for uniform coordinates.
+    """Evaluate products of Legendre polynomials, of unit variance for uniform coordinates.
 
     Parameters
     ----------
     x : ndarray, shape (n, d)
-        Coordinates, in [-1, 1] where the fit was made.
+        Coordinates, in [-1, 1] within the range of the fit.
     indices : ndarray, shape (p, d)
         Degrees.
 
@@ -76,9 +76,9 @@ class Fit:
     Attributes
     ----------
     coefficients : ndarray, shape (p,)
-        Of the basis.
+        Coefficients of the basis.
     left_out : ndarray, shape (n,)
-        Residual of each datum from the fit to all others, in the target's units, at the same prior.
+        Residual of each datum from the fit to all others with the same prior, in the target's units.
     """
 
     coefficients: Float64Array
@@ -86,7 +86,7 @@ class Fit:
 
 
 def fit(design: NDArray, target: NDArray, error: NDArray, degree: NDArray) -> Fit:
-    """Fit coefficients by least squares under the shrinking prior of greatest evidence.
+    """Fit coefficients by least squares under the shrinking prior of maximum evidence.
 
     Parameters
     ----------

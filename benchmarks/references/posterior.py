@@ -1,9 +1,9 @@
 """The posterior of theta on a fine grid, from the likelihood at some thousands of nodes.
 
 ``log p(theta | y) = log p(theta) + log p(y | theta) + constant``. The likelihood is computed on a lattice of nodes,
-where the orbits are integrated; averaged over the nuisances its logarithm is smooth and is carried by cubic splines to
-the fine grid. Box and spacing of the lattice are chosen until what the splines miss is small. Theta is in units of
-`benchmarks.common.features.SCALE`, and so are densities.
+where the orbits are integrated. Averaged over the nuisances its logarithm is smooth, and cubic splines interpolate it
+to the fine grid. Box and spacing of the lattice are refined until the error of the splines is small. Theta and
+densities are in units of `benchmarks.common.features.SCALE`.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.priors import MARGINALS, Prior
 
-#: Points of the fine grid a side.
+#: Points of the fine grid on each side.
 N_GRID = 72
-#: Error of the log density that the splines may have at the lattice's spacing, each axis, by their own estimate.
+#: Error of the log density that the splines may have at the lattice's spacing along each axis, by their own estimate.
 TOLERANCE = 0.03
 _SHAPE, _ROUGH_SHAPE = (12, 14, 12), (12, 10, 12)
 _MAX_SIDE, _MAX_NODES = 30, 12_000
 _ROUNDS = 4
-#: Log density below the greatest at which a point of the design is outside the first box.
+#: Log density below the maximum at which a point of the design is outside the first box.
 _DEPTH = 12.0
-#: Probability of the prior beyond the widest box's ends, where these are no walls.
+#: Probability of the prior beyond the ends of the widest box, where these are not walls.
 _FAR = 1e-6
-#: A box is laid anew when the posterior needs less than this part of a side.
+#: A box is replaced when the posterior needs less than this part of a side.
 _SHRINKS = 0.85
-#: Marginal density, of the greatest, at an end that is no wall beyond which a side is made longer.
+#: Marginal density over its maximum at an end that is not a wall, above which a side is made longer.
 _CUT = 1e-3
 #: Draws at which the grid is compared with the likelihood itself.
 _N_PROBES = 128
-#: Of theta, in which points are equidistant: the likelihood is rougher at small masses.
+#: Powers of theta in which points are equidistant: the likelihood is rougher at small masses.
 _POWERS = (0.5, 0.5, 1.0)
 
 
@@ -66,8 +66,8 @@ class Lattice:
         theta = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=1)
         return cls(axes, Nodes.at(theta, quadrature, histories))
 
-    def posterior(self, model: Conditional, travel: NDArray) -> tuple[Grid, NDArray]:
-        """The posterior of a travel vector (3,), and what the splines may miss of its logarithm, each axis, (3,)."""
+    def infer(self, model: Conditional, travel: NDArray) -> tuple[Grid, NDArray]:
+        """Compute the posterior of a travel vector (3,), and the splines' error of its logarithm per axis, (3,)."""
         values = self.log_density(model, travel)
         box = np.array([[axis[0], axis[-1]] for axis in self.axes])
         fine = _axes(box, (N_GRID,) * 3)
@@ -78,7 +78,7 @@ class Lattice:
         return grid, _missed(values, self.axes, _weight(values, self.axes)) / 16.0
 
     def log_density(self, model: Conditional, travel: NDArray) -> Float64Array:
-        """Log density of a travel vector (3,) at the points, an axis for each of the lattice's."""
+        """Compute the log density of a travel vector (3,) at the points, an axis for each of the lattice's."""
         return self.nodes.log_likelihood(model, travel).reshape([len(axis) for axis in self.axes])
 
 
@@ -90,9 +90,9 @@ class Inference:
     ----------
     grid : Grid
     lattice : Lattice
-        On which others can be computed for comparison.
+        For computing others in comparison.
     missed : ndarray, shape (3,)
-        Error of the log density by the splines' own estimate, each axis.
+        Error of the log density by the splines' own estimate, along each axis.
     """
 
     grid: Grid
@@ -111,7 +111,7 @@ def infer(model: Conditional, travel: NDArray, histories: Histories, box: NDArra
     histories : callable
         Integrates orbits.
     box : ndarray, shape (3, 2)
-        Holds the posterior.
+        Contains the posterior.
 
     Returns
     -------
@@ -120,14 +120,14 @@ def infer(model: Conditional, travel: NDArray, histories: Histories, box: NDArra
     shape, quadrature = np.array(_ROUGH_SHAPE), ROUGH
     for _ in range(_ROUNDS):
         lattice = Lattice.lay(box, tuple(shape.tolist()), quadrature, histories)
-        grid, missed = lattice.posterior(model, travel)
+        grid, missed = lattice.infer(model, travel)
         better = _better_box(grid, box)
         part = np.array([np.ptp(_warp(i, better[i])) / np.ptp(_warp(i, box[i])) for i in range(3)])
         if (part >= _SHRINKS).all() and (part <= 1.0).all():
             better, part = box, np.ones(3)
             if (missed < TOLERANCE).all() and quadrature == QUADRATURE:
                 break
-        # Of fourth order: what is missed falls with the fourth power of the spacing, here to half the tolerance.
+        # the error falls with the fourth power of the spacing, here to half the tolerance
         wanted = shape * part * np.maximum(missed / (0.5 * TOLERANCE), 1e-3) ** 0.25
         shape = np.ceil(np.where(missed * part**4 > TOLERANCE, wanted, shape))
         shape = np.clip(shape, _SHAPE, _MAX_SIDE)
@@ -137,10 +137,10 @@ def infer(model: Conditional, travel: NDArray, histories: Histories, box: NDArra
     return Inference(grid, lattice, missed)
 
 
-def interpolation_error(
+def measure_interpolation_error(
     found: Inference, model: Conditional, travel: NDArray, histories: Histories, seed: tuple[int, ...]
 ) -> float:
-    """Root mean square error of the log density that comes of lattice and grid, at draws of the posterior."""
+    """Measure the root mean square error of the log density due to lattice and grid, at draws of the posterior."""
     grid = found.grid
     probes = grid.sample(_N_PROBES, seed)
     direct = log_probability(model, travel, probes, histories, grid.log_evidence)
@@ -149,10 +149,10 @@ def interpolation_error(
 
 
 def refine(found: Inference, model: Conditional, travel: NDArray, histories: Histories) -> Inference:
-    """Lay a lattice anew with twice as many cells along the axis in which its splines miss most.
+    """Replace a lattice by one with twice as many cells along the axis with the largest error of the splines.
 
-    Their own estimate leaves out every other node but the last, and so does not see what is between the last two. Here
-    it leaves out the other half of the nodes as well.
+    Their own estimate leaves out every other node but the last, and so misses what lies between the last two. Here the
+    estimate leaves out the other half of the nodes as well.
     """
     axes = found.lattice.axes
     values = found.lattice.log_density(model, travel)
@@ -160,12 +160,12 @@ def refine(found: Inference, model: Conditional, travel: NDArray, histories: His
     shape = [2 * len(axis) - 1 if i == worst else len(axis) for i, axis in enumerate(axes)]
     box = np.array([[axis[0], axis[-1]] for axis in axes])
     lattice = Lattice.lay(box, tuple(shape), QUADRATURE, histories)
-    grid, missed = lattice.posterior(model, travel)
+    grid, missed = lattice.infer(model, travel)
     return Inference(grid, lattice, missed)
 
 
 def _better_box(grid: Grid, box: NDArray) -> Float64Array:
-    """Box that holds the posterior more closely, or on a side where it is cut one that reaches further."""
+    """Fit the box more closely to the posterior, or extend it on a side where it cuts the posterior."""
     better, widest = grid.zoom(), widest_box()
     for i in range(3):
         marginal = grid.marginal(i)
@@ -176,19 +176,19 @@ def _better_box(grid: Grid, box: NDArray) -> Float64Array:
 
 
 def first_box(log_density: NDArray, theta: NDArray) -> Float64Array:
-    """Box that holds a posterior, from the simulations of a design.
+    """Find a box around the posterior from the simulations of a design.
 
     Parameters
     ----------
     log_density : ndarray, shape (n,)
-        Of the observation, given each simulation's parameters and nuisances.
+        Log density of the observation, given each simulation's parameters and nuisances.
     theta : ndarray, shape (n, 3)
-        Theirs, in units of `SCALE`.
+        Their parameters, in units of `SCALE`.
 
     Returns
     -------
     ndarray, shape (3, 2)
-        Within the prior, its far tails left out.
+        Inside the prior, without its far tails.
     """
     widest = widest_box()
     inside = np.clip(theta, widest[:, 0], widest[:, 1])
@@ -196,7 +196,7 @@ def first_box(log_density: NDArray, theta: NDArray) -> Float64Array:
     held = inside[total > total.max() - _DEPTH]
     margin = 0.1 * np.ptp(held, axis=0)
     box = np.stack([held.min(axis=0) - margin, held.max(axis=0) + margin], axis=1)
-    # Where the posterior comes near a wall the grid ends at it.
+    # where the posterior comes near a wall, the grid ends there
     near = 0.02 * np.ptp(widest, axis=1)
     box[:, 0] = np.where(box[:, 0] < widest[:, 0] + near, widest[:, 0], box[:, 0])
     box[:, 1] = np.where(box[:, 1] > widest[:, 1] - near, widest[:, 1], box[:, 1])
@@ -204,7 +204,7 @@ def first_box(log_density: NDArray, theta: NDArray) -> Float64Array:
 
 
 def widest_box() -> Float64Array:
-    """Range of the prior, its far tails left out, shape (3, 2)."""
+    """Return the range of the prior without its far tails, shape (3, 2)."""
     ends = []
     for name, scale in zip(THETA, SCALE, strict=True):
         marginal = MARGINALS[CONFIG][name]
@@ -217,7 +217,7 @@ def widest_box() -> Float64Array:
 def log_probability(
     model: Conditional, travel: NDArray, theta: NDArray, histories: Histories, log_evidence: float
 ) -> Float64Array:
-    """Log posterior density at theta (k, 3), without a grid but for the evidence, and with finer quadrature."""
+    """Compute the log posterior density at theta (k, 3) with finer quadrature; only the evidence is from the grid."""
     prior = Prior(CONFIG, THETA).log_prob(theta * SCALE) + np.log(SCALE).sum()
     return prior + Nodes.at(theta, FINE, histories).log_likelihood(model, travel) - log_evidence
 
@@ -242,13 +242,13 @@ def _log_prior(axes: tuple[NDArray, ...]) -> Float64Array:
 
 
 def _weight(values: NDArray, axes: tuple[NDArray, ...]) -> Float64Array:
-    """Posterior density at the points, the greatest being 1."""
+    """Return the posterior density at the points, over its maximum."""
     total = values + _log_prior(axes)
     return np.exp(total - total.max())
 
 
 def _missed(values: NDArray, axes: tuple[NDArray, ...], weight: NDArray, start: int = 0) -> Float64Array:
-    """What splines through every other node of each axis miss, root mean square under a weight, (3,)."""
+    """Measure the weighted root mean square error (3,) of splines through every other node of each axis."""
     found = np.zeros(3)
     for i, axis in enumerate(axes):
         kept = np.unique(np.r_[0, start : len(axis) : 2, len(axis) - 1])

@@ -1,4 +1,4 @@
-"""The table of references and its description in words."""
+"""The table of references, and its description."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ FILE = "references.parquet"
 
 
 def collect(out: Path, rows: list[Row], n: int) -> str:
-    """Write the table of all references that are there, and describe it.
+    """Write the table of all references that exist, and describe it.
 
     Parameters
     ----------
     out : Path
-        Folder of the run; the table is written there.
+        Folder of the run, where the table is written.
     rows : list of Row
-        Those to look for.
+        Rows to look for.
     n : int
         Simulations of a design.
 
@@ -47,23 +47,23 @@ def collect(out: Path, rows: list[Row], n: int) -> str:
     Raises
     ------
     ValueError
-        If there is none.
+        If there are none.
     """
     there = [row for row in rows if inference.path_of(out, row).exists()]
     if not there:
-        raise ValueError(f"{out} holds no inferred posterior; make them with --stage infer")
+        raise ValueError(f"out = {str(out)!r}: allowed is a folder with inferred posteriors, which --stage infer makes")
     found = []
     for row in there:
         reference = inference.load(out, row, n)
         certificate = checks.attach(out, row, reference.certificate)
         found.append((row, dataclasses.replace(reference, certificate=certificate)))
     order = sorted(found, key=lambda pair: pair[0].number if pair[0].kind == "test" else -1)
-    replace_file(out / FILE, lambda temporary: parquet.write_table(table(order), temporary))
+    replace_file(out / FILE, lambda temporary: parquet.write_table(build_table(order), temporary))
     missing = f"; {len(rows) - len(there)} of {len(rows)} rows are not inferred yet" if len(there) < len(rows) else ""
     return f"{describe(order)}\n{out / FILE}: {len(there)} rows{missing}"
 
 
-def table(found: list[tuple[Row, Reference]]) -> pyarrow.Table:
+def build_table(found: list[tuple[Row, Reference]]) -> pyarrow.Table:
     """Build the table, a row a reference.
 
     Returns
@@ -73,15 +73,15 @@ def table(found: list[tuple[Row, Reference]]) -> pyarrow.Table:
     """
     import pyarrow as pa
 
-    records = [record(row, reference) for row, reference in found]
+    records = [build_record(row, reference) for row, reference in found]
     schema = table_schema(COLUMNS, {"config": CONFIG, "simulator_version": SIMULATOR_VERSION})
     return pa.Table.from_pylist(records, schema=schema)
 
 
-def record(row: Row, reference: Reference) -> dict[str, Any]:
-    """One row of the table."""
+def build_record(row: Row, reference: Reference) -> dict[str, Any]:
+    """Build one row of the table."""
     truth = {f"truth_{name}": _known(value) for name, value in zip(THETA, row.truth, strict=True)}
-    reasons = reference.certificate.reasons()
+    reasons = reference.certificate.list_failures()
     return {
         "name": row.name,
         "kind": row.kind,
@@ -100,7 +100,7 @@ def record(row: Row, reference: Reference) -> dict[str, Any]:
 
 
 def flatten(certificate: Certificate) -> dict[str, Any]:
-    """Numbers of a certificate by flat names; None where a check was not made."""
+    """Return the numbers of a certificate by flat names; None where a check was not made."""
     flat: dict[str, Any] = {}
     for name in ("n_simulations", "n_failed", "n_near", "log_likelihood", "log_evidence", "nearest", "interpolation"):
         flat[name] = getattr(certificate, name)
@@ -126,7 +126,7 @@ def describe(found: list[tuple[Row, Reference]]) -> str:
     lines = [f"{sum(c.certified for c in certificates)} of {len(found)} references are certified"]
     for row, reference in found:
         if not reference.certificate.certified:
-            lines.append(f"  not {row.name}: {'; '.join(reference.certificate.reasons())}")
+            lines.append(f"  not {row.name}: {'; '.join(reference.certificate.list_failures())}")
     if len(tests) > 1:
         scores = np.array([-reference.log_prob_truth for _, reference in tests])
         error = scores.std(ddof=1) / np.sqrt(len(scores))
@@ -134,8 +134,8 @@ def describe(found: list[tuple[Row, Reference]]) -> str:
         lines.append(f"mean negative log posterior of the truth of {len(tests)} test rows: {score} nats")
         ranks = np.array([reference.ranks for _, reference in tests])
         uniform = [stats.kstest(column, "uniform").pvalue for column in ranks.T]
-        told = ", ".join(f"{name} {p:.2f}" for name, p in zip(THETA, uniform, strict=True))
-        lines.append(f"uniformity of the truths' ranks, p: {told}")
+        p_values = ", ".join(f"{name} {p:.2f}" for name, p in zip(THETA, uniform, strict=True))
+        lines.append(f"uniformity of the truths' ranks, p: {p_values}")
         for level in (0.68, 0.95):
             inside = (np.abs(ranks - 0.5) < 0.5 * level).mean(axis=0)
             lines.append(f"{level:.0%} intervals hold {', '.join(f'{v:.2f}' for v in inside)} of the truths")
@@ -147,7 +147,7 @@ def describe(found: list[tuple[Row, Reference]]) -> str:
         ps = np.array([c.tests[name] for c in certificates])
         together = stats.kstest(ps, "uniform").pvalue if len(ps) > 1 else np.nan
         lines.append(
-            f"Gaussianity ({name}): least p {ps.min():.1e} of {len(ps)} rows; uniformity of them {together:.2g}"
+            f"Gaussianity ({name}): smallest p {ps.min():.1e} of {len(ps)} rows; their uniformity, p {together:.2g}"
         )
     return "\n".join([*lines, *_checked(found)])
 
@@ -170,7 +170,7 @@ def _checked(found: list[tuple[Row, Reference]]) -> list[str]:
 
 
 def _spread(name: str, values: np.ndarray) -> str:
-    return f"{name}: median {np.median(values):.3f}, greatest {values.max():.3f}"
+    return f"{name}: median {np.median(values):.3f}, largest {values.max():.3f}"
 
 
 def _known(value: float) -> float | None:

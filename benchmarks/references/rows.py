@@ -1,4 +1,4 @@
-"""The observations that get a reference posterior: fixed test rows, and the validation cases."""
+"""The observations with a reference posterior: fixed test rows, and the validation cases."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """An observation that gets a reference posterior.
+    """An observation with a reference posterior.
 
     Attributes
     ----------
     name : str
-        Of the case, or ``"test-"`` and the sim_id.
+        Name of the case, or ``"test-"`` and the sim_id.
     kind : str
         ``"test"``, or the case's kind.
     sim_id : int or None
-        Of the test row.
+        That of the test row; None for a case.
     number : int
-        Keys the random numbers: that of the test row among the references, or from 1,000 on of the case.
+        Key of the random numbers: place of the test row among the references, or of the case, from 1,000 on.
     lmc : mapping
-        The LMC's present day as it is simulated: on the sky for a test row, Galactocentric for a case.
+        The LMC's present day as simulated: on the sky for a test row, Galactocentric for a case.
     vector : tuple of float
         x_lmc ... vz_lmc [kpc, km/s].
     observation : tuple of float
         vx_travel, vy_travel, vz_travel [km/s].
     truth : tuple of float
-        m_lmc, m200_mw [Msun], log10_lambda_df; NaN where a case quotes none.
+        m_lmc, m200_mw [Msun], log10_lambda_df; NaN where a case does not quote it.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Row:
 
 
 def reference_ids() -> np.ndarray:
-    """sim_id of the test rows that get a reference: those that the tasks ask for."""
+    """Return the sim_id of the test rows with a reference, which the tasks define."""
     return test_ids(REFERENCE_ROWS)
 
 
 def all_rows() -> list[Row]:
-    """The cases, then the test rows in an order that spreads over them, so that a part of a run is useful.
+    """List the cases, then the test rows spread out, so that part of a run is useful.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def all_rows() -> list[Row]:
 
 
 def case_rows() -> list[Row]:
-    """A row for each validation case."""
+    """Build a row for each validation case."""
     rows = []
     for i, case in enumerate(validation_cases().values()):
         data = case.observation
@@ -81,7 +81,7 @@ def case_rows() -> list[Row]:
 
 
 def test_rows() -> list[Row]:
-    """A row for each test row that gets a reference, in the order of sim_id."""
+    """Build a row for each test row with a reference, in the order of sim_id."""
     columns = ["sim_id", *SKY_NAMES, *CARTESIAN_NAMES, *TRAVEL, *THETA]
     table = load_catalogue("test", config=CONFIG, columns=columns).set_index("sim_id", drop=False)
     rows = []
@@ -93,10 +93,10 @@ def test_rows() -> list[Row]:
     return rows
 
 
-test_rows.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its name
+test_rows.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest
 
 
 def spread(rows: list[Row]) -> list[Row]:
-    """The same rows in bit-reversed order."""
+    """Put rows in bit-reversed order."""
     bits = max(1, (len(rows) - 1).bit_length())
     return [rows[i] for i in sorted(range(len(rows)), key=lambda i: int(f"{i:0{bits}b}"[::-1], 2))]

@@ -1,4 +1,4 @@
-"""The program: simulate, infer, extend, check, collect; each stage continues where it stopped."""
+"""The stages in order: simulate, infer, extend, check, collect; each continues where it stopped."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | 
     out : Path
         Folder of the run.
     stage : str
-        One of `STAGES`, or ``"all"``. The later ones take what the earlier ones have left so far.
+        One of `STAGES`, or ``"all"``. Later stages use what earlier ones have finished.
     rows : int, optional
-        So many rows only, the cases first.
+        Number of rows, the cases first; by default all.
     workers : int, optional
         Processes; by default all cores.
 
@@ -33,7 +33,7 @@ def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | 
         If there is no such stage, or the folder holds files of other settings.
     """
     if stage not in (*STAGES, "all"):
-        raise ValueError(f"stage {stage!r}; allowed: {', '.join(STAGES)} or all")
+        raise ValueError(f"stage = {stage!r}: allowed is {', '.join(STAGES)} or all")
     chosen, count, n = all_rows()[:rows], workers or available_cores(), N_POINTS
     wanted = STAGES if stage == "all" else (stage,)
     if "simulate" in wanted:

@@ -1,7 +1,7 @@
-"""The simulations of a design at one present day of the LMC, kept in a file a row so that a run can be killed.
+"""The simulations of a design at one present day of the LMC, a file for each row, so that a run can be interrupted.
 
-A file is written beside its place and renamed into it. Its settings are inside: a file of another seed, design or
-simulator is refused, not mixed in.
+A file appears completely or not at all, and records its settings: files of another seed, design or simulator are
+refused, not mixed in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, design
+from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, draw_design
 from benchmarks.references.rows import TRAVEL, Row
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.simulator import constants as const
@@ -24,20 +24,20 @@ from mwlmc_data.simulator.many import simulate_row
 from mwlmc_data.storage.npz import write_npz
 from mwlmc_data.storage.writing import write_bytes
 
-#: Of the stars and designs of the references; none of the catalogues' (`release.CATALOGUE_SEEDS`).
+#: Seed of the references' stars and designs, unlike all of the catalogues' (`release.CATALOGUE_SEEDS`).
 SEED = 20250720
 #: Simulations of a row's first design.
 N_POINTS = 2048
-#: Designs that a row may have: the stream of each, and its size in units of the first; together powers of two. The
-#: streams between are those of the checks.
+#: Designs that a row may have: the stream of each, and its size in units of the first; their sums are powers of two.
+#: The checks use the streams between.
 PARTS = ((0, 1), (3, 1), (4, 2))
 COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
-#: Greatest fraction of a row's simulations that may fail.
+#: Largest fraction of a row's simulations that may fail.
 MAX_FAILURES = 0.01
-#: Sim_ids of a design; those of rows and designs are apart.
+#: Range of sim_id for a design, so that no two rows or designs share one.
 _STRIDE = 1 << 20
 
-#: A row of parameters in, the travel vector and its covariances (9 numbers) out.
+#: Maps a row of parameters to the travel vector and its covariances (9 numbers).
 Simulator = Callable[[dict[str, Any]], NDArray]
 
 
@@ -54,7 +54,7 @@ class Simulated:
     travel : ndarray, shape (n, 3)
         Travel vector [km/s].
     covariances : ndarray, shape (n, 6)
-        Of its errors as each fit gives them [km^2/s^2]: xx, xy, xz, yy, yz, zz.
+        Covariance of its errors from each fit [km^2/s^2]: xx, xy, xz, yy, yz, zz.
     """
 
     theta: NDArray
@@ -66,22 +66,22 @@ class Simulated:
         return len(self.theta)
 
     def take(self, which: NDArray | slice) -> Simulated:
-        """Some of the simulations."""
+        """Select simulations."""
         return Simulated(*(getattr(self, field.name)[which] for field in dataclasses.fields(self)))
 
     @property
-    def whole(self) -> Simulated:
-        """Those that did not fail."""
+    def successful(self) -> Simulated:
+        """The simulations that did not fail."""
         return self.take(np.isfinite(self.travel).all(axis=1))
 
 
 def join(parts: Sequence[Simulated]) -> Simulated:
-    """Put simulations together."""
+    """Concatenate simulations."""
     return Simulated(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Simulated)))
 
 
-def simulator_row(row: dict[str, Any]) -> Float32Array:
-    """Travel vector and covariances of one simulation; NaN where it cannot be computed."""
+def simulate_travel(row: dict[str, Any]) -> Float32Array:
+    """Simulate a travel vector and its covariances; NaN where that fails."""
     try:
         found = simulate_row((row, SEED, const.N_STARS, "numba"))
     except (ValueError, RuntimeError, FloatingPointError):
@@ -89,17 +89,17 @@ def simulator_row(row: dict[str, Any]) -> Float32Array:
     return np.array([found[name] for name in (*TRAVEL, *COVARIANCES)], dtype=np.float32)
 
 
-def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator = simulator_row) -> Float32Array:
+def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator = simulate_travel) -> Float32Array:
     """Simulate points at the LMC's present day of a row.
 
     Parameters
     ----------
     row : Row
-        Gives the present day.
+        Provides the present day.
     values : ndarray, shape (n, 6)
         Columns `DIMENSIONS`.
     stream : int
-        Number of the design: simulations of different rows, streams and points have stars of their own.
+        Number of the design: simulations of different rows, streams and points have different stars.
     simulator : callable
         Simulates one row.
 
@@ -115,7 +115,7 @@ def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator = si
 
 
 def settings(row: Row, stream: int, n: int) -> dict[str, Any]:
-    """What a file's simulations depend on."""
+    """Return what a file's simulations depend on."""
     return {
         "name": row.name,
         "lmc": dict(row.lmc),
@@ -129,23 +129,23 @@ def settings(row: Row, stream: int, n: int) -> dict[str, Any]:
 
 
 def path_of(out: Path, row: Row, stream: int) -> Path:
-    """File of a row's design."""
+    """Return the file of a row's design."""
     return out / "simulations" / f"{row.name}.{stream}.npz"
 
 
-def make(out: Path, row: Row, stream: int, n: int = N_POINTS, simulator: Simulator = simulator_row) -> None:
-    """Simulate a design and write its file; one that is there is left."""
+def make(out: Path, row: Row, stream: int, n: int = N_POINTS, simulator: Simulator = simulate_travel) -> None:
+    """Simulate a design and write its file, unless it exists."""
     path = path_of(out, row, stream)
     if path.exists():
         check(path, settings(row, stream, n))
         return
-    unit, values = design(n, (SEED, row.number, stream))
+    unit, values = draw_design(n, (SEED, row.number, stream))
     data = run_points(row, values, stream, simulator)
     save(path, settings(row, stream, n), unit=unit.astype(np.float32), values=values, data=data)
 
 
 def save(path: Path, about: dict[str, Any], **arrays: NDArray) -> None:
-    """Write arrays with their settings, whole or not at all."""
+    """Write arrays with their settings, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     write_npz(buffer, {"settings": json.dumps(about), **arrays}, compressed=True)
@@ -164,29 +164,29 @@ def check(path: Path, expected: dict[str, Any]) -> None:
         found = json.loads(str(file["settings"]))
     wrong = [f"{k} is {found.get(k)!r} there and {v!r} now" for k, v in expected.items() if found.get(k) != v]
     if wrong:
-        raise ValueError(f"{path} holds simulations of other settings: {'; '.join(wrong)}; choose another --out")
+        raise ValueError(f"out: allowed is another folder; {path} has other settings: {'; '.join(wrong)}")
 
 
-def parts_there(out: Path, row: Row) -> int:
-    """How many of `PARTS` are simulated, one after another."""
+def count_parts(out: Path, row: Row) -> int:
+    """Count how many of `PARTS` are simulated, in order."""
     there = [path_of(out, row, stream).exists() for stream, _ in PARTS]
     return there.index(False) if False in there else len(there)
 
 
 def n_points(parts: int, n: int = N_POINTS) -> int:
-    """Simulations of so many parts."""
+    """Return the number of simulations in the first parts."""
     return n * sum(times for _, times in PARTS[:parts])
 
 
 def load_parts(out: Path, row: Row, n: int = N_POINTS) -> Simulated:
-    """Read all parts of a row's design that are there, one after another: each half is of low discrepancy.
+    """Read all parts of a row's design that exist, in order: each half has low discrepancy.
 
     Raises
     ------
     ValueError
         As `load`.
     """
-    parts = PARTS[: parts_there(out, row)] or PARTS[:1]
+    parts = PARTS[: count_parts(out, row)] or PARTS[:1]
     return join([load(out, row, stream, times * n) for stream, times in parts])
 
 
@@ -204,7 +204,7 @@ def load(out: Path, row: Row, stream: int, n: int = N_POINTS) -> Simulated:
         values, data = file["values"].astype(float), file["data"].astype(float)
     k = len(THETA)
     found = Simulated(values[:, :k], values[:, k:], data[:, :3], data[:, 3:])
-    failed = len(found) - len(found.whole)
+    failed = len(found) - len(found.successful)
     if failed > MAX_FAILURES * len(found):
-        raise ValueError(f"{path}: {failed} of {len(found)} simulations failed; allowed are {MAX_FAILURES:.0%}")
-    return found.whole
+        raise ValueError(f"failed simulations of {path} = {failed} of {len(found)}: allowed is {MAX_FAILURES:.0%}")
+    return found.successful

@@ -1,4 +1,4 @@
-"""How well the simulator agrees with agama's numbers and with its own yardstick, printed as a table."""
+"""The simulator beside agama and its own float64 yardstick, as a table."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mwlmc_data.simulator.equations import integrate_stars
 from mwlmc_data.simulator.orbit import build_field
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 
-#: Stars that end within this radius [kpc] are left out: chaotic, and of no account for the fit.
+#: Stars that end within this radius [kpc] are left out: their orbits are chaotic, and the fit does not use them.
 OUTER = 20.0
 
 
 def compare(reference: Path) -> dict[str, dict[str, float]]:
-    """Differences to the reference runs, by case.
+    """Compare with the reference runs, case by case.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ def compare(reference: Path) -> dict[str, dict[str, float]]:
     Returns
     -------
     dict of str to dict
-        For each case the largest difference of the pair's phase-space at -2.2 Gyr [kpc, km/s], median and 99th
-        percentile of the stars' distance [kpc] from agama's (at 1e-12) and from the float64 yardstick, and the largest
-        difference of the fitted travel vector's components [km/s].
+        For each case the largest difference of the pair's phase-space coordinates at -2.2 Gyr [kpc, km/s], median and
+        99th percentile of the stars' distance [kpc] from agama's (at 1e-12) and from the float64 yardstick, and the
+        largest difference of the fitted travel vector's components [km/s].
 
     Raises
     ------
     FileNotFoundError
-        If the folder lacks them.
+        If the folder lacks a file.
     """
     cases = json.loads((reference / "agama" / "summary.json").read_text())["cases"]
     return {name: _compare(case, reference / "agama" / f"{name}.npz") for name, case in cases.items()}
@@ -70,7 +70,7 @@ def _distances(stars: NDArray, others: NDArray) -> dict[str, float]:
 
 
 def describe(result: dict[str, dict[str, float]]) -> str:
-    """The comparison as a table of text."""
+    """Format the comparison as a table."""
     quantities = list(next(iter(result.values())))
     lines = [f"{'':<26}" + "".join(f"{name:>14}" for name in result)]
     for quantity in quantities:

@@ -1,10 +1,10 @@
-"""Is `mw.infer` right about measurements whose errors are not those of the catalogue? By simulation.
+"""Whether `mw.infer` is calibrated for measurements whose errors differ from the catalogue's, tested by simulation.
 
-Measurements whose truth is known, with four kinds of errors: rows of the test split with the covariance of their own
-fits (C_row); the same with noise added, four times that (4 C_row); with noise added up to one covariance for all, which
-says nothing of the parameters (fixed); and fresh simulations of ten times as many stars (about C_row / 10). The truth's
-place in its marginal posteriors and the p-values have to be uniform (simulation-based calibration: Talts et al. 2018,
-arXiv:1804.06788).
+Four kinds of errors are tested on measurements of known truth: rows of the test split with the covariance of their own
+fits (C_row); the same with noise added up to four times that covariance (4 C_row); with noise added up to one
+covariance for all rows, which carries no information on the parameters (fixed); and fresh simulations of ten times as
+many stars (about C_row / 10). The rank of the truth in its marginal posteriors and the p-values must be uniform
+(simulation-based calibration: Talts et al. 2018, arXiv:1804.06788).
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from mwlmc_data.priors import Prior
 from mwlmc_data.simulator import Parameters, simulate
 
 LEVELS = (0.5, 0.68, 0.95)
-#: Of a fresh simulation: ten times those of the catalogue.
+#: Stars of a fresh simulation, ten times as many as in the catalogue.
 MANY_STARS = 45_000
-#: Of the parameters of fresh simulations and of added noise; no set has it.
+#: Seed of fresh simulations and of added noise, which no set uses.
 SEED = 20_000
 
 
 @dataclass(frozen=True)
 class KindCalibration:
-    """How often a set of measurements is what its posteriors say.
+    """Calibration of one kind of measurements.
 
     Attributes
     ----------
     kind : str
-        Of the errors.
+        Kind of the errors.
     ranks : ndarray, shape (n, 3)
         Marginal posterior probability below the truth of each parameter.
     p_values : ndarray, shape (n,)
-        Of `mwlmc_data.inference.predictive.p_value`.
+        From `mwlmc_data.inference.predictive.p_value`.
     gain : ndarray, shape (n,)
         Log posterior over prior density at the truth [nats].
     errors : ndarray, shape (3,)
@@ -57,16 +57,16 @@ class KindCalibration:
 
     @property
     def ks(self) -> Float64Array:
-        """Kolmogorov-Smirnov probabilities that the ranks, and last the p-values, are uniform, (4,)."""
+        """Kolmogorov-Smirnov p-values for uniform ranks and, last, uniform p-values, (4,)."""
         return np.array([kstest(values, "uniform").pvalue for values in (*self.ranks.T, self.p_values)])
 
     def coverage(self, level: float) -> Float64Array:
-        """Fraction of truths inside the central intervals of that probability, (3,)."""
+        """Return the fraction of truths inside the central intervals of that probability, (3,)."""
         return (np.abs(self.ranks - 0.5) < 0.5 * level).mean(axis=0)
 
 
 def calibrate(config: str, kind: str, rows: Rows) -> KindCalibration:
-    """Infer from each row, with its covariance, and compare with its truth."""
+    """Infer from each row with its covariance, and compare with its truth."""
     likelihood = load_network(config).likelihood
     u = likelihood.scores.forward(rows.theta)
     ranks, p_values, gain = np.empty((len(rows), 3)), np.empty(len(rows)), np.empty(len(rows))
@@ -81,14 +81,14 @@ def calibrate(config: str, kind: str, rows: Rows) -> KindCalibration:
 
 
 def add_noise(rows: Rows, added: NDArray) -> Rows:
-    """The rows with Gaussian noise of covariance (n, 3, 3) added to their vectors."""
+    """Add Gaussian noise of covariance (n, 3, 3) to the vectors of rows."""
     noise = np.random.default_rng(SEED).normal(size=rows.vector.shape)
     vector = rows.vector + np.einsum("nij,nj->ni", np.linalg.cholesky(added), noise)
     return Rows(rows.theta, rows.lmc, vector, rows.covariance + added)
 
 
 def simulate_fresh(config: str, n: int, n_stars: int = MANY_STARS) -> Rows:
-    """Simulate n draws of the prior with other numbers of stars than the catalogue's."""
+    """Simulate n draws of the prior, with `n_stars` stars each."""
     found: dict[str, list[NDArray]] = {"theta": [], "lmc": [], "vector": [], "covariance": []}
     for i, draw in enumerate(Prior(config).sample(n, seed=SEED).to_dict("records")):
         parameters = Parameters(**draw)
@@ -101,7 +101,7 @@ def simulate_fresh(config: str, n: int, n_stars: int = MANY_STARS) -> Rows:
 
 
 def load_kinds(config: str, n: int, n_fresh: int) -> Iterator[tuple[str, Rows]]:
-    """Measurements with each kind of errors."""
+    """Yield measurements with each kind of errors."""
     rows = Rows.load("test", config).first(n)
     yield "C_row", rows
     yield "4 C_row", add_noise(rows, 3.0 * rows.covariance)
@@ -114,7 +114,7 @@ def load_kinds(config: str, n: int, n_fresh: int) -> Iterator[tuple[str, Rows]]:
 
 
 def describe(found: KindCalibration) -> str:
-    """A line for each parameter, and one for the p-values."""
+    """Format a line for each parameter, and one for the p-values."""
     n = len(found.ranks)
     lines = [f"{found.kind}: {n} measurements, median errors {np.array2string(found.errors, precision=2)} km/s, "
              f"{found.gain.mean():.3f} +- {found.gain.std() / np.sqrt(n):.3f} nats over the prior"]  # fmt: skip
@@ -130,7 +130,7 @@ def describe(found: KindCalibration) -> str:
 
 
 def describe_likelihood(config: str) -> str:
-    """Mean log density of the fitted vectors of the test split, each with its own covariance."""
+    """Format the mean log density of the fitted vectors of the test split, each with its own covariance."""
     likelihood, rows = load_network(config).likelihood, Rows.load("test", config)
     each = likelihood.log_likelihood(likelihood.scores.forward(rows.theta), rows.vector, rows.covariance, rows.lmc)
     return (f"{config}: mean log p(fitted vector | theta, LMC) of the {len(rows):,} test rows {each.mean():.4f} +- "
@@ -138,7 +138,7 @@ def describe_likelihood(config: str) -> str:
 
 
 def main(config: str, n: int, n_fresh: int) -> None:
-    """Print all of it, one kind of errors after another."""
+    """Print the likelihood and the calibration of each kind of errors."""
     print(describe_likelihood(config), flush=True)
     for kind, rows in load_kinds(config, n, n_fresh):
         print(describe(calibrate(config, kind, rows)), flush=True)

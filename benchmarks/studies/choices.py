@@ -1,7 +1,7 @@
-"""Numbers behind two choices: where the reflex fit begins, and that its errors are robust ones.
+"""Why the reflex fit starts at 50 kpc, and why its errors are robust ones.
 
-Both are measured on the paper's rigid case (sec. 4.1), simulated with other stars each time: the travel speed fitted to
-all stars and to those beyond 50 kpc, and the robust (sandwich) errors over the plain ones at several anisotropies.
+Both are measured on the paper's rigid case (sec. 4.1), simulated with new stars each time: the travel speed fitted
+beyond several radii, and the ratio of robust (sandwich) to plain errors at several anisotropies.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.simulator.reflex import REFLEX_NAMES
 
-#: Inner radii [kpc] of the fit that are compared.
+#: Inner radii [kpc] of the fit to compare.
 RADII = (0.0, 20.0, const.FIT_R_MIN)
-#: Anisotropies of the halo when it is drawn.
+#: Anisotropies of the halo to compare.
 ANISOTROPIES = (0.0, 0.3, 0.6, 0.76, 0.85)
 
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """What was measured.
+    """The measurements.
 
     Attributes
     ----------
     observed : float
-        Travel speed that the paper quotes of the case [km/s].
+        Travel speed that the paper quotes for the case [km/s].
     speeds : ndarray, shape (n, 3)
         Fitted travel speed from each of `RADII` [km/s].
     ratios : ndarray, shape (n, 5, 3)
-        Robust over plain standard errors of the dispersions along the line of sight, l and b, at each of
+        Ratio of robust to plain standard errors of the dispersions along the line of sight, l and b, at each of
         `ANISOTROPIES`.
     """
 
@@ -43,14 +43,14 @@ class Choices:
 
 
 def measure(simulations: int, seed: int) -> Choices:
-    """Simulate the case so many times.
+    """Simulate the case repeatedly and fit it.
 
     Parameters
     ----------
     simulations : int
-        Haloes of each kind.
+        Number of haloes of each kind.
     seed : int
-        Of their stars.
+        Seed of their stars.
     """
     case = validation_cases()["rigid"]
     lmc = {name: case.observation[name] for name in CARTESIAN_NAMES}
@@ -69,15 +69,15 @@ def _ratios(parameters: Parameters, seed: int, sim_id: int) -> Float64Array:
 
 
 def describe(found: Choices) -> str:
-    """The measurements as text."""
+    """Format the measurements."""
     n = len(found.speeds)
     lines = [f"the rigid case, {n} haloes; the paper quotes v_travel {found.observed:g} km/s"]
     for r_min, values in zip(RADII, found.speeds.T, strict=True):
         error = values.std(ddof=1) / np.sqrt(n)
         mean, scatter = values.mean(), values.std(ddof=1)
         lines.append(f"fitted beyond {r_min:>2g} kpc: v_travel {mean:.1f} +- {error:.1f} km/s, scatter {scatter:.1f}")
-    lines.append("robust over plain errors of the dispersions along the line of sight, l, b")
+    lines.append("ratio of robust to plain errors of the dispersions along the line of sight, l, b")
     for beta, values in zip(ANISOTROPIES, found.ratios.mean(axis=0), strict=True):
-        told = ", ".join(f"{value:.2f}" for value in values)
-        lines.append(f"beta0 {beta:<4g}: {told}")
+        ratios = ", ".join(f"{value:.2f}" for value in values)
+        lines.append(f"beta0 {beta:<4g}: {ratios}")
     return "\n".join(lines)

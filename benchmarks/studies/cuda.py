@@ -1,8 +1,8 @@
-"""Simulations with their whole haloes on a GPU: wall time, simulations a second, and the time of the full set.
+"""Simulations with complete haloes on a GPU: wall time, simulations a second, and the time of the full set.
 
-Every star is moved to today and every simulation fitted; haloes stay where they were made and rows come back, as
-:func:`~mwlmc_data.simulate_many` does it. Two tables of different length separate the start (processes, their import
-and compilation, a context on the GPU each) from the rate.
+Every star is moved to today and every simulation is fitted; only rows are returned, as from
+:func:`~mwlmc_data.simulate_many`. Two tables of different length separate the start-up (processes, imports,
+compilation, a GPU context each) from the rate.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from mwlmc_data.simulator.simulation import build_simulation
 from mwlmc_data.simulator.streams import halo_stream
 from mwlmc_data.workers import available_cores
 
-#: Simulations of the full set, and the seconds that they may take with their haloes on an H200.
+#: Simulations of the full set, and the goal for its time with haloes on an H200 [s].
 FULL_SET, GOAL = 128_000, 120.0
 _SEED = 20
-#: Simulations of the launch whose parts are timed.
+#: Simulations in the launch whose parts are timed.
 _BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """What a GPU took.
+    """Times on a GPU.
 
     Attributes
     ----------
     device : str
         Name of the GPU.
     workers, n_stars : int
-        Processes, and stars of a simulation.
+        Number of processes, and of stars in a simulation.
     seconds : dict of int to float
-        Wall time [s] by number of simulations, start included.
+        Wall time [s] by number of simulations, start-up included.
     stages : dict of str to float
-        Seconds of one process a simulation: before the GPU, on it with the copies, after it.
+        Seconds per simulation in one process: before the GPU, on it including copies, after it.
     """
 
     device: str
@@ -57,18 +57,18 @@ class Speed:
 
     @property
     def full_set(self) -> float:
-        """Seconds of the full set, start included."""
+        """Seconds of the full set, start-up included."""
         most = max(self.seconds)
         return self.seconds[most] + (FULL_SET - most) / self.rate
 
 
 def measure(simulations: int = 16_384, workers: int | None = None, n_stars: int = N_STARS) -> Speed:
-    """Time tables of so many simulations, and of a quarter as many, on the GPU.
+    """Time a table of simulations, and one a quarter as long, on the GPU.
 
     Parameters
     ----------
     simulations : int
-        Of the longer table, 8 or more.
+        Rows of the longer table, 8 or more.
     workers : int, optional
         Processes; all cores by default.
     n_stars : int
@@ -79,7 +79,7 @@ def measure(simulations: int = 16_384, workers: int | None = None, n_stars: int 
     ValueError
         If there are too few simulations.
     ImportError, RuntimeError
-        If numba-cuda is not installed, or finds no device.
+        If numba-cuda is not installed or finds no device.
     """
     if simulations < 8:
         raise ValueError(f"simulations = {simulations}: allowed is 8 or more")
@@ -104,7 +104,7 @@ def _device() -> str:
 
 
 def _stages(rows: list[dict], n_stars: int) -> dict[str, float]:
-    """Seconds a simulation of the parts of one batch; the second time, when all is compiled."""
+    """Time the parts of one batch in seconds per simulation, on a second pass with everything compiled."""
     from mwlmc_data.simulator.engines.cuda import move_stars
 
     parameters = [stored_precision(Parameters.from_row(row)) for row in rows]
@@ -122,10 +122,10 @@ def _stages(rows: list[dict], n_stars: int) -> dict[str, float]:
 
 
 def describe(speed: Speed) -> str:
-    """What was measured, as lines of text."""
-    lines = [f"{speed.device}, {speed.workers} processes, {speed.n_stars} stars a simulation"]
+    """Format the measurements."""
+    lines = [f"{speed.device}, {speed.workers} processes, {speed.n_stars} stars per simulation"]
     lines += [f"{count:>9,} simulations in {seconds:8.1f} s" for count, seconds in sorted(speed.seconds.items())]
-    lines += [f"{1e3 * seconds:9.2f} ms of a process a simulation: {name}" for name, seconds in speed.stages.items()]
+    lines += [f"{1e3 * seconds:9.2f} ms per simulation and process: {name}" for name, seconds in speed.stages.items()]
     verdict = "within" if speed.full_set <= GOAL else "beyond"
     extrapolated = "" if max(speed.seconds) >= FULL_SET else ", extrapolated"
     return "\n".join(

@@ -146,7 +146,7 @@ def describe(config: str, found: Sequence[Drift]) -> str:
 
 
 def _columns(found: Sequence[Drift]) -> tuple[Float64Array, Float64Array]:
-    """Mean and error of the shells, with those of the reflex fit as a last column, (4, 5)."""
+    """Return mean and error of the shells, with those of the reflex fit in a last column, (4, 5)."""
     fitted = np.array([drift.fitted for drift in found])
     fitted = np.column_stack([fitted, fitted[:, 1] - fitted[:, 2]])
     mean, error = average_drifts(found)

@@ -1,8 +1,8 @@
-"""Haloes as files: what making, checking and holding them costs, and how fast they come.
+"""Haloes as files: what it costs to make, check and store them, and how fast they load.
 
-A real set is made by ``python -m generation haloes``, verified, and loaded every way that the package offers: from
-Parquet, from a memory map, and by simulating. At last a small network over sets of stars is trained from the files, and
-the time is taken that it waits for them.
+A real set is made by ``python -m generation haloes``, verified, and loaded in every way that the package offers: from
+Parquet, from a memory map, and by simulation. Finally a small network over sets of stars is trained from the files, to
+measure how long it waits for data.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from mwlmc_data.dataset.verification import verify
 from mwlmc_data.simulator import compile_kernels
 from mwlmc_data.workers import available_cores
 
-#: Haloes that are simulated to time it.
+#: Haloes to simulate when timing simulation.
 SIMULATED = 512
 #: Passes of the training.
 PASSES = 2
-#: Haloes that are loaded one by one.
+#: Haloes to load one by one.
 SINGLE = 20
 
 
 def measure(folder: Path, haloes: int, rounds: int) -> dict[str, Any]:
-    """Make a set of haloes unless it is there, and time what is done with it.
+    """Make a set of haloes unless it exists, and time its use.
 
     Parameters
     ----------
     folder : Path
-        Where the set is kept, in a subfolder named after the version of the data.
+        Where to keep the set, in a subfolder named after the version of the data.
     haloes : int
         Number of haloes, with sim_id from 0.
     rounds : int
@@ -49,7 +49,7 @@ def measure(folder: Path, haloes: int, rounds: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        Figures by name, as `describe` prints them.
+        Figures by name, for `describe`.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def measure(folder: Path, haloes: int, rounds: int) -> dict[str, Any]:
     start = time.perf_counter()
     checked = verify(root, progress=False)
     if checked.problems or checked.rows != haloes:
-        told = "; ".join(checked.problems) or f"they were to be {haloes}"
-        raise ValueError(f"{root} holds {checked.rows} haloes: {told}; choose another folder")
+        stated = "; ".join(checked.problems) or f"not {haloes}"
+        raise ValueError(f"out = {str(folder)!r}: allowed is another folder; it holds {checked.rows} haloes: {stated}")
     found |= {"verify_s": time.perf_counter() - start, "simulated_again": checked.simulated}
     found |= {"identical": checked.identical, "bytes": checked.bytes, "files": checked.files}
     ids = np.concatenate([schema.ids_of(split, 0, haloes) for split in schema.SPLITS])
@@ -75,7 +75,7 @@ def measure(folder: Path, haloes: int, rounds: int) -> dict[str, Any]:
 
 
 def _make(root: Path, haloes: int) -> dict[str, float] | None:
-    """Time and memory of making the set; None if it was there."""
+    """Make the set, and return time and memory; None if it exists."""
     if (root / store.MANIFEST).is_file():
         return None
     command = [sys.executable, "-m", "generation", "haloes", "--sims", f"0:{haloes}", "--out", str(root)]
@@ -87,7 +87,7 @@ def _make(root: Path, haloes: int) -> dict[str, float] | None:
 
 
 def _rates(ids: np.ndarray, folder: Path, rounds: int) -> dict[str, float]:
-    """Haloes a second, every way."""
+    """Measure haloes a second, in every way."""
     import datasets
 
     datasets.disable_progress_bars()
@@ -111,7 +111,7 @@ def _rate(way: Callable[[], Iterable[dict[str, Any]]]) -> float:
     start, count = time.perf_counter(), 0
     for batch in way():
         count += np.asarray(batch["sim_id"]).size
-        # a memory map is read only where it is looked at
+        # a memory map is read only where it is accessed
         for c in schema.STARS:
             np.asarray(batch[c.name]).max()
     return count / (time.perf_counter() - start)
@@ -128,7 +128,7 @@ def _mapped(path: Path) -> Iterable[dict[str, Any]]:
 
 
 def _one(ids: np.ndarray, source: str) -> float:
-    """Median milliseconds of one halo, of many spread over the set."""
+    """Return the median time to load one halo [ms], over many spread over the set."""
     times = []
     for sim_id in ids[np.linspace(0, len(ids) - 1, SINGLE).astype(int)]:
         start = time.perf_counter()
@@ -138,7 +138,7 @@ def _one(ids: np.ndarray, source: str) -> float:
 
 
 def _training(ids: np.ndarray) -> dict[str, float]:
-    """Train a network over sets of stars for some passes; the share of the time spent waiting for batches."""
+    """Train a network over sets of stars, and return the share of time spent waiting for batches."""
     import torch
 
     torch.manual_seed(0)
@@ -168,12 +168,12 @@ def _training(ids: np.ndarray) -> dict[str, float]:
 
 
 def describe(found: dict[str, Any]) -> str:
-    """Write the figures as text.
+    """Format the figures.
 
     Parameters
     ----------
     found : dict
-        What `measure` returned.
+        The result of `measure`.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def describe(found: dict[str, Any]) -> str:
         )
     lines.append(
         f"verified in {found['verify_s']:.1f} s, {found['simulated_again']} haloes simulated again, "
-        f"{found['identical']} the same to the bit"
+        f"{found['identical']} bit-identical"
     )
     for name, rate in found["rates"].items():
         lines.append(f"{name:<38} {rate:8.0f} haloes/s {rate * schema.N_STARS / 1e6:8.2f} million stars/s")
@@ -208,7 +208,7 @@ def describe(found: dict[str, Any]) -> str:
 
 
 def main(out: Path, haloes: int, rounds: int) -> None:
-    """Measure, keep the figures in results.json, and print them."""
+    """Measure, write the figures to results.json, and print them."""
     out.mkdir(parents=True, exist_ok=True)
     found = measure(out, haloes, rounds)
     (out / "results.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

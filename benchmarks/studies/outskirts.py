@@ -1,7 +1,7 @@
-"""How far a catalogue's row may leave out inner stars: all stars of many draws moved, and the innermost that got far.
+"""How far in a catalogue's row may leave out stars.
 
-For each simulation the smallest r(E) / p among the stars that end beyond 50 kpc (see
-:mod:`mwlmc_data.simulator.engines.outskirts`), and whether leaving stars out lost one of them.
+All stars of many draws are moved. For each simulation this reports the smallest r(E) / p among the stars that end
+beyond 50 kpc (see :mod:`mwlmc_data.simulator.engines.outskirts`), and whether leaving stars out loses one of them.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from mwlmc_data.simulator.streams import halo_stream
 
 @dataclasses.dataclass(frozen=True)
 class Margin:
-    """One simulation, all stars moved.
+    """The margin of one simulation, with all stars moved.
 
     Attributes
     ----------
     reach : float
         Smallest r(E) / p of a star that ended beyond 50 kpc.
     lost : int
-        Stars beyond 50 kpc that the row would lack.
+        Stars beyond 50 kpc that the row misses.
     moved : float
         Fraction of the stars that the row moves.
     alarm : bool
-        Whether a watched star went so far that the row moves all.
+        Whether a watched star reaches so far out that the row moves all stars.
     """
 
     reach: float
@@ -49,7 +49,7 @@ class Margin:
 
 
 def measure_margin(job: tuple[dict, int, int]) -> Margin:
-    """The margin of one draw: (row of parameters, seed, sim_id)."""
+    """Measure the margin of one draw, given (row of parameters, seed, sim_id)."""
     row, seed, sim_id = job
     parameters = Parameters.from_row(row)
     orbit, field, stars = start_stars(parameters, const.N_STARS, halo_stream(seed, sim_id))
@@ -68,14 +68,14 @@ def measure_margin(job: tuple[dict, int, int]) -> Margin:
 
 
 def measure_margins(config: str, simulations: int, seed: int, workers: int | None = None) -> list[Margin]:
-    """Margins of so many draws of a set.
+    """Measure the margins of draws from the prior of a set.
 
     Parameters
     ----------
     config : str
         Set whose prior is drawn from.
     simulations, seed : int
-        How many draws, and their seed.
+        Number of draws, and their seed.
     workers : int, optional
         Processes; all cores by default.
     """
@@ -83,8 +83,8 @@ def measure_margins(config: str, simulations: int, seed: int, workers: int | Non
 
 
 def describe(found: dict[str, list[Margin]]) -> str:
-    """The margins of several sets as a table of text."""
-    columns = ("draws", "least r(E)/p", "0.1%", "1%", "moved", "alarms", "stars lost")
+    """Format the margins of several sets as a table."""
+    columns = ("draws", "min r(E)/p", "0.1%", "1%", "moved", "alarms", "stars lost")
     lines = [f"{'set':<10}" + "".join(f"{name:>14}" for name in columns)]
     for config, rows in found.items():
         reach = np.array([row.reach for row in rows])

@@ -1,4 +1,4 @@
-"""The reflex fit of published samples of stars beside the published fits, printed as a table."""
+"""The reflex fit of published samples of stars beside the published fits, as a table."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Sample:
     title : str
         What the stars are, and who published them.
     table : str
-        Its name in ``reflex/``.
+        File name in ``reflex/``.
     quoted : dict of str to (float, float)
         Published value and error of v_travel [km/s], l_apex and b_apex [deg].
     rows : int or None
-        So many rows from the beginning of the table; None for all.
+        Number of rows to use from the start of the table; None for all.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Sample:
 _MOCK = "mock_live_s14.txt.gz"
 _MOCK_QUOTED = {"v_travel": (51.1, 9.0), "l_apex": (348.0, 18.0), "b_apex": (-67.0, 7.0)}
 
-#: The published posterior of the mock is that of the first 15,000 of its 35,000 rows: there values and widths agree.
+#: The published posterior of the mock agrees in values and widths with the first 15,000 of its 35,000 rows.
 SAMPLES = (
     Sample(
         "253 K giants (Yaaqib et al. 2024)",
@@ -58,7 +58,7 @@ SAMPLES = (
 
 
 def compare(reference: Path) -> dict[str, Reflex]:
-    """Fits of the samples that are there.
+    """Fit the samples whose tables exist.
 
     Parameters
     ----------
@@ -68,45 +68,45 @@ def compare(reference: Path) -> dict[str, Reflex]:
     Returns
     -------
     dict of str to Reflex
-        By the sample's title; empty if none is there.
+        By the sample's title; empty if no table exists.
 
     Raises
     ------
     ValueError
-        If a table has another form.
+        If a table has the wrong form.
     """
     paths = {sample: reference / "reflex" / sample.table for sample in SAMPLES}
     return {sample.title: _fit(path, sample.rows) for sample, path in paths.items() if path.is_file()}
 
 
 def _fit(path: Path, rows: int | None) -> Reflex:
-    observables, errors = _mock(path, rows) if "mock" in path.name else _giants(path)
-    # The tables hold the shell of the published fit: K giants beyond 40 kpc as well.
+    observables, errors = _read_mock(path, rows) if "mock" in path.name else _read_giants(path)
+    # the tables hold the shell of the published fit, K giants from 40 kpc too: no cut at 50 kpc
     names = ("l", "b", "distance", "v_los", "pm_l", "pm_b")
     columns: dict[str, Any] = {**dict(zip(names, observables, strict=True)), "errors": errors}
     return fit_reflex_observed(**columns, r_min=0.0, sun_position=SUN_POSITION, sun_velocity=SUN_VELOCITY)
 
 
-def _giants(path: Path) -> tuple[NDArray, dict[str, NDArray]]:
-    """Rows x y z vx vy vz l b d v_los pm_l pm_b, then errors of d v_los pm_l pm_b and the correlation."""
+def _read_giants(path: Path) -> tuple[NDArray, dict[str, NDArray]]:
+    """Read rows x y z vx vy vz l b d v_los pm_l pm_b, then errors of d v_los pm_l pm_b and the correlation."""
     rows = np.loadtxt(path, ndmin=2)
     if len(rows) != 17:
-        raise ValueError(f"{path} has {len(rows)} rows; allowed: 17")
+        raise ValueError(f"rows of {path} = {len(rows)}: allowed is 17")
     return rows[6:12], dict(zip(("distance", "v_los", "pm_l", "pm_b", "corr"), rows[12:17], strict=True))
 
 
-def _mock(path: Path, rows: int | None) -> tuple[NDArray, dict[str, NDArray]]:
-    """Columns as `_giants` without the correlation; those in the footprint, from 40 to 150 kpc."""
+def _read_mock(path: Path, rows: int | None) -> tuple[NDArray, dict[str, NDArray]]:
+    """Read the same as columns, without the correlation, for stars in the footprint from 40 to 150 kpc."""
     stars = np.loadtxt(path, skiprows=1, ndmin=2, max_rows=rows)
     if stars.shape[1] < 19:
-        raise ValueError(f"{path} has {stars.shape[1]} columns; allowed: at least 19")
+        raise ValueError(f"columns of {path} = {stars.shape[1]}: allowed is 19 or more")
     r = np.linalg.norm(stars[:, :3], axis=1)
     chosen = stars[(stars[:, 18] == 1) & (r > 40) & (r < 150)].T
     return chosen[6:12], dict(zip(("distance", "v_los", "pm_l", "pm_b"), chosen[12:16], strict=True))
 
 
 def describe(fits: dict[str, Reflex]) -> str:
-    """The fits and what was published, as a table of text."""
+    """Format the fits beside the published ones as a table."""
     lines = [f"{'reflex fit beside the published one':<44}{'stars':>8}{'v_travel':>28}{'l_apex':>28}{'b_apex':>28}"]
     for sample in SAMPLES:
         if sample.title not in fits:

@@ -1,1 +1,1 @@
-"""All baselines in all tasks: train, draw, score, and what is made of the scores."""
+"""All baselines in all tasks: train, draw, score, report."""

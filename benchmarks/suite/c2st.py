@@ -1,8 +1,8 @@
 """Classifier two-sample test of posterior draws against a reference posterior (C2ST; Lopez-Paz & Oquab 2017).
 
-A classifier learns to tell the two sets of draws apart; its accuracy on draws that it was not trained on is 0.5 if they
-are of one distribution and 1 if they do not overlap. It is not part of the package's scores, because the number changes
-with the classifier and with the release of the library that trains it.
+A classifier learns to tell the two sets of draws apart; its accuracy on held-out draws is 0.5 if they have the same
+distribution and 1 if they do not overlap. It is not part of the package's scores, because the number changes with the
+classifier and with the release of the library that trains it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from sklearn.utils.parallel import Parallel, delayed
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.scoring.checks import checked_pair, varying_std
 
-#: One hidden layer, its penalty, and steps of L-BFGS. Of Gaussians in 3 dimensions, 2 x 1,000 draws, with a width times
-#: 1.5 or 0.9, a mean off by 0.3 sigma or no correlation it tells 0.68, 0.53, 0.61 and 0.64; 0.68, 0.55, 0.61 and 0.64
-#: are the best possible, in 0.15 s; less penalty overfits, and stochastic descent is slower and lower.
+#: One hidden layer, its penalty, and steps of L-BFGS. For 2 x 1,000 draws of Gaussians in 3 dimensions with a width
+#: times 1.5 or 0.9, a mean off by 0.3 sigma or no correlation it finds 0.68, 0.53, 0.61 and 0.64 in 0.15 s, where 0.68,
+#: 0.55, 0.61 and 0.64 are optimal. A smaller penalty overfits; stochastic descent is slower and less accurate.
 HIDDEN, WEIGHT_DECAY, ITERATIONS = 32, 3.0, 60
 
 
 @dataclass(frozen=True)
 class C2st:
-    """Accuracies, and what they would be if there were nothing to see.
+    """Accuracies, and those expected from equal distributions.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class C2st:
     null : ndarray, shape (n, permutations)
         The same with the labels permuted.
     n_draws : int
-        Draws of each kind that were used.
+        Number of draws used of each kind.
     """
 
     accuracy: Float64Array
@@ -53,7 +53,7 @@ class C2st:
     def null_spread(self) -> float:
         """Standard deviation of the accuracy of one observation with permuted labels.
 
-        It is some 1.35 times the binomial one, because the predictions of a fold share one network.
+        About 1.35 times the binomial one, because the predictions of a fold share one network.
         """
         return float(self.null.std(ddof=1))
 
@@ -77,10 +77,10 @@ def c2st(
     permutations: int = 1,
     n_jobs: int = 1,
 ) -> C2st:
-    """Accuracy of a small network that tells posterior draws from reference draws (Lopez-Paz & Oquab 2017, sec. 3).
+    """Accuracy of a small network that separates posterior and reference draws (Lopez-Paz & Oquab 2017, sec. 3).
 
-    Both kinds are cut to the smaller number of draws, so that 0.5 is chance, and standardised with the moments of the
-    reference. A network of one hidden layer is trained on all folds but one and asked about that one.
+    Both kinds are cut to the smaller number of draws, so that chance is 0.5, and standardised with the moments of the
+    reference. A network of one hidden layer is trained on all folds but one and tested on that one.
 
     Parameters
     ----------
@@ -89,11 +89,11 @@ def c2st(
     reference : array_like, shape (n, k, d)
         Draws of the reference posteriors of the same observations.
     seed : int
-        Of folds, weights and permutations: the same inputs give the same numbers.
+        Seed of folds, weights and permutations: the same inputs give the same numbers.
     folds : int
         Folds of the cross-validation, 2 or more.
     permutations : int
-        Trainings with permuted labels for each observation, 1 or more; with the observations at least 2 in all.
+        Trainings with permuted labels for each observation, 1 or more; at least 2 over all observations.
     n_jobs : int
         Processes.
 
@@ -104,14 +104,14 @@ def c2st(
     Raises
     ------
     ValueError
-        If shapes do not match, a value is not finite, draws are fewer than the folds, or a number is out of range.
+        If shapes do not match, a value is not finite, there are fewer draws than folds, or a number is out of range.
     """
     if folds < 2:
-        raise ValueError(f"folds is {folds}; allowed: 2 or more")
-    draws, exact = checked_pair(samples, reference, least=folds)
+        raise ValueError(f"folds = {folds}: allowed is 2 or more")
+    draws, exact = checked_pair(samples, reference, minimum=folds)
     if permutations < 1 or permutations * len(draws) < 2:
         raise ValueError(
-            f"permutations is {permutations} for {len(draws)} observations; allowed: 1 or more, and 2 or more in all"
+            f"permutations = {permutations} for {len(draws)} observations: allowed is 1 or more, and 2 or more in all"
         )
     varying_std(exact, "reference")
     size = min(draws.shape[1], exact.shape[1])
@@ -126,7 +126,7 @@ def c2st(
 def _observation(
     own: NDArray, right: NDArray, seed: np.random.SeedSequence, folds: int, permutations: int
 ) -> Float64Array:
-    """Accuracy of one observation, followed by those with permuted labels."""
+    """Return the accuracy of one observation, followed by those with permuted labels."""
     rng = np.random.default_rng(seed)
     points = (np.concatenate([own, right]) - right.mean(axis=0)) / right.std(axis=0)
     labels = np.repeat([1, 0], [len(own), len(right)])
@@ -136,12 +136,12 @@ def _observation(
 
 
 def _accuracy(points: NDArray, labels: NDArray, folds: int, state: int) -> float:
-    """Cross-validated accuracy on points (k, d) with labels (k,)."""
+    """Cross-validate the accuracy on points (k, d) with labels (k,)."""
     right = 0
     for train, test in StratifiedKFold(folds, shuffle=True, random_state=state).split(points, labels):
         network = MLPClassifier((HIDDEN,), solver="lbfgs", alpha=WEIGHT_DECAY, max_iter=ITERATIONS, random_state=state)
         with warnings.catch_warnings():
-            # The steps are limited on purpose: more of them change the third digit of the accuracy and double the time.
+            # few steps on purpose: more change the third digit of the accuracy and double the time
             warnings.simplefilter("ignore", ConvergenceWarning)
             network.fit(points[train], labels[train])
         right += int((network.predict(points[test]) == labels[test]).sum())

@@ -1,4 +1,4 @@
-"""Curves of calibration that a report draws, few enough numbers to be stored with a score."""
+"""Calibration curves for the report, small enough to be stored with a score."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mwlmc_data.scoring.task import Task
 from mwlmc_data.scoring.tasks.shift import NOMINAL
 from mwlmc_data.scoring.tasks.summary import FIXED
 
-#: Levels at which the curves are told.
+#: Levels at which the curves are evaluated.
 LEVELS = np.linspace(0.0, 1.0, 51)
 
 
-def curves(task: Task, samples: NDArray) -> dict[str, Any]:
-    """Empirical distributions of what is uniform if an entry is calibrated.
+def compute_curves(task: Task, samples: NDArray) -> dict[str, Any]:
+    """Compute the empirical distributions of what is uniform if an entry is calibrated.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def curves(task: Task, samples: NDArray) -> dict[str, Any]:
     Returns
     -------
     dict
-        n, the number of observations like the training set; ranks, by parameter; tarp; region: each the fractions
-        below `LEVELS`.
+        n, the number of observations like the training set; ranks, by parameter; tarp; region: each as fractions below
+        `LEVELS`.
     """
     group = FIXED if FIXED in task.observations.groups else NOMINAL
     rows = task.observations.rows(group)
@@ -40,9 +40,9 @@ def curves(task: Task, samples: NDArray) -> dict[str, Any]:
         "tarp": scoring.tarp(draws, truth).fractions,
         "region": scoring.region_coverage(draws, truth).fractions,
     }
-    by_name = {name: _told(ranks[:, j]) for j, name in enumerate(task.theta_names)}
-    return {"n": len(rows), "ranks": by_name, **{name: _told(values) for name, values in fractions.items()}}
+    by_name = {name: _evaluate(ranks[:, j]) for j, name in enumerate(task.theta_names)}
+    return {"n": len(rows), "ranks": by_name, **{name: _evaluate(values) for name, values in fractions.items()}}
 
 
-def _told(values: NDArray) -> list[float]:
+def _evaluate(values: NDArray) -> list[float]:
     return [round(float(v), 4) for v in empirical_distribution(values, LEVELS)]

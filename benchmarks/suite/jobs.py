@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create, find_baselines
-from benchmarks.baselines.training import one_thread
+from benchmarks.baselines.training import use_one_thread
 from benchmarks.common.sets import Learnable, SimulationSet, box_of
 from benchmarks.suite import models
 from benchmarks.suite.c2st import c2st
-from benchmarks.suite.curves import curves
+from benchmarks.suite.curves import compute_curves
 from benchmarks.suite.models import cpu_seconds
 from mwlmc_data import __version__, get_task
 from mwlmc_data.array_types import Float32Array
@@ -30,12 +30,12 @@ from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
 from mwlmc_data.storage.npz import write_npz
 
 FORMAT = "mwlmc-result-1"
-#: Rises when the same draws give another result file.
+#: Raised when the same draws give another result file.
 RESULT_VERSION = 3
 CODE = "python -m benchmarks suite"
-#: Tasks in which a classifier is trained for each reference: half a minute an entry, which a fast run leaves out.
+#: Tasks in which a classifier is trained for each reference, half a minute an entry; not in a fast run.
 C2ST_TASKS = ("summary-9", "summary-6")
-#: Draws for an observation in a fast run: scores cost the square of them.
+#: Draws for an observation in a fast run: the cost of scores grows with their square.
 FAST_DRAWS = 200
 _LIBRARIES = ("numpy", "scipy", "torch", "sbi", "scikit-learn")
 
@@ -47,11 +47,11 @@ class Job:
     Attributes
     ----------
     task : str
-        Its name.
+        Name of the task.
     baseline : str
-        Its name.
+        Name of the baseline.
     seed : int
-        Of training and drawing.
+        Seed of training and drawing.
     """
 
     task: str
@@ -60,20 +60,20 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """Name of its files."""
         return f"{self.baseline}-s{self.seed}"
 
-    def result(self, out: Path) -> Path:
-        """File of its result."""
+    def result_path(self, out: Path) -> Path:
+        """Return the file of its result."""
         return out / "results" / self.task / f"{self.name}.json"
 
-    def entry(self, out: Path) -> Path:
-        """Directory of its submission."""
+    def entry_path(self, out: Path) -> Path:
+        """Return the directory of its submission."""
         return out / "entries" / self.task / self.name
 
 
 def run(out: Path, job: Job, effort: Effort) -> None:
-    """Train, draw, score and write; what is there already, made in the same way, is left.
+    """Train, draw, score and write, except what exists already and was made in the same way.
 
     Parameters
     ----------
@@ -82,53 +82,53 @@ def run(out: Path, job: Job, effort: Effort) -> None:
     job : Job
     effort : Effort
     """
-    task, path = task_of(job.task, effort), job.result(out)
+    task, path = task_of(job.task, effort), job.result_path(out)
     identity, scoring = settings(job, effort)
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if is_same(earlier, identity | scoring):
         return
-    one_thread()
-    if not (is_same(earlier, identity) and job.entry(out).is_dir()):
+    use_one_thread()
+    if not (is_same(earlier, identity) and job.entry_path(out).is_dir()):
         earlier = _draw_entry(out, job, task, effort)
-    submission = read_submission(job.entry(out), task)
-    report = submission.score() if effort.fast else scored(submission)
+    submission = read_submission(job.entry_path(out), task)
+    report = submission.score() if effort.fast else score_submission(submission)
     result = {
         **identity,
         **scoring,
         **{key: earlier[key] for key in ("title", "source", "model", "drawn", "versions")},
         "manifest": dict(submission.manifest),
         "scores": {key: value for key, value in report.to_dict().items() if key not in ("submission", "task")},
-        "curves": curves(task, submission.arrays["samples"]),
+        "curves": compute_curves(task, submission.arrays["samples"]),
     }
     write_json(path, result)
 
 
 def _draw_entry(out: Path, job: Job, task: Task, effort: Effort) -> dict[str, Any]:
-    """Train, draw and write the submission; what the result tells of that."""
+    """Train, draw and write the submission; return what the result records of that."""
     kept, source = models.Models(out / "models", effort), source_of(task)
     baseline, about = kept.get(job.baseline, source, job.seed)
     start = cpu_seconds()
     arrays, drawn = draw(baseline, task, job.seed)
     cost = {
-        "cpu_seconds": round(training_cost(kept, job, source) + cpu_seconds() - start, 1),
+        "cpu_seconds": round(sum_training_cost(kept, job, source) + cpu_seconds() - start, 1),
         "simulations": baseline.uses_simulations * (len(task.train) + len(task.validation)),
         "parameters": baseline.n_parameters,
     }
-    home, seeds = job.entry(out), [job.seed]
+    home, seeds = job.entry_path(out), [job.seed]
     write_submission(home, task, method=baseline.title, seeds=seeds, cost=cost, code=CODE, **arrays)
     model = {key: about[key] for key in ("sha256", "n_parameters", "cpu_seconds", "history")}
-    told = {"title": baseline.title, "source": baseline.source, "versions": versions()}
-    return {**told, "model": model, "drawn": drawn}
+    stated = {"title": baseline.title, "source": baseline.source, "versions": versions()}
+    return {**stated, "model": model, "drawn": drawn}
 
 
 def train(out: Path, job: Job, effort: Effort) -> None:
-    """Train a baseline that others are made of, and keep it."""
-    one_thread()
+    """Train a baseline that others are made of, and store it."""
+    use_one_thread()
     models.Models(out / "models", effort).get(job.baseline, source_of(get_task(job.task)), job.seed)
 
 
 def run_cases(out: Path, config: str, name: str, seed: int, effort: Effort) -> None:
-    """Infer the validation cases with a baseline trained on another set of simulations, and keep the draws."""
+    """Infer the validation cases with a baseline trained on another set of simulations, and store the draws."""
     path = cases_path(out, config, name, seed)
     learnt, task = SimulationSet(config), task_of("summary-9", effort)
     wanted = json.dumps(models.identity(create(name, effort), learnt, seed))
@@ -136,9 +136,9 @@ def run_cases(out: Path, config: str, name: str, seed: int, effort: Effort) -> N
         with np.load(path) as file:
             if str(file["identity"]) == wanted:
                 return
-    one_thread()
+    use_one_thread()
     baseline, _ = models.Models(out / "models", effort).get(name, learnt, seed)
-    samples, _ = drawn_for(baseline, learnt, task.cases.x, task.n_draws, seed)
+    samples, _ = draw_for(baseline, learnt, task.cases.x, task.n_draws, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     with open(partial, "wb") as opened:
@@ -147,12 +147,12 @@ def run_cases(out: Path, config: str, name: str, seed: int, effort: Effort) -> N
 
 
 def cases_path(out: Path, config: str, name: str, seed: int) -> Path:
-    """File of the cases' draws by a baseline trained on a set."""
+    """Return the file of the cases' draws by a baseline trained on a set."""
     return out / "cases" / config / f"{name}-s{seed}.npz"
 
 
 def task_of(name: str, effort: Effort) -> Task:
-    """Find a task; in a fast run it takes fewer draws than an entry of the leaderboard needs."""
+    """Return a task; in a fast run with fewer draws than an entry of the leaderboard needs."""
     task = get_task(name)
     if effort.fast:
         task.n_draws = FAST_DRAWS
@@ -160,14 +160,14 @@ def task_of(name: str, effort: Effort) -> Task:
 
 
 def source_of(task: Task) -> Learnable:
-    """What a baseline learns from: tasks that differ in their observations alone share what is trained."""
+    """Return what a baseline learns from: tasks that differ only in their observations share trained baselines."""
     plain = get_task("summary-9")
     same = (plain.theta_names, plain.x_names, plain.budget) == (task.theta_names, task.x_names, task.budget)
     return plain if same else task
 
 
 def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Draw for all that a task takes.
+    """Draw everything that a task accepts.
 
     Parameters
     ----------
@@ -175,18 +175,17 @@ def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dic
         Trained.
     task : Task
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
     arrays : dict of str to ndarray
-        What is handed in.
+        Arrays of the submission.
     about : dict
-        Mass inside the prior's support, and for how many observations no draws were found. Those are answered with the
-        prior.
+        Mass inside the prior's support, and the number of observations without draws, for which the prior is handed in.
     """
     x = task.observations.x
-    samples, drawn = drawn_for(baseline, task, x, task.n_draws, seed)
+    samples, drawn = draw_for(baseline, task, x, task.n_draws, seed)
     arrays: dict[str, Any] = {"samples": samples}
     wanted = task.arrays
     if "log_prob_truth" in wanted and baseline.has_density:
@@ -196,8 +195,8 @@ def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dic
     if "statistic" in wanted and drawn.statistic is not None:
         arrays["statistic"] = drawn.statistic
     if "case_samples" in wanted:
-        # One at a time: a case far from the training set must not hold up the others.
-        cases = [drawn_for(baseline, task, row[None], task.n_draws, seed)[0] for row in task.cases.x]
+        # one at a time, so that a case far from the training set does not hold up the others
+        cases = [draw_for(baseline, task, row[None], task.n_draws, seed)[0] for row in task.cases.x]
         arrays["case_samples"] = np.concatenate(cases)
     about = {
         "acceptance_mean": float(drawn.acceptance.mean()),
@@ -209,8 +208,8 @@ def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dic
     return arrays, about
 
 
-def drawn_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int) -> tuple[Float32Array, Draws]:
-    """Draws in the form of a submission: float32 and inside the support; of the prior where there are none."""
+def draw_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int) -> tuple[Float32Array, Draws]:
+    """Draw in the form of a submission: float32 inside the support, and from the prior where there are no draws."""
     drawn = baseline.sample(x, n, seed)
     theta = drawn.theta.copy()
     missing = np.flatnonzero(~drawn.complete)
@@ -221,22 +220,22 @@ def drawn_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int
     return np.clip(theta.astype(np.float32), low.astype(np.float32), high.astype(np.float32)), drawn
 
 
-def training_cost(kept: models.Models, job: Job, source: Learnable) -> float:
-    """Processor seconds of the training, that of the parts included."""
-    parts = [(job.baseline, job.seed), *find_baselines()[job.baseline].parts(job.seed)]
+def sum_training_cost(kept: models.Models, job: Job, source: Learnable) -> float:
+    """Sum the processor seconds of the training, including its parts."""
+    parts = [(job.baseline, job.seed), *find_baselines()[job.baseline].list_parts(job.seed)]
     return sum(float(models.read_about(kept.path(name, source, seed))["cpu_seconds"]) for name, seed in parts)
 
 
-def scored(submission: Submission) -> Report:
+def score_submission(submission: Submission) -> Report:
     """Score a submission, with C2ST where the task has it."""
     report, task = submission.score(), submission.task
     if task.name in C2ST_TASKS and isinstance(task, SummaryTask):
-        return with_c2st(report, task, submission.arrays["samples"])
+        return add_c2st(report, task, submission.arrays["samples"])
     return report
 
 
-def with_c2st(report: Report, task: SummaryTask, samples: NDArray) -> Report:
-    """Add to a report what a trained classifier sees between the draws and the certified references."""
+def add_c2st(report: Report, task: SummaryTask, samples: NDArray) -> Report:
+    """Add the accuracy of a classifier between the draws and the certified references to a report."""
     references = task.references()
     if references is None:
         return report
@@ -249,19 +248,19 @@ def with_c2st(report: Report, task: SummaryTask, samples: NDArray) -> Report:
     accuracy = c2st(samples[rows] / scale, references.samples[found][:, : samples.shape[1]] / scale)
     entries = {
         "c2st": Entry(accuracy.mean, float(accuracy.accuracy.std(ddof=1) / np.sqrt(len(rows))), "0.5", 3),
-        "c2st_permuted": Entry(accuracy.null_mean, right="0.5: what the same classifier finds where there is nothing"),
+        "c2st_permuted": Entry(accuracy.null_mean, right="0.5: equal distributions, as far as this classifier sees"),
     }
     return report.with_section(Section("classifier", entries))
 
 
 def settings(job: Job, effort: Effort) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the draws of a job depend on, and what their scores depend on besides."""
+    """Return what the draws of a job depend on, and what their scores depend on in addition."""
     made_with = models.identity(create(job.baseline, effort), get_task(job.task), job.seed)
     return made_with, {"format": FORMAT, "result_version": RESULT_VERSION, "references_sha256": references_hash()}
 
 
 def references_hash() -> str | None:
-    """Hash of the embedded reference posteriors."""
+    """Return the hash of the embedded reference posteriors."""
     from mwlmc_data.scoring import embedded, references
 
     entry = embedded.load_registry().get(references.NAME)
@@ -269,18 +268,18 @@ def references_hash() -> str | None:
 
 
 def is_same(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a file was made in the way that is wanted."""
+    """Return whether a file was made with the wanted settings."""
     return {key: found.get(key) for key in wanted} == wanted
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Return the versions of everything that the numbers depend on."""
     libraries = {name: metadata.version(name) for name in _LIBRARIES}
     return {"mwlmc-data": __version__, "data": release.DATA_VERSION, **libraries}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a file that appears whole or not at all."""
+    """Write a file that appears completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(dump(content, indent=1) + "\n", encoding="utf-8")

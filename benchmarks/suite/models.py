@@ -1,4 +1,4 @@
-"""Trained baselines as files: weights in safetensors, which is loaded without unpickling, and what they are of."""
+"""Trained baselines as files: arrays in safetensors, which loads without unpickling, and their description."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _ABOUT = "about"
 
 
 class Models:
-    """A folder of trained baselines. What is there is loaded; what is not is trained and kept.
+    """A folder of trained baselines: those that exist are loaded, others are trained and stored.
 
     Parameters
     ----------
     folder : Path
-        Made when the first model is kept.
+        Created with the first model.
     effort : Effort
-        For what has to be trained. Models of another effort are not loaded.
+        Effort of the training; models of another effort are not loaded.
     """
 
     def __init__(self, folder: Path, effort: Effort) -> None:
         self.folder, self.effort = folder, effort
 
     def path(self, name: str, task: Learnable, seed: int) -> Path:
-        """File of a baseline trained on a task."""
+        """Return the file of a baseline trained on a task."""
         return self.folder / task.id / f"{name}-s{seed}.safetensors"
 
     def get(self, name: str, task: Learnable, seed: int) -> tuple[Baseline, dict[str, Any]]:
@@ -43,20 +43,20 @@ class Models:
         Parameters
         ----------
         name : str
-            Of the baseline.
+            Name of the baseline.
         task : Learnable
             What it learns from.
         seed : int
-            Of the training.
+            Seed of the training.
 
         Returns
         -------
         baseline : Baseline
         about : dict
-            What the file says of it: `describe`, with the hash of the file under "sha256".
+            The file's description (`describe`), with the hash of the file under "sha256".
         """
         baseline, path = create(name, self.effort), self.path(name, task, seed)
-        baseline.trained = self._part
+        baseline.get_trained = self._part
         wanted = identity(baseline, task, seed)
         if path.exists():
             about = read_about(path)
@@ -74,7 +74,7 @@ class Models:
 
 
 def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
-    """What has to be the same for a file to be of use."""
+    """Return what must agree for a file to be usable."""
     return {
         "baseline": baseline.name,
         "version": baseline.version,
@@ -86,22 +86,22 @@ def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
 
 
 def describe(baseline: Baseline) -> dict[str, Any]:
-    """What is told of a trained baseline."""
+    """Return the description of a trained baseline."""
     history = [[round(value, 4) for value in pair] for pair in baseline.history]
     return {"n_parameters": baseline.n_parameters, "history": history}
 
 
 def write(path: Path, state: Mapping[str, NDArray], about: Mapping[str, Any]) -> None:
-    """Write arrays and what they are of; the file appears whole or not at all.
+    """Write arrays and their description; the file appears completely or not at all.
 
     Raises
     ------
     ValueError
-        If an array holds NaN: a training that failed.
+        If an array holds NaN, from a training that failed.
     """
     from safetensors.numpy import save_file
 
-    # safetensors 0.8 writes the bytes of an array in Fortran order as they lie, under its shape
+    # safetensors 0.8 writes the bytes of an array in Fortran order unchanged, under the shape of C order
     arrays = {name: np.asarray(values, order="C") for name, values in state.items()}
     for name, values in arrays.items():
         if np.isnan(values).any():
@@ -113,7 +113,7 @@ def write(path: Path, state: Mapping[str, NDArray], about: Mapping[str, Any]) ->
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What a file says of its arrays."""
+    """Read the description of a file."""
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
@@ -121,13 +121,13 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray]:
-    """The arrays of a file."""
+    """Read the arrays of a file."""
     from safetensors.numpy import load_file
 
     return dict(load_file(path))
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process and those that it waited for [s]."""
+    """Return the processor time of this process and of those it waited for [s]."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system

@@ -1,4 +1,4 @@
-"""The program that runs the suite: which jobs there are, in which order, and how long it may take."""
+"""The program that runs the suite: its jobs and their order."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from mwlmc_data import get_task
 from mwlmc_data.workers import available_cores
 
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
-#: The tasks of a fast run, where none are named.
+#: The tasks of a fast run, unless others are requested.
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
-#: Trainings in each task that has a budget.
+#: Number of trainings in each task with a budget.
 BUDGET_SEEDS = 3
-#: Sets besides the task's that baselines are trained on for the validation cases, which extrapolate there less.
+#: Further sets to train baselines on for the validation cases, where they extrapolate less.
 CASE_SETS = {"wide": ("maf", "mdn", "nle", "nsf")}
 
 
-#: A function of `jobs` and what it is called with after the folder and before the effort.
+#: A function of `jobs` and its arguments between the folder and the effort.
 Call = tuple[Callable[..., None], tuple[Any, ...]]
 
 
-def plan(
+def plan_waves(
     tasks: Sequence[str] = TASKS, baselines: Sequence[str] | None = None, seeds: int | None = None
 ) -> list[list[Call]]:
-    """Say what a run does.
+    """Plan the jobs of a run.
 
     Parameters
     ----------
     tasks, baselines : sequence of str
         Names; by default all.
     seeds : int, optional
-        In the tasks with a budget, in place of `BUDGET_SEEDS`; one in the others.
+        Number of seeds in the tasks with a budget, in place of `BUDGET_SEEDS`; the others have one.
 
     Returns
     -------
     list of list of call
-        Waves: one begins when the one before it is done, because what it runs is made of what that trained.
+        Waves, each of which starts when the one before has finished, because it uses what that trained.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def plan(
     known = find_baselines()
     chosen = tuple(known) if baselines is None else tuple(baselines)
     if unknown := [name for name in chosen if name not in known]:
-        raise ValueError(f"unknown baselines {unknown}; allowed: {', '.join(known)}")
+        raise ValueError(f"baselines = {', '.join(unknown)}: allowed are {', '.join(known)}")
     wanted = [
         Job(get_task(task).name, name, seed)
         for task in tasks
@@ -61,23 +61,23 @@ def plan(
         for seed in range((seeds or BUDGET_SEEDS) if get_task(task).budget else 1)
     ]
     own = [job for job in wanted if jobs.source_of(get_task(job.task)).id == get_task(job.task).id]
-    simple = [job for job in own if not known[job.baseline].parts(job.seed)]
-    # Members that are no entries of their own are trained and not scored; of a shared training the owner's comes first.
-    members = [Job(job.task, *part) for job in own for part in known[job.baseline].parts(job.seed)]
+    simple = [job for job in own if not known[job.baseline].list_parts(job.seed)]
+    # members that are not entries themselves are trained but not scored; a shared training comes with its owner
+    members = [Job(job.task, *part) for job in own for part in known[job.baseline].list_parts(job.seed)]
     only_trained = [job for job in dict.fromkeys(members) if job not in simple]
     composed = [job for job in own if job not in simple]
     shared = [job for job in wanted if job not in own]
     cases = [(config, name) for config, names in CASE_SETS.items() for name in names if name in chosen]
     first: list[Call] = [(jobs.run, (job,)) for job in simple] + [(jobs.train, (job,)) for job in only_trained]
-    # Composed ones draw longest, and trainings are longer than drawings: so the processes end together.
-    last: list[Call] = [(jobs.run, (job,)) for job in shared if known[job.baseline].parts(job.seed)]
+    # composed ones draw longest and training takes longer than drawing: this order lets the processes end together
+    last: list[Call] = [(jobs.run, (job,)) for job in shared if known[job.baseline].list_parts(job.seed)]
     last += [(jobs.run_cases, (config, name, 0)) for config, name in cases]
-    last += [(jobs.run, (job,)) for job in shared if not known[job.baseline].parts(job.seed)]
+    last += [(jobs.run, (job,)) for job in shared if not known[job.baseline].list_parts(job.seed)]
     return [wave for wave in (sorted(first, key=_longest), [(jobs.run, (job,)) for job in composed], last) if wave]
 
 
 def _longest(call: Call) -> tuple[int, int]:
-    """Large training sets first, so that the processes end together."""
+    """Sort large training sets first, so that the processes end together."""
     job = call[1][0]
     return -(get_task(job.task).budget or 10**9), job.seed
 
@@ -91,29 +91,29 @@ def main(
     workers: int | None = None,
     device: str | None = None,
 ) -> None:
-    """Run the suite; what is done already is left.
+    """Run the suite, except jobs already done.
 
     Parameters
     ----------
     out : Path
         Folder of the run: models, entries, results, cases.
     fast : bool
-        A fifth of the epochs and of the draws, one seed, `FAST_TASKS`: a look, and no scores to quote.
+        A fifth of the epochs and of the draws, one seed, `FAST_TASKS`: a quick look, without scores to quote.
     tasks, baselines : sequence of str, optional
         Names; by default all.
     seeds : int, optional
-        In the tasks with a budget; by default `BUDGET_SEEDS`, 1 if fast.
+        Number of seeds in the tasks with a budget; by default `BUDGET_SEEDS`, or 1 if fast.
     workers : int, optional
         Processes; by default all cores.
     device : str, optional
-        Of torch; by default a GPU if there is one.
+        Device of torch; by default a GPU if there is one.
 
     Raises
     ------
     ValueError
         If there is no such task, baseline or device.
     """
-    waves = plan(tasks or (FAST_TASKS if fast else TASKS), baselines, 1 if fast and seeds is None else seeds)
+    waves = plan_waves(tasks or (FAST_TASKS if fast else TASKS), baselines, 1 if fast and seeds is None else seeds)
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     effort = Effort(fast=fast, device=device_of(device))
@@ -125,7 +125,7 @@ def main(
 
 
 def device_of(wanted: str | None) -> str:
-    """Name of torch's device: that which is wanted, else a GPU if there is one."""
+    """Return the name of torch's device: the wanted one, or else a GPU if there is one."""
     import torch
 
     if wanted is None:
@@ -134,6 +134,6 @@ def device_of(wanted: str | None) -> str:
         torch.zeros(1, device=wanted)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
-            f"device {wanted!r} cannot be used: {error}; allowed: cpu, or cuda on a machine with one"
+            f"device = {wanted!r}: allowed is cpu, or cuda on a machine with a GPU ({error})"
         ) from error
     return wanted

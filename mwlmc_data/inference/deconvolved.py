@@ -18,10 +18,10 @@ from scipy.interpolate import make_interp_spline
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.display import Displayed
-from mwlmc_data.inference.encoding import Inputs, Scores, log_normal
+from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.grid import MAX_SCORE, Grid, axes_of, points_of
 from mwlmc_data.inference.mixture import DeconvolvedMixture
-from mwlmc_data.priors import Prior
+from mwlmc_data.priors import Prior, standard_normal_log_density
 
 #: Names of the Cartesian travel velocity.
 TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
@@ -112,7 +112,8 @@ class DeconvolvedLikelihood(Displayed):
 
     def grid(self, vector: NDArray, covariance: NDArray, lmc: NDArray) -> Grid:
         """Compute the posterior of the scores given one measurement; its evidence is the density of the vector."""
-        return posterior_grid(lambda u: self.log_likelihood(u, vector, covariance, lmc) + log_normal(u))
+        measured = vector, covariance, lmc
+        return posterior_grid(lambda u: self.log_likelihood(u, *measured) + standard_normal_log_density(u))
 
     def _context(self, u: NDArray, lmc: NDArray) -> Float64Array:
         given = self.lmc(lmc)

@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.display import Displayed
-from mwlmc_data.priors import SCORE_EDGE, Prior
+from mwlmc_data.priors import SCORE_EDGE, Prior, standard_normal_log_density
 from mwlmc_data.simulator.frames import sky_basis
 
 APEX = ("l_apex", "b_apex")
@@ -59,11 +59,6 @@ def travel_vectors(reflex: NDArray) -> Float64Array:
     """Cartesian vectors (n, 3) [km/s] from speeds [km/s] and apices l, b [deg], (n, 3)."""
     speed, l, b = np.asarray(reflex, dtype=np.float64).T
     return speed[:, None] * sky_basis(l, b)[:, 0]
-
-
-def log_normal(u: NDArray) -> Float64Array:
-    """Log density (...) of scores (..., d) under the prior, the standard normal."""
-    return np.asarray(-0.5 * (np.square(u) + np.log(2.0 * np.pi)).sum(axis=-1))
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,4 +123,4 @@ class Scores:
     def log_density(self, log_q: NDArray, theta: NDArray) -> Float64Array:
         """Log density [per unit of theta] of parameters (n, d) from that of their scores, shape (n,)."""
         log_prior = np.atleast_1d(self.prior.log_prob(np.asarray(theta, dtype=np.float64)))
-        return log_q - log_normal(self.forward(theta)) + log_prior
+        return log_q - standard_normal_log_density(self.forward(theta)) + log_prior

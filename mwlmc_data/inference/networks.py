@@ -56,7 +56,7 @@ def load_network(config: str) -> Network:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = embedded.verified(NETWORKS[as_choice("config", config, tuple(NETWORKS))])
+    path = embedded.verify_file(NETWORKS[as_choice("config", config, tuple(NETWORKS))])
     if path is None:
         raise ValueError(f"config = {config!r}: allowed is a set with an embedded network, which this version lacks")
     try:

@@ -21,11 +21,11 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.display import Displayed, fixed, html_table
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
-from mwlmc_data.inference.encoding import log_normal
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.inference.measurement import read_measurement
 from mwlmc_data.inference.networks import NETWORKS, load_network
 from mwlmc_data.inference.predictive import N_PREDICTIVE, marginal_distances, p_value, predictive_distance
+from mwlmc_data.priors import standard_normal_log_density
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
 from mwlmc_data.validation import beyond_prior, support
@@ -131,7 +131,7 @@ class Posterior(Displayed):
         scores = self._likelihood.scores
         u = scores.forward(values)
         log_likelihood = self._likelihood.log_likelihood(u, self._vector, self.covariance, self._lmc)
-        return scores.log_density(log_likelihood + log_normal(u) - self._grid.log_evidence, values)
+        return scores.log_density(log_likelihood + standard_normal_log_density(u) - self._grid.log_evidence, values)
 
     @property
     def warnings(self) -> tuple[str, ...]:

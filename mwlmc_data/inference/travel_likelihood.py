@@ -18,10 +18,10 @@ from scipy.interpolate import make_interp_spline
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.display import Displayed
-from mwlmc_data.inference.encoding import Inputs, Scores, log_normal, travel_vectors
+from mwlmc_data.inference.encoding import Inputs, Scores, travel_vectors
 from mwlmc_data.inference.grid import MAX_SCORE, Grid, axes_of, points_of
 from mwlmc_data.inference.mixture import Mixture
-from mwlmc_data.priors import Prior
+from mwlmc_data.priors import Prior, standard_normal_log_density
 
 #: Points of each axis at which the network is evaluated, for a sequence of shrinking boxes.
 _POINTS = (11, 13, 21)
@@ -83,7 +83,7 @@ class TravelLikelihood(Displayed):
         travel, rest = split(x, self.x_names)
         context = np.concatenate([u, np.broadcast_to(self.rest(rest), (len(u), rest.shape[1]))], axis=1)
         z = np.broadcast_to((travel - self.centre) / self.width, (len(u), 3))
-        return self.mixture.log_prob(z, context) - np.log(self.width).sum() + log_normal(u)
+        return self.mixture.log_prob(z, context) - np.log(self.width).sum() + standard_normal_log_density(u)
 
     def log_prob(self, theta: NDArray, x: NDArray, log_evidence: NDArray | float) -> Float64Array:
         """Log posterior density [per unit of theta] of parameters (n, 3) with data (n, k) or (1, k)."""

@@ -14,7 +14,7 @@ from mwlmc_data.priors.marginals import (
     NormalBelowFraction,
     Uniform,
 )
-from mwlmc_data.priors.prior import SCORE_EDGE, Prior
+from mwlmc_data.priors.prior import SCORE_EDGE, Prior, standard_normal_log_density
 
 __all__ = [
     "CONDITIONAL",
@@ -27,4 +27,5 @@ __all__ = [
     "NormalBelowFraction",
     "Prior",
     "Uniform",
+    "standard_normal_log_density",
 ]

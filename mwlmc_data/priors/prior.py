@@ -292,3 +292,8 @@ def _round_inside(values: np.ndarray, low: float | np.ndarray, high: float | np.
     exact = rounded.astype(np.float64)
     rounded = np.where(exact < low, np.nextafter(rounded, np.float32(np.inf)), rounded)
     return np.where(exact > high, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+def standard_normal_log_density(u: np.ndarray) -> np.ndarray:
+    """Return the log density (...) of normal scores (..., d) under the prior: the standard normal."""
+    return np.asarray(-0.5 * (np.square(u) + np.log(2.0 * np.pi)).sum(axis=-1))

@@ -5,7 +5,7 @@ observations, m posterior draws each, d parameters; ``truth`` is (n, d); ``refer
 exact posterior, where it is known. Areas are positive for a conservative posterior, negative for an overconfident one.
 
 ========================  =======================================================================================
-asked                     function
+question                  function
 ========================  =======================================================================================
 is it good?               `energy_score`, `negative_log_posterior`, and the gap: `paired_difference`
 is it sharp?              `contraction`
@@ -17,7 +17,7 @@ one observation           `summarise_posterior`, `predictive_tail`
 angles                    `wrap_degrees`, `circular_mean`, `circular_percentiles`
 ========================  =======================================================================================
 
-What is blind to what is tested in ``tests/scoring/test_metrics_on_defects.py``.
+What each score is blind to is tested in ``tests/scoring/test_metrics_on_defects.py``.
 """
 
 from mwlmc_data.arguments.angles import wrap_degrees

@@ -1,7 +1,7 @@
 """Rank calibration, coverage of intervals and contraction.
 
 A calibrated posterior and the truth are exchangeable, so the rank of the truth among m draws is uniform
-(Talts et al. 2018). Ranks see a bias and a wrong width of each marginal; they do not see a wrong
+(Talts et al. 2018). Ranks detect a bias and a wrong width of each marginal. They do not detect a wrong
 correlation, and a posterior that equals the prior passes: read `contraction` beside them.
 """
 
@@ -49,7 +49,7 @@ def rank_fractions(samples: ArrayLike, truth: ArrayLike, seed: int = 0) -> NDArr
     """Randomised rank fractions of the truth: (number of draws below + U) / (m + 1) (after Talts et al. 2018).
 
     The uniform number U spreads each of the m + 1 possible ranks over its cell, and over the cells of tied
-    draws, so that the fractions of a calibrated posterior are uniform exactly, for any m.
+    draws, so that the fractions of a calibrated posterior are exactly uniform, for any m.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def ecdf_band(
     Parameters
     ----------
     n : int
-        How many numbers make the curve.
+        Number of values in the curve.
     level : float
         Probability that the whole curve stays inside.
     points : array_like, shape (k,), optional
@@ -148,7 +148,7 @@ def ecdf_band(
     points = np.linspace(0.01, 0.99, 99) if points is None else checked_vector(points, "points")
     if points.min() <= 0 or points.max() >= 1:
         raise ValueError(
-            f"points span {points.min()} to {points.max()}; allowed: between 0 and 1, both excluded"
+            f"points = {points.min()} to {points.max()}: allowed is between 0 and 1, both excluded"
         )
     uniform = np.sort(np.random.default_rng(as_seed("seed", seed)).uniform(size=(trials, n)), axis=1)
     counts = np.stack([np.searchsorted(row, points, side="right") for row in uniform])
@@ -186,7 +186,7 @@ def interval_coverage(samples: ArrayLike, truth: ArrayLike, level: float) -> tup
 
 
 def central_interval(samples: NDArray, level: float) -> Float64Array:
-    """Ends of the central interval of draws (n, m, d) that holds one more draw with probability `level`, (2, n, d).
+    """Return the ends (2, n, d) of the central interval of draws (n, m, d) that holds a further draw with `level`.
 
     Quantile p is at place p (m + 1) among the draws (Weibull's plotting position; Hyndman & Fan 1996, type 6): NumPy's
     default covers (m - 1) / (m + 1) times the level, a third of the error of 10,000 observations at m = 1,000.
@@ -197,7 +197,7 @@ def central_interval(samples: NDArray, level: float) -> Float64Array:
 def contraction(samples: ArrayLike, prior_variance: ArrayLike) -> NDArray:
     """Mean posterior contraction 1 - var(posterior) / var(prior), per parameter (Schad et al. 2021, eq. 7).
 
-    Zero is a posterior as wide as the prior, which is calibrated and knows nothing.
+    Zero is a posterior as wide as the prior, which is calibrated but uninformative.
 
     Parameters
     ----------
@@ -211,12 +211,12 @@ def contraction(samples: ArrayLike, prior_variance: ArrayLike) -> NDArray:
     ndarray, shape (d,)
         Mean over observations.
     """
-    samples = checked_draws(samples, least=2)
+    samples = checked_draws(samples, minimum=2)
     variance = checked_vector(prior_variance, "prior_variance")
     if samples.shape[2] != variance.size:
         raise ValueError(
-            f"samples have shape {samples.shape} for {variance.size} prior variances; allowed: one a parameter"
+            f"size of prior_variance = {variance.size}: allowed is {samples.shape[2]}, one for each parameter"
         )
     if (variance <= 0).any():
-        raise ValueError(f"prior_variance holds {variance.min()}; allowed: positive numbers")
+        raise ValueError(f"prior_variance = {variance.min()}: allowed are positive numbers")
     return 1.0 - samples.var(axis=1, ddof=1).mean(axis=0) / variance

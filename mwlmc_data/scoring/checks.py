@@ -9,26 +9,26 @@ from mwlmc_data.arguments.arrays import as_float, as_floats, as_whole
 from mwlmc_data.array_types import Float64Array
 
 
-def checked_draws(samples: ArrayLike, name: str = "samples", least: int = 1) -> Float64Array:
+def checked_draws(samples: ArrayLike, name: str = "samples", minimum: int = 1) -> Float64Array:
     """Return draws (n, m, d) as float64, or say what is wrong with them.
 
     Raises
     ------
     ValueError
-        If they are not three-dimensional, empty, fewer than `least` an observation, or not finite.
+        If they are not three-dimensional, empty, fewer than `minimum` per observation, or not finite.
     """
     array = as_floats(name, samples)
     if array.ndim != 3:
-        raise ValueError(f"{name} have shape {array.shape}; allowed: (observations, draws, parameters)")
+        raise ValueError(f"shape of {name} = {array.shape}: allowed is (observations, draws, parameters)")
     if 0 in array.shape:
-        raise ValueError(f"{name} have shape {array.shape}; every size must be at least 1")
-    if array.shape[1] < least:
-        raise ValueError(f"{name} have shape {array.shape}; allowed: at least {least} draws an observation")
+        raise ValueError(f"shape of {name} = {array.shape}: allowed are sizes of at least 1")
+    if array.shape[1] < minimum:
+        raise ValueError(f"shape of {name} = {array.shape}: allowed is at least {minimum} draws per observation")
     return array
 
 
 def checked_samples(
-    samples: ArrayLike, truth: ArrayLike, least: int = 1
+    samples: ArrayLike, truth: ArrayLike, minimum: int = 1
 ) -> tuple[Float64Array, Float64Array]:
     """Return samples (n, m, d) and truth (n, d) as float64, or say what is wrong with them.
 
@@ -37,29 +37,29 @@ def checked_samples(
     ValueError
         If a shape is wrong, the two do not match, or a value is not finite.
     """
-    draws = checked_draws(samples, least=least)
+    draws = checked_draws(samples, minimum=minimum)
     known = as_floats("truth", truth)
     expected = (draws.shape[0], draws.shape[2])
     if known.shape != expected:
-        raise ValueError(f"truth has shape {known.shape}; samples of shape {draws.shape} need {expected}")
+        raise ValueError(f"shape of truth = {known.shape}: allowed is {expected} for samples of shape {draws.shape}")
     return draws, known
 
 
 def checked_pair(
-    samples: ArrayLike, reference: ArrayLike, least: int = 2
+    samples: ArrayLike, reference: ArrayLike, minimum: int = 2
 ) -> tuple[Float64Array, Float64Array]:
     """Return samples (n, m, d) and reference draws (n, k, d) as float64, or say what is wrong with them.
 
     Raises
     ------
     ValueError
-        If a shape is wrong, the two differ in n or d, have fewer than `least` draws, or a value is not finite.
+        If a shape is wrong, the two differ in n or d, have fewer than `minimum` draws, or a value is not finite.
     """
-    draws, exact = checked_draws(samples, least=least), checked_draws(reference, "reference", least)
+    draws, exact = checked_draws(samples, minimum=minimum), checked_draws(reference, "reference", minimum)
     if draws.shape[0] != exact.shape[0] or draws.shape[2] != exact.shape[2]:
         raise ValueError(
-            f"reference has shape {exact.shape}; samples of shape {draws.shape} need "
-            f"({draws.shape[0]}, any number of draws, {draws.shape[2]})"
+            f"shape of reference = {exact.shape}: allowed is ({draws.shape[0]}, any number of draws, {draws.shape[2]}) "
+            f"for samples of shape {draws.shape}"
         )
     return draws, exact
 
@@ -68,7 +68,7 @@ def checked_vector(values: ArrayLike, name: str, unit: str | None = None) -> Flo
     """Return a finite, non-empty one-dimensional float64 array in `unit`, or raise ValueError that names it."""
     array = as_floats(name, values, unit=unit)
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}; allowed: (n,) with n at least 1")
+        raise ValueError(f"shape of {name} = {array.shape}: allowed is (n,) with n at least 1")
     return array
 
 
@@ -76,9 +76,9 @@ def checked_scale(scale: ArrayLike, n_parameters: int) -> Float64Array:
     """Return the scales (d,) that parameters are divided by, all positive, or raise ValueError."""
     array = checked_vector(scale, "scale")
     if array.size != n_parameters:
-        raise ValueError(f"scale has shape {array.shape}; allowed: ({n_parameters},), one for each parameter")
+        raise ValueError(f"shape of scale = {array.shape}: allowed is ({n_parameters},), one for each parameter")
     if (array <= 0).any():
-        raise ValueError(f"scale holds {array.min()}; allowed: positive numbers")
+        raise ValueError(f"scale = {array.min()}: allowed are positive numbers")
     return array
 
 
@@ -86,7 +86,7 @@ def checked_level(level: float) -> float:
     """Return a probability strictly between 0 and 1, or raise ValueError."""
     found = as_float("level", level)
     if not 0.0 < found < 1.0:
-        raise ValueError(f"level is {level!r}; allowed: between 0 and 1, both excluded")
+        raise ValueError(f"level = {level!r}: allowed is between 0 and 1, both excluded")
     return found
 
 
@@ -103,12 +103,12 @@ def varying_std(draws: NDArray, name: str) -> Float64Array:
     ValueError
         If all draws of a parameter are equal: nothing can be measured in units of their scatter.
     """
-    # The range and not the standard deviation tells: that of equal numbers may come out at 1e-17 of them.
+    # by the range: rounding may leave equal numbers a standard deviation of 1e-17 of them
     constant = np.argwhere(draws.max(axis=1) == draws.min(axis=1))
     if len(constant):
         row, parameter = map(int, constant[0])
         raise ValueError(
-            f"all {name} of observation {row}, parameter {parameter} are {draws[row, 0, parameter]}; "
-            "allowed: draws that vary"
+            f"{name} of observation {row}, parameter {parameter} = {draws[row, 0, parameter]} in every draw: "
+            "allowed are draws that vary"
         )
     return draws.std(axis=1, ddof=1)

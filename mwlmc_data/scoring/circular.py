@@ -1,4 +1,4 @@
-"""Statistics of angles in degrees, which have no beginning and no end."""
+"""Circular statistics of angles in degrees."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def circular_mean(angle: ArrayLike) -> float:
 
 
 def circular_percentiles(angle: ArrayLike, percent: ArrayLike = (16, 50, 84)) -> NDArray:
-    """Percentiles of angles, counted around their mean direction so that no wrap falls inside the bulk.
+    """Percentiles of angles, measured from their mean direction so that the bulk does not wrap around.
 
     The mean direction is that of the summed unit vectors (Mardia & Jupp 2000, sec. 2.2.1).
 
@@ -42,7 +42,7 @@ def circular_percentiles(angle: ArrayLike, percent: ArrayLike = (16, 50, 84)) ->
     Returns
     -------
     ndarray, shape (k,)
-        Percentiles [deg]. They are continuous about the mean direction, so they may leave (-180, 180].
+        Percentiles [deg]. Continuous around the mean direction, so they may leave (-180, 180].
     """
     centre = circular_mean(angle)
     offsets = wrap_degrees(checked_vector(angle, "angle", "deg") - centre)

@@ -17,7 +17,7 @@ from mwlmc_data.scoring.checks import checked_level, checked_vector
 
 @dataclass(frozen=True, repr=False)
 class Coverage(Displayed):
-    """Coverage fractions of the truths and the curve that they make.
+    """Coverage fractions of the truths and their curve.
 
     Attributes
     ----------
@@ -51,25 +51,25 @@ class Coverage(Displayed):
 
 
 def coverage_of(fractions: NDArray, bins: int) -> Coverage:
-    """Curve and test of coverage fractions (n,), evaluated at bins + 1 credibilities from 0 to 1."""
+    """Evaluate coverage fractions (n,) at bins + 1 credibilities from 0 to 1, and test them."""
     grid = np.linspace(0.0, 1.0, bins + 1)
     pvalue = float(stats.kstest(fractions, "uniform").pvalue)
     return Coverage(fractions, grid, empirical_distribution(fractions, grid), pvalue)
 
 
 def empirical_distribution(values: NDArray, points: NDArray) -> Float64Array:
-    """Fraction of values (n,) at or below each of the points (k,)."""
+    """Return the fraction of values (n,) at or below each of the points (k,)."""
     return np.searchsorted(np.sort(values), points, side="right") / len(values)
 
 
 def coverage_band(
     fractions: ArrayLike, credibility: ArrayLike, level: float = 0.95
 ) -> tuple[Float64Array, Float64Array]:
-    """Band over tests: what the measured curve could be with other observations, pointwise.
+    """Pointwise band of the measured curve over other sets of observations.
 
-    The curve at one credibility is a binomial fraction, so its exact interval (Clopper & Pearson 1934) takes the
-    place of the bootstrap over observations of Lemos et al. (2023), which has no width where the curve is 0 or 1.
-    Where the whole curve of a calibrated posterior may lie is another question: `tarp_band`.
+    The curve at one credibility is a binomial fraction, so its exact interval (Clopper & Pearson 1934) replaces the
+    bootstrap over observations of Lemos et al. (2023), which has no width where the curve is 0 or 1. For the band
+    that holds the complete curve of a calibrated posterior see `tarp_band`.
 
     Parameters
     ----------
@@ -92,18 +92,18 @@ def coverage_band(
     values, points = checked_vector(fractions, "fractions"), checked_vector(credibility, "credibility")
     for name, array in (("fractions", values), ("credibility", points)):
         if array.min() < 0 or array.max() > 1:
-            raise ValueError(f"{name} span {array.min()} to {array.max()}; allowed: between 0 and 1")
+            raise ValueError(f"{name} = {array.min()} to {array.max()}: allowed is between 0 and 1")
     inside = np.searchsorted(np.sort(values), points, side="right")
     return binomial_interval(inside, values.size, level)
 
 
 def binomial_interval(count: ArrayLike, n: int, level: float = 0.95) -> tuple[Float64Array, Float64Array]:
-    """Exact interval of a fraction of which `count` of n were seen (Clopper & Pearson 1934), at `level` or above.
+    """Exact interval of a fraction from `count` hits in n trials (Clopper & Pearson 1934), at `level` or above.
 
     Parameters
     ----------
     count : array_like of int
-        How many of n, any shape.
+        Hits in n trials, any shape.
     n : int
         Number of trials.
     level : float
@@ -127,7 +127,7 @@ def binomial_interval(count: ArrayLike, n: int, level: float = 0.95) -> tuple[Fl
     if bad.any():
         refuse("count", seen, bad, f"a whole number from 0 to {n}")
     tail = (1.0 - checked_level(level)) / 2.0
-    # The quantile of a beta distribution with a shape of zero is not defined: there the end is the edge itself.
+    # a beta distribution with a shape of zero has no quantile: there the end is the edge itself
     low = np.where(seen == 0, 0.0, stats.beta.ppf(tail, np.maximum(seen, 1), n - seen + 1))
     high = np.where(seen == n, 1.0, stats.beta.isf(tail, seen + 1, np.maximum(n - seen, 1)))
     return low, high

@@ -1,4 +1,4 @@
-"""The density of draws at a point, by its neighbours: what a density that is handed in is compared with."""
+"""The density of draws at a point from its neighbours, to compare with submitted densities."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.priors import Prior
+from mwlmc_data.priors import Prior, standard_normal_log_density
 
-#: Of 1,000 draws: few enough that the ball holds half a percent of them, and the density hardly changes inside it.
+#: Neighbours among 1,000 draws: so few that the density hardly changes within their ball.
 _NEIGHBOURS = 5
-#: Added to the variances of standardised draws: those in a plane have no inverse covariance.
+#: Added to the variances of standardised draws, because draws in a plane have no inverse covariance.
 _FLAT = 1e-9
 
 
 def neighbour_log_density(
     samples: NDArray, theta: NDArray, prior: Prior
 ) -> tuple[Float64Array, Float64Array]:
-    """Log density of parameters under the draws of their observation (k-nearest neighbours), and how far out they are.
+    """Log density of parameters under the draws of their observation (k-nearest neighbours), and their distance.
 
     log(mass within the distance r_k of the k-th nearest draw) - log(volume of that ball), after Loftsgaarden &
     Quesenberry (1965), with the k-th draw counted half: (k - 1/2) / m is exp(digamma(k)) / m to 2%, with which the mean
@@ -43,7 +43,7 @@ def neighbour_log_density(
         In nats, per unit of theta. Each scatters by some 0.5; far outside the draws it falls too slowly. NaN where
         fewer than two draws are inside the prior.
     distance : ndarray, shape (n,)
-        From the mean of the draws, in their widths (Mahalanobis), in normal scores.
+        Mahalanobis distance from the mean of the draws, in normal scores.
     """
     points, draws = np.asarray(theta, dtype=np.float64), np.asarray(samples, dtype=np.float64)
     n, m, d = draws.shape
@@ -55,22 +55,21 @@ def neighbour_log_density(
         if len(places) > 1:
             of_inside, distance[i] = _log_density(places, mass, own[i])
             found[i] = math.log(inside[i].sum() / m) + of_inside
-    log_normal = -0.5 * (np.square(own) + np.log(2.0 * np.pi)).sum(axis=1)
-    return found - log_normal + prior.log_prob(points), distance
+    return found - standard_normal_log_density(own) + prior.log_prob(points), distance
 
 
 def _places(points: NDArray) -> tuple[NDArray, Float64Array]:
-    """Points (p, d) without repetition, and the share of each."""
-    if len(np.unique(points[:, 0])) == len(points):  # to sort whole rows takes longer than all else
+    """Return points (p, d) without repetition, and the share of each."""
+    if len(np.unique(points[:, 0])) == len(points):  # sorting rows would take longer than everything else
         return points, np.full(len(points), 1.0 / max(1, len(points)))
     places, count = np.unique(points, axis=0, return_counts=True)
     return places, count / count.sum()
 
 
 def _log_density(places: NDArray, mass: NDArray, point: NDArray) -> tuple[float, float]:
-    """Log density at a point (d,) of places (p, d) with masses (p,) of sum one, and its distance from their mean."""
+    """Estimate the log density at a point (d,) of places (p, d) with masses (p,), and its distance from their mean."""
     d = places.shape[1]
-    # sums and no products of matrices: the linear algebra library's threads would wait longer than they work
+    # sums, not matrix products: threads of the linear algebra library would wait longer than they work
     mean = (places * mass[:, None]).sum(axis=0)
     std = np.sqrt((np.square(places - mean) * mass[:, None]).sum(axis=0))
     std[std == 0] = 1.0

@@ -1,4 +1,4 @@
-"""How far posterior draws lie from those of a reference posterior, observation by observation."""
+"""Distances of posterior draws from those of a reference posterior, observation by observation."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def mmd(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike | None = None
     """Squared maximum mean discrepancy to the reference, unbiased, Gaussian kernel (Gretton et al. 2012, eq. 3).
 
     E k(X, X') + E k(Y, Y') - 2 E k(X, Y) over pairs of different draws, ``k(a, b) = exp(-|a - b|^2 / 2 h^2)``. The
-    bandwidth h is the median distance between reference draws, so it does not depend on the entry. Zero in the
-    mean for the exact posterior, so below zero about as often as above; positive for any other.
+    bandwidth h is the median distance between reference draws, so it does not depend on the entry. The mean
+    is zero for the exact posterior, which scatters to both sides, and positive for any other.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def mmd(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike | None = None
         Posterior draws, at least 2 an observation.
     reference : array_like, shape (n, k, d)
         Draws of the reference posteriors of the same observations, at least 2. More than 500 are thinned
-        evenly where the bandwidth is set, and only there.
+        evenly to set the bandwidth, and only there.
     scale : array_like, shape (d,), optional
         What each parameter is divided by; by default the reference's standard deviation at that observation,
         so that the result does not depend on units.
@@ -59,13 +59,13 @@ def mmd(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike | None = None
 
 
 def _median_distance(points: NDArray) -> float:
-    """Median distance of pairs of points (k, d); where most points are equal, the mean."""
+    """Return the median distance of pairs of points (k, d), or the mean where most points are equal."""
     distance = pdist(points[:: -(-len(points) // _BANDWIDTH_DRAWS)])
     return float(np.median(distance)) or mean_pair_distance(points)
 
 
 def _kernel_sum(first: NDArray, second: NDArray, gamma: float) -> float:
-    """Sum of exp(-gamma |a - b|^2) over every a of (m, d) and b of (k, d), in blocks."""
+    """Sum exp(-gamma |a - b|^2) over every a of (m, d) and b of (k, d), in blocks."""
     step = max(1, _BLOCK // len(second))
     total = 0.0
     for start in range(0, len(first), step):
@@ -78,7 +78,7 @@ def _kernel_sum(first: NDArray, second: NDArray, gamma: float) -> float:
 def mean_error(samples: ArrayLike, reference: ArrayLike) -> Float64Array:
     """Error of the posterior mean in standard deviations of the reference (Glass 1976).
 
-    Of the exact posterior each number scatters by about sqrt(1/m + 1/k) about zero. Blind to the width.
+    For the exact posterior each number scatters by about sqrt(1/m + 1/k) around zero. Blind to the width.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def mean_error(samples: ArrayLike, reference: ArrayLike) -> Float64Array:
 def variance_ratio(samples: ArrayLike, reference: ArrayLike) -> Float64Array:
     """Variance of the posterior over that of the reference: above 1 too wide, below 1 too narrow.
 
-    The F ratio of two samples (Snedecor & Cochran 1989). Of the exact, Gaussian posterior its logarithm
+    The F ratio of two samples (Snedecor & Cochran 1989). For the exact, Gaussian posterior its logarithm
     scatters by about sqrt(2/m + 2/k). Blind to a bias and to a wrong correlation.
 
     Parameters

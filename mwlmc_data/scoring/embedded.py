@@ -1,20 +1,25 @@
 """Small files of the benchmark that the package embeds, each checked against its hash before it is read.
 
-They are no sets of simulations, so that they have a registry of their own beside that of the release
-(`mwlmc_data.dataset.release`), of the same form: `data/benchmark.json`, name -> file, sha256, bytes, rows,
+They are not sets of simulations, so they have their own registry beside that of the release
+(`mwlmc_data.dataset.release`), in the same form: `data/benchmark.json`, name -> file, sha256, bytes, rows,
 simulator_version.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mwlmc_data.dataset import release
 from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.storage.writing import write_bytes
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
 REGISTRY = "benchmark.json"
 _FIELDS = {"file", "sha256", "bytes", "rows", "simulator_version"}
 
@@ -30,12 +35,12 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Name -> entry; empty where there is no registry.
+        Name -> entry; empty without a registry.
 
     Raises
     ------
     DamagedFileError
-        If it is no registry.
+        If it is not a registry.
     """
     path = _directory(directory) / REGISTRY
     if not path.exists():
@@ -47,7 +52,7 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, Any]]:
         raise DamagedFileError(path, "a registry of files", f"other text ({error!r})") from error
 
 
-def verified(name: str, directory: Path | None = None) -> Path | None:
+def verify_file(name: str, directory: Path | None = None) -> Path | None:
     """Find a file and check it against its hash.
 
     Parameters
@@ -60,7 +65,7 @@ def verified(name: str, directory: Path | None = None) -> Path | None:
     Returns
     -------
     Path or None
-        None where no such file is registered: it is not part of this version.
+        None if no such file is registered: it is not part of this version.
 
     Raises
     ------
@@ -80,17 +85,51 @@ def verified(name: str, directory: Path | None = None) -> Path | None:
     return path
 
 
-def register(path: Path, name: str, rows: int, simulator_version: str) -> dict[str, Any]:
-    """Enter a file into the registry that lies beside it.
+def read_table(path: Path, columns: Sequence[str], parse: Callable[[pa.Table], T]) -> T:
+    """Read an embedded table.
 
     Parameters
     ----------
     path : Path
-        An existing file in the folder of the registry, which is made where it is missing.
+        A file of Parquet.
+    columns : sequence of str
+        Columns to read; the file may have more.
+    parse : callable
+        Makes the result from the table.
+
+    Returns
+    -------
+    object
+        The result of `parse`.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not such a table.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=list(columns))
+        if missing := [name for name in columns if name not in table.column_names]:
+            raise ValueError(f"no columns {missing}")
+        return parse(table)
+    except (pa.ArrowException, ValueError, KeyError, AttributeError) as error:
+        raise DamagedFileError(path, f"a table with the columns {', '.join(columns)}", f"another ({error})") from error
+
+
+def register(path: Path, name: str, rows: int, simulator_version: str) -> dict[str, Any]:
+    """Enter a file into the registry beside it.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file in the folder of the registry, which is created if missing.
     name : str
-        Name to find it by.
+        Name to look it up by.
     rows : int
-        Rows in it.
+        Number of its rows.
     simulator_version : str
         Version of the simulator that made its numbers.
 

@@ -19,8 +19,8 @@ _BLOCK = 1 << 20
 def energy_score(samples: ArrayLike, truth: ArrayLike, scale: ArrayLike) -> Float64Array:
     """Energy score E|X - y| - E|X - X'| / 2 of each observation (Gneiting & Raftery 2007, sec. 4.3).
 
-    Lower is better; its mean over observations is least for the exact posterior and for nothing else, so it
-    sees a wrong width, a bias and a wrong correlation, though the last weakly. Distances are Euclidean after
+    Lower is better; only the exact posterior minimises its mean over observations, so it detects a wrong width,
+    a bias and a wrong correlation, though the last weakly. Distances are Euclidean after
     each parameter is divided by `scale`. The second mean runs over all pairs of different draws, so that the
     score is unbiased in the number of draws (the "fair" score, Ferro 2014): entries with few and with many
     draws are comparable, and the score of one observation may come out slightly negative.
@@ -32,7 +32,7 @@ def energy_score(samples: ArrayLike, truth: ArrayLike, scale: ArrayLike) -> Floa
     truth : array_like, shape (n, d)
         True parameters.
     scale : array_like, shape (d,)
-        What each parameter is divided by, in its unit; fixed by the task, or scores cannot be compared.
+        What each parameter is divided by, in its unit; fixed by the task, so that scores are comparable.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def energy_score(samples: ArrayLike, truth: ArrayLike, scale: ArrayLike) -> Floa
         If shapes do not match, a value is not finite, there are fewer than 2 draws, or a scale is not
         positive.
     """
-    draws, known = checked_samples(samples, truth, least=2)
+    draws, known = checked_samples(samples, truth, minimum=2)
     unit = checked_scale(scale, draws.shape[2])
     score = np.empty(len(draws))
     for i, (row, right) in enumerate(zip(draws, known, strict=True)):
@@ -59,9 +59,9 @@ def energy_distance(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike) 
 
     E|X - Y| - E|X - X'| / 2 - E|Y - Y'| / 2 for draws X of the entry and Y of the reference: half the energy
     distance (Székely & Rizzo 2013), zero for equal distributions and positive otherwise. If the truth is
-    drawn from the reference this is the mean of `energy_score` of the entry minus that of the reference, without
-    the scatter that the one truth of each observation brings. Unbiased, so it scatters about zero, below
-    too, for the exact posterior.
+    drawn from the reference, this is the mean of the entry's `energy_score` minus that of the reference, without
+    the scatter due to the single truth of each observation. Unbiased, so for the exact posterior it scatters
+    around zero, to both sides.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def energy_distance(samples: ArrayLike, reference: ArrayLike, scale: ArrayLike) 
 
 
 def mean_pair_distance(points: NDArray) -> float:
-    """Mean Euclidean distance of all pairs of different points (m, d), in blocks."""
+    """Average the Euclidean distance over all pairs of different points (m, d), in blocks."""
     m = len(points)
     step = max(1, _BLOCK // m)
     total = 0.0
@@ -98,24 +98,24 @@ def mean_pair_distance(points: NDArray) -> float:
 
 
 def _sum_of_distances(first: NDArray, second: NDArray) -> float:
-    """Sum of the distances of every point of (m, d) to every one of (k, d), in blocks."""
+    """Sum the distances of every point of (m, d) to every one of (k, d), in blocks."""
     step = max(1, _BLOCK // len(second))
     return float(sum(cdist(first[i : i + step], second).sum() for i in range(0, len(first), step)))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of paired differences of a score, and how well it is known.
+    """Mean of paired differences of a score, and its uncertainty.
 
     Attributes
     ----------
     mean : float
-        Mean over observations of score - reference score. Of scores that are better when lower, positive is
+        Mean over observations of score - reference score. For scores that are better when lower, positive is
         worse than the reference.
     error : float
         Standard deviation of that mean over the bootstrap.
     low, high : float
-        Percentile interval of the bootstrap at the level asked for.
+        Percentile interval of the bootstrap at the given level.
     n : int
         Number of observations.
     """
@@ -132,8 +132,8 @@ def paired_difference(
 ) -> Difference:
     """Gap of a score to that of another entry on the same observations (paired bootstrap; Efron & Tibshirani 1993).
 
-    Observations are redrawn, each with both its scores: what makes an observation hard for everyone cancels.
-    It serves for `energy_score` and for the negative log posterior alike.
+    Observations are resampled, each with both its scores, so that what makes an observation hard for everyone
+    cancels. It applies to `energy_score` and to the negative log posterior alike.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def paired_difference(
     seed : int
         Seed of the bootstrap.
     n_bootstrap : int
-        Redrawn sets, at least 2.
+        Resampled sets, at least 2.
     level : float
         Level of the interval.
 
@@ -158,13 +158,13 @@ def paired_difference(
     """
     own, other = checked_vector(score, "score"), checked_vector(reference_score, "reference_score")
     if own.shape != other.shape:
-        raise ValueError(f"score has shape {own.shape}, reference_score {other.shape}; they must be equal")
+        raise ValueError(f"shape of reference_score = {other.shape}: allowed is that of score, {own.shape}")
     if own.size < 2:
-        raise ValueError("score holds 1 value; an error needs at least 2")
+        raise ValueError("number of scores = 1: allowed is 2 or more")
     n_bootstrap = as_whole("n_bootstrap", n_bootstrap, 2)
     level = checked_level(level)
     difference, rng = own - other, np.random.default_rng(as_seed("seed", seed))
-    # A set at a time: memory stays that of one, and the numbers do not depend on a block's size.
+    # one set at a time: the memory of one, and numbers that do not depend on a block size
     means = np.array([difference[rng.integers(own.size, size=own.size)].mean() for _ in range(n_bootstrap)])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Difference(float(difference.mean()), float(means.std(ddof=1)), float(low), float(high), own.size)

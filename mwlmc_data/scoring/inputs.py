@@ -1,4 +1,4 @@
-"""Checks of what is handed in for a task: shapes and types, and whether the numbers can be what they claim to be."""
+"""Checks of submitted arrays: shapes and types, and whether the numbers are plausible."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.density import neighbour_log_density
 
-#: Share of draws inside the prior below which they are in other units and not merely bad.
+#: Share of draws inside the prior below which their units must be wrong.
 _MIN_INSIDE = 0.01
-#: Nats between the densities of the truths and those of the draws around them, in the mean over observations. Those of
-#: the baselines are -0.15 (score estimation from 1,000 simulations) to +0.06 (``python -m benchmarks refusals``);
-#: densities that are too low are to an entry's own loss, so that more is allowed there.
+#: Allowed mean difference of the densities of the truths from those of the draws around them [nats]. Baselines have
+#: -0.15 (score estimation from 1,000 simulations) to +0.06 (``python -m benchmarks refusals``). Densities that are too
+#: low only hurt an entry's own score, so the limit is wider there.
 _MIN_NATS, _MAX_NATS = -0.5, 0.25
-#: Widths of the draws within which a truth is among them, and how many such truths there must be.
+#: Widths of the draws within which a truth counts as among them, and the number of such truths required.
 _AMONG, _MIN_AMONG = 2.0, 10
-#: Nats that a single truth may lie below: far from all draws their density by neighbours falls too slowly.
+#: Largest deficit of a single truth [nats]: far from all draws the density from neighbours falls too slowly.
 _MAX_BELOW = 2.0
 
 
 @dataclass(frozen=True)
 class Array:
-    """An array that an entry may or must hand in.
+    """An array that an entry may or must contain.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class Array:
         return int(np.prod(self.shape)) * max(np.dtype(name).itemsize for name in self.dtypes)
 
 
-def taken(given: Mapping[str, Any]) -> tuple[dict[str, Float64Array], list[str]]:
-    """Take arrays from a user: as numbers, or what is wrong with them.
+def take_arrays(given: Mapping[str, Any]) -> tuple[dict[str, Float64Array], list[str]]:
+    """Convert arrays from a user to numbers, or describe what is wrong with them.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def taken(given: Mapping[str, Any]) -> tuple[dict[str, Float64Array], list[str]]
     Returns
     -------
     arrays : dict of str to ndarray
-        Those that are arrays of numbers, infinite and NaN ones among them (`array_problems` refuses those).
+        Arrays of numbers, which may be infinite or NaN (`find_array_problems` refuses those).
     problems : list of str
-        Sentences on the others: masked, with a unit, ragged, of text; infinite in a precision that ends too soon.
+        Sentences on the others: masked, with a unit, ragged, of text, or overflowing their precision.
     """
     arrays, problems = {}, []
     for name, value in given.items():
@@ -83,17 +83,17 @@ def taken(given: Mapping[str, Any]) -> tuple[dict[str, Float64Array], list[str]]
     return arrays, problems
 
 
-def array_problems(task: str, wanted: Mapping[str, Array], arrays: Mapping[str, NDArray]) -> list[str]:
-    """Say what is wrong with the names, types, shapes and values of arrays.
+def find_array_problems(task: str, wanted: Mapping[str, Array], arrays: Mapping[str, NDArray]) -> list[str]:
+    """Find what is wrong with the names, types, shapes and values of arrays.
 
     Parameters
     ----------
     task : str
         Name of the task, for the sentences.
     wanted : mapping of str to Array
-        What must or may be there.
+        Required and optional arrays.
     arrays : mapping of str to ndarray
-        What is there.
+        Submitted arrays.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def array_problems(task: str, wanted: Mapping[str, Array], arrays: Mapping[str, 
         Sentences, each with the value and what is allowed.
     """
     allowed = ", ".join(wanted)
-    found = [f"there is no array {name!r} in {task}; allowed: {allowed}" for name in arrays if name not in wanted]
+    found = [f"array {name!r} in {task}: allowed is {allowed}" for name in arrays if name not in wanted]
     for name, array in wanted.items():
         if name in arrays:
             found += _one_problem(name, array, arrays[name])
@@ -112,64 +112,64 @@ def array_problems(task: str, wanted: Mapping[str, Array], arrays: Mapping[str, 
 
 def _one_problem(name: str, wanted: Array, array: NDArray) -> list[str]:
     if array.dtype.kind not in "fiu":
-        return [f"{name} is of type {array.dtype}; allowed: real numbers"]
+        return [f"type of {name} = {array.dtype}: allowed are real numbers"]
     if array.shape != wanted.shape:
-        return [f"{name} has shape {array.shape}; allowed: {wanted.shape}, {wanted.what}"]
+        return [f"shape of {name} = {array.shape}: allowed is {wanted.shape}, {wanted.what}"]
     bad = ~np.isfinite(array)
     if bad.any():
         place = tuple(map(int, np.argwhere(bad)[0]))
-        return [f"{name} holds {array[place]} at {place}, {int(bad.sum())} such in all; allowed: finite numbers"]
+        return [f"{name} at {place} = {array[place]}, {int(bad.sum())} such in total: allowed are finite numbers"]
     return []
 
 
-def draw_problems(name: str, draws: NDArray, prior: Prior) -> list[str]:
-    """Say what is wrong with draws (n, m, d): that they do not vary, or are in other units than the prior's."""
+def find_draw_problems(name: str, draws: NDArray, prior: Prior) -> list[str]:
+    """Find draws (n, m, d) that do not vary, or whose units are not the prior's."""
     still = np.argwhere(draws.max(axis=1) == draws.min(axis=1))
     if len(still):
         row, parameter = map(int, still[0])
-        told = f"all draws of {prior.parameters[parameter]} for row {row} are {draws[row, 0, parameter]}"
-        return [f"{name}: {told}, {len(still)} such in all; allowed: draws that vary"]
+        stated = f"{prior.parameters[parameter]} of row {row} = {draws[row, 0, parameter]} in every draw"
+        return [f"{name}: {stated}, {len(still)} such in total: allowed are draws that vary"]
     inside = np.isfinite(prior.log_prob(draws.reshape(-1, draws.shape[-1]))).mean()
     if inside >= _MIN_INSIDE:
         return []
     middle = ", ".join(f"{value:.4g}" for value in np.median(draws, axis=(0, 1)))
     units = ", ".join(f"{n} {low:g} to {high:g}" for n, (low, high) in prior.support.items())
-    return [f"{name}: {inside:.1%} of the draws are inside the prior, their medians are {middle}; allowed: {units}"]
+    return [f"{name} with {inside:.1%} of the draws inside the prior and medians {middle}: allowed is {units}"]
 
 
-def density_problems(samples: NDArray, log_prob_truth: NDArray, truth: NDArray, prior: Prior) -> list[str]:
-    """Say if densities do not belong to the draws: they are of other units or other draws, or too high."""
-    among, everywhere = density_excess(samples, log_prob_truth, truth, prior)
+def find_density_problems(samples: NDArray, log_prob_truth: NDArray, truth: NDArray, prior: Prior) -> list[str]:
+    """Find densities that do not match the draws: from other units or other draws, or too high."""
+    among, everywhere = measure_density_excess(samples, log_prob_truth, truth, prior)
     highest = float(np.fmax(among, everywhere))
     if not (highest > _MAX_NATS or among < _MIN_NATS):
         return []
     mean = highest if highest > _MAX_NATS else among
     return [
-        f"log_prob_truth is off by {mean:+.2f} nats in the mean from the density of the draws around the truths; "
-        f"allowed: {_MIN_NATS:g} to {_MAX_NATS:+g}, of densities that are normalised, per unit of "
-        f"{', '.join(prior.parameters)} as task.prior.log_prob gives them"
+        f"log_prob_truth = {mean:+.2f} nats from the density of the draws around the truths, on average: allowed is "
+        f"{_MIN_NATS:g} to {_MAX_NATS:+g}, for normalised densities per unit of {', '.join(prior.parameters)}, as of "
+        "task.prior.log_prob"
     ]
 
 
-def density_excess(
+def measure_density_excess(
     samples: NDArray, log_prob_truth: NDArray, truth: NDArray, prior: Prior
 ) -> tuple[float, float]:
-    """How far densities lie above those of the draws around the truths [nats].
+    """Measure how far densities lie above those of the draws around the truths [nats].
 
     Parameters
     ----------
     samples, log_prob_truth, truth : ndarray, shape (n, m, d), (n,) and (n, d)
-        Draws, log densities of the truths as they are handed in, and the truths.
+        Draws, submitted log densities of the truths, and the truths.
     prior : Prior
         Of the parameters.
 
     Returns
     -------
     among : float
-        Mean over the truths within two widths of their draws, where the neighbours tell the density to 0.1 nats; NaN
-        if there are fewer than ten.
+        Mean over the truths within two widths of their draws, where neighbours give the density to 0.1 nats; NaN if
+        there are fewer than ten.
     everywhere : float
-        Mean over all, those that are too low cut: a density that is too high anywhere raises it.
+        Mean over all, with deficits clipped: a density that is too high anywhere raises it.
     """
     near, distance = neighbour_log_density(samples, truth, prior)
     excess, is_among = log_prob_truth - near, distance < _AMONG

@@ -1,12 +1,11 @@
 """Observations that differ from the training set by a known amount, made from its own test rows.
 
 Noise and bias act on the reflex vector of a row and its own covariance. A clipped sky and an infalling half of the halo
-need the stars: they are made from released haloes, fitted again, and the results are embedded (`data/shift.parquet`, by
+need the stars: released haloes are changed and refitted, and the results are embedded (`data/shift.parquet`, from
 `make_haloes` and `write_haloes`), so that using them costs nothing.
 
-A contraction of the whole halo at one speed is no rung: the fit has a mean radial velocity of its own, which takes all
-of it, and the reflex motion stays what it was. Where only one half falls in, the fit takes half of it for a motion of
-the disc.
+A contraction of the entire halo at one speed is not a rung: the fit's mean radial velocity absorbs it, and the reflex
+motion does not change. If only one half falls in, the fit attributes half of it to a motion of the disc.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ from mwlmc_data.storage.errors import DamagedFileError
 NAME = "shift"
 TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
 COVARIANCE = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
-#: Factor on the standard errors of the reflex vector.
+#: Factors on the standard errors of the reflex vector.
 NOISE = {"noise-2": 2.0, "noise-4": 4.0}
-#: Added to v_travel [km/s].
+#: Biases of v_travel [km/s].
 BIAS = {"bias-10": 10.0, "bias-20": 20.0, "bias-40": 40.0}
 #: Edge of the clipped skies in Galactic latitude as seen from the Sun [deg].
 LATITUDE = 30.0
@@ -44,7 +43,7 @@ COLUMNS: tuple[schema.Column, ...] = (
 )
 
 
-#: What is done to positions [kpc] and velocities [km/s], (n, 3), of a halo.
+#: Changes positions [kpc] and velocities [km/s], (n, 3), of a halo.
 Change = Callable[[Float64Array, Float64Array], tuple[Float64Array, Float64Array]]
 
 
@@ -66,8 +65,8 @@ def _infalling(speed: float) -> Change:
     return change
 
 
-#: What is done to a halo before it is fitted again: stars within 30 deg of the plane are missing; all but those at
-#: b > 30 deg are; stars north of the disc's plane fall in with 20, or 40, km/s in addition.
+#: Changes to a halo before it is refitted: without stars within 30 deg of the plane; only stars at b > 30 deg; stars
+#: north of the disc's plane fall in at an additional 20 or 40 km/s.
 HALO_GROUPS: dict[str, Change] = {
     "sky-plane": _beyond_the_plane,
     "sky-north": _northern,
@@ -75,7 +74,7 @@ HALO_GROUPS: dict[str, Change] = {
     "contraction-40": _infalling(40.0),
 }
 
-#: Each group in words.
+#: Description of each group.
 WHAT = {
     "noise-2": "noise added until the errors of the reflex vector are twice the row's own",
     "noise-4": "noise added until the errors of the reflex vector are four times the row's own",
@@ -83,14 +82,14 @@ WHAT = {
     "bias-20": "v_travel too large by 20 km/s",
     "bias-40": "v_travel too large by 40 km/s",
     "sky-plane": "fitted without the stars within 30 deg of the Galactic plane",
-    "sky-north": "fitted to the stars at b > 30 deg alone",
-    "contraction-20": "the northern half of the halo falls in with 20 km/s",
-    "contraction-40": "the northern half of the halo falls in with 40 km/s",
+    "sky-north": "fitted only to the stars at b > 30 deg",
+    "contraction-20": "the northern half of the halo falls in at 20 km/s",
+    "contraction-40": "the northern half of the halo falls in at 40 km/s",
 }
 
 
 def latitude(positions: NDArray) -> Float64Array:
-    """Galactic latitude as seen from the Sun [deg] of Galactocentric positions (n, 3) [kpc]."""
+    """Return the Galactic latitude seen from the Sun [deg] of Galactocentric positions (n, 3) [kpc]."""
     from mwlmc_data.simulator.constants import SUN_POSITION
 
     from_sun = np.asarray(positions, dtype=np.float64) - SUN_POSITION
@@ -98,14 +97,14 @@ def latitude(positions: NDArray) -> Float64Array:
 
 
 def reflex_data(travel: NDArray) -> Float32Array:
-    """Speed [km/s] and apex l, b [deg] of travel vectors (n, 3) [km/s], shape (n, 3)."""
+    """Convert travel vectors (n, 3) [km/s] to speed [km/s] and apex l, b [deg], shape (n, 3)."""
     x, y, z = np.asarray(travel, dtype=np.float64).T
     speed = np.sqrt(x * x + y * y + z * z)
     return np.stack([speed, compute_longitude(x, y), np.degrees(np.arcsin(z / speed))], axis=1).astype(np.float32)
 
 
-def noisier(table: Mapping[str, NDArray], factor: float) -> Float64Array:
-    """Travel vectors with errors `factor` times as large: noise of each row's own covariance is added.
+def add_noise(table: Mapping[str, NDArray], factor: float) -> Float64Array:
+    """Add noise with each row's own covariance to travel vectors, so that errors are `factor` times as large.
 
     Parameters
     ----------
@@ -117,29 +116,29 @@ def noisier(table: Mapping[str, NDArray], factor: float) -> Float64Array:
     Returns
     -------
     ndarray, shape (n, 3)
-        [km/s]. A row has the same deviates, by its sim_id, at every factor.
+        [km/s]. A row has the same deviates at every factor, keyed by its sim_id.
     """
     matrices = np.empty((len(table["sim_id"]), 3, 3))
     for name, (i, j) in zip(COVARIANCE, ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)), strict=True):
         matrices[:, i, j] = matrices[:, j, i] = table[name]
-    noise = np.einsum("nij,nj->ni", np.linalg.cholesky(matrices), deviates(table["sim_id"]))
+    noise = np.einsum("nij,nj->ni", np.linalg.cholesky(matrices), draw_deviates(table["sim_id"]))
     return _travel(table) + np.sqrt(factor**2 - 1.0) * noise
 
 
-def deviates(sim_ids: NDArray[np.integer]) -> Float64Array:
-    """Standard Gaussian numbers of each row, shape (n, 3), from raw words of Philox that no NumPy release changes."""
+def draw_deviates(sim_ids: NDArray[np.integer]) -> Float64Array:
+    """Draw standard Gaussian numbers (n, 3) for rows, from raw words of Philox that no NumPy release changes."""
     words = np.stack([np.random.Philox(key=[_NOISE_KEY, int(i)]).random_raw(3) for i in sim_ids])
     return ndtri(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
-def biased(table: Mapping[str, NDArray], shift: float) -> Float64Array:
-    """Travel vectors lengthened by `shift` [km/s], shape (n, 3)."""
+def add_bias(table: Mapping[str, NDArray], shift: float) -> Float64Array:
+    """Lengthen travel vectors (n, 3) by `shift` [km/s]."""
     travel = _travel(table)
     return travel * (1.0 + shift / np.linalg.norm(travel, axis=1, keepdims=True))
 
 
 def make_haloes(sim_ids: NDArray[np.integer]) -> dict[str, NDArray]:
-    """Change haloes and fit them again.
+    """Change haloes and refit them.
 
     Parameters
     ----------
@@ -168,12 +167,12 @@ def make_haloes(sim_ids: NDArray[np.integer]) -> dict[str, NDArray]:
 
 
 def write_haloes(table: Mapping[str, NDArray], directory: Path | None = None) -> Path:
-    """Write what `make_haloes` gives to `shift.parquet` and register it.
+    """Write the result of `make_haloes` to `shift.parquet` and register it.
 
     Parameters
     ----------
     table : mapping
-        As `make_haloes` gives it.
+        As `make_haloes` returns it.
     directory : Path, optional
         Folder of the embedded files; that of the package by default.
 
@@ -204,7 +203,7 @@ def read_haloes(directory: Path | None = None) -> dict[str, NDArray]:
     Returns
     -------
     dict
-        As `make_haloes` gives it.
+        As `make_haloes` returns it.
 
     Raises
     ------
@@ -213,7 +212,7 @@ def read_haloes(directory: Path | None = None) -> dict[str, NDArray]:
     """
     import pyarrow.parquet as pq
 
-    path = embedded.verified(NAME, directory)
+    path = embedded.verify_file(NAME, directory)
     if path is None:
         home = release.DATA_DIR if directory is None else directory
         raise DamagedFileError(home / embedded.REGISTRY, f"an entry {NAME!r}", "none")

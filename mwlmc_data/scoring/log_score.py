@@ -21,7 +21,7 @@ class LogScore:
     error : float
         Standard error of the mean.
     baseline : float
-        The same mean for the baseline density, most often the prior: the line of no information.
+        The same mean for the baseline density, usually the prior: the level of no information.
     gain, gain_error : float
         Mean of the paired difference baseline - estimator and its standard error.
     n : int
@@ -39,7 +39,7 @@ class LogScore:
 def negative_log_posterior(log_prob: ArrayLike, baseline_log_prob: ArrayLike) -> LogScore:
     """Mean negative log posterior of the truth (Lueckmann et al. 2021, sec. 2.2) with paired errors.
 
-    A density changes with the units of its argument: both densities must be over the same parameters in the
+    A density depends on the units of its argument: both densities must be of the same parameters in the
     same units. The gain does not depend on them.
 
     Parameters
@@ -56,14 +56,14 @@ def negative_log_posterior(log_prob: ArrayLike, baseline_log_prob: ArrayLike) ->
     Raises
     ------
     ValueError
-        If the shapes differ, or a value is not finite: a truth given no density at all is an infinite score,
-        and it is for the caller to say so.
+        If the shapes differ, or a value is not finite: a truth without any density has an infinite score,
+        which the caller must report.
     """
     own = checked_vector(log_prob, "log_prob")
     base = checked_vector(baseline_log_prob, "baseline_log_prob")
     if own.shape != base.shape:
         raise ValueError(
-            f"log_prob has shape {own.shape}, baseline_log_prob {base.shape}; they must be equal"
+            f"shape of baseline_log_prob = {base.shape}: allowed is that of log_prob, {own.shape}"
         )
     difference = own - base
     return LogScore(
@@ -77,5 +77,5 @@ def negative_log_posterior(log_prob: ArrayLike, baseline_log_prob: ArrayLike) ->
 
 
 def _standard_error(values: np.ndarray) -> float:
-    """Return the standard error of the mean; NaN for one value, whose scatter nobody knows."""
+    """Return the standard error of the mean; NaN for one value, whose scatter is unknown."""
     return float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else float("nan")

@@ -1,4 +1,4 @@
-"""The manifest of a submission: what it is of, who made it, what it cost."""
+"""The manifest of a submission: its task, its author, its cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT = "mwlmc-submission-1"
 COST = ("cpu_seconds", "simulations", "parameters")
 _MAX_BYTES = 1 << 16
 _MAX_TEXT, _MAX_NAME, _MAX_SEEDS = 2000, 80, 100
-#: Day of the paper that the tasks are of (arXiv:2507.10667).
+#: Date of the paper behind the tasks (arXiv:2507.10667).
 _EARLIEST = datetime.date(2025, 7, 14)
 
 
@@ -29,12 +29,12 @@ def make_manifest(
     code: str,
     date: str | None = None,
 ) -> dict[str, Any]:
-    """Put a manifest together; the data are those of this package.
+    """Make a manifest for the data of this package.
 
     Parameters
     ----------
     task : Task
-        What the draws are for.
+        Task of the draws.
     method : str
         Name of the method.
     seeds : list of int
@@ -49,7 +49,7 @@ def make_manifest(
     Returns
     -------
     dict
-        Not checked: `manifest_problems` does that.
+        Unchecked: `find_manifest_problems` checks it.
     """
     return {
         "format": FORMAT,
@@ -64,7 +64,7 @@ def make_manifest(
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Read a manifest and say what is wrong with it.
+    """Read a manifest and find what is wrong with it.
 
     Parameters
     ----------
@@ -74,32 +74,32 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], list[str]]:
     Returns
     -------
     content : dict
-        What it says; empty if it is no JSON object.
+        Its content; empty if it is not a JSON object.
     problems : list of str
         Sentences, each with the value and what is allowed.
     """
     if not path.is_file():
-        return {}, [f"there is no {path.name}; allowed: a JSON object with {', '.join(_FIELDS)}"]
+        return {}, [f"{path.name} is missing: allowed is a JSON object with {', '.join(_FIELDS)}"]
     size = path.stat().st_size
     if size > _MAX_BYTES:
-        return {}, [f"{path.name} has {size} bytes; allowed: {_MAX_BYTES} at most"]
+        return {}, [f"bytes of {path.name} = {size}: allowed is {_MAX_BYTES} at most"]
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
-        return {}, [f"{path.name} is no JSON: {error}"]
+        return {}, [f"{path.name} is not JSON: {error}"]
     if not isinstance(content, dict):
-        return {}, [f"{path.name} holds {_shown(content)}; allowed: a JSON object with {', '.join(_FIELDS)}"]
-    return content, manifest_problems(content)
+        return {}, [f"{path.name} = {_shown(content)}: allowed is a JSON object with {', '.join(_FIELDS)}"]
+    return content, find_manifest_problems(content)
 
 
-def manifest_problems(content: Mapping[str, Any]) -> list[str]:
-    """Say what is wrong with a manifest.
+def find_manifest_problems(content: Mapping[str, Any]) -> list[str]:
+    """Find what is wrong with a manifest.
 
     Parameters
     ----------
     content : mapping
-        What it says.
+        Its content.
 
     Returns
     -------
@@ -119,24 +119,24 @@ def manifest_problems(content: Mapping[str, Any]) -> list[str]:
 
 def _version_problems(task: Task, version: str) -> list[str]:
     major = task.version.split(".")[0]
-    return [] if version.split(".")[0] == major else [f"data.version is {version}; allowed in {task.id}: {major}.x"]
+    return [] if version.split(".")[0] == major else [f"data.version = {version}: allowed in {task.id} is {major}.x"]
 
 
 def _budget_problems(task: Task, simulations: int) -> list[str]:
-    most = task.max_simulations
-    if most is None or simulations <= most:
+    limit = task.max_simulations
+    if limit is None or simulations <= limit:
         return []
-    return [f"cost.simulations is {simulations}; allowed in {task.id}: {most} at most, {task.budget} to train on and "
-            f"{most - (task.budget or 0)} to validate"]  # fmt: skip
+    return [f"cost.simulations = {simulations}: allowed in {task.id} is {limit} at most, {task.budget} to train on and "
+            f"{limit - (task.budget or 0)} to validate"]  # fmt: skip
 
 
 def _format(value: Any) -> list[str]:
-    return [] if value == FORMAT else [f"format is {_shown(value)}; allowed: {FORMAT!r}"]
+    return [] if value == FORMAT else [f"format = {_shown(value)}: allowed is {FORMAT!r}"]
 
 
 def _task(value: Any) -> list[str]:
     if not isinstance(value, str) or "@" not in value:
-        return [f"task is {_shown(value)}; allowed: a name with its version, such as 'summary-9@1.0'"]
+        return [f"task = {_shown(value)}: allowed is a name with its version, such as 'summary-9@1.0'"]
     try:
         get_task(value)
     except ValueError as error:
@@ -146,26 +146,26 @@ def _task(value: Any) -> list[str]:
 
 def _data(value: Any) -> list[str]:
     if not isinstance(value, dict):
-        return [f"data is {_shown(value)}; allowed: an object with version and sha256"]
+        return [f"data = {_shown(value)}: allowed is an object with version and sha256"]
     if found := _key_problems("data", value, ("version", "sha256")):
         return found
     registry = release.load_registry()
     if not isinstance(value["version"], str) or value["version"] not in registry:
-        return [f"data.version is {_shown(value['version'])}; allowed: {', '.join(registry)}"]
+        return [f"data.version = {_shown(value['version'])}: allowed is {', '.join(registry)}"]
     if erratum := registry[value["version"]]["retracted"]:
         return [f"data.version is {value['version']}, which was retracted: {erratum}"]
     known = registry[value["version"]]["files"][CONFIG]["sha256"]
     if value["sha256"] != known:
-        wrong = f"data.sha256 is {_shown(value['sha256'])}"
-        return [f"{wrong}; allowed for version {value['version']}: {known!r}, that of {CONFIG}.parquet"]
+        wrong = f"data.sha256 = {_shown(value['sha256'])}"
+        return [f"{wrong}: allowed for version {value['version']} is {known!r}, that of {CONFIG}.parquet"]
     return []
 
 
-def _text(name: str, most: int = _MAX_TEXT) -> Callable[[Any], list[str]]:
+def _text(name: str, limit: int = _MAX_TEXT) -> Callable[[Any], list[str]]:
     def check(value: Any) -> list[str]:
-        if isinstance(value, str) and value.strip() and len(value) <= most and value.isprintable():
+        if isinstance(value, str) and value.strip() and len(value) <= limit and value.isprintable():
             return []
-        return [f"{name} is {_shown(value)}; allowed: a line of text of 1 to {most} characters"]
+        return [f"{name} = {_shown(value)}: allowed is a line of text of 1 to {limit} characters"]
 
     return check
 
@@ -173,24 +173,24 @@ def _text(name: str, most: int = _MAX_TEXT) -> Callable[[Any], list[str]]:
 def _seeds(value: Any) -> list[str]:
     if isinstance(value, list) and 0 < len(value) <= _MAX_SEEDS and all(_is_count(seed) for seed in value):
         return []
-    return [f"seeds is {_shown(value)}; allowed: a list of 1 to {_MAX_SEEDS} integers from 0"]
+    return [f"seeds = {_shown(value)}: allowed is a list of 1 to {_MAX_SEEDS} integers from 0"]
 
 
 def _cost(value: Any) -> list[str]:
     if not isinstance(value, dict):
-        return [f"cost is {_shown(value)}; allowed: an object with {', '.join(COST)}"]
+        return [f"cost = {_shown(value)}: allowed is an object with {', '.join(COST)}"]
     found = _key_problems("cost", value, COST)
     seconds = value.get("cpu_seconds", 0)
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
-        found.append(f"cost.cpu_seconds is {_shown(seconds)}; allowed: a number from 0")
+        found.append(f"cost.cpu_seconds = {_shown(seconds)}: allowed is a number from 0")
     for name in COST[1:]:
         if not _is_count(value.get(name, 0)):
-            found.append(f"cost.{name} is {_shown(value[name])}; allowed: an integer from 0")
+            found.append(f"cost.{name} = {_shown(value[name])}: allowed is an integer from 0")
     return found
 
 
 def _date(value: Any) -> list[str]:
-    # a day more than today: it may be tomorrow already where the entry was made
+    # up to tomorrow, which may have begun where the entry was made
     last = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
     try:
         day = datetime.date.fromisoformat(value)
@@ -198,7 +198,7 @@ def _date(value: Any) -> list[str]:
             return []
     except (TypeError, ValueError):
         pass
-    return [f"date is {_shown(value)}; allowed: a day as YYYY-MM-DD, from {_EARLIEST} to {last}"]
+    return [f"date = {_shown(value)}: allowed is YYYY-MM-DD from {_EARLIEST} to {last}"]
 
 
 _FIELDS: dict[str, Callable[[Any], list[str]]] = {
@@ -214,8 +214,9 @@ _FIELDS: dict[str, Callable[[Any], list[str]]] = {
 
 
 def _key_problems(name: str, content: Mapping[str, Any], allowed: tuple[str, ...]) -> list[str]:
-    found = [f"{name} lacks {key!r}; needed: {', '.join(allowed)}" for key in allowed if key not in content]
-    return found + [f"{name} has {_shown(key)}; allowed: {', '.join(allowed)}" for key in content if key not in allowed]
+    found = [f"{name} lacks {key!r}: required are {', '.join(allowed)}" for key in allowed if key not in content]
+    extra = [key for key in content if key not in allowed]
+    return found + [f"{name} has {_shown(key)}: allowed are {', '.join(allowed)}" for key in extra]
 
 
 def _is_count(value: Any) -> bool:
@@ -231,9 +232,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} comes more than once")
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} occurs more than once")
     return content
 
 
 def _refused(constant: str) -> float:
-    raise ValueError(f"{constant} is no number in JSON")
+    raise ValueError(f"{constant} is not a number in JSON")

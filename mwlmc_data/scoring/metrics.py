@@ -1,4 +1,4 @@
-"""Metrics as entries of a report: which are told, under which name, and what a right answer is."""
+"""Metrics as entries of a report: their names, and what a right answer is."""
 
 from __future__ import annotations
 
@@ -19,54 +19,54 @@ _PRIOR_DRAWS, _PRIOR_SEED = 4096, 20250713
 
 
 def by_name(names: Sequence[str], values: ArrayLike) -> dict[str, float]:
-    """Numbers by the parameter that they belong to."""
+    """Map parameters to their numbers."""
     return dict(zip(names, np.asarray(values, dtype=float).tolist(), strict=True))
 
 
 def mean_entry(values: NDArray, right: str, digits: int = 3) -> Entry:
-    """Mean over observations with its standard error."""
+    """Make an entry of the mean over observations and its standard error."""
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
     return Entry(float(values.mean()), error, right, digits)
 
 
 def paired_entry(score: NDArray, other: NDArray, right: str, digits: int = 4) -> Entry:
-    """Mean of score - other with its paired bootstrap error."""
+    """Make an entry of the mean of score - other and its paired bootstrap error."""
     found = scoring.paired_difference(score, other)
     return Entry(found.mean, found.error, right, digits)
 
 
 def prior_draws(prior: Prior, n: int = _PRIOR_DRAWS, seed: int = _PRIOR_SEED) -> Float64Array:
-    """Draws of a prior, shape (n, d): always the same."""
+    """Draw (n, d) from a prior, reproducibly."""
     table = prior.sample(n, seed)
     return np.stack([table[name].to_numpy(dtype=np.float64) for name in prior.parameters], axis=1)
 
 
 def prior_variance(prior: Prior) -> Float64Array:
-    """Variance of each parameter of a prior."""
+    """Return the variance of each parameter of a prior."""
     return np.array([marginal.std**2 for marginal in prior.marginals.values()])
 
 
 def prior_energy(prior: Prior, truth: NDArray, scale: Sequence[float]) -> Float64Array:
-    """Energy score of the prior at each truth, shape (n,); all observations share the draws."""
+    """Compute the energy score of the prior at each truth, shape (n,); all observations share the draws."""
     draws = prior_draws(prior) / scale
     to_truth = cdist(np.asarray(truth, dtype=np.float64) / scale, draws).mean(axis=1)
     return to_truth - 0.5 * mean_pair_distance(draws)
 
 
 def contraction(samples: NDArray, prior: Prior, names: Sequence[str]) -> Entry:
-    """Contraction of each parameter."""
+    """Make an entry of the contraction of each parameter."""
     found = scoring.contraction(samples, prior_variance(prior))
-    return Entry(by_name(names, found), right="0: as wide as the prior, which knows nothing", digits=2)
+    return Entry(by_name(names, found), right="0: as wide as the prior, which is uninformative", digits=2)
 
 
 def hits(samples: NDArray, truth: NDArray, names: Sequence[str], level: float) -> Entry:
-    """Share of truths within the central interval of a level, with the error at that level."""
+    """Make an entry of the share of truths within the central interval of a level, and its error at that level."""
     fraction, error = scoring.interval_coverage(samples, truth, level)
     return Entry(by_name(names, fraction), by_name(names, error), f"{level:g}; less: overconfident", 3)
 
 
 def calibration(samples: NDArray, truth: NDArray, names: Sequence[str], prior: Prior) -> dict[str, Entry]:
-    """Tests of calibration over observations that are like the training set.
+    """Test calibration over observations like the training set.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def calibration(samples: NDArray, truth: NDArray, names: Sequence[str], prior: P
     uniform = "above 0.05; small: not calibrated"
     return {
         "prior_ks_pvalue": Entry(
-            by_name(names, own), right="what the prior gets with these truths: read the next beside it", is_pvalue=True
+            by_name(names, own), right="the prior's value with these truths: read the next beside it", is_pvalue=True
         ),
         "rank_ks_pvalue": Entry(by_name(names, ranks.ks_pvalue), right=uniform, is_pvalue=True),
         "rank_chi2_pvalue": Entry(by_name(names, ranks.chi2_pvalue), right=uniform, is_pvalue=True),
@@ -109,7 +109,7 @@ def calibration(samples: NDArray, truth: NDArray, names: Sequence[str], prior: P
 def against_reference(
     samples: NDArray, reference: NDArray, names: Sequence[str], scale: Sequence[float]
 ) -> dict[str, Entry]:
-    """Distances to reference posteriors of the same observations.
+    """Measure distances to reference posteriors of the same observations.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def against_reference(
     names : sequence of str
         Names of the parameters.
     scale : sequence of float
-        Of the energy distance.
+        Scale of the energy distance.
 
     Returns
     -------
@@ -141,21 +141,21 @@ def against_reference(
 
 
 def truth_entries(samples: NDArray, truth: NDArray, names: Sequence[str]) -> dict[str, Entry]:
-    """How one observation's truth lies in its draws, for each parameter whose truth is known.
+    """Locate one observation's truth in its draws, for each parameter whose truth is known.
 
     Parameters
     ----------
     samples : ndarray, shape (1, m, d)
         Draws.
     truth : ndarray, shape (1, d)
-        NaN where it is not known.
+        NaN if unknown.
     names : sequence of str
         Names of the parameters.
 
     Returns
     -------
     dict of str to Entry
-        `z`, and `hits_68`, `hits_95` as 0 or 1; NaN where no truth is known.
+        `z`, and `hits_68`, `hits_95` as 0 or 1; NaN where the truth is unknown.
     """
     known = np.isfinite(truth[0])
     found: Mapping[str, NDArray] = {name: np.full(truth.shape[1], np.nan) for name in ("z", "hits_68", "hits_95")}

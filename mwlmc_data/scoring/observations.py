@@ -1,7 +1,7 @@
 """The arrays of a task: its splits, its fixed observations and the validation cases.
 
 The observations are fixed rows of the test split in the order of sim_id: every 100th has a reference posterior, and
-1,000 others, every tenth from the eighth on, are what a score is the mean over.
+scores are means over 1,000 others, every tenth from the eighth on.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from mwlmc_data.display import Displayed
 if TYPE_CHECKING:
     from mwlmc_data.validation import Case
 
-#: Set of simulations that the tasks are made of.
+#: Set of simulations behind the tasks.
 CONFIG = "gaussian"
 N_SIMULATIONS = 128_000
-#: Of the test rows in the order of sim_id, those with a reference posterior.
+#: Test rows with a reference posterior, in the order of sim_id.
 REFERENCE_ROWS = slice(None, None, 100)
-#: Place of the first row that is no reference but scored; the rows of every task but the references count from it.
-#: Seven because these truths look like draws from the prior at every stride in use (p of a KS test for each parameter
-#: from 0.13 up). Others do not: from the sixth row on, log10_lambda_df has p = 0.006, and an exact posterior would seem
-#: miscalibrated.
+#: Place of the first scored row that has no reference, from which every task counts its rows. It is seven because these
+#: truths look like draws from the prior at every stride in use (p of a KS test for each parameter from 0.13 up). Others
+#: do not: from the sixth row on, log10_lambda_df has p = 0.006, and an exact posterior would seem miscalibrated.
 FIXED_START = 7
-#: The 1,000 that scores are means over; none of them has a reference.
+#: The 1,000 rows that scores are means over; none of them has a reference.
 FIXED_ROWS = slice(FIXED_START, None, 10)
 
 
@@ -58,18 +57,18 @@ class Split(Displayed):
 
 @dataclass(frozen=True, repr=False)
 class Observations(Displayed):
-    """What posterior draws are handed in for.
+    """The observations to infer from.
 
     Attributes
     ----------
     x : ndarray, shape (n, k), float32
-        Data, a row an observation.
+        Data, a row for each observation.
     theta : ndarray, shape (n, d), float32
         Truths, read-only; NaN where none is quoted.
     sim_id : ndarray, shape (n,), int32
         Number of the simulation, -1 for a validation case.
     group : ndarray of str, shape (n,)
-        What kind of observation each is; a score is told by group.
+        Kind of each observation; scores are reported by group.
     """
 
     x: Float32Array
@@ -78,7 +77,7 @@ class Observations(Displayed):
     group: NDArray[np.str_]
 
     def __post_init__(self) -> None:
-        # a method that standardises in place would spoil its own score
+        # read-only, so that a method that standardises in place does not spoil its own score
         self.theta.flags.writeable = False
 
     def __len__(self) -> int:
@@ -90,7 +89,7 @@ class Observations(Displayed):
         return tuple(dict.fromkeys(self.group.tolist()))
 
     def rows(self, group: str) -> NDArray[np.intp]:
-        """Places of the observations of one group.
+        """Return the places of the observations of one group.
 
         Parameters
         ----------
@@ -107,7 +106,7 @@ class Observations(Displayed):
             If there is no such group.
         """
         if group not in self.groups:
-            raise ValueError(f"unknown group {group!r}; allowed: {', '.join(self.groups)}")
+            raise ValueError(f"group = {group!r}: allowed is one of {', '.join(self.groups)}")
         return np.flatnonzero(self.group == group)
 
 
@@ -118,15 +117,15 @@ class Cases(Displayed):
     Attributes
     ----------
     names, kinds : tuple of str
-        Of each case.
+        Name and kind of each case.
     x : ndarray, shape (c, k), float32
         Data.
     theta : ndarray, shape (c, d), float32
         Truths, NaN where none is quoted.
     outside : tuple of tuple of str
-        Data of each case beyond the prior of the LMC's place and motion; an estimator extrapolates there.
+        Data of each case beyond the prior of the LMC's position and velocity, where an estimator extrapolates.
     in_support : tuple of mapping
-        Sigmas of each datum from the set, as `mwlmc_data.validation.Case` tells them.
+        Sigmas of each datum from the set, as in `mwlmc_data.validation.Case`.
     """
 
     names: tuple[str, ...]
@@ -139,22 +138,22 @@ class Cases(Displayed):
     def __len__(self) -> int:
         return len(self.names)
 
-    def notes(self) -> list[str]:
-        """Sentences on the cases whose LMC is outside the prior."""
+    def list_notes(self) -> list[str]:
+        """List sentences on the cases whose LMC is outside the prior."""
         notes = []
         for name, outside, sigmas in zip(self.names, self.outside, self.in_support, strict=True):
             if outside:
-                told = ", ".join(f"{datum} ({sigmas[datum]:+.0f} sigma)" for datum in outside)
-                notes.append(f"{name} is outside the prior of the LMC in {told}: an amortised estimator extrapolates.")
+                data = ", ".join(f"{datum} ({sigmas[datum]:+.0f} sigma)" for datum in outside)
+                notes.append(f"{name} is outside the prior of the LMC in {data}: an amortised estimator extrapolates.")
         return notes
 
 
 def test_ids(rows: slice) -> NDArray[np.int32]:
-    """sim_id of some rows of the test split in the order of sim_id."""
+    """Return the sim_id of some rows of the test split, in the order of sim_id."""
     return schema.ids_of("test", 0, N_SIMULATIONS)[rows]
 
 
-test_ids.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its name
+test_ids.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest
 
 
 def load_split(
@@ -169,7 +168,7 @@ def load_split(
     theta_names, x_names : sequence of str
         Columns of the catalogue.
     rows : int, optional
-        Only the first so many simulations.
+        Number of simulations, the first; by default all.
     config : str
         Set of simulations.
 
@@ -178,18 +177,19 @@ def load_split(
     Split
     """
     table = columns_of(split, ["sim_id", *theta_names, *x_names], config)
-    return Split(stacked(table, theta_names, rows), stacked(table, x_names, rows), table["sim_id"][:rows].copy())
+    theta, x = (stack_columns(table, names, rows) for names in (theta_names, x_names))
+    return Split(theta, x, table["sim_id"][:rows].copy())
 
 
 def columns_of(split: str, names: Sequence[str], config: str = CONFIG) -> dict[str, NDArray]:
-    """Columns of one part of a set, by name."""
+    """Load columns of one part of a set, by name."""
     from mwlmc_data.dataset.catalogue import load_catalogue
 
     return load_catalogue(split, config, list(dict.fromkeys(names)), format="numpy")
 
 
 def test_columns(sim_ids: NDArray[np.integer], names: Sequence[str]) -> dict[str, NDArray]:
-    """Columns of some test rows, in the order of `sim_ids`."""
+    """Load columns of some test rows, in the order of `sim_ids`."""
     table = columns_of("test", ["sim_id", *names])
     places = np.searchsorted(table["sim_id"], sim_ids)
     return {name: values[places] for name, values in table.items()}
@@ -198,8 +198,8 @@ def test_columns(sim_ids: NDArray[np.integer], names: Sequence[str]) -> dict[str
 test_columns.__test__ = False  # type: ignore[attr-defined]
 
 
-def stacked(table: Mapping[str, NDArray], names: Sequence[str], rows: int | None = None) -> Float32Array:
-    """Columns side by side, shape (n, len(names)), float32."""
+def stack_columns(table: Mapping[str, NDArray], names: Sequence[str], rows: int | None = None) -> Float32Array:
+    """Stack columns side by side, shape (n, len(names)), float32."""
     return np.stack([table[name][:rows] for name in names], axis=1).astype(np.float32, copy=False)
 
 

@@ -1,7 +1,7 @@
 """Reference posteriors of fixed test rows and of the validation cases.
 
-They are made by ``python -m benchmarks references`` from the simulator itself, and embedded as
-`data/references.parquet`. A version of the package without that file has no references, and reports say so.
+``python -m benchmarks references`` makes them with the simulator itself; the package embeds them as
+`data/references.parquet`. Without that file there are no references, and reports say so.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,16 @@ from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.scoring import embedded
 from mwlmc_data.scoring.reference_columns import THETA
-from mwlmc_data.storage.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Name in the registry of the benchmark's files.
 NAME = "references"
-#: Units of `THETA` in which the file has densities: per 1e10 Msun, 1e11 Msun and dex.
+#: Units of `THETA` for the file's densities: per 1e10 Msun, 1e11 Msun and dex.
 DENSITY_UNIT = (1e10, 1e11, 1.0)
 _SAMPLES = tuple(f"samples_{name}" for name in THETA)
-#: Columns that are read; the file has more, the certificates in full among them (`reference_columns.COLUMNS`).
+#: Columns to read; the file has more, including the complete certificates (`reference_columns.COLUMNS`).
 _READ = ("name", "kind", "sim_id", *_SAMPLES, "log_prob_truth", "certified")
 
 
@@ -37,13 +40,13 @@ class ReferenceSet(Displayed):
     names, kinds : tuple of str
         "test-" and the sim_id, or the case's name; "test" or the case's kind.
     sim_id : ndarray, shape (n,), int64
-        Of a test row, -1 for a case.
+        Simulation of a test row, -1 for a case.
     samples : ndarray, shape (n, k, 3), float32
         Draws of `THETA` [Msun, Msun, dex].
     log_prob_truth : ndarray, shape (n,), float64
         Log posterior density of the truth [nats, per unit of `THETA`], NaN where a truth is not quoted in full.
     certified : ndarray of bool, shape (n,)
-        Whether the reference passed all its checks; only such are scored against.
+        Whether the reference passed all its checks, as scores require.
     """
 
     names: tuple[str, ...]
@@ -57,7 +60,7 @@ class ReferenceSet(Displayed):
         return len(self.names)
 
     def places(self, wanted: Sequence[str | int]) -> NDArray[np.intp]:
-        """Where certified references are.
+        """Find certified references.
 
         Parameters
         ----------
@@ -67,7 +70,7 @@ class ReferenceSet(Displayed):
         Returns
         -------
         ndarray of int, shape (len(wanted),)
-            -1 where there is no certified one.
+            Their places; -1 where there is no certified one.
         """
         of_name: dict[str | int, int] = {name: i for i, name in enumerate(self.names) if self.certified[i]}
         of_name |= {int(n): i for i, n in enumerate(self.sim_id) if n >= 0 and self.certified[i]}
@@ -85,14 +88,14 @@ def load_references(directory: Path | None = None) -> ReferenceSet | None:
     Returns
     -------
     ReferenceSet or None
-        None where this version of the package has none.
+        None if this version of the package has none.
 
     Raises
     ------
     DamagedFileError
-        If the file is registered and is missing, has another hash, or is no file of references.
+        If the file is registered and is missing, has another hash, or is not a file of references.
     """
-    path = embedded.verified(NAME, directory)
+    path = embedded.verify_file(NAME, directory)
     return None if path is None else read_references(path)
 
 
@@ -111,21 +114,15 @@ def read_references(path: Path) -> ReferenceSet:
     Raises
     ------
     DamagedFileError
-        If it is no such file.
+        If it is not such a file.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    return embedded.read_table(path, _READ, _parse)
 
-    try:
-        table = pq.read_table(path, columns=list(_READ))
-        if missing := [name for name in _READ if name not in table.column_names]:
-            raise ValueError(f"no columns {missing}")
-        flat = [table[name].combine_chunks().flatten().to_numpy() for name in _SAMPLES]
-        draws = np.stack([values.reshape(table.num_rows, -1) for values in flat], axis=2)
-        ids = table["sim_id"].to_numpy().astype(np.int64)
-    except (pa.ArrowException, ValueError, AttributeError) as error:
-        expected = f"a file of references with the columns {', '.join(_READ)}"
-        raise DamagedFileError(path, expected, f"another ({error})") from error
+
+def _parse(table: pa.Table) -> ReferenceSet:
+    flat = [table[name].combine_chunks().flatten().to_numpy() for name in _SAMPLES]
+    draws = np.stack([values.reshape(table.num_rows, -1) for values in flat], axis=2)
+    ids = table["sim_id"].to_numpy().astype(np.int64)
     columns = {name: table[name].to_pylist() for name in ("name", "kind", "log_prob_truth", "certified")}
     log_prob = [np.nan if value is None else value for value in columns["log_prob_truth"]]
     return ReferenceSet(

@@ -1,8 +1,8 @@
 """Coverage of highest-density regions, with and without densities.
 
-The fraction of draws that lie in denser places than the truth is the credibility of the smallest region that holds
-it; if the posterior is calibrated it is uniform. Regions are centred on the posterior, so a bias leaves the truth
-outside as a narrow posterior does: a negative area says "overconfident" and does not tell which of the two.
+The fraction of draws in denser places than the truth is the credibility of the smallest region that holds it;
+for a calibrated posterior it is uniform. Regions are centred on the posterior, so a bias leaves the truth outside
+like a narrow posterior does: a negative area means "overconfident" and cannot tell the two apart.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def highest_density_coverage(
     draws = as_floats("log_prob_samples", log_prob_samples)
     right = as_floats("log_prob_truth", log_prob_truth, allow_infinite=True)
     if draws.ndim != 2 or draws.size == 0:
-        raise ValueError(f"log_prob_samples have shape {draws.shape}; allowed: (observations, draws)")
+        raise ValueError(f"shape of log_prob_samples = {draws.shape}: allowed is (observations, draws)")
     if right.shape != draws.shape[:1]:
         raise ValueError(
-            f"log_prob_truth has shape {right.shape}; log_prob_samples of shape {draws.shape} need ({len(draws)},)"
+            f"shape of log_prob_truth = {right.shape}: allowed is ({len(draws)},) for log_prob_samples of {draws.shape}"
         )
     if (right == np.inf).any():
         refuse("log_prob_truth", right, right == np.inf, "finite numbers and minus infinity")
@@ -72,11 +72,11 @@ def region_coverage(
 ) -> Coverage:
     """Expected coverage of regions made from the draws alone, for entries without a density.
 
-    The truth and the m draws are pooled, whitened with the covariance of the pool, and ordered by a number that
-    treats all alike, so that the truth's place is uniform for a calibrated posterior with any m, however good the
-    regions are (a conformal argument; Vovk et al. 2005). "ellipsoid": Mahalanobis distance; of a Gaussian posterior
-    these are the regions of highest density. "neighbours": distance to the k-th nearest of the pool, k = sqrt(m):
-    a density estimate (Loftsgaarden & Quesenberry 1965) that follows any shape, with edges blurred at walls.
+    The truth and the m draws are pooled, whitened with the covariance of the pool, and ordered by a number that treats
+    all alike, so that the truth's place is uniform for a calibrated posterior with any m, whatever the quality of the
+    regions (a conformal argument; Vovk et al. 2005). "ellipsoid": Mahalanobis distance; of a Gaussian posterior these
+    are the regions of highest density. "neighbours": distance to the k-th nearest of the pool, k = sqrt(m): a density
+    estimate (Loftsgaarden & Quesenberry 1965) that follows any shape, with edges blurred at walls.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def region_coverage(
     draws, known = checked_samples(samples, truth)
     n, m, d = draws.shape
     if m <= d:
-        raise ValueError(f"samples have shape {draws.shape}; allowed: more draws than parameters")
+        raise ValueError(f"shape of samples = {draws.shape}: allowed is more draws than parameters")
     varying_std(draws, "samples")
     closer, tied = np.empty(n, dtype=int), np.empty(n, dtype=int)
     for i in range(n):
@@ -121,8 +121,8 @@ def _coverage(denser: NDArray, tied: NDArray, n_draws: int, bins: int | None, se
 
 
 def _whitened(points: NDArray) -> Float64Array:
-    """Points (k, d) in coordinates of unit covariance; directions without any extent are left out."""
-    # Parameters in their own units may differ by 1e20 in variance: to unit variance first.
+    """Whiten points (k, d); directions without extent are left out."""
+    # unit variance first: in their own units parameters may differ by 1e20 in variance
     standard = (points - points.mean(axis=0)) / points.std(axis=0)
     variance, axes = np.linalg.eigh(standard.T @ standard / len(points))
     kept = variance > 1e-12 * variance[-1]
@@ -130,14 +130,14 @@ def _whitened(points: NDArray) -> Float64Array:
 
 
 def _mahalanobis(points: NDArray) -> Float64Array:
-    """Squared distance of whitened points from their mean."""
+    """Compute the squared distance of whitened points from their mean."""
     return np.square(points).sum(axis=1)
 
 
 def _neighbour_distance(points: NDArray) -> Float64Array:
-    """Distance of each point to its k-th nearest other, k the root of their number."""
+    """Compute the distance of each point to its k-th nearest other, k the root of their number."""
     k = max(1, round(np.sqrt(len(points) - 1)))
-    # The nearest of all is the point itself.
+    # the nearest of all is the point itself
     return cKDTree(points).query(points, k=[k + 1])[0][:, 0]
 
 

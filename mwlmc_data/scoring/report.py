@@ -1,4 +1,4 @@
-"""What a score says: a dict for programs, an aligned table for people."""
+"""The report of a score: a dict for programs, an aligned table for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mwlmc_data.display import Displayed, html_table
 
 WIDTH = 120
-#: What an entry is called whose scores are better than the exact posterior's.
+#: Label of an entry whose scores are better than the exact posterior's.
 NOT_POSSIBLE = "not possible from task.train.x alone"
 Value = float | Mapping[str, float]
 
@@ -28,13 +28,13 @@ class Entry:
     Attributes
     ----------
     value, error : float or mapping of parameter to float
-        The number and its standard error; NaN where there is none, None where no error is known.
+        The number and its standard error; NaN if there is none, None if the error is unknown.
     right : str
         What a right answer looks like.
     digits : int
         Decimals in the table.
     is_pvalue : bool
-        Small numbers are told as "<.001".
+        Whether small numbers are shown as "<.001".
     """
 
     value: Value
@@ -44,11 +44,11 @@ class Entry:
     is_pvalue: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Value, error and right answer; JSON has no NaN, so that None stands for it."""
+        """Return value, error and right answer; None for NaN, which JSON lacks."""
         return {"value": _plain(self.value), "error": _plain(self.error), "right": self.right}
 
-    def text(self) -> str:
-        """The number with its error, several with strokes between them."""
+    def format(self) -> str:
+        """Format the number with its error; several are separated by strokes."""
         if isinstance(self.value, Mapping):
             values = [self._number(v) for v in self.value.values()]
             errors = list(self.error.values()) if isinstance(self.error, Mapping) else []
@@ -58,8 +58,8 @@ class Entry:
             if shown:
                 values = [f"{v} ± {e}" for v, e in zip(values, shown, strict=True)]
             return " / ".join(values)
-        told = self._number(self.value)
-        return told if not isinstance(self.error, int | float) else f"{told} ± {_number(self.error, self.digits)}"
+        stated = self._number(self.value)
+        return stated if not isinstance(self.error, int | float) else f"{stated} ± {_number(self.error, self.digits)}"
 
     def _number(self, value: float) -> str:
         if self.is_pvalue and value < 0.001:
@@ -99,15 +99,15 @@ class Report(Mapping[str, Any]):
     sections : sequence of Section
         All else.
     notes : sequence of str
-        Sentences: what was not given, what the numbers cannot tell.
+        Sentences on missing input and on the limits of the numbers.
     parameters : sequence of str
         Names to which the values of a metric belong, in their order.
     submission : mapping
-        The manifest of the submission; empty for arrays that were scored directly.
+        The manifest of the submission; empty for arrays scored directly.
     observations : mapping of str to sequence of float
-        Scores of each observation that the headline is a mean over, in the task's order, for paired comparisons.
+        Scores of each observation behind the headline's means, in the task's order, for paired comparisons.
     not_possible : sequence of str
-        Sentences on scores that are better than the exact posterior's by more than chance: more than the data was used.
+        Sentences on scores better than the exact posterior's by more than chance: more than the data was used.
 
     Examples
     --------
@@ -126,14 +126,14 @@ class Report(Mapping[str, Any]):
     not_possible: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values that JSON can hold.
+        """Return everything as plain values that JSON can hold.
 
         Returns
         -------
         dict
             `task`; `headline`, metric -> value, error, right; `scores`, section -> metric -> the same; `notes`;
-            `not_possible`, sentences; `observations`, score -> a number an observation, to five digits; `submission`,
-            its manifest or {}.
+            `not_possible`, sentences; `observations`, score -> a number for each observation, to five digits;
+            `submission`, its manifest or {}.
         """
         return {
             "task": self.task,
@@ -158,17 +158,17 @@ class Report(Mapping[str, Any]):
         return f"<Report of {self.task}: {', '.join([self.headline.name, *(s.name for s in self.sections)])}>"
 
     def _repr_html_(self) -> str:
-        rows = [(_words(name), entry.text(), entry.right) for name, entry in self.headline.entries.items()]
+        rows = [(_words(name), entry.format(), entry.right) for name, entry in self.headline.entries.items()]
         method = self.submission.get("method")
-        told = [f"{NOT_POSSIBLE}: {each}" for each in self.not_possible]
+        stated = [f"{NOT_POSSIBLE}: {each}" for each in self.not_possible]
         caption = f"{self.task}: {method}" if method else self.task
-        return html_table(caption, rows, ("", "score", "a right answer"), [*told, "print() shows all of the report."])
+        return html_table(caption, rows, ("", "score", "a right answer"), [*stated, "print() shows all of the report."])
 
     def __str__(self) -> str:
         method = self.submission.get("method")
         lines = [f"{self.task}: {method}" if method else self.task]
-        for told in self.not_possible:
-            lines += textwrap.wrap(f"{NOT_POSSIBLE.upper()}: {told}", WIDTH, subsequent_indent="  ")
+        for stated in self.not_possible:
+            lines += textwrap.wrap(f"{NOT_POSSIBLE.upper()}: {stated}", WIDTH, subsequent_indent="  ")
         if self.parameters:
             lines.append(f"values with strokes are of {' / '.join(self.parameters)}")
         for block in _blocks([self.headline, *self.sections]):
@@ -179,12 +179,12 @@ class Report(Mapping[str, Any]):
             lines += textwrap.wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  ")
         return "\n".join(line.rstrip() for line in lines)
 
-    def of(self, submission: Mapping[str, Any]) -> Report:
-        """The same report with the manifest of the submission that it is of."""
+    def with_submission(self, submission: Mapping[str, Any]) -> Report:
+        """Return the same report with the manifest of its submission."""
         return replace(self, submission=submission)
 
     def with_section(self, section: Section) -> Report:
-        """The same report with one section more, such as what a trained classifier found."""
+        """Return the same report with one more section, such as the result of a trained classifier."""
         return replace(self, sections=(*self.sections, section))
 
     def write(self, path: Path) -> None:
@@ -198,16 +198,16 @@ class Report(Mapping[str, Any]):
         Raises
         ------
         ValueError
-            If the name ends otherwise.
+            If the name has another ending.
         """
         if path.suffix not in (".json", ".txt"):
-            raise ValueError(f"{str(path)!r} is not allowed for a report: the name ends in .json or .txt")
+            raise ValueError(f"path = {str(path)!r}: allowed is a name that ends in .json or .txt")
         text = dump(self.to_dict(), indent=2) if path.suffix == ".json" else str(self)
         path.write_text(text + "\n", encoding="utf-8")
 
 
 def dump(content: Any, indent: int) -> str:
-    """JSON with one key a line, but lists of numbers in a single one."""
+    """Format JSON with one key a line, but a list of numbers on a single line."""
     text = json.dumps(content, indent=indent, allow_nan=False)
     return _NUMBERS.sub(lambda found: " ".join(found.group().split()).replace("[ ", "[").replace(" ]", "]"), text)
 
@@ -228,12 +228,12 @@ def _plain(value: Value | None) -> Any:
 
 
 def _number(value: float, digits: int) -> str:
-    # the zero takes the sign from what rounds to nothing
+    # adding zero removes the minus sign of zero
     return "-" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _blocks(sections: Sequence[Section]) -> list[list[Section]]:
-    """Sections one by one, but neighbours of a grid together."""
+    """Yield sections one by one, but neighbours of a grid together."""
     blocks: list[list[Section]] = []
     for section in sections:
         last = blocks[-1][-1] if blocks else None
@@ -245,14 +245,14 @@ def _blocks(sections: Sequence[Section]) -> list[list[Section]]:
 
 
 def _list(section: Section) -> list[str]:
-    rows = [(_words(name), entry.text(), entry.right) for name, entry in section.entries.items()]
+    rows = [(_words(name), entry.format(), entry.right) for name, entry in section.entries.items()]
     return [section.name, *_aligned(rows)]
 
 
 def _grid(sections: Sequence[Section]) -> list[str]:
     names = list(sections[0].entries)
     rows = [("", *map(_words, names))]
-    rows += [(s.name, *(s.entries[name].text() for name in names)) for s in sections]
+    rows += [(s.name, *(s.entries[name].format() for name in names)) for s in sections]
     return _aligned(rows, indent="")
 
 

@@ -1,4 +1,4 @@
-"""Does an estimator know that it does not know? Scores for observations that differ from those it was trained on."""
+"""Scores for observations unlike the training set, to test if an estimator knows its limits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def z_of_truth(samples: ArrayLike, truth: ArrayLike) -> Float64Array:
     """Distance of the truth from the posterior mean in posterior standard deviations (Schad et al. 2021).
 
     Its square has mean 1 over observations if mean and width are right (for m draws 1 + 1/m, times (m - 1)/(m - 3) of
-    a Gaussian); its sign tells the direction: positive where the posterior lies too low.
+    a Gaussian). It is positive where the posterior lies too low.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def z_of_truth(samples: ArrayLike, truth: ArrayLike) -> Float64Array:
     ValueError
         If shapes do not match, a value is not finite, or draws are all equal.
     """
-    draws, known = checked_samples(samples, truth, least=2)
+    draws, known = checked_samples(samples, truth, minimum=2)
     return (known - draws.mean(axis=1)) / varying_std(draws, "samples")
 
 
@@ -59,9 +59,9 @@ class Hits(Displayed):
     inside : ndarray of bool, shape (n, d)
         Whether each truth is inside.
     count : ndarray of int, shape (d,)
-        How many of n are.
+        Number of truths inside, out of n.
     fraction, low, high : ndarray, shape (d,)
-        count / n and its exact binomial interval at 95%: the posterior is off where `level` lies outside.
+        count / n and its exact 95% binomial interval: the posterior is wrong where `level` lies outside.
     """
 
     level: float
@@ -73,10 +73,10 @@ class Hits(Displayed):
 
 
 def hits(samples: ArrayLike, truth: ArrayLike, level: float) -> Hits:
-    """Count the truths inside the central interval of a level, with intervals that hold for few observations.
+    """Count the truths inside the central interval of a level, with errors valid for few observations.
 
-    `interval_coverage` gives the same fractions with the error at the nominal level; here the interval is exact
-    (Clopper & Pearson 1934) and about what was counted, so it serves for eight cases as for ten thousand rows.
+    `interval_coverage` returns the same fractions with the error at the nominal level; here the interval is exact
+    (Clopper & Pearson 1934) and around the count, so it holds for eight cases as for ten thousand rows.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def hits(samples: ArrayLike, truth: ArrayLike, level: float) -> Hits:
 def log_volume(samples: ArrayLike, scale: ArrayLike) -> Float64Array:
     """Half the log determinant of the posterior covariance (generalised variance; Wilks 1932) of each observation.
 
-    A statistic for `detection_auroc` that any entry has: one that knows that it does not know answers a shifted
+    A statistic for `detection_auroc` that any entry has: an entry that knows its limits answers a shifted
     observation with a larger volume.
 
     Parameters
@@ -127,15 +127,15 @@ def log_volume(samples: ArrayLike, scale: ArrayLike) -> Float64Array:
     m, d = draws.shape[1:]
     unit = checked_scale(scale, d)
     if m <= d:
-        raise ValueError(f"samples have shape {draws.shape}; allowed: more draws than parameters")
+        raise ValueError(f"shape of samples = {draws.shape}: allowed is more draws than parameters")
     std = varying_std(draws, "samples")
     standard = (draws - draws.mean(axis=1, keepdims=True)) / std[:, None]
     correlation = np.einsum("nmi,nmj->nij", standard, standard) / (m - 1)
     sign, log_determinant = np.linalg.slogdet(correlation)
-    # Of draws in a plane rounding leaves a determinant of about the precision, of either sign.
+    # rounding gives draws in a plane a determinant of about the precision, of either sign
     flat = np.flatnonzero((sign <= 0) | (log_determinant < -33.0))
     if flat.size:
-        raise ValueError(f"samples of observation {int(flat[0])} lie in a plane; allowed: draws in all {d} directions")
+        raise ValueError(f"samples of observation {int(flat[0])} lie in a plane: allowed are draws in {d} directions")
     return np.log(std / unit).sum(axis=1) + 0.5 * log_determinant
 
 
@@ -146,10 +146,10 @@ class Auroc:
     Attributes
     ----------
     value : float
-        One half: the shift is not seen; 1: every shifted row is above every nominal one; below one half: the
+        One half: the shift is not detected; 1: every shifted row is above every nominal one; below one half: the
         statistic falls where it should rise.
     error : float
-        Standard error (DeLong et al. 1988); zero where the two do not overlap, which `low` and `high` do not believe.
+        Standard error (DeLong et al. 1988); zero where the two do not overlap, unlike `low` and `high`.
     low, high : float
         95% interval (Newcombe 2006, method 5), with some width at 0 and 1 too.
     """
@@ -161,10 +161,10 @@ class Auroc:
 
 
 def detection_auroc(statistic_shifted: ArrayLike, statistic_nominal: ArrayLike) -> Auroc:
-    """How well a statistic tells shifted observations from nominal ones (Mann & Whitney 1947; DeLong et al. 1988).
+    """How well a statistic separates shifted from nominal observations (Mann & Whitney 1947; DeLong et al. 1988).
 
-    Errors are those of rows drawn independently; where the shifted rows are the nominal ones made again with a shift,
-    the two statistics rise and fall together and the errors are too large rather than too small.
+    Errors assume rows drawn independently. Where the shifted rows are changed copies of the nominal ones, the two
+    statistics are correlated, and the errors are too large rather than too small.
 
     Parameters
     ----------
@@ -187,16 +187,16 @@ def detection_auroc(statistic_shifted: ArrayLike, statistic_nominal: ArrayLike) 
     nominal = checked_vector(statistic_nominal, "statistic_nominal")
     for name, array in (("statistic_shifted", shifted), ("statistic_nominal", nominal)):
         if array.size < 2:
-            raise ValueError(f"{name} holds 1 value; an error needs at least 2")
+            raise ValueError(f"size of {name} = 1: allowed is 2 or more")
     a, b = shifted.size, nominal.size
-    above, below = placements(shifted, nominal)
+    above, below = compute_placements(shifted, nominal)
     value = float(above.mean())
     error = float(np.sqrt(above.var(ddof=1) / a + below.var(ddof=1) / b))
     return Auroc(value, error, *_newcombe(value, a, b))
 
 
-def placements(shifted: NDArray, nominal: NDArray) -> tuple[Float64Array, Float64Array]:
-    """Of each row the fraction of the other kind that it exceeds, or that exceeds it (DeLong et al. 1988, eq. 4).
+def compute_placements(shifted: NDArray, nominal: NDArray) -> tuple[Float64Array, Float64Array]:
+    """Compute for each row the fraction of the other kind that it exceeds, or that exceeds it (DeLong 1988, eq. 4).
 
     Parameters
     ----------
@@ -206,8 +206,7 @@ def placements(shifted: NDArray, nominal: NDArray) -> tuple[Float64Array, Float6
     Returns
     -------
     above, below : ndarray, shape (a,) and (b,)
-        The mean of either is the area under the curve; what a row adds to it is its own value less that mean, over a
-        or b.
+        The mean of either is the area under the curve; a row contributes its own value minus that mean, over a or b.
     """
     a, b = len(shifted), len(nominal)
     together = stats.rankdata(np.concatenate([shifted, nominal]))
@@ -216,14 +215,14 @@ def placements(shifted: NDArray, nominal: NDArray) -> tuple[Float64Array, Float6
 
 
 def _newcombe(value: float, a: int, b: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of an area under the curve that keeps its width at 0 and 1 (Newcombe 2006, method 5)."""
+    """Return an interval of an area under the curve that keeps its width at 0 and 1 (Newcombe 2006, method 5)."""
     z, pairs = stats.norm.isf((1 - level) / 2), (a + b) / 2 - 1
 
     def misfit(area: float, sign: float) -> float:
         spread = area * (1 - area) * (1 + pairs * (1 - area) / (2 - area) + pairs * area / (1 + area)) / (a * b)
         return area + sign * z * np.sqrt(spread) - value
 
-    # At 0 and 1 the value itself solves the equation too; the end wanted is the other solution.
+    # at 0 and 1 the value itself also solves the equation; the end is the other solution
     low = 0.0 if value == 0 else optimize.brentq(misfit, 0.0, min(value, 1 - 1e-9), args=(1.0,))
     high = 1.0 if value == 1 else optimize.brentq(misfit, max(value, 1e-9), 1.0, args=(-1.0,))
     return float(low), float(high)

@@ -24,7 +24,7 @@ class PosteriorSummary:
     mean, std : float
         Moments of the draws.
     truth : float or None
-        The truth, where there is one.
+        The truth, if known.
     z : float or None
         (truth - mean) / std.
     quantile : float or None
@@ -48,7 +48,7 @@ class PosteriorSummary:
 
 
 def summarise_posterior(draws: ArrayLike, truth: float | None = None) -> PosteriorSummary:
-    """Percentiles and moments of the draws of one parameter, and where its truth falls.
+    """Compute percentiles and moments of the draws of one parameter, and the place of its truth.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def summarise_posterior(draws: ArrayLike, truth: float | None = None) -> Posteri
     """
     draws = checked_vector(draws, "draws")
     if draws.size < 2:
-        raise ValueError("draws hold 1 value; a summary needs at least 2")
+        raise ValueError("number of draws = 1: allowed is 2 or more")
     low95, p16, p50, p84, high95 = np.percentile(draws, [2.5, 16.0, 50.0, 84.0, 97.5]).tolist()
     mean, std = float(draws.mean()), float(draws.std(ddof=1))
     base = PosteriorSummary(p16, p50, p84, low95, high95, mean, std)
@@ -88,9 +88,8 @@ def summarise_posterior(draws: ArrayLike, truth: float | None = None) -> Posteri
 def predictive_tail(draws: ArrayLike, observed: float, circular: bool = False) -> float:
     """Two-sided tail probability of an observation under a predictive distribution (Gelman et al. 1996).
 
-    Twice the smaller of the two tail fractions, each counted with the observation itself as one more draw,
-    so that m draws never claim less than 2 / (m + 1). For an angle both are measured from the draws' mean
-    direction.
+    Twice the smaller of the two tail fractions, each counting the observation itself as one more draw, so
+    that m draws never give less than 2 / (m + 1). Angles are measured from the draws' mean direction.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Submissions: a directory with `manifest.json` and `samples.npz`, written and read strictly, never a pickle."""
+"""Submissions: a directory with `manifest.json` and `samples.npz`, checked strictly, and never unpickled."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.display import Displayed
-from mwlmc_data.scoring.inputs import Array, taken
-from mwlmc_data.scoring.manifest import make_manifest, manifest_problems, read_manifest
+from mwlmc_data.scoring.inputs import Array, take_arrays
+from mwlmc_data.scoring.manifest import find_manifest_problems, make_manifest, read_manifest
 from mwlmc_data.scoring.report import Report
 from mwlmc_data.scoring.task import Task, get_task
 from mwlmc_data.storage.npz import Member, NpzError, load_members, read_members, write_npz
 
 MANIFEST, SAMPLES = "manifest.json", "samples.npz"
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX")
-#: Times what is wanted, and bytes of an array's header, that a file may hold and still be opened.
+#: Largest size of a file that is opened, over the expected size, and bytes for the header of an array.
 _SLACK, _HEADER = 4, 1 << 14
 
 
 class SubmissionError(ValueError):
-    """A submission is not what it has to be.
+    """A submission is not valid.
 
     Parameters
     ----------
     place : str
-        Which.
+        Which submission.
     problems : sequence of str
-        All that is wrong, each with the value and what is allowed.
+        Everything that is wrong, each with the value and what is allowed.
     """
 
     def __init__(self, place: str, problems: Sequence[str]) -> None:
-        super().__init__(f"{place} is no valid submission: {'; '.join(problems)}")
+        super().__init__(f"{place} is not a valid submission: {'; '.join(problems)}")
         self.place, self.problems = place, tuple(problems)
 
     def __reduce__(self) -> tuple[type[SubmissionError], tuple[str, tuple[str, ...]]]:
-        # for a pool of processes, which pickles what is raised
+        # for a pool of processes, which pickles exceptions
         return type(self), (self.place, self.problems)
 
 
 @dataclass(frozen=True, repr=False)
 class Submission(Displayed):
-    """A submission that was read and found valid.
+    """A valid submission.
 
     Attributes
     ----------
     task : Task
-        What it is for.
+        Its task.
     manifest : dict
-        What it says of itself.
+        Its manifest.
     arrays : dict of str to ndarray
-        Draws, and what else was handed in.
+        Draws and optional arrays.
     """
 
     task: Task
@@ -71,7 +71,7 @@ class Submission(Displayed):
         Report
             With the manifest under `submission`.
         """
-        return self.task.score(**self.arrays).of(self.manifest)
+        return self.task.score(**self.arrays).with_submission(self.manifest)
 
 
 def write_submission(
@@ -87,14 +87,14 @@ def write_submission(
     date: str | None = None,
     **optional: ArrayLike | None,
 ) -> Path:
-    """Write a submission, if it is one that can be read back.
+    """Write a submission, if it is valid.
 
     Parameters
     ----------
     directory : str or Path
-        New or empty, or one with an earlier submission, which is replaced.
+        New, empty, or with an earlier submission, which is replaced.
     task : Task or str
-        What the draws are for, or its name.
+        Task of the draws, or its name.
     samples : array_like, shape (observations, draws, parameters)
         Posterior draws, as for `Task.score`; stored as float32.
     log_prob_truth : array_like, optional
@@ -104,14 +104,14 @@ def write_submission(
     seeds : sequence of int
         Seeds of the training.
     cost : mapping
-        cpu_seconds (processor time of training and drawing, of all cores), simulations (that were used, those for
-        validation included), parameters (that were trained); 0 where there is none.
+        cpu_seconds (processor time of training and drawing, over all cores), simulations (used, including those for
+        validation), parameters (trained); 0 if there are none.
     code : str
         Where the code is: free text or a URL.
     date : str, optional
         YYYY-MM-DD; today by default.
     **optional : array_like
-        Further arrays that the task takes (`Task.arrays`).
+        Further arrays that the task accepts (`Task.arrays`).
 
     Returns
     -------
@@ -121,18 +121,18 @@ def write_submission(
     Raises
     ------
     SubmissionError
-        If anything is not as it has to be, a ValueError; it lists all of it, and nothing is written.
+        If anything is wrong; a ValueError that lists all of it. Nothing is written.
     """
     task = get_task(task) if isinstance(task, str) else task
     home = Path(directory)
     given = {"samples": samples, "log_prob_truth": log_prob_truth, **optional}
-    numbers, found = taken({name: value for name, value in given.items() if value is not None})
-    arrays = {name: _stored(task, name, array) for name, array in numbers.items()}
-    found = found or _lost(numbers, arrays) or task.problems(arrays)
+    numbers, found = take_arrays({name: value for name, value in given.items() if value is not None})
+    arrays = {name: _convert(task, name, array) for name, array in numbers.items()}
+    found = found or _find_lost(numbers, arrays) or task.find_problems(arrays)
     costs = {name: _plain(value) for name, value in cost.items()} if isinstance(cost, Mapping) else cost
     listed = [_plain(seed) for seed in seeds] if isinstance(seeds, Iterable) else seeds
     manifest = make_manifest(task, method, listed, costs, code, date)
-    problems = [*_folder_problems(home), *manifest_problems(manifest), *found]
+    problems = [*_folder_problems(home), *find_manifest_problems(manifest), *found]
     if problems:
         raise SubmissionError(str(home), problems)
     home.mkdir(parents=True, exist_ok=True)
@@ -146,14 +146,14 @@ def write_submission(
 
 
 def read_submission(directory: str | Path, task: Task | None = None) -> Submission:
-    """Read a submission, and refuse it unless everything is as it has to be.
+    """Read a submission, and refuse it unless everything is right.
 
     Parameters
     ----------
     directory : str or Path
         Holds `manifest.json` and `samples.npz` and nothing else.
     task : Task, optional
-        What it has to be for; by default whatever task its manifest names.
+        Required task; by default the one that its manifest names.
 
     Returns
     -------
@@ -164,39 +164,39 @@ def read_submission(directory: str | Path, task: Task | None = None) -> Submissi
     FileNotFoundError
         If there is no such directory.
     SubmissionError
-        If anything is wrong, a ValueError; `problems` lists all of it. Arrays are loaded only if their names, types and
-        sizes are right, and never unpickled.
+        If anything is wrong; a ValueError whose `problems` list all of it. Arrays are loaded only if their names, types
+        and sizes are right, and never unpickled.
     """
     home = Path(directory)
     if not home.is_dir():
-        raise FileNotFoundError(f"there is no directory {str(home)!r}; a submission has {MANIFEST} and {SAMPLES}")
+        raise FileNotFoundError(f"directory = {str(home)!r}: allowed is one that exists, with {MANIFEST} and {SAMPLES}")
     problems = _folder_problems(home)
     if any((home / name).is_symlink() for name in (MANIFEST, SAMPLES)):
-        raise SubmissionError(str(home), problems)  # what a link points to is not opened
+        raise SubmissionError(str(home), problems)  # never open the target of a link
     manifest, found = read_manifest(home / MANIFEST)
     problems += found
     named = _task_of(manifest)
     if named is not None and task is not None and named.id != task.id:
-        raise SubmissionError(str(home), [*problems, f"the manifest's task is {named.id!r}; allowed: {task.id!r}"])
+        raise SubmissionError(str(home), [*problems, f"task of the manifest = {named.id!r}: allowed is {task.id!r}"])
     if named is None:
-        problems += [] if (home / SAMPLES).is_file() else [f"there is no {SAMPLES}"]
+        problems += [] if (home / SAMPLES).is_file() else [f"{SAMPLES} is missing"]
         raise SubmissionError(str(home), problems)
     task = task or named
     arrays, found = _read_arrays(home / SAMPLES, task.arrays)
-    problems += found or task.problems(arrays)
+    problems += found or task.find_problems(arrays)
     if problems:
         raise SubmissionError(str(home), problems)
     return Submission(task, manifest, arrays)
 
 
 def _read_arrays(path: Path, wanted: Mapping[str, Array]) -> tuple[dict[str, NDArray], list[str]]:
-    """Arrays of a file, or all that is wrong with it; nothing is loaded unless it declares what is wanted."""
+    """Load the arrays of a file, or list all that is wrong; nothing is loaded unless its declarations are right."""
     if not path.is_file():
-        return {}, [f"there is no {path.name}; allowed: a file as numpy.savez writes it"]
-    most = _SLACK * sum(array.max_bytes + _HEADER for array in wanted.values())
+        return {}, [f"{path.name} is missing: allowed is a file of numpy.savez"]
+    limit = _SLACK * sum(array.max_bytes + _HEADER for array in wanted.values())
     size = path.stat().st_size
-    if size > most:
-        return {}, [f"{path.name} has {size} bytes; allowed: {most} at most"]
+    if size > limit:
+        return {}, [f"bytes of {path.name} = {size}: allowed is {limit} at most"]
     try:
         members = read_members(path)
         found = _declared_problems(members, wanted)
@@ -206,15 +206,15 @@ def _read_arrays(path: Path, wanted: Mapping[str, Array]) -> tuple[dict[str, NDA
 
 
 def _declared_problems(members: Mapping[str, Member], wanted: Mapping[str, Array]) -> list[str]:
-    """What is wrong with the names, types and shapes that a file declares."""
+    """Find what is wrong with the names, types and shapes that a file declares."""
     found = []
     for name, member in members.items():
         if name not in wanted:
-            told = f"there is an entry {name[:80] + '.npy'!r} in the file"
-            found.append(f"{told}; allowed: the arrays {', '.join(wanted)}")
+            stated = f"the file has an entry {name[:80] + '.npy'!r}"
+            found.append(f"{stated}: allowed are the arrays {', '.join(wanted)}")
         elif member.dtype.hasobject:
             types = " or ".join(wanted[name].dtypes)
-            found.append(f"{name} holds Python objects, which are never loaded; allowed: {types}")
+            found.append(f"{name} holds Python objects, which are never loaded: allowed is {types}")
         else:
             found += _member_problems(member, wanted[name])
     missing = [name for name, array in wanted.items() if array.is_required and name not in members]
@@ -224,14 +224,14 @@ def _declared_problems(members: Mapping[str, Member], wanted: Mapping[str, Array
 def _member_problems(member: Member, wanted: Array) -> list[str]:
     found = []
     if member.dtype.newbyteorder("=") not in [np.dtype(allowed) for allowed in wanted.dtypes]:
-        found.append(f"{member.name} is of type {member.dtype}; allowed: {' or '.join(wanted.dtypes)}")
+        found.append(f"type of {member.name} = {member.dtype}: allowed is {' or '.join(wanted.dtypes)}")
     if member.shape != wanted.shape:
-        found.append(f"{member.name} has shape {member.shape}; allowed: {wanted.shape}, {wanted.what}")
+        found.append(f"shape of {member.name} = {member.shape}: allowed is {wanted.shape}, {wanted.what}")
     return found
 
 
 def _task_of(manifest: Mapping[str, Any]) -> Task | None:
-    """The task, if the manifest names one."""
+    """Return the task, if the manifest names one."""
     try:
         return get_task(manifest["task"])
     except (KeyError, ValueError):
@@ -242,38 +242,38 @@ def _folder_problems(home: Path) -> list[str]:
     if not home.exists():
         return []
     if not home.is_dir():
-        return [f"{str(home)!r} is no directory"]
+        return [f"{str(home)!r} is not a directory"]
     paths = sorted(path for path in home.iterdir() if not _is_litter(path.name))
     extra = [path.name for path in paths if path.name not in (MANIFEST, SAMPLES)]
-    found = [f"the directory holds {extra}; allowed: {MANIFEST} and {SAMPLES}"] if extra else []
+    found = [f"the directory holds {extra}: allowed are {MANIFEST} and {SAMPLES}"] if extra else []
     links = [path.name for path in paths if path.name in (MANIFEST, SAMPLES) and path.is_symlink()]
-    return found + [f"{name} is a symbolic link; allowed: a file in the directory itself" for name in links]
+    return found + [f"{name} is a symbolic link: allowed is a file in the directory itself" for name in links]
 
 
 def _is_litter(name: str) -> bool:
-    """Whether a file is what macOS and Windows leave in every folder."""
+    """Return whether a file is one that macOS and Windows leave in every folder."""
     return name in _LITTER or name.startswith("._")
 
 
-def _stored(task: Task, name: str, array: NDArray) -> NDArray:
-    """An array in the widest type that the task lets it be stored in."""
+def _convert(task: Task, name: str, array: NDArray) -> NDArray:
+    """Convert an array to the widest type in which the task stores it."""
     wanted = task.arrays.get(name)
-    with np.errstate(over="ignore"):  # `_lost` says it
+    with np.errstate(over="ignore"):  # reported by `_find_lost`
         return array if wanted is None else array.astype(wanted.dtypes[-1], copy=False)
 
 
-def _lost(numbers: Mapping[str, NDArray], stored: Mapping[str, NDArray]) -> list[str]:
-    """What is finite and would be stored as infinite."""
+def _find_lost(numbers: Mapping[str, NDArray], stored: Mapping[str, NDArray]) -> list[str]:
+    """Find what is finite and would be stored as infinite."""
     found = []
     for name, array in numbers.items():
         bad = np.isfinite(array) & ~np.isfinite(stored[name])
         if bad.any():
             place = tuple(map(int, np.argwhere(bad)[0]))
-            told = f"{name} holds {array[place]:g} at {place}, {int(bad.sum())} such in all"
-            found.append(f"{told}; allowed: numbers that {stored[name].dtype} holds")
+            stated = f"{name} at {place} = {array[place]:g}, {int(bad.sum())} such in total"
+            found.append(f"{stated}: allowed are numbers that {stored[name].dtype} holds")
     return found
 
 
 def _plain(value: Any) -> Any:
-    """A number of Python, which JSON can hold, where it is one of NumPy."""
+    """Convert a number of NumPy to one of Python, which JSON can hold."""
     return value.item() if isinstance(value, np.generic) else value

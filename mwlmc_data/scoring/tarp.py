@@ -1,9 +1,9 @@
 """Tests of accuracy with random points (TARP; Lemos et al. 2023, arXiv:2302.03026).
 
-It sees a wrong width. The reference points lie on all sides of the posterior, so a shift or a shear of it makes some
-balls too large and others too small, and most of that cancels: a bias of 0.3 sigma or a missing correlation takes
-thousands of observations to see (`highest_density_coverage` and `region_coverage` see both sooner). The points do not
-know the data, so a posterior that equals the prior passes.
+They detect a wrong width. The reference points lie on all sides of the posterior, so a shift or a shear of it makes
+some balls too large and others too small, and most of that cancels: a bias of 0.3 sigma or a missing correlation takes
+thousands of observations to detect (`highest_density_coverage` and `region_coverage` need fewer). The points do not
+depend on the data, so a posterior that equals the prior passes.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ class Tarp(Displayed):
     ks_pvalue : float
         In mode "valid" the one-sample test of the fractions against the uniform distribution. In mode
         "paper" the two-sample test of the two gridded curves, as the paper prints it: it compares some 65
-        grid points of a smooth curve as if they were data and does not reject widths that are wrong by a
-        third.
+        grid points of a smooth curve as if they were data, and does not reject widths wrong by a third.
     """
 
     mode: str
@@ -58,12 +57,12 @@ class Tarp(Displayed):
     @property
     def area_error(self) -> float:
         """Standard deviation of `area` in mode "valid" over sets of n calibrated observations."""
-        # That of min(1 - u, 1/2) for uniform u, whose mean the area is but for a constant.
+        # the area is the mean of min(1 - u, 1/2) over uniform u, up to a constant
         return float(np.sqrt(5.0 / 192.0 / len(self.fractions)))
 
 
 def draw_references(truth: ArrayLike, seed: int = 0) -> NDArray:
-    """One random reference point per observation, uniform in the box that the truths span.
+    """Draw a random reference point per observation, uniform in the box that the truths span.
 
     Parameters
     ----------
@@ -78,7 +77,7 @@ def draw_references(truth: ArrayLike, seed: int = 0) -> NDArray:
     """
     truth = as_floats("truth", truth)
     if truth.ndim != 2 or truth.size == 0:
-        raise ValueError(f"truth has shape {truth.shape}; allowed: (observations, parameters)")
+        raise ValueError(f"shape of truth = {truth.shape}: allowed is (observations, parameters)")
     return np.random.default_rng(as_seed("seed", seed)).uniform(truth.min(axis=0), truth.max(axis=0), size=truth.shape)
 
 
@@ -123,16 +122,16 @@ def tarp(
         unknown.
     """
     if mode not in _MODES:
-        raise ValueError(f"mode is {mode!r}; allowed: {', '.join(_MODES)}")
+        raise ValueError(f"mode = {mode!r}: allowed is {' or '.join(_MODES)}")
     samples, truth = checked_samples(samples, truth)
     references = draw_references(truth, seed) if references is None else as_floats("references", references)
     if references.shape != truth.shape:
-        raise ValueError(f"references have shape {references.shape}; allowed: that of truth, {truth.shape}")
+        raise ValueError(f"shape of references = {references.shape}: allowed is that of truth, {truth.shape}")
     bins = checked_bins(bins, max(2, len(truth) // 10))
     closer, tied = _closer_draws(samples, truth, references)
     if mode == "paper":
         return _paper_curve(closer / samples.shape[1], bins)
-    # A stream of its own: with the seed of the references the randomisation would repeat their numbers.
+    # a separate stream: with the seed of the references the randomisation would repeat their numbers
     rng = np.random.default_rng([as_seed("seed", seed), 1])
     return _valid_curve(randomised_fractions(closer, tied, samples.shape[1], rng), bins)
 
@@ -168,7 +167,7 @@ def _closer_draws(samples: NDArray, truth: NDArray, references: NDArray) -> tupl
     span = np.ptp(truth, axis=0)
     if len(truth) > 1 and (span <= 0).any():
         raise ValueError(
-            f"all truths of parameter {int(np.argmin(span))} are equal; allowed: truths that vary"
+            f"all truths of parameter {int(np.argmin(span))} are equal: allowed are truths that vary"
         )
     scale = np.where(span > 0, span, 1.0)
     to_truth = np.linalg.norm((references - truth) / scale, axis=1)
@@ -183,7 +182,7 @@ def _closer_draws(samples: NDArray, truth: NDArray, references: NDArray) -> tupl
 
 
 def _valid_curve(fractions: NDArray, bins: int) -> Tarp:
-    """Exact empirical distribution of the fractions on a fixed grid, its exact area, and the one-sample test."""
+    """Compute the exact empirical distribution on a fixed grid, its exact area, and the one-sample test."""
     grid = np.linspace(0.0, 1.0, bins + 1)
     area = float(np.minimum(1.0 - fractions, 0.5).mean() - 0.375)
     pvalue = float(stats.kstest(fractions, "uniform").pvalue)
@@ -191,12 +190,12 @@ def _valid_curve(fractions: NDArray, bins: int) -> Tarp:
 
 
 def _paper_curve(fractions: NDArray, bins: int) -> Tarp:
-    """Curve, area and p-value in the form that the paper quotes."""
+    """Compute curve, area and p-value in the form that the paper quotes."""
     histogram, grid = np.histogram(fractions, bins=bins)
     coverage = np.concatenate([[0.0], np.cumsum(histogram) / histogram.sum()])
     middle = len(grid) // 2
     area = float(((coverage[middle:] - grid[middle:]) * (grid[1] - grid[0])).sum())
-    # scipy tries the exact distribution up to 10,000 points and may give up on the way, with a warning
+    # scipy tries the exact distribution up to 10,000 points and may give up, with a warning
     method = "auto" if bins <= 500 else "asymp"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning)

@@ -1,7 +1,7 @@
-"""Tasks of the benchmark: what is given, what is asked, how it is scored.
+"""Tasks of the benchmark: the data, the question, the score.
 
-A task is one small class with a name and a version. It lives in a module of `mwlmc_data.scoring.tasks`, where it is
-found without being listed anywhere; a class defined elsewhere is found once its module is imported.
+A task is one small class with a name and a version. Classes in the modules of `mwlmc_data.scoring.tasks` are found
+automatically; a class defined elsewhere is found once its module is imported.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from mwlmc_data.dataset import release, schema
 from mwlmc_data.display import Displayed, html_table
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import yardstick
-from mwlmc_data.scoring.inputs import Array, array_problems, density_problems, draw_problems, taken
+from mwlmc_data.scoring.inputs import Array, find_array_problems, find_density_problems, find_draw_problems, take_arrays
 from mwlmc_data.scoring.observations import CONFIG, Cases, Observations, Split, load_cases, load_split
 from mwlmc_data.scoring.report import Report, Section
 
-#: Posterior draws of each observation.
+#: Posterior draws for each observation.
 N_DRAWS = 1000
 
 _KNOWN: dict[str, dict[str, type[Task]]] = {}
-#: Listed in this order, whichever module is imported first.
+#: Order of the lists, whichever module is imported first.
 _FAMILIES = ("summary", "budget", "shift")
 
 
 @dataclass(frozen=True, repr=False)
 class Scored(Displayed):
-    """What a task makes of arrays.
+    """Scores of arrays.
 
     Attributes
     ----------
     headline, sections, notes
-        Of the report.
+        Parts of the report.
     observations : mapping of str to ndarray, shape (n,)
-        Scores of the observations that the headline is a mean over.
+        Scores of the observations behind the headline's means.
     """
 
     headline: Section
@@ -52,33 +52,33 @@ class Scored(Displayed):
 
 
 class Task(abc.ABC):
-    """Base of all tasks. A class that sets `name` can be asked for with `get_task`.
+    """Base of all tasks. `get_task` finds every class that sets `name`.
 
-    A new task sets the names and the scale, and writes `load_observations`, `arrays` and `score_arrays`. The first line
-    of its docstring is what `list_tasks` tells.
+    A new task sets the names and the scale, and defines `load_observations`, `arrays` and `score_arrays`. `list_tasks`
+    returns the first line of its docstring.
 
     Attributes
     ----------
     name, version : str
-        The version is that of the data that the task came with, major and minor; what changes any score raises it.
+        The version is that of the data of its first release, major and minor; any change of a score raises it.
     theta_names, x_names : tuple of str
-        Parameters that are asked for, and data that are given: columns of the catalogue, in their units.
+        Parameters to infer, and data to infer from: columns of the catalogue, in their units.
     scale : tuple of float
         What each parameter is divided by in the energy score, part of the version. Score estimators learn
         theta / scale: in Msun they learn nothing (`docs/BENCHMARK.md`, "Units").
     budget : int or None
         Simulations to train on, if fewer than all.
     train, validation, test : Split
-        Arrays theta (n, d) and x (n, k), float32, and sim_id (n,). The test split is the whole of it: an honest entry
-        leaves it alone until it draws for the observations.
+        Arrays theta (n, d) and x (n, k), float32, and sim_id (n,). The test split is complete: an honest entry
+        does not use it before it draws for the observations.
     prior : Prior
-        Of the parameters in their order.
+        Prior of the parameters in their order.
     observations : Observations
-        What draws are handed in for.
+        Observations to draw for.
     cases : Cases
         The validation cases as rows.
     n_draws : int
-        Posterior draws of each observation.
+        Posterior draws for each observation.
     """
 
     name: ClassVar[str]
@@ -96,14 +96,14 @@ class Task(abc.ABC):
         versions = _KNOWN.setdefault(cls.name, {})
         other = versions.get(cls.version, cls)
         if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise ValueError(f"task {cls.name}@{cls.version} is {other.__qualname__} already, not {cls.__qualname__}")
+            raise ValueError(f"two tasks are {cls.name}@{cls.version}: {other.__qualname__} and {cls.__qualname__}")
         versions[cls.version] = cls
 
     def __init__(self) -> None:
         if release.DATA_VERSION.split(".")[0] != self.version.split(".")[0]:
             raise ValueError(
-                f"task {self.id} is of data version {self.version.split('.')[0]}.x and this package embeds "
-                f"{release.DATA_VERSION}, whose values are others: install the package of that version"
+                f"task {self.id} needs data version {self.version.split('.')[0]}.x, and this package embeds "
+                f"{release.DATA_VERSION} with other values: install the package of that version"
             )
 
     def __repr__(self) -> str:
@@ -131,12 +131,12 @@ class Task(abc.ABC):
 
     @cached_property
     def validation(self) -> Split:
-        """Simulations to stop and to choose by; with a budget a tenth of it, on top of it."""
+        """Simulations for stopping and choosing; with a budget, a tenth of it in addition."""
         return load_split("validation", self.theta_names, self.x_names, self.budget and self.budget // 10)
 
     @cached_property
     def test(self) -> Split:
-        """Simulations that nothing is learnt from."""
+        """Simulations that are not for learning."""
         return load_split("test", self.theta_names, self.x_names)
 
     @cached_property
@@ -151,12 +151,12 @@ class Task(abc.ABC):
 
     @cached_property
     def observations(self) -> Observations:
-        """What draws are handed in for."""
+        """Observations to draw for."""
         return self.load_observations()
 
     @property
     def max_simulations(self) -> int | None:
-        """Simulations that an entry may use, training and validation; None for any number."""
+        """Simulations that an entry may use for training and validation; None for any number."""
         return None if self.budget is None else self.budget + self.budget // 10
 
     @abc.abstractmethod
@@ -166,11 +166,11 @@ class Task(abc.ABC):
     @property
     @abc.abstractmethod
     def arrays(self) -> dict[str, Array]:
-        """What may be handed in, by name; "samples" is required."""
+        """Arrays of a submission, by name; "samples" is required."""
 
     @abc.abstractmethod
     def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
-        """Score arrays that were checked."""
+        """Score checked arrays."""
 
     def score(
         self, samples: ArrayLike, log_prob_truth: ArrayLike | None = None, **optional: ArrayLike | None
@@ -182,15 +182,15 @@ class Task(abc.ABC):
         samples : array_like, shape (n observations, n_draws, d)
             Draws in the order of `observations`, in the units of `theta_names`.
         log_prob_truth : array_like, shape (n observations,), optional
-            Log density of the truth of each observation [nats, per unit of theta as `prior.log_prob` has it],
-            normalised.
+            Normalised log density of the truth of each observation [nats, per unit of theta, as in
+            `prior.log_prob`].
         **optional : array_like
-            Whatever else `arrays` names.
+            Further arrays that `arrays` names.
 
         Returns
         -------
         Report
-            A mapping; printed, a table. The same arrays always give the same numbers.
+            A mapping that prints as a table. The same arrays always give the same numbers.
 
         Raises
         ------
@@ -198,38 +198,39 @@ class Task(abc.ABC):
             If anything is wrong with the arrays; the error lists all of it.
         """
         given = {"samples": samples, "log_prob_truth": log_prob_truth, **optional}
-        arrays, problems = taken({name: value for name, value in given.items() if value is not None})
-        if problems := problems or self.problems(arrays):
+        arrays, problems = take_arrays({name: value for name, value in given.items() if value is not None})
+        if problems := problems or self.find_problems(arrays):
             raise ValueError(f"{self.id} cannot score this: {'; '.join(problems)}")
         found = self.score_arrays(arrays)
         report = Report(
             self.id, found.headline, tuple(found.sections), tuple(found.notes), self.theta_names,
             observations=found.observations,
         )  # fmt: skip
-        told = report.to_dict()
-        return replace(report, not_possible=yardstick.not_possible([told["headline"], *told["scores"].values()]))
+        scores = report.to_dict()
+        return replace(report, not_possible=yardstick.find_impossible([scores["headline"], *scores["scores"].values()]))
 
-    def problems(self, arrays: Mapping[str, NDArray]) -> list[str]:
-        """Say what is wrong with arrays.
+    def find_problems(self, arrays: Mapping[str, NDArray]) -> list[str]:
+        """Find what is wrong with arrays.
 
         Parameters
         ----------
         arrays : mapping of str to ndarray
-            What is handed in.
+            Arrays of a submission.
 
         Returns
         -------
         list of str
             Sentences, each with the value and what is allowed; empty if all is well.
         """
-        found = array_problems(self.id, self.arrays, arrays)
+        found = find_array_problems(self.id, self.arrays, arrays)
         if found:
             return found
         for name, wanted in self.arrays.items():
             if wanted.is_draws and name in arrays:
-                found += draw_problems(name, arrays[name], self.prior)
+                found += find_draw_problems(name, arrays[name], self.prior)
         if not found and "log_prob_truth" in arrays:
-            found = density_problems(arrays["samples"], arrays["log_prob_truth"], self.observations.theta, self.prior)
+            densities, truth = arrays["log_prob_truth"], self.observations.theta
+            found = find_density_problems(arrays["samples"], densities, truth, self.prior)
         return found
 
 
@@ -239,12 +240,12 @@ def get_task(name: str) -> Task:
     Parameters
     ----------
     name : str
-        Such as "summary-9", which is its newest version here, or "summary-9@1.0".
+        Such as "summary-9", for its newest version here, or "summary-9@1.0".
 
     Returns
     -------
     Task
-        Its arrays are read when they are first used.
+        Its arrays are read at their first use.
 
     Raises
     ------
@@ -257,33 +258,33 @@ def get_task(name: str) -> Task:
     >>> task.theta_names, len(task.x_names)
     (('m_lmc', 'm200_mw', 'log10_lambda_df'), 9)
     """
-    known = _discovered()
+    known = _discover()
     wanted, at, version = str(name).partition("@")
     if wanted not in known or (at and version not in known[wanted]):
         allowed = ", ".join(f"{task}@{v}" for task, versions in known.items() for v in versions)
-        raise ValueError(f"unknown task {name!r}; allowed: {allowed}")
+        raise ValueError(f"task = {name!r}: allowed is one of {allowed}")
     versions = known[wanted]
     newest = max(versions, key=lambda v: tuple(int(part) for part in v.split(".")))
     return versions[version if at else newest]()
 
 
 def list_tasks() -> dict[str, str]:
-    """Tell what tasks there are.
+    """List the tasks.
 
     Returns
     -------
     dict of str to str
-        Name and version -> what it asks, in a line.
+        Name and version -> the question, in a line.
     """
     return {
         f"{name}@{version}": inspect.cleandoc(task.__doc__ or "").partition("\n")[0]
-        for name, versions in _discovered().items()
+        for name, versions in _discover().items()
         for version, task in versions.items()
     }
 
 
-def _discovered() -> dict[str, dict[str, type[Task]]]:
-    """All tasks, those in modules that nobody has imported yet among them."""
+def _discover() -> dict[str, dict[str, type[Task]]]:
+    """Import all modules of tasks, and return all tasks in order."""
     from mwlmc_data.scoring import tasks
 
     for module in sorted(module.name for module in pkgutil.iter_modules(tasks.__path__)):

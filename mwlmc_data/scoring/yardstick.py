@@ -1,9 +1,9 @@
-"""What cannot be: scores that are better than the exact posterior's.
+"""Impossible scores: those better than the exact posterior's.
 
-No draws that are made from the data alone beat the exact posterior on average. Where it is known (the certified
-references; the prior, in the null control) the gap to it tells; for the rows without a reference the package embeds the
-scores of a posterior that is nearly exact, and how far from exact it is: the likelihood network of the suite, whose
-energy distance to the certified references bounds what any other entry can gain on it.
+No draws made only from the data beat the exact posterior on average. Where it is known (the certified references; the
+prior, in the null control) the gap to it shows that. For rows without a reference the package embeds the scores of a
+nearly exact posterior, the likelihood network of the suite, whose energy distance to the certified references bounds
+what any other entry can gain on it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,9 @@ from mwlmc_data.scoring import embedded
 from mwlmc_data.scoring.energy import paired_difference
 from mwlmc_data.scoring.report import Entry
 from mwlmc_data.storage import parquet
-from mwlmc_data.storage.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Name in the registry of the benchmark's files.
 NAME = "yardstick"
@@ -38,9 +40,9 @@ COLUMNS: tuple[schema.Column, ...] = (
 )
 _NAMES = tuple(c.name for c in COLUMNS)
 ABOUT = ("method", "energy_score_excess", "energy_score_excess_error", "nats_excess", "nats_excess_error")
-#: Standard errors beyond which a score is not possible: by chance for one honest entry in 30,000.
+#: Standard errors beyond which a score counts as impossible; one honest entry in 30,000 exceeds it by chance.
 ERRORS = 4.0
-#: What no rounding of stored numbers makes up, in units of the energy score and in nats.
+#: Smallest gain that rounding of stored numbers cannot explain, in units of the energy score and in nats.
 MIN_GAIN = 1e-3
 _CHECKED = {
     "gap_to_reference": (-1.0, "the energy score is better than that of the reference posteriors"),
@@ -51,17 +53,17 @@ _CHECKED = {
 
 
 @dataclass(frozen=True, repr=False)
-class Limit(Displayed):
-    """Scores of a posterior that is exact or nearly so, row by row, and how far it is from exact.
+class ScoreLimit(Displayed):
+    """Scores of an exact or nearly exact posterior, row by row, and its distance from exact.
 
     Attributes
     ----------
     sim_id : ndarray, shape (n,)
         Rows of the test split.
     energy_score, neg_log_posterior : ndarray, shape (n,)
-        Of each, the latter per 1e10 Msun, 1e11 Msun and dex [nats].
+        Scores of each row, the latter per 1e10 Msun, 1e11 Msun and dex [nats].
     energy_score_excess, nats_excess : tuple of float
-        What the exact posterior gains on it in the mean, and the error of that; zeros if it is exact.
+        Mean gain of the exact posterior on it, and its error; zeros if it is exact.
     """
 
     sim_id: NDArray[np.integer]
@@ -70,36 +72,38 @@ class Limit(Displayed):
     energy_score_excess: tuple[float, float] = (0.0, 0.0)
     nats_excess: tuple[float, float] = (0.0, 0.0)
 
-    def of(self, sim_id: NDArray[np.integer]) -> Limit:
-        """The same for some of its rows, in another order.
+    def of(self, sim_id: NDArray[np.integer]) -> ScoreLimit:
+        """Select rows, in the given order.
 
         Raises
         ------
         ValueError
-            If a row is not there.
+            If a row is missing.
         """
         places = {int(i): place for place, i in enumerate(self.sim_id)}
         if unknown := [int(i) for i in sim_id if int(i) not in places]:
-            raise ValueError(f"sim_id = {unknown[0]}: allowed are the {len(places)} rows that are scored in every task")
+            raise ValueError(f"sim_id = {unknown[0]}: allowed are the {len(places)} rows that every task scores")
         rows = np.array([places[int(i)] for i in sim_id])
         chosen = (self.sim_id[rows], self.energy_score[rows], self.neg_log_posterior[rows])
-        return Limit(*chosen, self.energy_score_excess, self.nats_excess)
+        return ScoreLimit(*chosen, self.energy_score_excess, self.nats_excess)
 
 
-def gains(limit: Limit, energy_score: NDArray, neg_log_posterior: NDArray | None = None) -> dict[str, Entry]:
-    """What an entry gains on the exact posterior at most, with its paired error; above zero by chance only.
+def compute_gains(
+    limit: ScoreLimit, energy_score: NDArray, neg_log_posterior: NDArray | None = None
+) -> dict[str, Entry]:
+    """Compute an upper limit of an entry's gain on the exact posterior, with its paired error.
 
     Parameters
     ----------
-    limit : Limit
-        Of the same rows.
+    limit : ScoreLimit
+        Limit of the same rows.
     energy_score, neg_log_posterior : ndarray, shape (n,)
-        Of the entry.
+        Scores of the entry.
 
     Returns
     -------
     dict of str to Entry
-        `gain_over_limit`, and `gain_over_limit_nats` if there are densities.
+        `gain_over_limit`, and `gain_over_limit_nats` if there are densities; above zero only by chance.
     """
     right = f"0 or less; above by {ERRORS:g} errors: not possible from task.train.x alone"
     found = {"gain_over_limit": (limit.energy_score, energy_score, limit.energy_score_excess, 4)}
@@ -112,8 +116,8 @@ def gains(limit: Limit, energy_score: NDArray, neg_log_posterior: NDArray | None
     return entries
 
 
-def not_possible(sections: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[str, ...]:
-    """Say which scores are better than the exact posterior's by more than chance.
+def find_impossible(sections: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[str, ...]:
+    """Find scores better than the exact posterior's by more than chance.
 
     Parameters
     ----------
@@ -140,8 +144,8 @@ def not_possible(sections: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[s
     return tuple(found)
 
 
-def load_limit(directory: Path | None = None) -> Limit | None:
-    """Load the embedded scores of the posterior that is nearly exact.
+def load_limit(directory: Path | None = None) -> ScoreLimit | None:
+    """Load the embedded scores of the nearly exact posterior.
 
     Parameters
     ----------
@@ -150,40 +154,35 @@ def load_limit(directory: Path | None = None) -> Limit | None:
 
     Returns
     -------
-    Limit or None
-        None where this version of the package has none.
+    ScoreLimit or None
+        None if this version of the package has none.
 
     Raises
     ------
     DamagedFileError
-        If the file is registered and is missing, has another hash, or is no such file.
+        If the file is registered and is missing, has another hash, or is not such a file.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    path = embedded.verify_file(NAME, directory)
+    return None if path is None else embedded.read_table(path, _NAMES, _parse)
 
-    path = embedded.verified(NAME, directory)
-    if path is None:
-        return None
-    try:
-        table = pq.read_table(path)
-        about = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
-        ids, *scores = (table[name].to_numpy() for name in _NAMES)
-        numbers = [float(about[name]) for name in ABOUT[1:]]
-    except (pa.ArrowException, ValueError, KeyError) as error:
-        raise DamagedFileError(path, f"a file with the columns {', '.join(_NAMES)}", f"another ({error})") from error
+
+def _parse(table: pa.Table) -> ScoreLimit:
+    about = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
+    ids, *scores = (table[name].to_numpy() for name in _NAMES)
+    numbers = [float(about[name]) for name in ABOUT[1:]]
     energy_score, neg_log_posterior = (values.astype(np.float64) for values in scores)
-    return Limit(ids, energy_score, neg_log_posterior, (numbers[0], numbers[1]), (numbers[2], numbers[3]))
+    return ScoreLimit(ids, energy_score, neg_log_posterior, (numbers[0], numbers[1]), (numbers[2], numbers[3]))
 
 
-def write_limit(limit: Limit, method: str, directory: Path) -> Path:
+def write_limit(limit: ScoreLimit, method: str, directory: Path) -> Path:
     """Write scores for `load_limit` and register them.
 
     Parameters
     ----------
-    limit : Limit
-        What is written.
+    limit : ScoreLimit
+        Scores to write.
     method : str
-        What made the draws.
+        Method that made the draws.
     directory : Path
         Folder of the embedded files.
 

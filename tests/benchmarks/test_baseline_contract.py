@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.baselines.base import Baseline, Effort, create, find_baselines
-from benchmarks.baselines.training import one_thread
+from benchmarks.baselines.training import use_one_thread
 from benchmarks.suite import jobs, models
 from mwlmc_data import Prior, get_task
 from mwlmc_data.dataset import release
@@ -25,7 +25,7 @@ def task():
 @pytest.fixture(scope="module")
 def kept(task, tmp_path_factory):
     """Trained baselines by name, each trained once and kept, as the suite keeps them."""
-    one_thread()
+    use_one_thread()
     store = models.Models(tmp_path_factory.mktemp("models"), Effort(fast=True))
     trained = {}
 
@@ -44,7 +44,7 @@ def test_the_eleven_baselines_are_found():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown baseline 'maff'; allowed: .*maf"):
+    with pytest.raises(ValueError, match=r"baseline = 'maff': allowed is one of .*maf"):
         create("maff")
 
 
@@ -54,7 +54,7 @@ class TestEveryBaseline:
         kind = find_baselines()[name]
         assert issubclass(kind, Baseline) and kind.name == name and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
         assert kind.title and re.search(r"\b(19|20)\d\d\b", kind.source), "a source has a year"
-        assert kind.version >= 1 and all(part in BASELINES for part, _ in kind.parts(0))
+        assert kind.version >= 1 and all(part in BASELINES for part, _ in kind.list_parts(0))
 
     def test_untrained_it_says_so(self, name, task):
         with pytest.raises(RuntimeError, match="call fit first"):
@@ -83,7 +83,7 @@ class TestEveryBaseline:
                 baseline.log_prob(task.observations.theta[:1], x)
             return
         # Half from the prior, half from the posterior itself: the mean of density over that mixture's is one.
-        n = 500 if baseline.parts(0) else 2000  # the density of a composite baseline costs orbits, or five flows
+        n = 500 if baseline.list_parts(0) else 2000  # a density made of parts costs orbits, or five flows
         own = baseline.sample(x, n, seed=5).theta[0]
         prior = Prior("gaussian", task.theta_names)
         both = np.concatenate([own, prior.sample(n, seed=9)[list(task.theta_names)].to_numpy(float)])
@@ -106,7 +106,7 @@ class TestEveryBaseline:
 
     def test_it_draws_for_the_null_control_and_for_the_cases(self, name, kept, task, tmp_path):
         """Observations far outside the training set do not hang, and give draws that can be submitted."""
-        drawn, _ = jobs.drawn_for(kept(name)[0], task, task.cases.x, N, seed=0)
+        drawn, _ = jobs.draw_for(kept(name)[0], task, task.cases.x, N, seed=0)
         assert drawn.dtype == np.float32 and np.isfinite(drawn).all()
         assert np.isfinite(task.prior.log_prob(drawn.reshape(-1, 3).astype(float))).all()
         control = get_task("summary-6")

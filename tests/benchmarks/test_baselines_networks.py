@@ -215,7 +215,7 @@ def ensemble(task):
         return flows[seed % 2]
 
     baseline = create("nsf-ensemble")
-    baseline.trained = trained
+    baseline.get_trained = trained
     baseline.fit(task, seed=2)
     assert asked == [("nsf", seed) for seed in range(10, 15)]
     return baseline, flows

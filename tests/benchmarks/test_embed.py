@@ -30,7 +30,7 @@ def networks(tmp_path):
     folder = tmp_path / "networks"
     for config, name in NETWORKS.items():
         about = deconvolution.identity(config, deconvolution.SEED, Effort())
-        state = models.read_arrays(embedded.verified(name))
+        state = models.read_arrays(embedded.verify_file(name))
         path = folder / f"{config}-s{deconvolution.SEED}.safetensors"
         models.write(path, state, {**about, "theta_names": list(deconvolution.THETA), "simulations": 7, "history": []})
     return folder
@@ -40,11 +40,11 @@ def test_networks_are_copied_registered_and_described(networks, tmp_path):
     written = embed.embed_networks(networks, tmp_path / "data")
     assert [path.name for path in written] == ["posterior-gaussian.safetensors", "posterior-wide.safetensors"]
     for (config, name), path in zip(NETWORKS.items(), written, strict=True):
-        assert embedded.verified(name, tmp_path / "data") == path
+        assert embedded.verify_file(name, tmp_path / "data") == path
         about = models.read_about(path)
         assert about["data_sha256"] == release.get_entry(config)["sha256"] and "history" not in about
         assert about["simulations"] == embedded.load_registry(tmp_path / "data")[name]["rows"] == 7
-        for key, values in models.read_arrays(embedded.verified(name)).items():
+        for key, values in models.read_arrays(embedded.verify_file(name)).items():
             np.testing.assert_array_equal(models.read_arrays(path)[key], values)
 
 
@@ -70,7 +70,7 @@ def test_a_network_is_trained_again_only_if_it_is_of_another_training(networks, 
 
 def test_naming_nothing_is_refused(capsys):
     assert command.main(["embed"]) == 2
-    assert "allowed: --networks, --references, --run" in capsys.readouterr().err
+    assert "allowed is --networks, --references or --run" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +112,12 @@ class TestTraining:
         from mwlmc_data.inference.mixture import DeconvolvedMixture
 
         torch.manual_seed(1)
-        net = deconvolution.network()((9, 16, 16), 3, 3, 0.0)
+        net = deconvolution.define_network()((9, 16, 16), 3, 3, 0.0)
         rng = np.random.default_rng(2)
         u, x = rng.normal(size=(50, 3)), rng.normal(size=(50, 9))
         noise = rng.uniform(0.01, 2.0, size=(50, 1, 1)) * NOISE
         packed = np.concatenate([u, noise[:, *np.triu_indices(3)]], axis=1)
-        loss = net.loss(loop.tensor(packed), loop.tensor(x)).detach().numpy()
+        loss = net.loss(loop.to_tensor(packed), loop.to_tensor(x)).detach().numpy()
         found = DeconvolvedMixture.from_state(loop.state_of(net), 3).log_prob(u, x, noise)
         np.testing.assert_allclose(found, -loss, rtol=1e-4, atol=1e-4)
 
@@ -135,12 +135,12 @@ def test_the_limit_holds_the_network_scores_row_by_row(tmp_path, monkeypatch):
     monkeypatch.setattr(Task, "n_draws", 16)
     task = get_task("summary-9")
     draws, truth = prior_samples(task), task.observations.theta.astype(float)
-    home = Job("summary-9", "nle", embed.SEED).entry(tmp_path / "run")
+    home = Job("summary-9", "nle", embed.SEED).entry_path(tmp_path / "run")
     about = {"method": "m", "seeds": [0], "cost": {"cpu_seconds": 1, "simulations": 0, "parameters": 0}, "code": "c"}
     write_submission(home, task, draws, task.prior.log_prob(truth), **about)
     (tmp_path / "data").mkdir()
     path = embed.embed_limit(tmp_path / "run", tmp_path / "data")
-    assert path == embedded.verified("yardstick", tmp_path / "data")
+    assert path == embedded.verify_file("yardstick", tmp_path / "data")
     limit, rows = yardstick.load_limit(tmp_path / "data"), task.observations.rows("fixed")
     assert np.array_equal(limit.sim_id, task.observations.sim_id[rows])
     energy = scoring.energy_score(draws[rows], truth[rows], task.scale)
@@ -153,11 +153,11 @@ def test_the_limit_holds_the_network_scores_row_by_row(tmp_path, monkeypatch):
 def test_references_are_copied_and_a_foreign_file_is_not(tmp_path):
     (tmp_path / "data").mkdir()
     source = tmp_path / "made.parquet"
-    shutil.copyfile(embedded.verified("references"), source)
+    shutil.copyfile(embedded.verify_file("references"), source)
     path = embed.embed_references(source, tmp_path / "data")
     assert path.read_bytes() == source.read_bytes()
     assert json.loads((tmp_path / "data" / "benchmark.json").read_text())["references"]["rows"] == 103
     source.write_bytes(b"no table")
     with pytest.raises(DamagedFileError):
         embed.embed_references(source, tmp_path / "data")
-    assert embedded.verified("references", tmp_path / "data") == path
+    assert embedded.verify_file("references", tmp_path / "data") == path

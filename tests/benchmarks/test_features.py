@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from benchmarks.common.features import DATA, SCALE, THETA, ScaledPrior, theta_array, theta_table
+from benchmarks.common.features import DATA, SCALE, THETA, ScaledPrior, scale_theta, tabulate_theta
 from benchmarks.common.sets import SimulationSet, box_of
 from mwlmc_data import Prior
 from mwlmc_data.inference.encoding import Inputs, Scores, expand
@@ -13,9 +13,9 @@ from tests.helpers.synthetic_catalogue import synthetic_catalogue
 
 def test_theta_survives_a_round_trip():
     table = synthetic_catalogue(50)
-    back = theta_table(theta_array(table))
+    back = tabulate_theta(scale_theta(table))
     np.testing.assert_allclose(back[list(THETA)], table[list(THETA)], rtol=1e-12)
-    assert theta_array(table).max() < 200
+    assert scale_theta(table).max() < 200
 
 
 def row(**changed):

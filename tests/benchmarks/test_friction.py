@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.paper import friction, published
-from benchmarks.paper.published import PublishedOrbit, matched_halo, nfw_enclosed, read_orbit
+from benchmarks.paper.published import PublishedOrbit, match_halo, nfw_enclosed, read_orbit
 from mwlmc_data.simulator.constants import GYR_PER_TIME_UNIT
 
 PRESENT = np.array([-2.32, -45.57, -21.45, -59.9, -249.3, 227.9])
@@ -52,7 +52,7 @@ def test_a_file_of_12_columns_gives_its_own_spacing(tmp_path):
     orbit = read_orbit(path, present=30)
     assert np.diff(orbit.time) == pytest.approx(0.03, rel=1e-3) and orbit.time[30] == 0
     np.testing.assert_allclose(orbit.relative, lmc)
-    assert len(orbit.past(0.3).time) == 11
+    assert len(orbit.select_past(0.3).time) == 11
     assert read_orbit(path, spacing=0.01).time[0] == pytest.approx(-0.39)
 
 
@@ -61,17 +61,17 @@ def test_a_file_of_7_columns_has_its_own_times(tmp_path):
     np.savetxt(path, np.hstack([np.array([[8.0], [8.5], [9.0]]), np.ones((3, 6))]))
     orbit = read_orbit(path)
     np.testing.assert_allclose(orbit.time, [-1.0, -0.5, 0.0])
-    with pytest.raises(ValueError, match=r"row 3 of .*allowed: 0 to 2"):
+    with pytest.raises(ValueError, match=r"present = 3: allowed is a row of .*, 0 to 2"):
         read_orbit(path, present=3)
 
 
 @pytest.mark.parametrize(
     "rows, words",
     [
-        (np.ones((3, 5)), "5 columns; allowed: 12"),
+        (np.ones((3, 5)), "= 5: allowed is 12"),
         (np.full((3, 7), np.inf), "holds inf"),
         (np.ones((3, 7)), "do not ascend"),
-        (np.zeros((3, 12)), "velocities are 0"),
+        (np.zeros((3, 12)), "without spacing = 0"),
     ],
 )
 def test_bad_files_are_named(tmp_path, rows, words):
@@ -82,12 +82,12 @@ def test_bad_files_are_named(tmp_path, rows, words):
 
 
 def test_span_beyond_the_simulator_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"span is 5.0 Gyr; allowed.*2.2"):
+    with pytest.raises(ValueError, match=r"span = 5.0 Gyr: allowed.*2.2"):
         friction.fit_file(tmp_path / "none.txt", MODEL, span=5.0)
 
 
 def test_matched_halo_holds_the_mass_where_the_lmc_moves():
-    halo = matched_halo()
+    halo = match_halo()
     r = np.array([50.0, 100.0, 250.0])
     wanted = 1.57e12 * (r / (r + 40.8)) ** 2 + 7.18e10
     np.testing.assert_allclose(nfw_enclosed(r, halo["m200_mw"], halo["c200"]) + 6.2e10, wanted, rtol=0.05)
@@ -109,7 +109,7 @@ def test_the_published_fiducial_orbit():
     present = np.array([-2.33, -45.57, -21.45, -59.9, -249.3, 227.9])
     matched, quoted = (
         friction.fit_friction(orbit, friction.model_orbit({**halo, **published.GC19_LMC}, present))
-        for halo in (published.matched_halo(), published.GC19_QUOTED)
+        for halo in (published.match_halo(), published.GC19_QUOTED)
     )
     # In the suite's own Milky Way the paper's friction, about 0, comes out; in the quoted one none does.
     assert -0.3 < matched.best < 0.1 and matched.rms_best < 2.5
@@ -118,7 +118,7 @@ def test_the_published_fiducial_orbit():
 
 def test_the_suite_file_is_fitted_in_both_milky_ways(tmp_path):
     """An orbit of the rigid model in the matched halo, in the suite's own form: rows beyond the present day follow."""
-    halo = published.matched_halo()
+    halo = published.match_halo()
     time = published.GC19_SPACING * np.arange(published.GC19_PRESENT + 1)
     at = friction.model_orbit({**halo, **published.GC19_LMC}, PRESENT)(-0.2)
     lmc = np.hstack([at(time - time[-1]), np.ones((len(time), 3))])
@@ -142,13 +142,13 @@ def test_a_short_arc_is_weighted_by_its_own_inconsistency(tmp_path):
     rows = np.column_stack([time + 9.0, at(time), slope])
     path = tmp_path / "arc.txt"
     np.savetxt(path, rows)
-    arc = friction.weigh_fire_arc(path)
+    arc = friction.measure_fire_arc(path)
     assert arc["span_gyr"] == pytest.approx(0.0518, abs=1e-6)
-    assert arc["rms_least_kpc"] < 0.01 and arc["inconsistency_kpc"] < 0.03
+    assert arc["rms_min_kpc"] < 0.01 and arc["inconsistency_kpc"] < 0.03
     assert 0 < arc["claimed_leverage_kpc"] < arc["leverage_kpc"] < 1.0
     rows[1, 1:4] += [0.0, 0.0, 1.0]
     np.savetxt(path, rows)
-    shifted = friction.weigh_fire_arc(path)
+    shifted = friction.measure_fire_arc(path)
     assert shifted["inconsistency_kpc"] == pytest.approx(1.0, abs=0.03)
     assert shifted["leverage_kpc"] == arc["leverage_kpc"]
 
@@ -159,7 +159,7 @@ def test_the_published_arc_constrains_nothing():
     rows[:2, 0] = 39.11614, 37.89809
     rows[2] = [27.55046, 23.60115, 12.00317, -207.76982, 245.23752, 133.52185]
     orbit = PublishedOrbit(np.array([-0.051773, -0.025882, 0.0]), rows, "m12b")
-    arc = friction.arc_leverage(orbit, friction.model_orbit(published.FIRE_MODEL, orbit.present))
+    arc = friction.measure_leverage(orbit, friction.model_orbit(published.FIRE_MODEL, orbit.present))
     # Whatever the friction, the separations come out alike; what the paper claims moves them by 0.2 kpc.
-    assert 0 < arc["leverage_kpc"] < 1.0 and arc["rms_greatest_kpc"] < 1.0
+    assert 0 < arc["leverage_kpc"] < 1.0 and arc["rms_max_kpc"] < 1.0
     assert arc["claimed_leverage_kpc"] < 0.3

@@ -37,14 +37,14 @@ def entry(tmp_path_factory):
 def scored(entry, tmp_path_factory):
     """A folder of stored results that holds the score of the entry."""
     results = tmp_path_factory.mktemp("scored")
-    assert leaderboard.add(entry, results).name == "entry-the-prior-again-s4.json"
+    assert leaderboard.add_submission(entry, results).name == "entry-the-prior-again-s4.json"
     return results
 
 
 def test_the_files_are_what_the_results_give():
     board = leaderboard.rebuild()
     assert json.loads(leaderboard.DATA.read_text(encoding="utf-8")) == board
-    assert leaderboard.TEXT.read_text(encoding="utf-8") == leaderboard.markdown(board)
+    assert leaderboard.TEXT.read_text(encoding="utf-8") == leaderboard.format_markdown(board)
     of_entries = [name for entries in board["tasks"].values() for e in entries for name in e["results"]]
     assert len(of_entries) == len(set(of_entries)) == len(stored_results())
 
@@ -88,7 +88,7 @@ def test_a_submission_is_scored_and_listed_beside_the_others(entry, scored):
     report = get_task("budget-1000").score(np.load(entry / "samples.npz")["samples"])
     assert found["metrics"]["energy_score"]["value"] == report["headline"]["energy_score"]["value"]
     assert found["cost"] == COST and found["code"] == "a test"
-    text = leaderboard.markdown(leaderboard.rebuild(scored))
+    text = leaderboard.format_markdown(leaderboard.rebuild(scored))
     assert "| 1 | The prior, again | 1 |" in text and list_tasks()["budget-1000@1.0"] in text
     (path,) = scored.rglob("*.json")
     assert json.loads(path.read_text())["samples_sha256"] == release.sha256_of(entry / "samples.npz")
@@ -114,7 +114,7 @@ def test_impossible_scores_stand_below_the_others_and_are_marked(tmp_path):
     assert [e["title"] for e in entries] == ["good", "poor", "peeked"]
     assert [len(e["not_possible"]) for e in entries] == [0, 0, 1]
     assert "8.3 times its error" in entries[2]["not_possible"][0]
-    lines = [line for line in leaderboard.markdown(board).splitlines() if line.startswith("| ")][2:]
+    lines = [line for line in leaderboard.format_markdown(board).splitlines() if line.startswith("| ")][2:]
     assert lines[0].startswith("| 1 | good |") and lines[1].startswith("| 2 | poor |")
     assert lines[2].startswith("| – | peeked: **not possible from task.train.x alone** |")
 
@@ -126,7 +126,7 @@ def test_the_difference_to_the_first_is_paired_where_rows_are_stored(tmp_path):
     stored(tmp_path, "first", first, energy_score=(first.mean(), 0.0126))
     stored(tmp_path, "near", near, energy_score=(near.mean(), 0.0126))
     stored(tmp_path, "old", energy_score=(0.9, 0.0126))
-    text = leaderboard.markdown(leaderboard.rebuild(tmp_path))
+    text = leaderboard.format_markdown(leaderboard.rebuild(tmp_path))
     _, less_near, less_old = (e["less_first"] for e in leaderboard.rebuild(tmp_path)["tasks"]["budget-1000@1.0"])
     assert less_near["is_paired"] and less_near["value"] == pytest.approx((near - first).mean())
     assert less_near["error"] == pytest.approx(0.022 / np.sqrt(1000), rel=0.1)
@@ -137,16 +137,16 @@ def test_the_difference_to_the_first_is_paired_where_rows_are_stored(tmp_path):
 
 def test_seeds_of_both_widen_the_paired_difference():
     scores, first = np.array([[1.0, 2.0, 3.0], [1.2, 2.2, 3.2]]), np.array([[1.0, 2.0, 3.0]])
-    found = leaderboard.less_first({}, {}, scores, first)
+    found = leaderboard.subtract_first({}, {}, scores, first)
     assert found["value"] == pytest.approx(0.1) and found["error"] == pytest.approx(0.1)
 
 
 def test_a_submission_gets_the_classifier_test_that_baselines_get(entry, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "C2ST_TASKS", ("budget-1000",))
-    monkeypatch.setattr(jobs, "with_c2st", lambda report, task, samples: report.with_section(Section("classifier", {
+    monkeypatch.setattr(jobs, "add_c2st", lambda report, task, samples: report.with_section(Section("classifier", {
         "c2st": Entry(float(samples.shape[1]))
     })))  # fmt: skip
-    found = json.loads(leaderboard.add(entry, tmp_path).read_text())
+    found = json.loads(leaderboard.add_submission(entry, tmp_path).read_text())
     assert found["scores"]["scores"]["classifier"]["c2st"]["value"] == 1000
 
 
@@ -156,8 +156,8 @@ def test_one_name_is_one_method(entry, scored, tmp_path):
     manifest = tmp_path / "other" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"a test"', '"another test"'))
     before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")}
-    with pytest.raises(ValueError, match="is of the code 'a test'; allowed: that code, or another name"):
-        leaderboard.add(tmp_path / "other", tmp_path / "results")
+    with pytest.raises(ValueError, match=r"allowed is 'a test', as in .*, or another name"):
+        leaderboard.add_submission(tmp_path / "other", tmp_path / "results")
     assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")} == before
 
 
@@ -179,7 +179,7 @@ def test_twins_of_a_name_are_refused(scored):
     leaderboard.refuse_taken_name(manifest_of("The prior, again 2"), path)
     with pytest.raises(ValueError, match=r"allowed is 'The prior, again', as entry-the-prior-again-s4\.json writes it"):
         leaderboard.refuse_taken_name(manifest_of("the PRIOR again"), path)
-    with pytest.raises(ValueError, match="is of the code 'a test'; allowed: that code, or another name"):
+    with pytest.raises(ValueError, match=r"allowed is 'a test', as in .*, or another name"):
         leaderboard.refuse_taken_name(manifest_of("The Prior - again", "other code"), path)
 
 
@@ -199,16 +199,16 @@ def test_an_entry_that_is_not_allowed_is_refused_and_nothing_is_stored(scored, t
     (good,) = (tmp_path / "run").rglob("*.json")
     bad = good.with_name("another.json")
     bad.write_text(json.dumps({**json.loads(good.read_text()), key: value}))
-    with pytest.raises(ValueError, match=f"another.json: {key} is {value!r}; allowed: "):
-        leaderboard.take(tmp_path / "run", tmp_path / "stored")
+    with pytest.raises(ValueError, match=f"another.json: {key} = {value!r}: allowed is "):
+        leaderboard.take_results(tmp_path / "run", tmp_path / "stored")
     assert not (tmp_path / "stored").exists()
     bad.unlink()
-    assert leaderboard.take(tmp_path / "run", tmp_path / "stored") == 1
+    assert leaderboard.take_results(tmp_path / "run", tmp_path / "stored") == 1
 
 
 def test_a_folder_without_results_and_a_bad_submission_are_refused(tmp_path, capsys):
     assert command.main(["leaderboard", "--run", str(tmp_path)]) == 2
-    assert "holds no results" in capsys.readouterr().err
+    assert "allowed is a folder with results" in capsys.readouterr().err
     (tmp_path / "bad").mkdir()
     assert command.main(["leaderboard", "--add", str(tmp_path / "bad")]) == 2
-    assert "there is no manifest.json" in capsys.readouterr().err
+    assert "manifest.json is missing" in capsys.readouterr().err

@@ -29,4 +29,4 @@ def test_a_set_is_made_verified_and_loaded_in_every_way(tmp_path, monkeypatch, c
     assert 0 <= found["training"]["waiting_share"] < 1
     # the set is kept, and not used for another number of haloes
     assert main(["loading", "--out", str(out), "--haloes", "65"]) == 2
-    assert "holds 64 haloes: they were to be 65" in capsys.readouterr().err
+    assert "holds 64 haloes: not 65" in capsys.readouterr().err

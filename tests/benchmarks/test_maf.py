@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate
 
 from benchmarks.baselines.maf import Maf
-from benchmarks.baselines.training import Training, mean_loss, tensor
+from benchmarks.baselines.training import Training, mean_loss, to_tensor
 from benchmarks.common.features import SCALE
 from benchmarks.paper.evaluate import evaluate, infer_case
 from mwlmc_data.inference.encoding import Scores
@@ -26,7 +26,7 @@ def test_it_is_the_papers_network(trained):
 def test_training_keeps_the_best_epoch(trained, problem):
     losses = np.array(trained.history)
     held_out = problem.validation
-    kept = mean_loss(trained._net, (trained._tensor(held_out.theta), tensor(trained._inputs(held_out.x))))
+    kept = mean_loss(trained._net, (trained._tensor(held_out.theta), to_tensor(trained._inputs(held_out.x))))
     assert kept == pytest.approx(losses[:, 1].min(), abs=1e-5)
     assert losses[-1, 0] < losses[0, 0] - 0.3
 
@@ -101,7 +101,7 @@ def test_a_case_inside_the_prior_is_inferred_and_one_far_outside_stops(trained):
     assert summary.truth == pytest.approx(18.0) and abs(summary.z) < 3.5
     far = results["far"]
     assert 0 <= far.acceptance <= 1
-    assert far.summaries or "no posterior" in far.misses()[0]
+    assert far.summaries or "no posterior" in far.list_misses()[0]
 
 
 def test_training_leaves_no_files_behind(problem, tmp_path, monkeypatch):

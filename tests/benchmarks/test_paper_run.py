@@ -13,7 +13,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.common import sets
 from benchmarks.common.sets import SimulationSet
-from benchmarks.paper import report, run, summary
+from benchmarks.paper import document, run, summary
 from benchmarks.paper.evaluate import CaseResult
 from mwlmc_data import load_catalogue
 from tests.helpers.synthetic_cases import synthetic_cases
@@ -37,8 +37,8 @@ def test_results_are_plain_json_with_every_part(outcome):
     assert found["rows"] == {"train": 540, "validation": 50, "test": 50}
     assert set(found["estimators"]) == {"paper", "bounded"}
     paper = found["estimators"]["paper"]
-    assert set(paper["cases"]) == set(found["predictive_check"]) == set(found["simulated_at_quoted_truth"])
-    assert found["predictive_check"]["rigid"]["v_travel"]["n"] == 3
+    assert set(paper["cases"]) == set(found["check_predictions"]) == set(found["simulated_at_quoted_truth"])
+    assert found["check_predictions"]["rigid"]["v_travel"]["n"] == 3
     assert paper["cases"]["rigid"]["posterior"]["m_lmc"]["truth"] == pytest.approx(18e10)
     assert paper["cases"]["far"]["posterior"]["log10_lambda_df"]["truth"] is None
     assert found["estimators"]["bounded"]["scores"]["leakage"]["largest"] == 0
@@ -47,19 +47,19 @@ def test_results_are_plain_json_with_every_part(outcome):
 
 
 def test_report_is_one_page_that_needs_nothing_else(outcome):
-    html = report.render(outcome)
+    html = document.render(outcome)
     assert not re.search(r'(src|href)="(?!data:image/png;base64,|#)', html)
     assert "<script" not in html and "@import" not in html and "url(" not in html
     anchors = re.findall(r'href="#([^"]+)"', html)
     assert anchors and all(f'id="{anchor}"' in html for anchor in anchors)
     assert html.count("data:image/png;base64,") == 8
-    for sentence in summary.all_misses(outcome):
+    for sentence in summary.collect_misses(outcome):
         assert sentence.replace("'", "&#x27;") in html
     assert "The published orbit was not available" in html
 
 
 def test_terminal_table_fits_and_names_every_case(outcome):
-    text = summary.terminal(outcome)
+    text = summary.format_summary(outcome)
     assert max(map(len, text.splitlines())) <= summary.WIDTH
     assert "rigid: inside the prior" in text and "far: outside the prior (x_lmc +12.3σ)" in text
     assert f"{outcome.main.evaluation.log_score.mean:.3f}" in text
@@ -73,7 +73,7 @@ def test_a_case_without_a_posterior_is_reported_and_not_drawn(outcome):
     changed = dataclasses.replace(outcome, entries={**outcome.entries, "paper": starved})
     changed.predictions = {"rigid": outcome.predictions["rigid"]}
     changed.bands = {"rigid": outcome.bands["rigid"]}
-    html, text = report.render(changed), summary.terminal(changed)
+    html, text = document.render(changed), summary.format_summary(changed)
     assert "no posterior: only 0.01% of" in html and "no posterior: only 0.01% of" in text
     assert html.count("data:image/png;base64,") == 7
 

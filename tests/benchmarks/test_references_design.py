@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.references import rows
-from benchmarks.references.design import DIMENSIONS, NUISANCES, THETA, box, design
+from benchmarks.references.design import DIMENSIONS, NUISANCES, THETA, central_box, draw_design
 from mwlmc_data import load_catalogue
 from mwlmc_data.dataset import schema
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS, Prior
@@ -13,13 +13,13 @@ from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS, Prior
 
 @pytest.fixture(scope="module")
 def points():
-    return design(2048, (1, 2))
+    return draw_design(2048, (1, 2))
 
 
 def half_and_half(name, values):
     """Distribution function of half the prior and half a uniform over its central 99.9%."""
     marginal = MARGINALS["gaussian"][name]
-    low, high = box()[THETA.index(name)]
+    low, high = central_box()[THETA.index(name)]
     total = stats.truncnorm(
         *((np.array([marginal.low, marginal.high]) - marginal.loc) / marginal.scale), marginal.loc, marginal.scale
     )
@@ -50,14 +50,14 @@ def test_enclosed_mass_reaches_as_far_as_its_prior(points):
 
 
 def test_a_seed_makes_the_same_design_and_another_one_another(points):
-    assert np.array_equal(design(2048, (1, 2))[1], points[1])
-    assert not np.array_equal(design(2048, (1, 3))[1], points[1])
+    assert np.array_equal(draw_design(2048, (1, 2))[1], points[1])
+    assert not np.array_equal(draw_design(2048, (1, 3))[1], points[1])
 
 
 @pytest.mark.parametrize("n", [0, -4, 1000])
 def test_a_design_size_that_is_not_a_power_of_two_is_refused(n):
-    with pytest.raises(ValueError, match=f"n = {n} points: allowed is a power of two"):
-        design(n, (1,))
+    with pytest.raises(ValueError, match=f"n = {n}: allowed is a power of two"):
+        draw_design(n, (1,))
 
 
 def test_rows_are_the_cases_and_every_hundredth_test_row():

@@ -17,7 +17,7 @@ from tests.helpers import analytic_posterior as analytic
 
 def simulated(simulator, n=2048, stream=0):
     row = analytic.row()
-    values = simulations.design(n, (5, stream))[1]
+    values = simulations.draw_design(n, (5, stream))[1]
     data = simulations.run_points(row, values, stream, simulator).astype(float)
     return simulations.Simulated(values[:, :3].astype(float), values[:, 3:].astype(float), data[:, :3], data[:, 3:])
 
@@ -71,7 +71,7 @@ def test_a_lattice_gets_more_nodes_where_its_splines_miss(inferred):
 
 
 def test_the_right_model_is_certified(certificate):
-    assert certificate.reasons() == []
+    assert certificate.list_failures() == []
     assert certificate.halves.distance < 0.12 and certificate.interpolation < 0.1
     assert certificate.nearest < 1.0 and certificate.n_near > 150
 
@@ -94,13 +94,13 @@ def test_heavy_tails_are_refused():
     heavy = inference.infer(row, simulated(analytic.simulate_heavy), analytic.histories)
     found = inference.certify(row, heavy, 0)
     assert found.tests["kurtosis"] < 1e-6
-    assert any("Gaussianity (kurtosis)" in reason for reason in found.reasons())
+    assert any("Gaussianity (kurtosis)" in reason for reason in found.list_failures())
 
 
 def test_an_observation_that_no_parameters_give_is_refused(inferred):
     row = dataclasses.replace(analytic.row(), observation=(60.0, 6.0, -42.0))
-    reasons = inference.certify(row, inferred, 0).reasons()
-    assert any("sigmas from all that the model gives" in reason for reason in reasons)
+    reasons = inference.certify(row, inferred, 0).list_failures()
+    assert any("sigmas from all predictions of the model" in reason for reason in reasons)
 
 
 def test_tests_of_gaussianity_keep_their_rates():
@@ -170,7 +170,7 @@ def test_a_density_at_a_wall_is_drawn_up_to_it():
 def test_the_model_finds_mean_and_covariance(inferred):
     found = inferred.fitted
     assert found.left_out.var(axis=0) == pytest.approx(1.0, abs=0.03)
-    design = simulations.design(256, (8,))[1].astype(float)
+    design = simulations.draw_design(256, (8,))[1].astype(float)
     near = (design[:, 0] < 4e11) & (design[:, 1] > 3e11)
     error = (found.model.predict(design, analytic.histories(design, {})) - analytic.mean(design))[near] / analytic.SIGMA
     assert np.sqrt(np.square(error).mean(axis=0)).max() < 0.3
@@ -180,7 +180,7 @@ def test_the_model_finds_mean_and_covariance(inferred):
 
 
 def test_coordinates_stay_in_range_over_a_design():
-    x = conditional.coordinates(simulations.design(512, (9,))[1])
+    x = conditional.coordinates(simulations.draw_design(512, (9,))[1])
     assert (np.abs(x) <= 1.1).all() and (x.min(axis=0) < -0.8).all() and (x.max(axis=0) > 0.8).all()
 
 
@@ -205,5 +205,5 @@ def test_what_a_certificate_refuses():
         ({"importance": dataclasses.replace(fine, distribution=(0.5, 1e-6, 0.5))}, "p of a marginal 1.0e-06"),
         ({"tests": {**good.tests, "normal": 1e-9}}, "Gaussianity (normal): p = 1.0e-09"),
     ):
-        reasons = dataclasses.replace(good, **change).reasons()
+        reasons = dataclasses.replace(good, **change).list_failures()
         assert len(reasons) == 1 and said in reasons[0]

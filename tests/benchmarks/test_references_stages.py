@@ -113,13 +113,13 @@ def test_files_of_other_settings_are_refused(finished, monkeypatch):
     with pytest.raises(ValueError, match=r"inference is \d+ there and 999 now"):
         inference.make(out, analytic.row(), N, analytic.histories)
     monkeypatch.setattr(simulations, "SEED", 1)
-    with pytest.raises(ValueError, match=r"seed is \d+ there and 1 now; choose another --out"):
+    with pytest.raises(ValueError, match=r"allowed is another folder; .*seed is \d+ there and 1 now"):
         simulations.make(out, analytic.row(), 0, N, refuse)
 
 
 def test_a_row_of_failures_is_refused(tmp_path):
     simulations.make(tmp_path, analytic.row(), 0, 64, fail)
-    with pytest.raises(ValueError, match="64 of 64 simulations failed; allowed are 1%"):
+    with pytest.raises(ValueError, match="= 64 of 64: allowed is 1%"):
         simulations.load(tmp_path, analytic.row(), 0, 64)
 
 
@@ -151,7 +151,7 @@ def test_a_simulation_of_a_row_is_made_like_the_catalogue():
     job = {name: float(kept[name].iloc[0]) for name in (*simulations.DIMENSIONS, *row.lmc)}
     again = simulate_many(kept[[*job, "sim_id"]].reset_index(drop=True), seed=release.CATALOGUE_SEEDS["gaussian"])
     assert again[list(rows.TRAVEL)].iloc[0].to_numpy() == pytest.approx(row.observation, abs=1e-3)
-    mine = simulations.simulator_row({**job, "sim_id": 5})
+    mine = simulations.simulate_travel({**job, "sim_id": 5})
     other = simulate_many(kept[list(job)].assign(sim_id=5).reset_index(drop=True), seed=simulations.SEED)
     assert mine == pytest.approx(other[[*rows.TRAVEL, *simulations.COVARIANCES]].iloc[0].to_numpy(), rel=1e-6)
 
@@ -169,7 +169,7 @@ def test_the_past_is_the_orbits():
     row = rows.case_rows()[0]
     point = np.array([[2e11, 1.2e12, 0.3, 2e10]])
     orbit = integrate_orbit(Parameters(**dict(zip(history.ORBITAL, point[0].tolist(), strict=True)), **row.lmc))
-    found = history.histories(point, row.lmc).reshape(-1, 3)
+    found = history.integrate_histories(point, row.lmc).reshape(-1, 3)
     for lookback, change in zip(history.LOOKBACK, found, strict=True):
         at = int(np.argmin(np.abs(orbit.time + lookback)))
         assert change == pytest.approx(orbit.mw[-1, 3:] - orbit.mw[at, 3:], abs=1e-4)
@@ -186,7 +186,7 @@ def test_the_likelihood_estimate_is_unbiased():
         vectors = rng.standard_normal((200_000, k, 3)) @ root.T
         found = np.exp(importance.log_likelihoods(truth, vectors, np.broadcast_to(matrix, (200_000, 3, 3))))
         assert found.mean() == pytest.approx(exact, abs=4 * found.std() / np.sqrt(200_000))
-    with pytest.raises(ValueError, match="1 simulation of each point: allowed are 2 or more"):
+    with pytest.raises(ValueError, match="simulations of each point = 1: allowed is 2 or more"):
         importance.log_likelihoods(truth, vectors[:, :1], np.broadcast_to(matrix, (200_000, 3, 3)))
 
 
@@ -250,12 +250,12 @@ def test_nodes_average_over_the_prior_of_the_nuisances():
 
 def test_an_unknown_stage_is_refused(tmp_path, capsys):
     assert program.main(["references", "--out", str(tmp_path), "--stage", "guess"]) == 2
-    assert "stage 'guess'; allowed: simulate, infer, extend, check, collect or all" in capsys.readouterr().err
+    assert "stage = 'guess': allowed is simulate, infer, extend, check, collect or all" in capsys.readouterr().err
 
 
 def test_collecting_nothing_is_refused(tmp_path, capsys):
     assert program.main(["references", "--out", str(tmp_path), "--stage", "collect", "--rows", "2"]) == 2
-    assert "holds no inferred posterior" in capsys.readouterr().err
+    assert "allowed is a folder with inferred posteriors" in capsys.readouterr().err
 
 
 def test_stages_continue_without_missing_parts(tmp_path):

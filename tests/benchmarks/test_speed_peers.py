@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.studies.speed import competitors, curve, ours
-from benchmarks.studies.speed.problem import drawn_problem, force_points
+from benchmarks.studies.speed.problem import draw_force_points, draw_problem
 
 # largest and median difference of the acceleration to the exact one beyond 1 kpc, over the Milky Way's
 FORCES = {"ours": (5e-4, 5e-5), "agama": (3e-4, 3e-5), "gala": (0.1, 0.01), "galpy": (0.1, 0.01)}
@@ -18,7 +18,7 @@ FINE = {"ours": 1e-4, "agama": 1e-6, "gala": 1e-7, "galpy": 1e-7}
 @pytest.fixture(scope="module")
 def problem():
     """A small one."""
-    return drawn_problem(60)
+    return draw_problem(60)
 
 
 def made(problem, family):
@@ -35,7 +35,7 @@ def test_the_potential_is_as_close_as_claimed(problem, family):
     largest, median = FORCES[family]
     for code in made(problem, family):
         assert code.family == family
-        found = curve.force_errors(problem, code, 40)
+        found = curve.measure_force_errors(problem, code, 40)
         assert found[0] < median, code.name
         assert found[1] < largest, code.name
 
@@ -61,21 +61,21 @@ def test_stars_arrive_where_ours_do(problem, family):
         moved = code.move(problem.stars, FINE[family])
         assert np.array_equal(problem.stars, before)
         if code.whole:
-            assert curve.distances(moved, expected)[0] < allowed, code.name
-        assert curve.distances(moved, code.converged(problem.stars))[0] < 1e-3, code.name
+            assert curve.measure_distances(moved, expected)[0] < allowed, code.name
+        assert curve.measure_distances(moved, code.converged(problem.stars))[0] < 1e-3, code.name
 
 
 def test_gala_and_galpy_agree(problem):
     """They get the same components: an error in one would have to be in the other too."""
     pairs = zip(made(problem, "gala"), made(problem, "galpy"), strict=True)
-    points = force_points(30)
+    points = draw_force_points(30)
     for one, other in pairs:
         assert one.whole == other.whole
         scale = np.linalg.norm(problem.acceleration(points, whole=False), axis=1)[:, None]
         assert np.abs(one.acceleration(points) - other.acceleration(points)).max() < 1e-3 * scale.max()
         assert (np.abs(one.acceleration(points) - other.acceleration(points)) / scale).max() < 1e-3
         positions = [code.move(problem.stars, 1e-8) for code in (one, other)]
-        assert curve.distances(*positions)[0] < 0.01
+        assert curve.measure_distances(*positions)[0] < 0.01
 
 
 def test_a_missing_library_is_reported(problem, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: no figures")
 
 from benchmarks.__main__ import main
-from benchmarks.studies.speed import curve, report, scaling
+from benchmarks.studies.speed import curve, printout, scaling
 from benchmarks.studies.speed.figure import work_precision
 from benchmarks.studies.speed.ours import RELEASED
 from tests.helpers.speed_curves import synthetic_curve
@@ -27,12 +27,12 @@ def results():
         synthetic_curve("galpy", 10.0, "galpy", **shorter),
     ]
     part = {"problem": "made for a test", "n_stars": 100, "waiting": 1.5, "missing": {"other": "not installed: pip"}}
-    part |= {"curves": [vars(c) for c in curves], "ratios": curve.ratios(curves)}
-    summary = {"mean": 0.05, "median": 0.049, "most": 0.06}
+    part |= {"curves": [vars(c) for c in curves], "ratios": curve.compute_ratios(curves)}
+    summary = {"mean": 0.05, "median": 0.049, "max": 0.06}
     memory = {"counts": [40, 400], "bytes": [300_000_000, 301_000_000], "growth": 1_000_000}
     machine = {"cpu": "a processor", "cpu_of_the_compiler": "znver5", "features": ["avx2"], "cores": 2, "system": "any"}
     machine |= {"python": "3.11", "versions": {"numpy": "2"}, "load_at_the_start": 0.1, "load_at_the_end": 1.0}
-    line = scaling.line([1, 2], [1.0, 2.0])
+    line = scaling.fit_line([1, 2], [1.0, 2.0])
     simulation = {"n": 32, "whole": summary, "row": summary, "travel_vector": 1e-4, "waiting": 1.0}
     return {
         "fast": False,
@@ -51,7 +51,7 @@ def results():
 
 
 def test_the_tables_hold_what_was_measured(results):
-    text = report.text(results)
+    text = printout.describe(results)
     ratio_of_agama = next(line for line in text.splitlines() if line.startswith("agama") and "60.0" in line)
     assert ratio_of_agama.split()[1:4] == ["60.0", "60.0", "60.0"]
     galpy = [line for line in text.splitlines() if line.startswith("galpy")][-1]
@@ -63,9 +63,9 @@ def test_the_tables_hold_what_was_measured(results):
 def test_parts_that_were_not_measured_are_left_out(results):
     results["scaling"]["cores"], results["avx2"] = None, None
     del results["curve"], results["simulation"]
-    text = report.text(results)
-    assert "this process may use one only" in text
-    assert "x86-64 only" in text
+    text = printout.describe(results)
+    assert "this process may use only one" in text
+    assert "only on x86-64" in text
     assert "WORK-PRECISION" not in text
 
 
@@ -85,7 +85,7 @@ def test_the_figure_names_every_curve(results, tmp_path):
     [(["--parts", "curve,memory"], "'memory'"), (["--reference", "nowhere", "--parts", "curve"], "summary.json")],
 )
 def test_bad_input_is_one_line(words, said, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.studies.speed.machine.one_thread", lambda: None)  # it would outlast the test
+    monkeypatch.setattr("benchmarks.studies.speed.machine.use_one_thread", lambda: None)  # it would last
     assert main(["speed", "--out", str(tmp_path / "out"), *words]) == 2
     assert said in capsys.readouterr().err
 

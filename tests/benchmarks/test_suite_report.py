@@ -13,10 +13,10 @@ from benchmarks.suite import report
 from benchmarks.suite.curves import LEVELS
 from benchmarks.suite.report import claims, figures, palette, tables
 from benchmarks.suite.report.folder import load_run
-from benchmarks.suite.report.levels import levels
-from benchmarks.suite.report.posteriors import case_posteriors
+from benchmarks.suite.report.levels import estimate_levels
+from benchmarks.suite.report.posteriors import collect_posteriors
 from benchmarks.suite.report.remade import Amount
-from benchmarks.suite.report.values import value
+from benchmarks.suite.report.values import average
 from mwlmc_data import get_task, validation_cases
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.references import ReferenceSet
@@ -219,7 +219,7 @@ def test_numbers_in_the_tables_are_those_of_the_results(whole):
 
 def test_several_seeds_make_a_mean_and_widen_the_error(whole):
     run = load_run(whole.parent)
-    found = value(run.results["budget-1000"]["prior"], "headline", "energy_score")
+    found = average(run.results["budget-1000"]["prior"], "headline", "energy_score")
     assert found.mean == pytest.approx(1.14) and found.by_seed == pytest.approx((1.13, 1.14, 1.15))
     assert found.error == pytest.approx(np.hypot(0.012, 0.01 / np.sqrt(3)))
 
@@ -241,13 +241,13 @@ def test_impossible_scores_are_marked_and_never_best(tmp_path, no_references):
     for name in (best, other):
         write_result(tmp_path, "summary-9", name, 0)
     run = load_run(tmp_path)
-    assert run.best("summary-9") == best and "Not possible" not in tables.task_tables(run, "summary-9")
+    assert run.find_best("summary-9") == best and "Not possible" not in tables.task_tables(run, "summary-9")
     (path,) = (tmp_path / "results").rglob(f"{best}-s0.json")
     content = json.loads(path.read_text())
     content["scores"]["headline"]["gap_to_reference"] = entry(-0.267, 0.032)
     path.write_text(json.dumps(content))
     run = load_run(tmp_path)
-    assert run.best("summary-9") == other
+    assert run.find_best("summary-9") == other
     page = tables.task_tables(run, "summary-9")
     assert "Not possible from task.train.x alone" in page and f"{best} (seed 0): the energy score is better" in page
 
@@ -259,7 +259,7 @@ def test_cases_show_the_truth_every_posterior_and_whether_the_reference_is_certi
         own = [f"{baseline}, gaussian" for baseline in BASELINES]
         assert [row[0] for row in rows] == ["truth", *own, "maf, wide", f"reference ({certified})"]
     case, run = validation_cases()["rigid"], load_run(whole.parent)
-    maf = next(p for p in case_posteriors(run, None, {"rigid": case})["rigid"] if p.name == "maf")
+    maf = next(p for p in collect_posteriors(run, None, {"rigid": case})["rigid"] if p.name == "maf")
     with np.load(run.out / "entries" / "summary-9" / "maf-s0" / "samples.npz") as file:
         p16, p50, p84 = np.percentile(file["case_samples"][0, :, 0].astype(float) / 1e10, [16, 50, 84])
     row = next(row for row in cells(html, 'id="case-rigid"') if row[0] == "maf, gaussian")
@@ -277,12 +277,12 @@ def test_draws_of_the_prior_in_place_of_a_posterior_are_labelled(tmp_path):
         arrays = dict(file)
     arrays["case_samples"][1] = metrics.prior_draws(task.prior, 8 * DRAWS, 0)
     np.savez(path, **arrays)
-    found = case_posteriors(load_run(tmp_path), None, validation_cases())
+    found = collect_posteriors(load_run(tmp_path), None, validation_cases())
     assert [found[name][0].note for name in CASES] == ["", "no draws found: the prior", ""]
 
 
 def test_level_of_the_reference_is_that_of_the_nearest_entry(whole):
-    found = levels(load_run(whole.parent), None)
+    found = estimate_levels(load_run(whole.parent), None)
     place = BASELINES.index("nsf-corrected")
     assert found["energy_score"].source == "nsf-corrected"
     assert found["energy_score"].value == pytest.approx(1.13 - 0.3) and found["energy_score"].error == 0.004
@@ -296,8 +296,8 @@ def test_level_of_the_reference_is_that_of_the_nearest_entry(whole):
 
 def test_level_is_computed_from_draws_where_results_have_no_distance(tmp_path):
     run = load_run(write_run(tmp_path, ("prior", "mdn"), with_reference=False))
-    assert levels(run, None) == {}
-    found = levels(run, made_up_references())
+    assert estimate_levels(run, None) == {}
+    found = estimate_levels(run, made_up_references())
     assert set(found) == {"energy_score"} and found["energy_score"].source == "mdn"
     score = run.results["summary-9"]["mdn"][0].number("headline", "energy_score")
     assert score - 1.0 < found["energy_score"].value < score
@@ -305,8 +305,8 @@ def test_level_is_computed_from_draws_where_results_have_no_distance(tmp_path):
 
 def test_page_without_references(tmp_path, no_references):
     html = report.write(write_run(tmp_path, ("prior", "nle"), False), simulate=False).read_text(encoding="utf-8")
-    assert "embeds no reference posteriors" in html and "the best possible level is not known" in html
-    assert html.count("There is no reference posterior of this case.") == 3
+    assert "embeds no reference posteriors" in html and "the best possible level is unknown" in html
+    assert html.count("There is no reference posterior for this case.") == 3
     assert "gap to reference" not in html and "C2ST</th>" not in html
     assert "the paper&#x27;s MAF is not in this run" in html
 
@@ -323,16 +323,16 @@ def test_page_of_a_single_task_without_draws(tmp_path, no_references, task, imag
 
 
 def test_unknown_baseline_has_a_colour_of_its_own():
-    found = palette.styles(["maf", "zz-new", "aa-new"])
+    found = palette.choose_styles(["maf", "zz-new", "aa-new"])
     assert list(found) == ["maf", "aa-new", "zz-new"] and len(set(found.values())) == 3
     assert len(set(palette.STYLES.values())) == len({color for color, _ in palette.STYLES.values()}) == 11
 
 
 def test_folder_without_results_and_damaged_results_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"holds no results; allowed: a folder of python -m benchmarks suite"):
+    with pytest.raises(ValueError, match=r"allowed is a folder with results of python -m benchmarks suite"):
         report.write(tmp_path)
     write_result(tmp_path, "summary-9", "maf", 0, format="mwlmc-result-9")
-    with pytest.raises(ValueError, match=r"format 'mwlmc-result-9'; allowed: mwlmc-result-1"):
+    with pytest.raises(ValueError, match=r"= 'mwlmc-result-9': allowed is mwlmc-result-1"):
         load_run(tmp_path)
     (tmp_path / "results" / "summary-9" / "maf-s0.json").write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match=r"maf-s0\.json' is no result of the suite"):
@@ -344,7 +344,7 @@ def test_paper_p_passes_what_the_valid_tests_reject():
     truth = rng.normal(size=(1000, 3))
     observed = truth + rng.normal(size=truth.shape)
     exact = 0.5 * observed[:, None] + np.sqrt(0.5) * rng.normal(size=(1000, 200, 3))
-    own, narrow, wide, shifted = claims.tested(exact, truth)
+    own, narrow, wide, shifted = claims.spoil_and_test(exact, truth)
     assert own.paper_p > 0.99 and min(own.valid_p, own.rank_p) > 0.005
     assert min(narrow.paper_p, wide.paper_p, shifted.paper_p) > claims.REJECTED
     assert max(narrow.valid_p, wide.valid_p, shifted.rank_p) < 1e-3

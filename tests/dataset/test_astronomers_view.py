@@ -128,7 +128,7 @@ def test_tables_are_rewritten_with_the_same_values_and_registered(tmp_path):
         assert pq.read_table(path).equals(table, check_metadata=True), path
         assert votable.CONTENT_KEY.encode() in pq.read_metadata(path).metadata
     assert release.verify_embedded("flat", directory=folder)
-    assert embedded.verified("references", folder) and embedded.verified("shift", folder)
+    assert embedded.verify_file("references", folder) and embedded.verify_file("shift", folder)
     halo_store = store.Store(folder / "mini")
     assert [halo_store.verify(entry).stat().st_size for entry in halo_store.manifest.files]
     assert registry != (folder / "registry.json").read_text()

@@ -12,6 +12,6 @@ def synthetic_curve(name, factor, family="agama", **changes):
     tolerances = [1e-1, 1e-2, 1e-3, RELEASED_TOLERANCE, 1e-4, 1e-5]
     seconds = (factor * (errors / 1e-3) ** (-1 / 8)).tolist()
     values = {"family": family, "what": "made for a test", "whole": True, "n_stars": 100, "tolerances": tolerances}
-    values |= {"seconds": seconds, "least": seconds, "most": seconds, "median": errors.tolist()}
+    values |= {"seconds": seconds, "min_seconds": seconds, "max_seconds": seconds, "median": errors.tolist()}
     values |= {"p99": (30 * errors).tolist(), "force_median": 1e-5, "force_max": 1e-4}
     return curve.Curve(name=name, **(values | changes))

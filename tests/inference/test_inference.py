@@ -23,10 +23,10 @@ from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference import networks as module
 from mwlmc_data.inference import predictive
 from mwlmc_data.inference.deconvolved import TRAVEL, posterior_grid
-from mwlmc_data.inference.encoding import log_normal
 from mwlmc_data.inference.grid import Grid
 from mwlmc_data.inference.measurement import read_measurement
 from mwlmc_data.inference.mixture import log_gaussian
+from mwlmc_data.priors import standard_normal_log_density
 from mwlmc_data.simulator.parameters import OBSERVED_LMC, SKY_NAMES
 from mwlmc_data.storage.errors import DamagedFileError
 
@@ -156,7 +156,7 @@ class TestMathematics:
         """A posterior bent as a parabola, whose first marginal is known."""
 
         def log_joint(u):
-            return -0.5 * ((u[:, 2] - u[:, 0] ** 2 + 1) / width) ** 2 + log_normal(u)
+            return -0.5 * ((u[:, 2] - u[:, 0] ** 2 + 1) / width) ** 2 + standard_normal_log_density(u)
 
         grid = posterior_grid(log_joint)
         at = np.linspace(-5, 5, 4001)

@@ -67,7 +67,7 @@ def test_the_table(report):
 
 
 def test_a_section_can_be_added_and_a_submission_named(report):
-    more = report.with_section(Section("classifier", {"c2st": Entry(0.5, 0.01)})).of({"method": "NSF"})
+    more = report.with_section(Section("classifier", {"c2st": Entry(0.5, 0.01)})).with_submission({"method": "NSF"})
     assert more["scores"]["classifier"]["c2st"]["value"] == 0.5
     assert more["submission"] == {"method": "NSF"}
     assert str(more).startswith("summary-9@1.0: NSF\n")
@@ -90,5 +90,5 @@ def test_the_suffix_chooses_the_format(report, tmp_path):
     report.write(tmp_path / "report.txt")
     assert json.loads((tmp_path / "report.json").read_text()) == report.to_dict()
     assert (tmp_path / "report.txt").read_text(encoding="utf-8") == str(report) + "\n"
-    with pytest.raises(ValueError, match=r"report\.csv' is not allowed.*\.json or \.txt"):
+    with pytest.raises(ValueError, match=r"report\.csv': allowed is .*\.json or \.txt"):
         report.write(tmp_path / "report.csv")

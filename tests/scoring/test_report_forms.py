@@ -6,11 +6,11 @@ import pytest
 import mwlmc_data as mw
 from mwlmc_data import scoring
 from mwlmc_data.scoring import metrics
-from mwlmc_data.scoring.shift import placements
-from tests.helpers.example_entries import prior_samples
+from mwlmc_data.scoring.shift import compute_placements
+from tests.scoring.entries import prior_samples
 
 CALIBRATION = {
-    "prior_ks_pvalue": (3, True, "what the prior gets with these truths: read the next beside it"),
+    "prior_ks_pvalue": (3, True, "the prior's value with these truths: read the next beside it"),
     "rank_ks_pvalue": (3, True, "above 0.05; small: not calibrated"),
     "rank_chi2_pvalue": (3, True, "above 0.05; small: not calibrated"),
     "hits_68": (3, False, "0.68; less: overconfident"),
@@ -63,9 +63,9 @@ def test_the_headline_of_summary_9(summary9, without_references):
     digits = {name: entry.digits for name, entry in report.headline.entries.items()}
     assert digits == HEADLINE | {"neg_log_posterior": 3, "gain_over_prior_nats": 3}
     of_prior = metrics.prior_energy(summary9.prior, seen.theta[seen.rows("fixed")].astype(float), summary9.scale).mean()
-    assert report["headline"]["energy_score"]["right"] == f"less is better; the prior {of_prior:.4f}"
+    assert report["headline"]["energy_score"]["right"] == f"lower is better; the prior {of_prior:.4f}"
     entropy = report["headline"]["neg_log_posterior"]["value"]
-    right = f"less is better; the prior has {entropy:.3f}; per 1e10 Msun, 1e11 Msun, dex"
+    right = f"lower is better; the prior has {entropy:.3f}; per 1e10 Msun, 1e11 Msun, dex"
     assert report["headline"]["neg_log_posterior"]["right"] == right
 
 
@@ -102,7 +102,7 @@ def test_a_single_case_counts_ties_as_halves(shift, value, expected):
 
 def test_placements_are_means_over_the_other_kind():
     shifted, nominal = np.array([3.0, 1.0, 2.0]), np.array([2.0, 0.0])
-    above, below = placements(shifted, nominal)
+    above, below = compute_placements(shifted, nominal)
     assert above == pytest.approx([1.0, 0.5, 0.75]) and below == pytest.approx([0.5, 1.0])
 
 
@@ -114,7 +114,7 @@ def test_minimum_numbers():
     assert (two.error, two.gain_error) == pytest.approx((0.5, 0.5)) and two.n == 2
     assert scoring.highest_density_coverage([[0.3]], [0.1]).fractions.shape == (1,)
     for empty in (np.zeros((0, 3)), np.zeros((3, 0))):
-        with pytest.raises(ValueError, match=r"log_prob_samples have shape"):
+        with pytest.raises(ValueError, match=r"shape of log_prob_samples"):
             scoring.highest_density_coverage(empty, np.zeros(len(empty)))
     assert scoring.coverage_band([0.0, 1.0], [0.0, 1.0])[1][1] == 1.0
     assert scoring.log_volume(np.eye(3)[None, :, :2], [1, 1]).shape == (1,)

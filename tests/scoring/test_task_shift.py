@@ -39,22 +39,22 @@ class TestShift:
         found = ladders.reflex_data(np.stack([rows[name] for name in ladders.TRAVEL], axis=1))
         expected = np.stack([rows[name] for name in ("v_travel", "l_apex", "b_apex")], axis=1)
         assert found == pytest.approx(expected, abs=2e-3, rel=1e-4)
-        assert ladders.noisier(rows, 1.0) == pytest.approx(np.stack([rows[n] for n in ladders.TRAVEL], axis=1))
+        assert ladders.add_noise(rows, 1.0) == pytest.approx(np.stack([rows[n] for n in ladders.TRAVEL], axis=1))
 
     def test_noise_has_the_covariance_of_each_row(self, rows):
         """At factor two, the added noise whitened by three covariances is standard Gaussian."""
         travel = np.stack([rows[name] for name in ladders.TRAVEL], axis=1).astype(float)
-        added = ladders.noisier(rows, 2.0) - travel
-        assert ladders.noisier(rows, 4.0) - travel == pytest.approx(np.sqrt(5) * added)
+        added = ladders.add_noise(rows, 2.0) - travel
+        assert ladders.add_noise(rows, 4.0) - travel == pytest.approx(np.sqrt(5) * added)
         total = 0.0
         for i, noise in enumerate(added):
             xx, xy, xz, yy, yz, zz = (float(rows[name][i]) for name in ladders.COVARIANCE)
             total += noise @ np.linalg.solve(3 * np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]), noise)
         assert 1e-3 < stats.chi2(3 * len(added)).cdf(total) < 1 - 1e-3
-        assert stats.kstest(ladders.deviates(np.arange(2000)).ravel(), "norm").pvalue > 1e-3
+        assert stats.kstest(ladders.draw_deviates(np.arange(2000)).ravel(), "norm").pvalue > 1e-3
 
     def test_bias_lengthens_and_does_not_turn(self, rows):
-        found = ladders.reflex_data(ladders.biased(rows, 20.0))
+        found = ladders.reflex_data(ladders.add_bias(rows, 20.0))
         assert found[:, 0] == pytest.approx(rows["v_travel"] + 20, rel=1e-5)
         assert found[:, 2] == pytest.approx(rows["b_apex"], abs=2e-3)
 
@@ -120,7 +120,7 @@ class TestShift:
         assert turned["headline"]["auroc_statistic"]["value"] == pytest.approx(0)
         without = shift.score(samples)
         assert "auroc_statistic" not in without["headline"]
-        assert any("statistic was not given" in note for note in without["notes"])
+        assert any("statistic is missing" in note for note in without["notes"])
 
     def test_the_error_of_the_mean_auroc_is_its_spread(self, shift):
         """Rungs of one simulation are correlated with each other and with their row."""
@@ -160,7 +160,7 @@ class TestShift:
         made = dict(ladders.read_haloes())
         made["sim_id"] = made["sim_id"] + 1
         monkeypatch.setattr(ladders, "read_haloes", lambda: made)
-        with pytest.raises(ValueError, match=r"embedded haloes of 'sky-plane' are of simulations \[8, "):
+        with pytest.raises(ValueError, match=r"sim_id of the embedded 'sky-plane' = \[8, "):
             mw.get_task("shift").observations  # noqa: B018
 
     def test_the_file_is_written_as_it_is_read(self, tmp_path):

@@ -7,11 +7,11 @@ from scipy.integrate import quad
 
 from mwlmc_data import scoring
 from mwlmc_data.scoring import density, ladders, metrics
-from mwlmc_data.scoring.manifest import make_manifest, manifest_problems
+from mwlmc_data.scoring.manifest import find_manifest_problems, make_manifest
 from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.scoring.report import Entry, Report, Section
-from mwlmc_data.scoring.yardstick import Limit, gains, load_limit, write_limit
-from tests.helpers.example_entries import prior_samples
+from mwlmc_data.scoring.yardstick import ScoreLimit, compute_gains, load_limit, write_limit
+from tests.scoring.entries import prior_samples
 
 
 def draws(n=6, m=40, d=2, seed=0):
@@ -167,7 +167,7 @@ class TestLadders:
         """From the raw words of Philox, which no release of numpy changes: the first for simulation 3."""
         word = np.random.Philox(key=[20250714, 3]).random_raw(3)
         uniform = (np.floor(word / 2.0**11) + 0.5) / 2.0**53
-        assert ladders.deviates(np.array([3])) == pytest.approx(stats.norm.ppf(uniform)[None], rel=1e-9)
+        assert ladders.draw_deviates(np.array([3])) == pytest.approx(stats.norm.ppf(uniform)[None], rel=1e-9)
 
     def test_data_of_a_travel_vector(self):
         found = ladders.reflex_data(np.array([[3.0, 4.0, 12.0], [-1.0, 0.0, 0.0], [0.0, -2.0, -2.0]]))
@@ -237,7 +237,7 @@ def test_the_area_as_defined_in_the_paper():
 @pytest.mark.parametrize("call", [scoring.contraction, scoring.mean_error, scoring.variance_ratio, scoring.mmd])
 def test_one_draw_has_no_width(call):
     other = np.ones(2) if call is scoring.contraction else draws()
-    with pytest.raises(ValueError, match=r"\(6, 1, 2\); allowed: at least 2"):
+    with pytest.raises(ValueError, match=r"\(6, 1, 2\): allowed is at least 2"):
         call(draws(m=1), other)
 
 
@@ -264,17 +264,17 @@ def test_the_interval_of_an_area_solves_newcombes_equation(shifted, nominal):
 def test_an_exceeded_budget_is_reported_with_its_parts(loaded):
     task = loaded["budget-1000@1.0"]
     cost = {"cpu_seconds": 1, "simulations": 1101, "parameters": 0}
-    (problem,) = manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02"))
-    text = "cost.simulations is 1101; allowed in budget-1000@1.0: 1100 at most, 1000 to train on and 100 to validate"
-    assert problem == text
-    assert manifest_problems(make_manifest(task, "m", [0], cost | {"simulations": 1100}, "c", "2026-01-02")) == []
+    (problem,) = find_manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02"))
+    told = "cost.simulations = 1101: allowed in budget-1000@1.0 is 1100 at most, 1000 to train on and 100 to validate"
+    assert problem == told
+    assert find_manifest_problems(make_manifest(task, "m", [0], cost | {"simulations": 1100}, "c", "2026-01-02")) == []
 
 
 @pytest.mark.parametrize(("length", "shown"), [(78, 80), (79, 80)])
 def test_long_values_are_shortened_in_messages(length, shown, loaded):
     cost = {"cpu_seconds": 1, "simulations": 1, "parameters": 0}
     content = make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", "x" * length)
-    (problem,) = manifest_problems(content)
+    (problem,) = find_manifest_problems(content)
     text = problem.removeprefix("date is ").partition(";")[0]
     assert len(text) == shown and text.endswith("'" if length == 78 else "x...")
 
@@ -324,9 +324,9 @@ def test_cases_are_reported_by_their_percentiles(summary9):
 def test_each_cost_is_a_number_from_zero(loaded, name, value):
     cost = {"cpu_seconds": 0, "simulations": 0, "parameters": 0}
     task = loaded["summary-9@1.0"]
-    assert manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02")) == []
-    (problem,) = manifest_problems(make_manifest(task, "m", [0], cost | {name: value}, "c", "2026-01-02"))
-    assert problem.startswith(f"cost.{name} is {value!r}; allowed: a")
+    assert find_manifest_problems(make_manifest(task, "m", [0], cost, "c", "2026-01-02")) == []
+    (problem,) = find_manifest_problems(make_manifest(task, "m", [0], cost | {name: value}, "c", "2026-01-02"))
+    assert problem.startswith(f"cost.{name} = {value!r}: allowed is a")
 
 
 @pytest.mark.parametrize(("name", "most"), [("method", 80), ("code", 2000)])
@@ -335,7 +335,7 @@ def test_a_line_of_text_has_a_maximum_length(loaded, name, most):
     for length in (1, most, most + 1):
         texts = {"method": "m", "code": "c"} | {name: "x" * length}
         content = make_manifest(loaded["summary-9@1.0"], texts["method"], [0], cost, texts["code"], "2026-01-02")
-        assert bool(manifest_problems(content)) is (length > most)
+        assert bool(find_manifest_problems(content)) is (length > most)
 
 
 def test_the_ends_of_a_central_interval_are_inside():
@@ -369,7 +369,8 @@ def test_the_error_of_a_mean_area_counts_simulations_once(shift):
 
 
 def test_the_limit_survives_writing_and_reading(tmp_path):
-    made = Limit(np.array([4, 2, 9]), np.array([0.5, 0.25, 1.0]), np.array([7.0, 8.5, -1.0]), (0.5, 0.25), (0.125, 2.0))
+    scores = np.array([0.5, 0.25, 1.0]), np.array([7.0, 8.5, -1.0])
+    made = ScoreLimit(np.array([4, 2, 9]), *scores, (0.5, 0.25), (0.125, 2.0))
     write_limit(made, "a network", tmp_path)
     found = load_limit(tmp_path)
     assert (found.energy_score_excess, found.nats_excess) == ((0.5, 0.25), (0.125, 2.0))
@@ -379,7 +380,7 @@ def test_the_limit_survives_writing_and_reading(tmp_path):
     assert few.energy_score.tolist() == [1.0, 0.5] and few.neg_log_posterior.tolist() == [-1.0, 7.0]
     assert (few.energy_score_excess, few.nats_excess) == (made.energy_score_excess, made.nats_excess)
     own, nats = np.array([0.4, 0.3, 0.7]), np.array([6.0, 8.0, 0.0])
-    entries = gains(found, own, nats)
+    entries = compute_gains(found, own, nats)
     for name, best, mine, (excess, error), digits in (
         ("gain_over_limit", made.energy_score, own, made.energy_score_excess, 4),
         ("gain_over_limit_nats", made.neg_log_posterior, nats, made.nats_excess, 3),
@@ -388,7 +389,7 @@ def test_the_limit_survives_writing_and_reading(tmp_path):
         assert entries[name].value == pytest.approx((best - mine).mean() - excess)
         assert entries[name].error == pytest.approx(np.hypot(paired.error, error))
         assert entries[name].digits == digits
-    assert set(gains(found, own)) == {"gain_over_limit"}
+    assert set(compute_gains(found, own)) == {"gain_over_limit"}
 
 
 def test_repeated_draws_count_as_one_place():
@@ -401,7 +402,7 @@ def test_repeated_draws_count_as_one_place():
 @pytest.mark.parametrize(("date", "is_allowed"), [("2025-07-13", False), ("2025-07-14", True), ("2026-01-02", True)])
 def test_the_earliest_date_of_an_entry(loaded, date, is_allowed):
     cost = {"cpu_seconds": 0, "simulations": 0, "parameters": 0}
-    problems = manifest_problems(make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", date))
+    problems = find_manifest_problems(make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", date))
     assert (problems == []) is is_allowed
 
 

@@ -13,7 +13,7 @@ from mwlmc_data.scoring import inputs, metrics
 from mwlmc_data.scoring.density import neighbour_log_density
 from mwlmc_data.scoring.references import THETA, load_references
 from mwlmc_data.scoring.report import Entry, Report, Section, dump
-from mwlmc_data.scoring.yardstick import Limit, gains, load_limit, not_possible, write_limit
+from mwlmc_data.scoring.yardstick import ScoreLimit, compute_gains, find_impossible, load_limit, write_limit
 from mwlmc_data.storage.errors import DamagedFileError
 from tests.helpers.conjugate_gaussian import PRIOR_STD, conjugate
 from tests.helpers.example_entries import prior_samples
@@ -32,7 +32,7 @@ def moved(samples, truth, part):
 
 class TestSentences:
     def test_use_of_public_columns_shows_in_both_scores(self):
-        lines = not_possible(entries_of(
+        lines = find_impossible(entries_of(
             energy_score=(0.552, 0.01), gap_to_reference=(-0.267, 0.032), gap_to_reference_nats=(-2.05, 0.11)
         ))  # fmt: skip
         assert len(lines) == 2
@@ -51,12 +51,12 @@ class TestSentences:
         ],
     )  # fmt: skip
     def test_four_errors_on_the_right_side(self, name, value, error, is_flagged):
-        assert bool(not_possible(entries_of(**{name: (value, error)}))) == is_flagged
+        assert bool(find_impossible(entries_of(**{name: (value, error)}))) == is_flagged
 
     @pytest.mark.parametrize("path", RESULTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
     def test_no_honest_baseline_is_flagged(self, path):
         scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
-        assert not_possible([scores["headline"], *scores["scores"].values()]) == ()
+        assert find_impossible([scores["headline"], *scores["scores"].values()]) == ()
 
     def test_there_are_results_to_look_at(self):
         assert len(RESULTS) >= 132
@@ -86,13 +86,13 @@ def problem():
 def limit(problem):
     """Another set of draws of the exact posterior."""
     energy = scoring.energy_score(problem.reference, problem.truth, PRIOR_STD)
-    return Limit(np.arange(1000), energy, -problem.exact_log_prob_truth)
+    return ScoreLimit(np.arange(1000), energy, -problem.exact_log_prob_truth)
 
 
 class TestGains:
     def flags(self, limit, samples, truth, nats=None):
-        found = gains(limit, scoring.energy_score(samples, truth, PRIOR_STD), nats)
-        return not_possible([{name: entry.to_dict() for name, entry in found.items()}])
+        found = compute_gains(limit, scoring.energy_score(samples, truth, PRIOR_STD), nats)
+        return find_impossible([{name: entry.to_dict() for name, entry in found.items()}])
 
     def test_the_exact_posterior_and_worse_ones_are_not_flagged(self, problem, limit):
         assert not self.flags(limit, problem.samples, problem.truth, -problem.exact_log_prob_truth)
@@ -108,12 +108,12 @@ class TestGains:
 
     def test_the_uncertainty_of_the_limit_is_allowed_for(self, problem, limit):
         scores = (limit.energy_score + 0.02, limit.neg_log_posterior + 0.2)
-        worse = Limit(limit.sim_id, *scores, (0.02, 0.003), (0.2, 0.01))
-        found = gains(worse, limit.energy_score, limit.neg_log_posterior)
+        worse = ScoreLimit(limit.sim_id, *scores, (0.02, 0.003), (0.2, 0.01))
+        found = compute_gains(worse, limit.energy_score, limit.neg_log_posterior)
         assert found["gain_over_limit"].value == pytest.approx(0, abs=1e-12)
         assert found["gain_over_limit"].error == pytest.approx(0.003)
         assert found["gain_over_limit_nats"].value == pytest.approx(0, abs=1e-12)
-        assert not_possible([{name: entry.to_dict() for name, entry in found.items()}]) == ()
+        assert find_impossible([{name: entry.to_dict() for name, entry in found.items()}]) == ()
 
 
 class TestReferences:
@@ -121,16 +121,16 @@ class TestReferences:
         """Half of the draws of each certified reference serve as the entry, the other half as the reference."""
         references = load_references()
         rows = references.certified & np.isfinite(references.log_prob_truth) & (references.sim_id >= 0)
-        from mwlmc_data.scoring.observations import stacked, test_columns
+        from mwlmc_data.scoring.observations import stack_columns, test_columns
 
-        truth = stacked(test_columns(references.sim_id[rows], THETA), THETA).astype(float)
+        truth = stack_columns(test_columns(references.sim_id[rows], THETA), THETA).astype(float)
         draws = references.samples[rows][:, :1000].astype(float)
         scale = (8.385e10, 4.944e11, 1.155)
         ideal = scoring.energy_score(draws[:, ::2], truth, scale)
         for part, flagged in ((0.0, False), (0.05, True)):
             energy = scoring.energy_score(moved(draws[:, 1::2], truth, part), truth, scale)
             gap = metrics.paired_entry(energy, ideal, "")
-            assert bool(not_possible([{"gap_to_reference": gap.to_dict()}])) == flagged
+            assert bool(find_impossible([{"gap_to_reference": gap.to_dict()}])) == flagged
 
 
 class TestLimitFile:
@@ -183,37 +183,37 @@ class TestDensities:
     @pytest.mark.parametrize("offset", [0.5, 2.0, -0.75])
     def test_densities_that_do_not_belong_to_the_draws_are_refused(self, summary9, honest, offset):
         samples, log_prob = honest
-        assert summary9.problems({"samples": samples, "log_prob_truth": log_prob}) == []
-        (reported,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob + offset})
-        found = float(reported.split("off by ")[1].split(" nats")[0])
-        assert found == pytest.approx(offset, abs=0.1) and "allowed: -0.5 to +0.25, of" in reported
+        assert summary9.find_problems({"samples": samples, "log_prob_truth": log_prob}) == []
+        (told,) = summary9.find_problems({"samples": samples, "log_prob_truth": log_prob + offset})
+        found = float(told.split("log_prob_truth = ")[1].split(" nats")[0])
+        assert found == pytest.approx(offset, abs=0.1) and "allowed is -0.5 to +0.25, for" in told
 
     def test_densities_that_are_too_high_far_from_the_draws_are_refused(self, summary9, honest):
         samples, log_prob = honest
         truth = summary9.observations.theta.astype(float)
         far = neighbour_log_density(samples, truth, summary9.prior)[1] > 2
-        among, everywhere = inputs.density_excess(samples, log_prob + 2.0 * far, truth, summary9.prior)
+        among, everywhere = inputs.measure_density_excess(samples, log_prob + 2.0 * far, truth, summary9.prior)
         assert abs(among) < 0.1 and everywhere > 0.25 and 0.1 < far.mean() < 0.4
-        (reported,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob + 2.0 * far})
-        assert f"off by {everywhere:+.2f} nats" in reported
+        (told,) = summary9.find_problems({"samples": samples, "log_prob_truth": log_prob + 2.0 * far})
+        assert f"= {everywhere:+.2f} nats" in told
 
     def test_densities_that_are_too_low_are_found_from_the_truths_among_the_draws(self, summary9, honest):
         samples, log_prob = honest
         truth = summary9.observations.theta.astype(float)
         near = neighbour_log_density(samples, truth, summary9.prior)[1] <= 2
-        among, everywhere = inputs.density_excess(samples, log_prob - 0.7 * near, truth, summary9.prior)
+        among, everywhere = inputs.measure_density_excess(samples, log_prob - 0.7 * near, truth, summary9.prior)
         assert among < everywhere - 0.1 < 0
-        (reported,) = summary9.problems({"samples": samples, "log_prob_truth": log_prob - 0.7 * near})
-        assert f"off by {among:+.2f} nats" in reported
+        (told,) = summary9.find_problems({"samples": samples, "log_prob_truth": log_prob - 0.7 * near})
+        assert f"= {among:+.2f} nats" in told
 
     def test_few_truths_among_the_draws_do_not_condemn_the_densities(self, summary9, honest):
         """A posterior that is far too narrow is bad, but its densities may still be right."""
         samples, _ = honest
         truth = summary9.observations.theta.astype(float)
         narrow = truth[:, None] + 0.01 * (samples - truth[:, None]) + 0.3 * np.std(samples, axis=(0, 1))
-        among, everywhere = inputs.density_excess(narrow, np.full(len(truth), -200.0), truth, summary9.prior)
+        among, everywhere = inputs.measure_density_excess(narrow, np.full(len(truth), -200.0), truth, summary9.prior)
         assert np.isnan(among) and everywhere == -2.0
-        assert not inputs.density_problems(narrow, np.full(len(truth), -200.0), truth, summary9.prior)
+        assert not inputs.find_density_problems(narrow, np.full(len(truth), -200.0), truth, summary9.prior)
 
 
 class TestTasks:

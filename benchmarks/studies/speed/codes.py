@@ -1,4 +1,4 @@
-"""What a competitor is."""
+"""What a competitor provides."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from mwlmc_data.array_types import FloatArray
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """A code with its settings, made ready for one problem.
+    """A code with its settings, prepared for one problem.
 
     Attributes
     ----------
     name : str
-        As it stands in tables.
+        Name in tables.
     family : {"ours", "agama", "gala", "galpy"}
     what : str
         Settings, and what it solves.
     tolerances : tuple of float
         From coarse to fine, in the code's own measure.
     move : callable
-        (stars (n, 6) at the start, tolerance) -> positions (n, 3) [kpc] today. It must leave the stars as they are.
+        (stars (n, 6) at the start, tolerance) -> positions (n, 3) [kpc] today. It must not change the stars.
     converged : callable
-        stars -> positions to compare with: the code's own, as exact as it can be.
+        stars -> positions to compare with: the code's own, as exact as possible.
     acceleration : callable
         points (n, 3) [kpc] -> acceleration today [km^2 s^-2 kpc^-1], by the same code that moves stars.
-    most : int
-        Most stars it is given; the time is scaled from these.
+    max_stars : int
+        Largest number of stars it is given; times are scaled from these.
     whole : bool
-        Whether it solves the whole problem, or the easier one of the Milky Way at rest alone.
+        Whether it solves the full problem, rather than the easier one of the Milky Way alone at rest.
     """
 
     name: str
@@ -40,5 +40,5 @@ class Code:
     move: Callable[[FloatArray, float], FloatArray]
     converged: Callable[[FloatArray], FloatArray]
     acceleration: Callable[[FloatArray], FloatArray]
-    most: int
+    max_stars: int
     whole: bool = True

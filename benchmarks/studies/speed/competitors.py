@@ -17,7 +17,7 @@ PEERS = {
 
 
 def gather(problem: Problem) -> tuple[list[Code], dict[str, str]]:
-    """Every code that is installed, ready for the problem; and how to install the others, by name."""
+    """Prepare every installed code for the problem; return also how to install the others, by name."""
     codes, missing = ours.codes(problem), {}
     for name, how in PEERS.items():
         try:

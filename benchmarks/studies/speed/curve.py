@@ -1,8 +1,8 @@
-"""The work-precision curve: how far moved stars are from where they belong, against the time it took to move them.
+"""The work-precision curve: the error of moved stars against the time it takes to move them.
 
-The error of a code is measured against its own converged solution of its own potential, so that the curve is one of
-integrators and force codes; how far each potential is from the exact one stands beside it. Stars that end within 20 kpc
-are left out of the error (they are chaotic), not of the time.
+The error of a code is measured against its own converged solution in its own potential, so that the curve compares
+integrators and force codes; the error of each potential is reported beside it. Stars that end within 20 kpc count in
+the time but not in the error, because their orbits are chaotic.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from benchmarks.studies.speed import machine
 from benchmarks.studies.speed.codes import Code
 from benchmarks.studies.speed.competitors import gather
 from benchmarks.studies.speed.ours import RELEASED, RELEASED_TOLERANCE
-from benchmarks.studies.speed.problem import Problem, force_points, milky_way_at_force_points
+from benchmarks.studies.speed.problem import Problem, draw_force_points, pull_at_force_points
 from mwlmc_data.array_types import FloatArray
 from mwlmc_data.simulator.constants import N_STARS
 
-#: A fixed error [kpc] at which codes are compared.
+#: Fixed error [kpc] at which codes are compared.
 FIXED_ERROR = 1e-3
 _FAST_STARS, _FAST_FORCES = 64, 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """What was measured of a code; lists go with `tolerances`.
+    """Measurements of a code; lists are parallel to `tolerances`.
 
     Attributes
     ----------
     name, family, what, whole
-        As of the :class:`~benchmarks.studies.speed.codes.Code`.
+        As in :class:`~benchmarks.studies.speed.codes.Code`.
     n_stars : int
-        Stars it was given.
+        Number of stars it was given.
     tolerances : list of float
-    seconds, least, most : list of float
-        Processor time of 4,500 stars [s] by proportion: the median of the rounds, and their extremes.
+    seconds, min_seconds, max_seconds : list of float
+        Processor time scaled to 4,500 stars [s]: the median of the rounds, and their extremes.
     median, p99 : list of float
         Median and 99th percentile of the distance [kpc] to the converged solution.
     force_median, force_max : float
-        Difference of its acceleration to the exact one between 1 and 300 kpc, over the Milky Way's.
+        Error of its acceleration between 1 and 300 kpc, over the Milky Way's acceleration.
     """
 
     name: str
@@ -54,8 +54,8 @@ class Curve:
     n_stars: int
     tolerances: list[float]
     seconds: list[float]
-    least: list[float]
-    most: list[float]
+    min_seconds: list[float]
+    max_seconds: list[float]
     median: list[float]
     p99: list[float]
     force_median: float
@@ -63,13 +63,13 @@ class Curve:
 
 
 def measure(problem: Problem, repeats: int, fast: bool) -> dict[str, Any]:
-    """Curves of all installed codes on the problem, and the ratios of their times at equal error.
+    """Measure the curves of all installed codes, and the ratios of their times at equal error.
 
     Parameters
     ----------
     problem : Problem
     repeats : int
-        Rounds; in each every code moves its stars at every tolerance.
+        Rounds, in each of which every code moves its stars at every tolerance.
     fast : bool
         Few stars and tolerances.
 
@@ -81,8 +81,8 @@ def measure(problem: Problem, repeats: int, fast: bool) -> dict[str, Any]:
     """
     codes, missing = gather(problem)
     if fast:
-        codes = [dataclasses.replace(c, most=_FAST_STARS, tolerances=_some(c)) for c in codes]
-    stars = {code.name: problem.sample(code.most) for code in codes}
+        codes = [dataclasses.replace(c, max_stars=_FAST_STARS, tolerances=_some(c)) for c in codes]
+    stars = {code.name: problem.sample(code.max_stars) for code in codes}
     jobs = {
         (code.name, tolerance): (lambda c=code, t=tolerance: c.move(stars[c.name], t))
         for code in codes
@@ -99,21 +99,21 @@ def measure(problem: Problem, repeats: int, fast: bool) -> dict[str, Any]:
             errors = _errors(code, stars[code.name], timing.results)
             scale = N_STARS / len(stars[code.name])
             times = scale * np.array([timing.seconds[code.name, tolerance] for tolerance in code.tolerances])
-            forces = force_errors(problem, code, _FAST_FORCES if fast else 200)
+            forces = measure_force_errors(problem, code, _FAST_FORCES if fast else 200)
             curves.append(_curve(code, len(stars[code.name]), times, errors, forces))
             bar.update()
     return {
         "problem": problem.name,
         "n_stars": len(problem.stars),
         "curves": [dataclasses.asdict(c) for c in curves],
-        "ratios": ratios(curves),
+        "ratios": compute_ratios(curves),
         "missing": missing,
         "waiting": timing.waiting,
     }
 
 
 def _some(code: Code) -> tuple[float, ...]:
-    """The released tolerance and a coarser one, or two in the middle."""
+    """Return the released tolerance and a coarser one, or two in the middle."""
     if code.name == RELEASED:
         return (1e-2, RELEASED_TOLERANCE)
     middle = len(code.tolerances) // 2
@@ -122,11 +122,11 @@ def _some(code: Code) -> tuple[float, ...]:
 
 def _errors(code: Code, stars: FloatArray, moved: dict) -> list[tuple[float, float]]:
     converged = code.converged(stars)
-    return [distances(moved[code.name, tolerance], converged) for tolerance in code.tolerances]
+    return [measure_distances(moved[code.name, tolerance], converged) for tolerance in code.tolerances]
 
 
-def distances(positions: FloatArray, converged: FloatArray) -> tuple[float, float]:
-    """Median and 99th percentile of the distance between positions (n, 3), where `converged` is beyond 20 kpc.
+def measure_distances(positions: FloatArray, converged: FloatArray) -> tuple[float, float]:
+    """Compute median and 99th percentile of the distance between positions where `converged` is beyond 20 kpc.
 
     Raises
     ------
@@ -135,16 +135,16 @@ def distances(positions: FloatArray, converged: FloatArray) -> tuple[float, floa
     """
     outer = np.linalg.norm(converged, axis=1) > OUTER
     if not outer.any():
-        raise ValueError(f"none of the {len(converged)} stars ends beyond {OUTER:g} kpc; needed is at least one")
+        raise ValueError(f"stars beyond {OUTER:g} kpc = 0 of {len(converged)}: allowed is 1 or more")
     distance = np.linalg.norm(positions[outer] - converged[outer], axis=1)
     if not np.isfinite(distance).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(distance))} stars have no finite position")
+        raise ValueError(f"stars without a finite position = {np.count_nonzero(~np.isfinite(distance))}: allowed is 0")
     return float(np.median(distance)), float(np.percentile(distance, 99))
 
 
-def force_errors(problem: Problem, code: Code, n: int = 200) -> tuple[float, float]:
-    """Median and largest difference of a code's acceleration to the exact one, over the Milky Way's acceleration."""
-    points, alone = force_points(n), milky_way_at_force_points(problem.parameters.m200_mw, problem.parameters.c200, n)
+def measure_force_errors(problem: Problem, code: Code, n: int = 200) -> tuple[float, float]:
+    """Compute median and largest error of a code's acceleration, over the Milky Way's acceleration."""
+    points, alone = draw_force_points(n), pull_at_force_points(problem.parameters.m200_mw, problem.parameters.c200, n)
     exact = alone + problem.tide(points) if code.whole else alone
     difference = np.linalg.norm(code.acceleration(points) - exact, axis=1) / np.linalg.norm(alone, axis=1)
     return float(np.median(difference)), float(difference.max())
@@ -161,8 +161,8 @@ def _curve(
         n_stars=n_stars,
         tolerances=list(code.tolerances),
         seconds=np.median(times, axis=1).tolist(),
-        least=times.min(axis=1).tolist(),
-        most=times.max(axis=1).tolist(),
+        min_seconds=times.min(axis=1).tolist(),
+        max_seconds=times.max(axis=1).tolist(),
         median=[m for m, _ in errors],
         p99=[p for _, p in errors],
         force_median=forces[0],
@@ -170,10 +170,10 @@ def _curve(
     )
 
 
-def time_at(error: float, errors: list[float], seconds: list[float]) -> float | None:
-    """Time that an error takes: the curve's, straight between its points in the logarithms of both.
+def interpolate_time(error: float, errors: list[float], seconds: list[float]) -> float | None:
+    """Interpolate the time for an error, linearly in the logarithms of both.
 
-    Points that another beats in both are left out. None where the curve does not reach so far, to either side.
+    Points that another beats in both are left out. None outside the range of the curve.
     """
     best: list[tuple[float, float]] = []
     for time, reached in sorted(zip(seconds, errors, strict=True)):
@@ -186,8 +186,8 @@ def time_at(error: float, errors: list[float], seconds: list[float]) -> float | 
     return float(math.exp(np.interp(math.log(error), x, y)))
 
 
-def ratios(curves: list[Curve]) -> list[dict[str, Any]]:
-    """Times of each code over ours: at the median and 99% errors of the release, and at :data:`FIXED_ERROR`.
+def compute_ratios(curves: list[Curve]) -> list[dict[str, Any]]:
+    """Compute the time of each code over ours at the median and 99% errors of the release and at :data:`FIXED_ERROR`.
 
     An entry is None where either curve does not reach that error.
     """
@@ -207,6 +207,6 @@ def ratios(curves: list[Curve]) -> list[dict[str, Any]]:
 
 
 def _ratio(curve: Curve, ours: Curve, kind: str, error: float) -> float | None:
-    theirs = time_at(error, getattr(curve, kind), curve.seconds)
-    mine = time_at(error, getattr(ours, kind), ours.seconds)
+    theirs = interpolate_time(error, getattr(curve, kind), curve.seconds)
+    mine = interpolate_time(error, getattr(ours, kind), ours.seconds)
     return None if theirs is None or mine is None else theirs / mine

@@ -1,4 +1,4 @@
-"""The work-precision curves as a picture."""
+"""The figure of the work-precision curves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLORS = {"ours": "#2b5c8a", "agama": "#c8702a", "gala": "#3c7d4a", "galpy": "#
 
 
 def work_precision(result: dict[str, Any]) -> Figure:
-    """Median error against the time of 4,500 stars; further left is faster, further down more exact.
+    """Draw the median error against the time of 4,500 stars; left is faster, down more exact.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def work_precision(result: dict[str, Any]) -> Figure:
     ax.set_ylabel("median error, stars beyond 20 kpc [kpc]")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_title("dashed: an easier problem, the Milky Way at rest alone", loc="right", fontsize=9, color=_GREY)
+    ax.set_title("dashed: an easier problem, the Milky Way alone at rest", loc="right", fontsize=9, color=_GREY)
     _name_curves(figure, ax, result["curves"])
     return figure
 
 
 def _name_curves(figure: Figure, ax: Axes, curves: list[dict[str, Any]]) -> None:
-    """Write each name above the coarse or below the fine end of its curve, as near as is clear of all else."""
-    figure.draw_without_rendering()  # places are known only now
+    """Write each name above the coarse or below the fine end of its curve, as near as free space allows."""
+    figure.draw_without_rendering()  # positions are known only now
     paths = np.vstack([_dense(ax.transData.transform(line.get_xydata())) for line in ax.lines[1:]])
     taken: list[Bbox] = []
     for curve in sorted(curves, key=lambda c: c["median"][0]):
@@ -80,7 +80,7 @@ def _name_curves(figure: Figure, ax: Axes, curves: list[dict[str, Any]]) -> None
 
 
 def _dense(points: FloatArray) -> FloatArray:
-    """Points along the straight lines between points, fifty to each."""
+    """Return fifty points along the line between each two points."""
     steps = np.linspace(0, 1, 50)[:, None]
     pieces = [a + steps * (b - a) for a, b in itertools.pairwise(points)]
     return np.vstack([points, *pieces])

@@ -1,4 +1,4 @@
-"""The same simulation compiled for AVX2, with its gather and without, beside what this machine has."""
+"""The same simulation compiled for AVX2, with and without its gather, and for this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from benchmarks.studies.speed.probe import Probe
 
 _AVX2 = "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"
-#: numba's variables for each; no features: what numba and this project choose by themselves.
+#: Environment variables of numba for each; without them numba and this project choose.
 VARIANTS = {
     "this machine": {},
     "AVX2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": f"{_AVX2},+fast-gather"},
@@ -23,13 +23,13 @@ VARIANTS = {
 
 
 def measure(repeats: int, fast: bool) -> dict[str, Any] | None:
-    """Processor seconds of a whole simulation by variant, and how long each took to compile; None but on x86-64."""
+    """Time a complete simulation and its compilation for each variant; None except on x86-64."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return None
     n = 2 if fast else 16
     result: dict[str, Any] = {"n": n}
     with ExitStack() as stack, tqdm(total=(1 + repeats) * len(VARIANTS), desc="AVX2", leave=False) as bar:
-        # compiled anew, and away from the code of this machine
+        # compile again, apart from this machine's cached code
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mwlmc-speed-")))
         probes, compiling = {}, {}
         for i, (name, variables) in enumerate(VARIANTS.items()):

@@ -1,4 +1,4 @@
-"""The machine: what it is, how many threads are used, and clocks that treat all competitors alike."""
+"""The machine: its description, the number of threads, and clocks that treat all competitors alike."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _FEATURES = ("avx", "avx2", "fma", "avx512f", "avx512dq", "avx512vl", "fast-gath
 Key = TypeVar("Key", bound=Hashable)
 
 
-def one_thread() -> None:
-    """Ask every library that reads an environment variable for one thread; those already loaded do not look again."""
+def use_one_thread() -> None:
+    """Ask every library that reads an environment variable for one thread; libraries already loaded do not notice."""
     for name in _THREADS:
         os.environ[name] = "1"
 
 
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
-    """Within this context the thread, and those it starts, stay on one core where the system can see to that."""
+    """Keep this thread and those it starts on one core within this context, where the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -41,16 +41,16 @@ def one_core() -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class Timing(Generic[Key]):
-    """What :func:`round_robin` measured.
+    """Result of :func:`round_robin`.
 
     Attributes
     ----------
     seconds : dict of list of float
-        Processor time of each round, of all threads together.
+        Processor time of each round, summed over threads.
     results : dict
         What each job returned in the first round.
     waiting : float
-        Wall-clock over processor time of all jobs: 1 on a quiet machine.
+        Ratio of wall-clock to processor time of all jobs: 1 on a quiet machine.
     """
 
     seconds: dict[Key, list[float]]
@@ -61,19 +61,19 @@ class Timing(Generic[Key]):
 def round_robin(
     jobs: Mapping[Key, Callable[[], Any]], repeats: int, done: Callable[[], Any] = lambda: None
 ) -> Timing[Key]:
-    """Time jobs in turn, all once before any a second time, so that other load on the machine hits all alike.
+    """Time jobs in turn, each once before any a second time, so that other load on the machine affects all alike.
 
-    The clock is the processor time of this process: it does not run while another process has the core, and runs twice
-    as fast where a library has two threads at work.
+    The clock is the processor time of this process: it stops while another process has the core, and runs twice as fast
+    while a library uses two threads.
 
     Parameters
     ----------
     jobs : mapping
-        What to call, by name.
+        Functions to call, by name.
     repeats : int
         Rounds.
     done : callable
-        Called after each job, for a progress bar.
+        Function to call after each job, for a progress bar.
     """
     seconds: dict[Key, list[float]] = {key: [] for key in jobs}
     results: dict[Key, Any] = {}
@@ -90,7 +90,7 @@ def round_robin(
 
 
 def describe() -> dict[str, Any]:
-    """Processor, its vector instructions as the compiler sees them, versions, and the load before anything ran."""
+    """Describe processor, vector instructions as the compiler sees them, versions, and the load before anything ran."""
     import llvmlite.binding
 
     features = llvmlite.binding.get_host_cpu_features()
@@ -102,12 +102,12 @@ def describe() -> dict[str, Any]:
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},
-        "load_at_the_start": load(),
+        "load_at_the_start": get_load(),
     }
 
 
-def load() -> float | None:
-    """Average number of busy processes in the last minute, this one among them; None where the system does not say."""
+def get_load() -> float | None:
+    """Return the average number of busy processes in the last minute, this one included; None if unknown."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
@@ -129,7 +129,7 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         pass
-    try:  # not installed from a package: agama built by hand, this project run from a clone
+    try:  # not installed as a package: agama built by hand, this project run from a clone
         module = importlib.import_module(package.replace("-", "_"))
         return str(module.__version__).partition(" compiled")[0]
     except (ImportError, AttributeError):

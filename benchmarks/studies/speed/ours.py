@@ -13,15 +13,15 @@ from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE
 from mwlmc_data.simulator.equations import integrate_stars, star_acceleration
 
-#: The integrator that the catalogue is made with, and the tolerance of the release.
+#: The integrator of the catalogue, and the tolerance of the release.
 RELEASED, RELEASED_TOLERANCE = "ours, float32", TOLERANCE
-#: Tolerance of what both are compared with. A hundred times less moves its stars by 1e-7 kpc: what remains is the
-#: radial table, whose cubics meet to 1e-8 and make the steps at such tolerances tiny.
+#: Tolerance of the solution that both are compared with. A hundred times less moves its stars by 1e-7 kpc. The limit is
+#: the radial table, whose cubics join to 1e-8 and make steps tiny at such tolerances.
 _CONVERGED = 1e-11
 
 
 def codes(problem: Problem) -> list[Code]:
-    """Sixteen stars at once in float32, and one at a time in float64."""
+    """Return our two integrators: sixteen stars at once in float32, and one at a time in float64."""
     field = problem.field
 
     def lanes(stars: FloatArray, tolerance: float) -> FloatArray:
@@ -30,7 +30,7 @@ def codes(problem: Problem) -> list[Code]:
     def scalar(stars: FloatArray, tolerance: float) -> FloatArray:
         moved = stars.copy()
         if integrate_stars(moved, field.t_start, 0.0, field, tolerance) < 0:
-            raise RuntimeError(f"a star did not arrive at the tolerance {tolerance:g}")
+            raise RuntimeError(f"a star does not arrive at the tolerance {tolerance:g}")
         return moved[:, :3]
 
     def acceleration(points: FloatArray) -> FloatArray:
@@ -38,7 +38,7 @@ def codes(problem: Problem) -> list[Code]:
 
     converged = functools.partial(scalar, tolerance=_CONVERGED)
     coarse, fine = tuple(sorted({1e-2, 3e-3, 1e-3, TOLERANCE, 1e-4, 1e-5}, reverse=True)), (1e-4, 1e-6, 1e-8, 1e-10)
-    what = "the whole problem; Runge-Kutta-Nyström 8(6), each star its own step"
+    what = "full problem; Runge-Kutta-Nyström 8(6), each star with its own step"
     return [
         Code(RELEASED, "ours", f"{what}, 16 at once", coarse, lanes, converged, acceleration, 10**9),
         Code("ours, float64", "ours", f"{what}, one at a time", fine, scalar, converged, acceleration, 10**9),

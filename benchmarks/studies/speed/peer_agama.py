@@ -1,9 +1,9 @@
-"""agama (Vasiliev 2019) on the same potential: it can express all of it exactly.
+"""agama (Vasiliev 2019) on the same potential, which it expresses exactly.
 
-Two settings. As ``engine="agama"`` sets it: every component a potential of its own, the integrator agama takes unless
-told otherwise (Dormand-Prince 8(5,3)). And the fastest of its settings that was found: bulge and disc given to agama
-together, which it then joins into one expansion, and its Runge-Kutta-Nyström integrator. A spline of the whole Milky
-Way in cylindrical coordinates (CylSpline) is as fast as that but worse near the centre.
+Two settings. That of ``engine="agama"``: every component is a potential of its own, with agama's default integrator
+(Dormand-Prince 8(5,3)). And the fastest found: bulge and disc together, which agama joins into one expansion, with its
+Runge-Kutta-Nyström integrator. A spline of the entire Milky Way in cylindrical coordinates (CylSpline) is as fast but
+worse near the centre.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_STARS = 1500
 
 
 def codes(problem: Problem) -> list[Code]:
-    """As the engine sets it, and the best setting found."""
+    """Return agama as the engine sets it, and with the best setting found."""
     agama.setUnits(mass=1, length=1, velocity=1)
     agama.setNumThreads(1)
     bulge, disc, halo = components(problem.parameters)
@@ -61,4 +61,4 @@ def _code(name: str, settings: str, problem: Problem, milky_way: agama.Potential
     def acceleration(points: FloatArray) -> FloatArray:
         return total.force(points, t=0.0)
 
-    return Code(name, "agama", f"the whole problem; {settings}", _TOLERANCES, move, converged, acceleration, _MAX_STARS)
+    return Code(name, "agama", f"full problem; {settings}", _TOLERANCES, move, converged, acceleration, _MAX_STARS)

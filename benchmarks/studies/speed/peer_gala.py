@@ -1,18 +1,17 @@
 """gala (Price-Whelan 2017) on the nearest potential it can express.
 
-Bulge and halo are its spline of the enclosed mass, the disc its three Miyamoto-Nagai discs (Smith et al. 2015), the
-LMC a Hernquist sphere whose centre moves on a spline in time. It has no accelerating frame: a point mass 1e9 kpc away
-pulls as uniformly (to 1e-7) and is moved in the same way. All in C, moved by its Dormand-Prince 8(5,3), one star a
-batch: with the Milky Way at rest larger batches, whose stars share a step, are slower, with moving parts not faster by
-more than a tenth. Its leapfrog and fourth-order symplectic integrator have one step for all stars: to the same median
-they take as long or longer, and the stars near the centre are lost.
+Bulge and halo are its spline of the enclosed mass, the disc its three Miyamoto-Nagai discs (Smith et al. 2015), the LMC
+a Hernquist sphere whose centre moves on a spline in time. It has no accelerating frame: a point mass 1e9 kpc away,
+which moves in the same way, pulls uniformly enough (to 1e-7). All of it runs in C, with its Dormand-Prince 8(5,3), one
+star a batch: larger batches, whose stars share a step, are slower with the Milky Way at rest, and at most a tenth
+faster with moving parts. Its leapfrog and fourth-order symplectic integrator use one step for all stars: they take as
+long or longer to the same median error, and lose the stars near the centre.
 
-The moving parts cost gala most of its time, so the Milky Way at rest alone is measured too: an upper bound on its
+The moving parts cost gala most of its time, so the Milky Way alone at rest is measured too: an upper bound on its
 speed.
 
-In gala 1.11.0 a potential that moves erases in a sum what was added before it, unless it has an offset of its own: its
-gradient assigns where the others add, and an offset makes the sum pass it memory of its own. Hence the offset of
-1e-300.
+In gala 1.11.0 a moving potential erases what a sum added before it, unless it has an offset of its own: its gradient
+assigns where the others add, and an offset makes the sum pass it separate memory. Hence the offset of 1e-300.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
 
 _UNITS = UnitSystem(u.kpc, u.def_unit("kpc_per_kms", u.kpc / (u.km / u.s)), u.Msun, u.radian)
 _TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9)
-#: Distance [kpc] of the mass that stands for the frame's acceleration.
+#: Distance [kpc] of the mass that replaces the frame's acceleration.
 _FAR = 1e9
 _MAX_STARS = 750
 
 
 class _Offset(TimeInterpolatedWrapper):
-    """A potential that moves, with an offset that does nothing but exist."""
+    """A moving potential with an offset that has no other effect than to exist."""
 
     def init(self, parameters: list, origin: FloatArray, rotation: FloatArray, n_dim: int = 3) -> None:
         """Called by the constructor; sets the offset."""
@@ -49,12 +48,12 @@ class _Offset(TimeInterpolatedWrapper):
 
 
 def codes(problem: Problem) -> list[Code]:
-    """The whole problem, and the Milky Way at rest alone."""
+    """Return the full problem, and the Milky Way alone at rest."""
     milky_way = _milky_way(problem)
     whole = gp.CCompositePotential(**milky_way, **_moving(problem))
     rest = gp.CCompositePotential(**milky_way)
     return [
-        _code("gala", "the whole problem; C potentials, DOPRI853 in C", problem, whole, True),
+        _code("gala", "full problem; C potentials, DOPRI853 in C", problem, whole, True),
         _code("gala, Milky Way at rest", "no LMC, no fall; C potentials, DOPRI853 in C", problem, rest, False),
     ]
 
@@ -76,7 +75,7 @@ def _milky_way(problem: Problem) -> dict[str, gp.PotentialBase]:
 
 
 def _moving(problem: Problem) -> dict[str, gp.PotentialBase]:
-    """The LMC, and the mass far away that pulls as the frame's acceleration does."""
+    """Return the LMC, and the distant mass that pulls like the frame's acceleration."""
     p, time = problem.parameters, problem.time
     fall = -problem.lmc_pull
     size = np.linalg.norm(fall, axis=1)
@@ -92,7 +91,7 @@ def _moving(problem: Problem) -> dict[str, gp.PotentialBase]:
 
 def _code(name: str, what: str, problem: Problem, potential: gp.CCompositePotential, whole: bool) -> Code:
     hamiltonian = gp.Hamiltonian(potential)
-    # it steps from the first to the last time; the second is only its first step
+    # it integrates from the first to the last time; the second only sets its first step
     times = np.array([problem.time[0], problem.time[0] + 0.005, 0.0])
 
     def move(stars: FloatArray, tolerance: float) -> FloatArray:
@@ -109,7 +108,7 @@ def _code(name: str, what: str, problem: Problem, potential: gp.CCompositePotent
         return move(stars, 1e-13)
 
     def acceleration(points: FloatArray) -> FloatArray:
-        # of the sum in C, which is what moves stars; its Python method adds the components' up itself
+        # of the sum in C, which moves stars; its Python method adds up the components itself
         return -potential.c_instance.gradient(np.ascontiguousarray(points.T), np.zeros(1)).T
 
     return Code(name, "gala", what, _TOLERANCES, move, converged, acceleration, _MAX_STARS, whole)

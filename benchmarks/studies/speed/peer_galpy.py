@@ -1,9 +1,9 @@
 """galpy (Bovy 2015) on the nearest potential it can express.
 
 Bulge and halo are its interpolated spherical force, the disc its three Miyamoto-Nagai discs (Smith et al. 2015), the
-LMC a Hernquist sphere on a moving centre, and the frame falls with the Milky Way. All in C on one thread, moved by its
-Dormand-Prince 8(5,3); its symplectic and lower-order integrators, whose step is set once an orbit, take longer to the
-same error. The Milky Way at rest alone is measured too: an upper bound on its speed.
+LMC a Hernquist sphere on a moving centre, and the frame falls with the Milky Way. All of it runs in C on one thread,
+with its Dormand-Prince 8(5,3); its symplectic and lower-order integrators, whose step is set once per orbit, take
+longer to the same error. The Milky Way alone at rest is measured too: an upper bound on its speed.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if not load_libgalpy()[1]:
 
 _TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9)
 _MAX_STARS = 250
-#: kpc and km/s are its units.
+#: Its units of length and velocity [kpc, km/s].
 _UNITS = {"ro": 1.0, "vo": 1.0}
 
 
 class _Path:
-    """What galpy's moving object asks of an orbit: where it is, in its units."""
+    """What galpy's moving object needs from an orbit: its position, in galpy's units."""
 
     def __init__(self, time: FloatArray, path: FloatArray) -> None:
         self.t = time
         self._at = CubicSpline(time, path)
 
     def turn_physical_off(self) -> None:
-        """Nothing to do: there are no other units."""
+        """Do nothing: there are no other units."""
 
     def dim(self) -> int:
-        """Of space."""
+        """Return the dimension of space."""
         return 3
 
     def x(self, t: Any, **_: Any) -> Any:
@@ -68,13 +68,13 @@ class _Path:
 
 
 def codes(problem: Problem) -> list[Code]:
-    """The whole problem, and the Milky Way at rest alone."""
+    """Return the full problem, and the Milky Way alone at rest."""
     milky_way = _milky_way(problem)
     whole = milky_way
     for part in _moving(problem):
         whole = whole + part
     return [
-        _code("galpy", "the whole problem; dop853_c", problem, whole, True),
+        _code("galpy", "full problem; dop853_c", problem, whole, True),
         _code("galpy, Milky Way at rest", "no LMC, no fall; dop853_c", problem, milky_way, False),
     ]
 
@@ -105,14 +105,14 @@ def _code(name: str, what: str, problem: Problem, potential: Any, whole: bool) -
     times = np.array([problem.time[0], 0.0])
 
     def move(stars: FloatArray, tolerance: float) -> FloatArray:
-        # the function in C beneath Orbit.integrate; it overwrites the array it is given, which is made anew here
+        # the C function beneath Orbit.integrate; it overwrites its argument, hence the fresh array
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             orbits, failed = integrateFullOrbit_c(
                 potential, _cylindrical(stars), times, "dop853_c", rtol=tolerance, atol=tolerance, progressbar=False
             )
         if np.any(failed):
-            raise RuntimeError(f"galpy could not move {np.count_nonzero(failed)} stars at {tolerance:g}")
+            raise RuntimeError(f"galpy cannot move {np.count_nonzero(failed)} stars at the tolerance {tolerance:g}")
         R, z, phi = orbits[:, -1, 0], orbits[:, -1, 3], orbits[:, -1, 5]
         return np.column_stack([R * np.cos(phi), R * np.sin(phi), z])
 

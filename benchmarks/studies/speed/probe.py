@@ -1,9 +1,8 @@
-"""A process of its own that simulates rows: ``python -m benchmarks.studies.speed.probe``, driven by the other modules.
+"""A separate process that simulates rows: ``python -m benchmarks.studies.speed.probe``, driven by the other modules.
 
-It draws parameters of the prior and loads the kernels, says ``{"ready": seconds}``, and then for each number n on a
-line of its standard input simulates n more rows and answers with a line of JSON: the seconds that took by the clock on
-the wall and by the processor's, and the memory of the process. With ``--halo`` each is a whole simulation with its
-halo instead of a row.
+It draws parameters from the prior, loads the kernels and prints ``{"ready": seconds}``. For each number n on a line of
+its standard input it then simulates n more rows and prints a line of JSON: wall-clock seconds, processor seconds, and
+the memory of the process. With ``--halo`` it simulates complete haloes instead of rows.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Probe:
-    """Handle on such a process.
+    """Handle of such a process.
 
     Parameters
     ----------
     environment : mapping
-        Variables set on top of this process's.
+        Variables added to those of this process.
     halo : bool
-        Whole simulations instead of rows.
+        Complete haloes instead of rows.
 
     Raises
     ------
     RuntimeError
-        If the process fails, with what it said.
+        If the process fails, with its message.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None, halo: bool = False) -> None:
@@ -47,30 +46,30 @@ class Probe:
         )
 
     def ready(self) -> float:
-        """Seconds until its kernels were compiled; waits for that."""
+        """Seconds until its kernels were compiled; waits for it."""
         return float(self.answer()["ready"])
 
     def simulate(self, n: int) -> dict[str, Any]:
-        """Let it simulate `n` more: ``seconds``, ``processor`` [s], and ``memory`` [bytes], the most it ever held."""
+        """Simulate `n` more: ``seconds``, ``processor`` [s], and peak ``memory`` [bytes]."""
         self.ask(n)
         return self.answer()
 
     def ask(self, n: int) -> None:
-        """Start it on `n` more, without waiting."""
+        """Start `n` more, without waiting."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{n}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it ended: what it said is raised where the answer is read
+            pass  # it ended: `answer` raises its message
 
     def answer(self) -> dict[str, Any]:
-        """Wait for what it was asked last."""
+        """Wait for the last answer."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             _, said = self._process.communicate()
-            raise RuntimeError(f"the process that simulates ended: {said.strip() or self._process.returncode}")
+            raise RuntimeError(f"the simulating process ended: {said.strip() or self._process.returncode}")
         return json.loads(line)
 
     def __enter__(self) -> Probe:
@@ -82,9 +81,9 @@ class Probe:
 
 
 def memory() -> int:
-    """Most memory [bytes] this process ever held."""
+    """Return the peak memory [bytes] of this process."""
     status = Path("/proc/self/status")
-    if status.is_file():  # getrusage would count the parent's, if it was larger when this process was forked
+    if status.is_file():  # getrusage would report the parent's, if that was larger at the fork
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) * 1024
@@ -123,5 +122,5 @@ def _serve(halo: bool) -> None:
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--halo", action="store_true", help="whole simulations instead of rows")
+    options.add_argument("--halo", action="store_true", help="complete haloes instead of rows")
     _serve(options.parse_args().halo)

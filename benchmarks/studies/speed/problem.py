@@ -1,4 +1,4 @@
-"""The problem that all codes are given: stars to be moved through the Milky Way and the LMC for 2.2 Gyr."""
+"""The problem for all codes: move stars through the Milky Way and the LMC for 2.2 Gyr."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.simulator.potentials import hernquist_acceleration, milky_way_acceleration, nfw_scales
 from mwlmc_data.simulator.tables import Field
 
-#: The rigid case of the paper, with the halo that gives it a fit like the published one.
+#: The rigid case of the paper, with a halo whose fit resembles the published one.
 PARAMETERS = {"m200_mw": 9.1e11, "m_lmc": 2.3e11, "log10_lambda_df": 0.7, "beta0": 0.76, "r_dehnen": 11.5}
 
 
@@ -60,7 +60,7 @@ class Problem:
         return hernquist_acceleration(-self.path, self.parameters.m_lmc, self.parameters.a_lmc)
 
     def sample(self, n: int) -> FloatArray:
-        """At most `n` of the stars, taken evenly in the order of their energy in the halo: with the time they take."""
+        """Choose at most `n` stars, evenly in the order of their energy, on which their time depends."""
         if n >= len(self.stars):
             return self.stars
         r_s, m_s = nfw_scales(self.parameters.m200_mw, self.parameters.c200)
@@ -71,21 +71,21 @@ class Problem:
         return self.stars[np.sort(chosen)]
 
     def acceleration(self, points: FloatArray, whole: bool = True) -> FloatArray:
-        """The exact acceleration today at points (n, 3) [kpc], from the defining integrals [km^2 s^-2 kpc^-1].
+        """Compute the exact acceleration today at points (n, 3) [kpc] from the defining integrals [km^2 s^-2 kpc^-1].
 
-        That of a star in the falling frame, or by the Milky Way alone.
+        That of a star in the falling frame, or of the Milky Way alone.
         """
         alone = milky_way_acceleration(points, self.parameters.m200_mw, self.parameters.c200)
         return alone + self.tide(points) if whole else alone
 
     def tide(self, points: FloatArray) -> FloatArray:
-        """What the LMC adds today in the falling frame: its pull at points (n, 3) [kpc] less that at the centre."""
+        """Compute the LMC's tide today at points (n, 3) [kpc]: its pull minus that at the centre."""
         p = self.parameters
         return hernquist_acceleration(points - self.path[-1], p.m_lmc, p.a_lmc) - self.lmc_pull[-1]
 
 
-def drawn_problem(n_stars: int = const.N_STARS) -> Problem:
-    """The case :data:`PARAMETERS` with stars drawn by us."""
+def draw_problem(n_stars: int = const.N_STARS) -> Problem:
+    """Make the case :data:`PARAMETERS` with stars of our own."""
     parameters = Parameters(**PARAMETERS)  # type: ignore[arg-type]
     orbit, field = build_field(parameters)
     halo = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
@@ -93,8 +93,8 @@ def drawn_problem(n_stars: int = const.N_STARS) -> Problem:
     return Problem("the paper's rigid case, stars drawn here", parameters, orbit, field, stars)
 
 
-def reference_problem(reference: Path) -> Problem:
-    """The case ``paper_rigid`` of the reference numbers, with its stars.
+def load_problem(reference: Path) -> Problem:
+    """Load the case ``paper_rigid`` of the reference numbers, with its stars.
 
     Raises
     ------
@@ -112,13 +112,13 @@ def reference_problem(reference: Path) -> Problem:
 
 
 @functools.lru_cache(maxsize=8)
-def milky_way_at_force_points(m200: float, c200: float, n: int) -> FloatArray:
-    """The Milky Way's exact acceleration at :func:`force_points`, (n, 3); a point takes milliseconds."""
-    return milky_way_acceleration(force_points(n), m200, c200)
+def pull_at_force_points(m200: float, c200: float, n: int) -> FloatArray:
+    """Compute the Milky Way's exact acceleration at :func:`draw_force_points`, (n, 3); a point takes milliseconds."""
+    return milky_way_acceleration(draw_force_points(n), m200, c200)
 
 
-def force_points(n: int = 200) -> FloatArray:
-    """Points (n, 3) [kpc] in all directions, from 1 to 300 kpc evenly in the logarithm of the distance."""
+def draw_force_points(n: int = 200) -> FloatArray:
+    """Draw points (n, 3) [kpc] in all directions, uniform in log distance from 1 to 300 kpc."""
     rng = np.random.default_rng(3)
     direction = rng.normal(size=(n, 3))
     radius = np.geomspace(1.0, 300.0, n)

@@ -1,4 +1,4 @@
-"""The benchmark's parts in their order. Nothing heavy is imported before the number of threads is set."""
+"""Run the parts in order. Nothing heavy is imported before the number of threads is set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.studies.speed import machine
 
-#: All parts. A fast pass leaves out the last, which compiles everything twice, unless it is named.
+#: All parts. A fast pass leaves out the last, which compiles everything twice, unless it is requested.
 PARTS = ("curve", "simulation", "scaling", "avx2")
 
 
@@ -21,20 +21,20 @@ def main(
     Parameters
     ----------
     out : Path
-        Folder of the two files, made if need be.
+        Folder of the two files, created if missing.
     reference : Path, optional
-        Folder of reference numbers: the curve then uses the stars of its case ``paper_rigid``, else stars drawn here.
+        Folder of reference numbers, to use the stars of its case ``paper_rigid`` rather than stars drawn here.
     repeats : int
-        Timed runs of everything; medians are reported.
+        Number of timed runs, whose medians are reported.
     fast : bool
-        Few stars, few tolerances: for tests, the figures mean little.
+        Few stars and tolerances: for tests, not for figures.
     parts : sequence of str, optional
         Some of :data:`PARTS`; by default all, without ``avx2`` if `fast`.
 
     Returns
     -------
     dict
-        What is written into ``results.json``.
+        The contents of ``results.json``.
 
     Raises
     ------
@@ -46,17 +46,17 @@ def main(
     chosen = tuple(parts) if parts else PARTS[: 3 if fast else 4]
     unknown = [part for part in chosen if part not in PARTS]
     if unknown:
-        raise ValueError(f"parts = {unknown[0]!r}: allowed are {PARTS}")
+        raise ValueError(f"parts = {unknown[0]!r}: allowed are {', '.join(PARTS)}")
     if repeats < 1:
         raise ValueError(f"repeats = {repeats}: allowed is 1 or more")
-    machine.one_thread()
-    from benchmarks.studies.speed import curve, instruction_sets, report, scaling, simulation
-    from benchmarks.studies.speed.problem import drawn_problem, reference_problem
+    machine.use_one_thread()
+    from benchmarks.studies.speed import curve, instruction_sets, printout, scaling, simulation
+    from benchmarks.studies.speed.problem import draw_problem, load_problem
 
     out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"fast": fast, "repeats": repeats, "machine": machine.describe()}
     if "curve" in chosen:
-        problem = reference_problem(reference) if reference else drawn_problem()
+        problem = load_problem(reference) if reference else draw_problem()
         results["curve"] = curve.measure(problem, repeats, fast)
     if "simulation" in chosen:
         results["simulation"] = simulation.measure(repeats, fast)
@@ -64,9 +64,9 @@ def main(
         results["scaling"] = scaling.measure(repeats, fast)
     if "avx2" in chosen:
         results["avx2"] = instruction_sets.measure(repeats, fast)
-    results["machine"]["load_at_the_end"] = machine.load()
+    results["machine"]["load_at_the_end"] = machine.get_load()
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(report.text(results))
+    print(printout.describe(results))
     if "curve" in chosen:
         from benchmarks.studies.speed.figure import work_precision
 

@@ -1,4 +1,4 @@
-"""How the cost grows: with simulations, with stars, with cores; and the memory of a worker."""
+"""How the cost scales with simulations, stars and cores; and the memory of a worker."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mwlmc_data.simulator import compile_kernels
 from mwlmc_data.workers import available_cores
 
 _SEED = 22
-#: What two cores have to be worth of one, and the memory [bytes] a worker may take.
+#: Goals: speed-up on two cores, and growth of a worker's memory [bytes].
 GOAL_TWO_CORES, GOAL_MEMORY = 1.9, 2e9
 
 
 def measure(repeats: int, fast: bool) -> dict[str, Any]:
-    """All four: ``simulations``, ``stars``, ``cores`` (None on a machine with one), ``memory``."""
+    """Measure ``simulations``, ``stars``, ``cores`` (None on a machine with one) and ``memory``."""
     compile_kernels()
     with machine.one_core():
         result = {"simulations": _simulations(repeats, fast), "stars": _stars(repeats, fast)}
     return result | {"cores": _cores(repeats, fast), "memory": _memory(fast)}
 
 
-def line(counts: list[int], seconds: list[float]) -> dict[str, Any]:
-    """The straight line through time against count, and how far from it the points are.
+def fit_line(counts: list[int], seconds: list[float]) -> dict[str, Any]:
+    """Fit a line to time against count, and measure how far the points lie from it.
 
     Returns
     -------
@@ -36,28 +36,28 @@ def line(counts: list[int], seconds: list[float]) -> dict[str, Any]:
         ``counts``, ``seconds``, ``each`` (slope [s]), ``fixed`` (at zero [s]), ``off`` (largest distance of a point
         from the line, over the point).
     """
-    # weighted with the time: a line that is 5% off everywhere is as good at both ends
+    # relative weights: a deviation of 5% counts the same at both ends
     slope, fixed = np.polyfit(counts, seconds, 1, w=1 / np.asarray(seconds))
     off = np.abs(np.polyval([slope, fixed], counts) / seconds - 1).max()
     return {"counts": counts, "seconds": seconds, "each": float(slope), "fixed": float(fixed), "off": float(off)}
 
 
 def _simulations(repeats: int, fast: bool) -> dict[str, Any]:
-    """Rows by one process against their number; the rows are the same ones over and over, so that only that differs."""
+    """Time rows in one process against their number; the same rows repeat, so that only the number differs."""
     counts = [2, 4] if fast else [16, 32, 64, 128]
     table = Prior("gaussian").sample(counts[0], seed=_SEED)
     jobs = {
         n: (lambda n=n: simulate_many(table.loc[np.arange(n) % len(table)], workers=1, progress=False)) for n in counts
     }
-    return line(counts, _medians(jobs, repeats, "scaling with simulations"))
+    return fit_line(counts, _medians(jobs, repeats, "scaling with simulations"))
 
 
 def _stars(repeats: int, fast: bool) -> dict[str, Any]:
-    """Whole simulations against the number of their stars."""
+    """Time complete simulations against their number of stars."""
     counts = [1000, 2000] if fast else [1125, 2250, 4500, 9000, 18000, 36000]
     parameters = Parameters(m200_mw=9.1e11, m_lmc=2.3e11, log10_lambda_df=0.7)
     jobs = {n: (lambda n=n: simulate(parameters, n_stars=n).row()) for n in counts}
-    return line(counts, _medians(jobs, repeats, "scaling with stars"))
+    return fit_line(counts, _medians(jobs, repeats, "scaling with stars"))
 
 
 def _medians(jobs: dict[int, Any], repeats: int, name: str) -> list[float]:
@@ -67,7 +67,7 @@ def _medians(jobs: dict[int, Any], repeats: int, name: str) -> list[float]:
 
 
 def _cores(repeats: int, fast: bool) -> dict[str, float] | None:
-    """Rows a second by two processes at once over those by one alone."""
+    """Compare rows a second of two processes at once with one alone."""
     if available_cores() < 2:
         return None
     n = 4 if fast else 64
@@ -84,7 +84,7 @@ def _cores(repeats: int, fast: bool) -> dict[str, float] | None:
 
 
 def _together(probes: tuple[Probe, ...], n: int) -> float:
-    """Rows a second while all simulate `n` each."""
+    """Measure rows a second while all probes simulate `n` each."""
     start = time.perf_counter()
     for probe in probes:
         probe.ask(n)
@@ -94,7 +94,7 @@ def _together(probes: tuple[Probe, ...], n: int) -> float:
 
 
 def _memory(fast: bool) -> dict[str, Any]:
-    """Most memory [bytes] a worker held after so many simulations with their haloes."""
+    """Measure the peak memory [bytes] of a worker after growing numbers of complete simulations."""
     steps = 2 if fast else 10
     n = 2 if fast else 40
     held = []

@@ -1,4 +1,4 @@
-"""One whole simulation, a catalogue's row alone, and where the time goes; on one core, over draws of the prior."""
+"""One complete simulation, a catalogue's row alone, and where the time goes, on one core, over draws of the prior."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from mwlmc_data.simulator.many import simulate_row, stored_precision
 from mwlmc_data.simulator.orbit import build_field
 from mwlmc_data.simulator.reflex import fit_reflex
 
-#: What a simulation and a row may take [s] on one core.
+#: Goals for the time of a simulation and of a row on one core [s].
 GOALS = {"whole": 0.08, "row": 0.035}
 _SEED = 20
 
 
 def measure(repeats: int, fast: bool) -> dict[str, Any]:
-    """Processor seconds of a whole simulation (draw parameters and stars, rewind, move, fit) and of a row alone.
+    """Time a complete simulation (draw parameters and stars, rewind, move, fit) and a row alone in processor seconds.
 
     Returns
     -------
     dict
-        ``n`` simulations; ``whole`` and ``row``, each with ``mean``, ``median`` and ``most`` over the simulations
+        ``n`` simulations; ``whole`` and ``row``, each with ``mean``, ``median`` and ``max`` over the simulations
         (each the median of the rounds); ``travel_vector`` [km/s], the largest difference between the two; ``stages``
-        [s], medians; ``waiting``, see :class:`~benchmarks.studies.speed.machine.Timing`; and where agama is installed
-        ``agama``, a simulation by ``engine="agama"``.
+        [s], medians; ``waiting``, see :class:`~benchmarks.studies.speed.machine.Timing`; and, if agama is installed,
+        ``agama``, a simulation with ``engine="agama"``.
     """
     n, n_agama = (3, 1) if fast else (32, 3)
     compile_kernels()
@@ -67,7 +67,7 @@ def measure(repeats: int, fast: bool) -> dict[str, Any]:
 
 
 def _whole(row: dict[str, Any], sim_id: int) -> np.ndarray:
-    """Travel vector of a simulation of all its stars, after everything that a row needs was fitted."""
+    """Return the travel vector of a simulation of all its stars, with everything fitted that a row needs."""
     return _vector(simulate(stored_precision(Parameters.from_row(row)), seed=_SEED, sim_id=sim_id).row())
 
 
@@ -79,12 +79,12 @@ def _summary(seconds: list[float]) -> dict[str, float]:
     return {
         "mean": float(np.mean(seconds)),
         "median": float(np.median(seconds)),
-        "most": float(np.max(seconds)),
+        "max": float(np.max(seconds)),
     }
 
 
 def _stages(row: dict[str, Any], sim_id: int) -> dict[str, float]:
-    """Seconds of each step of a whole simulation."""
+    """Time each step of a complete simulation [s]."""
     clock = [time.process_time()]
 
     def lap() -> float:
@@ -108,7 +108,7 @@ def _stages(row: dict[str, Any], sim_id: int) -> dict[str, float]:
 
 
 def _agama(rows: list[dict[str, Any]], done: Callable[[], Any]) -> dict[str, float]:
-    """Median of a simulation with agama, its stars and reflex fit; empty where it is not installed."""
+    """Return the median time of a simulation with agama, stars and reflex fit included; empty if not installed."""
     if importlib.util.find_spec("agama") is None:
         return {}
     seconds = []

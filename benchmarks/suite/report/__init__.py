@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks.common import page
 from benchmarks.suite.report import case_sections, sections
 from benchmarks.suite.report.folder import load_run
-from benchmarks.suite.report.levels import levels
-from benchmarks.suite.report.posteriors import case_posteriors, headline_posterior
+from benchmarks.suite.report.levels import estimate_levels
+from benchmarks.suite.report.posteriors import choose_headline, collect_posteriors
 from benchmarks.suite.report.remade import Amount, remake
 from mwlmc_data import validation_cases
 from mwlmc_data.scoring.references import ReferenceSet, load_references
@@ -30,36 +30,36 @@ def write(
     Parameters
     ----------
     out : Path
-        Folder of the suite; whatever of it is there is told.
+        Folder of the suite; the report covers whatever it holds.
     simulate : bool
-        Also run the simulator, a minute or two of two cores, for the paper's figures that need it.
+        Also run the simulator for the paper's figures that need it: a minute or two on two cores.
     amount : Amount, optional
         How much is simulated.
     orbits : Path, optional
-        Folder of published orbits; without it friction is not fitted.
+        Folder of published orbits; without it no friction is fitted.
     references : ReferenceSet, optional
         In place of the embedded ones.
 
     Returns
     -------
     Path
-        `report.html` in the folder: no script, and nothing outside itself.
+        `report.html` in the folder, without scripts or external resources.
 
     Raises
     ------
     ValueError
-        If the folder holds no results, or a file that is none.
+        If the folder holds no results, or a file that is not a result.
     """
     run, cases = load_run(out), validation_cases()
     known = load_references() if references is None else references
-    posteriors = case_posteriors(run, known, cases)
-    headlines = {name: headline_posterior(run, found) for name, found in posteriors.items()}
+    posteriors = collect_posteriors(run, known, cases)
+    headlines = {name: choose_headline(run, found) for name, found in posteriors.items()}
     drawn = {name: posterior for name, posterior in headlines.items() if posterior is not None}
     found = remake(cases, drawn, amount or Amount(), orbits) if simulate else None
     content = [
         ("about", "What this is", sections.about(run, known)),
         ("tasks", "Tasks", sections.tasks(run)),
-        ("budget", "Budget", sections.budget(run, levels(run, known))),
+        ("budget", "Budget", sections.budget(run, estimate_levels(run, known))),
         ("calibration", "Calibration", sections.calibration(run)),
         ("cases", "Cases", case_sections.cases_section(run, cases, posteriors)),
         ("figures", "The paper's figures", case_sections.remade_section(found)),

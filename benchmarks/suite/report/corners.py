@@ -1,4 +1,4 @@
-"""Posteriors of a case side by side, each a corner of its own on the same axes."""
+"""Posteriors of a case side by side, each in its own corner plot with common axes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from benchmarks.common.features import LABELS, SCALE, THETA, UNITS
-from benchmarks.paper.figures import contours
+from benchmarks.paper.figures import draw_contours
 from benchmarks.suite.report.folder import Run
-from benchmarks.suite.report.palette import shades
-from benchmarks.suite.report.posteriors import Posterior, color_of
+from benchmarks.suite.report.palette import make_shades
+from benchmarks.suite.report.posteriors import CasePosterior, color_of
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.plotting.style import GREY, RED, new_figure, tidy
 from mwlmc_data.validation import Case
@@ -23,8 +23,8 @@ from mwlmc_data.validation import Case
 _COLUMNS = 2
 
 
-def corners(run: Run, case: Case, chosen: list[Posterior], prior: NDArray) -> Figure:
-    """Corner figures of several posteriors of one case.
+def draw_corners(run: Run, case: Case, chosen: list[CasePosterior], prior: NDArray) -> Figure:
+    """Draw corner plots of several posteriors of one case.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def corners(run: Run, case: Case, chosen: list[Posterior], prior: NDArray) -> Fi
         For the colours.
     case : Case
         For the truth.
-    chosen : list of Posterior
+    chosen : list of CasePosterior
         One or more.
     prior : ndarray, shape (n, 3)
         Draws in scaled units.
@@ -59,8 +59,8 @@ def corners(run: Run, case: Case, chosen: list[Posterior], prior: NDArray) -> Fi
     return figure
 
 
-def _span(chosen: list[Posterior], prior: NDArray, truth: list[float | None]) -> Float64Array:
-    """Axes that hold the bulk of every posterior and of the prior, and the truth; shape (3, 2)."""
+def _span(chosen: list[CasePosterior], prior: NDArray, truth: list[float | None]) -> Float64Array:
+    """Choose axes that hold the bulk of every posterior and of the prior, and the truth; shape (3, 2)."""
     sets = [posterior.draws for posterior in chosen]
     low = np.min([np.percentile(draws, 0.5, axis=0) for draws in (*sets, prior)], axis=0)
     high = np.max([np.percentile(draws, 99.5, axis=0) for draws in (*sets, prior)], axis=0)
@@ -84,7 +84,7 @@ def _corner(part: Any, draws: NDArray, prior: NDArray, truth: list[float | None]
             if column == row:
                 _marginal(ax, draws[:, row], prior[:, row], span[row], color)
             else:
-                contours(ax, draws[:, column], draws[:, row], shades(color))
+                draw_contours(ax, draws[:, column], draws[:, row], make_shades(color))
                 ax.set_ylim(span[row, 0], span[row, 1])
                 ax.yaxis.set_major_locator(MaxNLocator(3))
                 if (known := truth[row]) is not None:

@@ -15,7 +15,7 @@ from benchmarks.suite.report.folder import Result, Run
 from benchmarks.suite.report.levels import Level
 from benchmarks.suite.report.palette import REFERENCE
 from benchmarks.suite.report.tables import SCORES, Score
-from benchmarks.suite.report.values import value
+from benchmarks.suite.report.values import average
 from mwlmc_data import scoring
 from mwlmc_data.plotting.style import GREY, PALE, new_figure, tidy
 
@@ -31,13 +31,13 @@ _LABELS = {
 
 
 def budget_figure(run: Run, levels: dict[str, Level]) -> Figure:
-    """Scores against the number of training simulations, a line a baseline, a marker a seed.
+    """Draw scores against the number of training simulations: a line for each baseline, a marker for each seed.
 
     Parameters
     ----------
     run : Run
     levels : dict of str to Level
-        Best that can be, by metric.
+        Best possible scores, by metric.
     """
     known = [score for score in (*_BUDGET.values(), *_DISTANCE.values()) if _any_known(run, score)]
     rows = (len(known) + 1) // 2
@@ -45,7 +45,7 @@ def budget_figure(run: Run, levels: dict[str, Level]) -> Figure:
     axes = figure.subplots(rows, 2, squeeze=False, sharex=True).ravel()
     for ax, score in zip(axes, known, strict=False):
         if score.metric in levels:
-            # before the axis is limited, which has to hold it
+            # before the limits of the axis, which must include it
             level = levels[score.metric]
             ax.axhspan(level.value - level.error, level.value + level.error, color=PALE, lw=0, zorder=0)
             ax.axhline(level.value, color=REFERENCE, lw=1.2, ls="--")
@@ -96,7 +96,7 @@ def _budget_panel(ax: Axes, run: Run, score: Score) -> None:
 
 
 def _ceiling(run: Run, score: Score) -> float:
-    """Top of the axis: a little above the prior, so that one failure does not flatten the rest."""
+    """Return the top of the axis, a little above the prior, so that one failure does not flatten the rest."""
     values = [s for found in run.budgets().values() for results in found.values() for s in score.of(results).by_seed]
     prior = [v for found in run.budgets().values() if "prior" in found for v in score.of(found["prior"]).by_seed]
     if not prior or score.metric in _DISTANCE:
@@ -106,7 +106,7 @@ def _ceiling(run: Run, score: Score) -> float:
 
 
 def baseline_handles(run: Run, names: list[str]) -> list[Line2D]:
-    """Entries of a legend."""
+    """Make the entries of a legend."""
     handles = []
     for name in names:
         color, marker = run.styles[name]
@@ -115,7 +115,7 @@ def baseline_handles(run: Run, names: list[str]) -> list[Line2D]:
 
 
 def rank_panels(run: Run, task: str) -> Figure:
-    """Empirical distribution of the ranks minus the uniform one, a panel a baseline, a line a parameter."""
+    """Draw the ranks' empirical distribution minus the uniform one, a panel a baseline, a line a parameter."""
     lines = {
         name: [(LABELS[j], _LINES[j], curve["ranks"][theta]) for j, theta in enumerate(THETA)]
         for name, curve in _curves(run, task).items()
@@ -124,7 +124,7 @@ def rank_panels(run: Run, task: str) -> Figure:
 
 
 def coverage_panels(run: Run, task: str) -> Figure:
-    """Coverage of TARP's balls and of highest-density regions minus the credibility, a panel a baseline."""
+    """Draw the coverage of TARP and of highest-density regions minus the credibility, a panel a baseline."""
     lines = {
         name: [("TARP", "-", curve["tarp"]), ("highest-density regions", "--", curve["region"])]
         for name, curve in _curves(run, task).items()
@@ -167,27 +167,27 @@ def _panels(
 
 
 def _height(lines: dict[str, list[tuple[str, str, list[float]]]], band: NDArray) -> float:
-    """Half of the axis: what holds all curves, but not so much that the band is no more to be seen."""
+    """Return half the axis: enough for all curves, unless the band would become invisible."""
     largest = max(np.abs(np.array(values) - LEVELS).max() for of_one in lines.values() for _, _, values in of_one)
     return float(np.clip(1.1 * largest, 1.6 * band.max(), 4 * band.max()))
 
 
 def ladder_figure(run: Run, ladders: dict[str, tuple[str, ...]]) -> Figure:
-    """What becomes of each baseline along the ladders.
+    """Draw how each baseline changes along the ladders.
 
     Parameters
     ----------
     run : Run
         Has the task "shift".
     ladders : dict of str to tuple of str
-        Groups by ladder, in the order of the axis; lines join the groups of one ladder.
+        Groups of each ladder, in the order of the axis; lines join the groups of one ladder.
     """
     found = run.results["shift"]
     groups = list(dict.fromkeys(group for ladder in ladders.values() for group in ladder))
     panels = [("z", name, f"z rms, {label}") for name, label in zip(THETA, LABELS, strict=True)]
     panels += [("hits_68", THETA[0], f"hits 68%, {LABELS[0]}"), ("contraction", THETA[0], f"contraction, {LABELS[0]}")]
     panels += [("auroc_volume", None, "AUROC, volume of the posterior")]  # type: ignore[list-item]
-    if any(value(r, g, "auroc_statistic").is_known for r in found.values() for g in groups):
+    if any(average(r, g, "auroc_statistic").is_known for r in found.values() for g in groups):
         panels += [("auroc_statistic", None, "AUROC, the method's own statistic")]  # type: ignore[list-item]
     figure = new_figure(8.6, 1.75 * len(panels) + 1.2)
     axes = figure.subplots(len(panels), 1, sharex=True)
@@ -214,7 +214,7 @@ def ladder_figure(run: Run, ladders: dict[str, tuple[str, ...]]) -> Figure:
 
 
 def _limit_z(ax: Axes) -> None:
-    """A logarithmic axis where something is ten times worse than right."""
+    """Make the axis logarithmic where something is ten times worse than right."""
     if ax.get_ylim()[1] > 8:
         ax.set_yscale("log")
     else:
@@ -233,7 +233,7 @@ def _ladder_lines(
 ) -> None:
     color, marker = run.styles[name]
     for ladder in ladders.values():
-        numbers = [value(results, group, what[0], what[1]).mean for group in ladder]
+        numbers = [average(results, group, what[0], what[1]).mean for group in ladder]
         if what[0] == "z":
             numbers = [abs(number) for number in numbers]
         places = [groups.index(group) + offset for group in ladder]

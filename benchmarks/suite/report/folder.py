@@ -1,4 +1,4 @@
-"""What a run of the suite left in its folder."""
+"""Reading the folder of a run of the suite."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Result:
     Attributes
     ----------
     path : Path
-        File that it is from.
+        Its file.
     content : mapping
-        What the file says.
+        Content of the file.
     """
 
     path: Path
@@ -50,14 +50,14 @@ class Result:
         return dict(self.content["manifest"]["cost"])
 
     def number(self, section: str, metric: str, parameter: str | None = None, what: str = "value") -> float:
-        """Tell one number of the scores.
+        """Return one number of the scores.
 
         Parameters
         ----------
         section : str
-            "headline", or one of the others.
+            "headline", or another section.
         metric : str
-            Its name there.
+            Name of the metric there.
         parameter : str, optional
             For metrics of each parameter.
         what : str
@@ -66,7 +66,7 @@ class Result:
         Returns
         -------
         float
-            NaN where the result has none.
+            NaN if the result lacks it.
         """
         scores = self.content["scores"]
         entries = scores["headline"] if section == "headline" else scores["scores"].get(section, {})
@@ -77,9 +77,9 @@ class Result:
 
     @property
     def not_possible(self) -> tuple[str, ...]:
-        """Sentences on scores that are better than the exact posterior's; computed from the stored numbers."""
+        """Sentences on scores better than the exact posterior's, from the stored numbers."""
         scores = self.content["scores"]
-        return yardstick.not_possible([scores["headline"], *scores["scores"].values()])
+        return yardstick.find_impossible([scores["headline"], *scores["scores"].values()])
 
     def sections(self) -> list[str]:
         """Names of the sections after the headline."""
@@ -104,12 +104,12 @@ class Run:
     @cached_property
     def baselines(self) -> list[str]:
         """All baselines of any task."""
-        return palette.in_order(name for found in self.results.values() for name in found)
+        return palette.sort_names(name for found in self.results.values() for name in found)
 
     @cached_property
     def styles(self) -> dict[str, tuple[str, str]]:
         """Colour and marker of each baseline."""
-        return palette.styles(self.baselines)
+        return palette.choose_styles(self.baselines)
 
     @property
     def all_results(self) -> list[Result]:
@@ -117,17 +117,17 @@ class Run:
         return [result for found in self.results.values() for of_one in found.values() for result in of_one]
 
     def arrays(self, task: str, baseline: str, seed: int = 0) -> dict[str, NDArray]:
-        """Load the draws of an entry; empty where they were not kept."""
+        """Load the draws of an entry; empty if they were not stored."""
         path = self.out / "entries" / task / f"{baseline}-s{seed}" / "samples.npz"
         return load_arrays(path) if path.is_file() else {}
 
     def budgets(self) -> dict[int, dict[str, list[Result]]]:
-        """Results of the tasks with a budget, by number of training simulations."""
+        """Return results of the tasks with a budget, by number of training simulations."""
         found = {budget_of(task): results for task, results in self.results.items()}
         return {budget: found[budget] for budget in sorted(b for b in found if b)}
 
-    def best(self, task: str, without: tuple[str, ...] = ()) -> str | None:
-        """Baseline with the least energy score that is possible in a task; None where there is none."""
+    def find_best(self, task: str, without: tuple[str, ...] = ()) -> str | None:
+        """Find the baseline with the lowest possible energy score in a task; None if there is none."""
         scores = {
             name: np.mean([result.number("headline", "energy_score") for result in results])
             for name, results in self.results.get(task, {}).items()
@@ -152,11 +152,11 @@ def load_run(out: Path) -> Run:
     Raises
     ------
     ValueError
-        If it holds no results, or a file that is none.
+        If it holds no results, or a file that is not a result.
     """
     paths = sorted((out / "results").glob("*/*.json"))
     if not paths:
-        raise ValueError(f"{str(out)!r} holds no results; allowed: a folder of python -m benchmarks suite")
+        raise ValueError(f"run = {str(out)!r}: allowed is a folder with results of python -m benchmarks suite")
     found: dict[str, dict[str, list[Result]]] = {}
     for path in paths:
         result = Result(path, _read(path))
@@ -165,7 +165,7 @@ def load_run(out: Path) -> Run:
     return Run(
         out,
         {
-            task: {name: sorted(found[task][name], key=lambda r: r.seed) for name in palette.in_order(found[task])}
+            task: {name: sorted(found[task][name], key=lambda r: r.seed) for name in palette.sort_names(found[task])}
             for task in tasks
         },
     )
@@ -174,22 +174,22 @@ def load_run(out: Path) -> Run:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        told = content["format"]
+        stated = content["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{str(path)!r} is no result of the suite ({error!r}); allowed: format {FORMAT}") from error
-    if told != FORMAT:
-        raise ValueError(f"{str(path)!r} has format {told!r}; allowed: {FORMAT}")
+        raise ValueError(f"{str(path)!r} is no result of the suite ({error!r}): allowed is format {FORMAT}") from error
+    if stated != FORMAT:
+        raise ValueError(f"format of {str(path)!r} = {stated!r}: allowed is {FORMAT}")
     return dict(content)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray]:
-    """Arrays of a file, by name; nothing is unpickled."""
+    """Load the arrays of a file, by name; nothing is unpickled."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
 def budget_of(task: str) -> int | None:
-    """Training simulations of a task with a budget; None for others."""
+    """Return the number of training simulations of a task with a budget; None for others."""
     try:
         return get_task(task).budget
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the best possible entry would score: levels of the reference in the figures of budget."""
+"""What the best possible entry would score: levels of the reference in the budget figure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.suite.report.folder import Run
-from benchmarks.suite.report.values import Value, value
+from benchmarks.suite.report.values import Value, average
 from mwlmc_data import get_task, scoring
 from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
@@ -24,7 +24,7 @@ class Level:
     value, error : float
         In units of the metric.
     source : str
-        Baseline whose distance to the references it is from.
+        Baseline from whose distance to the references it follows.
     """
 
     value: float
@@ -32,18 +32,17 @@ class Level:
     source: str
 
 
-def levels(run: Run, references: ReferenceSet | None) -> dict[str, Level]:
+def estimate_levels(run: Run, references: ReferenceSet | None) -> dict[str, Level]:
     """Estimate what the reference would score on the observations that scores are means over.
 
-    Few observations have a reference, and their own truths are too few for a mean. The mean score of an entry minus its
-    expected distance to the references says the same with less scatter, the less the nearer the entry is: the nearest
-    of all is taken.
+    Few observations have a reference, too few for a mean over their own truths. The mean score of an entry minus its
+    expected distance to the references estimates the same with less scatter, and the least for the nearest entry.
 
     Parameters
     ----------
     run : Run
     references : ReferenceSet or None
-        For results that were scored without.
+        For results scored without references.
 
     Returns
     -------
@@ -64,7 +63,7 @@ def _nearest(run: Run, metric: str, gap: tuple[str, str]) -> Level | None:
     entries: list[tuple[str, Value, Value]] = []
     for task in (_FULL, *(f"budget-{n}" for n in run.budgets())):
         for name, results in run.results.get(task, {}).items():
-            entries.append((name, value(results, "headline", metric), value(results, *gap)))
+            entries.append((name, average(results, "headline", metric), average(results, *gap)))
     entries = [entry for entry in entries if entry[1].is_known and entry[2].is_known]
     if not entries:
         return None
@@ -73,8 +72,8 @@ def _nearest(run: Run, metric: str, gap: tuple[str, str]) -> Level | None:
 
 
 def _own_distance(run: Run, references: ReferenceSet) -> Level | None:
-    """The same from stored draws, for results without the distance."""
-    best = run.best(_FULL)
+    """Compute the same from stored draws, for results without the distance."""
+    best = run.find_best(_FULL)
     if best is None:
         return None
     result = run.results[_FULL][best][0]

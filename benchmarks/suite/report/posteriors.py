@@ -26,7 +26,7 @@ _SET = "gaussian"
 
 
 @dataclass(frozen=True)
-class Posterior:
+class CasePosterior:
     """Draws for one case.
 
     Attributes
@@ -38,7 +38,7 @@ class Posterior:
     draws : ndarray, shape (n, 3)
         Scaled parameters, as `benchmarks.common.features` has them.
     note : str
-        What is to be known of it.
+        Remark.
     """
 
     name: str
@@ -53,18 +53,20 @@ class Posterior:
 
     @property
     def label(self) -> str:
-        """What tables and figures call it."""
-        told = self.name if self.is_reference else f"{self.name}, {self.trained_on}"
-        return f"{told} ({self.note})" if self.note else told
+        """Name in tables and figures."""
+        stated = self.name if self.is_reference else f"{self.name}, {self.trained_on}"
+        return f"{stated} ({self.note})" if self.note else stated
 
-    def summary(self, case: Case, j: int) -> scoring.PosteriorSummary:
-        """Percentiles of parameter j beside its truth, in scaled units."""
+    def summarise(self, case: Case, j: int) -> scoring.PosteriorSummary:
+        """Summarise parameter j beside its truth, in scaled units."""
         truth = case.truth.get(THETA[j])
         return scoring.summarise_posterior(self.draws[:, j], None if truth is None else float(truth) / SCALE[j])
 
 
-def case_posteriors(run: Run, references: ReferenceSet | None, cases: Mapping[str, Case]) -> dict[str, list[Posterior]]:
-    """Collect what is known of each case.
+def collect_posteriors(
+    run: Run, references: ReferenceSet | None, cases: Mapping[str, Case]
+) -> dict[str, list[CasePosterior]]:
+    """Collect the posteriors of each case.
 
     Parameters
     ----------
@@ -74,39 +76,38 @@ def case_posteriors(run: Run, references: ReferenceSet | None, cases: Mapping[st
 
     Returns
     -------
-    dict of str to list of Posterior
-        By case: baselines trained on the Gaussian set, those trained on others, the reference; empty where there is
-        none.
+    dict of str to list of CasePosterior
+        By case: baselines trained on the Gaussian set, those trained on others, the reference; empty if there are none.
     """
-    found: dict[str, list[Posterior]] = {name: [] for name in cases}
+    found: dict[str, list[CasePosterior]] = {name: [] for name in cases}
     for baseline, results in run.results.get(TASK, {}).items():
         samples = run.arrays(TASK, baseline, results[0].seed).get("case_samples")
         if samples is not None:
             _add(found, get_task(TASK).cases.names, samples, baseline, _SET, results[0].seed)
     elsewhere = (run.out / "cases").glob("*/*.npz")
-    for path in sorted(elsewhere, key=lambda p: (p.parent.name, *_place(run, _parsed(p.stem)[0]))):
-        arrays, (baseline, seed) = load_arrays(path), _parsed(path.stem)
+    for path in sorted(elsewhere, key=lambda p: (p.parent.name, *_place(run, _parse_stem(p.stem)[0]))):
+        arrays, (baseline, seed) = load_arrays(path), _parse_stem(path.stem)
         _add(found, arrays["names"].tolist(), arrays["samples"], baseline, path.parent.name, seed)
     if references is not None:
         for name in set(cases) & set(references.names):
             i = references.names.index(name)
             note = "certified" if references.certified[i] else "not certified"
-            found[name].append(Posterior("reference", "", references.samples[i].astype(np.float64) / SCALE, note))
+            found[name].append(CasePosterior("reference", "", references.samples[i].astype(np.float64) / SCALE, note))
     return found
 
 
 def _add(
-    found: dict[str, list[Posterior]], names: Sequence[str], samples: NDArray, baseline: str, config: str, seed: int
+    found: dict[str, list[CasePosterior]], names: Sequence[str], samples: NDArray, baseline: str, config: str, seed: int
 ) -> None:
-    given_up = _of_prior(samples, config, seed)
+    given_up = _are_prior_draws(samples, config, seed)
     for name, draws, is_prior in zip(names, samples, given_up, strict=True):
         if name in found:
             note = "no draws found: the prior" if is_prior and baseline != "prior" else ""
-            found[name].append(Posterior(baseline, config, draws.astype(np.float64) / SCALE, note))
+            found[name].append(CasePosterior(baseline, config, draws.astype(np.float64) / SCALE, note))
 
 
-def _of_prior(samples: NDArray, config: str, seed: int) -> list[bool]:
-    """Whether the draws of each case are those that the suite answers with where a method finds none."""
+def _are_prior_draws(samples: NDArray, config: str, seed: int) -> list[bool]:
+    """Return whether the draws of each case are the prior's, with which the suite replaces missing draws."""
     prior, n = Prior(config, THETA), samples.shape[1]
     answers = [
         block for k in range(1, len(samples) + 1) for block in np.split(metrics.prior_draws(prior, n * k, seed), k)
@@ -114,8 +115,8 @@ def _of_prior(samples: NDArray, config: str, seed: int) -> list[bool]:
     return [any(np.array_equal(draws, answer.astype(np.float32)) for answer in answers) for draws in samples]
 
 
-def _parsed(stem: str) -> tuple[str, int]:
-    """Baseline and seed that a file's name tells."""
+def _parse_stem(stem: str) -> tuple[str, int]:
+    """Split a file's name into baseline and seed."""
     name, _, seed = stem.rpartition("-s")
     return name, int(seed)
 
@@ -125,47 +126,47 @@ def _place(run: Run, name: str) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)
 
 
-def color_of(run: Run, posterior: Posterior) -> str:
-    """Colour of a posterior: its baseline's, or that of references."""
+def color_of(run: Run, posterior: CasePosterior) -> str:
+    """Return the colour of a posterior: its baseline's, or that of references."""
     if posterior.is_reference:
         return palette.REFERENCE
-    return palette.styles([*run.baselines, posterior.name])[posterior.name][0]
+    return palette.choose_styles([*run.baselines, posterior.name])[posterior.name][0]
 
 
-def side_by_side(run: Run, posteriors: list[Posterior]) -> list[Posterior]:
+def choose_compared(run: Run, posteriors: list[CasePosterior]) -> list[CasePosterior]:
     """Choose what a figure compares: the paper's estimator, the best other, one trained on another set, the reference.
 
     Parameters
     ----------
     run : Run
-    posteriors : list of Posterior
+    posteriors : list of CasePosterior
         Of one case.
 
     Returns
     -------
-    list of Posterior
-        Those that there are.
+    list of CasePosterior
+        Those that exist.
     """
     own = {p.name: p for p in posteriors if p.trained_on == _SET}
     wide = {p.name: p for p in posteriors if p.trained_on not in ("", _SET)}
-    best = run.best(TASK, without=(PAPER, "prior"))
-    # the paper's estimator on more simulations, so that only those differ
+    best = run.find_best(TASK, without=(PAPER, "prior"))
+    # the paper's estimator on more simulations, so that nothing else differs
     elsewhere = next((wide[name] for name in (PAPER, best, *wide) if name in wide), None)
     chosen = [own.get(PAPER), own.get(best or ""), elsewhere, *(p for p in posteriors if p.is_reference)]
     return [p for p in chosen if p is not None]
 
 
-def headline_posterior(run: Run, posteriors: list[Posterior]) -> Posterior | None:
-    """The posterior that is simulated and integrated: the reference, or the best baseline's."""
+def choose_headline(run: Run, posteriors: list[CasePosterior]) -> CasePosterior | None:
+    """Choose the posterior to simulate and integrate: the reference, or the best baseline's."""
     for posterior in posteriors:
         if posterior.is_reference:
             return posterior
-    best = run.best(TASK)
+    best = run.find_best(TASK)
     return next((p for p in posteriors if p.name == best and p.trained_on == _SET), None)
 
 
-def case_rows(case: Case, posteriors: list[Posterior]) -> list[tuple[str, ...]]:
-    """Truth, then percentiles and z of each posterior: rows of a table."""
+def case_rows(case: Case, posteriors: list[CasePosterior]) -> list[tuple[str, ...]]:
+    """Make the rows of a table: truth, then percentiles and z of each posterior."""
     truth = ["truth"]
     for j, name in enumerate(THETA):
         known = case.truth.get(name)
@@ -174,29 +175,29 @@ def case_rows(case: Case, posteriors: list[Posterior]) -> list[tuple[str, ...]]:
     for posterior in posteriors:
         cells = [posterior.label]
         for j in range(len(THETA)):
-            s = posterior.summary(case, j)
+            s = posterior.summarise(case, j)
             cells += [f"{s.p16:.2f} / {s.p50:.2f} / {s.p84:.2f}", z_text(s.z)]
         rows.append(tuple(cells))
     return rows
 
 
 def case_header() -> tuple[str, ...]:
-    """Header of `case_rows`."""
+    """Make the header of `case_rows`."""
     cells = [cell for label, unit in zip(LABELS, UNITS, strict=True) for cell in (f"{label} [{unit}]", "z")]
     return ("posterior", *cells)
 
 
 def z_text(z: float | None) -> str:
-    """A distance in sigmas; a dash where no truth is known."""
+    """Format a distance in sigmas; a dash if the truth is unknown."""
     return MISSING if z is None else f"{round(z, 1) + 0.0:+.1f}"
 
 
-def of_the_paper(case: Case) -> str:
-    """What the paper says of its posterior of a case, in a sentence."""
-    told = []
+def quote_paper(case: Case) -> str:
+    """Quote what the paper says about its posterior of a case, in a sentence."""
+    stated = []
     for j, name in enumerate(THETA):
         said = case.paper.get(name)
         if said is not None:
             words = said if isinstance(said, str) else " / ".join(f"{float(v) / SCALE[j]:.2f}" for v in said)
-            told.append(f"{LABELS[j]} {words}")
-    return f"Brooks et al.: {'; '.join(told)}." if told else "Brooks et al. quote no number of their posterior."
+            stated.append(f"{LABELS[j]} {words}")
+    return f"Brooks et al.: {'; '.join(stated)}." if stated else "Brooks et al. quote no number for their posterior."

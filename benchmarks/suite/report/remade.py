@@ -1,4 +1,4 @@
-"""What has to be simulated for the paper's figures: predictive check, past orbits, map of the sky, friction."""
+"""Simulations for the paper's figures: predictive check, past orbits, map of the sky, friction."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.paper.friction import FrictionFit
-from benchmarks.paper.orbits import OrbitBand, orbit_band
-from benchmarks.paper.predictive import Prediction, predictive_check, predictive_parameters, quoted_parameters, sky_of
-from benchmarks.suite.report.posteriors import Posterior
+from benchmarks.paper.orbits import OrbitBand, rewind_draws
+from benchmarks.paper.predictive import Prediction, check_predictions, map_sky, tabulate_draws, tabulate_quoted
+from benchmarks.suite.report.posteriors import CasePosterior
 from mwlmc_data.plotting.skymap import SkyMap
 from mwlmc_data.validation import Case
 
@@ -21,14 +21,14 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Amount:
-    """How much is simulated.
+    """How much to simulate.
 
     Attributes
     ----------
     predictive, at_truth : int
-        Simulations of each case, of posterior draws and at the quoted parameters.
+        Simulations of each case, from posterior draws and at the quoted parameters.
     orbits : int
-        Of each case.
+        Orbits of each case.
     sky : int
         Haloes pooled for the map.
     """
@@ -41,22 +41,22 @@ class Amount:
 
 @dataclass
 class Remade:
-    """What was simulated.
+    """Results of the simulations.
 
     Attributes
     ----------
     source : dict of str to str
-        Whose posterior of each case it is about.
+        Whose posterior of each case is used.
     predictions, at_truth : dict of str to dict of str to Prediction
         By case: from posterior draws, and from the quoted parameters.
     bands : dict of str to OrbitBand
         Past orbits by case.
     sky : SkyMap, optional
-        Of the rigid case.
+        Map of the rigid case.
     apex : (float, float), optional
-        Of its stars [deg].
+        Apex of its stars [deg].
     friction : dict of str to FrictionFit
-        Fits to the published orbit; empty where it is not there.
+        Fits to the published orbit; empty without it.
     """
 
     source: dict[str, str] = field(default_factory=dict)
@@ -69,15 +69,15 @@ class Remade:
 
 
 def remake(
-    cases: Mapping[str, Case], posteriors: Mapping[str, Posterior], amount: Amount, orbits: Path | None
+    cases: Mapping[str, Case], posteriors: Mapping[str, CasePosterior], amount: Amount, orbits: Path | None
 ) -> Remade:
     """Run the simulator on posterior draws and at quoted parameters, and rewind orbits.
 
     Parameters
     ----------
     cases : mapping of str to Case
-    posteriors : mapping of str to Posterior
-        One of each case that has any.
+    posteriors : mapping of str to CasePosterior
+        One for each case that has any.
     amount : Amount
     orbits : Path or None
         Folder of published orbits.
@@ -90,14 +90,14 @@ def remake(
     for name, posterior in posteriors.items():
         case = cases[name]
         draws = posterior.draws[_spread(len(posterior.draws), amount.predictive)]
-        table = predictive_parameters(draws, case.observation, CONFIG, SEED)
-        found.predictions[name] = predictive_check(table, case.observation, seed=SEED)
+        table = tabulate_draws(draws, case.observation, CONFIG, SEED)
+        found.predictions[name] = check_predictions(table, case.observation, seed=SEED)
         some = posterior.draws[_spread(len(posterior.draws), amount.orbits)]
-        found.bands[name] = orbit_band(some, case, CONFIG, SEED)
-        table = quoted_parameters(case, amount.at_truth, CONFIG, SEED)
-        found.at_truth[name] = predictive_check(table, case.observation, seed=SEED)
+        found.bands[name] = rewind_draws(some, case, CONFIG, SEED)
+        table = tabulate_quoted(case, amount.at_truth, CONFIG, SEED)
+        found.at_truth[name] = check_predictions(table, case.observation, seed=SEED)
     if "rigid" in found.bands:
-        found.sky, found.apex = sky_of(cases["rigid"], amount.sky, CONFIG, SEED)
+        found.sky, found.apex = map_sky(cases["rigid"], amount.sky, CONFIG, SEED)
     if found.bands:
         found.friction = _friction(orbits)
     return found

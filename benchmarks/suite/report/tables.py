@@ -1,4 +1,4 @@
-"""Tables of a task: scores, calibration and cost, a row a baseline."""
+"""Tables of a task: scores, calibration and cost, a row for each baseline."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from benchmarks.common import page
 from benchmarks.suite.report.folder import Result, Run
-from benchmarks.suite.report.values import MISSING, Value, count, median, p_text, plain, three, three_p, value
+from benchmarks.suite.report.values import MISSING, Value, average, count, median, p_text, plain, three, three_p
 from mwlmc_data.scoring.report import NOT_POSSIBLE
 
-#: Task in which nothing can be learnt: no entry is best there.
+#: Task in which nothing can be learnt, so that no entry is best.
 CONTROL = "summary-6"
 Cell = Callable[[Sequence[Result]], str]
 
 
 @dataclass(frozen=True)
 class Score:
-    """A column of which the least value is best; errors that would only fill the page are left to the result files."""
+    """A column whose lowest value is best; errors that would only fill the page stay in the result files."""
 
     title: str
     section: str
@@ -29,11 +29,11 @@ class Score:
     with_error: bool = True
 
     def of(self, results: Sequence[Result]) -> Value:
-        """Value of a baseline."""
-        return value(results, self.section, self.metric)
+        """Return the value of a baseline."""
+        return average(results, self.section, self.metric)
 
     def text(self, found: Value) -> str:
-        """What the table says."""
+        """Format the value for the table."""
         return found.text(self.digits) if self.with_error else plain(found.mean, self.digits)
 
 
@@ -53,29 +53,29 @@ _OF_CONTROL = {
 
 
 def task_tables(run: Run, task: str) -> str:
-    """All tables of a task as HTML."""
+    """Make all tables of a task as HTML."""
     found = run.results[task]
     parts = [score_table(run, task), _calibration(run, found)]
     return _not_possible(found) + "".join(part for part in parts if part) + _cost(run, found)
 
 
 def _not_possible(found: dict[str, list[Result]]) -> str:
-    """What has scores that cannot be; nothing where all can."""
-    told = [
+    """List entries with impossible scores; empty if there are none."""
+    stated = [
         f"{name} (seed {result.seed}): {sentence}"
         for name, results in found.items()
         for result in results
         for sentence in result.not_possible
     ]
-    intro = page.paragraph(f"{NOT_POSSIBLE.capitalize()}; these entries are left out of what is best:")
-    return page.box(intro + page.bullets(told)) if told else ""
+    intro = page.paragraph(f"{NOT_POSSIBLE.capitalize()}; these entries do not compete for the best:")
+    return page.box(intro + page.bullets(stated)) if stated else ""
 
 
 def score_table(run: Run, task: str) -> str:
-    """Proper scores and distances to the reference; the best of each in bold, except in the null control."""
+    """Make the table of proper scores and distances to the reference; the best is bold, except in the null control."""
     found = run.results[task]
     names = list(found)
-    # the control's reference is the prior itself: its gaps are the gains with another sign
+    # the control's reference is the prior itself: its gaps are the gains with the opposite sign
     wanted = [_OF_CONTROL.get(score.metric, score) if task == CONTROL else score for score in SCORES]
     chosen = [score for score in wanted if any(score.of(found[name]).is_known for name in names)]
     columns = [[score.of(found[name]) for name in names] for score in chosen]
@@ -84,11 +84,11 @@ def score_table(run: Run, task: str) -> str:
         for i, name in enumerate(names)
     ]
     can_be = [not any(result.not_possible for result in found[name]) for name in names]
-    best = set() if task == CONTROL else {(_least(column, can_be), k + 1) for k, column in enumerate(columns)}
+    best = set() if task == CONTROL else {(_find_best(column, can_be), k + 1) for k, column in enumerate(columns)}
     return _table(run, ("baseline", *(score.title for score in chosen)), rows, best)
 
 
-def _least(column: Sequence[Value], can_be: Sequence[bool]) -> int:
+def _find_best(column: Sequence[Value], can_be: Sequence[bool]) -> int:
     means = [v.mean if v.is_known and possible else np.inf for v, possible in zip(column, can_be, strict=True)]
     return int(np.argmin(means))
 
@@ -102,8 +102,8 @@ def _calibration(run: Run, found: dict[str, list[Result]]) -> str:
         ("region KS p", lambda r: p_text(median(r, "calibration", "region_ks_pvalue"))),
         ("hits 68%, shifted", lambda r: three(r, "headline", "hits_68_shifted")),
         ("hits 95%, shifted", lambda r: three(r, "headline", "hits_95_shifted")),
-        ("AUROC, volume", lambda r: plain(value(r, "headline", "auroc_volume").mean, 2)),
-        ("AUROC, statistic", lambda r: plain(value(r, "headline", "auroc_statistic").mean, 2)),
+        ("AUROC, volume", lambda r: plain(average(r, "headline", "auroc_volume").mean, 2)),
+        ("AUROC, statistic", lambda r: plain(average(r, "headline", "auroc_statistic").mean, 2)),
         ("leakage", _leakage),
     ]
     return _plain_table(run, found, columns)
@@ -117,8 +117,8 @@ def _hits(results: Sequence[Result]) -> str:
 def _leakage(results: Sequence[Result]) -> str:
     inside = float(np.mean([result.content["drawn"]["acceptance_mean"] for result in results]))
     missing = sum(int(result.content["drawn"]["incomplete"]) for result in results)
-    told = plain(100.0 * (1.0 - inside), 2) + "%"
-    return f"{told}, {missing} gave up" if missing else told
+    stated = plain(100.0 * (1.0 - inside), 2) + "%"
+    return f"{stated}, {missing} gave up" if missing else stated
 
 
 def _cost(run: Run, found: dict[str, list[Result]]) -> str:
@@ -139,7 +139,7 @@ def _cost(run: Run, found: dict[str, list[Result]]) -> str:
 
 
 def _plain_table(run: Run, found: dict[str, list[Result]], columns: list[tuple[str, Cell]]) -> str:
-    """Table without bold, of those columns that have a number at all."""
+    """Make a table without bold, of those columns that have any number."""
     cells = {title: [cell(results) for results in found.values()] for title, cell in columns}
     shown = {title: texts for title, texts in cells.items() if any(text != MISSING for text in texts)}
     rows = [(name, *(texts[i] for texts in shown.values())) for i, name in enumerate(found)]
@@ -152,7 +152,7 @@ def _table(run: Run, header: Sequence[str], rows: list[tuple[str, ...]], bold: s
 
 
 def baseline_table(run: Run) -> str:
-    """What each baseline is, and where it is from."""
+    """Make a table of the baselines, their methods and sources."""
     first: dict[str, Mapping[str, Any]] = {}
     for result in run.all_results:
         first.setdefault(result.baseline, result.content)

@@ -1,4 +1,4 @@
-"""Numbers of a baseline over its seeds, and how tables write them."""
+"""Numbers of a baseline over its seeds, and their format in tables."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Value:
     Attributes
     ----------
     mean : float
-        Over the seeds; NaN where there is none.
+        Mean over the seeds; NaN if there is none.
     error : float
-        Standard error over observations, which the seeds share, and of the mean over seeds, in quadrature; NaN where no
-        error is known.
+        Standard error over observations, which the seeds share, and of the mean over seeds, in quadrature; NaN if
+        unknown.
     by_seed : tuple of float
-        Each seed's own.
+        Value of each seed.
     """
 
     mean: float
@@ -39,20 +39,20 @@ class Value:
         return bool(np.isfinite(self.mean))
 
     def text(self, digits: int) -> str:
-        """The number with its error."""
+        """Format the number with its error."""
         if not self.is_known:
             return MISSING
-        told = plain(self.mean, digits)
-        return told if not np.isfinite(self.error) else f"{told} ± {self.error:.{digits}f}"
+        stated = plain(self.mean, digits)
+        return stated if not np.isfinite(self.error) else f"{stated} ± {self.error:.{digits}f}"
 
 
-def value(results: Sequence[Result], section: str, metric: str, parameter: str | None = None) -> Value:
-    """Mean over seeds of one metric.
+def average(results: Sequence[Result], section: str, metric: str, parameter: str | None = None) -> Value:
+    """Average one metric over seeds.
 
     Parameters
     ----------
     results : sequence of Result
-        Of one baseline in one task.
+        Results of one baseline in one task.
     section, metric, parameter : str
         As for `Result.number`.
 
@@ -64,12 +64,12 @@ def value(results: Sequence[Result], section: str, metric: str, parameter: str |
     numbers = numbers[np.isfinite(numbers)]
     if len(numbers) == 0:
         return Value(float("nan"), float("nan"), ())
-    told = np.array([result.number(section, metric, parameter, "error") for result in results])
-    return Value(float(numbers.mean()), error_over_seeds(numbers, told), tuple(numbers.tolist()))
+    stated = np.array([result.number(section, metric, parameter, "error") for result in results])
+    return Value(float(numbers.mean()), error_over_seeds(numbers, stated), tuple(numbers.tolist()))
 
 
 def error_over_seeds(numbers: NDArray, errors: NDArray) -> float:
-    """Error of the mean of finite numbers (n,), a seed each, with errors over observations, NaN where not known."""
+    """Return the error of the mean of numbers (n,), one per seed, with errors over observations (NaN if unknown)."""
     error = float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
     if len(numbers) == 1:
         return error
@@ -77,37 +77,37 @@ def error_over_seeds(numbers: NDArray, errors: NDArray) -> float:
 
 
 def median(results: Sequence[Result], section: str, metric: str, parameter: str | None = None) -> float:
-    """Median over seeds, for p-values; NaN where there is none."""
+    """Return the median over seeds, for p-values; NaN if there is none."""
     numbers = [result.number(section, metric, parameter) for result in results]
     known = [number for number in numbers if np.isfinite(number)]
     return float(np.median(known)) if known else float("nan")
 
 
 def three(results: Sequence[Result], section: str, metric: str, digits: int = 2) -> str:
-    """Means over seeds for the three parameters, with strokes between."""
-    return strokes([plain(value(results, section, metric, name).mean, digits) for name in THETA])
+    """Format means over seeds for the three parameters, separated by strokes."""
+    return strokes([plain(average(results, section, metric, name).mean, digits) for name in THETA])
 
 
 def three_p(results: Sequence[Result], section: str, metric: str) -> str:
-    """Median p-values for the three parameters, with strokes between."""
+    """Format median p-values for the three parameters, separated by strokes."""
     return strokes([p_text(median(results, section, metric, name)) for name in THETA])
 
 
 def strokes(cells: Sequence[str]) -> str:
-    """Several numbers in a cell; a single dash where there is none."""
+    """Join several numbers in a cell; a single dash if there are none."""
     return MISSING if all(cell == MISSING for cell in cells) else " / ".join(cells)
 
 
 def plain(number: float, digits: int) -> str:
-    """A number; a dash for NaN, and no minus before what rounds to zero."""
+    """Format a number; a dash for NaN, and no minus sign before zero."""
     return MISSING if not np.isfinite(number) else f"{round(number, digits) + 0.0:.{digits}f}"
 
 
 def p_text(number: float) -> str:
-    """A p-value."""
+    """Format a p-value."""
     return MISSING if not np.isfinite(number) else "<.001" if number < 0.001 else f"{number:.3f}"
 
 
 def count(number: float) -> str:
-    """A whole number with commas."""
+    """Format an integer with commas."""
     return MISSING if not np.isfinite(number) else f"{number:,.0f}"

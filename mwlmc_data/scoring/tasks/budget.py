@@ -1,4 +1,4 @@
-"""The nine numbers of summary-9 at a fixed number of training simulations: points of a curve."""
+"""summary-9 at fixed numbers of training simulations: points of a learning curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a method know that it does not know? Observations that move away from the training set step by step."""
+"""Observations that move away from the training set step by step, to test if a method knows its limits."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from mwlmc_data import scoring
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.scoring import ladders, metrics
-from mwlmc_data.scoring.observations import FIXED_START, Observations, stacked, test_columns, test_ids
+from mwlmc_data.scoring.observations import FIXED_START, Observations, stack_columns, test_columns, test_ids
 from mwlmc_data.scoring.report import Entry, Section
-from mwlmc_data.scoring.shift import placements
+from mwlmc_data.scoring.shift import compute_placements
 from mwlmc_data.scoring.task import Array, Scored, Task
 from mwlmc_data.scoring.tasks.summary import Summary9, SummaryTask
-from mwlmc_data.scoring.yardstick import gains, load_limit
+from mwlmc_data.scoring.yardstick import compute_gains, load_limit
 
 NOMINAL = "test"
+#: Places of the test rows, in the order of sim_id: unchanged, with noise or bias, and with changed haloes.
 NOMINAL_ROWS = slice(FIXED_START, None, 20)
 LADDER_ROWS = slice(FIXED_START, None, 100)
-#: Of the test rows in the order of sim_id: as they are, with noise and bias, and those whose haloes are changed.
 HALO_ROWS = slice(FIXED_START, None, 200)
 _Part = tuple[str, NDArray, NDArray, NDArray]
 
@@ -29,10 +29,10 @@ _Part = tuple[str, NDArray, NDArray, NDArray]
 class Shift(Task):
     """Draws for rows of the test set, cases of other fidelity and ladders of noise, bias, clipped sky and infall.
 
-    Training set, parameters and data are those of summary-9. The observations come in groups: "test", 500 rows like
-    the training set; each validation case; 100 of the rows with noise and with biased v_travel; 50 whose haloes were
-    clipped or fall in on one side, and were fitted again (`mwlmc_data.scoring.ladders`). A statistic may be handed in
-    that is larger where an observation is stranger to the method, such as minus its log evidence.
+    Training set, parameters and data are those of summary-9. The observations come in groups: "test", 500 rows like the
+    training set; each validation case; 100 of the rows with noise and with biased v_travel; 50 whose haloes are clipped
+    or fall in on one side and are refitted (`mwlmc_data.scoring.ladders`). An optional statistic is larger where an
+    observation is stranger to the method, such as minus its log evidence.
     """
 
     name = "shift"
@@ -42,7 +42,7 @@ class Shift(Task):
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """What may be handed in."""
+        """Arrays of a submission."""
         n, d = len(self.observations), len(self.theta_names)
         stranger = "(observations,), larger where an observation is stranger"
         return {
@@ -56,31 +56,32 @@ class Shift(Task):
         rows = (NOMINAL_ROWS, LADDER_ROWS, HALO_ROWS)
         nominal, ladder, halo = (test_columns(test_ids(chosen), names) for chosen in rows)
         cases, none = self.cases, np.array([-1])
-        parts = [(NOMINAL, nominal["sim_id"], stacked(nominal, self.theta_names), stacked(nominal, self.x_names))]
+        theta, x = (stack_columns(nominal, columns) for columns in (self.theta_names, self.x_names))
+        parts = [(NOMINAL, nominal["sim_id"], theta, x)]
         parts += [(name, none, cases.theta[i : i + 1], cases.x[i : i + 1]) for i, name in enumerate(cases.names)]
         for name, factor in ladders.NOISE.items():
-            parts.append(self._moved(name, ladder, ladders.noisier(ladder, factor)))
+            parts.append(self._moved(name, ladder, ladders.add_noise(ladder, factor)))
         for name, shift in ladders.BIAS.items():
-            parts.append(self._moved(name, ladder, ladders.biased(ladder, shift)))
+            parts.append(self._moved(name, ladder, ladders.add_bias(ladder, shift)))
         made = ladders.read_haloes()
         for name in ladders.HALO_GROUPS:
             vectors = {key: values[made["group"] == name] for key, values in made.items()}
             if not np.array_equal(vectors["sim_id"], halo["sim_id"]):
-                raise ValueError(f"embedded haloes of {name!r} are of simulations {vectors['sim_id'].tolist()}; "
-                                 f"allowed: {halo['sim_id'].tolist()}")  # fmt: skip
-            parts.append(self._moved(name, halo, stacked(vectors, ladders.TRAVEL)))
+                raise ValueError(f"sim_id of the embedded {name!r} = {vectors['sim_id'].tolist()}: "
+                                 f"allowed is {halo['sim_id'].tolist()}")  # fmt: skip
+            parts.append(self._moved(name, halo, stack_columns(vectors, ladders.TRAVEL)))
         groups, ids, theta, x = zip(*parts, strict=True)
         group = np.repeat(groups, [len(part) for part in ids])
         return Observations(np.concatenate(x), np.concatenate(theta), np.concatenate(ids).astype(np.int32), group)
 
     def _moved(self, group: str, table: Mapping[str, NDArray], travel: NDArray) -> _Part:
-        """Rows whose reflex vector is another."""
-        x = stacked(table, self.x_names).copy()
+        """Replace the reflex vector of rows."""
+        x = stack_columns(table, self.x_names).copy()
         x[:, [self.x_names.index(name) for name in REFLEX]] = ladders.reflex_data(travel)
-        return group, table["sim_id"], stacked(table, self.theta_names), x
+        return group, table["sim_id"], stack_columns(table, self.theta_names), x
 
     def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
-        """Headline, a line for each group, notes."""
+        """Score headline and groups, and add notes."""
         samples, statistic = arrays["samples"].astype(np.float64), arrays.get("statistic")
         truth = self.observations.theta.astype(np.float64)
         volume = scoring.log_volume(samples, self.scale)
@@ -98,8 +99,8 @@ class Shift(Task):
         prior = metrics.prior_energy(self.prior, truth[nominal], self.scale)
         energy = scoring.energy_score(samples[nominal], truth[nominal], self.scale)
         headline = {
-            "energy_score": metrics.mean_entry(energy, f"less is better; the prior {prior.mean():.4f}", 4),
-            "gain_over_prior": metrics.paired_entry(prior, energy, "more is better; 0: knows nothing"),
+            "energy_score": metrics.mean_entry(energy, f"lower is better; the prior {prior.mean():.4f}", 4),
+            "gain_over_prior": metrics.paired_entry(prior, energy, "higher is better; 0: uninformative"),
             "contraction": sections[0].entries["contraction"],
             **self._pooled(samples, truth),
             "auroc_volume": self._mean_auroc(volume),
@@ -109,15 +110,15 @@ class Shift(Task):
         notes = self._notes(statistic is not None)
         limit = load_limit()
         if limit is None:
-            notes.append("This version has no scores of a nearly exact posterior: nothing tells what cannot be.")
+            notes.append("This version has no scores of a nearly exact posterior, so impossible scores go unnoticed.")
         else:
-            of_rows = gains(limit.of(self.observations.sim_id[nominal]), energy)
+            of_rows = compute_gains(limit.of(self.observations.sim_id[nominal]), energy)
             sections.append(Section("limit", of_rows))
-            notes.append("What cannot be is told of the rows like the training set; the shifted rows have no limit.")
+            notes.append("Impossible scores are detected on rows like the training set; shifted rows have no limit.")
         return Scored(Section("headline", headline), sections, notes, {"energy_score": energy})
 
     def _truth_entries(self, samples: NDArray, truth: NDArray) -> dict[str, Entry]:
-        """Root mean square z of the truths (z of a single one), and hits at two levels."""
+        """Compute the root mean square z of the truths (z of a single one), and hits at two levels."""
         if len(samples) == 1:
             return metrics.truth_entries(samples, truth, self.theta_names)
         z = np.sqrt(np.square(scoring.z_of_truth(samples, truth)).mean(axis=0))
@@ -133,21 +134,21 @@ class Shift(Task):
         return (*ladders.NOISE, *ladders.BIAS, *ladders.HALO_GROUPS)
 
     def _pooled(self, samples: NDArray, truth: NDArray) -> dict[str, Entry]:
-        """Hits over rows like the training set, and over all rungs together."""
+        """Compute hits over rows like the training set, and over all rungs together."""
         nominal = self.observations.rows(NOMINAL)
         moved = np.flatnonzero(np.isin(self.observations.group, self.rungs))
-        # the rungs of one row share its truth: they are not so many independent trials
+        # the rungs of one row share its truth, so they are not independent trials
         trials = len(np.unique(self.observations.sim_id[moved]))
         found = {}
         for name, rows, n in (("test", nominal, len(nominal)), ("shifted", moved, trials)):
             for level in (0.68, 0.95):
-                told = metrics.hits(samples[rows], truth[rows], self.theta_names, level)
+                entry = metrics.hits(samples[rows], truth[rows], self.theta_names, level)
                 error = dict.fromkeys(self.theta_names, float(np.sqrt(level * (1.0 - level) / n)))
-                found[f"hits_{100 * level:.0f}_{name}"] = replace(told, error=error)
+                found[f"hits_{100 * level:.0f}_{name}"] = replace(entry, error=error)
         return found
 
     def _auroc(self, statistic: NDArray, group: str) -> Entry:
-        """Chance that a row of the group has the larger statistic; of a single case, the share of rows below it."""
+        """Compute the chance that a row of the group has the larger statistic; for a case, the share of rows below."""
         shift, nominal = statistic[self.observations.rows(group)], statistic[self.observations.rows(NOMINAL)]
         if group == NOMINAL:
             return Entry(float("nan"))
@@ -157,28 +158,28 @@ class Shift(Task):
         return Entry(found.value, found.error, digits=2)
 
     def _mean_auroc(self, statistic: NDArray) -> Entry:
-        """Mean over the rungs; its error takes all that comes of one simulation together (Obuchowski 1997)."""
+        """Average over the rungs, with an error that groups all rows of one simulation (Obuchowski 1997)."""
         nominal, n_rungs = self.observations.rows(NOMINAL), len(self.rungs)
         ids, place = np.unique(self.observations.sim_id, return_inverse=True)
-        value, pull = 0.0, np.zeros(len(ids))  # what each simulation adds to the mean
+        value, pull = 0.0, np.zeros(len(ids))  # contribution of each simulation to the mean
         for group in self.rungs:
             rows = self.observations.rows(group)
-            above, below = placements(statistic[rows], statistic[nominal])
+            above, below = compute_placements(statistic[rows], statistic[nominal])
             value += float(above.mean()) / n_rungs
             np.add.at(pull, place[rows], (above - above.mean()) / len(rows) / n_rungs)
             np.add.at(pull, place[nominal], (below - below.mean()) / len(nominal) / n_rungs)
-        n = len(nominal)  # the rungs are made of these simulations
+        n = len(nominal)  # the simulations behind the rungs
         error = float(np.sqrt(n / (n - 1) * np.square(pull).sum()))
-        return Entry(value, error, "mean over the rungs; 1: every shift is seen, 0.5: none", 3)
+        return Entry(value, error, "mean over the rungs; 1: every shift is detected, 0.5: none", 3)
 
     def _notes(self, has_statistic: bool) -> list[str]:
         notes = [
-            "z is the root mean square of (truth - mean) / width over a group, of a case the number itself: 1 is right,"
+            "z is the root mean square of (truth - mean) / width over a group, or z itself for a case: 1 is right,"
             " more is overconfident. Read hits beside contraction: a posterior as wide as the prior hits.",
-            "Energy score and contraction of the headline are of the rows like the training set.",
+            "Energy score and contraction of the headline are over the rows like the training set.",
             "auroc volume: detection by the volume of the posterior, which any entry has. A bias within the range of "
-            "the training set need not widen a posterior: there hits fall and this AUROC stays near one half or below.",
+            "the training set need not widen a posterior: then hits fall and this AUROC stays near one half or below.",
         ]
         if not has_statistic:
-            notes.append("statistic was not given: how well the method itself detects a shift is not told.")
-        return [*notes, *self.cases.notes(), *(f"{name}: {what}." for name, what in ladders.WHAT.items())]
+            notes.append("statistic is missing: how well the method itself detects a shift is not reported.")
+        return [*notes, *self.cases.list_notes(), *(f"{name}: {what}." for name, what in ladders.WHAT.items())]

@@ -11,11 +11,18 @@ from numpy.typing import NDArray
 from mwlmc_data import scoring
 from mwlmc_data.dataset import schema
 from mwlmc_data.scoring import metrics
-from mwlmc_data.scoring.observations import FIXED_ROWS, REFERENCE_ROWS, Observations, stacked, test_columns, test_ids
+from mwlmc_data.scoring.observations import (
+    FIXED_ROWS,
+    REFERENCE_ROWS,
+    Observations,
+    stack_columns,
+    test_columns,
+    test_ids,
+)
 from mwlmc_data.scoring.references import THETA, ReferenceSet, load_references
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.task import Array, Scored, Task
-from mwlmc_data.scoring.yardstick import Limit, gains, load_limit
+from mwlmc_data.scoring.yardstick import ScoreLimit, compute_gains, load_limit
 
 FIXED, REFERENCE = "fixed", "reference"
 
@@ -23,13 +30,13 @@ FIXED, REFERENCE = "fixed", "reference"
 class SummaryTask(Task):
     """Parameters of the Gaussian set from columns of its catalogue.
 
-    Scores are means over the 1,000 observations "fixed"; the 100 "reference" ones have reference posteriors, and gaps
-    are means over those whose reference is certified.
+    Scores are means over the 1,000 observations "fixed". The 100 observations "reference" have reference posteriors,
+    and gaps are means over those whose reference is certified.
 
     Attributes
     ----------
     unit : tuple of float
-        Units of the parameters in which the report tells log densities and percentiles.
+        Units of the parameters for log densities and percentiles in the report.
     unit_text : str
         The same in words.
     """
@@ -42,7 +49,7 @@ class SummaryTask(Task):
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """What may be handed in."""
+        """Arrays of a submission."""
         n, d = len(self.observations), len(self.theta_names)
         cases = ", ".join(self.cases.names)
         return {
@@ -58,66 +65,65 @@ class SummaryTask(Task):
         table = test_columns(ids, [*self.theta_names, *self.x_names])
         n_fixed = len(test_ids(FIXED_ROWS))
         group = np.repeat([FIXED, REFERENCE], [n_fixed, len(ids) - n_fixed])
-        return Observations(stacked(table, self.x_names), stacked(table, self.theta_names), ids, group)
+        return Observations(stack_columns(table, self.x_names), stack_columns(table, self.theta_names), ids, group)
 
     def references(self) -> ReferenceSet | None:
-        """Reference posteriors, or None where this version of the package has none, or none of these parameters."""
+        """Load reference posteriors; None if this version of the package has none for these parameters."""
         return load_references() if self.theta_names == THETA else None
 
-    def limit(self) -> Limit | None:
-        """Scores of a nearly exact posterior for the observations "fixed".
+    def limit(self) -> ScoreLimit | None:
+        """Load scores of a nearly exact posterior for the observations "fixed".
 
-        None where this version has none, or the task asks for other parameters or gives other data: more data may gain
-        more.
+        None if this version has none, or the task has other parameters or other data: more data may gain more.
         """
         is_known = self.theta_names == THETA and self.x_names == (*schema.LMC_VECTOR, *schema.REFLEX)
         found = load_limit() if is_known else None
         return None if found is None else found.of(self.observations.sim_id[self.observations.rows(FIXED)])
 
     def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
-        """Headline, sections and notes."""
+        """Score headline and sections, and add notes."""
         samples, log_prob = arrays["samples"].astype(np.float64), arrays.get("log_prob_truth")
         truth, fixed = self.observations.theta.astype(np.float64), self.observations.rows(FIXED)
         references = self.references()
         energy = scoring.energy_score(samples, truth, self.scale)
         of_prior = metrics.prior_energy(self.prior, truth[fixed], self.scale)
         headline = {
-            "energy_score": metrics.mean_entry(energy[fixed], f"less is better; the prior {of_prior.mean():.4f}", 4),
-            "gain_over_prior": metrics.paired_entry(of_prior, energy[fixed], "more is better; 0: knows nothing"),
+            "energy_score": metrics.mean_entry(energy[fixed], f"lower is better; the prior {of_prior.mean():.4f}", 4),
+            "gain_over_prior": metrics.paired_entry(of_prior, energy[fixed], "higher is better; 0: uninformative"),
         }
         own = metrics.calibration(samples[fixed], truth[fixed], self.theta_names, self.prior)
-        sections, notes = [Section("calibration", own)], [*self.notes()]
+        sections, notes = [Section("calibration", own)], [*self.list_notes()]
         if references is None:
-            notes.append("This version has no reference posteriors of the task yet: no gap to the reference is told.")
+            notes.append("This version has no reference posteriors for the task: no gap to the reference is reported.")
         else:
             gaps, section, left_out = self._against(references, samples, energy, log_prob)
             headline |= gaps
             sections.append(section)
             notes += left_out
-        told = {"energy_score": energy[fixed]}
+        stated = {"energy_score": energy[fixed]}
         if log_prob is not None:
-            told["neg_log_posterior"] = -(log_prob[fixed] + np.log(self.unit).sum())
+            stated["neg_log_posterior"] = -(log_prob[fixed] + np.log(self.unit).sum())
         limit = self.limit()
         if limit is None:
-            notes.append("There are no scores of a nearly exact posterior: only references tell what cannot be.")
+            notes.append("There are no scores of a nearly exact posterior: only references reveal impossible scores.")
         else:
-            sections.append(Section("limit", gains(limit, *told.values())))
+            sections.append(Section("limit", compute_gains(limit, *stated.values())))
         if log_prob is None:
-            notes.append("log_prob_truth was not given: no negative log posterior of the truth is told.")
+            notes.append("log_prob_truth is missing: no negative log posterior of the truth is reported.")
         else:
             headline |= self._log_scores(log_prob[fixed], truth[fixed])
         headline["contraction"] = metrics.contraction(samples[fixed], self.prior, self.theta_names)
         if "case_samples" in arrays:
             sections += self._case_sections(arrays["case_samples"].astype(np.float64), references)
-            notes += [f"p16, p50 and p84 of the cases are in {self.unit_text}.", *self.cases.notes()]
+            notes += [f"p16, p50 and p84 of the cases are in {self.unit_text}.", *self.cases.list_notes()]
         else:
-            notes.append("case_samples were not given: nothing is told of the validation cases.")
-        return Scored(Section("headline", headline), sections, notes, told)
+            notes.append("case_samples are missing: nothing is reported on the validation cases.")
+        return Scored(Section("headline", headline), sections, notes, stated)
 
     def _against(
         self, references: ReferenceSet, samples: NDArray, energy: NDArray, log_prob: NDArray | None
     ) -> tuple[dict[str, Entry], Section, list[str]]:
-        """Gaps and distances to the certified references, and a note on those that are not."""
+        """Compute gaps and distances to the certified references, and note the others."""
         held = self.observations.rows(REFERENCE)
         places = references.places(self.observations.sim_id[held].tolist())
         rows, found = held[places >= 0], places[places >= 0]
@@ -128,28 +134,28 @@ class SummaryTask(Task):
             return {}, Section("reference", {}), notes
         exact = references.samples[found].astype(np.float64)
         ideal = scoring.energy_score(exact, self.observations.theta[rows], self.scale)
-        gaps = {"gap_to_reference": metrics.paired_entry(energy[rows], ideal, "0: as good as can be")}
+        gaps = {"gap_to_reference": metrics.paired_entry(energy[rows], ideal, "0: the best possible")}
         if log_prob is not None:
             best = references.log_prob_truth[found]
             known = np.isfinite(best)
             if known.sum() > 1:
-                gap = metrics.paired_entry(best[known], log_prob[rows][known], "0: as good as can be", 3)
+                gap = metrics.paired_entry(best[known], log_prob[rows][known], "0: the best possible", 3)
                 gaps["gap_to_reference_nats"] = gap
         entries = metrics.against_reference(samples[rows], exact, self.theta_names, self.scale)
         return gaps, Section("reference", entries), notes
 
-    def notes(self) -> Sequence[str]:
-        """What is to be said of the task whatever is handed in."""
+    def list_notes(self) -> Sequence[str]:
+        """List remarks on the task that hold for every submission."""
         return ()
 
     def _log_scores(self, log_prob: NDArray, truth: NDArray) -> dict[str, Entry]:
-        """Negative log posterior of the truth, and the gain over the prior."""
+        """Compute the negative log posterior of the truth, and the gain over the prior."""
         prior = self.prior.log_prob(truth)
-        told = float(np.log(self.unit).sum())
-        right = f"less is better; the prior has {-(prior + told).mean():.3f}; per {self.unit_text}"
+        stated = float(np.log(self.unit).sum())
+        right = f"lower is better; the prior has {-(prior + stated).mean():.3f}; per {self.unit_text}"
         return {
-            "neg_log_posterior": metrics.mean_entry(-(log_prob + told), right),
-            "gain_over_prior_nats": metrics.paired_entry(log_prob, prior, "more is better; 0: knows nothing", 3),
+            "neg_log_posterior": metrics.mean_entry(-(log_prob + stated), right),
+            "gain_over_prior_nats": metrics.paired_entry(log_prob, prior, "higher is better; 0: uninformative", 3),
         }
 
     def _case_sections(self, samples: NDArray, references: ReferenceSet | None) -> list[Section]:
@@ -169,7 +175,7 @@ class SummaryTask(Task):
 
 
 class Summary9(SummaryTask):
-    """Masses and friction from the LMC's place and motion and the reflex motion: nine numbers.
+    """Masses and friction from nine numbers: position and velocity of the LMC, and the reflex motion.
 
     x has the LMC's Galactocentric position [kpc] and velocity [km/s], and the reflex motion's speed [km/s] and apex
     [deg]. The longitude l_apex is circular.
@@ -180,12 +186,12 @@ class Summary9(SummaryTask):
 
 
 class Summary6(SummaryTask):
-    """The null control: the same parameters from the LMC's place and motion alone, which say nothing of them.
+    """The null control: the same parameters from the LMC's position and velocity, which are independent of them.
 
-    The LMC's present day is drawn independently of theta, so that the exact posterior is the prior: it is the reference
-    here, and exact. Whatever an entry gains over it is overfitting or noise. This stands against the paper's reading
-    (Brooks et al. 2025, arXiv:2507.10667): what is inferred without the reflex motion is the prior, or the error of
-    a network, and never information in the LMC's orbit.
+    The LMC's present day is drawn independently of theta, so that the exact posterior is the prior, which is the
+    reference here. Whatever an entry gains over it is overfitting or noise. This contradicts the paper's reading
+    (Brooks et al. 2025, arXiv:2507.10667): what is inferred without the reflex motion is the prior, or the error of a
+    network, and never information in the LMC's orbit.
     """
 
     name = "summary-6"
@@ -193,10 +199,10 @@ class Summary6(SummaryTask):
     n_reference_draws: int = 2000
 
     def references(self) -> ReferenceSet:
-        """Draws of the prior, other ones for each observation and case."""
+        """Draw from the prior, anew for each observation and case."""
         n, held = self.n_reference_draws, self.observations.rows(REFERENCE)
         draws = metrics.prior_draws(self.prior, n * (len(held) + len(self.cases)))
-        # a truth that is not quoted in full becomes one outside the prior, which has no density
+        # an incomplete truth counts as outside the prior, without density
         truth = np.nan_to_num(np.concatenate([self.observations.theta[held], self.cases.theta]), nan=np.inf)
         log_prob = np.atleast_1d(self.prior.log_prob(truth))
         return ReferenceSet(
@@ -208,18 +214,18 @@ class Summary6(SummaryTask):
             certified=np.ones(len(truth), dtype=bool),
         )
 
-    def limit(self) -> Limit:
-        """Scores of the prior, which is exact here."""
+    def limit(self) -> ScoreLimit:
+        """Return scores of the prior, which is exact here."""
         rows = self.observations.rows(FIXED)
         truth = self.observations.theta[rows].astype(np.float64)
         nats = -(self.prior.log_prob(truth) + np.log(self.unit).sum())
-        return Limit(self.observations.sim_id[rows], metrics.prior_energy(self.prior, truth, self.scale), nats)
+        return ScoreLimit(self.observations.sim_id[rows], metrics.prior_energy(self.prior, truth, self.scale), nats)
 
-    def notes(self) -> Sequence[str]:
-        """Say what the control shows."""
+    def list_notes(self) -> Sequence[str]:
+        """List what the control shows."""
         return (
             "This is a null control. The LMC's present day is drawn independently of the parameters, so that the exact "
-            "posterior is the prior: a contraction other than 0 is overfitting, a gain over the prior above its error "
-            "too. Against the paper's reading: what is inferred without the reflex motion is the prior or a network's "
-            "error, not information in the LMC's orbit.",
+            "posterior is the prior: a contraction other than 0 is overfitting, and so is a gain over the prior above "
+            "its error. This contradicts the paper's reading: what is inferred without the reflex motion is the prior "
+            "or a network's error, not information in the LMC's orbit.",
         )

@@ -1,4 +1,4 @@
-"""The results as tables of text."""
+"""The results as printed tables."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from benchmarks.studies.speed.simulation import GOALS
 from mwlmc_data.simulator.constants import N_STARS
 
 
-def text(results: dict[str, Any]) -> str:
-    """All parts that were measured, one below the other."""
+def describe(results: dict[str, Any]) -> str:
+    """Format all measured parts, one below the other."""
     writers = {"curve": _curve, "simulation": _simulation, "scaling": _scaling, "avx2": _avx2}
     parts = [_machine(results)]
     parts += [writer(results[name]) for name, writer in writers.items() if name in results]
@@ -27,7 +27,7 @@ def _machine(results: dict[str, Any]) -> str:
         f"after: {m['load_at_the_end']} (a quiet machine: below 0.3, about 1)",
     ]
     if results["fast"]:
-        lines.append("a fast pass: the figures mean little")
+        lines.append("a fast pass: not figures to quote")
     return "\n".join(lines)
 
 
@@ -37,13 +37,13 @@ def _curve(result: dict[str, Any]) -> str:
         f"{_waiting(result)}",
         f"processor time of {N_STARS:,} stars; distance to the code's own converged solution, beyond 20 kpc",
         "",
-        f"{'code':<28}{'stars':>6}{'tolerance':>11}{'seconds':>10}{'(least - most)':>19}{'median [kpc]':>14}"
+        f"{'code':<28}{'stars':>6}{'tolerance':>11}{'seconds':>10}{'(min - max)':>19}{'median [kpc]':>14}"
         f"{'99% [kpc]':>12}",
     ]
     for curve in result["curves"]:
         for i, tolerance in enumerate(curve["tolerances"]):
             name, stars = (curve["name"], str(curve["n_stars"])) if i == 0 else ("", "")
-            spread = f"({curve['least'][i]:.3f} - {curve['most'][i]:.3f})"
+            spread = f"({curve['min_seconds'][i]:.3f} - {curve['max_seconds'][i]:.3f})"
             lines.append(
                 f"{name:<28}{stars:>6}{tolerance:>11.0e}{curve['seconds'][i]:>10.3f}{spread:>19}"
                 f"{curve['median'][i]:>14.1e}{curve['p99'][i]:>12.1e}"
@@ -58,9 +58,9 @@ def _ratios(result: dict[str, Any]) -> str:
     lines = [
         f"TIME OVER OURS ({RELEASED}) AT EQUAL ERROR: the release's median ({released['median'][i]:.1e} kpc), "
         f"a median of 1e-3 kpc, the release's 99% ({released['p99'][i]:.1e} kpc)",
-        "force: distance of its potential's from the exact one, 1 to 300 kpc, over the Milky Way's",
+        "force: error of its acceleration, 1 to 300 kpc, over the Milky Way's acceleration",
         "",
-        f"{'code':<28}{'median':>9}{'1e-3 kpc':>10}{'99%':>9}{'force: median':>15}{'largest':>9}  what it is given",
+        f"{'code':<28}{'median':>9}{'1e-3 kpc':>10}{'99%':>9}{'force: median':>15}{'largest':>9}  what it solves",
     ]
     by_name = {ratio["name"]: ratio for ratio in result["ratios"]}
     for curve in result["curves"]:
@@ -75,20 +75,20 @@ def _ratios(result: dict[str, Any]) -> str:
 
 
 def _simulation(result: dict[str, Any]) -> str:
-    names = {"whole": "whole, with its halo", "row": "a catalogue's row alone"}
+    names = {"whole": "complete, with its halo", "row": "a catalogue's row alone"}
     lines = [
         f"ONE SIMULATION on one core, over {result['n']} draws of the Gaussian prior: processor time [s]"
         f"{_waiting(result)}",
-        f"{'':<28}{'mean':>9}{'median':>9}{'most':>9}{'goal':>9}",
+        f"{'':<28}{'mean':>9}{'median':>9}{'max':>9}{'goal':>9}",
     ]
     for kind, name in names.items():
         s = result[kind]
-        lines.append(f"{name:<28}{s['mean']:>9.4f}{s['median']:>9.4f}{s['most']:>9.4f}{GOALS[kind]:>9.3f}")
+        lines.append(f"{name:<28}{s['mean']:>9.4f}{s['median']:>9.4f}{s['max']:>9.4f}{GOALS[kind]:>9.3f}")
     if "agama" in result:
-        lines.append(f"{'whole, by the engine agama':<28}{'':>9}{result['agama']:>9.3f}")
+        lines.append(f"{'complete, engine agama':<28}{'':>9}{result['agama']:>9.3f}")
     stages = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in result["stages"].items())
-    lines.append(f"stages of a whole one, medians [ms]: {stages}")
-    lines.append(f"travel vector of the row and of the whole: within {result['travel_vector']:.1e} km/s (goal 1e-3)")
+    lines.append(f"stages of a complete one, medians [ms]: {stages}")
+    lines.append(f"travel vectors of row and complete one agree within {result['travel_vector']:.1e} km/s (goal 1e-3)")
     return "\n".join(lines)
 
 
@@ -100,7 +100,7 @@ def _scaling(result: dict[str, Any]) -> str:
         _line(stars, "stars", "star"),
     ]
     if cores is None:
-        lines.append("cores: this process may use one only; not measured")
+        lines.append("cores: not measured, because this process may use only one")
     else:
         lines.append(
             f"cores: {cores['one']:.1f} rows a second on one, {cores['two']:.1f} on two: {cores['gain']:.2f} times "
@@ -115,7 +115,7 @@ def _scaling(result: dict[str, Any]) -> str:
 
 
 def _waiting(result: dict[str, Any]) -> str:
-    """Said where other processes took a good part of the time: caches and clock rates are shared with them."""
+    """Warn where other processes took much of the time: they share caches and clock rates."""
     return f" (BUSY MACHINE: wall-clock {result['waiting']:.2f} times as long)" if result["waiting"] > 1.1 else ""
 
 
@@ -129,8 +129,8 @@ def _line(result: dict[str, Any], name: str, unit: str) -> str:
 
 def _avx2(result: dict[str, Any] | None) -> str:
     if result is None:
-        return "VECTOR INSTRUCTIONS: measured on x86-64 only"
-    lines = ["VECTOR INSTRUCTIONS: a whole simulation with its halo, one process [s]; time to compile [s]"]
+        return "VECTOR INSTRUCTIONS: measured only on x86-64"
+    lines = ["VECTOR INSTRUCTIONS: a complete simulation with its halo, one process [s]; time to compile [s]"]
     for name, values in result.items():
         if isinstance(values, dict):
             lines.append(f"{name:<28}{values['seconds']:>9.4f}{values['compiling']:>9.1f}")
