@@ -210,7 +210,7 @@ def _declared_problems(members: Mapping[str, Member], wanted: Mapping[str, Array
     found = []
     for name, member in members.items():
         if name not in wanted:
-            stated = f"the file has an entry {name[:80] + '.npy'!r}"
+            stated = f"there is an entry {name[:80] + '.npy'!r} in the file"
             found.append(f"{stated}: allowed are the arrays {', '.join(wanted)}")
         elif member.dtype.hasobject:
             types = " or ".join(wanted[name].dtypes)

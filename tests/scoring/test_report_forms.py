@@ -7,7 +7,7 @@ import mwlmc_data as mw
 from mwlmc_data import scoring
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.shift import compute_placements
-from tests.scoring.entries import prior_samples
+from tests.helpers.example_entries import prior_samples
 
 CALIBRATION = {
     "prior_ks_pvalue": (3, True, "the prior's value with these truths: read the next beside it"),

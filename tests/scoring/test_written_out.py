@@ -11,7 +11,7 @@ from mwlmc_data.scoring.manifest import find_manifest_problems, make_manifest
 from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.scoring.report import Entry, Report, Section
 from mwlmc_data.scoring.yardstick import ScoreLimit, compute_gains, load_limit, write_limit
-from tests.scoring.entries import prior_samples
+from tests.helpers.example_entries import prior_samples
 
 
 def draws(n=6, m=40, d=2, seed=0):
