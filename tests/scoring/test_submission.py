@@ -291,8 +291,8 @@ class TestArrays:
         problems = problems_of(folder)
         assert len(problems) == 3
         text = " ".join(problems)
-        for part in ("shape of samples = (3, 16, 3): allowed is (1100, 16, 3)", "'extra.npy' in the file: allowed are the "
-                     "arrays samples,", "type of log_prob_truth = int64: allowed is float32 or float64"):  # fmt: skip
+        for part in ("shape of samples = (3, 16, 3): allowed is (1100, 16, 3)", "'extra.npy' in the file: allowed are"
+                     " the arrays samples,", "type of log_prob_truth = int64: allowed is float32 or float64"):  # fmt: skip
             assert part in text, part
 
     def test_draws_in_double_precision_are_refused(self, folder, samples):
