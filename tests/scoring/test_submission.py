@@ -196,7 +196,11 @@ class TestManifest:
             ("format", None, ["lacks 'format'", "required are format, task"]),
             ("task", "summary-9", ["'summary-9'", "with its version"]),
             ("task", 9, ["task = 9"]),
-            ("data", {"version": "1.0.0", "sha256": "ab"}, ["data.sha256 = 'ab'", release.get_entry("gaussian")["sha256"]]),
+            (
+                "data",
+                {"version": "1.0.0", "sha256": "ab"},
+                ["data.sha256 = 'ab'", release.get_entry("gaussian")["sha256"]],
+            ),
             ("data", {"version": "3.0.0", "sha256": "ab"}, ["data.version = '3.0.0'", "allowed is 1.0.0"]),
             ("data", {"version": ["1.0.0"], "sha256": "ab"}, ["data.version = ['1.0.0']"]),
             ("data", {"version": "1.0.0"}, ["data lacks 'sha256'"]),
@@ -291,8 +295,11 @@ class TestArrays:
         problems = problems_of(folder)
         assert len(problems) == 3
         text = " ".join(problems)
-        for part in ("shape of samples = (3, 16, 3): allowed is (1100, 16, 3)", "'extra.npy' in the file: allowed are"
-                     " the arrays samples,", "type of log_prob_truth = int64: allowed is float32 or float64"):  # fmt: skip
+        for part in (
+            "shape of samples = (3, 16, 3): allowed is (1100, 16, 3)",
+            "'extra.npy' in the file: allowed are the arrays samples,",
+            "type of log_prob_truth = int64: allowed is float32 or float64",
+        ):
             assert part in text, part
 
     def test_draws_in_double_precision_are_refused(self, folder, samples):
