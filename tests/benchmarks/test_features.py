@@ -43,7 +43,8 @@ def test_inputs_hold_the_data_and_a_unit_vector_and_are_standardised():
 
 
 @pytest.mark.parametrize(
-    "x, words", [(row(v_travel=np.nan), "v_travel holds nan"), (np.ones((2, 8)), r"\(2, 8\); allowed: \(n, 9\)")]
+    "x, words",
+    [(row(v_travel=np.nan), r"v_travel\[0\] = nan"), (np.ones((2, 8)), r"\(2, 8\): allowed is the shape \(n, 9\)")],
 )
 def test_bad_data_are_named(x, words):
     with pytest.raises(ValueError, match=words):
