@@ -16,6 +16,9 @@ from mwlmc_data.storage.writing import replace_file, write_bytes
 if TYPE_CHECKING:
     from mwlmc_data.simulator import Halo, Reflex
 
+#: Endings of files of stars that are written, and the name of the format for those that astropy writes.
+_ASTROPY = {".fits": "fits", ".ecsv": "ascii.ecsv"}
+STAR_KINDS = (".npz", ".parquet", *_ASTROPY)
 PHASE_SPACE = ("x", "y", "z", "vx", "vy", "vz")
 
 
@@ -49,7 +52,7 @@ def print_json(content: dict[str, Any]) -> None:
 
 
 def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
-    """Write the stars as columns, in .npz or .parquet, with the parameters as JSON."""
+    """Write the stars as columns with units, in one of `STAR_KINDS`, and the parameters as JSON."""
     import numpy as np
 
     stars = np.concatenate([halo.positions, halo.velocities], axis=1)
@@ -62,17 +65,30 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
         write_npz(content, {"parameters": text, **columns})
         write_bytes(path, content.getvalue())
         return
+    described = [_describe_star_column(name) for name in PHASE_SPACE]
+    if path.suffix != ".parquet":
+        from astropy.table import QTable
+        from astropy.units import Quantity
+
+        # a keyword of FITS has eight characters; a longer one cannot hold a long text
+        stars_table = QTable(meta={"PARAMS": text, "LICENCE": schema.LICENCE})
+        for c in described:
+            stars_table[c.name] = Quantity(columns[c.name], c.unit, dtype=np.float32)
+            stars_table[c.name].info.description = c.description
+        replace_file(path, lambda temporary: stars_table.write(temporary, format=_ASTROPY[path.suffix], overwrite=True))
+        return
     import pyarrow as pa
 
     from mwlmc_data.storage import parquet
 
-    fields = [
-        pa.field(name, pa.float32(), metadata={"unit": "km/s" if name.startswith("v") else "kpc"})
-        for name in PHASE_SPACE
-    ]
-    halo_schema = pa.schema(fields, metadata={"parameters": text, "licence": schema.LICENCE})
-    table = pa.table(columns, schema=halo_schema)
+    table = pa.table(columns, schema=schema.table_schema(described, {"parameters": text}))
     replace_file(path, lambda temporary: parquet.write_table(table, temporary))
+
+
+def _describe_star_column(name: str) -> schema.Column:
+    what, unit = ("Velocity", "km/s") if name.startswith("v") else ("Position", "kpc")
+    words = f"{what} of the star today along {name[-1]}, Galactocentric and right-handed"
+    return schema.Column(name, "float32", unit, words)
 
 
 def get_reflex_numbers(reflex: Reflex) -> dict[str, Any]:

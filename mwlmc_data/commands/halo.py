@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mwlmc_data.commands.common import (
+    STAR_KINDS,
     add_json,
     add_set,
     get_reflex_numbers,
@@ -21,7 +22,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     halo.add_argument("sim_id", type=int, metavar="SIM_ID", help="number of the simulation in its set")
     add_set(halo)
     halo.add_argument("--source", default="auto", help="auto, store or simulation (default: %(default)s)")
-    add_out(halo, (".npz", ".parquet"), "write the stars")
+    add_out(halo, STAR_KINDS, "write the stars")
     add_json(halo)
     halo.set_defaults(run=_halo)
 

@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "reflex",
         help="fit the reflex motion to a file of stars",
         description=(
-            f"Fit the reflex motion to stars in an .npz, .csv or .parquet file with the columns "
+            f"Fit the reflex motion to stars in an .npz, .csv, .parquet, .fits, .ecsv or .vot file with the columns "
             f"{', '.join(_CARTESIAN)} (Galactocentric, kpc and km/s), or {', '.join([*_OBSERVABLES, *_ERRORS])} (deg, "
             f"kpc, km/s, mas/yr) and, if known, {', '.join(_CORRELATION)}. An empty cell or NaN in "
             f"{', '.join(_VELOCITIES)} is a datum that is not measured. A file that holds both needs --cartesian or "

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 
 from mwlmc_data.commands.common import (
+    STAR_KINDS,
     add_column,
     add_json,
     get_reflex_numbers,
@@ -32,7 +33,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     simulate.add_argument(
         "--engine", default="auto", help="auto, numba, numba-float64, cuda or agama (default: %(default)s)"
     )
-    add_out(simulate, (".npz", ".parquet"), "write the stars")
+    add_out(simulate, STAR_KINDS, "write the stars")
     add_json(simulate)
     simulate.set_defaults(run=_simulate)
 

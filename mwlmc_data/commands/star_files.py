@@ -6,12 +6,15 @@ of those names. A further kind of file is a further reader in `_READERS`.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow.parquet as pq
 
 #: What a cell of text may hold where there is no number; the words that pandas and astropy write.
 _NOTHING = ("", "nan", "na", "n/a", "<na>", "null", "none", "--")
@@ -88,7 +91,7 @@ def read_stars(path: Path, known: Iterable[str]) -> StarFile:
     Parameters
     ----------
     path : Path
-        A file in .npz, .csv or .parquet.
+        A file in .npz, .csv, .parquet, .fits (its first table), .ecsv or .vot (VOTable).
     known : iterable of str
         Names that mean something; other columns are left out.
 
@@ -150,31 +153,52 @@ def _read_parquet(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mappi
         header = file.schema_arrow.names
         if b"table_meta_yaml" in (file.schema_arrow.metadata or {}):
             return _read_astropy(path, wanted)
+        units = _read_footer_units(file)
         table = file.read(columns=[name for name in header if name in wanted])
     columns = {}
     for field, column in zip(table.schema, table.columns, strict=True):
         is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         values = column.to_numpy(zero_copy_only=False).astype(object) if is_text else column
         unit = (field.metadata or {}).get(b"unit")
-        columns[field.name] = Column(values, unit.decode() if unit else None)
+        columns[field.name] = Column(values, unit.decode() if unit else units.get(field.name))
     return header, columns
 
 
-def _read_astropy(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
-    """A Parquet file that astropy wrote: units and masks are in metadata and columns that it alone understands."""
+def _read_footer_units(file: pq.ParquetFile) -> dict[str, str]:
+    """Units by column from the VOTable that astropy, TOPCAT and this package write into the footer."""
+    from mwlmc_data.storage.votable import CONTENT_KEY
+
+    content = (file.metadata.metadata or {}).get(CONTENT_KEY.encode())
+    if content is None:
+        return {}
+    from astropy.io.votable import parse
+
+    try:
+        fields = parse(io.BytesIO(content)).get_first_table().fields
+    except Exception as error:  # an XML parser's errors are of many kinds
+        message = " ".join(str(error).split())[:200]
+        raise ValueError(f"the VOTable in its footer cannot be read ({message})") from error
+    return {field.name: str(field.unit) for field in fields if field.unit is not None}
+
+
+def _read_astropy(
+    path: Path, wanted: tuple[str, ...], format: str = "parquet", **options: Any
+) -> tuple[list[str], Mapping[str, Column]]:
+    """A file that astropy reads: it alone understands the units, masks and columns that it wrote."""
     import numpy as np
     from astropy.table import QTable
 
     try:
-        table = QTable.read(path, format="parquet")
+        table = QTable.read(path, format=format, **options)
     except Exception as error:  # what others write there makes its parser of YAML raise whatever it likes
-        raise ValueError(f"its metadata are none of astropy's ({' '.join(str(error).split())[:200]})") from error
+        raise ValueError(f"astropy cannot read it ({' '.join(str(error).split())[:200]})") from error
     columns = {}
     for name in table.colnames:
         if name in wanted:
             values = table[name]
             if getattr(values, "dtype", np.dtype(float)).kind in "US":
-                values = np.asarray(values.filled("") if hasattr(values, "filled") else values).astype(object)
+                text = np.asarray(values.filled("") if hasattr(values, "filled") else values)
+                values = text.astype(str).astype(object)
             columns[name] = Column(values)
     return list(table.colnames), columns
 
@@ -183,4 +207,7 @@ _READERS: dict[str, Callable[[Path, tuple[str, ...]], tuple[list[str], Mapping[s
     ".npz": _read_npz,
     ".csv": _read_csv,
     ".parquet": _read_parquet,
+    ".fits": partial(_read_astropy, format="fits"),
+    ".ecsv": partial(_read_astropy, format="ascii.ecsv"),
+    ".vot": partial(_read_astropy, format="votable", use_names_over_ids=True),
 }

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import QTable, Table
 
 import mwlmc_data
 from mwlmc_data import cli
@@ -194,7 +195,7 @@ class TestSimulate:
         for part in ("v_travel", "l_apex", "+-", "km/s", "deg", "pericentre of the LMC", "kpc at -"):
             assert part in out
 
-    @pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+    @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".fits", ".ecsv"])
     def test_the_stars_it_writes_give_the_same_fit(self, run, tmp_path, suffix):
         path = tmp_path / f"halo{suffix}"
         _, out, _ = run(*SIMULATE, "--out", path, "--json")
@@ -213,9 +214,20 @@ class TestSimulate:
         run(*SIMULATE, "--out", path)
         table = pq.read_table(path)
         assert table.num_rows == 1500
-        assert table.schema.field("x").metadata == {b"unit": b"kpc"}
-        assert table.schema.field("vz").metadata == {b"unit": b"km/s"}
+        assert table.schema.field("x").metadata[b"unit"] == b"kpc"
+        assert table.schema.field("vz").metadata[b"unit"] == b"km/s"
         assert json.loads(table.schema.metadata[b"parameters"])["m_lmc"] == 2.3e11
+        seen = Table.read(path, format="parquet.votable")
+        assert (seen["x"].unit, seen["vz"].unit) == ("kpc", "km/s")
+        assert seen["x"].meta["ucd"] == "pos.cartesian.x;pos.galactocentric"
+
+    @pytest.mark.parametrize("suffix", [".fits", ".ecsv"])
+    def test_what_astropy_writes_has_units_and_parameters(self, run, tmp_path, suffix):
+        path = tmp_path / f"halo{suffix}"
+        run(*SIMULATE, "--out", path)
+        table = QTable.read(path)
+        assert [table[name].unit for name in COLUMNS] == ["kpc"] * 3 + ["km/s"] * 3 and len(table) == 1500
+        assert json.loads(table.meta["PARAMS"])["m_lmc"] == 2.3e11 and table.meta["LICENCE"] == "CC-BY-4.0"
 
     @pytest.mark.parametrize(
         ("words", "named"),
@@ -230,7 +242,7 @@ class TestSimulate:
             ([*SIMULATE, "--n-stars", "0"], ["n_stars", "0"]),
             ([*SIMULATE, "--engine", "gala"], ["gala", "numba"]),
             ([*SIMULATE, "--seed", "-3"], ["seed", "-3"]),
-            ([*SIMULATE, "--out", "halo.fits"], ["halo.fits", ".npz", ".parquet"]),
+            ([*SIMULATE, "--out", "halo.csv"], ["halo.csv", ".npz", ".parquet", ".fits", ".ecsv"]),
             ([*SIMULATE, "--out", "nowhere/halo.npz"], ["nowhere"]),
         ],
         ids=lambda x: " ".join(x[-2:]),
@@ -302,8 +314,10 @@ class TestReflex:
         assert_refused(run("reflex", tmp_path / "none.csv"), "none.csv")
 
     def test_unknown_kind_of_file(self, run, tmp_path):
+        (tmp_path / "stars.dat").write_text("1 2 3")
+        assert_refused(run("reflex", tmp_path / "stars.dat"), "stars.dat", ".npz, .csv, .parquet, .fits, .ecsv, .vot")
         (tmp_path / "stars.fits").write_text("SIMPLE")
-        assert_refused(run("reflex", tmp_path / "stars.fits"), "stars.fits", ".npz, .csv, .parquet")
+        assert_refused(run("reflex", tmp_path / "stars.fits"), "stars.fits cannot be read as .fits")
 
     def test_missing_columns(self, run, stars, tmp_path):
         path = write(stars.drop(columns=["vy"]), tmp_path / "stars.csv")
@@ -367,7 +381,7 @@ def test_a_halo_is_shown_and_written(run, tmp_path):
 def test_an_unavailable_halo_is_a_one_line_error(run, tmp_path):
     assert_refused(run("halo", "128000"), "sim_id = 128000", "0 to 127999")
     assert_refused(run("halo", "99", "--source", "store"), "sim_id 99", "mwlmc fetch haloes")
-    assert_refused(run("halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".npz or .parquet")
+    assert_refused(run("halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".npz, .parquet, .fits or .ecsv")
     assert_refused(run("plot", "halo", "7", "--out", tmp_path / "halo.txt"), "halo.txt", ".png, .pdf or .svg")
 
 

@@ -243,9 +243,52 @@ def test_units_and_masks_of_astropy_are_taken(run, tmp_path):
         assert_fitted(run(None, "--json", name="stars.parquet"), fit_sky(SKY.assign(v_los=SKY.v_los.mask(hidden))))
 
 
+FORMATS = {"fits": "fits", "ecsv": "ascii.ecsv", "vot": "votable"}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_tables_of_astronomers_are_read_by_name_with_units_and_masks(run, tmp_path, ending):
+    path = tmp_path / f"stars.{ending}"
+    table = QTable({name: STARS[name].to_numpy() * (u.kpc if name in "xyz" else u.km / u.s) for name in CARTESIAN})
+    table["x"], table["vz"] = table["x"].to(u.pc), table["vz"].to(u.m / u.s)
+    table["name"] = np.full(len(table), "a star")
+    table = table[["vz", "name", *CARTESIAN[:5]]]
+    table.write(path, format=FORMATS[ending])
+    assert_fitted(run(None, "--json", name=path.name))
+    table["x"] = STARS.x.to_numpy() * u.deg
+    table.write(path, format=FORMATS[ending], overwrite=True)
+    assert_refused(run(None, name=path.name), "column x = numbers in deg", "kpc")
+    hidden = np.arange(len(SKY)) % 3 == 0
+    sky = Table.from_pandas(SKY)
+    sky["v_los"] = MaskedColumn(np.where(hidden, -999.0, SKY.v_los), mask=hidden, unit="km/s")
+    sky.write(path, format=FORMATS[ending], overwrite=True)
+    wanted = fit_sky(SKY.assign(v_los=SKY.v_los.mask(hidden)))
+    assert_fitted(run(None, "--json", name=path.name), wanted)
+    assert f"measured: v_los {wanted.n_measured[0]}," in run(None, name=path.name)[1]
+    sky["distance"] = MaskedColumn(SKY.distance, mask=np.arange(len(SKY)) == 17)
+    sky.write(path, format=FORMATS[ending], overwrite=True)
+    assert_refused(run(None, name=path.name), "column distance has no number in row 17;")
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_damaged_table_of_astronomers_is_refused(run, ending):
+    assert_refused(run("no table", name=f"stars.{ending}"), f"stars.{ending} cannot be read as .{ending}")
+
+
+def test_units_in_the_footer_of_parquet_are_converted(run, tmp_path):
+    """As TOPCAT writes them: in a VOTable of the footer alone."""
+    table = Table.from_pandas(STARS.assign(x=STARS.x * 1e3))
+    units = {"x": "pc", **dict.fromkeys("yz", "kpc"), **dict.fromkeys(CARTESIAN[3:], "km/s")}
+    path = tmp_path / "stars.parquet"
+    table.write(path, format="parquet.votable", metadata={name: {"unit": unit} for name, unit in units.items()})
+    assert_fitted(run(None, "--json", name=path.name))
+    broken = pq.read_table(path).replace_schema_metadata({"IVOA.VOTable-Parquet.content": "<VOTABLE"})
+    assert_refused(run(broken, name=path.name), "the VOTable in its footer cannot be read")
+
+
 def test_metadata_that_astropy_cannot_read_are_refused(run):
     table = pa.Table.from_pandas(STARS).replace_schema_metadata({"table_meta_yaml": "- [ {"})
-    assert_refused(run(table, name="stars.parquet"), "its metadata are none of astropy's")
+    assert_refused(run(table, name="stars.parquet"), "astropy cannot read it")
 
 
 @pytest.mark.parametrize("name", ["corr", "pm_corr", "Corr_PM", "rho", "corr_pm_l_pm_b", "pml_pmb_corr"])
