@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from generation import card
+from generation.responsible import CONFORMS_TO, describe_use
 from generation.tables import CONFIG_COLUMNS, splits_of
 from mwlmc_data import citation
 from mwlmc_data.dataset import schema
@@ -41,6 +43,7 @@ _CONTEXT: dict[str, Any] = {
     "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
     "rai": "http://mlcommons.org/croissant/RAI/",
+    "prov": "http://www.w3.org/ns/prov#",
     "dct": "http://purl.org/dc/terms/",
     "conformsTo": "dct:conformsTo",
     "data": {"@id": "cr:data", "@type": "@json"},
@@ -77,7 +80,7 @@ def describe(manifest: Manifest, facts: Mapping[str, Any], date: str, url: str, 
     content = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", CONFORMS_TO],
         "name": facts["title"],
         "description": abstract if notice is None else f"{abstract} {notice}",
         "license": LICENCE_URL,
@@ -88,6 +91,7 @@ def describe(manifest: Manifest, facts: Mapping[str, Any], date: str, url: str, 
         "keywords": facts["keywords"],
         "inLanguage": "en",
         "isBasedOn": PAPER_URL,
+        **describe_use(card.CARD.read_text(encoding="utf-8"), PAPER_URL),
         "citeAs": f"{citation.dataset().to_bibtex()}\n\n{citation.PAPER.to_bibtex()}",
         "distribution": [
             *(_file_object(entry) for entry in files),

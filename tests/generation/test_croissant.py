@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from generation import croissant
+from generation import croissant, responsible
 from generation.tables import CONFIG_COLUMNS, splits_of
 from mwlmc_data.dataset import release, schema, store
 
@@ -59,11 +59,39 @@ class TestDescription:
         missing = {name for name in REQUIRED | RECOMMENDED if not description.get(name)}
         assert missing == set()
         assert description["@type"] == "sc:Dataset"
-        assert description["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+        assert description["conformsTo"] == [
+            "http://mlcommons.org/croissant/1.1",
+            "http://mlcommons.org/croissant/RAI/1.0",
+        ]
         assert description["license"] == "https://creativecommons.org/licenses/by/4.0/"
         assert description["version"] == release.DATA_VERSION
         assert description["datePublished"] == "2026-02-03"
         assert all(creator["name"] for creator in description["creator"])
+
+    def test_responsible_use_is_what_the_card_says(self, description, repository):
+        assert {name for name in responsible.REQUIRED if not description.get(name)} == set()
+        card = " ".join((repository / "DATASET_CARD.md").read_text(encoding="utf-8").split())
+        texts = ["rai:dataBiases", "rai:personalSensitiveInformation", "rai:dataSocialImpact", "rai:dataUseCases"]
+        for text in [*(description[name] for name in texts), *description["rai:dataLimitations"]]:
+            assert len(text) > 40 and text in card
+        assert len(description["rai:dataLimitations"]) == 8
+        assert description["rai:hasSyntheticData"] is True
+        assert description["prov:wasDerivedFrom"] == "https://arxiv.org/abs/2507.10667"
+        assert "4,500 stars" in description["prov:wasGeneratedBy"]["sc:description"]
+
+    def test_mlcroissant_understands_the_responsible_use(self, dataset, description):
+        read = dataset.metadata
+        assert read.data_biases == description["rai:dataBiases"]
+        assert read.data_limitations == description["rai:dataLimitations"]
+        assert read.personal_sensitive_information == description["rai:personalSensitiveInformation"]
+        assert read.data_social_impact == description["rai:dataSocialImpact"]
+
+    def test_a_card_without_a_statement_is_refused(self, repository):
+        card = (repository / "DATASET_CARD.md").read_text(encoding="utf-8")
+        with pytest.raises(ValueError, match="allowed is also Social impact"):
+            responsible.describe_use(card.replace("**Social impact.**", ""), "here")
+        with pytest.raises(ValueError, match="without 'Uses and limits'"):
+            responsible.describe_use(card.replace("## Uses and limits", "## Uses"), "here")
 
     def test_it_says_that_the_folder_is_a_part(self, description):
         assert "this folder holds 14" in description["description"]
