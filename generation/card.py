@@ -1,7 +1,8 @@
 """What the dataset card derives from the schema: its YAML front matter and its tables of columns.
 
-The front matter is what the Hugging Face Hub and `datasets.load_dataset` read: the configs with their files, and the
-features, without which the stars would load as nested lists, far slower. `refresh` writes these parts anew and leaves
+The front matter is what the Hugging Face Hub and `datasets.load_dataset` read. In the repository it is short; the card
+of the published folder (`add_configs`) also has the configs with their files, and the features, without which the stars
+would load as nested lists, far slower. `refresh` writes these parts anew and leaves
 the text between them alone.
 """
 
@@ -24,9 +25,13 @@ DEFAULT = "gaussian"
 _HEAD = f"""\
 license: {schema.LICENCE.lower()}
 pretty_name: {schema.TITLE}
+language:
+- en
 tags:
+- arxiv:2507.10667
 - astronomy
 - astrophysics
+- benchmark
 - galactic-dynamics
 - milky-way
 - large-magellanic-cloud
@@ -48,8 +53,8 @@ TABLES: dict[str, tuple[schema.Column, ...]] = {
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
-def front_matter() -> str:
-    """Write the YAML front matter.
+def write_front_matter() -> str:
+    """Write the YAML front matter of the published card, with every config, its files and its features.
 
     Returns
     -------
@@ -57,22 +62,47 @@ def front_matter() -> str:
         Between two lines of three hyphens, with a newline at the end.
     """
     configs, infos = ["configs:\n"], ["dataset_info:\n"]
+    first_with: dict[tuple[schema.Column, ...], str] = {}
     for config, columns in CONFIG_COLUMNS.items():
         configs.append(f"- config_name: {config}\n")
         if config == DEFAULT:
             configs.append("  default: true\n")
         configs.append("  data_files:\n")
         configs += [f"  - {{split: {split}, path: {files_of(config, split)}}}\n" for split in splits_of(config)]
-        infos.append(f"- config_name: {config}\n  features:\n")
-        infos += [f"  - {{name: {column.name}, dtype: {_feature(column)}}}\n" for column in columns]
+        infos.append(f"- config_name: {config}\n")
+        # An anchor of YAML, so that the columns of the three catalogues stand there once.
+        if columns in first_with:
+            infos.append(f"  features: *{first_with[columns]}\n")
+            continue
+        first_with[columns] = config
+        infos.append(f"  features: &{config}\n")
+        infos += [f"  - {_describe_feature(column)}\n" for column in columns]
     return "".join(["---\n", _HEAD, *configs, *infos, "---\n"])
 
 
-def _feature(column: schema.Column) -> str:
-    """Type of a column in the notation of `datasets`."""
-    if column in schema.STARS:
-        return f"{{array2_d: {{shape: [{schema.N_STARS}, 3], dtype: float32}}}}"
-    return column.dtype
+def _describe_feature(column: schema.Column) -> str:
+    """A column in the notation of `datasets`."""
+    shape = list(column.shape)
+    if len(shape) == 2:
+        return f"{{name: {column.name}, dtype: {{array2_d: {{shape: {shape}, dtype: {column.base}}}}}}}"
+    if shape:
+        return f"{{name: {column.name}, list: {column.base}, length: {shape[0]}}}"
+    return f"{{name: {column.name}, dtype: {column.base}}}"
+
+
+def add_configs(card: str) -> str:
+    """Give a card the front matter of the published folder in place of its own.
+
+    Parameters
+    ----------
+    card : str
+        A card, with or without front matter.
+
+    Returns
+    -------
+    str
+    """
+    return write_front_matter() + _FRONT_MATTER.sub("", card)
 
 
 def refresh(text: str) -> str:
@@ -93,7 +123,7 @@ def refresh(text: str) -> str:
     ValueError
         If a marker is missing.
     """
-    text = front_matter() + _FRONT_MATTER.sub("", text)
+    text = f"---\n{_HEAD}---\n" + _FRONT_MATTER.sub("", text)
     for what, columns in TABLES.items():
         start, end = f"<!-- columns of {what} -->\n", "<!-- end of columns -->\n"
         if start not in text or end not in text.split(start, 1)[1]:

@@ -22,14 +22,18 @@ NAME = "croissant.json"
 PARQUET = "application/x-parquet"
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
 PAPER_URL = "https://arxiv.org/abs/2507.10667"
-_TYPES = {"int32": "cr:Int32", "float32": "cr:Float32", "string": "sc:Text"}
+_TYPES = {"int32": "cr:Int32", "float32": "cr:Float32", "string": "sc:Text", "bool": "sc:Boolean"}
 _SPLITS = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
+#: Columns that name a row, where sim_id alone does not.
+_KEYS = {"validation": ("name",), "references": ("name",), "shift": ("group", "sim_id")}
 _CONTENT = {
     "gaussian": "simulations drawn from the paper's prior (Table 1), a row each",
     "flat": "simulations with both masses uniform (the paper's section 6.2), a row each",
     "wide": "simulations whose LMC today is drawn widely enough to hold every validation case, a row each",
     "haloes": f"stellar haloes of the set `gaussian`, {schema.N_STARS} stars each, with their drawn parameters",
     "validation": "cases of other fidelity with known truth, a row each",
+    "references": "reference posteriors of test rows of `gaussian` and of the validation cases, each with its tests",
+    "shift": "haloes of the test split of `gaussian`, changed and fitted again, a row each",
 }
 
 _TERMS = """
@@ -150,13 +154,13 @@ def _splits() -> dict[str, Any]:
 
 def _record_set(config: str, manifest: Manifest) -> dict[str, Any]:
     entries = manifest.select(config)
-    key = "name" if config == "validation" else "sim_id"
+    key = _KEYS.get(config, ("sim_id",))
     return {
         "@type": "cr:RecordSet",
         "@id": config,
         "name": config,
         "description": f"{sum(entry.rows for entry in entries):,} {_CONTENT[config]}",
-        "key": {"@id": f"{config}/{key}"},
+        "key": [{"@id": f"{config}/{name}"} for name in key] if len(key) > 1 else {"@id": f"{config}/{key[0]}"},
         "field": [_field(config, column, entries) for column in CONFIG_COLUMNS[config]],
     }
 
@@ -169,10 +173,9 @@ def _field(config: str, column: schema.Column, entries: list[ListedFile]) -> dic
         "name": column.name,
         "description": column.description + unit,
     }
-    if column in schema.STARS:
-        field |= {"dataType": "cr:Float32", "isArray": True, "arrayShape": f"{schema.N_STARS},3"}
-    else:
-        field["dataType"] = _TYPES[column.dtype]
+    field["dataType"] = _TYPES[column.base]
+    if column.shape:
+        field |= {"isArray": True, "arrayShape": ",".join(map(str, column.shape))}
     if len(splits_of(config)) == 1:
         return field | {"source": {"fileObject": {"@id": entries[0].name}, "extract": {"column": column.name}}}
     source: dict[str, Any] = {"fileSet": {"@id": f"{config}-files"}}

@@ -24,14 +24,13 @@ import yaml
 from tqdm import tqdm
 
 from generation import card, croissant, zenodo
-from generation.tables import files_of, read_split
+from generation.tables import CONFIG_COLUMNS, files_of, read_split, splits_of
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
-from mwlmc_data.validation import validation_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 #: Files of the folder and their originals in the repository; the folder holds data, so its licence is the data's.
@@ -91,8 +90,8 @@ def make_release(
     shards = sorted(source.manifest.files, key=lambda entry: entry.path)
     date, url = _choose(out, "datePublished", date, datetime.date.today().isoformat()), _choose(out, "url", url, PAGE)
     _check_date(date)
-    tables = {files_of(config, split): (config, split) for config in release.CATALOGUE_SEEDS for split in schema.SPLITS}
-    tables[files_of("validation", "test")] = ("validation", "test")
+    configs = [config for config in CONFIG_COLUMNS if config != "haloes"]
+    tables = {files_of(config, split): (config, split) for config in configs for split in splits_of(config)}
     leftovers = _check_folder(out, {*_TEXTS, *tables, *(entry.path for entry in shards)})
     catalogue = load_catalogue(columns=_SCALARS, format="arrow")
     for entry in _show_bar(shards, "checking the haloes", progress):
@@ -205,7 +204,7 @@ def _check_shard(source: store.Store, entry: store.ListedFile, catalogue: pa.Tab
 
 
 def _put_table(out: Path, path: str, config: str, split: str) -> store.ListedFile:
-    table = validation_table() if config == "validation" else read_split(config, split)
+    table = read_split(config, split)
     stream = pa.BufferOutputStream()
     parquet.write_table(table, stream)
     _put(out / path, stream.getvalue().to_pybytes())
@@ -253,7 +252,7 @@ def _write_notice(shards: Sequence[store.ListedFile]) -> str | None:
 def _write_texts(manifest: store.Manifest, notice: str | None, date: str, url: str) -> dict[str, str]:
     """Write every text file except the sums, by name."""
     texts = {name: (REPOSITORY / source).read_text(encoding="utf-8") for name, source in COPIED.items()}
-    text = card.CARD.read_text(encoding="utf-8")
+    text = card.add_configs(card.CARD.read_text(encoding="utf-8"))
     facts: dict[str, Any] = yaml.safe_load(texts["CITATION.cff"])
     return {
         **texts,

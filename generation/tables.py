@@ -5,20 +5,25 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mwlmc_data.dataset import release, schema
+from mwlmc_data.scoring import embedded, ladders, reference_columns
 from mwlmc_data.storage import parquet
-from mwlmc_data.validation import VALIDATION_COLUMNS
+from mwlmc_data.validation import VALIDATION_COLUMNS, validation_table
 
 #: Columns of every config of the published folder.
 CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {
     **dict.fromkeys(release.CATALOGUE_SEEDS, schema.COLUMNS),
     "haloes": schema.HALO_COLUMNS,
     "validation": VALIDATION_COLUMNS,
+    "references": reference_columns.COLUMNS,
+    "shift": ladders.COLUMNS,
 }
+#: Configs of the test alone: each is one file.
+_TEST_ALONE = ("validation", "references", "shift")
 
 
 def splits_of(config: str) -> tuple[str, ...]:
-    """Parts of a config: the validation cases are for the test alone."""
-    return ("test",) if config == "validation" else schema.SPLITS
+    """Parts of a config: the validation cases and the benchmark's files are for the test alone."""
+    return ("test",) if config in _TEST_ALONE else schema.SPLITS
 
 
 def files_of(config: str, split: str) -> str:
@@ -27,7 +32,7 @@ def files_of(config: str, split: str) -> str:
 
 
 def read_split(config: str, split: str) -> pa.Table:
-    """Read one part of an embedded set, with the metadata of the whole.
+    """Read one part of a config that is no haloes, with the metadata of the whole.
 
     Parameters
     ----------
@@ -44,8 +49,15 @@ def read_split(config: str, split: str) -> pa.Table:
     DamagedFileError
         If the embedded file is not the one of the release.
     RuntimeError
-        If its columns are not those of the schema.
+        If its columns are not those of the schema, or no such file is embedded.
     """
+    if config == "validation":
+        return validation_table()
+    if config in _TEST_ALONE:
+        path = embedded.verified(config)
+        if path is None:
+            raise RuntimeError(f"config = {config!r}: allowed is one whose file is embedded in the package")
+        return parquet.read_table(path)
     table = parquet.read_table(release.verify_embedded(config), filters=[("split", "=", split)])
     if not table.schema.equals(schema.arrow_schema(), check_metadata=False):
         raise RuntimeError(f"the embedded {config} set has other columns than the schema: {table.schema.names}")

@@ -6,6 +6,7 @@ import datasets
 import numpy as np
 import pytest
 import yaml
+from huggingface_hub import DatasetCard
 
 import mwlmc_data as mw
 from generation import card
@@ -21,7 +22,8 @@ def text():
 
 @pytest.fixture(scope="module")
 def front(text):
-    return yaml.safe_load(text.split("---\n", 2)[1])
+    """Front matter of the published card."""
+    return yaml.safe_load(card.add_configs(text).split("---\n", 2)[1])
 
 
 def in_one_line(text):
@@ -48,7 +50,7 @@ class TestDerivedParts:
 
     def test_manual_changes_are_overwritten(self, text):
         changed = text.replace("| `m_lmc` | float32 | Msun |", "| `m_lmc` | float64 | kg |")
-        changed = changed.replace("default: true", "default: false").replace("path: flat/flat-test", "path: flat-test")
+        changed = changed.replace("license: cc-by-4.0", "license: mit").replace("- benchmark\n", "")
         assert changed != text
         assert card.refresh(changed) == text
 
@@ -85,7 +87,20 @@ class TestFrontMatter:
         rows = sum(release.get_entry(config)["rows"] for config in release.CATALOGUE_SEEDS)
         assert 100_000 < rows < 1_000_000
         assert front["size_categories"] == ["100K<n<1M"]
-        assert {"astronomy", "simulation-based-inference"} <= set(front["tags"])
+        assert {"astronomy", "benchmark", "simulation-based-inference", "arxiv:2507.10667"} <= set(front["tags"])
+        assert front["language"] == ["en"]
+
+    def test_the_card_of_the_repository_has_the_same_without_the_configs(self, text, front):
+        short = text.split("---\n", 2)[1]
+        assert short.count("\n") < 25
+        assert yaml.safe_load(short) == {name: front[name] for name in front if name not in ("configs", "dataset_info")}
+        assert card.add_configs(text).split("---\n", 2)[2] == text.split("---\n", 2)[2]
+
+    def test_the_hub_reads_the_columns_that_stand_there_once(self, text):
+        read = DatasetCard(card.add_configs(text)).data.to_dict()
+        features = {info["config_name"]: info["features"] for info in read["dataset_info"]}
+        assert features["gaussian"] == features["flat"] == features["wide"] and len(features["wide"]) == 60
+        assert card.write_front_matter().count("name: distance_lmc_start") == 1
 
     def test_configs_and_their_files(self, front):
         assert [config["config_name"] for config in front["configs"]] == list(CONFIG_COLUMNS)
@@ -103,8 +118,9 @@ class TestFrontMatter:
             columns = CONFIG_COLUMNS[info["config_name"]]
             assert list(features) == [column.name for column in columns]
             for column in columns:
-                stars = datasets.Array2D((4500, 3), "float32")
-                assert features[column.name] == (stars if column in schema.STARS else datasets.Value(column.dtype))
+                wanted = {0: datasets.Value(column.base), 2: datasets.Array2D(column.shape, column.base)}
+                wanted[1] = datasets.List(datasets.Value(column.base), length=sum(column.shape))
+                assert features[column.name] == wanted[len(column.shape)]
 
 
 class TestText:

@@ -3,6 +3,8 @@
     manifest.json                                    versions, and every data file with its rows, bytes and SHA-256
     gaussian/gaussian-train.parquet ...              the catalogues by split
     validation/validation-test.parquet               the validation cases
+    references/references-test.parquet               the reference posteriors of the benchmark
+    shift/shift-test.parquet                         its shifted observations
     haloes/haloes-train-00000-of-00027.parquet ...   the stars by split, in the order of sim_id
 
 Base names are unique, so that the files can also lie side by side, on a service without folders. Some of the files may

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from generation import folder
-from generation.card import CARD
+from generation.card import CARD, add_configs
 from generation.folder import StrangerError, make_release
 from generation.tables import CONFIG_COLUMNS
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.verification import verify
+from mwlmc_data.scoring import embedded
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
@@ -27,6 +28,7 @@ from tests.helpers.folder_contents import contents, files_in
 DATE = "2026-02-03"
 TEXTS = {"README.md", "manifest.json", "croissant.json", ".zenodo.json", "SHA256SUMS", *folder.COPIED}
 TABLES = {f"{c}/{c}-{s}.parquet" for c in ("gaussian", "flat", "wide") for s in schema.SPLITS}
+SINGLE = {f"{c}/{c}-test.parquet" for c in ("validation", "references", "shift")}
 SHARDS = {
     "haloes/haloes-train-00000-of-00001.parquet",
     *(f"haloes/haloes-validation-0000{i}-of-00003.parquet" for i in range(3)),
@@ -71,13 +73,13 @@ def double(table, name):
 
 class TestContents:
     def test_it_holds_exactly_these_files(self, published):
-        assert set(files_in(published)) == TEXTS | TABLES | SHARDS | {"validation/validation-test.parquet"}
+        assert set(files_in(published)) == TEXTS | TABLES | SHARDS | SINGLE
 
     def test_it_fits_into_a_zenodo_record(self, published):
         """A record has no folders and holds up to 100 files. The full release has 33 shards."""
         names = [name.rpartition("/")[2] for name in files_in(published)]
         assert len(set(names)) == len(names)
-        assert len(names) - len(SHARDS) + 33 == 50 < 100
+        assert len(names) - len(SHARDS) + 33 == 52 < 100
         assert all(name.count("/") <= 1 for name in files_in(published))
 
     def test_the_sums_list_every_other_file_and_sha256sum_agrees(self, published):
@@ -94,7 +96,7 @@ class TestContents:
         shutil.copytree(published, tmp_path / "folder")
         found = verify(tmp_path / "folder", sample=2)
         assert found.problems == []
-        assert found.files == len(TABLES | SHARDS) + 1
+        assert found.files == len(TABLES | SHARDS | SINGLE)
         manifest = store.Store(published).manifest
         assert (manifest.data_version, manifest.simulator_version) == (release.DATA_VERSION, SIMULATOR_VERSION)
         assert manifest.seeds == release.CATALOGUE_SEEDS
@@ -110,6 +112,11 @@ class TestContents:
         assert pa.concat_tables(parts.values()).sort_by("sim_id").equals(embedded)
         for part in parts.values():
             assert part.schema.equals(parquet.mark_schema(embedded.schema), check_metadata=True)
+
+    @pytest.mark.parametrize("config", ["references", "shift"])
+    def test_the_files_of_the_benchmark_are_the_embedded_ones(self, published, config):
+        table = pq.read_table(published / f"{config}/{config}-test.parquet")
+        assert table.equals(pq.read_table(embedded.verified(config)), check_metadata=True)
 
     def test_the_tables_are_written_like_the_embedded_ones(self, published):
         chunks = [
@@ -150,7 +157,7 @@ class TestContents:
             assert (published / name).samefile(halo_run / name)
 
     def test_the_readme_is_the_card_with_a_notice_on_top(self, published):
-        before, front, rest = CARD.read_text().split("---\n", 2)
+        before, front, rest = add_configs(CARD.read_text()).split("---\n", 2)
         assert before == ""
         readme = (published / "README.md").read_text()
         start = f"---\n{front}---\n\n> **Notice**: "
@@ -400,7 +407,7 @@ folder.make_release(out, haloes, date=date, progress=False)
 """
 
 
-@pytest.mark.parametrize("last", [1, 8, 13, 17, 22], ids=["first", "table", "shard", "text", "last"])
+@pytest.mark.parametrize("last", [1, 8, 15, 19, 24], ids=["first", "table", "shard", "text", "last"])
 def test_the_next_run_repairs_a_killed_one(published, halo_run, repository, tmp_path, last):
     out = tmp_path / "out"
     command = [sys.executable, "-c", DRIVER, str(out), str(halo_run), DATE, str(last)]
