@@ -243,5 +243,5 @@ class TestReading:
 def test_every_config_has_its_splits():
     assert {config: splits_of(config) for config in CONFIG_COLUMNS} == {
         **dict.fromkeys(("gaussian", "flat", "wide", "haloes"), ("train", "validation", "test")),
-        "validation": ("test",),
+        "validation": ("test",), "references": ("test",), "shift": ("test",),
     }
