@@ -54,7 +54,7 @@ def read_split(config: str, split: str) -> pa.Table:
     if config == "validation":
         return validation_table()
     if config in _TEST_ALONE:
-        path = embedded.verified(config)
+        path = embedded.verify_file(config)
         if path is None:
             raise RuntimeError(f"config = {config!r}: allowed is one whose file is embedded in the package")
         return parquet.read_table(path)

@@ -116,7 +116,7 @@ class TestContents:
     @pytest.mark.parametrize("config", ["references", "shift"])
     def test_the_files_of_the_benchmark_are_the_embedded_ones(self, published, config):
         table = pq.read_table(published / f"{config}/{config}-test.parquet")
-        wanted = pq.read_table(embedded.verified(config))
+        wanted = pq.read_table(embedded.verify_file(config))
         assert table.equals(wanted) and table.schema.metadata == wanted.schema.metadata
         assert [field.metadata for field in table.schema] == [field.metadata for field in wanted.schema]
 
@@ -258,7 +258,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("date", ["yesterday", "2026", "2026-02-30", "03.02.2026"])
     def test_what_is_not_a_date(self, halo_run, tmp_path, date):
-        with pytest.raises(ValueError, match="a day as 2026-01-31"):
+        with pytest.raises(ValueError, match="a day such as 2026-01-31"):
             make(tmp_path / "out", halo_run, date=date)
         assert not (tmp_path / "out").exists()
 
@@ -274,7 +274,7 @@ class TestRefusals:
     def test_five_unknown_files_are_named_and_the_others_counted(self, tmp_path):
         for i in range(7):
             (tmp_path / f"stranger-{i}").touch()
-        with pytest.raises(StrangerError, match=r"holds 'stranger-0', .*'stranger-4' and 2 more, no part"):
+        with pytest.raises(StrangerError, match=r"holds 'stranger-0', .*'stranger-4' and 2 more, not part"):
             folder._check_folder(tmp_path, {"README.md"})
         for i in (5, 6):
             (tmp_path / f"stranger-{i}").unlink()
