@@ -278,7 +278,7 @@ class TestRefusals:
             folder._check_folder(tmp_path, {"README.md"})
         for i in (5, 6):
             (tmp_path / f"stranger-{i}").unlink()
-        with pytest.raises(StrangerError, match=r"'stranger-3', 'stranger-4', no part"):
+        with pytest.raises(StrangerError, match=r"'stranger-3', 'stranger-4', not part"):
             folder._check_folder(tmp_path, {"README.md"})
 
     def test_half_written_files_are_leftovers_if_they_are_of_this_release(self, tmp_path):
