@@ -226,7 +226,7 @@ def elsewhere(scheduler, mark, timeout):
 def test_shards_that_never_arrive_are_an_error(tmp_path, stand_in, monkeypatch):
     monkeypatch.setattr(shards, "open_cluster", elsewhere)
     monkeypatch.setattr(shards, "PATIENCE", 0.5)
-    with pytest.raises(ClusterLostError, match=r"made 4 shards, the first of them .*00000.parquet, that are not visible"):
+    with pytest.raises(ClusterLostError, match=r"made 4 shards, the first of them .*00000.parquet, .* not visible"):
         make(plan_for(tmp_path / "run"), stand_in, scheduler="tcp://127.0.0.1:1")
 
 
