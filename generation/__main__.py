@@ -146,7 +146,7 @@ def _make_parser() -> argparse.ArgumentParser:
     release.set_defaults(run=_release, config="gaussian", shard_size=SHARD)
     card = commands.add_parser("card", help="update the dataset card's front matter and tables from the schema")
     card.set_defaults(run=_card)
-    again = commands.add_parser("rewrite", help="write the embedded tables anew: the same values, today's metadata")
+    again = commands.add_parser("rewrite", help="rewrite the embedded tables: the same values, current metadata")
     again.set_defaults(run=_rewrite)
     disc = commands.add_parser("disc", help="fit the disc's terms for the kernels")
     add_out(disc, (".npz",), "write the terms", required=True)

@@ -2,7 +2,7 @@
 
 The front matter is what the Hugging Face Hub and `datasets.load_dataset` read. In the repository it is short; the card
 of the published folder (`add_configs`) also has the configs with their files, and the features, without which the stars
-would load as nested lists, far slower. `refresh` writes these parts anew and leaves
+would load as nested lists, far slower. `refresh` rewrites these parts and leaves
 the text between them alone.
 """
 
@@ -106,7 +106,7 @@ def add_configs(card: str) -> str:
 
 
 def refresh(text: str) -> str:
-    """Write the derived parts of a card anew.
+    """Rewrite the derived parts of a card.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def refresh(text: str) -> str:
 
 
 def refresh_card(path: Path = CARD) -> bool:
-    """Write the derived parts of the card's file anew, where they have changed.
+    """Rewrite the derived parts of the card's file, where they have changed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Write the embedded tables anew: the same values, with the metadata and in the form of today's writer."""
+"""Rewrite the embedded tables: the same values, with the metadata and in the format of the current writer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BENCHMARK: dict[str, Sequence[schema.Column]] = {
 
 
 def rewrite(directory: Path = release.DATA_DIR) -> list[Path]:
-    """Write every embedded table anew, and enter its hash where it is registered.
+    """Rewrite every embedded table, and enter its hash where it is registered.
 
     For a PATCH version, and before a release while descriptions of columns still change. What names the hash of a file
     elsewhere, as results of the benchmark do, is not touched.

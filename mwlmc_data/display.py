@@ -87,13 +87,13 @@ def _listed(texts: Sequence[str], count: int) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number with so many significant digits: ``9.1e11``, ``0.45``, ``−62.3``."""
+    """A number rounded to `digits` significant digits: ``9.1e11``, ``0.45``, ``−62.3``."""
     text = f"{value:.{digits}g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
     return text.replace("-", "−")
 
 
 def fixed(value: float, decimals: int) -> str:
-    """A number with so many decimals: ``46.1``, ``−62``; never ``−0``."""
+    """A number rounded to `decimals` decimals: ``46.1``, ``−62``; never ``−0``."""
     return "nan" if math.isnan(value) else f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
 
 

@@ -1,1 +1,1 @@
-"""What several rooms share: names and units, sets to learn from, pages and processes."""
+"""What several packages share: names and units, sets to learn from, pages and processes."""

@@ -40,17 +40,17 @@ def add(commands: argparse._SubParsersAction) -> None:
             f"Fit the reflex motion to stars in an .npz, .csv, .parquet, .fits, .ecsv or .vot file with the columns "
             f"{', '.join(_CARTESIAN)} (Galactocentric, kpc and km/s), or {', '.join([*_OBSERVABLES, *_ERRORS])} (deg, "
             f"kpc, km/s, mas/yr) and, if known, {', '.join(_CORRELATION)}. An empty cell or NaN in "
-            f"{', '.join(_VELOCITIES)} is a datum that is not measured. A file that holds both needs --cartesian or "
-            "--observed."
+            f"{', '.join(_VELOCITIES)} means that the value is not measured. A file with both kinds of columns needs "
+            "--cartesian or --observed."
         ),
     )
     reflex.add_argument("file", type=Path, metavar="FILE")
     kind = reflex.add_mutually_exclusive_group()
     kind.add_argument("--cartesian", action="store_true", help="fit positions and velocities, taken to be exact")
     kind.add_argument("--observed", action="store_true", help="fit observables with errors")
-    reflex.add_argument("--r-min", type=float, default=50.0, metavar="kpc", help="least radius (default: 50)")
+    reflex.add_argument("--r-min", type=float, default=50.0, metavar="kpc", help="minimum radius (default: 50)")
     reflex.add_argument(
-        "--r-max", type=float, default=math.inf, metavar="kpc", help="greatest (default: none)"
+        "--r-max", type=float, default=math.inf, metavar="kpc", help="maximum radius (default: none)"
     )
     add_json(reflex)
     reflex.set_defaults(run=_reflex)
@@ -59,10 +59,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _reflex(options: argparse.Namespace) -> int:
     stars = read_stars(options.file, [*_CARTESIAN, *_OBSERVABLES, *_ERRORS, *_CORRELATION])
     is_observed = _is_observed(stars, options)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         reflex = (_fit_observed if is_observed else _fit_cartesian)(stars, options.r_min, options.r_max)
-    for warning in told:
+    for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
     measured = dict(zip(_VELOCITIES, reflex.n_measured, strict=True))
     if options.json:
@@ -105,7 +105,7 @@ def _is_observed(stars: StarFile, options: argparse.Namespace) -> bool:
 
 
 def _header(stars: StarFile) -> str:
-    """The names that a file holds, in words: they tell of another separator, or of a # before them."""
+    """Describe the names in a file: they reveal an unexpected separator, or a # in front of them."""
     shown = ", ".join(repr(name[:_SHOWN]) for name in stars.header[:_NAMES])
     return f"its header is {shown}" + f" and {len(stars.header) - _NAMES} more" * (len(stars.header) > _NAMES)
 

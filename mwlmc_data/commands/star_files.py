@@ -1,4 +1,4 @@
-"""Files of stars: columns of numbers by name, whole or not at all.
+"""Files of stars: columns of numbers by name; a damaged file is refused as a whole.
 
 A reader takes a path and the names that mean something, and gives the header as it stands in the file and the columns
 of those names. A further kind of file is a further reader in `_READERS`.

@@ -1,4 +1,9 @@
-"""The simulator: two rigid galaxies, an equilibrium stellar halo, and its reflex motion today."""
+"""The simulator: two rigid galaxies, an equilibrium stellar halo, and its reflex motion today.
+
+The modules work in the order of sections 2.1, 2.1.3 and 2.2 of Brooks et al. 2025 (arXiv:2507.10667): `parameters` of a
+simulation -> `orbit` of the two galaxies -> `equilibrium` of the stellar halo -> `engines`, which move its stars ->
+`stars` today -> `reflex`, the fit of the reflex motion.
+"""
 
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.many import simulate_many

@@ -2,7 +2,8 @@
 
 Numba keeps compiled code beside the source, or in the user's cache folder where the installation is read-only; if it
 can write to neither, it refuses to define the function. This module then offers a folder under the system's temporary
-directory. Without that either, every process compiles the kernels anew, so that a read-only container still works.
+directory. If that is not writable either, every process compiles the kernels itself, so that a
+read-only container still works.
 
 Numba recompiles a kernel when the file that defines it changes, but not when a file whose functions or constants it
 uses does. After such a change, remove the compiled code with ``make clean``.

@@ -62,7 +62,7 @@ def report_damage(path: Path) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
-        raise DamagedFileError(path, "a whole Parquet file", f"a damaged one ({text})") from error
+        raise DamagedFileError(path, "an intact Parquet file", f"a damaged one ({text})") from error
 
 
 @contextmanager
