@@ -139,6 +139,9 @@ def test_cases_tasks_priors_and_batches_have_tables():
     assert dict(Table(cases["rigid"]._repr_html_()).rows)["m_lmc (true)"] == "2.3e11 Msun"
     task = Table(mwlmc_data.get_task("summary-9")._repr_html_())
     assert task.caption == "summary-9@1.0" and "v_travel [km/s]" in dict(task.rows)["data"]
+    names = "m_lmc, m200_mw, log10_lambda_df"
+    assert repr(mwlmc_data.Prior("wide", names.split(", "))) == f"<Prior: wide; {names}>"
+    assert "\n" not in repr(mwlmc_data.Prior("gaussian")) and len(repr(mwlmc_data.Prior("gaussian"))) < MAX_LINE
     prior = Table(mwlmc_data.Prior("gaussian")._repr_html_())
     assert prior.rows[0] == ["", "law", "from", "to", "unit"]
     assert ["m200_mw", "Normal, 1.5e12 ± 5e11", "1e11", "1e13", "Msun"] in prior.rows

@@ -39,7 +39,18 @@ ANSWERS = {
     "load_haloes(streaming=flag)": "Any",
     "infer({'v_travel': 35.0})": "mwlmc_data.inference.posterior.Posterior",
     "infer({'v_travel': 35.0}, config='wide').percentiles()": "pandas.DataFrame",
+    "infer({'v_travel': 35.0}, {'v_travel': 4.0})": "mwlmc_data.inference.posterior.Posterior",
+    "infer({'v_travel': 35.0}, errors=[[4.0]], config='gaussian')": "mwlmc_data.inference.posterior.Posterior",
+    "infer(fit)": "mwlmc_data.inference.posterior.Posterior",
+    "infer(fit, config='wide', lmc={'ra_lmc': 78.8})": "mwlmc_data.inference.posterior.Posterior",
 }
+#: Calls that an editor marks as wrong.
+REFUSED = (
+    "infer(fit, {'v_travel': 4.0})",
+    "infer(fit, errors=[[4.0]])",
+    "infer({'v_travel': 35.0}, config='flat')",
+    "infer(35.0)",
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +61,32 @@ def revealed(tmp_path_factory, repository):
         path = home / "stubs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{INCOMPLETE}{text}\n")
-    lines = ["from mwlmc_data import infer, load_catalogue, load_halo, load_haloes", "name: str", "flag: bool"]
+    lines = [
+        "from mwlmc_data import infer, load_catalogue, load_halo, load_haloes",
+        "from mwlmc_data.simulator.reflex import Reflex",
+        "name: str",
+        "flag: bool",
+        "fit: Reflex",
+    ]
     lines += [f"reveal_type({call})" for call in ANSWERS]
+    first = len(lines) + 1
+    lines += REFUSED
     (home / "calls.py").write_text("\n".join(lines) + "\n")
     (home / "mypy.ini").write_text("[mypy]\nfollow_imports = silent\nignore_missing_imports = true\n")
     command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "calls.py"]
     environment = os.environ | {"MYPYPATH": f"{home / 'stubs'}{os.pathsep}{repository}", "PYTHONPATH": ""}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
     found = re.findall(r'Revealed type is "(.*)"', done.stdout.replace("builtins.", ""))
-    assert "error" not in done.stdout and len(found) == len(ANSWERS), done.stdout + done.stderr
-    return dict(zip(ANSWERS, found, strict=True))
+    wrong = [int(line) for line in re.findall(r"calls\.py:(\d+): error: No overload variant", done.stdout)]
+    assert done.stdout.count("error:") == len(wrong) and len(found) == len(ANSWERS), done.stdout + done.stderr
+    return dict(zip(ANSWERS, found, strict=True)) | {REFUSED[line - first]: "no overload" for line in wrong}
 
 
 @pytest.mark.parametrize("call", ANSWERS)
 def test_the_type_of_a_result_is_known(revealed, call):
     assert revealed[call].startswith(ANSWERS[call])
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_a_wrong_call_is_marked(revealed, call):
+    assert revealed.get(call) == "no overload"

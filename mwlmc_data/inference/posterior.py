@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole
 from mwlmc_data.array_types import Float64Array
@@ -205,9 +205,29 @@ class Posterior(Displayed):
         return f"p-value < {1.0 / self.n_predictive:g}"
 
 
+@overload
+def infer(
+    observation: Reflex,
+    errors: None = None,
+    *,
+    lmc: Parameters | Mapping[str, Any] | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+    config: Literal["gaussian", "wide"] = "gaussian",
+) -> Posterior: ...
+@overload
+def infer(
+    observation: Mapping[str, Any],
+    errors: Mapping[str, Any] | ArrayLike | None = None,
+    *,
+    lmc: Parameters | Mapping[str, Any] | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+    config: Literal["gaussian", "wide"] = "gaussian",
+) -> Posterior: ...
 def infer(
     observation: Reflex | Mapping[str, Any],
-    errors: Mapping[str, Any] | NDArray | None = None,
+    errors: Mapping[str, Any] | ArrayLike | None = None,
     *,
     lmc: Parameters | Mapping[str, Any] | None = None,
     n: int = 10_000,
@@ -225,9 +245,9 @@ def infer(
     errors : mapping or array_like, shape (3, 3), optional
         For a mapping: standard errors of v_travel, l_apex (along l, not times cos b) and b_apex, taken as independent
         and propagated to a covariance of the vector; or of vx_travel, vy_travel, vz_travel; or the covariance of the
-        vector [km^2/s^2]. The default is the mean covariance, over the training set, of a fit to 4,500 stars without
-        measurement errors (about 2, 2 and 4 km/s along x, y, z), which is right for simulated haloes of that size and
-        too small for observed stars.
+        vector [km^2/s^2]. A fit has its own, and takes none. The default for a mapping is the mean covariance, over
+        the training set, of a fit to 4,500 stars without measurement errors (about 2, 2 and 4 km/s along x, y, z),
+        which is right for simulated haloes of that size and too small for observed stars.
     lmc : Parameters or mapping, optional
         The LMC's present day: that of a simulation's parameters, or a mapping or row of a table, either on the sky
         (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. If neither this nor the observation gives it, it is

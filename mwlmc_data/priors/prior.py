@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from mwlmc_data.arguments.arrays import as_choice, as_floats, as_seed, as_whole, check_names
 from mwlmc_data.arguments.tabular import as_table, is_table
 from mwlmc_data.dataset.schema import DRAWN, get_column, get_input_unit
-from mwlmc_data.display import html_table, number
+from mwlmc_data.display import Displayed, html_table, number
 from mwlmc_data.priors.marginals import (
     CONDITIONAL,
     ENCLOSED_MASS,
@@ -36,7 +36,7 @@ _COUNTERS_PER_ROW = _UNIFORMS_PER_ROW // 4  # each step of Philox4x64's counter 
 SCORE_EDGE = 1e-7
 
 
-class Prior:
+class Prior(Displayed):
     """Prior of the drawn parameters of one set of simulations, or of some of them.
 
     Parameters
@@ -80,8 +80,8 @@ class Prior:
         self.config = config
         self.parameters: tuple[str, ...] = names
 
-    def __repr__(self) -> str:
-        return f"Prior({self.config!r}, {list(self.parameters)!r})"
+    def _summary(self) -> str:
+        return f"{self.config}; {', '.join(self.parameters)}"
 
     def _repr_html_(self) -> str:
         rows = []
