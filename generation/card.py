@@ -16,11 +16,11 @@ from mwlmc_data.dataset import schema
 from mwlmc_data.storage.writing import write_bytes
 from mwlmc_data.validation import VALIDATION_COLUMNS
 
+#: The card of the repository.
 CARD = Path(__file__).resolve().parents[1] / "DATASET_CARD.md"
-"""The card of the repository."""
 
+#: Config that loads when none is named.
 DEFAULT = "gaussian"
-"""Config that loads when none is named."""
 
 _HEAD = f"""\
 license: {schema.LICENCE.lower()}
@@ -43,12 +43,12 @@ task_categories:
 - tabular-regression
 """
 
+#: Tables of columns in the card, by what their marker says.
 TABLES: dict[str, tuple[schema.Column, ...]] = {
     "the catalogues": schema.COLUMNS,
     "the haloes": schema.HALO_COLUMNS,
     "the validation cases": VALIDATION_COLUMNS,
 }
-"""Tables of columns in the card, by what their marker says."""
 
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 

@@ -125,13 +125,15 @@ def _open(haloes: Path, out: Path) -> store.Store:
     }
     differences = [f"{what} {there!r}, not {wanted!r}" for what, (there, wanted) in found.items() if there != wanted]
     if differences:
-        raise ValueError(f"the haloes in {haloes} are not of this release: {'; '.join(differences)}")
+        raise ValueError(f"haloes = {str(haloes)!r}, of {'; '.join(differences)}: allowed is a run of this release")
     for entry in manifest.files:
         if entry.config != "haloes" or not fnmatch(entry.path, files_of("haloes", entry.split)):
             raise ValueError(f"path = {entry.path!r} in {haloes}: allowed is haloes/haloes-SPLIT-*.parquet")
     lacking = [split for split in schema.SPLITS if split not in {entry.split for entry in manifest.files}]
     if lacking:
-        raise ValueError(f"the haloes in {haloes} lack the split {', '.join(lacking)}: make a range with all three")
+        raise ValueError(
+            f"haloes = {str(haloes)!r} without the split {', '.join(lacking)}: allowed is a run with all three"
+        )
     return source
 
 
@@ -191,16 +193,16 @@ def _check_shard(source: store.Store, entry: store.ListedFile, catalogue: pa.Tab
         raise DamagedFileError(path, f"SHA-256 {entry.sha256}", found)
     with parquet.open_file(path) as file:
         if not file.schema_arrow.equals(schema.halo_schema(), check_metadata=False):
-            raise ValueError(f"{path} has other columns than the schema")
+            raise ValueError(f"{path} has other columns: allowed are those of the schema")
         stated, embedded = parquet.facts_of(file), release.get_entry("gaussian")
         wanted = {"config": "gaussian", "seed": str(embedded["seed"]), "simulator_version": SIMULATOR_VERSION}
         for name, value in wanted.items():
             if stated.get(name) != value:
-                raise ValueError(f"{path} is of {name} {stated.get(name)!r}, not {value!r}")
+                raise ValueError(f"{path} is of {name} {stated.get(name)!r}, not {value!r}: allowed is the release's")
         scalars = file.read(_SCALARS)
     ids = entry.sim_ids
     if len(ids) != entry.rows or not scalars.equals(catalogue.take(pa.array(ids))):
-        raise ValueError(f"{path} has other haloes than the catalogue with the same sim_id")
+        raise ValueError(f"{path} has other haloes: allowed are the catalogue's with the same sim_id")
 
 
 def _put_table(out: Path, path: str, config: str, split: str) -> store.ListedFile:

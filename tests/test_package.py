@@ -1,6 +1,7 @@
 """The package overall: what an import costs, which way imports point, whether its files agree."""
 
 import ast
+import itertools
 import json
 import re
 import subprocess
@@ -280,6 +281,29 @@ def test_no_modules_import_each_other_in_a_circle(repository):
         assert graph[module] >= drawings
         graph[module] -= drawings
     assert circles(graph) == []
+
+
+def find_trailing_strings(source):
+    """Lines of the strings that stand below an assignment in a module or a class."""
+    bodies = [node.body for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Module | ast.ClassDef)]
+    pairs = [pair for body in bodies for pair in itertools.pairwise(body)]
+    return [
+        below.lineno
+        for above, below in pairs
+        if isinstance(above, ast.Assign | ast.AnnAssign)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    ]
+
+
+def test_constants_are_explained_by_a_comment_above_them(repository):
+    assert find_trailing_strings('A = 1\n"""One."""\nclass B:\n    c: int = 1\n    "Two."\n') == [2, 5]
+    assert find_trailing_strings('"""M."""\n#: One.\nA = 1\ndef f():\n    """F."""\n') == []
+    tops = ("mwlmc_data", "generation", "benchmarks", "examples", "tests", "docs")
+    paths = [path for top in tops for path in sorted((repository / top).rglob("*.py"))]
+    found = {str(path.relative_to(repository)): find_trailing_strings(path.read_text("utf-8")) for path in paths}
+    assert len(found) > 100 and {path: lines for path, lines in found.items() if lines} == {}
 
 
 def test_a_circle_is_found():

@@ -12,17 +12,17 @@ import pytest
 class Example(NamedTuple):
     """What a test runs of a page: its blocks, with replacements for slow steps and the reader's own files."""
 
+    #: How many Python blocks the page has.
     blocks: int
-    """How many Python blocks the page has."""
+    #: What the page says, and what runs here in its place.
     instead: dict[str, str]
-    """What the page says, and what runs here in its place."""
+    #: The reader's own part.
     before: str = ""
-    """The reader's own part."""
+    #: Lines that print what is expected.
     after: str = ""
-    """Lines that print what is expected."""
     expected: str = ""
+    #: Heading of a section whose block another test runs.
     left_out: str = ""
-    """Heading of a section whose block another test runs."""
 
 
 EXAMPLES = {

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+#: Draws worked on at once on a processor: the hidden layers stay in its cache.
 _COLUMNS = 8192
-"""Draws worked on at once on a processor: the hidden layers stay in its cache."""
 
 
 class MafSampler:

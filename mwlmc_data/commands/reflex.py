@@ -87,13 +87,15 @@ def _is_observed(stars: StarFile, options: argparse.Namespace) -> bool:
     if options.observed or options.cartesian:
         missing = lacks_observed if options.observed else lacks_cartesian
         if missing:
-            hint = "; a column of what is not measured is empty" if options.observed else ""
-            raise ValueError(f"{stars.path} lacks the columns {missing}{hint}; {_header(stars)}")
+            hint = ", where a column of what is not measured is empty" if options.observed else ""
+            raise ValueError(
+                f"{stars.path} lacks the columns {missing}: allowed is a table with all of them{hint}; {_header(stars)}"
+            )
         return options.observed
     if lacks_cartesian and lacks_observed:
         raise ValueError(
             f"{stars.path} lacks the columns {lacks_cartesian} of a Cartesian table, and {lacks_observed} of an "
-            f"observed one; {_header(stars)}"
+            f"observed one: allowed is a table with all of either; {_header(stars)}"
         )
     errors = [name for name in _ERRORS if name in stars.columns]
     if not lacks_cartesian and errors:
@@ -150,6 +152,6 @@ def _column(stars: StarFile, name: str, unit: str) -> np.ndarray:
     if len(empty) and name not in _MAY_BE_EMPTY:
         others = f" and {len(empty) - 1} more of {len(numbers)}" if len(empty) > 1 else ""
         raise ValueError(
-            f"{stars.path}: column {name} has no number in row {empty[0]}{others}; allowed are finite numbers"
+            f"{stars.path}: column {name} has no number in row {empty[0]}{others}: allowed are finite numbers"
         )
     return numbers

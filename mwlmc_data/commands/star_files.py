@@ -68,7 +68,7 @@ class StarFile(NamedTuple):
                 values = u.Quantity(np.asarray(values), column.unit)
             except (ValueError, TypeError) as error:
                 raise ValueError(
-                    f"{self.path}: column {name} has the unit {column.unit!r}; allowed is {unit}"
+                    f"{self.path}: column {name} has the unit {column.unit!r}: allowed is {unit}"
                 ) from error
         return as_floats(f"{self.path}: column {name}", values, unit=unit, shape=("n",), allow_nan=True)
 
@@ -80,7 +80,7 @@ class StarFile(NamedTuple):
         for row in np.flatnonzero(np.isnan(numbers)):
             if str(text[row]).strip().lower() not in _NOTHING:
                 raise ValueError(
-                    f"{self.path}: column {name} has {text[row]!r} in row {row}; allowed is a number, or nothing"
+                    f"{self.path}: column {name} has {text[row]!r} in row {row}: allowed is a number, or nothing"
                 )
         return numbers
 
@@ -113,7 +113,7 @@ def read_stars(path: Path, known: Iterable[str]) -> StarFile:
         raise ValueError(f"{path} cannot be read as {kind}: {error}") from error
     for name in wanted:
         if header.count(name) > 1:
-            raise ValueError(f"{path} has {header.count(name)} columns {name!r}; allowed is each once")
+            raise ValueError(f"{path} has {header.count(name)} columns {name!r}: allowed is each once")
     return StarFile(path, dict(columns), tuple(header))
 
 
@@ -122,7 +122,7 @@ def _read_npz(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[s
 
     for name, member in read_members(path).items():
         if name in wanted and len(member.shape) != 1:
-            raise ValueError(f"{name} has the shape {member.shape}; allowed is (n,), a number for each star")
+            raise ValueError(f"{name} has the shape {member.shape}: allowed is (n,), a number for each star")
     columns = load_columns(path)
     return list(columns), {name: Column(values) for name, values in columns.items() if name in wanted}
 

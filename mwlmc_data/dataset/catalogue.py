@@ -199,7 +199,7 @@ def _check_columns(columns: Sequence[str] | None, format: str) -> list[str]:
     if columns is None:
         return [c.name for c in schema.COLUMNS if format != "torch" or c.dtype != "string"]
     if isinstance(columns, str):
-        raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
+        raise ValueError(f"columns = {columns!r}: allowed is a sequence of names, such as [{columns!r}]")
     names = [schema.get_column(name).name for name in columns]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"columns = {names!r}: allowed is at least one name, each once")

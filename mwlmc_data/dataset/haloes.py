@@ -308,7 +308,7 @@ def _choose_ids(sim_ids: Any, split: str | None, config: str, version: str | Non
 
 def _load_columns(columns: Sequence[str], config: str, version: str | None) -> Mapping[str, NDArray]:
     if isinstance(columns, str):
-        raise ValueError(f"columns {columns!r} is a text; give a sequence of names, such as [{columns!r}]")
+        raise ValueError(f"columns = {columns!r}: allowed is a sequence of names, such as [{columns!r}]")
     names = [schema.get_column(name).name for name in columns]
     text = [name for name in names if name in schema.TEXT]
     if text or len(set(names)) < len(names) or "sim_id" in names:

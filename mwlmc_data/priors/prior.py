@@ -68,9 +68,7 @@ class Prior(Displayed):
     def __init__(self, config: str, parameters: Sequence[str] | None = None) -> None:
         as_choice("config", config, tuple(MARGINALS))
         if isinstance(parameters, str):
-            raise ValueError(
-                f"parameters {parameters!r} is a text; give a sequence of names, such as [{parameters!r}]"
-            )
+            raise ValueError(f"parameters = {parameters!r}: allowed is a sequence of names, such as [{parameters!r}]")
         names = DRAWN if parameters is None else tuple(parameters)
         unknown = [name for name in names if name not in DRAWN]
         if unknown or not names:

@@ -145,7 +145,7 @@ class Parameters(Displayed):
         names = CARTESIAN_NAMES if cartesian else SKY_NAMES
         missing = [n for n in names if n not in given]
         if given and missing:
-            raise ValueError(f"the LMC's present day lacks {missing}; allowed is all of {names} or none of them")
+            raise ValueError(f"the LMC's present day lacks {missing}: allowed is all of {names} or none of them")
         if not given:
             for name, value in zip(SKY_NAMES, OBSERVED_LMC, strict=True):
                 self._set(name, value)

@@ -105,7 +105,7 @@ def test_a_row_of_another_length_is_refused(run):
 
 
 def test_a_name_that_is_repeated_is_refused(run, tmp_path):
-    assert_refused(run(renamed(STARS.assign(again=0.0), *CARTESIAN, "x")), "has 2 columns 'x'; allowed is each once")
+    assert_refused(run(renamed(STARS.assign(again=0.0), *CARTESIAN, "x")), "has 2 columns 'x': allowed is each once")
     table = pa.Table.from_pandas(STARS)
     assert_refused(run(table.append_column("x", table["y"]), name="stars.parquet"), "has 2 columns 'x'")
     np.savez(tmp_path / "stars.npz", **{name: STARS[name].to_numpy() for name in STARS})
@@ -119,17 +119,17 @@ def test_a_name_that_is_repeated_is_refused(run, tmp_path):
 def test_a_row_of_units_is_refused(run):
     units = ",".join(["kpc"] * 3 + ["km/s"] * 3)
     text = STARS.to_csv(index=False).replace("\n", f"\n{units}\n", 1)
-    assert_refused(run(text), "column x has 'kpc' in row 0; allowed is a number, or nothing")
+    assert_refused(run(text), "column x has 'kpc' in row 0: allowed is a number, or nothing")
 
 
 @pytest.mark.parametrize("cell", ["", "nan", "NULL", "--"])
 def test_a_cell_without_a_number_is_refused_where_one_is_needed(run, cell):
     table = STARS.astype(object)
     table.loc[[17, 60], "vz"] = cell
-    assert_refused(run(table), "column vz has no number in row 17 and 1 more of 200; allowed are finite numbers")
+    assert_refused(run(table), "column vz has no number in row 17 and 1 more of 200: allowed are finite numbers")
     sky = SKY.astype(object)
     sky.loc[17, "distance"] = cell
-    assert_refused(run(sky), "column distance has no number in row 17;")
+    assert_refused(run(sky), "column distance has no number in row 17:")
     sky = SKY.astype(object)
     sky.loc[17, "err_pm_l"] = cell
     assert_refused(run(sky), "errors['pm_l'][17] = nan: allowed is a finite number where pm_l is measured")
@@ -153,7 +153,7 @@ def test_the_kind_of_fit_follows_from_the_columns(run):
     assert assert_fitted(run(both, "--cartesian", "--json"))["fitted"] == "cartesian"
     assert assert_fitted(run(both, "--observed", "--json"), fit_sky(SKY))["fitted"] == "observed"
     assert_refused(run(SKY, "--cartesian"), "lacks the columns ['x', 'y', 'z', 'vx', 'vy', 'vz']")
-    assert_refused(run(SKY.drop(columns="pm_l"), "--observed"), "lacks the columns ['pm_l']; a column of what is not")
+    assert_refused(run(SKY.drop(columns="pm_l"), "--observed"), "['pm_l']: allowed is", "a column of what is not")
     assert_refused(run(SKY.drop(columns="pm_l")), "['x', 'y', 'z', 'vx', 'vy', 'vz'] of a Cartesian", "['pm_l'] of an")
     out = run(STARS)[1]
     assert out.startswith("fitted: x, y, z, vx, vy, vz, taken to be exact\n")
@@ -267,7 +267,7 @@ def test_tables_of_astronomers_are_read_by_name_with_units_and_masks(run, tmp_pa
     assert f"measured: v_los {wanted.n_measured[0]}," in run(None, name=path.name)[1]
     sky["distance"] = MaskedColumn(SKY.distance, mask=np.arange(len(SKY)) == 17)
     sky.write(path, format=FORMATS[ending], overwrite=True)
-    assert_refused(run(None, name=path.name), "column distance has no number in row 17;")
+    assert_refused(run(None, name=path.name), "column distance has no number in row 17:")
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -308,13 +308,13 @@ def test_headers_that_are_not_names_are_shown(run):
     assert_refused(run(STARS.to_csv(index=False, sep=";")), "its header is 'x;y;z;vx;vy;vz'")
     assert_refused(run(STARS.to_csv(index=False, sep="\t")), "its header is 'x\\ty\\tz\\tvx\\tvy\\tvz'")
     assert_refused(run("# " + text), "lacks the columns ['x'] of a Cartesian", "its header is '# x', 'y', 'z'")
-    assert_refused(run("# " + text, "--cartesian"), "lacks the columns ['x']; its header is '# x', 'y'")
+    assert_refused(run("# " + text, "--cartesian"), "lacks the columns ['x']: allowed is", "its header is '# x', 'y'")
     assert_fitted(run(text, "--json", name="STARS.CSV"))
 
 
 def test_a_number_in_place_of_a_column_is_refused(run, tmp_path):
     np.savez(tmp_path / "stars.npz", **{name: SKY[name].to_numpy() for name in SKY} | {"err_v_los": 0.5})
-    assert_refused(run(None, name="stars.npz"), "err_v_los has the shape (); allowed is (n,)")
+    assert_refused(run(None, name="stars.npz"), "err_v_los has the shape (): allowed is (n,)")
 
 
 def test_integers_nulls_and_text_of_parquet(run):
@@ -324,7 +324,7 @@ def test_integers_nulls_and_text_of_parquet(run):
     assert_fitted(run(STARS.astype(str), "--json", name="stars.parquet"))
     arrow = pa.Table.from_pandas(STARS, preserve_index=False)
     nulls = pa.array([None if i == 5 else float(value) for i, value in enumerate(STARS.x)])
-    assert_refused(run(arrow.set_column(0, "x", nulls), name="stars.parquet"), "column x has no number in row 5;")
+    assert_refused(run(arrow.set_column(0, "x", nulls), name="stars.parquet"), "column x has no number in row 5:")
 
 
 def test_the_command_has_the_defaults_of_the_function():

@@ -82,7 +82,7 @@ def test_other_sets_do_not_take_the_gaussian_haloes():
         ((True,), ValueError, "sim_id = True: allowed is a whole number"),
         ((3, "disk"), ValueError, r"'disk'.*allowed is 'auto', 'store', 'simulation'"),
         ((3, "auto", "gauss"), ValueError, r"'gauss'.*allowed is 'flat', 'gaussian', 'wide'"),
-        ((3, "auto", "gaussian", "0.9"), ValueError, r"version '0\.9'"),
+        ((3, "auto", "gaussian", "0.9"), ValueError, r"version = '0\.9'"),
         ((99, "store"), LookupError, r"looked in .*mini.*sim_id 99. `mwlmc fetch haloes"),
     ],
 )
@@ -213,7 +213,7 @@ def test_no_haloes_are_no_batches():
         ({"shuffle": 1.5}, r"shuffle = 1\.5: allowed"),
         ({"workers": True}, "workers = True: allowed"),
         ({"split": "dev"}, r"'dev': allowed is 'train', 'validation', 'test'"),
-        ({"columns": "m_lmc"}, r"give a sequence of names, such as \['m_lmc'\]"),
+        ({"columns": "m_lmc"}, r"columns = 'm_lmc': allowed is a sequence of names, such as \['m_lmc'\]"),
         ({"columns": ["mass"]}, "'mass'"),
         ({"columns": ["split"]}, "numeric"),
         ({"columns": ["m_lmc", "m_lmc"]}, "each once"),

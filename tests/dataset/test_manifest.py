@@ -78,6 +78,7 @@ def config(length):
     return with_entry({"path": f"{name}/{name}-test.parquet", "config": name, "split": "test", "rows": 1})
 
 
+#: By what has an edge: the last that is allowed, and the first that is not.
 EDGES = {
     "seed": (seed(2**63 - 1), seed(2**63)),
     "least seed": (seed(0), seed(-1)),
@@ -95,7 +96,6 @@ EDGES = {
         json.dumps(SHARED | {"simulator_version": "1" * 41}),
     ),
 }
-"""By what has an edge: the last that is allowed, and the first that is not."""
 
 
 @pytest.mark.parametrize("name", EDGES)

@@ -167,6 +167,7 @@ def answer_with(text):
     return lambda handler, _: handler.answer(200, text.encode(errors="surrogatepass"))
 
 
+#: Changes of a manifest that the registry gives away, and what is said of them.
 WRONG = {
     "another seed": (lambda m: m["seeds"].update(gaussian=1), "the seed of gaussian is 1, not 20250710"),
     "another simulator": (lambda m: m.update(simulator_version="0.9.0"), r"the simulator is 0\.9\.0, not 1\.0\.0"),
@@ -179,15 +180,14 @@ WRONG = {
         "the gaussian set has 128000 simulations, and no more",
     ),
 }
-"""Changes of a manifest that the registry gives away, and what is said of them."""
 
+#: Changes that only show when files are fetched.
 MISLEADING = {
     "other hashes": lambda m: [e.update(sha256=e["sha256"][::-1]) for e in m["files"]],
     "other sizes": lambda m: [e.update(bytes=e["bytes"] + 1) for e in m["files"]],
     "sizes of no disk": lambda m: [e.update(bytes=e["rows"] << 20) for e in m["files"]],
     "no haloes": lambda m: m.update(files=[e for e in m["files"] if e["config"] != "haloes"]),
 }
-"""Changes that only show when files are fetched."""
 
 
 class TestManifests:

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+#: Place of the first file of training haloes among those of the good one.
 TRAIN = 2
-"""Place of the first file of training haloes among those of the good one."""
 
 
 def good() -> dict[str, Any]:

@@ -7,8 +7,8 @@ from scipy.stats import multivariate_normal, norm
 
 PRIOR_STD = np.array([1.0, 2.0, 0.5])
 NOISE_STD = np.array([0.8, 1.6, 0.4])
+#: Data are theta plus noise of this covariance; the prior is independent.
 NOISE_CORRELATION = np.array([[1.0, 0.8, -0.6], [0.8, 1.0, -0.5], [-0.6, -0.5, 1.0]])
-"""Data are theta plus noise of this covariance; the prior is independent."""
 
 DEFECTS = {
     "exact": {},

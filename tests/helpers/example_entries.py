@@ -6,8 +6,8 @@ import numpy as np
 
 from mwlmc_data.scoring import metrics
 
+#: Draws of an observation, in place of 1,000.
 SHORT = 48
-"""Draws of an observation, in place of 1,000."""
 
 
 def prior_samples(task, seed=5, rows=None):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 _WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
 _FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+#: Folders, with the error that writing below them gives.
 _refused: dict[str, int] = {}
-"""Folders, with the error that writing below them gives."""
 _is_watching = False
 
 

@@ -18,15 +18,15 @@ import pyarrow.parquet as pq
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.storage import parquet
 
+#: Files of haloes of the small release, simulations 0 to 255, in the order of the manifest.
 SHARDS = (
     "haloes/haloes-test-00000-of-00001.parquet",
     "haloes/haloes-train-00000-of-00002.parquet",
     "haloes/haloes-train-00001-of-00002.parquet",
     "haloes/haloes-validation-00000-of-00001.parquet",
 )
-"""Files of haloes of the small release, simulations 0 to 255, in the order of the manifest."""
+#: Those of the training part: 0 to 127 and 128 to 255, of some megabytes each.
 TRAIN = SHARDS[1:3]
-"""Those of the training part: 0 to 127 and 128 to 255, of some megabytes each."""
 
 PAGE = b"<!DOCTYPE html><html><title>Service unavailable</title></html>"
 

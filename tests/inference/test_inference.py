@@ -34,8 +34,8 @@ DATA = (*LMC_VECTOR, "v_travel", "l_apex", "b_apex")
 THETA = ["m_lmc", "m200_mw", "log10_lambda_df"]
 REFLEX = {"v_travel": 35.0, "l_apex": 60.0, "b_apex": -70.0}
 ERRORS = {"v_travel": 6.0, "l_apex": 12.0, "b_apex": 8.0}
+#: Of Yaaqib, Petersen & Penarrubia 2024's 253 stars, as the package fits them; with the observed LMC.
 K_GIANTS = {"v_travel": 40.9, "l_apex": 40.7, "b_apex": -37.5}
-"""Of Yaaqib, Petersen & Penarrubia 2024's 253 stars, as the package fits them; with the observed LMC."""
 K_GIANTS_COVARIANCE = [[33.95, 9.10, -7.27], [9.10, 36.14, 9.36], [-7.27, 9.36, 94.90]]
 SKY = dict(zip(SKY_NAMES, OBSERVED_LMC, strict=True))
 COVARIANCE = [f"cov_v{a}_v{b}" for a, b in ("xx", "xy", "xz", "yy", "yz", "zz")]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from mwlmc_data import scoring
 
 N, M, K, D = 12, 15, 18, 3
+#: A public function that takes one of these is a metric; one that takes a task is tested with the tasks.
 SUBJECTS = {
     "samples", "log_prob_samples", "log_prob", "score", "statistic_shifted", "fractions", "draws", "truth",
 }  # fmt: skip
-"""A public function that takes one of these is a metric; one that takes a task is tested with the tasks."""
 
 
 def arguments(seed=0):

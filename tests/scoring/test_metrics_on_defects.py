@@ -19,8 +19,8 @@ from tests.helpers.conjugate_gaussian import DEFECTS, PRIOR_STD, conjugate, post
 
 SEES, WEAK, BLIND = "sees", "weak", "blind"
 LEVEL = 0.05
+#: Observations with a reference posterior, as in the task.
 REFERENCED = 100
-"""Observations with a reference posterior, as in the task."""
 
 
 def two_sided(z):
@@ -174,6 +174,8 @@ METRICS = {
     "log volume": volume,
 }
 
+#: Columns as in `conjugate.DEFECTS`. "weak" is seen by chance or with many more observations: not to be relied on. The
+#: mean of wide draws scatters more, which `mean error` counts; the z of a truth is in units of a width that is wrong.
 #                         narrow  wide   biased  uncorrelated
 TABLE = {
     "tarp KS":            (SEES,  SEES,  WEAK,   WEAK),
@@ -201,8 +203,6 @@ TABLE = {
     "z square":           (SEES,  SEES,  SEES,   BLIND),
     "log volume":         (SEES,  SEES,  BLIND,  SEES),
 }  # fmt: skip
-"""Columns as in `conjugate.DEFECTS`. "weak" is seen by chance or with many more observations: not to be relied on. The
-mean of wide draws scatters more, which `mean error` counts; the z of a truth is in units of a width that is wrong."""
 
 # The gap of the exact density to itself is zero, and so is its error: it has a test of its own.
 RATED = [name for name in METRICS if name != "log score gap"]
@@ -248,6 +248,7 @@ def rejections(defect):
 NOMINAL = stats.binom.ppf([0.001, 0.999], TRIALS, LEVEL)
 
 
+#: Public functions that judge no posterior by themselves: the test that holds what each claims.
 ELSEWHERE = {
     "binomial_interval": "test_binomial_intervals_hold_the_true_fraction_at_least_at_their_level",
     "circular_mean": "test_angles_are_circular",
@@ -261,7 +262,6 @@ ELSEWHERE = {
     "summarise_posterior": "test_summary_of_a_posterior_beside_its_truth",
     "wrap_degrees": "test_angles_are_circular",
 }
-"""Public functions that judge no posterior by themselves: the test that holds what each claims."""
 
 
 def test_the_table_covers_every_metric():

@@ -20,6 +20,7 @@ from tests.helpers.example_entries import SHORT, arrays_of, prior_samples
 
 TASKS = list(mw.list_tasks())
 CONTROL = "summary-6@1.0"
+#: SHA-256 of the observations of each task: if one changes, so do all scores, and the version has to.
 PRINTS = {
     "summary-9@1.0": "b6c816850049d09fd1ddce28ec136b9f2eb100905946addea9a58d089b6d9cd9",
     "summary-6@1.0": "2e1cd1b5165e8c58c9cd5f1c322a63b34e84b46327061094e84cb3a8c2d055a8",
@@ -28,7 +29,6 @@ PRINTS = {
     "budget-100000@1.0": "b6c816850049d09fd1ddce28ec136b9f2eb100905946addea9a58d089b6d9cd9",
     "shift@1.0": "52466e7ff17b2a7ceef77b3751ceee2280c7ae05c0ecc9ab4e89905c3f27aa53",
 }
-"""SHA-256 of the observations of each task: if one changes, so do all scores, and the version has to."""
 
 
 @pytest.fixture(params=TASKS)
