@@ -32,8 +32,14 @@ _MAX_FOOTER = 1 << 26
 
 
 def mark_schema(schema: pa.Schema) -> pa.Schema:
-    """Return a schema whose metadata records that pages have checksums, for a file written with `WRITING`."""
-    return schema.with_metadata({**(schema.metadata or {}), **MARK})
+    """Return a schema whose metadata records that pages have checksums, for a file written with `WRITING`.
+
+    A footer's description for astronomers' tools, which `pyarrow.parquet.ParquetFile.read` adds to the metadata, is left
+    out, as it describes another file.
+    """
+    described = {votable.VERSION_KEY.encode(), votable.CONTENT_KEY.encode()}
+    facts = {name: value for name, value in (schema.metadata or {}).items() if name not in described}
+    return schema.with_metadata({**facts, **MARK})
 
 
 def has_checksums(path: Path) -> bool:

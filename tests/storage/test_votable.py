@@ -1,5 +1,6 @@
 """The footer that tells astronomers' tools what the columns of a file are."""
 
+import base64
 import io
 
 import numpy as np
@@ -86,6 +87,24 @@ def test_columns_taken_out_of_a_file_do_not_keep_the_footer_of_all(tmp_path):
     parquet.write_table(table, second)
     with pytest.raises(KeyError, match="mass"):
         Table.read(second, format="parquet.votable")["mass"]
+
+
+def test_parts_of_files_do_not_take_their_footers_along(tmp_path):
+    """A table put together of shards is described once, whatever the shards' own footers say."""
+    shard, merged = tmp_path / "shard.parquet", tmp_path / "merged.parquet"
+    table = pa.table({"text": ["a"]})
+    parquet.write_table(table, shard)
+    parts = []
+    for _ in range(2):
+        with parquet.open_file(shard) as file:
+            parts.append(file.read())
+    whole = pa.concat_tables(parts)
+    assert b"IVOA.VOTable-Parquet.content" in whole.schema.metadata
+    parquet.write_table(whole, merged)
+    assert footer_of(merged)[votable.CONTENT_KEY.encode()].count(b"<VOTABLE") == 1
+    assert b"&lt;VOTABLE" not in footer_of(merged)[votable.CONTENT_KEY.encode()]
+    content = pq.read_metadata(merged).metadata[b"ARROW:schema"]
+    assert b"IVOA" not in base64.b64decode(content)
 
 
 def test_texts_of_several_parts_share_the_greatest_length(tmp_path):
