@@ -87,7 +87,7 @@ def test_scaled_prior_is_a_density_in_scaled_units():
 
 def test_a_set_needs_every_split_and_rows_inside_the_prior():
     table = synthetic_catalogue(256)
-    with pytest.raises(ValueError, match="'test' has 0 rows"):
+    with pytest.raises(ValueError, match="rows of the test split = 0"):
         SimulationSet("gaussian", table[table["split"] != "test"])
     table.loc[100, "m_lmc"] = 2e12
     with pytest.raises(ValueError, match="outside the prior 'gaussian'"):

@@ -45,7 +45,7 @@ def test_quoted_parameters_are_kept_and_the_others_drawn():
     case.truth = {**case.truth, "c200": 11.0, "beta0": 0.3}
     table = tabulate_quoted(case, 3)
     assert (table["c200"] == 11.0).all() and (table["beta0"] == 0.3).all()
-    with pytest.raises(ValueError, match="'bare' quotes no"):
+    with pytest.raises(ValueError, match="'bare' does not quote"):
         tabulate_quoted(SyntheticCase("bare", "rigid", case.observation, {}), 3)
 
 

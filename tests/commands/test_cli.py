@@ -342,7 +342,7 @@ class TestReflex:
         assert_refused(run("reflex", write(table, tmp_path / "stars.csv")), "vz", "row 17")
 
     def test_too_few_stars(self, run, stars, tmp_path):
-        assert_refused(run("reflex", write(stars[:5], tmp_path / "stars.csv")), "5 stars")
+        assert_refused(run("reflex", write(stars[:5], tmp_path / "stars.csv")), "stars = 5 of 5")
 
     def test_bad_shell(self, run, stars, tmp_path):
         path = write(stars, tmp_path / "stars.csv")

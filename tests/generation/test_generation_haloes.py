@@ -126,7 +126,7 @@ def test_a_killed_run_continues_to_the_same_bytes(made, tmp_path, repository):
         ({"sims": range(-1, 4)}, "sims = -1:4"),
         ({"shard_size": 0}, "shard_size = 0"),
         ({"config": "narrow"}, "'narrow'"),
-        ({"simulator_version": "0.1"}, r"simulator 0\.1"),
+        ({"simulator_version": "0.1"}, r"simulator_version = '0\.1'"),
     ],
 )
 def test_impossible_plans_are_refused(tmp_path, changes, match):

@@ -87,7 +87,7 @@ def test_the_flat_set_can_be_made(run, tmp_path):
         (["--simulations", str(10**12)], f"simulations = {10**12}: allowed is a whole number from 1 to 10000000"),
         (["--simulations", "4", "--workers", "0"], "workers = 0"),
         (["--simulations", "4", "--shard-size", "-1"], "shard_size = -1"),
-        (["--simulations", "4", "--seed", "3", "--embed"], "seed 3"),
+        (["--simulations", "4", "--seed", "3", "--embed"], "seed = 3: allowed is"),
     ],
 )
 def test_bad_input_ends_with_one_line_and_status_2(tmp_path, capsys, words, named):

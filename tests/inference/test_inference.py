@@ -113,7 +113,7 @@ class TestNetwork:
     def test_a_damaged_file_is_refused(self, monkeypatch, tmp_path):
         path = tmp_path / "network.safetensors"
         path.write_bytes(b"nothing of use")
-        monkeypatch.setattr(module.embedded, "verified", lambda name: path)
+        monkeypatch.setattr(module.embedded, "verify_file", lambda name: path)
         with pytest.raises(DamagedFileError, match="weights of a likelihood network"):
             module.load_network("gaussian")
 

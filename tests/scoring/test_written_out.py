@@ -275,7 +275,7 @@ def test_long_values_are_shortened_in_messages(length, shown, loaded):
     cost = {"cpu_seconds": 1, "simulations": 1, "parameters": 0}
     content = make_manifest(loaded["summary-9@1.0"], "m", [0], cost, "c", "x" * length)
     (problem,) = find_manifest_problems(content)
-    text = problem.removeprefix("date is ").partition(";")[0]
+    text = problem.removeprefix("date = ").partition(": allowed")[0]
     assert len(text) == shown and text.endswith("'" if length == 78 else "x...")
 
 
