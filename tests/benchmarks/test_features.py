@@ -90,5 +90,5 @@ def test_a_set_needs_every_split_and_rows_inside_the_prior():
     with pytest.raises(ValueError, match="rows of the test split = 0"):
         SimulationSet("gaussian", table[table["split"] != "test"])
     table.loc[100, "m_lmc"] = 2e12
-    with pytest.raises(ValueError, match="outside the prior 'gaussian'"):
+    with pytest.raises(ValueError, match="allowed by the gaussian prior"):
         SimulationSet("gaussian", table)
