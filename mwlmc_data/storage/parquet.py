@@ -34,8 +34,8 @@ _MAX_FOOTER = 1 << 26
 def mark_schema(schema: pa.Schema) -> pa.Schema:
     """Return a schema whose metadata records that pages have checksums, for a file written with `WRITING`.
 
-    A footer's description for astronomers' tools, which `pyarrow.parquet.ParquetFile.read` adds to the metadata, is left
-    out, as it describes another file.
+    The description for astronomers' tools that `pyarrow.parquet.ParquetFile.read` adds from a footer is left out, as it
+    describes another file.
     """
     described = {votable.VERSION_KEY.encode(), votable.CONTENT_KEY.encode()}
     facts = {name: value for name, value in (schema.metadata or {}).items() if name not in described}
