@@ -6,7 +6,6 @@ of those names. A further kind of file is a further reader in `_READERS`.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -165,20 +164,17 @@ def _read_parquet(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mappi
 
 
 def _read_footer_units(file: pq.ParquetFile) -> dict[str, str]:
-    """Units by column from the VOTable that astropy, TOPCAT and this package write into the footer."""
-    from mwlmc_data.storage.votable import CONTENT_KEY
+    """Read units by column from the VOTable that astropy, TOPCAT and this package write into the footer."""
+    from mwlmc_data.storage.votable import CONTENT_KEY, read_units
 
     content = (file.metadata.metadata or {}).get(CONTENT_KEY.encode())
     if content is None:
         return {}
-    from astropy.io.votable import parse
-
     try:
-        fields = parse(io.BytesIO(content)).get_first_table().fields
-    except Exception as error:  # an XML parser's errors are of many kinds
+        return read_units(content)
+    except ValueError as error:
         message = " ".join(str(error).split())[:200]
         raise ValueError(f"the VOTable in its footer cannot be read ({message})") from error
-    return {field.name: str(field.unit) for field in fields if field.unit is not None}
 
 
 def _read_astropy(

@@ -1,8 +1,8 @@
 """What the tools of astronomers read in the footer of a Parquet file: units, descriptions and UCDs as a VOTable.
 
 The VOParquet convention (Taylor et al., "Parquet in the VO", IVOA Note 1.0, 2025): a VOTable document without data
-under one key of the file's metadata, and the version of the convention under another. astropy reads it with
-``Table.read(path, format="parquet.votable")``, TOPCAT by itself.
+under one key of the file's metadata, and the version of the convention under another. astropy 7.1 and later read it
+with ``Table.read(path, format="parquet.votable")``, TOPCAT by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ CONVENTION = "1.0"
 
 _NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"  # that of VOTable 1.3 and of all later versions
 _VOTABLE = "1.4"
+#: Versions of VOTable whose units are written by the rules of the CDS.
+_BEFORE_VOUNITS = ("1.0", "1.1", "1.2", "1.3")
 #: Units that the standard VOUnits spells in another way.
 _UNITS = {"Msun": "solMass", "km2/s2": "km**2/s**2"}
 
@@ -78,6 +80,41 @@ def describe(schema: pa.Schema, lengths: Mapping[str, int]) -> str:
     for field in schema:
         _add_field(table, field, lengths.get(field.name, 0))
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def read_units(document: bytes) -> dict[str, str]:
+    """Read the units of the columns.
+
+    Parameters
+    ----------
+    document : bytes
+        A VOTable. astropy does not parse it: before version 7.1 it refuses texts of a stated greatest length.
+
+    Returns
+    -------
+    dict of str to str
+        The unit of each column that has one, as astropy spells it.
+
+    Raises
+    ------
+    ValueError
+        If it is not XML, or holds no table.
+    """
+    import astropy.units as u
+
+    try:
+        root = ElementTree.fromstring(document)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"it is not XML: {error}") from error
+    table = root.find(".//{*}TABLE")
+    if table is None:
+        raise ValueError("it holds no TABLE")
+    syntax = "cds" if root.get("version", _VOTABLE) in _BEFORE_VOUNITS else "vounit"
+    return {
+        field.get("name", ""): str(u.Unit(field.get("unit", ""), format=syntax, parse_strict="silent"))
+        for field in table.findall("{*}FIELD")
+        if field.get("unit")
+    }
 
 
 def _add_field(table: ElementTree.Element, field: pa.Field, length: int) -> None:

@@ -14,6 +14,7 @@ import mwlmc_data
 from mwlmc_data import cli
 from mwlmc_data.dataset import release, schema
 from mwlmc_data.simulator import SIMULATOR_VERSION
+from tests.helpers.footers import needs_reader, read_footer
 from tests.helpers.halo_folders import copy_of_mini
 
 SIMULATE = [
@@ -217,6 +218,14 @@ class TestSimulate:
         assert table.schema.field("x").metadata[b"unit"] == b"kpc"
         assert table.schema.field("vz").metadata[b"unit"] == b"km/s"
         assert json.loads(table.schema.metadata[b"parameters"])["m_lmc"] == 2.3e11
+        fields = {field.name: field for field in read_footer(path).fields}
+        assert (fields["x"].unit, fields["vz"].unit) == ("kpc", "km/s")
+        assert fields["x"].ucd == "pos.cartesian.x;pos.galactocentric"
+
+    @needs_reader
+    def test_astropy_sees_units_in_written_parquet(self, run, tmp_path):
+        path = tmp_path / "halo.parquet"
+        run(*SIMULATE, "--out", path)
         seen = Table.read(path, format="parquet.votable")
         assert (seen["x"].unit, seen["vz"].unit) == ("kpc", "km/s")
         assert seen["x"].meta["ucd"] == "pos.cartesian.x;pos.galactocentric"

@@ -11,6 +11,7 @@ from astropy.io.votable import parse
 from astropy.table import Table
 
 from mwlmc_data.storage import parquet, votable
+from tests.helpers.footers import IS_READ_BY_ASTROPY, needs_reader, read_footer
 
 SAID = {"unit": "Msun", "description": 'Mass of the "halo" <b> & more, λ', "ucd": "phys.mass"}
 
@@ -22,10 +23,11 @@ def described(**columns):
     return pa.table(list(columns.values()), schema=pa.schema(fields, metadata=facts))
 
 
-def footer_of(path):
+def metadata_of(path):
     return pq.read_metadata(path).metadata
 
 
+@needs_reader
 def test_what_is_written_is_what_astropy_reads(tmp_path):
     table = described(
         flag=pa.array([True, False, True]),
@@ -39,7 +41,7 @@ def test_what_is_written_is_what_astropy_reads(tmp_path):
     )
     path = tmp_path / "table.parquet"
     parquet.write_table(table, path)
-    assert footer_of(path)[b"IVOA.VOTable-Parquet.version"] == b"1.0"
+    assert [field.name for field in read_footer(path).fields] == table.column_names
     with pytest.warns(match="Using longest string"):
         read = Table.read(path, format="parquet.votable")
     assert read.colnames == table.column_names
@@ -76,17 +78,16 @@ def test_what_readers_lose_is_not_written(tmp_path, kind):
     assert not (tmp_path / "table.parquet").exists()
 
 
-def test_columns_taken_out_of_a_file_do_not_keep_the_footer_of_all(tmp_path):
+def test_columns_taken_out_of_a_file_do_not_keep_the_metadata_of_all(tmp_path):
     """A table is described anew when it is written again: the footer of another table never travels with it."""
     first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
     parquet.write_table(described(mass=pa.array([1.0]), count=pa.array([1])), first)
     table = parquet.read_table(first).select(["count"])
     assert all(b"IVOA" not in name for name in table.schema.metadata)
     pq.write_table(table, second)
-    assert all(b"IVOA" not in name for name in footer_of(second))
+    assert all(b"IVOA" not in name for name in metadata_of(second))
     parquet.write_table(table, second)
-    with pytest.raises(KeyError, match="mass"):
-        Table.read(second, format="parquet.votable")["mass"]
+    assert [field.name for field in read_footer(second).fields] == ["count"]
 
 
 def test_parts_of_files_do_not_take_their_footers_along(tmp_path):
@@ -101,8 +102,8 @@ def test_parts_of_files_do_not_take_their_footers_along(tmp_path):
     whole = pa.concat_tables(parts)
     assert b"IVOA.VOTable-Parquet.content" in whole.schema.metadata
     parquet.write_table(whole, merged)
-    assert footer_of(merged)[votable.CONTENT_KEY.encode()].count(b"<VOTABLE") == 1
-    assert b"&lt;VOTABLE" not in footer_of(merged)[votable.CONTENT_KEY.encode()]
+    assert metadata_of(merged)[votable.CONTENT_KEY.encode()].count(b"<VOTABLE") == 1
+    assert b"&lt;VOTABLE" not in metadata_of(merged)[votable.CONTENT_KEY.encode()]
     content = pq.read_metadata(merged).metadata[b"ARROW:schema"]
     assert b"IVOA" not in base64.b64decode(content)
 
@@ -112,6 +113,7 @@ def test_texts_of_several_parts_share_the_greatest_length(tmp_path):
     with parquet.writer(path, schema) as write:
         for text in ("a", "abcde", "abc"):
             write(pa.table({"text": [text]}, schema=schema))
-    assert b'arraysize="5*"' in footer_of(path)[votable.CONTENT_KEY.encode()]
-    with pytest.warns(match="Using longest string"):
-        assert Table.read(path, format="parquet.votable")["text"].tolist() == ["a", "abcde", "abc"]
+    assert b'arraysize="5*"' in metadata_of(path)[votable.CONTENT_KEY.encode()]
+    if IS_READ_BY_ASTROPY:
+        with pytest.warns(match="Using longest string"):
+            assert Table.read(path, format="parquet.votable")["text"].tolist() == ["a", "abcde", "abc"]
