@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.common import page
-from benchmarks.leaderboard import ABOUT, COLUMNS, metric_text
+from benchmarks.leaderboard_text import ABOUT, COLUMNS, difference_text, metric_text
 from benchmarks.suite.report.values import MISSING
 from mwlmc_data import list_tasks
 from mwlmc_data.scoring.report import NOT_POSSIBLE
@@ -164,10 +164,7 @@ def _method(entry: Mapping[str, Any]) -> Cell:
 
 
 def _difference(less: Mapping[str, Any] | None) -> Cell:
-    if less is None:
-        return Cell(MISSING, 0.0)
-    unpaired = "" if less["is_paired"] else " (unpaired)"
-    return Cell(f"{less['value']:+.4f} ± {less['error']:.4f}{unpaired}", less["value"])
+    return Cell(difference_text(less), 0.0 if less is None else less["value"])
 
 
 def _kind(is_text: bool) -> str:

@@ -10,13 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from generation.haloes import ROW_GROUP, write_shard
-from mwlmc_data.dataset import release, schema, store
+from mwlmc_data.dataset import library, release, schema, store
 from mwlmc_data.scoring import embedded, ladders, reference_columns, references, yardstick
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file, write_bytes
 
-#: Folder of the embedded haloes within that of the embedded files.
-MINI = "mini"
 _BENCHMARK: dict[str, Sequence[schema.Column]] = {
     references.NAME: reference_columns.COLUMNS,
     ladders.NAME: ladders.COLUMNS,
@@ -61,7 +59,7 @@ def rewrite(directory: Path = release.DATA_DIR) -> list[Path]:
             entry = embedded.load_registry(directory)[name]
             embedded.register(table, name, entry["rows"], entry["simulator_version"])
             written.append(table)
-    return [*written, *_rewrite_haloes(directory / MINI)]
+    return [*written, *_rewrite_haloes(directory / library.MINI.name)]
 
 
 def _write_again(path: Path, columns: Sequence[schema.Column]) -> None:

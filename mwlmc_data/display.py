@@ -28,13 +28,13 @@ class Displayed:
     __slots__ = ()
 
     def _summary(self) -> str:
-        return ", ".join(f"{name} {text}" for name, text in field_rows(self))
+        return _join_fields(self)
 
     def _rows(self) -> Iterable[Sequence[str]]:
         return field_rows(self)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._summary()}>"
+        return _one_line(self, self._summary())
 
     def _repr_html_(self) -> str:
         return html_table(type(self).__name__, self._rows())
@@ -48,7 +48,15 @@ def field_rows(value: Any) -> list[tuple[str, str]]:
 
 def describe_tuple(value: tuple[Any, ...]) -> str:
     """One line on a named tuple; its ``__repr__`` where it holds arrays."""
-    return f"<{type(value).__name__}: {', '.join(f'{name} {text}' for name, text in field_rows(value))}>"
+    return _one_line(value, _join_fields(value))
+
+
+def _join_fields(value: Any) -> str:
+    return ", ".join(f"{name} {text}" for name, text in field_rows(value))
+
+
+def _one_line(value: Any, summary: str) -> str:
+    return f"<{type(value).__name__}: {summary}>"
 
 
 def brief(value: Any) -> str:

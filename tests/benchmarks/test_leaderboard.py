@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import leaderboard
+from benchmarks import leaderboard, leaderboard_text
 from benchmarks.suite import jobs
 from mwlmc_data import get_task, list_tasks
 from mwlmc_data.dataset import release
@@ -44,7 +44,7 @@ def scored(entry, tmp_path_factory):
 def test_the_files_are_what_the_results_give():
     board = leaderboard.rebuild()
     assert json.loads(leaderboard.DATA.read_text(encoding="utf-8")) == board
-    assert leaderboard.TEXT.read_text(encoding="utf-8") == leaderboard.format_markdown(board)
+    assert leaderboard.TEXT.read_text(encoding="utf-8") == leaderboard_text.format_markdown(board)
     of_entries = [name for entries in board["tasks"].values() for e in entries for name in e["results"]]
     assert len(of_entries) == len(set(of_entries)) == len(stored_results())
 
@@ -88,7 +88,7 @@ def test_a_submission_is_scored_and_listed_beside_the_others(entry, scored):
     report = get_task("budget-1000").score(np.load(entry / "samples.npz")["samples"])
     assert found["metrics"]["energy_score"]["value"] == report["headline"]["energy_score"]["value"]
     assert found["cost"] == COST and found["code"] == "a test"
-    text = leaderboard.format_markdown(leaderboard.rebuild(scored))
+    text = leaderboard_text.format_markdown(leaderboard.rebuild(scored))
     assert "| 1 | The prior, again | 1 |" in text and list_tasks()["budget-1000@1.0"] in text
     (path,) = scored.rglob("*.json")
     assert json.loads(path.read_text())["samples_sha256"] == release.sha256_of(entry / "samples.npz")
@@ -114,7 +114,7 @@ def test_impossible_scores_stand_below_the_others_and_are_marked(tmp_path):
     assert [e["title"] for e in entries] == ["good", "poor", "peeked"]
     assert [len(e["not_possible"]) for e in entries] == [0, 0, 1]
     assert "8.3 times its error" in entries[2]["not_possible"][0]
-    lines = [line for line in leaderboard.format_markdown(board).splitlines() if line.startswith("| ")][2:]
+    lines = [line for line in leaderboard_text.format_markdown(board).splitlines() if line.startswith("| ")][2:]
     assert lines[0].startswith("| 1 | good |") and lines[1].startswith("| 2 | poor |")
     assert lines[2].startswith("| – | peeked: **not possible from task.train.x alone** |")
 
@@ -126,7 +126,7 @@ def test_the_difference_to_the_first_is_paired_where_rows_are_stored(tmp_path):
     stored(tmp_path, "first", first, energy_score=(first.mean(), 0.0126))
     stored(tmp_path, "near", near, energy_score=(near.mean(), 0.0126))
     stored(tmp_path, "old", energy_score=(0.9, 0.0126))
-    text = leaderboard.format_markdown(leaderboard.rebuild(tmp_path))
+    text = leaderboard_text.format_markdown(leaderboard.rebuild(tmp_path))
     _, less_near, less_old = (e["less_first"] for e in leaderboard.rebuild(tmp_path)["tasks"]["budget-1000@1.0"])
     assert less_near["is_paired"] and less_near["value"] == pytest.approx((near - first).mean())
     assert less_near["error"] == pytest.approx(0.022 / np.sqrt(1000), rel=0.1)

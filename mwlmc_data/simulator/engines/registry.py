@@ -34,18 +34,14 @@ def _numba(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tu
         return orbit, integrate_lanes(stars, field, TOLERANCE)[0]
 
 
-def _numba_outskirts(
-    parameters: Parameters, n_stars: int, rng: np.random.Generator
-) -> tuple[Orbit, FloatArray]:
+def _numba_outskirts(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, FloatArray]:
     """The default engine for the stars that can end beyond 50 kpc, three times faster."""
     orbit, field, stars = start_stars(parameters, n_stars, rng)
     with announce_compiling():
         return orbit, integrate_outskirts(stars, parameters, orbit, field, TOLERANCE)
 
 
-def _numba_float64(
-    parameters: Parameters, n_stars: int, rng: np.random.Generator
-) -> tuple[Orbit, FloatArray]:
+def _numba_float64(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, FloatArray]:
     """The yardstick: the same stars one at a time in float64, with a tolerance 300,000 times smaller."""
     orbit, field, stars = start_stars(parameters, n_stars, rng)
     with announce_compiling():
@@ -74,9 +70,7 @@ def _cuda(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tup
     return run(parameters, n_stars, rng)
 
 
-def _cuda_together(
-    stars: Sequence[Float64Array], fields: Sequence[Field]
-) -> Sequence[FloatArray]:
+def _cuda_together(stars: Sequence[Float64Array], fields: Sequence[Field]) -> Sequence[FloatArray]:
     """The stars of many simulations in one launch."""
     from mwlmc_data.simulator.engines.cuda import move_stars
 

@@ -17,9 +17,7 @@ TOLERANCE = 3e-4
 TOLERANCE_FLOAT64 = 1e-9
 
 
-def start_stars(
-    parameters: Parameters, n_stars: int, rng: np.random.Generator
-) -> tuple[Orbit, Field, Float64Array]:
+def start_stars(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, Field, Float64Array]:
     """Compute the orbit and the field, and draw the stars as they were 2.2 Gyr ago."""
     orbit, field = build_field(parameters)
     tables = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
