@@ -51,7 +51,7 @@ class Terms(NamedTuple):
         return -(f * R).sum(axis=0), -(f * q * slope).sum(axis=0)
 
 
-class Sample(NamedTuple):
+class DiscSample(NamedTuple):
     """Points of the fit, the exact disc's force there, and the weights of errors."""
 
     R: Float64Array
@@ -64,7 +64,7 @@ class Sample(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def make_sample() -> Sample:
+def make_sample() -> DiscSample:
     """Make points on spheres, dense near the plane, with the exact forces there (takes seconds)."""
     z = [np.unique(np.minimum(np.r_[np.linspace(0, 1, 18) * r, _HEIGHTS], r)) for r in _SHELLS]
     shell = np.repeat(np.arange(len(_SHELLS)), [len(heights) for heights in z])
@@ -80,10 +80,10 @@ def make_sample() -> Sample:
     halos = [potentials.nfw_acceleration(points, m, potentials.concentration(m)) for m in _HALO_MASSES]
     total = np.min([np.linalg.norm(baryons + halo, axis=1) for halo in halos], axis=0)
     target = np.select([radius < 1, radius < 9.5], TARGETS[:2], TARGETS[2])
-    return Sample(R, heights, disc[:, [0, 2]], 1 / (total * target), total, shell, mean)
+    return DiscSample(R, heights, disc[:, [0, 2]], 1 / (total * target), total, shell, mean)
 
 
-def compute_errors(terms: Terms, sample: Sample) -> Float64Array:
+def compute_errors(terms: Terms, sample: DiscSample) -> Float64Array:
     """Force of the terms minus the disc's without its spherical mean [km^2 s^-2 kpc^-1], (n, 2)."""
     radius = _SHELLS[sample.shell]
     difference = np.column_stack(terms.force(sample.R, sample.z)) - sample.force
@@ -132,7 +132,7 @@ def fit(n_terms: int, seconds: float, seed: int, start: Terms | None = None) -> 
             return _unpack(best, n_terms), best_score  # type: ignore[arg-type]
 
 
-def _descend(p: Float64Array, sample: Sample, n_terms: int, best_cost: float) -> tuple[Float64Array, float]:
+def _descend(p: Float64Array, sample: DiscSample, n_terms: int, best_cost: float) -> tuple[Float64Array, float]:
     """Least squares of the errors, then of their squares and fourth powers, which emphasise the largest."""
 
     def residuals(q: Float64Array, power: float = 1.0) -> Float64Array:
@@ -152,7 +152,7 @@ def _descend(p: Float64Array, sample: Sample, n_terms: int, best_cost: float) ->
     return q, float(first.cost)
 
 
-def _score(p: Float64Array, sample: Sample, n_terms: int) -> float:
+def _score(p: Float64Array, sample: DiscSample, n_terms: int) -> float:
     return float(np.max(np.linalg.norm(compute_errors(_unpack(p, n_terms), sample), axis=1) * sample.weight))
 
 

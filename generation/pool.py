@@ -20,7 +20,7 @@ MakeShard = Callable[..., None]
 RunShards = Callable[[MakeShard, tuple[Any, ...], Iterable[int], "Progress"], None]
 
 
-class StoppedError(Exception):
+class ShardsStoppedError(Exception):
     """Raised in a worker when the run stops before its shard is finished."""
 
 
@@ -118,7 +118,7 @@ def _start_worker(make_shard: MakeShard, arguments: tuple[Any, ...], made: Any, 
         with made.get_lock():
             made.value += n
         if stop.is_set():
-            raise StoppedError
+            raise ShardsStoppedError
 
     _worker_task = (make_shard, arguments, advance)
 

@@ -13,7 +13,7 @@ _TEX = str.maketrans({"á": r"{\'a}", "é": r"{\'e}", "ë": r'{\"e}', "&": r"\&"
 
 
 @dataclass(frozen=True)
-class Reference:
+class Citation:
     """One work to cite.
 
     Attributes
@@ -78,23 +78,23 @@ class Reference:
 
 def _article(
     key: str, authors: tuple[str, ...], title: str, year: int, journal: str, volume: str, pages: str, doi: str
-) -> Reference:
+) -> Citation:
     fields = (("journal", journal), ("volume", volume), ("pages", pages.replace("-", "--")), ("doi", doi))
-    return Reference(key, "article", authors, title, year, f"{journal} {volume}, {pages}. doi:{doi}", fields)
+    return Citation(key, "article", authors, title, year, f"{journal} {volume}, {pages}. doi:{doi}", fields)
 
 
 def _proceedings(
     key: str, authors: tuple[str, ...], title: str, year: int, book: str, pages: str, doi: str
-) -> Reference:
+) -> Citation:
     where = f"{book}, {pages}. doi:{doi}" if pages else f"{book}. doi:{doi}"
     numbers = (("pages", pages.replace("-", "--")),) if pages else ()
-    return Reference(
+    return Citation(
         key, "inproceedings", authors, title, year, where, (("booktitle", book), *numbers, ("doi", doi))
     )
 
 
 #: The paper whose simulations this project re-creates.
-PAPER = Reference(
+PAPER = Citation(
     key="Brooks2025",
     kind="article",
     authors=(
@@ -156,7 +156,7 @@ SOFTWARE = (
         "56-61",
         "10.25080/Majora-92bf1922-00a",
     ),
-    Reference(
+    Citation(
         key="Astropy2022",
         kind="article",
         authors=("Astropy Collaboration",),
@@ -214,7 +214,7 @@ SOFTWARE = (
         "10.21105/joss.07754",
     ),
     # The Journal of Machine Learning Research gives no DOIs.
-    Reference(
+    Citation(
         key="Pedregosa2011",
         kind="article",
         authors=("Pedregosa, Fabian", "Varoquaux, Gaël", "Gramfort, Alexandre", "others"),
@@ -259,16 +259,16 @@ SOFTWARE = (
 POINTER = "To cite this work from a file for tools: CITATION.cff, in the repository and in every published folder."
 
 
-def dataset() -> Reference:
+def dataset() -> Citation:
     """Describe the dataset as a work to cite.
 
     Returns
     -------
-    Reference
+    Citation
         With the versions of the data and the package. There is no DOI yet, so it carries none.
     """
     versions = f"Data version {DATA_VERSION}, package version {__version__}"
-    return Reference(
+    return Citation(
         key="mwlmcdata",
         kind="misc",
         authors=("the mwlmc-data authors",),
@@ -281,21 +281,21 @@ def dataset() -> Reference:
     )
 
 
-def references() -> tuple[Reference, ...]:
+def references() -> tuple[Citation, ...]:
     """List all works to cite.
 
     Returns
     -------
-    tuple of Reference
+    tuple of Citation
         The paper, the dataset with its version, and the software.
     """
     return (PAPER, dataset(), *SOFTWARE)
 
 
 #: How a work is written, what stands between two, and what begins a remark.
-_STYLES: dict[str, tuple[Callable[[Reference], str], str, str]] = {
-    "bibtex": (Reference.to_bibtex, "\n\n", "% "),
-    "text": (Reference.to_text, "\n", ""),
+_STYLES: dict[str, tuple[Callable[[Citation], str], str, str]] = {
+    "bibtex": (Citation.to_bibtex, "\n\n", "% "),
+    "text": (Citation.to_text, "\n", ""),
 }
 
 

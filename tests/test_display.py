@@ -204,7 +204,7 @@ def prints_arrays(value):
 
 
 #: Lists of a few names or numbers.
-SHORT = {"Array", "Request", "Member", "Reference", "StarFile"}
+SHORT = {"Array", "Citation", "Member", "Request", "StarFile"}
 
 
 def test_no_object_prints_pages_of_numbers():

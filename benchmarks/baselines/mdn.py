@@ -141,7 +141,7 @@ def define_network() -> type[Any]:
     import torch
     from torch import nn
 
-    class Network(nn.Module):
+    class MixtureModule(nn.Module):
         def __init__(self, sizes: tuple[int, ...], n_components: int, d: int, drop: float) -> None:
             super().__init__()
             ends = (*sizes[1:], n_components * count_outputs(d))
@@ -167,4 +167,4 @@ def define_network() -> type[Any]:
             log_normal = (log_diagonal - 0.5 * (z.square() + math.log(2.0 * math.pi))).sum(dim=-1)
             return -torch.logsumexp(torch.log_softmax(logit, dim=-1) + log_normal, dim=-1)
 
-    return Network
+    return MixtureModule

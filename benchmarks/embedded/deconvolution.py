@@ -143,7 +143,7 @@ def define_network() -> type[Any]:
     """Define `DeconvolvedMixture` of three dimensions as a module of torch, which is imported only here."""
     import torch
 
-    class Network(mdn.define_network()):  # type: ignore[misc]
+    class DeconvolutionModule(mdn.define_network()):  # type: ignore[misc]
         def loss(self, u: Any, x: Any) -> Any:
             """Compute minus the log density; `u` holds the vector and the upper triangle of its covariance."""
             logit, mean, log_diagonal, below = self.gaussians(x)
@@ -163,7 +163,7 @@ def define_network() -> type[Any]:
             log_normal = -0.5 * (a * a + b * b + c * c + 3 * math.log(2.0 * math.pi)) - torch.log(m_xx * m_yy * m_zz)
             return -torch.logsumexp(torch.log_softmax(logit, dim=-1) + log_normal, dim=-1)
 
-    return Network
+    return DeconvolutionModule
 
 
 #: Floor below any variance of a fit in standardised units, which rounding in single precision might cancel.

@@ -16,7 +16,7 @@ SUN_POSITION, SUN_VELOCITY = (-8.3, 0.0, 0.03), (11.1, 244.24, 7.25)
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class PublishedSample:
     """A published sample and its published fit.
 
     Attributes
@@ -42,18 +42,18 @@ _MOCK_QUOTED = {"v_travel": (51.1, 9.0), "l_apex": (348.0, 18.0), "b_apex": (-67
 
 #: The published posterior of the mock agrees in values and widths with the first 15,000 of its 35,000 rows.
 SAMPLES = (
-    Sample(
+    PublishedSample(
         "253 K giants (Yaaqib et al. 2024)",
         "kgiants_yaaqib24_r50.txt",
         {"v_travel": (40, 7), "l_apex": (40, 11), "b_apex": (-36, 13)},
     ),
-    Sample(
+    PublishedSample(
         "558 K giants (Petersen & Penarrubia 2021)",
         "kgiants_petersen21_r40.txt",
         {"v_travel": (35, 6), "l_apex": (51, 10), "b_apex": (-34, 11)},
     ),
-    Sample("N-body mock, its first 15,000 rows", _MOCK, _MOCK_QUOTED, rows=15_000),
-    Sample("N-body mock, all of its 35,000 rows", _MOCK, _MOCK_QUOTED),
+    PublishedSample("N-body mock, its first 15,000 rows", _MOCK, _MOCK_QUOTED, rows=15_000),
+    PublishedSample("N-body mock, all of its 35,000 rows", _MOCK, _MOCK_QUOTED),
 )
 
 

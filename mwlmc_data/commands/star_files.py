@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NOTHING = ("", "nan", "na", "n/a", "<na>", "null", "none", "--")
 
 
-class Column(NamedTuple):
+class FileColumn(NamedTuple):
     """A column as it stands in a file: numbers or text, and the unit that the file states."""
 
     values: Any
@@ -33,14 +33,14 @@ class StarFile(NamedTuple):
     ----------
     path : Path
         Where it is.
-    columns : dict of str to Column
+    columns : dict of str to FileColumn
         Those whose names mean something, each once.
     header : tuple of str
         All names of the file.
     """
 
     path: Path
-    columns: dict[str, Column]
+    columns: dict[str, FileColumn]
     header: tuple[str, ...]
 
     def numbers(self, name: str, unit: str) -> np.ndarray:
@@ -116,17 +116,17 @@ def read_stars(path: Path, known: Iterable[str]) -> StarFile:
     return StarFile(path, dict(columns), tuple(header))
 
 
-def _read_npz(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
+def _read_npz(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, FileColumn]]:
     from mwlmc_data.storage.npz import load_columns, read_members
 
     for name, member in read_members(path).items():
         if name in wanted and len(member.shape) != 1:
             raise ValueError(f"{name} has the shape {member.shape}: allowed is (n,), a number for each star")
     columns = load_columns(path)
-    return list(columns), {name: Column(values) for name, values in columns.items() if name in wanted}
+    return list(columns), {name: FileColumn(values) for name, values in columns.items() if name in wanted}
 
 
-def _read_csv(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
+def _read_csv(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, FileColumn]]:
     """All cells as text: a reader that guesses types guesses them from the beginning of the file."""
     from pyarrow import csv
 
@@ -140,11 +140,11 @@ def _read_csv(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[s
     columns = {}
     for name, column in zip(header, table.columns, strict=True):
         if name in wanted:
-            columns[name] = Column(column.slice(1).to_numpy(zero_copy_only=False).astype(object))
+            columns[name] = FileColumn(column.slice(1).to_numpy(zero_copy_only=False).astype(object))
     return header, columns
 
 
-def _read_parquet(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, Column]]:
+def _read_parquet(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, FileColumn]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -159,7 +159,7 @@ def _read_parquet(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mappi
         is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         values = column.to_numpy(zero_copy_only=False).astype(object) if is_text else column
         unit = (field.metadata or {}).get(b"unit")
-        columns[field.name] = Column(values, unit.decode() if unit else units.get(field.name))
+        columns[field.name] = FileColumn(values, unit.decode() if unit else units.get(field.name))
     return header, columns
 
 
@@ -179,7 +179,7 @@ def _read_footer_units(file: pq.ParquetFile) -> dict[str, str]:
 
 def _read_astropy(
     path: Path, wanted: tuple[str, ...], format: str = "parquet", **options: Any
-) -> tuple[list[str], Mapping[str, Column]]:
+) -> tuple[list[str], Mapping[str, FileColumn]]:
     """A file that astropy reads: it alone understands the units, masks and columns that it wrote."""
     import numpy as np
     from astropy.table import QTable
@@ -195,11 +195,11 @@ def _read_astropy(
             if getattr(values, "dtype", np.dtype(float)).kind in "US":
                 text = np.asarray(values.filled("") if hasattr(values, "filled") else values)
                 values = text.astype(str).astype(object)
-            columns[name] = Column(values)
+            columns[name] = FileColumn(values)
     return list(table.colnames), columns
 
 
-_READERS: dict[str, Callable[[Path, tuple[str, ...]], tuple[list[str], Mapping[str, Column]]]] = {
+_READERS: dict[str, Callable[[Path, tuple[str, ...]], tuple[list[str], Mapping[str, FileColumn]]]] = {
     ".npz": _read_npz,
     ".csv": _read_csv,
     ".parquet": _read_parquet,

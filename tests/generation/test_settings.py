@@ -8,7 +8,7 @@ import pytest
 from generation import catalogue, cluster, haloes, pool, shards
 from generation.haloes import HaloPlan
 from generation.plan import Plan
-from generation.pool import StoppedError
+from generation.pool import ShardsStoppedError
 from mwlmc_data.simulator import SIMULATOR_VERSION
 
 MACHINES = {"workers": 1, "progress": True, "scheduler": None, "timeout": 30.0}
@@ -71,6 +71,6 @@ def test_a_worker_counts_its_simulations_and_stops_on_request():
     pool._work(7)
     assert seen == [("plan", 7)] and made.value == 5
     stop.set()
-    with pytest.raises(StoppedError):
+    with pytest.raises(ShardsStoppedError):
         pool._work(8)
     assert seen == [("plan", 7), ("plan", 8)] and made.value == 8

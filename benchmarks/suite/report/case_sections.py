@@ -12,7 +12,7 @@ from benchmarks.paper import figures, figures_sky
 from benchmarks.paper.summary import friction_text
 from benchmarks.suite.report import claims
 from benchmarks.suite.report.corners import draw_corners
-from benchmarks.suite.report.folder import Run
+from benchmarks.suite.report.folder import SuiteRun
 from benchmarks.suite.report.posteriors import (
     CasePosterior,
     case_header,
@@ -25,7 +25,7 @@ from benchmarks.suite.report.remade import CONFIG, Remade
 from mwlmc_data.validation import OUTSIDE, Case
 
 
-def cases_section(run: Run, cases: Mapping[str, Case], posteriors: Mapping[str, list[CasePosterior]]) -> str:
+def cases_section(run: SuiteRun, cases: Mapping[str, Case], posteriors: Mapping[str, list[CasePosterior]]) -> str:
     """Write a table and a figure for each case."""
     prior = ScaledPrior(CONFIG).sample(20_000, seed=0)
     intro = (
@@ -36,7 +36,7 @@ def cases_section(run: Run, cases: Mapping[str, Case], posteriors: Mapping[str, 
     return page.paragraph(intro) + "".join(_case(run, cases[name], posteriors[name], prior) for name in cases)
 
 
-def _case(run: Run, case: Case, posteriors: list[CasePosterior], prior: NDArray) -> str:
+def _case(run: SuiteRun, case: Case, posteriors: list[CasePosterior], prior: NDArray) -> str:
     out = page.subheading(f"{case.name} ({case.kind})", f"case-{case.name}")
     out += page.paragraph(f"Source: {case.source}. {_support(case)}", "note")
     if not posteriors:
@@ -121,7 +121,7 @@ def _friction(found: Remade) -> str:
 
 
 def claims_section(
-    run: Run, cases: Mapping[str, Case], posteriors: Mapping[str, list[CasePosterior]], found: Remade | None
+    run: SuiteRun, cases: Mapping[str, Case], posteriors: Mapping[str, list[CasePosterior]], found: Remade | None
 ) -> str:
     """Write the claims of the paper that this run contradicts."""
     at_truth = {} if found is None else found.at_truth

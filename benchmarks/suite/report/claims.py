@@ -12,7 +12,7 @@ from benchmarks.common import page
 from benchmarks.common.features import LABELS, THETA
 from benchmarks.paper.evaluate import with_unit
 from benchmarks.paper.predictive import Prediction
-from benchmarks.suite.report.folder import Run
+from benchmarks.suite.report.folder import SuiteRun
 from benchmarks.suite.report.posteriors import PAPER, TASK, CasePosterior, z_text
 from benchmarks.suite.report.tables import CONTROL
 from benchmarks.suite.report.values import average, p_text, plain, three
@@ -78,7 +78,7 @@ def spoil_and_test(samples: NDArray, truth: NDArray) -> list[TestedDraws]:
     return found
 
 
-def tarp_claim(run: Run) -> str:
+def tarp_claim(run: SuiteRun) -> str:
     """Write on the p-value of 1.0 and the area of 0.27, with this run's draws."""
     found = run.results.get(TASK, {})
     name = PAPER if PAPER in found else run.find_best(TASK)
@@ -115,7 +115,7 @@ def tarp_claim(run: Run) -> str:
     return page.paragraph(text) + page.table(header, cells, kind="dense") + page.paragraph(area)
 
 
-def control_claim(run: Run) -> str:
+def control_claim(run: SuiteRun) -> str:
     """Write on what is inferred without the reflex motion."""
     found = run.results.get(CONTROL, {})
     if not found:
@@ -145,7 +145,7 @@ def control_claim(run: Run) -> str:
 
 
 def cases_claim(
-    run: Run,
+    run: SuiteRun,
     cases: Mapping[str, Case],
     posteriors: Mapping[str, list[CasePosterior]],
     at_truth: Mapping[str, Mapping[str, Prediction]],

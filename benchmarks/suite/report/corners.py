@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.features import LABELS, SCALE, THETA, UNITS
 from benchmarks.paper.figures import draw_contours
-from benchmarks.suite.report.folder import Run
+from benchmarks.suite.report.folder import SuiteRun
 from benchmarks.suite.report.palette import make_shades
 from benchmarks.suite.report.posteriors import CasePosterior, color_of
 from mwlmc_data.array_types import Float64Array
@@ -23,12 +23,12 @@ from mwlmc_data.validation import Case
 _COLUMNS = 2
 
 
-def draw_corners(run: Run, case: Case, chosen: list[CasePosterior], prior: NDArray) -> Figure:
+def draw_corners(run: SuiteRun, case: Case, chosen: list[CasePosterior], prior: NDArray) -> Figure:
     """Draw corner plots of several posteriors of one case.
 
     Parameters
     ----------
-    run : Run
+    run : SuiteRun
         For the colours.
     case : Case
         For the truth.

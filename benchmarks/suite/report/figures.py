@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.features import LABELS, THETA
 from benchmarks.suite.curves import LEVELS
-from benchmarks.suite.report.folder import Result, Run
+from benchmarks.suite.report.folder import Result, SuiteRun
 from benchmarks.suite.report.levels import Level
 from benchmarks.suite.report.palette import REFERENCE
 from benchmarks.suite.report.tables import SCORES, Score
@@ -30,12 +30,12 @@ _LABELS = {
 }
 
 
-def budget_figure(run: Run, levels: dict[str, Level]) -> Figure:
+def budget_figure(run: SuiteRun, levels: dict[str, Level]) -> Figure:
     """Draw scores against the number of training simulations: a line for each baseline, a marker for each seed.
 
     Parameters
     ----------
-    run : Run
+    run : SuiteRun
     levels : dict of str to Level
         Best possible scores, by metric.
     """
@@ -63,11 +63,11 @@ def budget_figure(run: Run, levels: dict[str, Level]) -> Figure:
     return figure
 
 
-def _any_known(run: Run, score: Score) -> bool:
+def _any_known(run: SuiteRun, score: Score) -> bool:
     return any(score.of(results).is_known for found in run.budgets().values() for results in found.values())
 
 
-def _budget_panel(ax: Axes, run: Run, score: Score) -> None:
+def _budget_panel(ax: Axes, run: SuiteRun, score: Score) -> None:
     budgets, is_log = run.budgets(), score.metric in _DISTANCE
     top = _ceiling(run, score)
     for name, (color, marker) in run.styles.items():
@@ -95,7 +95,7 @@ def _budget_panel(ax: Axes, run: Run, score: Score) -> None:
     ax.set_xticks([], minor=True)
 
 
-def _ceiling(run: Run, score: Score) -> float:
+def _ceiling(run: SuiteRun, score: Score) -> float:
     """Return the top of the axis, a little above the prior, so that one failure does not flatten the rest."""
     values = [s for found in run.budgets().values() for results in found.values() for s in score.of(results).by_seed]
     prior = [v for found in run.budgets().values() if "prior" in found for v in score.of(found["prior"]).by_seed]
@@ -105,7 +105,7 @@ def _ceiling(run: Run, score: Score) -> float:
     return max(prior) + 0.25 * (max(prior) - least) + 1e-9
 
 
-def baseline_handles(run: Run, names: list[str]) -> list[Line2D]:
+def baseline_handles(run: SuiteRun, names: list[str]) -> list[Line2D]:
     """Make the entries of a legend."""
     handles = []
     for name in names:
@@ -114,7 +114,7 @@ def baseline_handles(run: Run, names: list[str]) -> list[Line2D]:
     return handles
 
 
-def rank_panels(run: Run, task: str) -> Figure:
+def rank_panels(run: SuiteRun, task: str) -> Figure:
     """Draw the ranks' empirical distribution minus the uniform one, a panel a baseline, a line a parameter."""
     lines = {
         name: [(LABELS[j], _LINES[j], curve["ranks"][theta]) for j, theta in enumerate(THETA)]
@@ -123,7 +123,7 @@ def rank_panels(run: Run, task: str) -> Figure:
     return _panels(run, task, lines, "rank of the truth", "ECDF − uniform")
 
 
-def coverage_panels(run: Run, task: str) -> Figure:
+def coverage_panels(run: SuiteRun, task: str) -> Figure:
     """Draw the coverage of TARP and of highest-density regions minus the credibility, a panel a baseline."""
     lines = {
         name: [("TARP", "-", curve["tarp"]), ("highest-density regions", "--", curve["region"])]
@@ -132,12 +132,12 @@ def coverage_panels(run: Run, task: str) -> Figure:
     return _panels(run, task, lines, "credibility", "coverage − credibility")
 
 
-def _curves(run: Run, task: str) -> dict[str, dict]:
+def _curves(run: SuiteRun, task: str) -> dict[str, dict]:
     return {name: dict(results[0].content["curves"]) for name, results in run.results[task].items()}
 
 
 def _panels(
-    run: Run, task: str, lines: dict[str, list[tuple[str, str, list[float]]]], xlabel: str, ylabel: str
+    run: SuiteRun, task: str, lines: dict[str, list[tuple[str, str, list[float]]]], xlabel: str, ylabel: str
 ) -> Figure:
     columns = 4
     rows = -(-len(lines) // columns)
@@ -172,12 +172,12 @@ def _height(lines: dict[str, list[tuple[str, str, list[float]]]], band: NDArray)
     return float(np.clip(1.1 * largest, 1.6 * band.max(), 4 * band.max()))
 
 
-def ladder_figure(run: Run, ladders: dict[str, tuple[str, ...]]) -> Figure:
+def ladder_figure(run: SuiteRun, ladders: dict[str, tuple[str, ...]]) -> Figure:
     """Draw how each baseline changes along the ladders.
 
     Parameters
     ----------
-    run : Run
+    run : SuiteRun
         Has the task "shift".
     ladders : dict of str to tuple of str
         Groups of each ladder, in the order of the axis; lines join the groups of one ladder.
@@ -223,7 +223,7 @@ def _limit_z(ax: Axes) -> None:
 
 def _ladder_lines(
     ax: Axes,
-    run: Run,
+    run: SuiteRun,
     name: str,
     results: list[Result],
     what: tuple[str, str | None],

@@ -87,7 +87,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Run:
+class SuiteRun:
     """A folder of the suite.
 
     Attributes
@@ -137,7 +137,7 @@ class Run:
         return min(known, key=lambda name: known[name]) if known else None
 
 
-def load_run(out: Path) -> Run:
+def load_run(out: Path) -> SuiteRun:
     """Read the results of a run.
 
     Parameters
@@ -147,7 +147,7 @@ def load_run(out: Path) -> Run:
 
     Returns
     -------
-    Run
+    SuiteRun
 
     Raises
     ------
@@ -162,7 +162,7 @@ def load_run(out: Path) -> Run:
         result = Result(path, _read(path))
         found.setdefault(path.parent.name, {}).setdefault(result.baseline, []).append(result)
     tasks = [task for task in TASKS if task in found] + sorted(set(found) - set(TASKS))
-    return Run(
+    return SuiteRun(
         out,
         {
             task: {name: sorted(found[task][name], key=lambda r: r.seed) for name in palette.sort_names(found[task])}

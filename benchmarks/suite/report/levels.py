@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.suite.report.folder import Run
+from benchmarks.suite.report.folder import SuiteRun
 from benchmarks.suite.report.values import Value, average
 from mwlmc_data import get_task, scoring
 from mwlmc_data.scoring.references import ReferenceSet
@@ -32,7 +32,7 @@ class Level:
     source: str
 
 
-def estimate_levels(run: Run, references: ReferenceSet | None) -> dict[str, Level]:
+def estimate_levels(run: SuiteRun, references: ReferenceSet | None) -> dict[str, Level]:
     """Estimate what the reference would score on the observations that scores are means over.
 
     Few observations have a reference, too few for a mean over their own truths. The mean score of an entry minus its
@@ -40,7 +40,7 @@ def estimate_levels(run: Run, references: ReferenceSet | None) -> dict[str, Leve
 
     Parameters
     ----------
-    run : Run
+    run : SuiteRun
     references : ReferenceSet or None
         For results scored without references.
 
@@ -59,7 +59,7 @@ def estimate_levels(run: Run, references: ReferenceSet | None) -> dict[str, Leve
     return known
 
 
-def _nearest(run: Run, metric: str, gap: tuple[str, str]) -> Level | None:
+def _nearest(run: SuiteRun, metric: str, gap: tuple[str, str]) -> Level | None:
     entries: list[tuple[str, Value, Value]] = []
     for task in (_FULL, *(f"budget-{n}" for n in run.budgets())):
         for name, results in run.results.get(task, {}).items():
@@ -71,7 +71,7 @@ def _nearest(run: Run, metric: str, gap: tuple[str, str]) -> Level | None:
     return Level(score.mean - distance.mean, float(np.nan_to_num(distance.error)), name)
 
 
-def _own_distance(run: Run, references: ReferenceSet) -> Level | None:
+def _own_distance(run: SuiteRun, references: ReferenceSet) -> Level | None:
     """Compute the same from stored draws, for results without the distance."""
     best = run.find_best(_FULL)
     if best is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.features import LABELS, SCALE, THETA, UNITS
 from benchmarks.suite.report import palette
-from benchmarks.suite.report.folder import Run, load_arrays
+from benchmarks.suite.report.folder import SuiteRun, load_arrays
 from benchmarks.suite.report.values import MISSING
 from mwlmc_data import get_task, scoring
 from mwlmc_data.array_types import Float64Array
@@ -64,13 +64,13 @@ class CasePosterior:
 
 
 def collect_posteriors(
-    run: Run, references: ReferenceSet | None, cases: Mapping[str, Case]
+    run: SuiteRun, references: ReferenceSet | None, cases: Mapping[str, Case]
 ) -> dict[str, list[CasePosterior]]:
     """Collect the posteriors of each case.
 
     Parameters
     ----------
-    run : Run
+    run : SuiteRun
     references : ReferenceSet or None
     cases : mapping of str to Case
 
@@ -121,24 +121,24 @@ def _parse_stem(stem: str) -> tuple[str, int]:
     return name, int(seed)
 
 
-def _place(run: Run, name: str) -> tuple[int, str]:
+def _place(run: SuiteRun, name: str) -> tuple[int, str]:
     order = list(run.styles)
     return (order.index(name) if name in order else len(order), name)
 
 
-def color_of(run: Run, posterior: CasePosterior) -> str:
+def color_of(run: SuiteRun, posterior: CasePosterior) -> str:
     """Return the colour of a posterior: its baseline's, or that of references."""
     if posterior.is_reference:
         return palette.REFERENCE
     return palette.choose_styles([*run.baselines, posterior.name])[posterior.name][0]
 
 
-def choose_compared(run: Run, posteriors: list[CasePosterior]) -> list[CasePosterior]:
+def choose_compared(run: SuiteRun, posteriors: list[CasePosterior]) -> list[CasePosterior]:
     """Choose what a figure compares: the paper's estimator, the best other, one trained on another set, the reference.
 
     Parameters
     ----------
-    run : Run
+    run : SuiteRun
     posteriors : list of CasePosterior
         Of one case.
 
@@ -156,7 +156,7 @@ def choose_compared(run: Run, posteriors: list[CasePosterior]) -> list[CasePoste
     return [p for p in chosen if p is not None]
 
 
-def choose_headline(run: Run, posteriors: list[CasePosterior]) -> CasePosterior | None:
+def choose_headline(run: SuiteRun, posteriors: list[CasePosterior]) -> CasePosterior | None:
     """Choose the posterior to simulate and integrate: the reference, or the best baseline's."""
     for posterior in posteriors:
         if posterior.is_reference:

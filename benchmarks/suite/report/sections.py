@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from benchmarks.common import page
 from benchmarks.common.features import LABELS
 from benchmarks.suite.report import figures, tables
-from benchmarks.suite.report.folder import Run
+from benchmarks.suite.report.folder import SuiteRun
 from benchmarks.suite.report.levels import Level
 from benchmarks.suite.report.values import MISSING, average, count, plain, three
 from mwlmc_data import list_tasks
@@ -18,7 +18,7 @@ from mwlmc_data.validation import Case
 _NOMINAL = "test"
 
 
-def about(run: Run, references: ReferenceSet | None) -> str:
+def about(run: SuiteRun, references: ReferenceSet | None) -> str:
     """Write what the page is, how to read it, and what it is made from."""
     first = page.paragraph(
         "Each baseline is trained on the simulations of a task, draws from its posteriors for the task's observations, "
@@ -49,11 +49,11 @@ def about(run: Run, references: ReferenceSet | None) -> str:
     return warning + first + page.bullets(items) + page.paragraph(stated) + _baselines(run) + _provenance(run)
 
 
-def _baselines(run: Run) -> str:
+def _baselines(run: SuiteRun) -> str:
     return page.subheading("Baselines") + tables.baseline_table(run)
 
 
-def _provenance(run: Run) -> str:
+def _provenance(run: SuiteRun) -> str:
     results = run.all_results
     versions: dict[str, set[str]] = {}
     for result in results:
@@ -74,7 +74,7 @@ def _provenance(run: Run) -> str:
     return page.subheading("Provenance") + page.table(("what", "value"), rows, (1,), kind="dense")
 
 
-def tasks(run: Run) -> str:
+def tasks(run: SuiteRun) -> str:
     """Write the tables of every task."""
     known = {name.partition("@")[0]: words for name, words in list_tasks().items()}
     out = ""
@@ -97,7 +97,7 @@ def _control() -> str:
     )
 
 
-def budget(run: Run, levels: Mapping[str, Level]) -> str:
+def budget(run: SuiteRun, levels: Mapping[str, Level]) -> str:
     """Write scores against the number of simulations."""
     budgets = run.budgets()
     if not budgets:
@@ -118,7 +118,7 @@ def budget(run: Run, levels: Mapping[str, Level]) -> str:
     return page.image(figures.budget_figure(run, dict(levels)), caption)
 
 
-def calibration(run: Run, task: str = "summary-9") -> str:
+def calibration(run: SuiteRun, task: str = "summary-9") -> str:
     """Write small multiples of ranks and coverage."""
     if task not in run.results:
         return page.paragraph(f"This run has no entry in {task}.")
@@ -134,7 +134,7 @@ def calibration(run: Run, task: str = "summary-9") -> str:
     return page.image(figures.rank_panels(run, task), ranks) + page.image(figures.coverage_panels(run, task), coverage)
 
 
-def shift(run: Run, cases: Mapping[str, Case]) -> str:
+def shift(run: SuiteRun, cases: Mapping[str, Case]) -> str:
     """Write the ladders."""
     if "shift" not in run.results:
         return page.paragraph("This run has no entry in the task shift.")
@@ -166,7 +166,7 @@ def shift(run: Run, cases: Mapping[str, Case]) -> str:
     return out + "".join(page.details(name, _ladder_table(run, name, groups)) for name in found)
 
 
-def _ladder_table(run: Run, name: str, groups: list[str]) -> str:
+def _ladder_table(run: SuiteRun, name: str, groups: list[str]) -> str:
     results = run.results["shift"][name]
     rows = []
     for group in groups:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import page
-from benchmarks.suite.report.folder import Result, Run
+from benchmarks.suite.report.folder import Result, SuiteRun
 from benchmarks.suite.report.values import MISSING, Value, average, count, median, p_text, plain, three, three_p
 from mwlmc_data.scoring.report import NOT_POSSIBLE
 
@@ -52,7 +52,7 @@ _OF_CONTROL = {
 }
 
 
-def task_tables(run: Run, task: str) -> str:
+def task_tables(run: SuiteRun, task: str) -> str:
     """Make all tables of a task as HTML."""
     found = run.results[task]
     parts = [score_table(run, task), _calibration(run, found)]
@@ -71,7 +71,7 @@ def _not_possible(found: dict[str, list[Result]]) -> str:
     return page.box(intro + page.bullets(stated)) if stated else ""
 
 
-def score_table(run: Run, task: str) -> str:
+def score_table(run: SuiteRun, task: str) -> str:
     """Make the table of proper scores and distances to the reference; the best is bold, except in the null control."""
     found = run.results[task]
     names = list(found)
@@ -93,7 +93,7 @@ def _find_best(column: Sequence[Value], can_be: Sequence[bool]) -> int:
     return int(np.argmin(means))
 
 
-def _calibration(run: Run, found: dict[str, list[Result]]) -> str:
+def _calibration(run: SuiteRun, found: dict[str, list[Result]]) -> str:
     columns: list[tuple[str, Cell]] = [
         ("contraction", lambda r: three(r, "headline", "contraction")),
         ("hits 68%", _hits),
@@ -121,7 +121,7 @@ def _leakage(results: Sequence[Result]) -> str:
     return f"{stated}, {missing} gave up" if missing else stated
 
 
-def _cost(run: Run, found: dict[str, list[Result]]) -> str:
+def _cost(run: SuiteRun, found: dict[str, list[Result]]) -> str:
     def mean(name: str) -> Cell:
         return lambda results: count(float(np.mean([result.cost[name] for result in results])))
 
@@ -138,7 +138,7 @@ def _cost(run: Run, found: dict[str, list[Result]]) -> str:
     return _plain_table(run, found, columns)
 
 
-def _plain_table(run: Run, found: dict[str, list[Result]], columns: list[tuple[str, Cell]]) -> str:
+def _plain_table(run: SuiteRun, found: dict[str, list[Result]], columns: list[tuple[str, Cell]]) -> str:
     """Make a table without bold, of those columns that have any number."""
     cells = {title: [cell(results) for results in found.values()] for title, cell in columns}
     shown = {title: texts for title, texts in cells.items() if any(text != MISSING for text in texts)}
@@ -146,12 +146,12 @@ def _plain_table(run: Run, found: dict[str, list[Result]], columns: list[tuple[s
     return _table(run, ("baseline", *shown), rows, set())
 
 
-def _table(run: Run, header: Sequence[str], rows: list[tuple[str, ...]], bold: set[tuple[int, int]]) -> str:
+def _table(run: SuiteRun, header: Sequence[str], rows: list[tuple[str, ...]], bold: set[tuple[int, int]]) -> str:
     swatches = [run.styles[row[0]][0] for row in rows]
     return page.table(header, rows, bold=bold, swatches=swatches, kind="dense")
 
 
-def baseline_table(run: Run) -> str:
+def baseline_table(run: SuiteRun) -> str:
     """Make a table of the baselines, their methods and sources."""
     first: dict[str, Mapping[str, Any]] = {}
     for result in run.all_results:
