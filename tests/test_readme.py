@@ -57,7 +57,7 @@ def my_method(task):
 """,
         after='print(report["task"], samples.shape, sorted(os.listdir("my-entry")))',
         expected="summary-9@1.0 (1100, 20, 3) ['manifest.json', 'samples.npz']",
-        left_out="## Units",  # tests/benchmarks/test_units_of_theta.py
+        left_out="## Units",  # tests/benchmarks/baselines/test_units_of_theta.py
     ),
 }  # fmt: skip
 BLOCK = re.compile(r"^```python\n(.*?)^```$", flags=re.M | re.S)
