@@ -1,9 +1,9 @@
 """What the dataset card derives from the schema: its YAML front matter and its tables of columns.
 
 The front matter is what the Hugging Face Hub and `datasets.load_dataset` read. In the repository it is short; the card
-of the published folder (`add_configs`) also has the configs with their files, and the features, without which the stars
-would load as nested lists, far slower. `refresh` rewrites these parts and leaves
-the text between them alone.
+of the published folder (`add_configs`) also lists the configs with their files, and the features, without which the
+stars would load as nested lists, much more slowly. `refresh` rewrites these parts and leaves the text between them
+unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mwlmc_data.validation import VALIDATION_COLUMNS
 #: The card of the repository.
 CARD = Path(__file__).resolve().parents[1] / "DATASET_CARD.md"
 
-#: Config that loads when none is named.
+#: Config that is loaded if the user names none.
 DEFAULT = "gaussian"
 
 _HEAD = f"""\
@@ -43,7 +43,7 @@ task_categories:
 - tabular-regression
 """
 
-#: Tables of columns in the card, by what their marker says.
+#: Tables of columns in the card, by the words in their marker.
 TABLES: dict[str, tuple[schema.Column, ...]] = {
     "the catalogues": schema.COLUMNS,
     "the haloes": schema.HALO_COLUMNS,
@@ -70,7 +70,7 @@ def write_front_matter() -> str:
         configs.append("  data_files:\n")
         configs += [f"  - {{split: {split}, path: {files_of(config, split)}}}\n" for split in splits_of(config)]
         infos.append(f"- config_name: {config}\n")
-        # An anchor of YAML, so that the columns of the three catalogues stand there once.
+        # A YAML anchor, so that the columns that the three catalogues share are written once.
         if columns in first_with:
             infos.append(f"  features: *{first_with[columns]}\n")
             continue
@@ -81,7 +81,7 @@ def write_front_matter() -> str:
 
 
 def _describe_feature(column: schema.Column) -> str:
-    """A column in the notation of `datasets`."""
+    """Describe a column in the notation of `datasets`."""
     shape = list(column.shape)
     if len(shape) == 2:
         return f"{{name: {column.name}, dtype: {{array2_d: {{shape: {shape}, dtype: {column.base}}}}}}}"
@@ -127,7 +127,7 @@ def refresh(text: str) -> str:
     for what, columns in TABLES.items():
         start, end = f"<!-- columns of {what} -->\n", "<!-- end of columns -->\n"
         if start not in text or end not in text.split(start, 1)[1]:
-            raise ValueError(f"the card lacks the lines {start.strip()!r} and, after it, {end.strip()!r}")
+            raise ValueError(f"card = text without {start.strip()!r} and {end.strip()!r} after it: allowed is both")
         before, rest = text.split(start, 1)
         after = rest.split(end, 1)[1]
         text = f"{before}{start}{schema.markdown_table(columns)}{end}{after}"
@@ -145,7 +145,7 @@ def refresh_card(path: Path = CARD) -> bool:
     Returns
     -------
     bool
-        Whether it changed.
+        Whether the file has changed.
 
     Raises
     ------
@@ -161,14 +161,14 @@ def refresh_card(path: Path = CARD) -> bool:
 
 
 def add_notice(card: str, notice: str) -> str:
-    """Put a notice on top of a card, directly after its front matter.
+    """Insert a notice at the top of a card, directly after its front matter.
 
     Parameters
     ----------
     card : str
         The text of the card.
     notice : str
-        A line.
+        One line.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """The Croissant description of a published folder: its files, their hashes, and the columns that they hold.
 
-Croissant 1.1 (http://mlcommons.org/croissant/1.1). Addresses are relative to the description, so that it holds wherever
-the folder lies. The record sets of several files read them one after the other, so that `mlcroissant` streams the
-haloes; it compares hashes where a record set reads a single file, the others are compared with SHA256SUMS.
+Croissant 1.1 (http://mlcommons.org/croissant/1.1). Addresses are relative to the description, so that the folder can be
+moved. A record set with several files reads one after the other, so that `mlcroissant` streams the haloes. It checks
+hashes only where a record set reads a single file; SHA256SUMS lists the hashes of all files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
 PAPER_URL = "https://arxiv.org/abs/2507.10667"
 _TYPES = {"int32": "cr:Int32", "float32": "cr:Float32", "string": "sc:Text", "bool": "sc:Boolean"}
 _SPLITS = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
-#: Columns that name a row, where sim_id alone does not.
+#: Columns that identify a row, where sim_id alone does not.
 _KEYS = {"validation": ("name",), "references": ("name",), "shift": ("group", "sim_id")}
 _CONTENT = {
     "gaussian": "simulations drawn from the paper's prior (Table 1), a row each",
@@ -180,7 +180,7 @@ def _field(config: str, column: schema.Column, entries: list[ListedFile]) -> dic
         return field | {"source": {"fileObject": {"@id": entries[0].name}, "extract": {"column": column.name}}}
     source: dict[str, Any] = {"fileSet": {"@id": f"{config}-files"}}
     if column.name == "split":
-        # From the file's name, so that a reader who wants one split opens its files alone.
+        # From the file's name, so that a reader who wants one split opens only its files.
         field["dataType"] = ["sc:Text", "cr:Split"]
         source["extract"] = {"fileProperty": "fullpath"}
         source["transform"] = {"regex": f"^{config}/{config}-({'|'.join(_SPLITS)}).*\\.parquet$"}

@@ -17,22 +17,22 @@ CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {
     "references": reference_columns.COLUMNS,
     "shift": ladders.COLUMNS,
 }
-#: Configs of the test alone: each is one file.
+#: Configs that have only a test split, in one file each.
 _TEST_ALONE = ("validation", "references", "shift")
 
 
 def splits_of(config: str) -> tuple[str, ...]:
-    """Parts of a config: the validation cases and the benchmark's files are for the test alone."""
+    """List the splits of a config: the validation cases and the benchmark's files have only a test split."""
     return ("test",) if config in _TEST_ALONE else schema.SPLITS
 
 
 def files_of(config: str, split: str) -> str:
-    """Where the files of one part lie in the published folder: a path, of haloes a glob pattern."""
+    """Return the path of a split's file in the published folder; for haloes, a glob pattern of paths."""
     return f"{config}/{config}-{split}{'-*' if config == 'haloes' else ''}.parquet"
 
 
 def read_split(config: str, split: str) -> pa.Table:
-    """Read one part of a config that is no haloes, with the metadata of the whole.
+    """Read one split of a config other than the haloes, with the metadata of the whole config.
 
     Parameters
     ----------

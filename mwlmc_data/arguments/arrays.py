@@ -217,7 +217,7 @@ def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed:
         seen.add(key)
     missing = [key for key in needed if key not in seen]
     if missing:
-        raise ValueError(f"{name} lacks {', '.join(missing)}: required are {', '.join(needed)}")
+        raise ValueError(f"{name} lacks {', '.join(missing)}: allowed is all of {', '.join(needed)}")
 
 
 def check_shape(name: str, array: NDArray, shape: Shape) -> None:

@@ -23,10 +23,10 @@ _VELOCITIES = {"v_los": "km/s", "pm_l": "mas/yr", "pm_b": "mas/yr"}
 _OBSERVABLES = {"l": "deg", "b": "deg", "distance": "kpc", **_VELOCITIES}
 _ERRORS = {f"err_{name}": _OBSERVABLES[name] for name in ("distance", *_VELOCITIES)}
 _CORRELATION = {"corr_pm": ""}
-#: Words of the names that others give to the correlation.
+#: Words in the names that other tables use for the correlation.
 _CORRELATION_WORDS = {"corr", "correlation", "rho", "corrpm", "pmcorr", "corrcoef"}
 _MOTION_WORDS = {"pm", "l", "b", "pml", "pmb", "err", "error", "errors", "cosb", "mu", "coefficient"}
-#: Names of a header, and characters of one, that a message shows.
+#: Number of names in a header, and of characters in a name, that a message shows.
 _NAMES, _SHOWN = 12, 60
 _MAY_BE_EMPTY = {*_VELOCITIES, *(f"err_{name}" for name in _VELOCITIES), *_CORRELATION}
 
@@ -81,7 +81,7 @@ def _reflex(options: argparse.Namespace) -> int:
 
 
 def _is_observed(stars: StarFile, options: argparse.Namespace) -> bool:
-    """Choose what is fitted by what is there; both are a choice that the user makes."""
+    """Choose what to fit from the columns in the file; with both kinds of columns, the user has to choose."""
     lacks_cartesian = [name for name in _CARTESIAN if name not in stars.columns]
     lacks_observed = [name for name in (*_OBSERVABLES, *_ERRORS) if name not in stars.columns]
     if options.observed or options.cartesian:
@@ -107,13 +107,13 @@ def _is_observed(stars: StarFile, options: argparse.Namespace) -> bool:
 
 
 def _header(stars: StarFile) -> str:
-    """Describe the names in a file: they reveal an unexpected separator, or a # in front of them."""
+    """List the names in a file: they reveal an unexpected separator, or a # before the first name."""
     shown = ", ".join(repr(name[:_SHOWN]) for name in stars.header[:_NAMES])
     return f"its header is {shown}" + f" and {len(stars.header) - _NAMES} more" * (len(stars.header) > _NAMES)
 
 
 def _refuse_other_correlations(stars: StarFile) -> None:
-    """Refuse a correlation of the proper motions under another name, which would be left out without a word."""
+    """Refuse a correlation of the proper motions under another name, which would silently be left out."""
     for name in stars.header:
         words = set(re.findall("[a-z]+", name.lower()))
         if name not in _CORRELATION and words & _CORRELATION_WORDS and words <= _CORRELATION_WORDS | _MOTION_WORDS:

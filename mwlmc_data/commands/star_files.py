@@ -1,7 +1,7 @@
 """Files of stars: columns of numbers by name; a damaged file is refused as a whole.
 
-A reader takes a path and the names that mean something, and gives the header as it stands in the file and the columns
-of those names. A further kind of file is a further reader in `_READERS`.
+A reader takes a path and the names that the fit knows, and returns the names in the file's header and the columns with
+known names. To support another kind of file, add its reader to `_READERS`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow.parquet as pq
 
-#: What a cell of text may hold where there is no number; the words that pandas and astropy write.
+#: What a cell of text may hold in place of a number: the words that pandas and astropy write for a missing value.
 _NOTHING = ("", "nan", "na", "n/a", "<na>", "null", "none", "--")
 
 
 class FileColumn(NamedTuple):
-    """A column as it stands in a file: numbers or text, and the unit that the file states."""
+    """A column as the file holds it: numbers or text, and the unit that the file states."""
 
     values: Any
     unit: str | None = None
@@ -34,9 +34,9 @@ class StarFile(NamedTuple):
     path : Path
         Where it is.
     columns : dict of str to FileColumn
-        Those whose names mean something, each once.
+        The columns with known names, each once.
     header : tuple of str
-        All names of the file.
+        The names of all columns in the file.
     """
 
     path: Path
@@ -49,8 +49,8 @@ class StarFile(NamedTuple):
         Raises
         ------
         ValueError
-            If a cell holds something else, which the message names with its row, counted from 0, or the file states
-            another kind of unit.
+            If a cell holds something else (the message gives it and its row, counted from 0), or the file states a
+            unit of another kind.
         """
         import numpy as np
 
@@ -92,19 +92,19 @@ def read_stars(path: Path, known: Iterable[str]) -> StarFile:
     path : Path
         A file in .npz, .csv, .parquet, .fits (its first table), .ecsv or .vot (VOTable).
     known : iterable of str
-        Names that mean something; other columns are left out.
+        Names of columns to read; all others are left out.
 
     Raises
     ------
     ValueError
-        If there is no such file, it is of another kind or damaged, has rows longer or shorter than its header, or a
-        known name more than once.
+        If the file does not exist, is of another kind or damaged, has rows longer or shorter than its header, or holds
+        a known name more than once.
     """
     if not path.is_file():
-        raise ValueError(f"there is no file {str(path)!r}")
+        raise ValueError(f"file = {str(path)!r}, which does not exist: allowed is a file of {', '.join(_READERS)}")
     kind = path.suffix.lower()
     if kind not in _READERS:
-        raise ValueError(f"file {str(path)!r} is not allowed: the name ends in {', '.join(_READERS)}")
+        raise ValueError(f"file = {str(path)!r}: allowed is a name that ends in {', '.join(_READERS)}")
     wanted = tuple(known)
     try:
         header, columns = _READERS[kind](path, wanted)
@@ -127,7 +127,7 @@ def _read_npz(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[s
 
 
 def _read_csv(path: Path, wanted: tuple[str, ...]) -> tuple[list[str], Mapping[str, FileColumn]]:
-    """All cells as text: a reader that guesses types guesses them from the beginning of the file."""
+    """Read all cells as text: a reader that guesses types looks only at the beginning of the file."""
     from pyarrow import csv
 
     # With generated names the header is the first row, which makes text of the columns and keeps repeated names apart.
@@ -180,13 +180,13 @@ def _read_footer_units(file: pq.ParquetFile) -> dict[str, str]:
 def _read_astropy(
     path: Path, wanted: tuple[str, ...], format: str = "parquet", **options: Any
 ) -> tuple[list[str], Mapping[str, FileColumn]]:
-    """A file that astropy reads: it alone understands the units, masks and columns that it wrote."""
+    """Let astropy read a file: it alone understands the units, masks and columns that it wrote."""
     import numpy as np
     from astropy.table import QTable
 
     try:
         table = QTable.read(path, format=format, **options)
-    except Exception as error:  # what others write there makes its parser of YAML raise whatever it likes
+    except Exception as error:  # its YAML parser raises errors of many types on what other programs write there
         raise ValueError(f"astropy cannot read it ({' '.join(str(error).split())[:200]})") from error
     columns = {}
     for name in table.colnames:

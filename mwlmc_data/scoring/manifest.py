@@ -214,7 +214,7 @@ _FIELDS: dict[str, Callable[[Any], list[str]]] = {
 
 
 def _key_problems(name: str, content: Mapping[str, Any], allowed: tuple[str, ...]) -> list[str]:
-    found = [f"{name} lacks {key!r}: required are {', '.join(allowed)}" for key in allowed if key not in content]
+    found = [f"{name} lacks {key!r}: allowed is all of {', '.join(allowed)}" for key in allowed if key not in content]
     extra = [key for key in content if key not in allowed]
     return found + [f"{name} has {_shown(key)}: allowed are {', '.join(allowed)}" for key in extra]
 

@@ -268,7 +268,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one():
     arrays.check_names("errors", ["v_los"], ["v_los", "distance"], needed=["v_los"])
     with pytest.raises(ValueError, match=re.escape("errors holds 'V_LOS': allowed is v_los, distance; do you mean")):
         arrays.check_names("errors", ["V_LOS"], ["v_los", "distance"])
-    with pytest.raises(ValueError, match=re.escape("errors lacks distance: required are distance")):
+    with pytest.raises(ValueError, match=re.escape("errors lacks distance: allowed is all of distance")):
         arrays.check_names("errors", ["v_los"], ["v_los", "distance"], needed=["distance"])
     with pytest.raises(ValueError, match="more than once"):
         arrays.check_names("columns", ["x", "x"], ["x"])

@@ -193,7 +193,7 @@ class TestManifest:
         ("field", "value", "parts"),
         [
             ("format", "mwlmc-submission-2", ["'mwlmc-submission-2'", "mwlmc-submission-1"]),
-            ("format", None, ["lacks 'format'", "required are format, task"]),
+            ("format", None, ["lacks 'format'", "allowed is all of format, task"]),
             ("task", "summary-9", ["'summary-9'", "with its version"]),
             ("task", 9, ["task = 9"]),
             (

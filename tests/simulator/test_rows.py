@@ -211,7 +211,7 @@ def test_a_column_by_another_name_is_refused_with_the_nearest(data):
 
 @pytest.mark.parametrize("name", ["m200_mw", "m_lmc", "log10_lambda_df"])
 def test_columns_without_a_default_are_required(name):
-    with pytest.raises(ValueError, match=f"parameters_table lacks {name}: required are m200_mw, m_lmc, log10"):
+    with pytest.raises(ValueError, match=f"parameters_table lacks {name}: allowed is all of m200_mw, m_lmc, log10"):
         mw.simulate_many(DRAWS.drop(columns=name), progress=False)
 
 
