@@ -1,4 +1,4 @@
-"""How kernels are compiled: where the result is kept, for which instructions, and a notice to the user.
+"""How kernels are compiled: where the result is kept, and a notice to the user.
 
 Numba keeps compiled code beside the source, or in the user's cache folder where the installation is read-only; if it
 can write to neither, it refuses to define the function. This module then offers a folder under the system's temporary
@@ -22,7 +22,6 @@ from typing import Any
 
 import numba
 from numba.core import event
-from numba.core.codegen import get_host_cpu_features
 
 #: Re-association and contraction are allowed; assumptions about NaN and infinity are not, as a NaN step must be seen.
 FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
@@ -62,27 +61,7 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def allow_gather(features: str) -> str:
-    """Processor features (LLVM's names) with gather allowed on processors that have AVX2 but not AVX-512.
-
-    LLVM considers AVX2's gather slow and computes the address of every look-up separately, which stops it from
-    vectorising the star kernel. With gather a simulation takes a third of the time (``python -m benchmarks speed``).
-    """
-    names = features.split(",")
-    return f"{features},+fast-gather" if "+avx2" in names and "+avx512f" not in names else features
-
-
-def _choose_instructions() -> None:
-    """Allow gather, unless the user chose the processor or its features through Numba's environment variables."""
-    config = numba.config
-    if config.CPU_NAME is None and config.CPU_FEATURES is None:  # type: ignore[attr-defined]
-        host = get_host_cpu_features()
-        if allow_gather(host) != host:
-            config.CPU_FEATURES = allow_gather(host)  # type: ignore[attr-defined]
-
-
 _IS_KEPT = _choose_cache()
-_choose_instructions()
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,8 @@ from mwlmc_data.arguments.tabular import get_index
 from mwlmc_data.dataset import schema
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
-from mwlmc_data.simulator.engines.start import check_arrival, start_stars
+from mwlmc_data.simulator.engines.lanes import check_arrival
+from mwlmc_data.simulator.engines.start import start_stars
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, rounded_limits
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.rows import read_table

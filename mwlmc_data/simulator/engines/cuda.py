@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.simulator.compiling import inline
-from mwlmc_data.simulator.engines.lane_functions import F, LaneField
-from mwlmc_data.simulator.engines.lanes import _MAX_STEPS, lane_field
-from mwlmc_data.simulator.engines.start import TOLERANCE, check_arrival, start_stars
-from mwlmc_data.simulator.engines.step import ZERO, trial_step
+from mwlmc_data.simulator.engines.lane_functions import START, F, LaneField
+from mwlmc_data.simulator.engines.lanes import MAX_STEPS, check_arrival, lane_field
+from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
+from mwlmc_data.simulator.engines.step import FIRST_STEP, ROWS, STAR, TIME, ZERO, trial_step
 from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.tables import Field
@@ -46,7 +46,7 @@ _ORDER_SPEED = 220.0
 _FIRST, _SPEED2 = F(0.1), F(1e4)
 #: Marks every number of a star that did not arrive: the GPU's fast arithmetic does not support NaN.
 _LOST = F(1e30)
-_MAX = np.int32(_MAX_STEPS)
+_MAX = np.int32(MAX_STEPS)
 
 
 def require_device() -> None:
@@ -71,26 +71,30 @@ def require_device() -> None:
 
 
 @inline
-def move_star(x, y, z, u, v, w, field):
+def move_star(state, x, y, z, u, v, w, field):
     """Move a star to today: position [kpc] and velocity [km/s], all ``_LOST`` if it does not arrive.
 
-    The loop around the step is that of ``mwlmc_data.simulator.engines.lanes._run``, for one star.
+    The loop around the step is that of ``mwlmc_data.simulator.engines.lanes._run``, for one star. `state` is room for
+    ``ROWS`` float32.
     """
-    first = _FIRST * math.sqrt((x * x + y * y + z * z) / (u * u + v * v + w * w + _SPEED2))
-    star = (x, y, z, u, v, w, ZERO, ZERO, ZERO)
-    lmc = (ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO)
-    t, h, steps = field.scalars[3], ZERO, np.int32(0)
-    while t < ZERO and steps < _MAX:
-        star, lmc, t, h = trial_step(star, lmc, t, h, first, field)
+    for row in range(ROWS):
+        state[row] = ZERO
+    state[STAR], state[STAR + 1], state[STAR + 2] = x, y, z
+    state[STAR + 3], state[STAR + 4], state[STAR + 5] = u, v, w
+    state[TIME] = field.scalars[START]
+    state[FIRST_STEP] = _FIRST * math.sqrt((x * x + y * y + z * z) / (u * u + v * v + w * w + _SPEED2))
+    steps = np.int32(0)
+    while state[TIME] < ZERO and steps < _MAX:
+        trial_step(state, field)
         steps += np.int32(1)
-    arrived = t >= ZERO
+    arrived = state[TIME] >= ZERO
     return (
-        star[0] if arrived else _LOST,
-        star[1] if arrived else _LOST,
-        star[2] if arrived else _LOST,
-        star[3] if arrived else _LOST,
-        star[4] if arrived else _LOST,
-        star[5] if arrived else _LOST,
+        state[STAR] if arrived else _LOST,
+        state[STAR + 1] if arrived else _LOST,
+        state[STAR + 2] if arrived else _LOST,
+        state[STAR + 3] if arrived else _LOST,
+        state[STAR + 4] if arrived else _LOST,
+        state[STAR + 5] if arrived else _LOST,
     )
 
 
@@ -105,10 +109,10 @@ def move_kernel(stars, radial, disc, orbit, scalars):
     k = cuda.blockIdx.x
     i = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x
     if i < stars.shape[1]:
+        state = cuda.local.array(ROWS, np.float32)
         field = LaneField(radial[k], disc, orbit[k], scalars[k])
-        x, y, z, u, v, w = move_star(
-            stars[k, i, 0], stars[k, i, 1], stars[k, i, 2], stars[k, i, 3], stars[k, i, 4], stars[k, i, 5], field
-        )
+        x, y, z = stars[k, i, 0], stars[k, i, 1], stars[k, i, 2]
+        x, y, z, u, v, w = move_star(state, x, y, z, stars[k, i, 3], stars[k, i, 4], stars[k, i, 5], field)
         stars[k, i, 0], stars[k, i, 1], stars[k, i, 2] = x, y, z
         stars[k, i, 3], stars[k, i, 4], stars[k, i, 5] = u, v, w
 
