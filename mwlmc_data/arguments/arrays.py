@@ -93,6 +93,9 @@ def as_floats(
 
 def as_float(name: str, value: Any, **options: Any) -> float:
     """Take one real number from a user; options and errors are those of :func:`as_floats`."""
+    if type(value) in (float, np.float64) and math.isfinite(value) and options.get("above") is None:
+        if options.get("minimum", -math.inf) <= value <= options.get("maximum", math.inf):
+            return float(value)  # nothing to convert; refusals are worded below
     return float(as_floats(name, value, shape=(), **options))
 
 

@@ -5,6 +5,7 @@ The columns then go through :mod:`mwlmc_data.arguments.arrays`, which converts u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,9 @@ def as_table(name: str, value: Any) -> dict[str, Any]:
     return found
 
 
-def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | str = "n") -> Float64Array:
+def as_vectors(
+    name: str, value: Any, names: Sequence[str], unit: str, n: int | str = "n", limit: float = math.inf
+) -> Float64Array:
     """Take vectors from a user: an array, or a table of their components.
 
     Parameters
@@ -73,6 +76,8 @@ def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | 
         Of the result; quantities are converted to it.
     n : int or str
         Number of vectors; a string allows any number.
+    limit : float
+        Largest component allowed, in size.
 
     Returns
     -------
@@ -84,7 +89,7 @@ def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | 
         As :func:`~mwlmc_data.arguments.arrays.as_floats`, or if only some of the columns are called as in `names`.
     """
     if not is_table(value):
-        return as_floats(name, value, unit=unit, shape=(n, 3))
+        return as_floats(name, value, unit=unit, shape=(n, 3), minimum=-limit, maximum=limit)
     keys, columns = _take_apart(name, value)
     if set(names) & set(keys):
         if sorted(map(str, keys)) != sorted(names):
@@ -97,7 +102,8 @@ def as_vectors(name: str, value: Any, names: Sequence[str], unit: str, n: int | 
     parts: list[Float64Array] = []
     for key, column in zip(keys, columns, strict=True):
         size = len(parts[0]) if parts else n
-        parts.append(as_floats(f"{name}[{key!r}]", column, unit=unit, shape=(size,)))
+        part = as_floats(f"{name}[{key!r}]", column, unit=unit, shape=(size,), minimum=-limit, maximum=limit)
+        parts.append(part)
     return np.stack(parts, axis=1)
 
 

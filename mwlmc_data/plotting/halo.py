@@ -12,7 +12,7 @@ from mwlmc_data.plotting.sky import draw_apex, draw_map, draw_place, draw_today,
 from mwlmc_data.plotting.skymap import SkyMap, galactic_angles, smooth_map
 from mwlmc_data.plotting.style import LARGE, MEDIUM, SMALL, new_figure
 from mwlmc_data.simulator.constants import FIT_R_MIN
-from mwlmc_data.simulator.reflex import fit_reflex
+from mwlmc_data.simulator.reflex_fit import fit_reflex
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,8 @@ from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.many import simulate_many
 from mwlmc_data.simulator.orbit import Orbit, integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
-from mwlmc_data.simulator.reflex import Reflex, fit_reflex
+from mwlmc_data.simulator.reflex import Reflex
+from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.simulator.reflex_observed import fit_reflex_observed
 from mwlmc_data.simulator.simulation import Simulation, compile_kernels, simulate
 from mwlmc_data.simulator.stars import Halo

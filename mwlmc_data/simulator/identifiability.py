@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -66,14 +68,8 @@ def typical_scatter(variances: FloatArray, counts: ArrayLike = 1) -> float:
     The harmonic mean favours the small variances, as the information in a star does. `counts` is the number of stars
     measured in each component.
     """
-    weights = np.broadcast_to(counts, variances.shape)
-    return float(np.sqrt(weights.sum() / np.sum(weights / variances)))
-
-
-def is_singular(information: FloatArray) -> bool:
-    """Whether the six equations lack a unique solution, to rounding."""
-    worth = np.linalg.eigvalsh(information)
-    return bool(worth[0] <= _NONE * worth[-1])
+    weights = np.asarray(counts, float) + np.zeros_like(variances)
+    return math.sqrt(weights.sum() / (weights / variances).sum())
 
 
 def _describe(combination: FloatArray) -> str:

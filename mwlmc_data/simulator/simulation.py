@@ -16,7 +16,8 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
 from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.parameters import Parameters
-from mwlmc_data.simulator.reflex import REFLEX_NAMES, Reflex, fit_reflex, fit_shells
+from mwlmc_data.simulator.reflex import REFLEX_NAMES, Reflex
+from mwlmc_data.simulator.reflex_fit import fit_reflex, fit_shells
 from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.simulator.streams import halo_stream
 
@@ -99,10 +100,10 @@ class Simulation(Displayed):
             row |= {f"cov_v{first}_v{'xyz'[j]}": float(reflex.covariance[i, j]) for j in range(i, 3)}
         row |= {f"err_{name}": errors[name] for name in REFLEX_NAMES[3:]}
         row["n_stars_fit"] = reflex.n_stars
-        for r_max, (vector, n_stars) in zip(SHELLS, shells, strict=True):
-            name = f"{const.FIT_R_MIN:.0f}_{r_max:.0f}"
-            row |= {f"v{a}_travel_{name}": float(v) for a, v in zip("xyz", vector, strict=True)}
-            row[f"n_stars_fit_{name}"] = n_stars
+        for shell in shells:
+            name = f"{shell.r_min:.0f}_{shell.r_max:.0f}"
+            row |= {f"v{a}_travel_{name}": float(v) for a, v in zip("xyz", shell.vector, strict=True)}
+            row[f"n_stars_fit_{name}"] = shell.n_stars
         row["pericentre_lmc"], row["t_pericentre_lmc"] = self.orbit.pericentre, self.orbit.t_pericentre
         row["distance_lmc_start"] = float(self.orbit.distance[0])
         return row

@@ -14,7 +14,7 @@ import numpy as np
 from mwlmc_data.simulator import Parameters, equations, equilibrium, fit_reflex_observed, integrate_orbit, potentials
 from mwlmc_data.simulator.engines import outskirts
 from mwlmc_data.simulator.orbit import build_field
-from mwlmc_data.simulator.reflex import fit_reflex, fit_shells
+from mwlmc_data.simulator.reflex_fit import fit_reflex, fit_shells
 from mwlmc_data.simulator.streams import halo_stream
 from mwlmc_data.simulator.tables import Field, milky_way
 
@@ -108,7 +108,7 @@ def fits() -> dict[str, list]:
         "covariance": np.sqrt(np.diag(fit.covariance)).tolist(),
         "plain": np.sqrt(np.diag(fit.covariance_plain)).tolist(),
         "likelihood": [fit.log_likelihood],
-        "shells": [[*vector.tolist(), n] for vector, n in shells],
+        "shells": [[*shell.vector.tolist(), shell.n_stars] for shell in shells],
     }
 
 

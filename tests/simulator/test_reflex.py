@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from mwlmc_data.simulator import Parameters, fit_reflex, simulate
+from mwlmc_data.simulator import Parameters, fit_reflex, reflex_fit, simulate
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator import reflex as reflex_module
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, sky_basis
-from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells
+from mwlmc_data.simulator.reflex import REFLEX_NAMES
+from mwlmc_data.simulator.reflex_fit import fit_shells
 from tests.helpers.mock_survey import TRUTH, mock
 
 
@@ -168,7 +168,7 @@ def test_the_longitude_of_the_apex_stays_above_minus_180_in_single_precision():
 
 
 def test_a_fit_that_does_not_converge_is_an_error(monkeypatch):
-    monkeypatch.setattr(reflex_module, "MAX_STEPS", 2)
+    monkeypatch.setattr(reflex_fit, "MAX_STEPS", 2)
     with pytest.raises(ValueError, match="does not converge in 2 steps"):
         fit_reflex(*mock(TRUTH, 50, 9))
 
@@ -180,9 +180,15 @@ def test_shells_in_one_pass_are_the_fits_one_by_one():
     assert reflex.values == pytest.approx(whole.values, abs=1e-9)
     assert reflex.covariance == pytest.approx(whole.covariance, rel=1e-9)
     assert reflex.n_stars == whole.n_stars == 3000
-    for r_max, (vector, n_stars) in zip((80.0, 120.0), shells, strict=True):
+    for r_max, shell in zip((80.0, 120.0), shells, strict=True):
         alone = fit_reflex(x, v, r_max=r_max)
-        assert vector == pytest.approx(alone.vector, abs=1e-9)
-        assert n_stars == alone.n_stars < 3000
+        assert (shell.r_min, shell.r_max) == (50.0, r_max)
+        assert shell.n_stars == alone.n_stars < 3000
+        assert shell.values == pytest.approx(alone.values, abs=1e-9)
+        assert shell.covariance == pytest.approx(alone.covariance, rel=1e-9, abs=1e-9)
+        assert shell.covariance_plain == pytest.approx(alone.covariance_plain, rel=1e-9, abs=1e-9)
+        assert shell.log_likelihood == pytest.approx(alone.log_likelihood, rel=1e-12)
     with pytest.raises(ValueError, match=r"at 50 < r < 50.1 kpc: allowed are 20"):
         fit_shells(x, v, 50.0, (50.1, 120.0))
+    with pytest.raises(ValueError, match=r"outer_radii = \[120.0, 80.0\] kpc: allowed are increasing"):
+        fit_shells(x, v, 50.0, (120.0, 80.0))

@@ -8,7 +8,8 @@ import pytest
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import fit_reflex, fit_reflex_observed
 from mwlmc_data.simulator.frames import galactocentric_basis, heliocentric_basis, sky_basis
-from mwlmc_data.simulator.reflex import REFLEX_NAMES, fit_shells, require_scatter
+from mwlmc_data.simulator.reflex import REFLEX_NAMES, require_scatter
+from mwlmc_data.simulator.reflex_fit import fit_shells
 from tests.helpers.mock_survey import TRUTH, mock, observe
 
 FIT = fit_reflex(*mock(TRUTH, 400, 11))
@@ -100,14 +101,14 @@ def test_a_star_on_an_outer_radius_belongs_to_the_next_ring():
     reflex, shells = fit_shells(x, v, 60.0, (90.0, 120.0))
     assert reflex.n_stars == 104
     assert reflex.values == pytest.approx(fit_reflex(x, v, r_min=60.0).values, abs=1e-9)
-    assert [n for _, n in shells] == [50, 100]
+    assert [shell.n_stars for shell in shells] == [50, 100]
     inside = fit_reflex(x, v, r_min=60.0, r_max=120.0)
-    assert shells[1][0] == pytest.approx(inside.vector, abs=1e-9)
+    assert shells[1].vector == pytest.approx(inside.vector, abs=1e-9)
     # an outer radius on which stars lie
     reflex, shells = fit_shells(x, v, 50.0, (120.0,))
-    assert shells[0][1] == 104 and reflex.n_stars == 108
+    assert shells[0].n_stars == 104 and reflex.n_stars == 108
     assert reflex.values == pytest.approx(fit_reflex(x, v, r_min=50.0).values, abs=1e-9)
-    assert shells[0][0] == pytest.approx(fit_reflex(x, v, r_min=50.0, r_max=120.0).vector, abs=1e-9)
+    assert shells[0].vector == pytest.approx(fit_reflex(x, v, r_min=50.0, r_max=120.0).vector, abs=1e-9)
 
 
 def test_stars_without_weight_are_not_counted():

@@ -19,7 +19,7 @@ from mwlmc_data.simulator.engines.start import TOLERANCE
 from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium
 from mwlmc_data.simulator.many import simulate_row, stored_precision
 from mwlmc_data.simulator.orbit import build_field
-from mwlmc_data.simulator.reflex import fit_reflex
+from mwlmc_data.simulator.reflex_fit import fit_reflex
 
 #: Goals for the time of a simulation and of a row on one core [s].
 GOALS = {"whole": 0.08, "row": 0.035}
