@@ -37,15 +37,16 @@ def _add_speed(commands: argparse._SubParsersAction) -> None:
     speed.add_argument("--reference", type=Path, help="folder with agama/, for its stars (default: stars drawn here)")
     speed.add_argument("--out", type=Path, default=Path("build/speed"), help="folder for results.json and the figure")
     speed.add_argument("--repeats", type=integer_from(1), default=3, help="rounds, whose medians are reported")
-    speed.add_argument("--fast", action="store_true", help="few stars and no avx2: for tests")
-    speed.add_argument("--parts", type=split_names, help="some of curve,simulation,scaling,avx2 (default: all)")
+    speed.add_argument("--fast", action="store_true", help="few stars and no instructions: for tests")
+    speed.add_argument("--parts", type=split_names, help="some of curve,simulation,scaling,startup,instructions")
+    speed.add_argument("--before", type=Path, help="root of another checkout to time beside this one")
     speed.set_defaults(run=_speed)
 
 
 def _speed(options: argparse.Namespace) -> None:
     from benchmarks.studies import speed
 
-    speed.main(options.out, options.reference, options.repeats, options.fast, options.parts)
+    speed.main(options.out, options.reference, options.repeats, options.fast, options.parts, options.before)
 
 
 def _add_cuda(commands: argparse._SubParsersAction) -> None:

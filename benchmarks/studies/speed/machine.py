@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PACKAGES = ("mwlmc-data", "numpy", "scipy", "numba", "llvmlite", "agama", "gala", "galpy")
-_FEATURES = ("avx", "avx2", "fma", "avx512f", "avx512dq", "avx512vl", "fast-gather", "neon", "sve")
+_FEATURES = ("avx", "avx2", "fma", "avx512f", "avx512dq", "avx512vl", "neon", "sve")
 Key = TypeVar("Key", bound=Hashable)
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from benchmarks.studies.speed.ours import RELEASED, RELEASED_TOLERANCE
 from benchmarks.studies.speed.scaling import GOAL_MEMORY, GOAL_TWO_CORES
 from benchmarks.studies.speed.simulation import GOALS
+from benchmarks.studies.speed.startup import GOAL_COLD, GOAL_WARM
 from mwlmc_data.simulator.constants import N_STARS
 
 
 def describe(results: dict[str, Any]) -> str:
     """Format all measured parts, one below the other."""
-    writers = {"curve": _curve, "simulation": _simulation, "scaling": _scaling, "avx2": _avx2}
+    writers = {"curve": _curve, "simulation": _simulation, "scaling": _scaling, "startup": _startup}
+    writers |= {"instructions": _instructions}
     parts = [_machine(results)]
     parts += [writer(results[name]) for name, writer in writers.items() if name in results]
     return "\n\n".join(parts)
@@ -127,11 +131,40 @@ def _line(result: dict[str, Any], name: str, unit: str) -> str:
     )
 
 
-def _avx2(result: dict[str, Any] | None) -> str:
+def _startup(result: dict[str, Any]) -> str:
+    cold, warm = result["cold"], result["warm"]
+    return (
+        f"START of a fresh process, after {warm['numba']:.2f} s for numba: the first simulation ends after "
+        f"{warm['total']:.2f} s (goal {GOAL_WARM}), of which {warm['imports']:.2f} s are imports\n"
+        f"where nothing is compiled yet: {cold['total']:.1f} s, {cold['processor']:.1f} s of one core "
+        f"(goal {GOAL_COLD:g})"
+    )
+
+
+def _instructions(result: dict[str, Any] | None) -> str:
     if result is None:
-        return "VECTOR INSTRUCTIONS: measured only on x86-64"
-    lines = ["VECTOR INSTRUCTIONS: a complete simulation with its halo, one process [s]; time to compile [s]"]
-    for name, values in result.items():
-        if isinstance(values, dict):
-            lines.append(f"{name:<28}{values['seconds']:>9.4f}{values['compiling']:>9.1f}")
+        return "INSTRUCTIONS: measured only on x86-64"
+    names = {"stars": "4,500 stars", "whole": "with halo and fit", "row": "catalogue row"}
+    has_before = "before" in result["errors"]
+    columns = f"{'before':>10}{'now':>10}{'ratio':>8}" if has_before else f"{'now':>10}"
+    lines = [
+        f"INSTRUCTIONS: processor time of a simulation [ms], mean of {result['n']}, median of the rounds",
+        f"{'compiled for':<16}{'':<20}{columns}",
+    ]
+    for name, checkouts in result["sets"].items():
+        for i, work in enumerate(names):
+            times = {which: np.array(values[work]) for which, values in checkouts.items()}
+            cells = "".join(f"{1e3 * np.median(values):>10.2f}" for values in times.values())
+            if has_before:
+                cells += f"{np.median(times['before'] / times['now']):>8.2f}"
+            lines.append(f"{name if i == 0 else '':<16}{names[work]:<20}{cells}")
+        compiling = "".join(f"{values['compiling']:>10.1f}" for values in checkouts.values())
+        lines.append(f"{'':<16}{'compiling [s]':<20}{compiling}")
+    lines.append(
+        f"distance to the yardstick [kpc], {result['n_errors']} draws, this machine: median and 99% of all stars, of "
+        "those beyond 50 kpc"
+    )
+    for which, errors in result["errors"].items():
+        cells = "; ".join(" and ".join(f"{value:.1e}" for value in errors[key]) for key in ("all", "far"))
+        lines.append(f"{which:<16}{cells}")
     return "\n".join(lines)

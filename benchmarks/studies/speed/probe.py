@@ -1,13 +1,16 @@
-"""A separate process that simulates rows: ``python -m benchmarks.studies.speed.probe``, driven by the other modules.
+"""A separate process that simulates, driven by the other modules.
 
-It draws parameters from the prior, loads the kernels and prints ``{"ready": seconds}``. For each number n on a line of
-its standard input it then simulates n more rows and prints a line of JSON: wall-clock seconds, processor seconds, and
-the memory of the process. With ``--halo`` it simulates complete haloes instead of rows.
+It draws parameters from the prior, loads the kernels and prints ``{"ready": seconds}``. For each line ``WHAT n`` of its
+standard input it does n more of this work and prints a line of JSON: wall-clock seconds, processor seconds, and the
+memory of the process. WHAT is ``row``; ``whole``, a simulation with its halo and everything fitted; ``stars``, whose
+time is that of moving the stars alone; or ``errors``, which adds the distances [kpc] of the moved stars to the same
+stars moved by the yardstick, and their radii.
+
+The file also runs with the package of another checkout, whose names it uses only as far as both have them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -18,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 _SEED = 21
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 
 
 class Probe:
@@ -28,8 +31,8 @@ class Probe:
     ----------
     environment : mapping
         Variables added to those of this process.
-    halo : bool
-        Complete haloes instead of rows.
+    checkout : Path, optional
+        Root of the checkout whose package it uses; by default this one.
 
     Raises
     ------
@@ -37,9 +40,10 @@ class Probe:
         If the process fails, with its message.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None, halo: bool = False) -> None:
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        command = [sys.executable, "-m", "benchmarks.studies.speed.probe", *(["--halo"] if halo else [])]
+    def __init__(self, environment: Mapping[str, str] | None = None, checkout: Path = _ROOT) -> None:
+        path = os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
+        # -P: the folder of this file has modules of common names
+        command = [sys.executable, "-P", __file__]
         variables = {**os.environ, **(environment or {}), "PYTHONPATH": path}
         self._process = subprocess.Popen(
             command, env=variables, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -49,16 +53,16 @@ class Probe:
         """Seconds until its kernels were compiled; waits for it."""
         return float(self.answer()["ready"])
 
-    def simulate(self, n: int) -> dict[str, Any]:
+    def simulate(self, n: int, what: str = "row") -> dict[str, Any]:
         """Simulate `n` more: ``seconds``, ``processor`` [s], and peak ``memory`` [bytes]."""
-        self.ask(n)
+        self.ask(n, what)
         return self.answer()
 
-    def ask(self, n: int) -> None:
+    def ask(self, n: int, what: str = "row") -> None:
         """Start `n` more, without waiting."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(f"{n}\n")
+            self._process.stdin.write(f"{what} {n}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it ended: `answer` raises its message
@@ -93,34 +97,58 @@ def memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _serve(halo: bool) -> None:
+def _serve() -> None:
     start = time.perf_counter()
+    import numpy as np
+
     from mwlmc_data import Parameters, Prior, simulate
     from mwlmc_data.simulator.constants import N_STARS
+    from mwlmc_data.simulator.engines.lanes import integrate_lanes
+    from mwlmc_data.simulator.engines.start import TOLERANCE, TOLERANCE_FLOAT64, start_stars
+    from mwlmc_data.simulator.equations import integrate_stars
     from mwlmc_data.simulator.many import simulate_row, stored_precision
+    from mwlmc_data.simulator.streams import halo_stream
+
+    def row(drawn: dict[str, Any], i: int) -> None:
+        simulate_row(({**drawn, "sim_id": i}, _SEED, N_STARS, "auto"))
+
+    def whole(drawn: dict[str, Any], i: int) -> None:
+        simulate(stored_precision(Parameters.from_row(drawn)), _SEED, sim_id=i).row()
+
+    def begin(drawn: dict[str, Any], i: int) -> tuple[Any, Any]:
+        parameters = stored_precision(Parameters.from_row(drawn))
+        return start_stars(parameters, N_STARS, halo_stream(_SEED, i))[1:]
+
+    def answer(what: str, rows: list[dict[str, Any]], first: int) -> dict[str, Any]:
+        jobs: list[Any] = [(drawn, i) for i, drawn in enumerate(rows, start=first)]
+        function: Any = {"row": row, "whole": whole}.get(what)
+        if function is None:
+            jobs = [begin(*job) for job in jobs]
+            function = lambda field, stars: integrate_lanes(stars, field, TOLERANCE)[0]  # noqa: E731
+        begun, processor = time.perf_counter(), time.process_time()
+        results = [function(*job) for job in jobs]
+        found: dict[str, Any] = {
+            "seconds": time.perf_counter() - begun,
+            "processor": time.process_time() - processor,
+        }
+        if what == "errors":
+            distances, radii = [], []
+            for (field, stars), moved in zip(jobs, results, strict=True):
+                integrate_stars(stars, field.t_start, 0.0, field, TOLERANCE_FLOAT64)
+                distances.append(np.linalg.norm(moved[:, :3] - stars[:, :3], axis=1))
+                radii.append(np.linalg.norm(stars[:, :3], axis=1))
+            found |= {"distances": np.concatenate(distances).tolist(), "radii": np.concatenate(radii).tolist()}
+        return found | {"memory": memory()}
 
     prior, done = Prior("gaussian"), 0
-
-    def run(n: int) -> None:
-        nonlocal done
-        rows = prior.sample(n, seed=_SEED, start=done).to_dict("records")
-        for i, row in enumerate(rows, start=done):
-            if halo:
-                simulate(stored_precision(Parameters.from_row(row)), _SEED, sim_id=i).row()
-            else:
-                simulate_row(({**row, "sim_id": i}, _SEED, N_STARS, "auto"))
-        done += n
-
-    run(1)
+    answer("row", prior.sample(1, seed=_SEED).to_dict("records"), 0)
     print(json.dumps({"ready": time.perf_counter() - start}), flush=True)
     for line in sys.stdin:
-        start, processor = time.perf_counter(), time.process_time()
-        run(int(line))
-        spent = {"seconds": time.perf_counter() - start, "processor": time.process_time() - processor}
-        print(json.dumps({**spent, "memory": memory()}), flush=True)
+        what, count = line.split()
+        rows = prior.sample(int(count), seed=_SEED, start=done).to_dict("records")
+        print(json.dumps(answer(what, rows, done)), flush=True)
+        done += len(rows)
 
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--halo", action="store_true", help="complete haloes instead of rows")
-    _serve(options.parse_args().halo)
+    _serve()

@@ -9,12 +9,17 @@ from typing import Any
 
 from benchmarks.studies.speed import machine
 
-#: All parts. A fast pass leaves out the last, which compiles everything twice, unless it is requested.
-PARTS = ("curve", "simulation", "scaling", "avx2")
+#: All parts. A fast pass leaves out the last, which compiles everything several times, unless it is requested.
+PARTS = ("curve", "simulation", "scaling", "startup", "instructions")
 
 
 def main(
-    out: Path, reference: Path | None = None, repeats: int = 3, fast: bool = False, parts: Sequence[str] | None = None
+    out: Path,
+    reference: Path | None = None,
+    repeats: int = 3,
+    fast: bool = False,
+    parts: Sequence[str] | None = None,
+    before: Path | None = None,
 ) -> dict[str, Any]:
     """Measure, print the tables, and write ``results.json`` and ``work_precision.png``.
 
@@ -29,7 +34,9 @@ def main(
     fast : bool
         Few stars and tolerances: for tests, not for figures.
     parts : sequence of str, optional
-        Some of :data:`PARTS`; by default all, without ``avx2`` if `fast`.
+        Some of :data:`PARTS`; by default all, without ``instructions`` if `fast`.
+    before : Path, optional
+        Root of another checkout, whose simulations are timed beside these in the part ``instructions``.
 
     Returns
     -------
@@ -41,16 +48,18 @@ def main(
     ValueError
         If a part is unknown or `repeats` is less than 1.
     FileNotFoundError
-        If `reference` lacks the case.
+        If `reference` lacks the case, or `before` the package.
     """
-    chosen = tuple(parts) if parts else PARTS[: 3 if fast else 4]
+    chosen = tuple(parts) if parts else PARTS[: -1 if fast else None]
     unknown = [part for part in chosen if part not in PARTS]
     if unknown:
         raise ValueError(f"parts = {unknown[0]!r}: allowed are {', '.join(PARTS)}")
     if repeats < 1:
         raise ValueError(f"repeats = {repeats}: allowed is 1 or more")
+    if before is not None and not (before / "mwlmc_data" / "__init__.py").is_file():
+        raise FileNotFoundError(f"before = {str(before)!r}: allowed is the root of a checkout, with mwlmc_data in it")
     machine.use_one_thread()
-    from benchmarks.studies.speed import curve, instruction_sets, printout, scaling, simulation
+    from benchmarks.studies.speed import curve, instructions, printout, scaling, simulation, startup
     from benchmarks.studies.speed.problem import draw_problem, load_problem
 
     out.mkdir(parents=True, exist_ok=True)
@@ -62,8 +71,10 @@ def main(
         results["simulation"] = simulation.measure(repeats, fast)
     if "scaling" in chosen:
         results["scaling"] = scaling.measure(repeats, fast)
-    if "avx2" in chosen:
-        results["avx2"] = instruction_sets.measure(repeats, fast)
+    if "startup" in chosen:
+        results["startup"] = startup.measure(repeats)
+    if "instructions" in chosen:
+        results["instructions"] = instructions.measure(repeats, fast, before)
     results["machine"]["load_at_the_end"] = machine.get_load()
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(printout.describe(results))

@@ -98,9 +98,9 @@ def _memory(fast: bool) -> dict[str, Any]:
     steps = 2 if fast else 10
     n = 2 if fast else 40
     held = []
-    with Probe(halo=True) as probe, tqdm(total=steps, desc="memory of a worker", leave=False) as bar:
+    with Probe() as probe, tqdm(total=steps, desc="memory of a worker", leave=False) as bar:
         probe.ready()
         for _ in range(steps):
-            held.append(int(probe.simulate(n)["memory"]))
+            held.append(int(probe.simulate(n, "whole")["memory"]))
             bar.update()
     return {"counts": [n * (i + 1) for i in range(steps)], "bytes": held, "growth": held[-1] - held[0]}

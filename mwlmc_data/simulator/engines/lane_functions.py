@@ -194,7 +194,7 @@ def _table_quintic(c0, c1, c2, c3, c4, c5, w):
 
 @inline
 def lmc_path(orbit, i, w):
-    """Value and two derivatives, per interval, of the LMC's x, y and z at w in the interval whose numbers begin at i."""
+    """The LMC's x, y and z, each with two derivatives per interval, at w in the interval whose numbers begin at i."""
     p0 = load_four(orbit, i, 0)
     p1 = load_four(orbit, i, 4)
     p2 = load_four(orbit, i, 8)

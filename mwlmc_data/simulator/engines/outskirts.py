@@ -7,7 +7,7 @@ is smaller). ``python -m benchmarks outskirts`` moves all stars of draws of ever
 of the stars that end beyond 50 kpc: at least 0.67 in 1,000 simulations of each set (``--seed 3``), and below 0.76 in
 one of a thousand of the flat set, below 0.80 in one of a thousand of the others.
 
-Stars with r(E) < 0.5 p are therefore left out, and the next ones are watched: if one with r(E) < 0.65 p ends beyond
+Stars with r(E) < 0.6 p are therefore left out, and the next ones are watched: if one with r(E) < 0.7 p ends beyond
 35 kpc, the stars left out are moved as well. A star's result does not depend on which other stars are moved, so the
 fit equals that of the complete halo to the bit.
 """
@@ -25,7 +25,7 @@ from mwlmc_data.simulator.potentials import nfw_scales
 from mwlmc_data.simulator.tables import Field
 
 #: In units of the pericentre: r(E) below which stars are left out, and below which they are watched.
-LEFT_OUT, WATCHED = 0.5, 0.65
+LEFT_OUT, WATCHED = 0.6, 0.7
 #: Radius [kpc] that no watched star may exceed today.
 ALARM = 35.0
 #: Plummer radii [kpc] of the bulge and the disc, accurate enough for an estimate of r(E).

@@ -8,10 +8,9 @@ Everything that a step needs lies in the rows of a state, which begins with the 
 The stages are a loop over rows of accelerations: written out, the code would no longer fit into the processor's cache
 of decoded instructions. Conditions select between two values.
 
-Names: x y z is the star's position, u v w its velocity and a its acceleration at the start of the step, X Y Z, U V W and
-A the same at its end; l m n are position, velocity and acceleration of the LMC relative to the Milky Way, with the
-component as suffix (lx, my, nz), and L M N the same at the end of the step; px, py, pz hold the coefficients of the LMC's
-quintics.
+Names: x y z is the star's position, u v w its velocity and a its acceleration at the start of the step, X Y Z, U V W
+and A the same at its end; l m n are position, velocity and acceleration of the LMC relative to the Milky Way, with the
+component as suffix (lx, my, nz), and L M N the same at the end of the step.
 
 The next step follows from the error, as error^(-1/16) because the square of an error scales as h^14 to h^16, and from
 where the star will be: steps are in proportion to r^1.2, so the step changes by the ratio of r^1.2 in the middle of the
@@ -177,7 +176,7 @@ def _lmc_after_step(t, field):
 
 @inline
 def _limit_step(state):
-    """The step to try: the state's between the shortest and the longest, exactly as float32 times differ, up to today."""
+    """Time after the step to try, at most today, and the step as the difference of float32 times."""
     t, h = load(state, TIME), load(state, STEP)
     turn = root(root(_square(load3(state, LMC)) / (_square(load3(state, LMC + 6)) + TINY)))
     h = select(h > ZERO, smaller(larger(h, _MIN_STEP), smaller(_MAX_TURN * turn, _MAX_STEP)), ZERO)
@@ -239,11 +238,8 @@ def trial_step(state, field):
     for stage in range(1, _STAGES):
         c, length = get_element(WEIGHTS, _C + stage), load(state, LENGTH)
         X, Y, Z = _stage_position(state, stage, c, length)
-        A = acceleration(
-            X, Y, Z,
-            _on_path(state, LMC, PATH, c), _on_path(state, LMC + 1, PATH + 5, c), _on_path(state, LMC + 2, PATH + 10, c),
-            field,
-        )  # fmt: skip
+        lx, ly = _on_path(state, LMC, PATH, c), _on_path(state, LMC + 1, PATH + 5, c)
+        A = acceleration(X, Y, Z, lx, ly, _on_path(state, LMC + 2, PATH + 10, c), field)
         store3(state, FORCE + 3 * stage, A)
     h = load(state, LENGTH)
     u, v, w = load3(state, STAR + 3)
