@@ -182,17 +182,6 @@ def _pack(terms: Terms, n: int, rng: np.random.Generator) -> Float64Array:
     ]
 
 
-def compute_disc_mass(radius: float) -> float:
-    """Mass of the exact disc within a sphere [Msun], by Gauss-Legendre panels over the height."""
-    h, Rd = const.DISC_SCALE_HEIGHT, const.DISC_SCALE_LENGTH
-    edges = np.unique(np.r_[0.0, np.minimum(np.geomspace(0.05 * h, 40 * h, 24), radius), radius])
-    z, weight = _make_panels(edges)
-    x = np.sqrt(np.maximum(radius**2 - z**2, 0.0)) / Rd
-    within = np.where(x < 1e-3, x**2 / 2 - x**3 / 3, 1 - (1 + x) * np.exp(-x))
-    e = np.exp(-z / h)
-    return const.DISC_MASS * 2 * float(np.sum(weight * e / (h * (1 + e) ** 2) * within))
-
-
 def compute_terms_mass(terms: Terms, radius: float) -> float:
     """Mass of the terms within a sphere [Msun], by Gauss's theorem from their flux through it."""
     edges = np.unique(np.r_[0.0, np.minimum(np.geomspace(0.02, 60, 20) * terms.height / radius, 1.0), 1.0])
@@ -217,7 +206,7 @@ def load(path: Path) -> Terms:
 def save(terms: Terms, path: Path) -> None:
     """Write the terms, and the mass they lack within each radius."""
     radius = np.geomspace(1e-3, 1e3, 481)
-    missing = np.array([compute_disc_mass(r) - compute_terms_mass(terms, r) for r in radius])
+    missing = potentials.disc_mass(radius) - [compute_terms_mass(terms, r) for r in radius]
     with open(path, "wb") as file:
         write_npz(file, {**terms._asdict(), "radius": radius, "missing_mass": missing})
 

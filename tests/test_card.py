@@ -99,7 +99,7 @@ class TestFrontMatter:
     def test_the_hub_reads_the_columns_that_stand_there_once(self, text):
         read = DatasetCard(card.add_configs(text)).data.to_dict()
         features = {info["config_name"]: info["features"] for info in read["dataset_info"]}
-        assert features["gaussian"] == features["flat"] == features["wide"] and len(features["wide"]) == 60
+        assert features["gaussian"] == features["flat"] == features["wide"] and len(features["wide"]) == 74
         assert card.write_front_matter().count("name: distance_lmc_start") == 1
 
     def test_configs_and_their_files(self, front):

@@ -20,6 +20,7 @@ PUBLIC_NAMES = (
     "Prior",
     "cite",
     "corner_plot",
+    "enclosed_masses",
     "fetch",
     "fit_reflex",
     "fit_reflex_observed",

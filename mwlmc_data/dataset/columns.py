@@ -139,6 +139,12 @@ _DERIVED = (
         "a_lmc", "kpc", "Scale radius of the LMC's Hernquist profile: 8.7 kpc (sqrt(m_lmc / m_lmc_8p7) - 1)"
     ),
     _real("coulomb_log", "", "Coulomb logarithm of the friction: max(0, ln(100 kpc / (1.6 a_lmc)))"),
+    _real(
+        "m_mw_50",
+        "Msun",
+        "Mass of the Milky Way's halo, bulge and disc enclosed within 50 kpc of its centre",
+    ),
+    _real("m_lmc_50", "Msun", "Mass of the LMC's Hernquist halo enclosed within 50 kpc of its centre"),
 )
 
 _LMC_VECTOR = tuple(
@@ -203,14 +209,20 @@ _REFLEX = (
     ),
 )
 
-_COVARIANCE = tuple(
-    _real(
-        f"cov_v{a}_v{b}",
-        "km2/s2",
-        f"Covariance of v{a}_travel and v{b}_travel from the fit to this halo alone, robust (sandwich)",
+
+def _covariances(shell: str = "") -> tuple[Column, ...]:
+    return tuple(
+        _real(
+            f"cov_v{a}_v{b}{shell}",
+            "km2/s2",
+            f"Covariance of v{a}_travel{shell} and v{b}_travel{shell} from the fit to this halo alone, robust "
+            "(sandwich)",
+        )
+        for a, b in ("xx", "xy", "xz", "yy", "yz", "zz")
     )
-    for a, b in ("xx", "xy", "xz", "yy", "yz", "zz")
-)
+
+
+_COVARIANCE = _covariances()
 
 _ERRORS = tuple(
     _real(
@@ -236,7 +248,8 @@ def _shell(low: int, high: int) -> tuple[Column, ...]:
         )
         for axis in "xyz"
     )
-    return (*velocities, Column(f"n_stars_fit_{low}_{high}", "int32", "", f"Number of {where} today"))
+    count = Column(f"n_stars_fit_{low}_{high}", "int32", "", f"Number of {where} today")
+    return (*velocities, *_covariances(f"_{low}_{high}"), count)
 
 
 _SHELLS = _shell(50, 100) + _shell(50, 300)

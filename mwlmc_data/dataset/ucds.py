@@ -21,6 +21,8 @@ _UCDS: dict[str, str] = {
     "m200_mw": "phys.mass;phys.virial",
     "m_lmc": "phys.mass",
     "m_lmc_8p7": "phys.mass",
+    "m_mw_50": "phys.mass",
+    "m_lmc_50": "phys.mass",
     "log10_lambda_df": "arith.factor",
     "ra_lmc": "pos.eq.ra",
     "dec_lmc": "pos.eq.dec",

@@ -23,7 +23,10 @@ PANEL, LOWER, UPPER = 1.9, 1.1, 0.5
 #: Fractions of the rows inside the contours.
 LEVELS = (0.39, 0.68, 0.95)
 #: Unit in which masses are drawn [Msun], and its name.
-_MASSES = {"m200_mw": (1e11, "1e11 Msun"), "m_lmc": (1e10, "1e10 Msun"), "m_lmc_8p7": (1e10, "1e10 Msun")}
+_MASSES = {
+    **dict.fromkeys(("m200_mw", "m_mw_50"), (1e11, "1e11 Msun")),
+    **dict.fromkeys(("m_lmc", "m_lmc_8p7", "m_lmc_50"), (1e10, "1e10 Msun")),
+}
 
 
 def corner_plot(

@@ -62,7 +62,8 @@ class Task(abc.ABC):
     name, version : str
         The version is that of the data of its first release, major and minor; any change of a score raises it.
     theta_names, x_names : tuple of str
-        Parameters to infer, and data to infer from: columns of the catalogue, in their units.
+        Parameters to infer, and data to infer from: columns of the catalogue, in their units. Columns that follow from
+        the parameters (`schema.DERIVED`) are not data: they would give the answer away.
     scale : tuple of float
         What each parameter is divided by in the energy score, part of the version. Score estimators learn
         theta / scale: in Msun they learn nothing (`docs/BENCHMARK.md`, "Units").
@@ -97,6 +98,12 @@ class Task(abc.ABC):
         other = versions.get(cls.version, cls)
         if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"two tasks are {cls.name}@{cls.version}: {other.__qualname__} and {cls.__qualname__}")
+        told = [name for name in getattr(cls, "x_names", ()) if name in (*cls.theta_names, *schema.DERIVED)]
+        if told:
+            raise ValueError(
+                f"x_names of {cls.name} = {', '.join(told)}: allowed are data, neither parameters nor what follows "
+                f"from them ({', '.join(schema.DERIVED)})"
+            )
         versions[cls.version] = cls
 
     def __init__(self) -> None:

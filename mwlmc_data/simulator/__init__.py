@@ -7,6 +7,7 @@ simulation -> `orbit` of the two galaxies -> `equilibrium` of the stellar halo -
 
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.many import simulate_many
+from mwlmc_data.simulator.masses import enclosed_masses
 from mwlmc_data.simulator.orbit import Orbit, integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
@@ -23,6 +24,7 @@ __all__ = [
     "Reflex",
     "Simulation",
     "compile_kernels",
+    "enclosed_masses",
     "fit_reflex",
     "fit_reflex_observed",
     "integrate_orbit",

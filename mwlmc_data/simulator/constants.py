@@ -11,7 +11,7 @@ import math
 from mwlmc_data.dataset.schema import N_STARS as N_STARS
 
 #: Version of the simulator's results: raised whenever the same parameters and seed give other stars.
-SIMULATOR_VERSION = "1.0.0"
+SIMULATOR_VERSION = "1.1.0"
 
 #: Gravitational constant [kpc km^2 s^-2 Msun^-1].
 G = 4.30091727067736e-06
@@ -53,6 +53,9 @@ FRICTION_DISPERSION = 120.0
 FRICTION_B_MAX = 100.0
 #: Minimum impact parameter as a multiple of the LMC's scale radius (eq. 7).
 FRICTION_B_MIN_SCALE = 1.6
+
+#: Radius [kpc] about the centre of each galaxy within which a row of the catalogue gives its mass.
+ENCLOSED_RADIUS = 50.0
 
 #: How far back the LMC is rewound [Gyr].
 REWIND_GYR = 2.2

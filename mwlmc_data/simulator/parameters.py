@@ -15,7 +15,7 @@ from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, OBSERVED_LMC, S
 from mwlmc_data.simulator.potentials import (
     concentration,
     coulomb_logarithm,
-    enclosed_mass,
+    hernquist_mass,
     lmc_scale_radius,
     scale_radius_follows,
 )
@@ -101,7 +101,7 @@ class Parameters(Displayed):
         if is_fixed and needs_a_lmc:
             self._set("m_lmc_8p7", min(const.LMC_ENCLOSED_MASS, 0.8 * self.m_lmc))
         elif is_fixed:
-            self._set("m_lmc_8p7", float(enclosed_mass(self.m_lmc, self.a_lmc)))
+            self._set("m_lmc_8p7", float(hernquist_mass(const.LMC_ENCLOSED_RADIUS, self.m_lmc, self.a_lmc)))
         if needs_a_lmc:
             if not self.m_lmc_8p7 < self.m_lmc:
                 raise ValueError(

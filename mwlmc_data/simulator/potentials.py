@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import k0
+from scipy.special import gammainc, k0
 
 from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.array_types import Float64Array
@@ -65,9 +65,14 @@ _LEGENDRE_X, _LEGENDRE_W = np.polynomial.legendre.leggauss(16)
 @functools.lru_cache(maxsize=65536)
 def _bulge_shape_mass(radius: float) -> float:
     edges = np.r_[_BULGE_EDGES[_BULGE_EDGES < radius], min(radius, _BULGE_EDGES[-1])]
+    r, weight = _legendre_panels(edges)
+    return float(np.sum(weight * 4 * np.pi * r**2 * _bulge_shape(r)))
+
+
+def _legendre_panels(edges: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Nodes and weights of the Gauss-Legendre rule on each panel between `edges`, (panels, 16) each."""
     half = 0.5 * np.diff(edges)[:, None]
-    r = 0.5 * (edges[1:] + edges[:-1])[:, None] + half * _LEGENDRE_X
-    return float(np.sum(half * _LEGENDRE_W * 4 * np.pi * r**2 * _bulge_shape(r)))
+    return 0.5 * (edges[1:] + edges[:-1])[:, None] + half * _LEGENDRE_X, half * _LEGENDRE_W
 
 
 def bulge_acceleration(positions: ArrayLike) -> Float64Array:
@@ -118,6 +123,42 @@ def _disc_vertical(z: Float64Array) -> Float64Array:
     """``sech^2(z / 2h) / 4h``, the vertical profile of unit integral, without overflow."""
     e = np.exp(-np.abs(z) / const.DISC_SCALE_HEIGHT)
     return e / (const.DISC_SCALE_HEIGHT * (1 + e) ** 2)
+
+
+def disc_mass(radius: ArrayLike) -> Float64Array:
+    """Mass [Msun] of the disc within a sphere about its centre (relative error below 1e-12).
+
+    Of the sheet at height z the sphere holds what lies within ``R = sqrt(r^2 - z^2)``: of an exponential disc the
+    fraction ``1 - (1 + R / Rd) exp(-R / Rd)``, which is the regularised incomplete gamma function P(2, R / Rd).
+
+    Parameters
+    ----------
+    radius : array_like
+        Radius [kpc], any shape.
+
+    Returns
+    -------
+    ndarray
+        Mass [Msun], of the shape of `radius`.
+    """
+    radius = np.asarray(radius, float)
+    return np.array([_disc_mass_within(r) for r in radius.ravel().tolist()]).reshape(radius.shape)
+
+
+# heights between which the vertical profile is smooth; the last panel ends at the sphere
+_DISC_EDGES = np.r_[0.0, const.DISC_SCALE_HEIGHT * np.geomspace(0.05, 40.0, 24)]
+
+
+@functools.lru_cache(maxsize=1024)
+def _disc_mass_within(radius: float) -> float:
+    if radius == 0.0:
+        return 0.0
+    heights = np.r_[_DISC_EDGES[_DISC_EDGES < radius], radius]
+    # z = r sin(angle), so that nothing is singular where the sphere ends
+    angle, weight = _legendre_panels(np.arcsin(heights / radius))
+    z, R = radius * np.sin(angle), radius * np.cos(angle)
+    within = gammainc(2.0, R / const.DISC_SCALE_LENGTH)
+    return 2 * const.DISC_MASS * float(np.sum(weight * R * _disc_vertical(z) * within))
 
 
 def disc_acceleration(positions: ArrayLike) -> Float64Array:
@@ -217,11 +258,40 @@ def nfw_scales(m200: float, c200: float) -> tuple[float, float]:
     return float(virial_radius(m200) / c200), float(m200 / nfw_shape(c200))
 
 
+def nfw_mass(radius: Numbers, m200: Numbers, c200: Numbers, r200: Numbers | None = None) -> Float64Array:
+    """Mass [Msun] of an NFW halo within a radius.
+
+    Parameters
+    ----------
+    radius : float or ndarray
+        Radius [kpc].
+    m200, c200 : float or ndarray
+        Mass [Msun] within the virial radius (200 times critical) and concentration.
+    r200 : float or ndarray, optional
+        Virial radius [kpc], if it is known already.
+    """
+    scaled = radius * c200 / (virial_radius(m200) if r200 is None else r200)
+    return m200 * nfw_shape(scaled) / nfw_shape(c200)
+
+
 def nfw_acceleration(positions: ArrayLike, m200: float, c200: float) -> Float64Array:
     """Acceleration by the NFW halo at positions (n, 3) [kpc], in km^2 s^-2 kpc^-1."""
     x, radius = _positions(positions)
     r_s, m_s = nfw_scales(m200, c200)
     return -const.G * m_s * (nfw_shape(radius / r_s) / radius**3)[:, None] * x
+
+
+def hernquist_mass(radius: Numbers, mass: Numbers, scale: Numbers) -> Any:
+    """Mass ``M r^2 / (r + a)^2`` [Msun] of a Hernquist sphere within a radius [kpc].
+
+    Parameters
+    ----------
+    radius : float or ndarray
+        Radius [kpc]; at 8.7 kpc this is the inverse of :func:`lmc_scale_radius`.
+    mass, scale : float or ndarray
+        Total mass [Msun] and scale radius [kpc].
+    """
+    return mass / (1.0 + scale / radius) ** 2
 
 
 def hernquist_acceleration(positions: ArrayLike, mass: float, scale: float) -> Float64Array:
@@ -269,7 +339,7 @@ def concentration(m200: float) -> float:
     needed, r200 = _halo_mass_at_the_sun(), float(virial_radius(m200))
 
     def excess(log_c: float) -> float:
-        return float(_mass_at_the_sun(m200, np.exp(log_c), r200)) - needed
+        return float(nfw_mass(const.CIRCULAR_SPEED_RADIUS, m200, np.exp(log_c), r200)) - needed
 
     low, high = np.log(1e-2), np.log(1e6)
     if excess(high) < 0 or excess(low) > 0:
@@ -280,14 +350,9 @@ def concentration(m200: float) -> float:
     return float(np.exp(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)))
 
 
-def _mass_at_the_sun(m200: Numbers, c200: Numbers, r200: Numbers) -> Float64Array:
-    """Mass [Msun] of an NFW halo within 8.3 kpc."""
-    return m200 * nfw_shape(const.CIRCULAR_SPEED_RADIUS * c200 / r200) / nfw_shape(c200)
-
-
 def concentration_follows(m200: Float64Array, c200: Float64Array, tolerance: float) -> NDArray[np.bool_]:
     """Whether concentrations agree with :func:`concentration`, to a fraction of the halo's mass within 8.3 kpc."""
-    mass = _mass_at_the_sun(m200, c200, virial_radius(m200))
+    mass = nfw_mass(const.CIRCULAR_SPEED_RADIUS, m200, c200)
     return np.abs(mass / _halo_mass_at_the_sun() - 1.0) <= tolerance
 
 
@@ -307,11 +372,6 @@ def scale_radius_follows(m_lmc: Numbers, m_lmc_8p7: Numbers, a_lmc: Numbers) -> 
     with np.errstate(all="ignore"):  # masses out of range are refused by name
         expected = lmc_scale_radius(m_lmc, m_lmc_8p7)
         return np.abs(a_lmc - expected) <= AGREEMENT * (expected + const.LMC_ENCLOSED_RADIUS)
-
-
-def enclosed_mass(m_lmc: Numbers, a_lmc: Numbers) -> Any:
-    """Mass [Msun] within 8.7 kpc of a Hernquist sphere, the inverse of :func:`lmc_scale_radius`."""
-    return m_lmc / (1.0 + a_lmc / const.LMC_ENCLOSED_RADIUS) ** 2
 
 
 def coulomb_logarithm(a_lmc: float) -> float:

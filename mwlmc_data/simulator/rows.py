@@ -7,6 +7,8 @@ others stale. This module compares them, to the precision in which they are stor
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_choice, as_floats, as_ids, check_names
+from mwlmc_data.arguments.messages import refuse
 from mwlmc_data.arguments.tabular import as_row, as_table, get_index
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import schema
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
 
 #: Parameters that have no default.
 NEEDED = ("m200_mw", "m_lmc", "log10_lambda_df")
+#: Parameters that determine the masses of the galaxies within a radius.
+_MASSES = ("m200_mw", "c200", "m_lmc", "m_lmc_8p7", "a_lmc")
+#: Columns with the mass of a galaxy within a radius, such as `name_masses` names them.
+_ENCLOSED = re.compile(r"m_(mw|lmc)_\d+(p\d+)?")
 #: Results, which are not parameters.
 _RESULTS = (*(n for n in schema.CATALOGUE_NAMES if n not in LIMITS), *(c.name for c in schema.STARS))
 #: Parameters first, as a message about an unknown column lists the first few.
@@ -55,16 +62,87 @@ def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, floa
     """
     columns = as_table(name, table)
     check_names(name, columns, _KNOWN, NEEDED)
-    numbers: Columns = {}
-    size: int | str = "n"
-    for column in (c for c in columns if c in LIMITS):
-        numbers[column] = as_floats(f"{name}[{column!r}]", columns[column], unit=LIMITS[column][2], shape=(size,))
-        size = len(numbers[column])
+    numbers = _read_numbers(name, {c: values for c, values in columns.items() if c in LIMITS})
     rows = _choose_numbers(name, numbers, derived, is_simulated=not _SIMULATED.isdisjoint(columns), given=columns)
     ids = _ids(name, columns, get_index(table))
     if ids is not None and len(ids) != len(rows):
         raise ValueError(f"{name}['sim_id'] = {len(ids)} numbers: allowed is one for each of the {len(rows)} rows")
     return rows, ids
+
+
+def _read_numbers(name: str, columns: dict[str, Any], limited: bool = False) -> Columns:
+    """Read parameters of all rows in their units, `limited` to their allowed range."""
+    numbers: Columns = {}
+    size: int | str = "n"
+    for column, values in columns.items():
+        low, high = rounded_limits(column) if limited else (-math.inf, math.inf)
+        unit = LIMITS[column][2]
+        place = f"{name}[{column!r}]"
+        numbers[column] = as_floats(place, values, unit=unit, shape=(size,), minimum=low, maximum=high)
+        size = len(numbers[column])
+    return numbers
+
+
+def read_masses(name: str, table: Any, derived: str) -> tuple[Columns, pd.Index | None]:
+    """Read what determines the mass of each galaxy within a radius, and the index of a pandas table.
+
+    Parameters
+    ----------
+    name : str
+        What the user calls the table.
+    table : table
+        As for :func:`~mwlmc_data.simulate_many`, but of the parameters only m200_mw, m_lmc, and m_lmc_8p7 or a_lmc are
+        needed, and only these and c200 are read.
+    derived : {"checked", "given"}
+        As for :func:`~mwlmc_data.simulate_many`.
+
+    Returns
+    -------
+    columns : dict of str to ndarray of shape (n,)
+        m200_mw, m_lmc [Msun], c200, a_lmc [kpc].
+    index : pandas.Index or None
+
+    Raises
+    ------
+    ValueError
+        As for :func:`~mwlmc_data.simulate_many`, or if the table has neither m_lmc_8p7 nor a_lmc.
+    """
+    columns = {c: values for c, values in as_table(name, table).items() if c in LIMITS or not _ENCLOSED.fullmatch(c)}
+    check_names(name, columns, _KNOWN, ("m200_mw", "m_lmc"))
+    if not {"a_lmc", "m_lmc_8p7"} & set(columns):
+        raise ValueError(f"{name} lacks a_lmc or m_lmc_8p7: {_NO_SCALE}")
+    numbers = _read_numbers(name, {c: columns[c] for c in _MASSES if c in columns}, limited=True)
+    is_simulated = not _SIMULATED.isdisjoint(columns)
+    return _choose_masses(name, numbers, derived, is_simulated), get_index(table)
+
+
+_NO_SCALE = (
+    "allowed is a table with one of them, which gives the LMC's scale radius. Draws of a posterior have neither: add "
+    "m_lmc_8p7, measured or drawn from its prior given each m_lmc (mwlmc_data.priors.ENCLOSED_MASS.quantile(u, m_lmc), "
+    "with u uniform in 0 to 1)"
+)
+
+
+def _choose_masses(name: str, numbers: Columns, derived: str, is_simulated: bool) -> Columns:
+    """Select or compute c200 and a_lmc of each row as :class:`~mwlmc_data.Parameters` does, or raise ValueError."""
+    counts, again = _compare(name, numbers, derived, is_simulated)
+    for column, stale in again.items():
+        _warn_if(name, numbers, column, stale)
+    m200, m_lmc = numbers["m200_mw"], numbers["m_lmc"]
+    empty, never = np.full(len(m200), np.nan), np.zeros(len(m200), dtype=bool)
+    c200, a_lmc = numbers.get("c200", empty).copy(), numbers.get("a_lmc", empty).copy()
+    missing = ~counts.get("c200", never)
+    c200[missing] = [concentration(mass) for mass in m200[missing].tolist()]
+    missing = ~counts.get("a_lmc", never)
+    if missing.any():
+        inner = numbers["m_lmc_8p7"]
+        bad = missing & (inner >= m_lmc)
+        if bad.any():
+            refuse(f"{name}['m_lmc_8p7']", inner, bad, "less than m_lmc in its row")
+        a_lmc[missing] = lmc_scale_radius(m_lmc[missing], inner[missing])
+        low, high = rounded_limits("a_lmc")
+        as_floats(f"a_lmc from the masses of {name}", a_lmc, unit="kpc", minimum=low, maximum=high)
+    return {"m200_mw": m200, "c200": c200, "m_lmc": m_lmc, "a_lmc": a_lmc}
 
 
 def _ids(name: str, columns: dict[str, Any], index: pd.Index | None) -> NDArray[np.int64] | None:
@@ -94,25 +172,36 @@ def _choose_numbers(
     name: str, numbers: Columns, derived: str, is_simulated: bool, given: dict[str, Any]
 ) -> list[dict[str, float]]:
     """Select the numbers that count in each row, or raise ValueError."""
-    as_choice("derived", derived, ("checked", "given"))
+    counts, again = _compare(name, numbers, derived, is_simulated)
+    for column, stale in again.items():
+        _warn_if(name, numbers, column, stale)
     n = len(numbers[NEEDED[0]])
-    counts = {column: np.ones(n, dtype=bool) for column in numbers}
+    _choose_present_day(name, numbers, counts)
+    if "coulomb_log" in given:
+        _check_coulomb_log(name, numbers, counts, given["coulomb_log"])
+    columns = {column: values.tolist() for column, values in numbers.items()}
+    return [{c: values[i] for c, values in columns.items() if counts[c][i]} for i in range(n)]
+
+
+def _compare(
+    name: str, numbers: Columns, derived: str, is_simulated: bool
+) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.bool_]]]:
+    """Find where each number counts, and where c200 and a_lmc are computed again; or raise ValueError."""
+    as_choice("derived", derived, ("checked", "given"))
+    counts = {column: np.ones(len(values), dtype=bool) for column, values in numbers.items()}
+    again = {}
     if derived == "checked":
         for column, stale in _stale(numbers).items():
             if not is_simulated and column == "a_lmc" and stale.any():
                 raise ValueError(f"{_contradiction(name, numbers, column, stale)}: {_FREE}")
             if is_simulated:
                 counts[column] &= ~stale
-                _warn_if(name, numbers, column, stale)
+                again[column] = stale
     elif "a_lmc" in numbers and "m_lmc_8p7" in numbers:  # m_lmc_8p7 is computed again where a_lmc contradicts it
         low, high = rounded_limits("m_lmc_8p7")
         masses = numbers["m_lmc_8p7"]
         counts["m_lmc_8p7"] &= ~(_stale(numbers)["a_lmc"] & (masses >= low) & (masses <= high))
-    _choose_present_day(name, numbers, counts)
-    if "coulomb_log" in given:
-        _check_coulomb_log(name, numbers, counts, given["coulomb_log"])
-    columns = {column: values.tolist() for column, values in numbers.items()}
-    return [{c: values[i] for c, values in columns.items() if counts[c][i]} for i in range(n)]
+    return counts, again
 
 
 _FREE = "allowed is m_lmc_8p7 or a_lmc, or derived='given', by which a_lmc counts"

@@ -14,6 +14,7 @@ from mwlmc_data.array_types import FloatArray
 from mwlmc_data.display import Displayed, fixed
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
+from mwlmc_data.simulator.masses import compute_masses
 from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import REFLEX_NAMES, Reflex
@@ -92,21 +93,30 @@ class Simulation(Displayed):
         reflex, shells = fit_shells(self.halo.positions, self.halo.velocities, const.FIT_R_MIN, SHELLS, n_stars)
         errors = reflex.errors
         row: dict[str, Any] = {"sim_id": self.sim_id, "simulator_version": const.SIMULATOR_VERSION}
-        row |= self.parameters.to_dict()
-        row |= {"coulomb_log": self.parameters.coulomb_log}
+        p = self.parameters
+        row |= p.to_dict()
+        row |= {"coulomb_log": p.coulomb_log}
+        masses = compute_masses(const.ENCLOSED_RADIUS, p.m200_mw, p.c200, p.m_lmc, p.a_lmc)
+        row |= {name: float(mass) for name, mass in masses.items()}
         row |= {"v_travel": reflex.v_travel, "l_apex": reflex.l_apex, "b_apex": reflex.b_apex}
         row |= dict(zip(REFLEX_NAMES, reflex.values.tolist(), strict=True))
-        for i, first in enumerate("xyz"):
-            row |= {f"cov_v{first}_v{'xyz'[j]}": float(reflex.covariance[i, j]) for j in range(i, 3)}
+        row |= _covariance_of(reflex)
         row |= {f"err_{name}": errors[name] for name in REFLEX_NAMES[3:]}
         row["n_stars_fit"] = reflex.n_stars
         for shell in shells:
             name = f"{shell.r_min:.0f}_{shell.r_max:.0f}"
             row |= {f"v{a}_travel_{name}": float(v) for a, v in zip("xyz", shell.vector, strict=True)}
+            row |= _covariance_of(shell, f"_{name}")
             row[f"n_stars_fit_{name}"] = shell.n_stars
         row["pericentre_lmc"], row["t_pericentre_lmc"] = self.orbit.pericentre, self.orbit.t_pericentre
         row["distance_lmc_start"] = float(self.orbit.distance[0])
         return row
+
+
+def _covariance_of(reflex: Reflex, shell: str = "") -> dict[str, float]:
+    """The travel velocity's covariance by column: the upper triangle."""
+    pairs = ((i, j) for i in range(3) for j in range(i, 3))
+    return {f"cov_v{'xyz'[i]}_v{'xyz'[j]}{shell}": float(reflex.covariance[i, j]) for i, j in pairs}
 
 
 def simulate(

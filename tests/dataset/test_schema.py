@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from astropy.io.votable.ucd import check_ucd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,13 +17,14 @@ def test_names_are_unique_and_follow_the_design():
     assert len(set(names)) == len(names)
     expected = """
     sim_id split simulator_version m200_mw m_lmc log10_lambda_df ra_lmc dec_lmc distance_lmc v_los_lmc
-    pm_ra_lmc pm_dec_lmc beta0 r_dehnen m_lmc_8p7 c200 a_lmc coulomb_log x_lmc y_lmc z_lmc vx_lmc vy_lmc
-    vz_lmc v_travel l_apex b_apex vx_travel vy_travel vz_travel mean_v_r mean_v_phi mean_v_theta
+    pm_ra_lmc pm_dec_lmc beta0 r_dehnen m_lmc_8p7 c200 a_lmc coulomb_log m_mw_50 m_lmc_50 x_lmc y_lmc z_lmc
+    vx_lmc vy_lmc vz_lmc v_travel l_apex b_apex vx_travel vy_travel vz_travel mean_v_r mean_v_phi mean_v_theta
     sigma_v_los sigma_v_l sigma_v_b cov_vx_vx cov_vx_vy cov_vx_vz cov_vy_vy cov_vy_vz cov_vz_vz
     err_mean_v_r err_mean_v_phi err_mean_v_theta err_sigma_v_los err_sigma_v_l err_sigma_v_b n_stars_fit
-    vx_travel_50_100 vy_travel_50_100 vz_travel_50_100 n_stars_fit_50_100 vx_travel_50_300
-    vy_travel_50_300 vz_travel_50_300 n_stars_fit_50_300 pericentre_lmc t_pericentre_lmc
-    distance_lmc_start
+    vx_travel_50_100 vy_travel_50_100 vz_travel_50_100 cov_vx_vx_50_100 cov_vx_vy_50_100 cov_vx_vz_50_100
+    cov_vy_vy_50_100 cov_vy_vz_50_100 cov_vz_vz_50_100 n_stars_fit_50_100 vx_travel_50_300 vy_travel_50_300
+    vz_travel_50_300 cov_vx_vx_50_300 cov_vx_vy_50_300 cov_vx_vz_50_300 cov_vy_vy_50_300 cov_vy_vz_50_300
+    cov_vz_vz_50_300 n_stars_fit_50_300 pericentre_lmc t_pericentre_lmc distance_lmc_start
     """
     assert list(names) == expected.split()
 
@@ -32,6 +34,7 @@ def test_every_column_states_its_unit_and_meaning(column):
     assert column.unit in UNITS
     assert len(column.description) > 15
     assert "|" not in column.description, "it would break the table in Markdown"
+    assert column.ucd and check_ucd(column.ucd, check_controlled_vocabulary=True)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,9 @@ def test_every_column_states_its_unit_and_meaning(column):
         ("t_pericentre_lmc", "Gyr"),
         ("beta0", ""),
         ("vx_travel_50_300", "km/s"),
+        ("cov_vy_vz_50_100", "km2/s2"),
+        ("m_mw_50", "Msun"),
+        ("m_lmc_50", "Msun"),
     ],
 )
 def test_units(name, unit):
@@ -58,6 +64,8 @@ def test_descriptions_state_the_conventions():
     assert "cos(dec)" in schema.get_column("pm_ra_lmc").description
     assert "(-8.3, 0, 0.02) kpc" in schema.get_column("x_lmc").description
     assert "r > 50 kpc" in schema.get_column("v_travel").description
+    assert "vx_travel_50_100 and vz_travel_50_100" in schema.get_column("cov_vx_vz_50_100").description
+    assert "halo, bulge and disc enclosed within 50 kpc of its centre" in schema.get_column("m_mw_50").description
 
 
 def test_unknown_column_is_named_with_those_allowed():

@@ -51,7 +51,8 @@ def small_release(folder: Path, seed: int = 0, version: str = release.DATA_VERSI
 
 def write_manifest(folder: Path, entries: list[store.ListedFile], version: str = release.DATA_VERSION) -> None:
     """Write the manifest of a folder."""
-    manifest = store.Manifest(version, "1.0.0", {"gaussian": 20250710}, tuple(entries))
+    made_with = release.get_entry("gaussian")["simulator_version"]
+    manifest = store.Manifest(version, made_with, {"gaussian": 20250710}, tuple(entries))
     (folder / store.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 

@@ -78,6 +78,11 @@ class TestEveryTask:
         for j, name in enumerate(task.x_names):
             assert np.array_equal(task.train.x[rows, j], table[name][rows])
 
+    def test_its_data_do_not_give_the_parameters_away(self, task):
+        truths = {*task.theta_names, *schema.DERIVED, "beta0", "r_dehnen", "m_lmc_8p7"}
+        assert {"c200", "a_lmc", "coulomb_log", "m_mw_50", "m_lmc_50"} <= truths
+        assert not truths & set(task.x_names)
+
     def test_observations_are_those_of_the_version(self, task):
         first, again = task.observations, type(task)().observations
         assert first.x.dtype == first.theta.dtype == np.float32
@@ -205,6 +210,11 @@ class TestFinding:
     def test_two_tasks_of_one_name_are_refused(self, registry):
         with pytest.raises(ValueError, match=r"two tasks are summary-9@1\.0: Summary9 and Other"):
             type("Other", (summary.Summary9,), {"name": "summary-9", "__qualname__": "Other"})
+
+    @pytest.mark.parametrize("told", ["m_mw_50", "c200", "m_lmc"])
+    def test_data_that_give_the_parameters_away_are_refused(self, registry, told):
+        with pytest.raises(ValueError, match=rf"x_names of leak = {told}: allowed are data"):
+            type("Leak", (summary.Summary9,), {"name": "leak", "x_names": ("v_travel", told)})
 
     def test_data_of_another_major_version_are_refused(self, monkeypatch):
         monkeypatch.setattr(release, "DATA_VERSION", "2.0.0")
