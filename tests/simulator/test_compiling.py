@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import mwlmc_data
-from mwlmc_data.simulator.compiling import allow_gather
 
 PROGRAM = """
 import hashlib
@@ -77,10 +76,3 @@ def test_read_only_installation(installation, tmp_path, home):
     assert ANNOUNCEMENT not in run(installation, **environment)[0]
     kept = cache if home == "writable" else temporary
     assert list(kept.rglob("*.nbi"))
-
-
-def test_gather_is_allowed_where_avx2_is_the_widest():
-    """One more feature where AVX2 is the widest; the rest stays as the processor has it."""
-    assert allow_gather("+avx,+avx2,+fma,-avx512f") == "+avx,+avx2,+fma,-avx512f,+fast-gather"
-    for features in ("+avx,+avx2,+avx512f", "+sse4.2,-avx2", "+neon", ""):
-        assert allow_gather(features) == features

@@ -129,12 +129,3 @@ def test_compiling_is_announced_once(capsys):
         announcer.on_end(None)
     reported = "mwlmc-data: compiling kernels, about ten seconds, once per machine ...\n"
     assert capsys.readouterr() == ("", reported)
-
-
-def test_gather_is_allowed_with_avx2_alone():
-    for features, expected in (
-        ("+sse,+avx2", "+sse,+avx2,+fast-gather"),
-        ("+avx2,+avx512f", "+avx2,+avx512f"),
-        ("+sse,-avx2", "+sse,-avx2"),
-    ):
-        assert compiling.allow_gather(features) == expected

@@ -28,7 +28,7 @@ Together = Callable[[Sequence[Float64Array], Sequence[Field]], Sequence[FloatArr
 
 
 def _numba(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, FloatArray]:
-    """The default engine: sixteen stars at once in float32."""
+    """The default engine: as many stars at once as the processor has lanes, in float32."""
     orbit, field, stars = start_stars(parameters, n_stars, rng)
     with announce_compiling():
         return orbit, integrate_lanes(stars, field, TOLERANCE)[0]

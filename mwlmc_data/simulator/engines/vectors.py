@@ -190,8 +190,9 @@ def magnitude(typingctx, a):
     result, arguments, _ = _elementwise(a)
 
     def codegen(context, builder, sig, args):
-        name = f"llvm.fabs.v{LANES}f32" if result is floats else "llvm.fabs.f32"
-        return _call(builder, name, args)
+        if result is floats:
+            return _call(builder, f"llvm.fabs.v{LANES}f32", args)
+        return _call_of_target(context, builder, math.fabs, args)
 
     return signature(result, *arguments), codegen
 
@@ -204,14 +205,14 @@ def root(typingctx, a):
     def codegen(context, builder, sig, args):
         if result is floats:
             return _call(builder, f"llvm.sqrt.v{LANES}f32", args)
-        return _single_root(context, builder, args)
+        return _call_of_target(context, builder, math.sqrt, args)
 
     return signature(result, *arguments), codegen
 
 
-def _single_root(context: Any, builder: ir.IRBuilder, args: Sequence[ir.Value]) -> ir.Value:
-    """Square root of one number as its target computes it; a GPU has its own."""
-    return context.get_function(math.sqrt, types.float32(types.float32))(builder, args)
+def _call_of_target(context: Any, builder: ir.IRBuilder, function: Callable, args: Sequence[ir.Value]) -> ir.Value:
+    """Call a function of one number as its target defines it: a GPU has neither LLVM's root nor its magnitude."""
+    return context.get_function(function, types.float32(types.float32))(builder, args)
 
 
 @intrinsic
@@ -221,7 +222,7 @@ def estimate_inverse_root(typingctx, a):
 
     def codegen(context, builder, sig, args):
         if result is not floats:
-            return builder.fdiv(_F32(1.0), _single_root(context, builder, args))
+            return builder.fdiv(_F32(1.0), _call_of_target(context, builder, math.sqrt, args))
         if "avx512f" in _FEATURES:
             return _join(builder, [_estimate_avx512(builder, piece) for piece in _split(builder, args[0], 16)])
         if "avx" in _FEATURES:
