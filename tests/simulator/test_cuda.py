@@ -221,7 +221,7 @@ def test_gpu_code_is_one_function_in_single_precision(monkeypatch):
     for unwanted in (r"\.f64", r"\bcall\b", r"sqrt\.rn", r"div\.rn\.f32"):
         assert not re.search(unwanted, code), unwanted
     assert re.findall(r"\.local .*\[(\d+)\];", code) == [str(4 * ROWS)]
-    assert len(re.findall(r"\bfma\.rn\.f32", code)) > 100
+    assert len(re.findall(r"\bfma\.rn\.ftz\.f32", code)) > 100
     # the stages are a loop: the code holds the force once, with at most two roots and eleven of the disc
     assert 3 <= len(re.findall(r"\br?sqrt\.approx", code)) <= 13 + 4
 

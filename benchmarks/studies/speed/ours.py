@@ -21,7 +21,7 @@ _CONVERGED = 1e-11
 
 
 def codes(problem: Problem) -> list[Code]:
-    """Return our two integrators: as many stars at once as there are lanes, in float32, and one at a time in float64."""
+    """Return our two integrators: the lanes in float32, and one star at a time in float64."""
     field = problem.field
 
     def lanes(stars: FloatArray, tolerance: float) -> FloatArray:
