@@ -7,10 +7,18 @@ from scipy.stats import chi2, kstest
 from mwlmc_data.dataset import release, schema
 from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.priors import Prior
-from mwlmc_data.simulator import simulate_many
+from mwlmc_data.simulator import enclosed_masses, simulate_many
 from tests.helpers.prior_laws import LAWS, enclosed_law
 
 ROWS = {"gaussian": 128_000, "flat": 4_096, "wide": 32_768}
+#: Suffixes of the columns of all fitted stars, and of those in a shell.
+SHELLS = ("", "_50_100", "_50_300")
+
+
+def covariances(table, shell):
+    """Covariances of the travel vector in each row, (n, 3, 3)."""
+    names = [["cov_v" + "_v".join(sorted((a, b))) + shell for a in "xyz"] for b in "xyz"]
+    return table[[name for row in names for name in row]].to_numpy(float).reshape(-1, 3, 3)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +91,17 @@ def test_values_are_physical(tables, config):
     assert (table["n_stars_fit_50_300"] <= table["n_stars_fit"]).all()
     assert table["n_stars_fit"].between(800, 3000).all()
     assert table[["sigma_v_los", "sigma_v_l", "sigma_v_b"]].min().min() > 5
+    variances = []
+    for shell in SHELLS:
+        found = np.linalg.eigvalsh(covariances(table, shell))
+        assert found[:, 0].min() > 0, shell
+        variances.append(found.sum(axis=1))
+    # fewer stars say less, but for a few shells whose stars happen to scatter less
+    assert (variances[0] < variances[2]).mean() > 0.99 and (variances[2] < variances[1]).mean() > 0.99
+    masses = enclosed_masses(table)
+    for name in ("m_mw_50", "m_lmc_50"):
+        assert table[name].to_numpy() == pytest.approx(masses[name].to_numpy(), rel=1e-6), name
+    assert (table["m_lmc_50"] < table["m_lmc"]).all() and (table["m_lmc_8p7"] < table["m_lmc_50"]).all()
     # a radially anisotropic halo is hotter along the line of sight
     radial = table[table["beta0"] > 0.5]
     assert (radial["sigma_v_los"] > radial["sigma_v_l"]).mean() > 0.99
@@ -100,22 +119,22 @@ def test_a_heavier_lmc_moves_the_disc_faster(tables):
 def test_errors_of_the_travel_velocity_are_right(tables):
     """Rows simulated again with 60 other haloes each: the travel vectors scatter as the covariances of the rows say.
 
-    The sum of squares in units of the mean covariance is chi-squared with 3 x 59 degrees of freedom per row.
+    The sum of squares in units of the mean covariance is chi-squared with 3 x 59 degrees of freedom per row; so it is
+    in both shells.
     """
     again, rows = 60, tables["gaussian"].iloc[11::16_000]
     drawn = rows[list(schema.DRAWN)]
     copies = drawn.loc[drawn.index.repeat(again)].reset_index(drop=True)
     made = simulate_many(copies, seed=77, progress=False)
-    total = 0.0
-    for i in range(len(rows)):
-        part = made.iloc[i * again : (i + 1) * again]
-        vector = part[["vx_travel", "vy_travel", "vz_travel"]].to_numpy(float)
-        mean = part.filter(regex="^cov_v").mean()
-        covariance = np.array([[mean["cov_v" + "_v".join(sorted((a, b)))] for a in "xyz"] for b in "xyz"])
-        offset = vector - vector.mean(axis=0)
-        total += np.einsum("ni,ij,nj->", offset, np.linalg.inv(covariance), offset)
     degrees = 3 * (again - 1) * len(rows)
-    assert 1e-4 < chi2(degrees).cdf(total) < 1 - 1e-4, total / degrees
+    for shell in SHELLS:
+        total = 0.0
+        for i in range(len(rows)):
+            part = made.iloc[i * again : (i + 1) * again]
+            vector = part[[f"v{a}_travel{shell}" for a in "xyz"]].to_numpy(float)
+            offset = vector - vector.mean(axis=0)
+            total += np.einsum("ni,ij,nj->", offset, np.linalg.inv(covariances(part, shell).mean(axis=0)), offset)
+        assert 1e-4 < chi2(degrees).cdf(total) < 1 - 1e-4, (shell, total / degrees)
 
 
 @pytest.mark.parametrize(("config", "count"), [("gaussian", 50), ("flat", 10), ("wide", 15)])
