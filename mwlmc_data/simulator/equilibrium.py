@@ -21,7 +21,6 @@ contract, at about 5 km/s at 300 to 1,000 kpc, which ``python -m benchmarks equi
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple
 
@@ -31,16 +30,10 @@ from scipy.special import gamma as gamma_function
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import describe_tuple
 from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator import distribution, nfw
 from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
+from mwlmc_data.simulator.distribution import LOGIT_STEP, LOGIT_TOP
 from mwlmc_data.simulator.potentials import nfw_scales
-
-#: Inner slope of the stars' density profile.
-GAMMA = 1.0
-#: Grid of the tables: equidistant in logit(Psi) = ln(Psi / (1 - Psi)), from x = 1e-6 to 1e9.
-_LOGIT_TOP, _LOGIT_STEP, _N_GRID = 14.5, 0.125, 260
-#: Safety factor on the maximum of the speed distribution, as the maximum may lie between grid points.
-_ENVELOPE = 1.1
-_LEGENDRE_X, _LEGENDRE_W = np.polynomial.legendre.leggauss(8)
 
 
 class Equilibrium(NamedTuple):
@@ -50,147 +43,15 @@ class Equilibrium(NamedTuple):
     b: float  # r_dehnen / r_s
     x: Float64Array  # radius of the grid points
     f1: Float64Array  # distribution function at E = Psi(x)
+    log_f1: Float64Array  # its logarithm, -inf where it is zero
     excess: Float64Array  # mass within x that the cut of f1 adds to the Dehnen profile (total mass 1)
-    envelope: Float64Array  # bound on v^(2 - 2 beta) f1 over the speeds at x
+    x_cut: float  # radius beyond which it adds no more
+    log_bound: Float64Array  # bound on ln(v^(2 - 2 beta) f1 / (1 - v / escape speed)) at x
     scale_radius: float  # [kpc]
     scale_speed: float  # sqrt(G M_s / r_s) [km/s]
 
     def __repr__(self) -> str:
         return describe_tuple(self)
-
-
-@inline
-def _depth(x):
-    """``1 - Psi = 1 - ln(1 + x) / x`` without cancellation at small x."""
-    if x > 0.03:
-        return 1.0 - math.log1p(x) / x
-    series = 1.0 / 12.0
-    for k in range(11, 1, -1):
-        series = 1.0 / k - x * series
-    return x * series
-
-
-@inline
-def _depth_and_mass(x):
-    """``1 - Psi`` and ``m = ln(1 + x) - x / (1 + x)``, without cancellation at small x."""
-    if x > 0.03:
-        log = math.log1p(x)
-        return 1.0 - log / x, log - x / (1.0 + x)
-    series = 10.0 / 11.0
-    for k in range(10, 1, -1):
-        series = (k - 1.0) / k - x * series
-    return _depth(x), x * x * series
-
-
-@kernel
-def _invert(x_grid, beta, b, nodes, weights):
-    """Signed f1 at E = Psi(x): the integral over s = ln(x' / x) > 0, in panels that widen away from the singular end.
-
-    The integrand is ``(E - Psi)^(beta - 1/2) g'' |dPsi / ds|`` with ``g = x^(2 beta - gamma) (x + b)^(gamma - 4)`` and
-
-        g'' |dPsi / d ln x| = (g / q) (p^2 + p' - p q' / q),    p = d ln g / d ln x,    q = -dPsi / d ln x = m(x) / x,
-
-    where primes are d / d ln x. In sigma with s = sigma^power, power = 1 / (beta + 1/2), it is smooth at 0. The nodes
-    in sigma, and hence x' / x and its powers, are the same for every x.
-    """
-    power = 1.0 / (beta + 0.5)
-    n_panels = 0
-    left, right = 0.0, 0.05
-    while left**power < 25.0:
-        n_panels += 1
-        left, right = right, right * 1.6
-    n = n_panels * nodes.shape[0]
-    stretch, weight, growth = np.empty(n), np.empty(n), np.empty(n)
-    left, right = 0.0, 0.05
-    slope = 2.0 * beta - GAMMA
-    for panel in range(n_panels):
-        half = 0.5 * (right - left)
-        for k in range(nodes.shape[0]):
-            sigma = left + half * (1.0 + nodes[k])
-            s = sigma**power
-            i = panel * nodes.shape[0] + k
-            stretch[i] = math.exp(s)
-            weight[i] = half * weights[k] * power * s / sigma
-            growth[i] = math.exp(slope * s)
-        left, right = right, right * 1.6
-    f1 = np.empty(x_grid.shape[0])
-    for i in range(x_grid.shape[0]):
-        depth, total = _depth(x_grid[i]), 0.0
-        for k in range(n):
-            x = x_grid[i] * stretch[k]
-            depth_there, mass = _depth_and_mass(x)
-            inverse = 1.0 / (x + b)
-            p = slope - (4.0 - GAMMA) * x * inverse
-            dp = -(4.0 - GAMMA) * x * b * inverse * inverse
-            q = mass / x
-            dq = x / ((1.0 + x) * (1.0 + x)) - q
-            g = growth[k] * inverse * inverse * inverse  # without the factor x_grid^slope; gamma - 4 = -3
-            curvature = g / q * (p * p + dp - p * dq / q)
-            total += weight[k] * (depth_there - depth) ** (beta - 0.5) * curvature
-        f1[i] = total * x_grid[i] ** slope
-    return f1
-
-
-@kernel
-def _excess_mass(x_grid, f1, beta, b, constant):
-    """Mass within x that is added by setting negative f1 to zero, in units of the Dehnen profile's mass.
-
-    ``d(rho) x^(2 beta) = constant * int |f1| (Psi - E)^(1/2 - beta) dE`` over the energies with f1 < 0, with f1
-    constant between grid points and the power integrated exactly.
-    """
-    n = x_grid.shape[0]
-    excess = np.zeros(n)
-    power = 1.5 - beta
-    previous = 0.0
-    for i in range(n):
-        depth, density = _depth(x_grid[i]), 0.0
-        for j in range(i, n - 1):
-            if f1[j] >= 0.0 and f1[j + 1] >= 0.0:
-                continue
-            removed = -0.5 * (min(f1[j], 0.0) + min(f1[j + 1], 0.0))
-            inner, outer = _depth(x_grid[j]) - depth, _depth(x_grid[j + 1]) - depth
-            density += constant * removed * (outer**power - max(inner, 0.0) ** power) / power
-        # d(mass) / d ln x = 2 b x^3 rho, trapezoids in ln x
-        current = 2.0 * b * x_grid[i] ** (3.0 - 2.0 * beta) * density
-        if i > 0:
-            excess[i] = excess[i - 1] + 0.5 * (current + previous) * math.log(x_grid[i] / x_grid[i - 1])
-        previous = current
-    return excess
-
-
-@kernel
-def _bound(x_grid, f1, beta):
-    """Maximum of ``v^(2 - 2 beta) f1`` over the grid's energies at each radius and its two neighbours."""
-    n = x_grid.shape[0]
-    depth = np.empty(n)
-    peak = np.zeros(n)
-    for i in range(n):
-        depth[i] = _depth(x_grid[i])
-    for i in range(n):
-        for j in range(i + 1, n):
-            if f1[j] > 0.0:
-                peak[i] = max(peak[i], (2.0 * (depth[j] - depth[i])) ** (1.0 - beta) * f1[j])
-    bound = np.empty(n)
-    for i in range(n):
-        bound[i] = max(peak[i], peak[max(i - 1, 0)], peak[min(i + 1, n - 1)]) * _ENVELOPE
-    return bound
-
-
-@functools.lru_cache(maxsize=1)
-def _grid() -> Float64Array:
-    """Radii x at which logit(Psi(x)) takes equidistant values, by Newton's method in ln x."""
-    logit = _LOGIT_TOP - _LOGIT_STEP * np.arange(_N_GRID)
-    table = np.linspace(-16, 24, 4001)
-    psi = np.log1p(np.exp(table)) / np.exp(table)
-    depth = np.where(table < -7, np.exp(table) / 2 - np.exp(2 * table) / 3, 1 - psi)
-    ln_x = np.interp(-logit, np.log(depth / psi), table)
-    for _ in range(4):
-        x = np.exp(ln_x)
-        psi = np.log1p(x) / x
-        depth = np.where(x < 1e-3, x / 2 - x**2 / 3 + x**3 / 4 - x**4 / 5, 1 - psi)
-        slope = (psi - 1 / (1 + x)) / (psi * depth)  # -d logit / d ln x
-        ln_x += (np.log(psi / depth) - logit) / slope
-    return np.exp(ln_x)
 
 
 def equilibrium(m200: float, c200: float, beta: float, r_dehnen: float) -> Equilibrium:
@@ -207,98 +68,148 @@ def equilibrium(m200: float, c200: float, beta: float, r_dehnen: float) -> Equil
     """
     r_s, m_s = nfw_scales(m200, c200)
     b = r_dehnen / r_s
-    x = _grid()
+    tables = distribution.make_tables()
     with announce_compiling():
-        signed = _invert(x, beta, b, _LEGENDRE_X, _LEGENDRE_W)
+        signed = distribution.invert(beta, b, tables)
         constant = 1.0 / (gamma_function(1.5 - beta) * gamma_function(0.5 + beta))
-        excess = _excess_mass(x, signed, beta, b, constant)
+        excess = distribution.sum_excess(signed, beta, b, constant, tables)
         f1 = np.maximum(signed, 0.0)
-        bound = _bound(x, f1, beta)
-    return Equilibrium(beta, b, x, f1, excess, bound, r_s, math.sqrt(const.G * m_s / r_s))
+        with np.errstate(divide="ignore"):
+            log_f1 = np.log(f1)
+        bound = distribution.find_bound(log_f1, beta, tables)
+    x_cut = float(tables.x[np.argmax(excess == excess[-1])])
+    return Equilibrium(beta, b, tables.x, f1, log_f1, excess, x_cut, bound, r_s, math.sqrt(const.G * m_s / r_s))
 
 
 @inline
-def _speed_density(v, depth, beta, f1):
-    """``v^(2 - 2 beta) f1(Psi - v^2 / 2)``, the distribution of the speed where ``1 - Psi = depth``."""
+def _log_speed_density(v, depth, beta, log_f1):
+    """``ln(v^(2 - 2 beta) f1(Psi - v^2 / 2))``, the distribution of the speed where ``1 - Psi = depth``."""
     kinetic = 0.5 * v * v
     binding = 1.0 - depth - kinetic
     if binding <= 0.0 or v <= 0.0:
-        return 0.0
-    position = (_LOGIT_TOP - math.log(binding / (depth + kinetic))) / _LOGIT_STEP
-    i = min(max(int(position), 0), f1.shape[0] - 2)
+        return -np.inf
+    position = (LOGIT_TOP - math.log(binding / (depth + kinetic))) / LOGIT_STEP
+    i = min(max(int(position), 0), log_f1.shape[0] - 2)
     w = position - i
-    if f1[i] > 0.0 and f1[i + 1] > 0.0:  # power law between and beyond the grid points
-        return v ** (2.0 - 2.0 * beta) * f1[i] * (f1[i + 1] / f1[i]) ** w
-    return v ** (2.0 - 2.0 * beta) * (f1[i] + min(w, 1.0) * (f1[i + 1] - f1[i]))
+    low, high = log_f1[i], log_f1[i + 1]
+    if low > -np.inf and high > -np.inf:  # power law between and beyond the grid points
+        return (2.0 - 2.0 * beta) * math.log(v) + low + w * (high - low)
+    between = math.exp(low) + min(w, 1.0) * (math.exp(high) - math.exp(low))
+    return (2.0 - 2.0 * beta) * math.log(v) + math.log(between) if between > 0.0 else -np.inf
 
 
 @inline
-def _mass(x, b, x_grid, excess):
-    """Unnormalised mass within x: the Dehnen profile (gamma = 1) and the excess near the centre."""
+def _dehnen_mass(x, b):
+    """Mass within x of the Dehnen profile with gamma = 1 and the total mass 1."""
     inside = x / (x + b)
-    mass = inside * inside
-    if excess[-1] > 0.0:
-        i = np.searchsorted(x_grid, x)
-        if i >= x_grid.shape[0]:
-            mass += excess[-1]
-        elif i > 0:
-            w = math.log(x / x_grid[i - 1]) / math.log(x_grid[i] / x_grid[i - 1])
-            mass += excess[i - 1] + w * (excess[i] - excess[i - 1])
-    return mass
+    return inside * inside
 
 
 @inline
-def _radius(u, b, x_grid, excess):
-    """Radius that contains the fraction u of the stars."""
-    total = 1.0 + excess[-1]
-    dehnen = u * total - excess[-1]  # outside the excess the profile is Dehnen's
-    if dehnen > 0.0:
-        root = math.sqrt(dehnen)
-        x = b * root / (1.0 - root)
-        if excess[-1] == 0.0 or _mass(x, b, x_grid, excess) >= u * total * (1.0 - 1e-9):
+def _dehnen_radius(mass, b):
+    """Radius that contains this mass of the Dehnen profile."""
+    root = math.sqrt(mass)
+    return b * root / (1.0 - root)
+
+
+@inline
+def _radius(u, b, x_grid, excess, x_cut):
+    """Radius that contains the fraction u of the stars: of the Dehnen profile and the excess within x_cut."""
+    last = x_grid.shape[0] - 1
+    mass = u * (1.0 + excess[last])
+    outer = mass - excess[last]
+    if outer > 0.0:
+        x = _dehnen_radius(outer, b)
+        if x >= x_cut:
             return x
-    low, high = math.log(x_grid[0]) - 10.0, math.log(x_grid[-1])
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        if _mass(math.exp(middle), b, x_grid, excess) < u * total:
+    if mass <= _dehnen_mass(x_grid[0], b):  # the excess is zero at the first grid point
+        return _dehnen_radius(mass, b)
+    low, high = 0, last
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _dehnen_mass(x_grid[middle], b) + excess[middle] < mass:
             low = middle
         else:
             high = middle
-    return math.exp(0.5 * (low + high))
+    # within a cell the excess is linear in ln x, and the mass grows with it: Newton's method, kept within the cell
+    inner, width = x_grid[low], math.log(x_grid[high] / x_grid[low])
+    slope = (excess[high] - excess[low]) / width
+    left, right, t = 0.0, width, 0.5 * width
+    for _ in range(60):
+        x = inner * math.exp(t)
+        dehnen = _dehnen_mass(x, b)
+        missing = mass - dehnen - excess[low] - slope * t
+        if missing > 0.0:
+            left = t
+        else:
+            right = t
+        step = missing / (2.0 * dehnen * b / (x + b) + slope)
+        t += step
+        if not (left <= t and t <= right):
+            t = 0.5 * (left + right)
+        if abs(step) < 1e-13:
+            break
+    return inner * math.exp(t)
+
+
+@inline
+def _disc_point(rng):
+    """A point drawn in the unit disc, without the centre, and its squared distance from the centre."""
+    while True:
+        p, q = 2.0 * rng.random() - 1.0, 2.0 * rng.random() - 1.0
+        s = p * p + q * q
+        if 0.0 < s and s < 1.0:
+            return p, q, s
 
 
 @kernel
 def _draw(rng, n, tables):
-    """Draw n stars in turn from the stream `rng`; also return how often the bound was exceeded."""
+    """Draw n stars in turn from the stream `rng`; also return how often the bound was exceeded.
+
+    The squared distance s of a point in the unit disc is uniform in (0, 1) and independent of its direction, which
+    gives three things without trigonometric functions:
+
+    - the direction of the star, ``(2 p sqrt(1 - s), 2 q sqrt(1 - s), 1 - 2 s)`` (Marsaglia 1972);
+    - the direction of the tangential velocity, ``(p, q) / sqrt(s)``;
+    - the angle eta between velocity and radius, ``(1 + cos eta) / 2 ~ Beta(a, a)`` with a = 1 - beta:
+      ``tan eta = 1 / t`` with ``t = (p / sqrt(s)) sqrt(s^(-1 / a) - 1)``, which is Student's variate with 2 a degrees
+      of freedom over ``sqrt(2 a)`` (Bailey 1994).
+    """
     out = np.empty((n, 6))
     exceeded = 0
-    shape = 1.0 / (1.0 - tables.beta)
+    # named here: taken from the tuple in the loop, each array would be counted each time
+    x_grid, excess, log_f1, log_bound = tables.x, tables.excess, tables.log_f1, tables.log_bound
+    beta, b, x_cut = tables.beta, tables.b, tables.x_cut
+    r_unit, v_unit = tables.scale_radius, tables.scale_speed
+    shape = -1.0 / (1.0 - beta)
+    last = x_grid.shape[0] - 1
     for i in range(n):
-        x = _radius(rng.random(), tables.b, tables.x, tables.excess)
-        depth = _depth(x)
-        bound = tables.envelope[min(max(np.searchsorted(tables.x, x), 0), tables.x.shape[0] - 1)]
+        x = _radius(rng.random(), b, x_grid, excess, x_cut)
+        depth = nfw.depth(x)
+        # the grid point next beyond x
+        above = int(max((LOGIT_TOP - math.log((1.0 - depth) / depth)) / LOGIT_STEP + 1.0, 0.0))
+        bound = log_bound[min(above, last)]
         escape = math.sqrt(2.0 * (1.0 - depth))
-        # speed by rejection under the bound
+        # speed by rejection under the bound, from a distribution that falls in proportion to 1 - v / escape
         while True:
-            v = escape * rng.random()
-            density = _speed_density(v, depth, tables.beta, tables.f1)
-            if density > bound:
-                exceeded += 1
-            if rng.random() * bound <= density:
+            below = math.sqrt(1.0 - rng.random())
+            v = escape * (1.0 - below)
+            density = _log_speed_density(v, depth, beta, log_f1)
+            if math.log(below * (1.0 - rng.random())) + bound <= density:
+                if density > bound + math.log(below):
+                    exceeded += 1
                 break
-        # (1 + cos eta) / 2 ~ Beta(1 - beta, 1 - beta), eta the angle to the radius (Joehnk 1964)
-        while True:
-            p, q = rng.random() ** shape, rng.random() ** shape
-            if 0.0 < p + q <= 1.0:
-                break
-        v_r = v * (p - q) / (p + q)
-        v_t = v * 2.0 * math.sqrt(p * q) / (p + q)
-        cos_t = 2.0 * rng.random() - 1.0
-        sin_t = math.sqrt(1.0 - cos_t * cos_t)
-        phi, psi = 2.0 * math.pi * rng.random(), 2.0 * math.pi * rng.random()
-        cos_p, sin_p = math.cos(phi), math.sin(phi)
-        v_theta, v_phi = v_t * math.cos(psi), v_t * math.sin(psi)
-        r, speed = tables.scale_radius * x, tables.scale_speed
+        p, q, s = _disc_point(rng)
+        t = p * math.sqrt((math.exp(shape * math.log(s)) - 1.0) / s)
+        sin_eta = 1.0 / math.sqrt(1.0 + t * t)
+        v_r, v_t = v * t * sin_eta, v * sin_eta
+        p, q, s = _disc_point(rng)
+        norm = 1.0 / math.sqrt(s)
+        v_theta, v_phi = v_t * p * norm, v_t * q * norm
+        p, q, s = _disc_point(rng)
+        norm, cos_t, sin_t = 1.0 / math.sqrt(s), 1.0 - 2.0 * s, 2.0 * math.sqrt(s * (1.0 - s))
+        cos_p, sin_p = p * norm, q * norm
+        r, speed = r_unit * x, v_unit
         out[i, 0], out[i, 1], out[i, 2] = r * sin_t * cos_p, r * sin_t * sin_p, r * cos_t
         out[i, 3] = speed * (v_r * sin_t * cos_p + v_theta * cos_t * cos_p - v_phi * sin_p)
         out[i, 4] = speed * (v_r * sin_t * sin_p + v_theta * cos_t * sin_p + v_phi * cos_p)

@@ -240,11 +240,14 @@ def _gather(x, v, w, edges, sun):
     for q in range(rings):
         for m in range(start[q], start[q + 1]):
             total[q] += weights[m]
-        if q > 0:
-            normal[q] += normal[q - 1]
-            right[q] += right[q - 1]
-            squares[q] += squares[q - 1]
-            total[q] += total[q - 1]
+    for q in range(1, rings):
+        total[q] += total[q - 1]
+        for k in range(3):
+            squares[q, k] += squares[q - 1, k]
+            for a in range(6):
+                right[q, k, a] += right[q - 1, k, a]
+                for b in range(6):
+                    normal[q, k, a, b] += normal[q - 1, k, a, b]
     return design, data, weights, start, normal, right, squares, total
 
 
@@ -303,7 +306,9 @@ def _alternate(normal, right, squares, total, pivot, max_steps):
     residual is rounding or the equations are singular: in the first step, if a pivot is below that part of the largest
     element.
     """
-    variance, residual = squares / total, squares.copy()
+    variance, residual = np.empty(3), squares.copy()
+    for k in range(3):
+        variance[k] = squares[k] / total
     theta, information, covariance = np.zeros(6), np.zeros((6, 6)), np.zeros((6, 6))
     settled = False
     for step in range(max_steps + 1):

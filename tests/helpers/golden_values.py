@@ -30,7 +30,7 @@ def equilibria() -> dict[str, list]:
     found = {}
     for i, beta in enumerate(BETAS):
         tables = equilibrium.equilibrium(1.1e12, 13.0, beta, 12.0)
-        for name in ("x", "f1", "excess", "envelope"):
+        for name in ("x", "f1", "excess", "log_bound"):
             found[f"{name} {beta}"] = getattr(tables, name)[5::23].tolist()
         found[f"scales {beta}"] = [tables.b, tables.scale_radius, tables.scale_speed]
         found[f"stars {beta}"] = equilibrium.draw_stars(tables, 12, halo_stream(7, i)).tolist()

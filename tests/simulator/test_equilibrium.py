@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator import equations, equilibrium, potentials, tables
+from mwlmc_data.simulator import distribution, equations, equilibrium, potentials, tables
 from mwlmc_data.simulator.streams import halo_stream
 from tests.helpers.agama_reference import NAMES, arrays, parameters
 
@@ -82,8 +82,8 @@ def evolve_in_nfw(stars, m200, c200):
 def test_distribution_function_reproduces_the_density():
     """rho(r) r^(2 beta) from the tabulated f1, integrated over energies, is the Dehnen profile it came from."""
     for beta, b in ((0.0, 0.5), (0.3, 0.2), (0.45, 1.5)):
-        x = equilibrium._grid()
-        f1 = equilibrium._invert(x, beta, b, equilibrium._LEGENDRE_X, equilibrium._LEGENDRE_W)
+        grid = distribution.make_tables()
+        x, f1 = grid.x, distribution.invert(beta, b, grid)
         energy = np.log1p(x) / x
         depth = np.where(x < 1e-3, x / 2 - x**2 / 3 + x**3 / 4, 1 - energy)
         logit = np.log(energy / depth)

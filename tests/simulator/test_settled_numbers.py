@@ -7,7 +7,7 @@ import pytest
 from astropy import constants as cds
 from astropy import units as u
 
-from mwlmc_data.simulator import Parameters, compiling, equilibrium, potentials
+from mwlmc_data.simulator import Parameters, compiling, distribution, potentials
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.limits import LIMITS, OBSERVED_LMC, SKY_NAMES, in_range
 
@@ -114,7 +114,7 @@ def test_defaults():
 
 def test_the_grid_of_the_halo_is_even_in_the_logit_of_the_potential():
     """Psi = ln(1 + x) / x, 1 - Psi by its series where it cancels: ln(Psi / (1 - Psi)) falls by 1/8 from 14.5."""
-    x = equilibrium._grid()
+    x = distribution.make_tables().x
     series = sum((-1) ** k * x ** (k - 1) / k for k in range(2, 12))
     psi = np.log1p(x) / x
     logit = np.log(psi / np.where(x < 0.1, series, 1 - psi))
