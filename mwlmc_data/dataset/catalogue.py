@@ -122,7 +122,8 @@ def load_catalogue(
     config : str
         Set of simulations: "gaussian" (Table 1 of the paper), "flat" (its section 6.2) or "wide" (ours).
     columns : sequence of str, optional
-        Names of columns, in the wanted order; all by default. `schema.COLUMNS` gives their units and meaning.
+        Names of columns, in the wanted order; all by default. `schema.COLUMNS` gives their units and meaning. An older
+        version of the data may have fewer columns.
     version : str, optional
         Version of the data; the package's own by default, or one that was fetched.
     format : str
@@ -141,8 +142,8 @@ torch.Tensor or numpy.ndarray
     Raises
     ------
     ValueError
-        If a split, configuration, column, version, format or budget is unknown, a text column is requested as a tensor,
-        or a budget is given for another split or exceeds the set.
+        If a split, configuration, column, version, format or budget is unknown, the version of the data lacks a column,
+        a text column is requested as a tensor, or a budget is given for another split or exceeds the set.
     DamagedFileError
         If a file is missing or is not that of the release.
     FileNotFoundError
@@ -162,19 +163,27 @@ torch.Tensor or numpy.ndarray
         allowed = ", ".join(map(str, schema.BUDGETS))
         raise ValueError(f"budget = {budget} of the split {split!r}: allowed is one of {allowed}, of the split 'train'")
     names = _check_columns(columns, format)
-    table = _read(config, version, split, names)
+    table = _read(config, version, split, names, is_whole=columns is None)
     if budget is not None and budget > table.num_rows:
         raise ValueError(f"budget = {budget}: allowed are at most {table.num_rows} for the {config} set")
     return _CONVERTERS[format](table if budget is None else table.slice(0, budget))
 
 
-def _read(config: str, version: str | None, split: str | None, names: list[str]) -> pa.Table:
+def _read(config: str, version: str | None, split: str | None, names: list[str], is_whole: bool) -> pa.Table:
     import pyarrow as pa
 
     if version in (None, DATA_VERSION):
         filters = None if split is None else [("split", "=", split)]
         return parquet.read_table(verify_embedded(config, version), columns=names, filters=filters)
     paths = _find_fetched(config, version, split)
+    with parquet.open_file(paths[0]) as file:
+        present = file.schema_arrow.names
+    missing = [name for name in names if name not in present]
+    if missing and not is_whole:
+        raise ValueError(
+            f"columns = {', '.join(missing)}: allowed in data version {version} are {', '.join(present)}"
+        )
+    names = [name for name in names if name in present]
     if len(paths) == 1:
         return parquet.read_table(paths[0], columns=names)
     # the files of the published folder are by split: their rows go back into the order of sim_id

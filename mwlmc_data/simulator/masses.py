@@ -58,6 +58,11 @@ def enclosed_masses(table: Any, r: Any = const.ENCLOSED_RADIUS, derived: str = "
         If c200 or a_lmc does not follow from the masses in a table with results, such as a catalogue: it is computed
         again.
 
+    Notes
+    -----
+    If m_lmc_8p7 is drawn from its prior for draws of a posterior, its draws ignore what the measured motion says about
+    it beyond m_lmc.
+
     Examples
     --------
     >>> table = {"m200_mw": [9.1e11, 1.2e12], "m_lmc": [2.3e11, 1.5e11], "m_lmc_8p7": [1.7e10, 1.7e10]}

@@ -110,7 +110,7 @@ def read_masses(name: str, table: Any, derived: str) -> tuple[Columns, pd.Index 
     columns = {c: values for c, values in as_table(name, table).items() if c in LIMITS or not _ENCLOSED.fullmatch(c)}
     check_names(name, columns, _KNOWN, ("m200_mw", "m_lmc"))
     if not {"a_lmc", "m_lmc_8p7"} & set(columns):
-        raise ValueError(f"{name} lacks a_lmc or m_lmc_8p7: {_NO_SCALE}")
+        raise ValueError(f"{name} lacks a_lmc and m_lmc_8p7: {_NO_SCALE}")
     numbers = _read_numbers(name, {c: columns[c] for c in _MASSES if c in columns}, limited=True)
     is_simulated = not _SIMULATED.isdisjoint(columns)
     return _choose_masses(name, numbers, derived, is_simulated), get_index(table)

@@ -1,5 +1,6 @@
 """Loading the table of simulations: formats, parts, columns, and what is refused."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -247,6 +248,25 @@ def test_another_version_is_loaded_from_the_local_store(other_version, columns):
     assert np.array_equal(whole["m_lmc"], columns["m_lmc"])
     test = load_catalogue("test", version="0.9.0", columns=["b_apex"], format="numpy")
     assert np.array_equal(test["b_apex"], columns["b_apex"][schema.split_of(columns["sim_id"]) == "test"])
+
+
+def test_a_version_with_fewer_columns_gives_those_it_has(other_version, columns):
+    """As a MINOR version adds columns."""
+    manifest = store.Store(other_version).manifest
+    added = {"m_mw_50", "cov_vx_vx_50_100"}
+    entries = []
+    for entry in manifest.files:
+        path = other_version / entry.path
+        pq.write_table(pq.read_table(path).drop_columns(sorted(added)), path)
+        entries.append(store.describe_file(other_version, entry.path, "gaussian", entry.split, entry.rows))
+    text = dataclasses.replace(manifest, files=tuple(entries)).to_json()
+    (other_version / store.MANIFEST).write_text(text)
+    whole = load_catalogue(version="0.9.0")
+    assert list(whole) == [name for name in schema.CATALOGUE_NAMES if name not in added]
+    assert np.array_equal(whole["m_lmc_50"], columns["m_lmc_50"])
+    assert "m_mw_50" not in load_catalogue("test", version="0.9.0", format="torch")
+    with pytest.raises(ValueError, match=r"columns = m_mw_50: allowed in data version 0\.9\.0 are sim_id, split"):
+        load_catalogue(version="0.9.0", columns=["m_mw_50", "m_lmc"])
 
 
 def test_another_version_that_was_not_fetched_is_named(other_version):

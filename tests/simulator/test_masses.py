@@ -176,7 +176,7 @@ class TestRefusals:
 
     def test_draws_of_a_posterior_are_refused_and_what_to_add_is_said(self):
         posterior = mw.infer({"v_travel": 35.0, "l_apex": 60.0, "b_apex": -70.0}, n=200, seed=1)
-        with pytest.raises(ValueError, match=r"^table lacks a_lmc or m_lmc_8p7: allowed is .* posterior") as error:
+        with pytest.raises(ValueError, match=r"^table lacks a_lmc and m_lmc_8p7: allowed is .* posterior") as error:
             mw.enclosed_masses(posterior.samples)
         assert "mwlmc_data.priors.ENCLOSED_MASS.quantile(u, m_lmc)" in str(error.value)
         samples = posterior.samples
@@ -205,7 +205,7 @@ class TestRefusals:
         [
             ({"m_lmc": [2e11], "a_lmc": [20.0]}, "table lacks m200_mw"),
             ({"m200_mw": [1e12], "a_lmc": [20.0]}, "table lacks m_lmc"),
-            ({"m200_mw": [1e12], "m_lmc": [2e11], "m_lmc_50": [1e11]}, "table lacks a_lmc or m_lmc_8p7"),
+            ({"m200_mw": [1e12], "m_lmc": [2e11], "m_lmc_50": [1e11]}, "table lacks a_lmc and m_lmc_8p7"),
             ({"m200_mw": [1e12], "m_lmc": [2e11], "a_lcm": [20.0]}, "table holds 'a_lcm'"),
             ({"m200_mw": [1e12], "m_lmc": [2e11], "a_lmc": [20.0, 21.0]}, "table['a_lmc'] = an array of shape (2,)"),
             (7.0, "table = 7.0: allowed is a table"),
