@@ -118,7 +118,7 @@ class TestTables:
     @given(
         seed=st.integers(0, 2**32),
         config=st.sampled_from(["gaussian", "flat", "wide"]),
-        radius=st.floats(1e-3, 1e3),
+        radius=st.floats(1e-3, 900.0),
         has_scale=st.booleans(),
         has_concentration=st.booleans(),
     )
@@ -133,7 +133,7 @@ class TestTables:
         found = quietly(table, radius).to_numpy()
         assert found == pytest.approx(quietly(drawn, radius).to_numpy(), rel=1e-9)
         assert (found[:, 1] < drawn["m_lmc"]).all() and (found > 0).all()
-        assert (quietly(drawn, min(1.1 * radius, 1000.0)).to_numpy() >= found).all()
+        assert (quietly(drawn, 1.1 * radius).to_numpy() > found).all()
 
     def test_the_index_is_kept(self):
         index = pd.MultiIndex.from_tuples([(7, "a"), (3, "b")], names=["sim_id", "kind"])
