@@ -19,12 +19,18 @@ from mwlmc_data.simulator.equations import hernquist_factor
 from mwlmc_data.simulator.equations import milky_way as milky_way_acceleration
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.potentials import bulge_density, nfw_scales
-from mwlmc_data.simulator.tables import Field, MilkyWay, hermite_quintic, milky_way
+from mwlmc_data.simulator.tables import Field, MilkyWay, hermite_quintic, milky_way, quintic
 
 #: Points of an orbit including both ends: one every 5 Myr.
 N_ORBIT = 441
+#: Points of the LMC's path for stars that are rewound: one every 20 Myr.
+N_REVERSED = 111
+#: Signs of a phase space whose time runs backwards.
+_REVERSED = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
 #: Error allowed per step of the orbit: absolute [kpc, km/s] and relative.
 _ABSOLUTE, _RELATIVE = 1e-8, 1e-10
+#: First and longest step of the orbit [kpc / (km/s)]: 5 and 20 Myr.
+_FIRST_STEP, _LONGEST_STEP = 0.005, 0.02
 #: Distance [kpc] between the LMC and the Milky Way's centre below which the force has no direction.
 _CENTRE = 1e-3
 
@@ -53,7 +59,8 @@ class Orbit(Displayed):
     @property
     def distance(self) -> Float64Array:
         """Distance between the two galaxies [kpc], (m,)."""
-        return np.linalg.norm(self.relative[:, :3], axis=1)
+        gap = self.lmc[:, :3] - self.mw[:, :3]
+        return np.sqrt(np.einsum("ni,ni->n", gap, gap))
 
     @property
     def pericentre(self) -> float:
@@ -83,20 +90,22 @@ class Orbit(Displayed):
 
     @functools.cached_property
     def _closest(self) -> tuple[float, float]:
-        i = int(np.argmin(self.distance))
+        relative, distances = self.relative, self.distance
+        i = int(np.argmin(distances))
         lo, hi = max(i - 1, 0), min(i + 1, len(self.time) - 1)
         # cubic Hermite interpolation of the relative position on a fine grid in the two neighbouring intervals
-        best = (float(self.distance[i]), float(self.time[i]))
+        best = (float(distances[i]), float(self.time[i]))
+        w = np.linspace(0, 1, 201)[:, None]
         for j in range(lo, hi):
             dt = (self.time[j + 1] - self.time[j]) / const.GYR_PER_TIME_UNIT
-            w = np.linspace(0, 1, 201)[:, None]
-            x0, v0, x1, v1 = *np.split(self.relative[j], 2), *np.split(self.relative[j + 1], 2)
+            x0, v0, x1, v1 = relative[j, :3], relative[j, 3:], relative[j + 1, :3], relative[j + 1, 3:]
             gap = x1 - x0
             path = x0 + w * (v0 * dt + w * ((3 * gap - (2 * v0 + v1) * dt) + w * ((v0 + v1) * dt - 2 * gap)))
-            distance = np.linalg.norm(path, axis=1)
-            k = int(np.argmin(distance))
-            if distance[k] < best[0]:
-                best = (float(distance[k]), float(self.time[j] + w[k, 0] * (self.time[j + 1] - self.time[j])))
+            squared = np.einsum("ni,ni->n", path, path)
+            k = int(np.argmin(squared))
+            distance = math.sqrt(squared[k])
+            if distance < best[0]:
+                best = (distance, float(self.time[j] + w[k, 0] * (self.time[j + 1] - self.time[j])))
         return best
 
 
@@ -115,7 +124,9 @@ def _pair_derivative(y: Float64Array, out: Float64Array, field: _Pair) -> None:
     r = math.sqrt(r2 + 1e-20)
     s = r / field.r_s
     density = field.rho_halo / (s * (1 + s) * (1 + s))
-    density += field.rho_bulge * (1 + r / const.BULGE_SCALE) ** -const.BULGE_SLOPE * math.exp(-r2 / const.BULGE_CUT**2)
+    cut = r2 / const.BULGE_CUT**2
+    if cut < 49.0:  # beyond, where the potential takes its whole mass, the bulge's density is below rounding
+        density += field.rho_bulge * (1 + r / const.BULGE_SCALE) ** -const.BULGE_SLOPE * math.exp(-cut)
     e = math.exp(-abs(z) / const.DISC_SCALE_HEIGHT)
     vertical = e / ((1 + e) * (1 + e))
     density += field.rho_disc * math.exp(-math.sqrt(x * x + y_ * y_) / const.DISC_SCALE_LENGTH) * vertical
@@ -147,52 +158,74 @@ _STAGES = np.array(
 _ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
 
 
+@inline
+def _interpolate(w, h, y, k, end, k_end, state, derivative):
+    """State and derivative of y = (x_mw, v_mw, x_lmc, v_lmc) at the fraction w of a step h.
+
+    Positions follow the quintic through position, velocity and acceleration at both ends of the step.
+    """
+    for m in (0, 1, 2, 6, 7, 8):
+        p0, p1, p2, p3, p4, p5 = quintic(
+            y[m], h * y[m + 3], h * h * k[m + 3], end[m], h * end[m + 3], h * h * k_end[m + 3]
+        )
+        state[m] = p0 + w * (p1 + w * (p2 + w * (p3 + w * (p4 + w * p5))))
+        state[m + 3] = (p1 + w * (2.0 * p2 + w * (3.0 * p3 + w * (4.0 * p4 + w * (5.0 * p5))))) / h
+        derivative[m] = state[m + 3]
+        derivative[m + 3] = (2.0 * p2 + w * (6.0 * p3 + w * (12.0 * p4 + w * (20.0 * p5)))) / (h * h)
+
+
 @kernel
-def _rewind(
-    today: Float64Array, span: float, n_output: int, field: _Pair
-) -> tuple[Float64Array, Float64Array, bool]:
+def _rewind(today, span, n_output, field, absolute, relative):
     """Integrate the pair back by `span`; return states and derivatives at `n_output` equidistant times, today first.
 
-    A step never passes an output time; its error, in kpc and km/s, is below ``_ABSOLUTE + _RELATIVE |y|``. The third
-    value returned is False if the steps vanish.
+    The error of a step, in kpc and km/s, is below ``absolute + relative |y|``. The third value returned is False if
+    the steps vanish, the fourth is the number of steps tried.
     """
     states, derivatives = np.empty((n_output, 12)), np.empty((n_output, 12))
     k = np.empty((7, 12))
-    y, trial = today.copy(), np.empty(12)
-    interval = -span / (n_output - 1)
+    y, trial = np.empty(12), np.empty(12)
+    for m in range(12):
+        y[m] = states[0, m] = today[m]
     _pair_derivative(y, k[0], field)
-    states[0], derivatives[0] = y, k[0]
-    step = 1.0  # in units of an interval, carried over to the next
-    for i in range(1, n_output):
-        done = 0.0
-        while done < 1.0:
-            if not step > 1e-9:
-                return states, derivatives, False
-            last = done + step > 1.0 - 1e-9
-            h = (1.0 - done if last else step) * interval
-            for stage in range(6):
-                for m in range(12):
-                    change = 0.0
-                    for j in range(stage + 1):
-                        change += _STAGES[stage, j] * k[j, m]
-                    trial[m] = y[m] + h * change
-                _pair_derivative(trial, k[stage + 1], field)
-            error = 0.0
+    for m in range(12):
+        derivatives[0, m] = k[0, m]
+    done, tried, i = 0.0, 0, 1
+    step = min(_FIRST_STEP, span)
+    while i < n_output:
+        if not step > 1e-12:
+            return states, derivatives, False, tried
+        last = done + step > span * (1.0 - 1e-12)
+        h = done - span if last else -step
+        tried += 1
+        for stage in range(6):
             for m in range(12):
-                estimate = 0.0
-                for j in range(7):
-                    estimate += _ERROR[j] * k[j, m]
-                allowed = _ABSOLUTE + _RELATIVE * max(abs(y[m]), abs(trial[m]))
-                error = max(error, abs(h * estimate) / allowed)
-            factor = min(max(0.9 * max(error, 1e-10) ** -0.2, 0.2), 5.0)
-            if error < 1.0:
-                done = 1.0 if last else done + step
-                y[:], k[0] = trial, k[6]
-                step = min(max(step, h / interval * factor), 1.0)
-            else:
-                step = h / interval * (factor if error == error else 0.2)
-        states[i], derivatives[i] = y, k[0]
-    return states, derivatives, True
+                trial[m] = y[m]
+            for j in range(stage + 1):
+                weight = h * _STAGES[stage, j]
+                for m in range(12):
+                    trial[m] += weight * k[j, m]
+            _pair_derivative(trial, k[stage + 1], field)
+        error = 0.0
+        for m in range(12):
+            estimate = 0.0
+            for j in range(7):
+                estimate += _ERROR[j] * k[j, m]
+            allowed = absolute + relative * max(abs(y[m]), abs(trial[m]))
+            error = max(error, abs(h * estimate) / allowed)
+        factor = min(max(0.9 * max(error, 1e-10) ** -0.2, 0.2), 5.0)
+        if error < 1.0:
+            reached = span if last else done + step
+            while i < n_output and (last or span * i / (n_output - 1) <= reached):
+                w = min((done - span * i / (n_output - 1)) / h, 1.0)
+                _interpolate(w, h, y, k[0], trial, k[6], states[i], derivatives[i])
+                i += 1
+            done = reached
+            for m in range(12):
+                y[m], k[0, m] = trial[m], k[6, m]
+            step = min(step * factor, _LONGEST_STEP)
+        else:
+            step *= factor if error == error else 0.2
+    return states, derivatives, True, tried
 
 
 class _Pair(NamedTuple):
@@ -263,7 +296,7 @@ def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orb
     if np.linalg.norm(today[6:9]) < _CENTRE:
         raise RuntimeError("the orbit of the pair cannot be integrated: today the LMC is at the Milky Way's centre")
     with announce_compiling():
-        states, derivatives, arrived = _rewind(today, span, n_output, _pair(parameters, mw))
+        states, derivatives, arrived, _ = _rewind(today, span, n_output, _pair(parameters, mw), _ABSOLUTE, _RELATIVE)
     if not arrived or not np.isfinite(states).all():
         raise RuntimeError("the orbit of the pair cannot be integrated: its steps vanish")
     path, time = states[::-1], np.linspace(-const.REWIND_GYR, 0.0, n_output)
@@ -271,13 +304,46 @@ def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orb
     return Orbit(time, path[:, :6].copy(), path[:, 6:].copy()), accelerations
 
 
+def build_reversed_field(parameters: Parameters, n_points: int = N_REVERSED) -> Field:
+    """Build the field in which stars move from today back to 2.2 Gyr ago.
+
+    A likelihood of observed stars asks where they were when the halo was in equilibrium. In this field time runs
+    backwards: a star that starts at the field's `t_start` with today's position and the opposite of today's velocity
+    is, at time 0, where it was 2.2 Gyr ago, with the opposite of its velocity then. The engines' integrators need
+    nothing else.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The simulation.
+    n_points : int
+        Number of points of the LMC's path, including both ends, between which it follows quintics.
+
+    Returns
+    -------
+    Field
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As for :func:`~mwlmc_data.integrate_orbit`.
+    """
+    n_points = as_whole("n_points", n_points, minimum=2)
+    mw = milky_way(parameters.m200_mw, parameters.c200)
+    orbit, accelerations = _integrate(parameters, mw, n_points)
+    return _build_field(parameters, mw, orbit.relative[::-1] * _REVERSED, accelerations[::-1])
+
+
 def build_field(parameters: Parameters) -> tuple[Orbit, Field]:
     """Integrate the orbit of a simulation and build the :class:`~mwlmc_data.simulator.tables.Field` of its stars."""
     mw = milky_way(parameters.m200_mw, parameters.c200)
     orbit, accelerations = _integrate(parameters, mw, N_ORBIT)
-    relative = accelerations[:, 1] - accelerations[:, 0]
-    dt = const.REWIND_GYR / const.GYR_PER_TIME_UNIT / (N_ORBIT - 1)
-    quintics = hermite_quintic(orbit.relative[:, :3], orbit.relative[:, 3:], relative, dt)
-    start = orbit.time[0] / const.GYR_PER_TIME_UNIT
-    gm = const.G * parameters.m_lmc
-    return orbit, Field(mw.radial, mw.disc, mw.height, quintics, start, dt, gm, parameters.a_lmc)
+    return orbit, _build_field(parameters, mw, orbit.relative, accelerations)
+
+
+def _build_field(parameters: Parameters, mw: MilkyWay, path: Float64Array, accelerations: Float64Array) -> Field:
+    """Build a field from the LMC's relative phase space (n, 6) and both accelerations (n, 2, 3) at equidistant times."""
+    span = const.REWIND_GYR / const.GYR_PER_TIME_UNIT
+    dt = span / (len(path) - 1)
+    quintics = hermite_quintic(path[:, :3], path[:, 3:], accelerations[:, 1] - accelerations[:, 0], dt)
+    return Field(mw.radial, mw.disc, mw.height, quintics, -span, dt, const.G * parameters.m_lmc, parameters.a_lmc)

@@ -17,8 +17,10 @@ from scipy.interpolate import CubicSpline
 from mwlmc_data.array_types import FloatArray
 from mwlmc_data.display import describe_tuple
 from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator import nfw
+from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.equations import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
-from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
+from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales
 
 
 class Field(NamedTuple):
@@ -94,15 +96,26 @@ def milky_way(m200: float, c200: float, baryons: bool = True) -> MilkyWay:
     """
     static = _static()
     r_s, m_s = nfw_scales(m200, c200)
-    mass = m_s * nfw_shape(static.radius / r_s)
-    disc = static.disc
-    if baryons:
-        mass = static.baryon_mass + mass
-    else:
-        disc = disc * [0.0, 1.0, 1.0]
-    # einsum, here and wherever stars depend on a product, gives the same sums with any BLAS
-    radial = np.einsum("ck,pk->cp", const.G * mass / static.radius**3, static.to_cubic)
+    disc, share = (static.disc, 1.0) if baryons else (static.disc * [0.0, 1.0, 1.0], 0.0)
+    with announce_compiling():
+        radial = _make_cubics(static.radius, static.baryon_mass, static.to_cubic, share, 1.0 / r_s, m_s)
     return MilkyWay(radial, disc, static.height)
+
+
+@kernel
+def _make_cubics(radius, baryon_mass, to_cubic, share, inverse_scale, m_s):
+    """Cubics of G M(<r) / r^3 in each cell of r^2, for a share of the baryons and an NFW halo, (cells, 4)."""
+    cubics, value = np.empty(radius.shape), np.empty(4)
+    for c in range(radius.shape[0]):
+        for k in range(4):
+            r = radius[c, k]
+            mass = share * baryon_mass[c, k] + m_s * nfw.mass(r * inverse_scale)
+            value[k] = const.G * mass / (r * r * r)
+        for p in range(4):
+            cubics[c, p] = 0.0
+            for k in range(4):
+                cubics[c, p] += to_cubic[p, k] * value[k]
+    return cubics
 
 
 def hermite_quintic(x: FloatArray, v: FloatArray, a: FloatArray, dt: float) -> FloatArray:
@@ -120,13 +133,27 @@ def hermite_quintic(x: FloatArray, v: FloatArray, a: FloatArray, dt: float) -> F
     ndarray, shape (n, 6, 3)
         Coefficients of increasing powers of (t - t_i) / dt.
     """
-    p0, p1, p2 = x[:-1], v[:-1] * dt, 0.5 * a[:-1] * dt * dt
-    gap = x[1:] - p0 - p1 - p2
-    slope = v[1:] * dt - p1 - 2 * p2
-    bend = 0.5 * a[1:] * dt * dt - p2
-    return np.ascontiguousarray(
-        np.stack(
-            [p0, p1, p2, 10 * gap - 4 * slope + bend, -15 * gap + 7 * slope - 2 * bend, 6 * gap - 3 * slope + bend],
-            axis=1,
-        )
-    )
+    with announce_compiling():
+        return _make_quintics(*(np.ascontiguousarray(array, float) for array in (x, v, a)), dt)
+
+
+@kernel
+def _make_quintics(x, v, a, dt):
+    quintics = np.empty((x.shape[0] - 1, 6, 3))
+    for i in range(x.shape[0] - 1):
+        for k in range(3):
+            coefficients = quintic(
+                x[i, k], dt * v[i, k], dt * dt * a[i, k], x[i + 1, k], dt * v[i + 1, k], dt * dt * a[i + 1, k]
+            )
+            for p in range(6):
+                quintics[i, p, k] = coefficients[p]
+    return quintics
+
+
+@inline
+def quintic(x, v, a, x_end, v_end, a_end):
+    """Coefficients of the quintic on (0, 1) with these values and derivatives at both ends."""
+    half = 0.5 * a
+    gap, slope, bend = x_end - x - v - half, v_end - v - a, 0.5 * a_end - half
+    cubic, quartic = 10.0 * gap - 4.0 * slope + bend, -15.0 * gap + 7.0 * slope - 2.0 * bend
+    return x, v, half, cubic, quartic, 6.0 * gap - 3.0 * slope + bend

@@ -28,7 +28,7 @@ def accelerations(place, velocity, **changes):
     present = dict(zip(CARTESIAN_NAMES, (*place, *velocity), strict=True))
     p = Parameters(**({"m200_mw": M200, "c200": C200, "m_lmc": M_LMC, "a_lmc": A_LMC} | present | changes))
     today = np.r_[np.zeros(6), p.lmc_phase_space]
-    derivatives = _rewind(today, 1e-9, 2, _pair(p, milky_way(p.m200_mw, p.c200)))[1]
+    derivatives = _rewind(today, 1e-9, 2, _pair(p, milky_way(p.m200_mw, p.c200)), 1e-8, 1e-10)[1]
     return derivatives[0].reshape(2, 6)[:, 3:]
 
 
