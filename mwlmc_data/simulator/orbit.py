@@ -342,7 +342,7 @@ def build_field(parameters: Parameters) -> tuple[Orbit, Field]:
 
 
 def _build_field(parameters: Parameters, mw: MilkyWay, path: Float64Array, accelerations: Float64Array) -> Field:
-    """Build a field from the LMC's relative phase space (n, 6) and both accelerations (n, 2, 3) at equidistant times."""
+    """Build a field from the LMC's relative phase space (n, 6) and both accelerations (n, 2, 3)."""
     span = const.REWIND_GYR / const.GYR_PER_TIME_UNIT
     dt = span / (len(path) - 1)
     quintics = hermite_quintic(path[:, :3], path[:, 3:], accelerations[:, 1] - accelerations[:, 0], dt)
