@@ -6,10 +6,10 @@ processor's, each operation is two independent instructions: one computes while 
 
 Every function of this module also takes single numbers, and then means the same for one star. The step of the
 integrator is therefore one source for the processor's lanes and a GPU's threads: what a number writes as
-``a if c else b``, min, max, abs and sqrt, it writes as :func:`select`, :func:`smaller`, :func:`larger`,
-:func:`magnitude` and :func:`root`.
+``a if c else b``, min, max, abs and sqrt, it writes as ``select``, ``smaller``, ``larger``,
+``magnitude`` and ``root``.
 
-The state of the lanes is an array (rows, ``LANES``), of which :func:`load` reads a row as one vector; the state of a
+The state of the lanes is an array (rows, ``LANES``), of which ``load`` reads a row as one vector; the state of a
 single star is an array (rows,), of which it reads one number.
 """
 
@@ -41,7 +41,7 @@ def list_features() -> frozenset[str]:
 _FEATURES = list_features()
 #: Stars at once: two vectors of AVX-512, or of AVX (and four of SSE and NEON).
 LANES = 32 if "avx512f" in _FEATURES else 16
-#: Whether :func:`estimate_inverse_root` is good to 2^-14; otherwise to 1.5 * 2^-12.
+#: Whether ``estimate_inverse_root`` is good to 2^-14; otherwise to 1.5 * 2^-12.
 IS_FINE = "avx512f" in _FEATURES
 #: Bytes to which the tables and the state must be aligned.
 ALIGNMENT = 64
