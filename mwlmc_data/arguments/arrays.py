@@ -72,6 +72,9 @@ def as_floats(
         If a value is masked, missing, not finite, not a real number or out of range, or the shape or unit is wrong. The
         message gives the name, the first such value, and how many there are.
     """
+    is_plain = type(value) in (float, np.float64) and not shape and above is None
+    if is_plain and math.isfinite(value) and minimum <= value <= maximum:
+        return np.array(value)  # nothing to convert, nothing to refuse
     allowed = describe_range(minimum, maximum, above, unit, allow_infinite)
     array = to_floats(name, value, unit, allow_nan, allowed if shape == () else "an array of real numbers")
     if broadcast and array.ndim == 0 and shape is not None:
@@ -93,9 +96,6 @@ def as_floats(
 
 def as_float(name: str, value: Any, **options: Any) -> float:
     """Take one real number from a user; options and errors are those of :func:`as_floats`."""
-    if type(value) in (float, np.float64) and math.isfinite(value) and options.get("above") is None:
-        if options.get("minimum", -math.inf) <= value <= options.get("maximum", math.inf):
-            return float(value)  # nothing to convert; refusals are worded below
     return float(as_floats(name, value, shape=(), **options))
 
 

@@ -52,13 +52,11 @@ def sky_basis(longitude: ArrayLike, latitude: ArrayLike) -> Float64Array:
         for name, angle in (("longitude", longitude), ("latitude", latitude))
     )
     sin_l, cos_l, sin_b, cos_b = np.sin(lon), np.cos(lon), np.sin(lat), np.cos(lat)
-    zero = np.zeros_like(sin_l * sin_b)
-    rows = [
-        [cos_b * cos_l, cos_b * sin_l, sin_b + zero],
-        [-sin_l + zero, cos_l + zero, zero],
-        [-sin_b * cos_l, -sin_b * sin_l, cos_b + zero],
-    ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    basis = np.zeros((*(cos_b * cos_l).shape, 3, 3))
+    basis[..., 0, 0], basis[..., 0, 1], basis[..., 0, 2] = cos_b * cos_l, cos_b * sin_l, sin_b
+    basis[..., 1, 0], basis[..., 1, 1] = -sin_l, cos_l
+    basis[..., 2, 0], basis[..., 2, 1], basis[..., 2, 2] = -sin_b * cos_l, -sin_b * sin_l, cos_b
+    return basis
 
 
 def spherical_angles(vectors: ArrayLike) -> tuple[Float64Array, Float64Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ def in_range(name: str, value: Any) -> float:
     return as_float(name, value, unit=LIMITS[name][2], minimum=low, maximum=high)
 
 
+@functools.cache
 def rounded_limits(name: str) -> tuple[float, float]:
     """Range of a parameter; a limit may have been rounded to float32 when it was stored."""
     low, high, _ = LIMITS[name]

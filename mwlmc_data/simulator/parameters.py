@@ -189,7 +189,7 @@ class Parameters(Displayed):
 
     def to_dict(self) -> dict[str, float]:
         """All parameters by name, including the derived ones."""
-        return dataclasses.asdict(self)
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
     def lmc_phase_space(self) -> Float64Array:

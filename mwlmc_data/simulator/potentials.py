@@ -8,6 +8,7 @@ stars use tables made from these functions (:mod:`mwlmc_data.simulator.tables`).
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +19,15 @@ from scipy.special import gammainc, k0
 from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator import nfw
 
 #: Tolerance, relative to the size of a vector or a radius, for the agreement of stored and derived numbers.
 AGREEMENT = 1e-5
 
 Numbers = float | Float64Array
+
+#: :func:`nfw_shape` of one number, which Python computes faster than NumPy.
+_shape_at = getattr(nfw.mass, "py_func", nfw.mass)
 
 
 # ---------------------------------------------------------------------------------------- bulge
@@ -336,18 +341,19 @@ def concentration(m200: float) -> float:
     ValueError
         If no concentration gives this speed (for a halo lighter than about 6e10 Msun).
     """
-    needed, r200 = _halo_mass_at_the_sun(), float(virial_radius(m200))
+    needed, scale = _halo_mass_at_the_sun() / m200, const.CIRCULAR_SPEED_RADIUS / float(virial_radius(m200))
 
     def excess(log_c: float) -> float:
-        return float(nfw_mass(const.CIRCULAR_SPEED_RADIUS, m200, np.exp(log_c), r200)) - needed
+        c200 = math.exp(log_c)
+        return _shape_at(scale * c200) / _shape_at(c200) - needed
 
-    low, high = np.log(1e-2), np.log(1e6)
+    low, high = math.log(1e-2), math.log(1e6)
     if excess(high) < 0 or excess(low) > 0:
         raise ValueError(
             f"m200_mw = {m200!r} Msun, for which no NFW concentration gives {const.CIRCULAR_SPEED:g} km/s at "
             f"{const.CIRCULAR_SPEED_RADIUS:g} kpc: allowed are 1e11 to 1e13 Msun"
         )
-    return float(np.exp(brentq(excess, low, high, xtol=1e-13, rtol=1e-14)))
+    return math.exp(brentq(excess, low, high, xtol=1e-13, rtol=1e-14))
 
 
 def concentration_follows(m200: Float64Array, c200: Float64Array, tolerance: float) -> NDArray[np.bool_]:
