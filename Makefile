@@ -26,6 +26,7 @@ LOWEST_PYTHON ?= $(shell for python in python3.11 python3.12; do \
 	"$$python" -c '$(IS_USABLE)' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 LOWEST_TESTS := tests/fetching/test_mirrors.py tests/scoring/test_scoring_inputs.py tests/scoring/test_submission.py \
 	tests/simulator/test_frames.py tests/simulator/test_parameters.py tests/simulator/test_reflex.py \
+	tests/simulator/test_integrate.py tests/simulator/test_numba_internals.py tests/simulator/test_vectors.py \
 	tests/arguments/test_arrays.py tests/dataset/test_catalogue.py tests/commands/test_cli.py tests/arguments/test_counts.py tests/dataset/test_haloes.py \
 	tests/inference/test_inference.py tests/test_package.py tests/plotting/test_plotting.py tests/test_priors.py tests/dataset/test_store.py \
 	tests/dataset/test_verification.py

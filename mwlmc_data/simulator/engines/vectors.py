@@ -11,6 +11,9 @@ integrator is therefore one source for the processor's lanes and a GPU's threads
 
 The state of the lanes is an array (rows, ``LANES``), of which ``load`` reads a row as one vector; the state of a
 single star is an array (rows,), of which it reads one number.
+
+Nothing is converted silently: a number is a float32, and a float64 is an error at compile time. Whole numbers alone are
+Numba's, whose int32 become int64 in a sum; :func:`to_floats` and :func:`bits_float` take their lower 32 bits.
 """
 
 from __future__ import annotations
@@ -131,12 +134,26 @@ def _negate(context, builder, sig, args):
 def _elementwise(*arguments: types.Type) -> tuple[types.Type, tuple[types.Type, ...], Callable]:
     """Types of the result and the arguments of a function of floats, and what turns an argument into the result's."""
     for kind in arguments:
-        if kind is not floats and not isinstance(kind, types.Float):
-            raise TypingError(f"argument = {kind}: allowed are {floats} and float32")
-    cast = tuple(kind if kind is floats else types.float32 for kind in arguments)
+        _check(kind in (floats, types.float32), "argument", kind, f"{floats} or float32")
     if floats in arguments:
-        return floats, cast, lambda builder, value: _broadcast(builder, value, _F32)
-    return types.float32, cast, lambda builder, value: value
+        return floats, arguments, lambda builder, value: _broadcast(builder, value, _F32)
+    return types.float32, arguments, lambda builder, value: value
+
+
+def _check(allowed: bool, name: str, kind: types.Type, description: str) -> None:
+    """Raise an error that names the type of an argument, where Numba would convert it silently or misread memory."""
+    if not allowed:
+        raise TypingError(f"{name} = {kind}: allowed is {description}")
+
+
+def _is_flat(kind: types.Type, *dimensions: int) -> bool:
+    """Whether a type is a contiguous array of float32 with one of these numbers of dimensions."""
+    return (
+        isinstance(kind, types.Array)
+        and kind.dtype == types.float32
+        and kind.ndim in dimensions
+        and kind.layout == "C"
+    )
 
 
 def _call(builder: ir.IRBuilder, name: str, args: Sequence[ir.Value]) -> ir.Value:
@@ -150,6 +167,7 @@ def _call(builder: ir.IRBuilder, name: str, args: Sequence[ir.Value]) -> ir.Valu
 @intrinsic
 def select(typingctx, condition, a, b):
     """`a` where the condition holds, otherwise `b`."""
+    _check(condition in (truths, types.boolean), "condition", condition, f"{truths} or bool")
     result, (a, b), convert = _elementwise(a, b)
     if condition is truths:
         result, _, convert = _elementwise(floats)
@@ -255,6 +273,9 @@ def _estimate_from_bits(builder: ir.IRBuilder, a: ir.Value) -> ir.Value:
 def _conversion(name: str, source: Vector, target: Vector, build: Callable) -> Callable:
     def function(typingctx, a):
         is_vector = a is source
+        # sums of int32 are int64 in Numba
+        is_number = isinstance(a, types.Integer) if source is integers else a == source.scalar
+        _check(is_vector or is_number, "argument", a, f"{source} or {source.scalar}")
         argument, result = (source, target) if is_vector else (source.scalar, target.scalar)
 
         def codegen(context, builder, sig, args):
@@ -275,6 +296,7 @@ to_floats = _conversion("Whole numbers (int32) as float32.", integers, floats, i
 @intrinsic
 def get_lanes(typingctx, condition):
     """The lanes where a condition holds, as the bits of an integer; 1 or 0 of a single condition."""
+    _check(condition in (truths, types.boolean), "condition", condition, f"{truths} or bool")
 
     def codegen(context, builder, sig, args):
         bits = builder.bitcast(args[0], ir.IntType(LANES)) if sig.args[0] is truths else args[0]
@@ -299,9 +321,15 @@ def _row(context: Any, builder: ir.IRBuilder, kind: types.Array, array: ir.Value
     return builder.bitcast(first, ir.VectorType(_F32, LANES).as_pointer())
 
 
+def _check_state(state: types.Type, row: types.Type) -> None:
+    _check(_is_flat(state, 1, 2), "state", state, "array(float32, 2d, C) or array(float32, 1d, C)")
+    _check(isinstance(row, types.Integer), "row", row, "an integer")
+
+
 @intrinsic
 def load(typingctx, state, row):
     """Row `row` of the state."""
+    _check_state(state, row)
 
     def codegen(context, builder, sig, args):
         address = _row(context, builder, sig.args[0], *args)
@@ -313,7 +341,10 @@ def load(typingctx, state, row):
 @intrinsic
 def store(typingctx, state, row, value):
     """Set row `row` of the state."""
+    _check_state(state, row)
     kind = floats if state.ndim == 2 else types.float32
+    description = f"{floats} or float32" if kind is floats else "float32"
+    _check(value in (kind, types.float32), "value", value, description)
 
     def codegen(context, builder, sig, args):
         address = _row(context, builder, sig.args[0], *args[:2])
@@ -321,17 +352,19 @@ def store(typingctx, state, row, value):
                       align=ALIGNMENT if kind is floats else 4)  # fmt: skip
         return context.get_dummy_value()
 
-    return types.void(state, row, value if value is floats else types.float32), codegen
+    return types.void(state, row, value), codegen
 
 
 @intrinsic
 def get_element(typingctx, table, index):
     """``table[index]``, the same number for all lanes; an index counts from the start only."""
+    _check(_is_flat(table, 1), "table", table, "array(float32, 1d, C)")
+    _check(isinstance(index, types.Integer), "index", index, "an integer")
 
     def codegen(context, builder, sig, args):
         return builder.load(_address(context, builder, sig.args[0], *args))
 
-    return table.dtype(table, index), codegen
+    return types.float32(table, index), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -341,8 +374,11 @@ def load_four(typingctx, table, index, offset):
     ``index + offset`` must be a multiple of four. One load of 16 bytes for each lane and a transposition cost a quarter
     of four gathers.
     """
-    constant = offset.literal_value
     is_vector = index is integers
+    _check(_is_flat(table, 1), "table", table, "array(float32, 1d, C)")
+    _check(is_vector or isinstance(index, types.Integer), "index", index, f"{integers} or an integer")
+    _check(isinstance(offset, types.IntegerLiteral), "offset", offset, "a literal integer")
+    constant = offset.literal_value
 
     def codegen(context, builder, sig, args):
         if is_vector:
