@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator import reflex_fit
+from mwlmc_data.simulator import reflex_fit, reflex_kernels
 from mwlmc_data.simulator.frames import heliocentric_basis
 from mwlmc_data.simulator.reflex import design_matrix
 from tests.helpers.mock_survey import TRUTH, mock
@@ -18,7 +18,7 @@ def sample(weights=None):
     x, v = mock(TRUTH, 400, 21)
     x[0], x[1] = (0.0, 0.0, 70.0), (-8.3, 0.0, -100.0)  # over the centre, and under the Sun
     w = np.ones(400) if weights is None else weights
-    return x, v, w, reflex_fit._Sample(*reflex_fit._gather(x, v, w, EDGES, np.array(const.SUN_POSITION)))
+    return x, v, w, reflex_fit._Sample(*reflex_kernels.gather(x, v, w, EDGES, np.array(const.SUN_POSITION)))
 
 
 def test_the_sums_of_the_rings_are_those_of_the_linear_model():
@@ -48,15 +48,15 @@ def test_the_sum_of_scores_is_that_of_the_first_stars():
     residual = (found.data[:, :n] - np.einsum("kin,i->kn", found.design[:, :, :n], theta)) / sigma[:, None]
     velocities = np.einsum("kn,kin->in", residual / sigma[:, None], found.design[:, :, :n])
     scores = found.weights[:n] * np.vstack([velocities, (residual**2 - 1) / sigma[:, None]])
-    summed = reflex_fit._sum_scores(found.design, found.data, found.weights, n, theta, sigma)
+    summed = reflex_kernels.sum_scores(found.design, found.data, found.weights, n, theta, sigma)
     assert summed == pytest.approx(scores @ scores.T, rel=1e-10, abs=1e-12)
 
 
 def test_a_positive_matrix_is_inverted_and_a_singular_one_reported():
     root = np.random.default_rng(24).normal(size=(6, 9))
-    inverse, is_positive = reflex_fit._invert_positive(root @ root.T, 1e-10)
+    inverse, is_positive = reflex_kernels.invert_positive(root @ root.T, 1e-10)
     assert is_positive and inverse == pytest.approx(np.linalg.inv(root @ root.T), rel=1e-9)
     for last, expected in ((2e-10, True), (1e-10, False), (0.0, False), (-1.0, False), (math.nan, False)):
-        assert reflex_fit._invert_positive(np.diag([1.0, 1, 1, 1, 1, last]), 1e-10)[1] == expected
-    assert reflex_fit._invert_positive(np.diag([1.0, 1, 1, 1, 1, 1e-30]), 0.0)[1]
-    assert not reflex_fit._invert_positive(np.zeros((6, 6)), 0.0)[1]
+        assert reflex_kernels.invert_positive(np.diag([1.0, 1, 1, 1, 1, last]), 1e-10)[1] == expected
+    assert reflex_kernels.invert_positive(np.diag([1.0, 1, 1, 1, 1, 1e-30]), 0.0)[1]
+    assert not reflex_kernels.invert_positive(np.zeros((6, 6)), 0.0)[1]

@@ -13,13 +13,14 @@ from tqdm import tqdm
 from benchmarks.studies.speed import machine
 from mwlmc_data import Parameters, Prior, simulate
 from mwlmc_data.simulator import compile_kernels
-from mwlmc_data.simulator.constants import N_STARS
+from mwlmc_data.simulator.constants import FIT_R_MIN, N_STARS
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE
 from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium
-from mwlmc_data.simulator.many import simulate_row, stored_precision
-from mwlmc_data.simulator.orbit import build_field
-from mwlmc_data.simulator.reflex_fit import fit_reflex
+from mwlmc_data.simulator.many import job_parameters, simulate_row, stored_precision
+from mwlmc_data.simulator.orbit import build_field, build_reversed_field
+from mwlmc_data.simulator.reflex_fit import fit_shells
+from mwlmc_data.simulator.simulation import SHELLS, build_simulation
 
 #: Goals for the time of a simulation and of a row on one core [s].
 GOALS = {"whole": 0.08, "row": 0.035}
@@ -84,7 +85,10 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 
 
 def _stages(row: dict[str, Any], sim_id: int) -> dict[str, float]:
-    """Time each step of a complete simulation [s]."""
+    """Time each step of a complete simulation, and the field in which observed stars are rewound [s].
+
+    ``rest of a row`` is the sum of all steps but the moving of the stars.
+    """
     clock = [time.process_time()]
 
     def lap() -> float:
@@ -92,9 +96,9 @@ def _stages(row: dict[str, Any], sim_id: int) -> dict[str, float]:
         return clock[-1] - clock[-2]
 
     result = {}
-    p = stored_precision(Parameters.from_row(row))
+    p = job_parameters({**row, "sim_id": sim_id})
     result["parameters"] = lap()
-    _, field = build_field(p)
+    orbit, field = build_field(p)
     result["orbit and field"] = lap()
     tables = equilibrium(p.m200_mw, p.c200, p.beta0, p.r_dehnen)
     result["equilibrium"] = lap()
@@ -102,8 +106,14 @@ def _stages(row: dict[str, Any], sim_id: int) -> dict[str, float]:
     result["draw stars"] = lap()
     moved = integrate_lanes(stars, field, TOLERANCE)[0]
     result["move stars"] = lap()
-    _ = fit_reflex(moved[:, :3], moved[:, 3:]).covariance
+    simulation = build_simulation(p, _SEED, sim_id, orbit, moved)
+    lap()
+    fit_shells(simulation.halo.positions, simulation.halo.velocities, FIT_R_MIN, SHELLS)
     result["fit"] = lap()
+    result["rest of a row"] = sum(seconds for name, seconds in result.items() if name != "move stars")
+    lap()
+    build_reversed_field(p)
+    result["reversed field"] = lap()
     return result
 
 
