@@ -8,6 +8,7 @@ from scipy.integrate import quad
 
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import distribution, equations, equilibrium, potentials, tables
+from mwlmc_data.simulator.frames import galactocentric_basis
 from mwlmc_data.simulator.streams import halo_stream
 from tests.helpers.agama_reference import NAMES, arrays, parameters
 
@@ -157,6 +158,41 @@ def test_radii_follow_the_dehnen_profile():
     assert kstest(r, lambda s: (s / (s + 12.0)) ** 2).pvalue > 1e-3
     directions = stars[:, :3] / r[:, None]
     assert np.abs(directions.mean(axis=0)).max() < 4 / np.sqrt(3 * 20_000)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3, 0.5, 0.76, 0.9])
+def test_directions_of_the_velocities(beta):
+    """(1 + cos eta) / 2 is Beta(1 - beta, 1 - beta), the tangential part points anywhere, the place too."""
+    from scipy.stats import beta as beta_distribution
+    from scipy.stats import kstest
+
+    stars = equilibrium.draw_stars(equilibrium.equilibrium(1e12, 13.8, beta, 12.0), 20_000, halo_stream(9, 0))
+    e_r, e_phi, e_theta = np.moveaxis(galactocentric_basis(stars[:, :3]), 1, 0)
+    v_r, v_phi, v_theta = (np.einsum("ni,ni->n", stars[:, 3:], e) for e in (e_r, e_phi, e_theta))
+    speed = np.linalg.norm(stars[:, 3:], axis=1)
+    assert kstest(0.5 * (1 + v_r / speed), beta_distribution(1 - beta, 1 - beta).cdf).pvalue > 1e-3
+    for angle in (np.arctan2(v_theta, v_phi), np.arctan2(stars[:, 1], stars[:, 0])):
+        assert kstest(angle / (2 * np.pi) + 0.5, "uniform").pvalue > 1e-3
+    assert kstest(0.5 * (1 + stars[:, 2] / np.linalg.norm(stars[:, :3], axis=1)), "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.45, 0.9])
+def test_speeds_follow_the_distribution_at_their_radius(beta):
+    """The share of v^(2 - 2 beta) f1 below each star's speed is uniform: nothing of the rejection is left."""
+    from scipy.stats import kstest
+
+    drawn_from = equilibrium.equilibrium(1e12, 13.8, beta, 12.0)
+    stars = equilibrium.draw_stars(drawn_from, 4000, halo_stream(10, 0))
+    x = np.linalg.norm(stars[:, :3], axis=1) / drawn_from.scale_radius
+    speed = np.linalg.norm(stars[:, 3:], axis=1) / drawn_from.scale_speed
+    psi = (np.log1p(x) / x)[:, None]
+    v = np.sqrt(2 * psi) * (np.arange(1500) + 0.5) / 1500
+    binding = psi - 0.5 * v**2
+    logit = np.log(binding / (1 - binding))
+    table = np.maximum(drawn_from.log_f1, -700)
+    density = v ** (2 - 2 * beta) * np.exp(np.interp((14.5 - logit) * 8, np.arange(260), table))
+    below = np.where(v < speed[:, None], density, 0.0).sum(axis=1) / density.sum(axis=1)
+    assert kstest(below, "uniform").pvalue > 1e-3
 
 
 def test_energy_and_angular_momentum_are_conserved():
