@@ -211,7 +211,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the sample; default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("build/mutation"), help="default: %(default)s")
     parser.add_argument("--most", type=float, default=30.0, help="seconds of tests for a mutant; default: %(default)s")
-    parser.add_argument("--measure", nargs="*", help="files of tests whose lines are noted anew; by default all")
+    parser.add_argument("--measure", nargs="*", help="files of tests whose lines are noted again; by default all")
     parser.add_argument("--again", choices=["survivors", "all"], help="forget these results first")
     parser.add_argument("--tests", nargs="+", default=[""], help="ask only tests whose names hold one of these")
     parser.add_argument("--report", action="store_true", help="print the results so far and run nothing")

@@ -79,7 +79,7 @@ def test_what_readers_lose_is_not_written(tmp_path, kind):
 
 
 def test_columns_taken_out_of_a_file_do_not_keep_the_metadata_of_all(tmp_path):
-    """A table is described anew when it is written again: the footer of another table never travels with it."""
+    """A table that is written again is described again: the footer of another table never travels with it."""
     first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
     parquet.write_table(described(mass=pa.array([1.0]), count=pa.array([1])), first)
     table = parquet.read_table(first).select(["count"])

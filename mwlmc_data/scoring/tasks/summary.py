@@ -199,7 +199,7 @@ class Summary6(SummaryTask):
     n_reference_draws: int = 2000
 
     def references(self) -> ReferenceSet:
-        """Draw from the prior, anew for each observation and case."""
+        """Draw from the prior again for each observation and case."""
         n, held = self.n_reference_draws, self.observations.rows(REFERENCE)
         draws = metrics.prior_draws(self.prior, n * (len(held) + len(self.cases)))
         # an incomplete truth counts as outside the prior, without density
