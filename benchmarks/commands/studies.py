@@ -120,13 +120,17 @@ def _add_regeneration(commands: argparse._SubParsersAction) -> None:
     regeneration = commands.add_parser("regeneration", help="how much a halo differs between processors")
     add_config(regeneration)
     regeneration.add_argument("--haloes", type=integer_from(1), default=100, help="default: %(default)s")
+    regeneration.add_argument("--before", type=Path, metavar="FILE", help="an earlier file of the set: compare the rows")
     regeneration.set_defaults(run=_regeneration)
 
 
 def _regeneration(options: argparse.Namespace) -> None:
     from benchmarks.studies import regeneration
 
-    print(regeneration.compare(options.config, options.haloes))
+    if options.before is None:
+        print(regeneration.compare(options.config, options.haloes))
+    else:
+        print(regeneration.compare_sets(options.config, options.before))
 
 
 def _add_loading(commands: argparse._SubParsersAction) -> None:

@@ -1,7 +1,8 @@
 """How much a halo differs when another processor simulates it; Numba's generic processor stands for the other.
 
 Rounding differs between processors, and orbits that pass the centre are chaotic. "The same halo" is therefore a
-statement about most stars and about the fit: the quantiles printed here set its bounds.
+statement about most stars and about the fit: the quantiles printed here set its bounds. With an earlier file of a set
+the same is reported of its rows.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from benchmarks.studies.accuracy import OUTER
 from mwlmc_data import Parameters, load_catalogue, simulate
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.dataset.release import CATALOGUE_SEEDS
+from mwlmc_data.scoring.ladders import TRAVEL
 from mwlmc_data.storage.npz import write_npz
 
 
@@ -74,6 +77,45 @@ def compare(config: str, count: int) -> str:
     shares = ", ".join(f"{(travel < bound).mean():.3f} within {bound:g}" for bound in (1e-3, 1e-2, 0.1))
     lines.append(f"travel vector, km/s: median {np.median(travel):.1e}, {shares}, largest {travel.max():.2g}")
     return "\n".join(lines)
+
+
+def compare_sets(config: str, before: Path) -> str:
+    """Report how the rows of an embedded set differ from those of an earlier file of the same set.
+
+    Parameters
+    ----------
+    config : str
+        Set of simulations.
+    before : Path
+        A Parquet file with the same simulations.
+
+    Returns
+    -------
+    str
+        A table.
+
+    Raises
+    ------
+    ValueError
+        If the file has other simulations.
+    """
+    columns = ["sim_id", *TRAVEL, "n_stars_fit", "simulator_version"]
+    now = load_catalogue(config=config, columns=columns).sort_values("sim_id")
+    earlier = pq.read_table(before, columns=columns).to_pandas().sort_values("sim_id")
+    if not np.array_equal(now["sim_id"], earlier["sim_id"]):
+        raise ValueError(f"before = {str(before)!r}: allowed is a file with the {len(now)} simulations of {config}")
+    moved = np.abs(now[list(TRAVEL)].to_numpy(float) - earlier[list(TRAVEL)].to_numpy(float)).max(axis=1)
+    stars = np.abs(now["n_stars_fit"].to_numpy(int) - earlier["n_stars_fit"].to_numpy(int))
+    versions = " and ".join("/".join(sorted(set(t["simulator_version"].astype(str)))) for t in (earlier, now))
+    quantiles = ", ".join(f"{100 * q:g}% {np.quantile(moved, q):.1e}" for q in (0.5, 0.9, 0.99))
+    shares = ", ".join(f"{(moved <= bound).mean():.4f} within {bound:g}" for bound in (1e-3, 1e-2, 0.1))
+    return "\n".join(
+        [
+            f"{len(now):,} rows of the {config} set, simulators {versions}",
+            f"travel vector, largest component, km/s: {quantiles}, largest {moved.max():.2g}",
+            f"{shares}; a vector of another number of stars in {(stars > 0).mean():.4f} of the rows (at most {stars.max()})",
+        ]
+    )
 
 
 if __name__ == "__main__":
