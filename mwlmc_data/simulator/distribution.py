@@ -43,7 +43,6 @@ class _Tables(NamedTuple):
 
     x: Float64Array  # (n,): radii of the grid, from the centre outwards
     log_gap: Float64Array  # (n, n): ln(2 (Psi_i - Psi_j)) in row j, column i < j; -inf elsewhere
-    log_below: Float64Array  # (n, n): ln(1 - v / escape speed) in the same places, v the speed; 0 elsewhere
     s: Float64Array  # (m,)
     weight: Float64Array  # (m,): of Gauss; zero in the first panel
     moment: Float64Array  # (first, first): weights of the first panel for the moments of a power of s
@@ -87,9 +86,8 @@ def make_tables() -> _Tables:
     """Compute the tables, once in a process."""
     x = _make_grid()
     with np.errstate(divide="ignore", invalid="ignore"):
-        beyond, gap = np.tri(N_GRID, k=-1, dtype=bool), 2.0 * _psi_difference(x, x[:, None])
-        log_gap = np.where(beyond, np.log(gap), -np.inf)
-        log_below = np.where(beyond, np.log1p(-np.sqrt(gap / (2.0 * _psi_and_depth(x)[0]))), 0.0)
+        beyond = np.tri(N_GRID, k=-1, dtype=bool)
+        log_gap = np.where(beyond, np.log(2.0 * _psi_difference(x, x[:, None])), -np.inf)
     nodes, weights = legendre.leggauss(_FIRST)
     # Legendre polynomials at the nodes, normalised: interpolation there is a sum over them (discrete orthogonality)
     moment = weights[:, None] * legendre.legvander(nodes, _FIRST - 1) * (np.arange(_FIRST) + 0.5)
@@ -107,7 +105,6 @@ def make_tables() -> _Tables:
     return _Tables(
         x=x,
         log_gap=log_gap,
-        log_below=log_below,
         s=nodes_s,
         weight=np.concatenate(weight),
         moment=moment,
@@ -212,16 +209,13 @@ def sum_excess(f1, beta, b, constant, tables):
 
 @kernel
 def find_bound(log_f1, beta, tables):
-    """Bound on ``ln(v^(2 - 2 beta) f1 / (1 - v / escape speed))`` at each radius, for rejection from 1 - v / escape.
-
-    It is the maximum over the grid's energies at this radius and its two neighbours, and a safety factor.
-    """
+    """Bound on ``ln(v^(2 - 2 beta) f1)``: its maximum over the grid's energies at each radius and its two neighbours."""
     n, power = log_f1.shape[0], 1.0 - beta
     peak, bound = np.full(n, -np.inf), np.empty(n)
     for j in range(1, n):
-        row, below, value = tables.log_gap[j], tables.log_below[j], log_f1[j]
+        row, value = tables.log_gap[j], log_f1[j]
         for i in range(j):
-            peak[i] = max(peak[i], power * row[i] + value - below[i])
+            peak[i] = max(peak[i], power * row[i] + value)
     for i in range(n):
         bound[i] = max(peak[i], peak[max(i - 1, 0)], peak[min(i + 1, n - 1)]) + math.log(ENVELOPE)
     return bound

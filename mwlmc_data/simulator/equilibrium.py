@@ -46,7 +46,7 @@ class Equilibrium(NamedTuple):
     log_f1: Float64Array  # its logarithm, -inf where it is zero
     excess: Float64Array  # mass within x that the cut of f1 adds to the Dehnen profile (total mass 1)
     x_cut: float  # radius beyond which it adds no more
-    log_bound: Float64Array  # bound on ln(v^(2 - 2 beta) f1 / (1 - v / escape speed)) at x
+    log_bound: Float64Array  # bound on ln(v^(2 - 2 beta) f1) over the speeds at x
     scale_radius: float  # [kpc]
     scale_speed: float  # sqrt(G M_s / r_s) [km/s]
 
@@ -152,28 +152,33 @@ def _radius(u, b, x_grid, excess, x_cut):
     return inner * math.exp(t)
 
 
+# Taylor series of cos and sin to rounding on [-pi / 4, pi / 4]
+_C1, _C2, _C3, _C4, _C5, _C6, _C7, _C8 = ((-1.0) ** k / math.factorial(2 * k) for k in range(1, 9))
+_S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8 = ((-1.0) ** k / math.factorial(2 * k + 1) for k in range(1, 9))
+
+
 @inline
-def _disc_point(rng):
-    """A point drawn in the unit disc, without the centre, and its squared distance from the centre."""
-    while True:
-        p, q = 2.0 * rng.random() - 1.0, 2.0 * rng.random() - 1.0
-        s = p * p + q * q
-        if 0.0 < s and s < 1.0:
-            return p, q, s
+def _turn(u):
+    """Cosine and sine of the fraction u of a turn, 0 <= u < 1: exact reduction to an eighth, then the series."""
+    quarter = int(4.0 * u + 0.5)
+    angle = 2.0 * math.pi * (u - 0.25 * quarter)
+    a2 = angle * angle
+    c = 1.0 + a2 * (
+        _C1 + a2 * (_C2 + a2 * (_C3 + a2 * (_C4 + a2 * (_C5 + a2 * (_C6 + a2 * (_C7 + a2 * _C8))))))
+    )
+    s = angle + angle * a2 * (
+        _S1 + a2 * (_S2 + a2 * (_S3 + a2 * (_S4 + a2 * (_S5 + a2 * (_S6 + a2 * (_S7 + a2 * _S8))))))
+    )
+    if quarter & 1:
+        c, s = -s, c
+    return (-c, -s) if quarter & 2 else (c, s)
 
 
 @kernel
 def _draw(rng, n, tables):
     """Draw n stars in turn from the stream `rng`; also return how often the bound was exceeded.
 
-    The squared distance s of a point in the unit disc is uniform in (0, 1) and independent of its direction, which
-    gives three things without trigonometric functions:
-
-    - the direction of the star, ``(2 p sqrt(1 - s), 2 q sqrt(1 - s), 1 - 2 s)`` (Marsaglia 1972);
-    - the direction of the tangential velocity, ``(p, q) / sqrt(s)``;
-    - the angle eta between velocity and radius, ``(1 + cos eta) / 2 ~ Beta(a, a)`` with a = 1 - beta:
-      ``tan eta = 1 / t`` with ``t = (p / sqrt(s)) sqrt(s^(-1 / a) - 1)``, which is Student's variate with 2 a degrees
-      of freedom over ``sqrt(2 a)`` (Bailey 1994).
+    The order of the random numbers is part of the data: with another one every star of every set is another.
     """
     out = np.empty((n, 6))
     exceeded = 0
@@ -181,7 +186,7 @@ def _draw(rng, n, tables):
     x_grid, excess, log_f1, log_bound = tables.x, tables.excess, tables.log_f1, tables.log_bound
     beta, b, x_cut = tables.beta, tables.b, tables.x_cut
     r_unit, v_unit = tables.scale_radius, tables.scale_speed
-    shape = -1.0 / (1.0 - beta)
+    shape = 1.0 / (1.0 - beta)
     last = x_grid.shape[0] - 1
     for i in range(n):
         x = _radius(rng.random(), b, x_grid, excess, x_cut)
@@ -190,25 +195,27 @@ def _draw(rng, n, tables):
         above = int(max((LOGIT_TOP - math.log((1.0 - depth) / depth)) / LOGIT_STEP + 1.0, 0.0))
         bound = log_bound[min(above, last)]
         escape = math.sqrt(2.0 * (1.0 - depth))
-        # speed by rejection under the bound, from a distribution that falls in proportion to 1 - v / escape
+        # speed by rejection under the bound
         while True:
-            below = math.sqrt(1.0 - rng.random())
-            v = escape * (1.0 - below)
+            v = escape * rng.random()
             density = _log_speed_density(v, depth, beta, log_f1)
-            if math.log(below * (1.0 - rng.random())) + bound <= density:
-                if density > bound + math.log(below):
-                    exceeded += 1
+            if density > bound:
+                exceeded += 1
+            u = rng.random()
+            if u == 0.0 or math.log(u) + bound <= density:
                 break
-        p, q, s = _disc_point(rng)
-        t = p * math.sqrt((math.exp(shape * math.log(s)) - 1.0) / s)
-        sin_eta = 1.0 / math.sqrt(1.0 + t * t)
-        v_r, v_t = v * t * sin_eta, v * sin_eta
-        p, q, s = _disc_point(rng)
-        norm = 1.0 / math.sqrt(s)
-        v_theta, v_phi = v_t * p * norm, v_t * q * norm
-        p, q, s = _disc_point(rng)
-        norm, cos_t, sin_t = 1.0 / math.sqrt(s), 1.0 - 2.0 * s, 2.0 * math.sqrt(s * (1.0 - s))
-        cos_p, sin_p = p * norm, q * norm
+        # (1 + cos eta) / 2 ~ Beta(1 - beta, 1 - beta), eta the angle to the radius (Joehnk 1964)
+        while True:
+            p, q = math.exp(shape * math.log(rng.random())), math.exp(shape * math.log(rng.random()))
+            if 0.0 < p + q <= 1.0:
+                break
+        part = v / (p + q)
+        v_r, v_t = part * (p - q), part * 2.0 * math.sqrt(p * q)
+        cos_t = 2.0 * rng.random() - 1.0
+        sin_t = math.sqrt(1.0 - cos_t * cos_t)
+        cos_p, sin_p = _turn(rng.random())
+        cos_s, sin_s = _turn(rng.random())
+        v_theta, v_phi = v_t * cos_s, v_t * sin_s
         r, speed = r_unit * x, v_unit
         out[i, 0], out[i, 1], out[i, 2] = r * sin_t * cos_p, r * sin_t * sin_p, r * cos_t
         out[i, 3] = speed * (v_r * sin_t * cos_p + v_theta * cos_t * cos_p - v_phi * sin_p)
