@@ -1,11 +1,11 @@
 """The distribution function of an equilibrium halo on a fixed grid of energies.
 
 The inversion of :mod:`mwlmc_data.simulator.equilibrium` is an integral over x' from x outwards. Here it runs over
-s = ln(x' / x),
+s = ln(x' / x)::
 
     f1(E) = int_0^inf s^(beta - 1/2) [(Delta / s)^(beta - 1/2) g'' |dPsi / ds|] ds,     Delta = Psi(x) - Psi(x e^s),
 
-with ``g = x^(2 beta - gamma) (x + b)^(gamma - 4)`` and
+with ``g = x^(2 beta - gamma) (x + b)^(gamma - 4)`` and ::
 
     g'' |dPsi / d ln x| = (g / q) (p^2 + p' - p q' / q),    p = d ln g / d ln x,    q = -dPsi / d ln x = m(x) / x,
 
