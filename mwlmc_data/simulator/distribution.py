@@ -209,7 +209,7 @@ def sum_excess(f1, beta, b, constant, tables):
 
 @kernel
 def find_bound(log_f1, beta, tables):
-    """Bound on ``ln(v^(2 - 2 beta) f1)``: its maximum over the grid's energies at each radius and its two neighbours."""
+    """Bound on ``ln(v^(2 - 2 beta) f1)``: its maximum over the grid's energies at a radius and its two neighbours."""
     n, power = log_f1.shape[0], 1.0 - beta
     peak, bound = np.full(n, -np.inf), np.empty(n)
     for j in range(1, n):
