@@ -12,7 +12,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add the parsers."""
     for add_one in (
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
-        _add_loading, _add_refusals, _add_calibration,
+        _add_loading, _add_refusals, _add_calibration, _add_assembly,
     ):  # fmt: skip
         add_one(commands)
 
@@ -120,7 +120,7 @@ def _add_regeneration(commands: argparse._SubParsersAction) -> None:
     regeneration = commands.add_parser("regeneration", help="how much a halo differs between processors")
     add_config(regeneration)
     regeneration.add_argument("--haloes", type=integer_from(1), default=100, help="default: %(default)s")
-    regeneration.add_argument("--before", type=Path, metavar="FILE", help="an earlier file of the set: compare the rows")
+    regeneration.add_argument("--before", type=Path, metavar="FILE", help="earlier file of the set: compare rows")
     regeneration.set_defaults(run=_regeneration)
 
 
@@ -180,3 +180,16 @@ def _calibration(options: argparse.Namespace) -> None:
     from benchmarks.studies import calibration
 
     calibration.main(options.config, options.rows, options.fresh)
+
+
+def _add_assembly(commands: argparse._SubParsersAction) -> None:
+    assembly = commands.add_parser("assembly", help="compile the star kernel for another kind of processor, to read")
+    assembly.add_argument("--target", choices=["aarch64"], default="aarch64", help="default: %(default)s")
+    assembly.add_argument("--out", type=Path, help="file for the assembly of the first processor")
+    assembly.set_defaults(run=_assembly)
+
+
+def _assembly(options: argparse.Namespace) -> None:
+    from benchmarks.studies import assembly
+
+    print(assembly.describe(assembly.measure(options.target, options.out)))

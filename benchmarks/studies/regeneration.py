@@ -113,7 +113,8 @@ def compare_sets(config: str, before: Path) -> str:
         [
             f"{len(now):,} rows of the {config} set, simulators {versions}",
             f"travel vector, largest component, km/s: {quantiles}, largest {moved.max():.2g}",
-            f"{shares}; a vector of another number of stars in {(stars > 0).mean():.4f} of the rows (at most {stars.max()})",
+            f"{shares}; a vector of another number of stars in {(stars > 0).mean():.4f} of the rows "
+            f"(at most {stars.max()})",
         ]
     )
 
