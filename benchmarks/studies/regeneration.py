@@ -99,12 +99,14 @@ def compare_sets(config: str, before: Path) -> str:
     ValueError
         If the file has other simulations.
     """
-    columns = ["sim_id", *TRAVEL, "n_stars_fit", "simulator_version"]
+    columns = ["sim_id", *TRAVEL, *(f"cov_v{a}_v{a}" for a in "xyz"), "n_stars_fit", "simulator_version"]
     now = load_catalogue(config=config, columns=columns).sort_values("sim_id")
     earlier = pq.read_table(before, columns=columns).to_pandas().sort_values("sim_id")
     if not np.array_equal(now["sim_id"], earlier["sim_id"]):
         raise ValueError(f"before = {str(before)!r}: allowed is a file with the {len(now)} simulations of {config}")
-    moved = np.abs(now[list(TRAVEL)].to_numpy(float) - earlier[list(TRAVEL)].to_numpy(float)).max(axis=1)
+    differences = np.abs(now[list(TRAVEL)].to_numpy(float) - earlier[list(TRAVEL)].to_numpy(float))
+    errors = np.sqrt(earlier[[f"cov_v{a}_v{a}" for a in "xyz"]].to_numpy(float))
+    moved = differences.max(axis=1)
     stars = np.abs(now["n_stars_fit"].to_numpy(int) - earlier["n_stars_fit"].to_numpy(int))
     versions = " and ".join("/".join(sorted(set(t["simulator_version"].astype(str)))) for t in (earlier, now))
     quantiles = ", ".join(f"{100 * q:g}% {np.quantile(moved, q):.1e}" for q in (0.5, 0.9, 0.99))
@@ -112,7 +114,8 @@ def compare_sets(config: str, before: Path) -> str:
     return "\n".join(
         [
             f"{len(now):,} rows of the {config} set, simulators {versions}",
-            f"travel vector, largest component, km/s: {quantiles}, largest {moved.max():.2g}",
+            f"travel vector, largest component, km/s: {quantiles}, largest {moved.max():.2g}, at most "
+            f"{(differences / errors).max():.2g} standard errors",
             f"{shares}; a vector of another number of stars in {(stars > 0).mean():.4f} of the rows "
             f"(at most {stars.max()})",
         ]
