@@ -4,6 +4,7 @@ Each module is the command of its name, such as ``python -m benchmarks accuracy`
 
 =================  ====================================================================================
 accuracy           the simulator beside agama and its own float64 yardstick; prints `published_stars` too
+assembly           the star kernel compiled for another processor, to read and to count
 calibration        whether `infer` is calibrated for errors unlike the catalogue's
 choices            why the reflex fit starts at 50 kpc and reports robust errors
 cuda               simulations a second on a GPU
@@ -12,7 +13,7 @@ loading            what haloes cost as files, and how fast they load
 outskirts          how far in a catalogue's row may leave out stars
 published_stars    the reflex fit of published samples of stars, beside the published fits
 refusals           which spoilt entries a score refuses or flags
-regeneration       how much a halo differs when another processor simulates it
+regeneration       how much a halo differs between processors, or a set from an earlier file of it
 speed              cost and error beside agama, gala and galpy
 =================  ====================================================================================
 """

@@ -100,6 +100,8 @@ def test_bad_input_ends_with_one_line_and_status_2(tmp_path, capsys, words, name
 def test_a_draw_that_cannot_be_simulated_ends_with_status_1(tmp_path, capsys, monkeypatch):
     from mwlmc_data.simulator import limits
 
+    # in place of the cached function: the test alone has these limits
+    monkeypatch.setattr(limits, "rounded_limits", limits.rounded_limits.__wrapped__)
     monkeypatch.setitem(limits.LIMITS, "r_dehnen", (12.49, 12.51, "kpc"))
     words = ["catalogue", "--simulations", "3", "--workers", "1", "--out", str(tmp_path / "run")]
     assert program.main(words) == 1

@@ -46,7 +46,21 @@ def results():
             "cores": {"one": 20, "two": 39, "gain": 1.95},
             "memory": memory,
         },
-        "avx2": {"n": 16, "AVX2": {"seconds": 0.068, "compiling": 20.0}},
+        "startup": {
+            "cold": {"numba": 0.2, "imports": 0.3, "total": 8.8, "processor": 8.5},
+            "warm": {"numba": 0.2, "imports": 0.3, "total": 0.46, "processor": 0.4},
+        },
+        "instructions": {
+            "n": 8,
+            "n_errors": 12,
+            "sets": {
+                "AVX2": {
+                    "before": {"compiling": 9.0, "stars": [0.06, 0.06], "whole": [0.066, 0.066], "row": [0.026, 0.026]},
+                    "now": {"compiling": 9.7, "stars": [0.03, 0.03], "whole": [0.033, 0.033], "row": [0.0104, 0.0104]},
+                }
+            },
+            "errors": {which: {"all": [8e-4, 3.3e-2], "far": [1.5e-4, 1.2e-2]} for which in ("before", "now")},
+        },
     }
 
 
@@ -56,12 +70,15 @@ def test_the_tables_hold_what_was_measured(results):
     assert ratio_of_agama.split()[1:4] == ["60.0", "60.0", "60.0"]
     galpy = [line for line in text.splitlines() if line.startswith("galpy")][-1]
     assert galpy.split()[1:4] == ["-", "-", "-"]  # its curve does not reach that far
-    for words in ("BUSY MACHINE: wall-clock 1.50", "lower bound", "other", "1.95 times", "301 MB after 400", "0.0680"):
+    for words in ("BUSY MACHINE: wall-clock 1.50", "lower bound", "other", "1.95 times", "301 MB after 400", "0.46 s (goal 0.5)"):
         assert words in text
+    row = next(line for line in text.splitlines() if "catalogue row" in line)
+    assert row.split()[-3:] == ["26.00", "10.40", "2.50"]
+    assert "8.0e-04 and 3.3e-02; 1.5e-04 and 1.2e-02" in text
 
 
 def test_parts_that_were_not_measured_are_left_out(results):
-    results["scaling"]["cores"], results["avx2"] = None, None
+    results["scaling"]["cores"], results["instructions"] = None, None
     del results["curve"], results["simulation"]
     text = printout.describe(results)
     assert "this process may use only one" in text
@@ -100,7 +117,7 @@ def test_a_fast_pass(repository, tmp_path):
     for words in ("WORK-PRECISION", "AT EQUAL ERROR", "ONE SIMULATION", "SCALING", RELEASED, "a fast pass"):
         assert words in ended.stdout
     results = json.loads((tmp_path / "results.json").read_text())
-    assert set(results) == {"fast", "repeats", "machine", "curve", "simulation", "scaling"}
+    assert set(results) == {"fast", "repeats", "machine", "curve", "simulation", "scaling", "startup"}
     for name in ("agama", "gala", "galpy"):
         measured = name in {found["family"] for found in results["curve"]["curves"]}
         assert measured != (name in results["curve"]["missing"])
