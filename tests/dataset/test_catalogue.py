@@ -264,7 +264,7 @@ def test_a_version_with_fewer_columns_gives_those_it_has(other_version, columns)
     whole = load_catalogue(version="0.9.0")
     assert list(whole) == [name for name in schema.CATALOGUE_NAMES if name not in added]
     assert np.array_equal(whole["m_lmc_50"], columns["m_lmc_50"])
-    assert "m_mw_50" not in load_catalogue("test", version="0.9.0", format="torch")
+    assert "m_mw_50" not in load_catalogue("test", version="0.9.0", format="numpy")
     with pytest.raises(ValueError, match=r"columns = m_mw_50: allowed in data version 0\.9\.0 are sim_id, split"):
         load_catalogue(version="0.9.0", columns=["m_mw_50", "m_lmc"])
 

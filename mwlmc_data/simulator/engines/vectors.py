@@ -13,7 +13,7 @@ The state of the lanes is an array (rows, ``LANES``), of which ``load`` reads a 
 single star is an array (rows,), of which it reads one number.
 
 Nothing is converted silently: a number is a float32, and a float64 is an error at compile time. Whole numbers alone are
-Numba's, whose int32 become int64 in a sum; :func:`to_floats` and :func:`bits_float` take their lower 32 bits.
+Numba's, whose int32 become int64 in a sum; ``to_floats`` and ``bits_float`` take their lower 32 bits.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ def test_the_tables_hold_what_was_measured(results):
     assert ratio_of_agama.split()[1:4] == ["60.0", "60.0", "60.0"]
     galpy = [line for line in text.splitlines() if line.startswith("galpy")][-1]
     assert galpy.split()[1:4] == ["-", "-", "-"]  # its curve does not reach that far
-    said = ("BUSY MACHINE: wall-clock 1.50", "lower bound", "other", "1.95 times", "301 MB after 400", "0.46 s (goal 0.5)")
-    for words in said:
+    said = ("BUSY MACHINE: wall-clock 1.50", "lower bound", "other", "1.95 times", "301 MB after 400")
+    for words in (*said, "0.46 s (goal 0.5)"):
         assert words in text
     row = next(line for line in text.splitlines() if "catalogue row" in line)
     assert row.split()[-3:] == ["26.00", "10.40", "2.50"]
