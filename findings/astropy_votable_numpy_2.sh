@@ -20,15 +20,15 @@ cat >seen.py <<'EOF'
 import re
 import sys
 
-import numpy as np
 from astropy.table import MaskedColumn, Table
 
+as_described = True
 for values in ([0.5, 1.5], MaskedColumn([0.5, 1.5], mask=[False, True])):
     Table({"distance": values}).write("stars.vot", format="votable", overwrite=True)
     cells = re.findall("<TD>(.*?)</TD>|<TD/>", open("stars.vot").read())
     read = Table.read("stars.vot")["distance"].tolist()
     print(type(values).__name__, cells, read)
-    if "np.float64(0.5)" not in cells or read != [None, None]:
-        sys.exit(1)
+    as_described &= "np.float64(0.5)" in cells and read == [None, None]
+sys.exit(0 if as_described else 1)
 EOF
 "$python" -W ignore seen.py
