@@ -33,7 +33,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 DATA, TEXT = HERE / "leaderboard.json", HERE.parent / "LEADERBOARD.md"
 #: Hashes of earlier files of the Gaussian set on which stored results were made and stay comparable: the same
-#: simulations, whose rows differ from today's no more than a row differs between processors
+#: simulations, whose travel velocities differ from today's by at most 0.2 of their standard errors
 #: (``python -m benchmarks regeneration --before FILE``). The first is simulator 1.0.0's.
 EARLIER_DATA = ("ebe1b91e4f0d71954c0fc7abb2cc63dae829f45fe59556e2745f7415bd956933",)
 #: Decimals of a difference: the last bits of a sum vary between processors.

@@ -55,7 +55,7 @@ each of its proposals, which do not count as simulations. Its draws repeat, whic
 too).
 
 The entries of the suite were made on the rows of simulator 1.0.0. Those of 1.1.0 are the same simulations, whose travel
-velocities differ by less than a tenth of their errors (CHANGELOG.md); a later run of the suite replaces the entries.
+velocities differ by at most a fifth of their errors (CHANGELOG.md); a later run of the suite replaces the entries.
 
 `python -m benchmarks suite` reproduces the entries of the suite; [docs/BENCHMARK.md](docs/BENCHMARK.md) explains how to
 submit one. `python -m benchmarks leaderboard` writes this file from `benchmarks/results/`, and

@@ -15,8 +15,13 @@ from mwlmc_data.simulator.constants import N_STARS
 
 def describe(results: dict[str, Any]) -> str:
     """Format all measured parts, one below the other."""
-    writers = {"curve": _curve, "simulation": _simulation, "scaling": _scaling, "startup": _startup}
-    writers |= {"instructions": _instructions}
+    writers = {
+        "curve": _curve,
+        "simulation": _simulation,
+        "scaling": _scaling,
+        "startup": _startup,
+        "instructions": _instructions,
+    }
     parts = [_machine(results)]
     parts += [writer(results[name]) for name, writer in writers.items() if name in results]
     return "\n\n".join(parts)

@@ -119,12 +119,14 @@ def _serve() -> None:
         parameters = stored_precision(Parameters.from_row(drawn))
         return start_stars(parameters, N_STARS, halo_stream(_SEED, i))[1:]
 
+    def move(field: Any, stars: Any) -> Any:
+        return integrate_lanes(stars, field, TOLERANCE)[0]
+
     def answer(what: str, rows: list[dict[str, Any]], first: int) -> dict[str, Any]:
         jobs: list[Any] = [(drawn, i) for i, drawn in enumerate(rows, start=first)]
-        function: Any = {"row": row, "whole": whole}.get(what)
-        if function is None:
+        function: Any = {"row": row, "whole": whole}.get(what, move)
+        if function is move:
             jobs = [begin(*job) for job in jobs]
-            function = lambda field, stars: integrate_lanes(stars, field, TOLERANCE)[0]  # noqa: E731
         begun, processor = time.perf_counter(), time.process_time()
         results = [function(*job) for job in jobs]
         found: dict[str, Any] = {

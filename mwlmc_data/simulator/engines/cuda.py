@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.simulator.compiling import inline
 from mwlmc_data.simulator.engines.lane_functions import START, F, LaneField
-from mwlmc_data.simulator.engines.lanes import MAX_STEPS, check_arrival, lane_field
+from mwlmc_data.simulator.engines.lanes import FIRST, MAX_STEPS, SPEED2, check_arrival, lane_field
 from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
 from mwlmc_data.simulator.engines.step import FIRST_STEP, ROWS, STAR, TIME, ZERO, trial_step
 from mwlmc_data.simulator.orbit import Orbit
@@ -43,7 +43,6 @@ _THREADS, _MAX_BLOCKS = 128, 65535
 #: Circular speed [km/s] of the logarithmic potential that orders stars.
 _ORDER_SPEED = 220.0
 
-_FIRST, _SPEED2 = F(0.1), F(1e4)
 #: Marks every number of a star that did not arrive: the GPU's fast arithmetic does not support NaN.
 _LOST = F(1e30)
 _MAX = np.int32(MAX_STEPS)
@@ -82,7 +81,7 @@ def move_star(state, x, y, z, u, v, w, field):
     state[STAR], state[STAR + 1], state[STAR + 2] = x, y, z
     state[STAR + 3], state[STAR + 4], state[STAR + 5] = u, v, w
     state[TIME] = field.scalars[START]
-    state[FIRST_STEP] = _FIRST * math.sqrt((x * x + y * y + z * z) / (u * u + v * v + w * w + _SPEED2))
+    state[FIRST_STEP] = FIRST * math.sqrt((x * x + y * y + z * z) / (u * u + v * v + w * w + SPEED2))
     steps = np.int32(0)
     while state[TIME] < ZERO and steps < _MAX:
         trial_step(state, field)

@@ -26,7 +26,7 @@ from mwlmc_data.simulator.tables import Field
 #: `_CHECKED` rounds.
 MAX_STEPS, _CHECKED = 200_000, 1024
 #: The first step is this part of r / sqrt(v^2 + (100 km/s)^2).
-_FIRST, _SPEED2 = F(0.1), F(1e4)
+FIRST, SPEED2 = F(0.1), F(1e4)
 #: Distance [kpc] of the star at rest that an idle lane holds.
 _IDLE = F(100.0)
 _PER_VECTOR = ALIGNMENT // 4
@@ -65,7 +65,7 @@ def _run(stars, field, t_start):
                 state[STAR, k] = _IDLE
             r2 = state[STAR, k] ** 2 + state[STAR + 1, k] ** 2 + state[STAR + 2, k] ** 2
             v2 = state[STAR + 3, k] ** 2 + state[STAR + 4, k] ** 2 + state[STAR + 5, k] ** 2
-            state[FIRST_STEP, k] = _FIRST * math.sqrt(r2 / (v2 + _SPEED2))
+            state[FIRST_STEP, k] = FIRST * math.sqrt(r2 / (v2 + SPEED2))
         if moving == 0:
             return rounds
         arrived = trial_step(state, field)

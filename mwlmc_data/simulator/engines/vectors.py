@@ -178,28 +178,24 @@ def select(typingctx, condition, a, b):
     return result(condition, a, b), codegen
 
 
-@intrinsic
-def smaller(typingctx, a, b):
-    """The smaller of two floats; `b` where either is NaN."""
-    result, arguments, convert = _elementwise(a, b)
+def _extreme(description: str, comparison: str) -> Callable:
+    """Define a function that selects the first of two floats where the comparison holds."""
 
-    def codegen(context, builder, sig, args):
-        x, y = (convert(builder, value) for value in args)
-        return builder.select(builder.fcmp_ordered("<", x, y), x, y)
+    def function(typingctx, a, b):
+        result, arguments, convert = _elementwise(a, b)
 
-    return signature(result, *arguments), codegen
+        def codegen(context, builder, sig, args):
+            x, y = (convert(builder, value) for value in args)
+            return builder.select(builder.fcmp_ordered(comparison, x, y), x, y)
+
+        return signature(result, *arguments), codegen
+
+    function.__doc__ = description
+    return intrinsic(function)
 
 
-@intrinsic
-def larger(typingctx, a, b):
-    """The larger of two floats; `b` where either is NaN."""
-    result, arguments, convert = _elementwise(a, b)
-
-    def codegen(context, builder, sig, args):
-        x, y = (convert(builder, value) for value in args)
-        return builder.select(builder.fcmp_ordered(">", x, y), x, y)
-
-    return signature(result, *arguments), codegen
+smaller = _extreme("The smaller of two floats; the second where either is NaN.", "<")
+larger = _extreme("The larger of two floats; the second where either is NaN.", ">")
 
 
 @intrinsic
@@ -270,7 +266,7 @@ def _estimate_from_bits(builder: ir.IRBuilder, a: ir.Value) -> ir.Value:
 # -------------------------------------------------------------------------------- floats and bits
 
 
-def _conversion(name: str, source: Vector, target: Vector, build: Callable) -> Callable:
+def _conversion(description: str, source: Vector, target: Vector, build: Callable) -> Callable:
     def function(typingctx, a):
         is_vector = a is source
         # sums of int32 are int64 in Numba
@@ -283,7 +279,7 @@ def _conversion(name: str, source: Vector, target: Vector, build: Callable) -> C
 
         return signature(result, argument), codegen
 
-    function.__doc__ = name
+    function.__doc__ = description
     return intrinsic(function)
 
 
