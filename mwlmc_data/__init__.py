@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mwlmc_data.inference import Posterior, infer
     from mwlmc_data.plotting.corners import corner_plot
     from mwlmc_data.priors import Prior
+    from mwlmc_data.rewinding import log_density, rewind
     from mwlmc_data.scoring.task import get_task, list_tasks
     from mwlmc_data.simulator import (
         Halo,
@@ -58,6 +59,8 @@ _HOME = {
     "load_catalogue": "dataset.catalogue",
     "load_halo": "dataset.haloes",
     "load_haloes": "dataset.haloes",
+    "log_density": "rewinding",
+    "rewind": "rewinding",
     "simulate": "simulator",
     "simulate_many": "simulator",
     "validation_cases": "validation",
@@ -87,6 +90,8 @@ __all__ = [
     "load_catalogue",
     "load_halo",
     "load_haloes",
+    "log_density",
+    "rewind",
     "simulate",
     "simulate_many",
     "validation_cases",

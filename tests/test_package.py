@@ -30,6 +30,8 @@ PUBLIC_NAMES = (
     "load_catalogue",
     "load_halo",
     "load_haloes",
+    "log_density",
+    "rewind",
     "simulate",
     "simulate_many",
     "validation_cases",

@@ -25,7 +25,10 @@ DATASET = [
 # The simulator knows the names and units of the columns, and nothing else about the dataset.
 UNKNOWN_TO_THE_SIMULATOR = (
     *DATASET,
-    *(f"{PACKAGE}.{name}" for name in ("priors", "fetching", "validation", "scoring", "inference", "cli", "commands")),
+    *(
+        f"{PACKAGE}.{name}"
+        for name in ("priors", "rewinding", "fetching", "validation", "scoring", "inference", "cli", "commands")
+    ),
 )
 # (importer, what it must not import): a name stands for the module and everything below it.
 FORBIDDEN = [
@@ -33,6 +36,8 @@ FORBIDDEN = [
     ("generation", ("benchmarks", "tests")),
     ("benchmarks", ("generation", "tests")),
     (f"{PACKAGE}.simulator", UNKNOWN_TO_THE_SIMULATOR),
+    (f"{PACKAGE}.rewinding", DATASET),
+    *((f"{PACKAGE}.rewinding", (f"{PACKAGE}.{name}",)) for name in ("scoring", "inference", "cli", "commands")),
     (f"{PACKAGE}.simulator.engines", tuple(f"{PACKAGE}.simulator.{name}" for name in ("many", "rows", "simulation"))),
     *((f"{PACKAGE}.{name}", (f"{PACKAGE}.scoring", f"{PACKAGE}.cli")) for name in ("dataset", "priors", "fetching")),
     *((f"{PACKAGE}.{name}", (f"{PACKAGE}.dataset", f"{PACKAGE}.simulator")) for name in ("arguments", "storage")),

@@ -82,7 +82,7 @@ def equilibrium(m200: float, c200: float, beta: float, r_dehnen: float) -> Equil
 
 
 @inline
-def _log_speed_density(v, depth, beta, log_f1):
+def log_speed_density(v, depth, beta, log_f1):
     """``ln(v^(2 - 2 beta) f1(Psi - v^2 / 2))``, the distribution of the speed where ``1 - Psi = depth``."""
     kinetic = 0.5 * v * v
     binding = 1.0 - depth - kinetic
@@ -198,7 +198,7 @@ def _draw(rng, n, tables):
         # speed by rejection under the bound
         while True:
             v = escape * rng.random()
-            density = _log_speed_density(v, depth, beta, log_f1)
+            density = log_speed_density(v, depth, beta, log_f1)
             if density > bound:
                 exceeded += 1
             u = rng.random()

@@ -1,0 +1,127 @@
+"""The density from which stars are drawn, and its conservation along their orbits."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import beta as beta_function
+
+import mwlmc_data as mw
+from mwlmc_data.rewinding import density
+from mwlmc_data.simulator import nfw
+from mwlmc_data.simulator.distribution import LOGIT_STEP, LOGIT_TOP
+from mwlmc_data.simulator.engines.start import start_stars
+from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium, log_speed_density
+from mwlmc_data.simulator.streams import halo_stream
+
+FIDUCIAL = {"m200_mw": 1.2e12, "m_lmc": 1.5e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
+
+
+def make_parameters(**changes):
+    return mw.Parameters(**FIDUCIAL | changes)
+
+
+def tables_of(p):
+    return equilibrium(p.m200_mw, p.c200, p.beta0, p.r_dehnen)
+
+
+def radius_of(stars):
+    return np.linalg.norm(stars[:, :3], axis=1)
+
+
+def integrate_directly(x, tables):
+    """Z(r) by scipy's quadrature of what the speeds are drawn from, cell by cell."""
+    unbound = float(nfw.depth(x))
+    position = (LOGIT_TOP - math.log((1 - unbound) / unbound)) / LOGIT_STEP
+    cells = np.r_[position, np.arange(max(math.floor(position), -1) + 1, position + 90)]
+    speeds = np.sqrt(2 * np.maximum(1 / (1 + np.exp(LOGIT_TOP - LOGIT_STEP * cells)) - unbound, 0))
+    power = 3 - 2 * tables.beta  # in y = v^power the integrand is finite at v = 0
+
+    def integrand(y):
+        v = max(y ** (1 / power), 1e-100)
+        return math.exp(log_speed_density(v, unbound, 1.0, tables.log_f1)) / power
+
+    edges = speeds**power
+    edges[0] = 0.0
+    return sum(quad(integrand, a, b, epsabs=0, epsrel=1e-9)[0] for a, b in itertools.pairwise(edges))
+
+
+def expected_log_density(star, tables):
+    """ln f of the recipe of `draw_stars`: profile of radii, then speed, then direction."""
+    x, v = star[:3] / tables.scale_radius, star[3:] / tables.scale_speed
+    r, speed = np.linalg.norm(x), np.linalg.norm(v)
+    mass = 2 * r * tables.b / (r + tables.b) ** 3
+    if tables.x[0] < r < tables.x_cut:
+        i = np.searchsorted(tables.x, r) - 1
+        mass += (tables.excess[i + 1] - tables.excess[i]) / math.log(tables.x[i + 1] / tables.x[i]) / r
+    radial = mass / (1 + tables.excess[-1]) / (4 * math.pi * r * r)
+    sine, beta = np.linalg.norm(np.cross(x, v)) / (r * speed), tables.beta
+    direction = sine ** (-2 * beta) / (2 ** (1 - 2 * beta) * beta_function(1 - beta, 1 - beta)) / (2 * math.pi)
+    log_speed = log_speed_density(speed, float(nfw.depth(r)), beta, tables.log_f1)
+    speeds = math.exp(log_speed) / integrate_directly(r, tables) / speed**2
+    return math.log(radial * direction * speeds) - 3 * math.log(tables.scale_radius * tables.scale_speed)
+
+
+@pytest.mark.parametrize("beta0", [0.0, 0.2, 0.5, 0.59, 0.89])
+def test_density_is_that_of_the_recipe_by_which_stars_are_drawn(beta0):
+    tables = tables_of(make_parameters(beta0=beta0))
+    stars = draw_stars(tables, 3000, np.random.default_rng(1))
+    order = np.argsort(radius_of(stars))
+    stars = stars[np.r_[order[:15], order[::60]]]  # the innermost, where f1 is cut, and all radii
+    found = density.log_start_density(stars, tables)
+    error = found - [expected_log_density(star, tables) for star in stars]
+    # ln A is interpolated between means over a cell, in which it varies by 1e-4
+    assert np.abs(error).max() < 2e-4
+    assert abs(error.mean()) < 4e-5
+
+
+def test_the_ideal_halo_is_not_dense_enough():
+    """A constant A, as of an exact inversion, would be wrong by a tenth of a percent for each star."""
+    tables = tables_of(make_parameters())
+    x = np.array([5.0, 30.0, 1000.0]) / tables.scale_radius
+    log_a = [
+        math.log(r ** (2 * tables.beta - 1) / (tables.b + r) ** 3 / integrate_directly(r, tables)) for r in x
+    ]
+    assert log_a[0] - log_a[2] > 5e-4 and log_a[1] - log_a[2] > 5e-4
+
+
+@pytest.mark.parametrize("change", [{"r_dehnen": 13.0}, {"beta0": 0.35}, {"m200_mw": 1.15e12}])
+def test_density_is_normalised(change):
+    """The mean of f_a / f_b over stars drawn from f_b is 1."""
+    a, b = tables_of(make_parameters()), tables_of(make_parameters(**change))
+    stars = draw_stars(b, 200_000, np.random.default_rng(1))
+    ratio = np.exp(density.log_start_density(stars, a) - density.log_start_density(stars, b))
+    error = ratio.std() / math.sqrt(len(ratio))
+    assert error < 2e-4 and abs(ratio.mean() - 1) < 4 * error
+
+
+CORNERS = [
+    {"beta0": 0.0, "m200_mw": 5e11},
+    {"beta0": 0.0, "m200_mw": 2.5e12, "m_lmc": 3e11},
+    {"beta0": 0.5, "m200_mw": 5e11, "m_lmc": 2.5e10},
+    {"beta0": 0.5, "m200_mw": 2.5e12},
+    {"beta0": 0.3, "m_lmc": 3e11, "log10_lambda_df": 1.0},
+    {"beta0": 0.25, "log10_lambda_df": -3.0},
+    {"beta0": 0.25, "r_dehnen": 10.0, "m_lmc_8p7": 3e9},
+    {"beta0": 0.4, "r_dehnen": 15.0},
+    {"beta0": 0.4, "distance_lmc": 40.0, "ra_lmc": 89.0, "dec_lmc": -51.0, "v_los_lmc": 285.0,
+     "pm_ra_lmc": 1.3, "pm_dec_lmc": 0.9},
+    {"beta0": 0.1, "distance_lmc": 60.0, "ra_lmc": 61.0, "dec_lmc": -79.0, "v_los_lmc": 240.0,
+     "pm_ra_lmc": 2.4, "pm_dec_lmc": -0.2},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CORNERS)
+def test_density_is_conserved(change):
+    """Simulated stars have the density with which they were drawn, summed over 1,500 stars to 0.05."""
+    p = make_parameters(**change)
+    halo = mw.simulate(p, seed=2, n_stars=4500).halo
+    start = start_stars(p, 4500, halo_stream(2, 0))[2]
+    outer = np.linalg.norm(halo.positions, axis=1) > 50
+    assert outer.sum() > 900
+    found = mw.log_density(halo.positions[outer], halo.velocities[outer], p)
+    expected = density.log_start_density(start[outer], tables_of(p))
+    assert abs((found - expected).sum()) < 0.05
+
