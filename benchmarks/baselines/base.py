@@ -100,6 +100,11 @@ class Baseline(abc.ABC):
     uses_simulations: ClassVar[bool] = True
 
     @classmethod
+    def accepts(cls, task: Learnable) -> bool:
+        """Return whether the method can learn from a task's data; the suite leaves out the others."""
+        return True
+
+    @classmethod
     def list_parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
         """List names and seeds of the baselines that this one is made of, which `get_trained` returns."""
         return ()

@@ -39,6 +39,8 @@ N_ENCLOSED = 24
 _N_HALO = (3, 2)
 #: Rows of a split above which a fast run uses a fifth.
 _MANY = 10_000
+#: Data that the likelihood is made for: without and with the reflex motion.
+_DATA = (set(LMC_VECTOR), {*LMC_VECTOR, *REFLEX})
 #: Observations whose proposals are drawn together.
 _BLOCK = 16
 
@@ -79,6 +81,11 @@ class Corrected(Baseline):
     def list_parts(cls, seed: int) -> tuple[tuple[str, int], ...]:
         """List the flow that proposes."""
         return ((PROPOSAL, seed),)
+
+    @classmethod
+    def accepts(cls, task: Learnable) -> bool:
+        """Return whether the data are those that the likelihood is made for."""
+        return set(task.x_names) in _DATA
 
     def __init__(self, effort: Effort | None = None, past: Past = past_velocities) -> None:
         super().__init__(effort)
@@ -256,11 +263,8 @@ class Corrected(Baseline):
 
 def _has_reflex(task: Learnable) -> bool:
     """Return whether the data include the reflex motion."""
-    names = set(task.x_names)
-    if names == {*LMC_VECTOR, *REFLEX}:
-        return True
-    if names == set(LMC_VECTOR):
-        return False
+    if (names := set(task.x_names)) in _DATA:
+        return names == _DATA[1]
     allowed = f"{', '.join(LMC_VECTOR)}, with or without {', '.join(REFLEX)}"
     raise ValueError(f"x_names = {', '.join(task.x_names)}: allowed is {allowed}")
 

@@ -52,6 +52,11 @@ class Nle(Baseline):
     hidden = (128, 128, 128)
     n_components = (2, 6)
 
+    @classmethod
+    def accepts(cls, task: Learnable) -> bool:
+        """Return whether the data are the LMC's vector, with or without the reflex motion."""
+        return _holds(task)
+
     def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
         super().__init__(effort)
         self.training = training
@@ -150,11 +155,16 @@ def _has_reflex(task: Learnable) -> bool:
     return set(REFLEX) <= set(task.x_names)
 
 
-def _check_task(task: Learnable) -> Learnable:
-    """Return the task, if the factorisation holds for its data."""
+def _holds(task: Learnable) -> bool:
+    """Return whether the factorisation holds for the task's data."""
     given = set(task.x_names)
     others = given - set(REFLEX)
-    if not others <= set(LMC_VECTOR) or (given - others and not set(REFLEX) <= given):
+    return others <= set(LMC_VECTOR) and (not given - others or set(REFLEX) <= given)
+
+
+def _check_task(task: Learnable) -> Learnable:
+    """Return the task, if the factorisation holds for its data."""
+    if not _holds(task):
         raise ValueError(
             f"x_names of {task.id} = {', '.join(task.x_names)}: allowed are columns of the LMC's vector "
             f"({', '.join(LMC_VECTOR)}), with all of {', '.join(REFLEX)} or none of them"

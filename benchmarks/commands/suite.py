@@ -10,11 +10,11 @@ from benchmarks.commands.options import add_run, add_workers, integer_from, spli
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the parsers."""
-    suite = commands.add_parser("suite", help="train and score all baselines in all tasks")
+    suite = commands.add_parser("suite", help="train and score all baselines in the tasks")
     suite.add_argument("--list", action="store_true", help="list the tasks and the baselines, and run nothing")
     suite.add_argument("--out", type=Path, default=Path("build/suite"), help="folder of the run, which it resumes")
     suite.add_argument("--fast", action="store_true", help="a quick look: few epochs, one seed, no scores to quote")
-    suite.add_argument("--tasks", type=split_names, help="tasks to run, separated by commas (default: all)")
+    suite.add_argument("--tasks", type=split_names, help="tasks to run, by commas (default: those on the board)")
     suite.add_argument("--baselines", type=split_names, help="baselines to run, separated by commas (default: all)")
     suite.add_argument("--seeds", type=integer_from(1), help="in the tasks with a budget (default: 3, or 1 if fast)")
     add_workers(suite)
@@ -50,8 +50,10 @@ def _lists() -> str:
     from mwlmc_data import list_tasks
 
     lists = {"Tasks": list_tasks(), "Baselines": list_baselines()}
+    width = max(len(name) for found in lists.values() for name in found)
     blocks = (
-        "\n".join([title, *(f"  {name:<20} {line}" for name, line in found.items())]) for title, found in lists.items()
+        "\n".join([title, *(f"  {name:<{width}} {line}" for name, line in found.items())])
+        for title, found in lists.items()
     )
     return "\n\n".join(blocks)
 

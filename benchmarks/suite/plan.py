@@ -15,6 +15,7 @@ from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task
 from mwlmc_data.workers import available_cores
 
+#: The tasks of a run, unless others are requested.
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
 #: The tasks of a fast run, unless others are requested.
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
@@ -36,7 +37,7 @@ def plan_waves(
     Parameters
     ----------
     tasks, baselines : sequence of str
-        Names; by default all.
+        Names; by default `TASKS` and all. A baseline that does not accept a task's data is left out there.
     seeds : int, optional
         Number of seeds in the tasks with a budget, in place of `BUDGET_SEEDS`; the others have one.
 
@@ -58,6 +59,7 @@ def plan_waves(
         Job(get_task(task).name, name, seed)
         for task in tasks
         for name in chosen
+        if known[name].accepts(get_task(task))
         for seed in range((seeds or BUDGET_SEEDS) if get_task(task).budget else 1)
     ]
     own = [job for job in wanted if jobs.source_of(get_task(job.task)).id == get_task(job.task).id]
@@ -100,7 +102,7 @@ def main(
     fast : bool
         A fifth of the epochs and of the draws, one seed, `FAST_TASKS`: a quick look, without scores to quote.
     tasks, baselines : sequence of str, optional
-        Names; by default all.
+        Names; by default `TASKS`, or `FAST_TASKS` if fast, and all baselines.
     seeds : int, optional
         Number of seeds in the tasks with a budget; by default `BUDGET_SEEDS`, or 1 if fast.
     workers : int, optional

@@ -70,8 +70,9 @@ def _info(options: argparse.Namespace) -> int:
             print(f"  {folder['path']}: {folder['present']} of {folder['files']} files")
         print(f"  the local store is {describe_store()}; set {DATA_DIR_VARIABLE} for another")
         print("\nTasks")
-        for name, question in list_tasks().items():
-            print(f"  {name:<20} {question}")
+        tasks = list_tasks()
+        for name, question in tasks.items():
+            print(f"  {name:<{max(map(len, tasks))}} {question}")
         print("\nColumns")
         for c in schema.COLUMNS:
             print(f"  {c.name:<20} {c.unit or '-':<7} {c.description}")

@@ -214,15 +214,21 @@ def load_cases(theta_names: Sequence[str], x_names: Sequence[str]) -> Cases:
     Returns
     -------
     Cases
+        Those that quote all of the data; none if the data go beyond the LMC's vector and the reflex motion.
     """
     from mwlmc_data.validation import validation_cases
 
-    cases: list[Case] = list(validation_cases().values())
+    cases: list[Case] = [case for case in validation_cases().values() if set(x_names) <= set(case.observation)]
     return Cases(
         names=tuple(case.name for case in cases),
         kinds=tuple(case.kind for case in cases),
-        x=np.array([[case.observation[name] for name in x_names] for case in cases], dtype=np.float32),
-        theta=np.array([[case.truth.get(name, np.nan) for name in theta_names] for case in cases], dtype=np.float32),
+        x=_stack_rows([[case.observation[name] for name in x_names] for case in cases], len(x_names)),
+        theta=_stack_rows([[case.truth.get(name, np.nan) for name in theta_names] for case in cases], len(theta_names)),
         outside=tuple(case.outside for case in cases),
         in_support=tuple(case.in_support for case in cases),
     )
+
+
+def _stack_rows(rows: Sequence[Sequence[float]], width: int) -> Float32Array:
+    """Stack rows, shape (n, width), even if there are none."""
+    return np.array(rows, dtype=np.float32).reshape(-1, width)

@@ -18,10 +18,10 @@ def prior_samples(task, seed=5, rows=None):
 
 
 def features(x):
-    """The LMC's position and velocity, and the reflex vector and its length if there is one."""
-    columns = [x[:, :6].astype(float)]
-    if x.shape[1] == 9:
-        speed, l, b = x[:, 6].astype(float), *np.radians(x[:, 7:].astype(float)).T
+    """The LMC's position and velocity, the reflex vector and its length if there is one, and all further data."""
+    columns = [x[:, :6].astype(float), x[:, 9:].astype(float)]
+    if x.shape[1] >= 9:
+        speed, l, b = x[:, 6].astype(float), *np.radians(x[:, 7:9].astype(float)).T
         vector = speed[:, None] * np.stack([np.cos(b) * np.cos(l), np.cos(b) * np.sin(l), np.sin(b)], axis=1)
         columns += [vector, speed[:, None], speed[:, None] ** 2]
     return np.concatenate(columns, axis=1)

@@ -122,7 +122,7 @@ class SuiteRun:
         return load_arrays(path) if path.is_file() else {}
 
     def budgets(self) -> dict[int, dict[str, list[Result]]]:
-        """Return results of the tasks with a budget, by number of training simulations."""
+        """Return results of summary-9's tasks with a budget, by number of training simulations."""
         found = {budget_of(task): results for task, results in self.results.items()}
         return {budget: found[budget] for budget in sorted(b for b in found if b)}
 
@@ -189,8 +189,8 @@ def load_arrays(path: Path) -> dict[str, NDArray]:
 
 
 def budget_of(task: str) -> int | None:
-    """Return the number of training simulations of a task with a budget; None for others."""
+    """Return the number of training simulations of summary-9's tasks with a budget; None for others."""
     try:
-        return get_task(task).budget
+        return get_task(task).budget if task.startswith("budget-") else None
     except ValueError:
         return None

@@ -25,6 +25,8 @@ from mwlmc_data.scoring.task import Array, Scored, Task
 from mwlmc_data.scoring.yardstick import ScoreLimit, compute_gains, load_limit
 
 FIXED, REFERENCE = "fixed", "reference"
+#: Data of summary-9, and of the references.
+NINE = (*schema.LMC_VECTOR, *schema.REFLEX)
 
 
 class SummaryTask(Task):
@@ -51,13 +53,14 @@ class SummaryTask(Task):
     def arrays(self) -> dict[str, Array]:
         """Arrays of a submission."""
         n, d = len(self.observations), len(self.theta_names)
-        cases = ", ".join(self.cases.names)
-        return {
+        wanted = {
             "samples": Array((n, self.n_draws, d), ("float32",), "(observations, draws, parameters)", True, True),
             "log_prob_truth": Array((n,), ("float32", "float64"), "(observations,), log density of each truth [nats]"),
-            "case_samples": Array((len(self.cases), self.n_draws, d), ("float32",),
-                                  f"(cases, draws, parameters), of {cases}", is_draws=True),
-        }  # fmt: skip
+        }
+        if len(self.cases):
+            what = f"(cases, draws, parameters), of {', '.join(self.cases.names)}"
+            wanted["case_samples"] = Array((len(self.cases), self.n_draws, d), ("float32",), what, is_draws=True)
+        return wanted
 
     def load_observations(self) -> Observations:
         """Build the observations: 1,000 fixed test rows, then the 100 with references."""
@@ -68,17 +71,21 @@ class SummaryTask(Task):
         return Observations(stack_columns(table, self.x_names), stack_columns(table, self.theta_names), ids, group)
 
     def references(self) -> ReferenceSet | None:
-        """Load reference posteriors; None if this version of the package has none for these parameters."""
-        return load_references() if self.theta_names == THETA else None
+        """Load reference posteriors; None if this version of the package has none for these parameters and data."""
+        return load_references() if self._is_embedded else None
 
     def limit(self) -> ScoreLimit | None:
         """Load scores of a nearly exact posterior for the observations "fixed".
 
         None if this version has none, or the task has other parameters or other data: more data may gain more.
         """
-        is_known = self.theta_names == THETA and self.x_names == (*schema.LMC_VECTOR, *schema.REFLEX)
-        found = load_limit() if is_known else None
+        found = load_limit() if self._is_embedded else None
         return None if found is None else found.of(self.observations.sim_id[self.observations.rows(FIXED)])
+
+    @property
+    def _is_embedded(self) -> bool:
+        """Whether the question is that of the embedded references and limit: the posterior given the nine numbers."""
+        return (self.theta_names, self.x_names) == (THETA, NINE)
 
     def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
         """Score headline and sections, and add notes."""
@@ -116,7 +123,7 @@ class SummaryTask(Task):
         if "case_samples" in arrays:
             sections += self._case_sections(arrays["case_samples"].astype(np.float64), references)
             notes += [f"p16, p50 and p84 of the cases are in {self.unit_text}.", *self.cases.list_notes()]
-        else:
+        elif len(self.cases):
             notes.append("case_samples are missing: nothing is reported on the validation cases.")
         return Scored(Section("headline", headline), sections, notes, stated)
 
@@ -182,7 +189,7 @@ class Summary9(SummaryTask):
     """
 
     name = "summary-9"
-    x_names = (*schema.LMC_VECTOR, *schema.REFLEX)
+    x_names = NINE
 
 
 class Summary6(SummaryTask):

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import leaderboard, leaderboard_text
-from benchmarks.suite import jobs
+from benchmarks.suite import jobs, plan
 from mwlmc_data import get_task, list_tasks
 from mwlmc_data.dataset import release
 from mwlmc_data.scoring import metrics
@@ -51,7 +51,7 @@ def test_the_files_are_what_the_results_give():
 
 def test_every_task_has_entries_in_order_and_the_prior_among_them():
     board = leaderboard.rebuild()
-    assert list(board["tasks"]) == list(list_tasks())
+    assert list(board["tasks"]) == [name for name in list_tasks() if name.partition("@")[0] in plan.TASKS]
     for task, entries in board["tasks"].items():
         scores = [e["metrics"]["energy_score"]["value"] for e in entries]
         assert scores == sorted(scores) and not any(e["not_possible"] for e in entries)

@@ -35,16 +35,24 @@ def entries_of(waves, function):
 
 
 class TestPlan:
-    def test_every_baseline_enters_every_task(self):
-        entries = entries_of(plan.plan_waves(), jobs.run)
-        assert {(j.task, j.baseline) for j in entries} == {
-            (t.partition("@")[0], b) for t in list_tasks() for b in find_baselines()
-        }
-        assert len(entries) == len(set(entries))
-        for task in plan.TASKS:
-            for name in find_baselines():
-                seeds = [job.seed for job in entries if (job.task, job.baseline) == (task, name)]
-                assert seeds == list(range(plan.BUDGET_SEEDS if get_task(task).budget else 1))
+    @pytest.mark.parametrize("tasks", [plan.TASKS, [name.partition("@")[0] for name in list_tasks()]])
+    def test_every_baseline_enters_every_task_whose_data_it_accepts(self, tasks):
+        entries = entries_of(plan.plan_waves(tasks), jobs.run)
+        assert len(entries) == len(set(entries)) and {job.task for job in entries} == set(tasks)
+        for task in map(get_task, tasks):
+            for name, baseline in find_baselines().items():
+                seeds = [job.seed for job in entries if (job.task, job.baseline) == (task.name, name)]
+                n_seeds = plan.BUDGET_SEEDS if task.budget else 1
+                assert seeds == list(range(n_seeds if baseline.accepts(task) else 0))
+
+    def test_methods_made_for_the_nine_numbers_do_not_accept_more(self):
+        for name, baseline in find_baselines().items():
+            of_nine = name in ("nle", "nsf-corrected")
+            assert baseline.accepts(get_task("summary-9")) and baseline.accepts(get_task("summary-6"))
+            assert baseline.accepts(get_task("summary-24")) != of_nine
+            if of_nine:
+                with pytest.raises(ValueError, match=r"x_names.* = x_lmc.*allowed"):
+                    baseline().fit(get_task("summary-24-budget-1000"))
 
     def test_parts_of_other_baselines_are_trained_first_and_only_once(self):
         waves, done = plan.plan_waves(), set()
