@@ -45,18 +45,20 @@ EXAMPLES = {
         expected="store [torch.Size([8, 4500, 3])]",
     ),
     "docs/BENCHMARK.md": Example(
-        2,
-        {},
+        3,
+        {"stars.train": 'stars.load_split("train", 4)'},
         before="""
+import os
 from mwlmc_data.scoring import metrics
+os.environ["MWLMC_DATA_DIR"] = os.path.abspath("store")
 def my_method(task):
     global log_prob_truth
     task.n_draws, n = 20, len(task.observations)
     log_prob_truth = task.prior.log_prob(task.observations.theta)
     return metrics.prior_draws(task.prior, 20 * n, seed=1).reshape(n, 20, 3).astype("float32")
 """,
-        after='print(report["task"], samples.shape, sorted(os.listdir("my-entry")))',
-        expected="summary-9@1.0 (1100, 20, 3) ['manifest.json', 'samples.npz']",
+        after='print(report["task"], samples.shape, sorted(os.listdir("my-entry")), train.x.stars.shape)',
+        expected="summary-9@1.0 (1100, 20, 3) ['manifest.json', 'samples.npz'] (4, 1024, 6)",
         left_out="## Units",  # tests/benchmarks/baselines/test_units_of_theta.py
     ),
 }  # fmt: skip

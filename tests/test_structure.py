@@ -18,7 +18,7 @@ PACKAGE = "mwlmc_data"
 DATASET = [
     f"{PACKAGE}.dataset.{name}"
     for name in (
-        "batches", "batches_datasets", "batches_torch", "catalogue", "haloes", "library", "manifest", "release",
+        "batches", "batches_datasets", "batches_torch", "catalogue", "haloes", "library", "made", "manifest", "release",
         "sameness", "store", "verification",
     )
 ]  # fmt: skip

@@ -89,6 +89,8 @@ class Baseline(abc.ABC):
         Whether it is a network.
     uses_simulations : bool
         Whether it learns from the task's simulations.
+    form : str or None
+        Form of the data that it takes: "table" or "sets"; None for any.
     """
 
     name: ClassVar[str]
@@ -98,11 +100,12 @@ class Baseline(abc.ABC):
     has_density: ClassVar[bool] = True
     needs_torch: ClassVar[bool] = True
     uses_simulations: ClassVar[bool] = True
+    form: ClassVar[str | None] = "table"
 
     @classmethod
     def accepts(cls, task: Learnable) -> bool:
         """Return whether the method can learn from a task's data; the suite leaves out the others."""
-        return True
+        return cls.form in (None, task.form)
 
     @classmethod
     def list_parts(cls, seed: int) -> tuple[tuple[str, int], ...]:

@@ -85,7 +85,7 @@ class Corrected(Baseline):
     @classmethod
     def accepts(cls, task: Learnable) -> bool:
         """Return whether the data are those that the likelihood is made for."""
-        return set(task.x_names) in _DATA
+        return super().accepts(task) and set(task.x_names) in _DATA
 
     def __init__(self, effort: Effort | None = None, past: Past = past_velocities) -> None:
         super().__init__(effort)

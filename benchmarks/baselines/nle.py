@@ -55,7 +55,7 @@ class Nle(Baseline):
     @classmethod
     def accepts(cls, task: Learnable) -> bool:
         """Return whether the data are the LMC's vector, with or without the reflex motion."""
-        return _holds(task)
+        return super().accepts(task) and _holds(task)
 
     def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
         super().__init__(effort)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.scoring.star_sets import StarSets
 
 
 class PriorDraws(Baseline):
@@ -26,6 +27,7 @@ class PriorDraws(Baseline):
     source = "Brooks et al. 2025, arXiv:2507.10667, Table 1"
     needs_torch = False
     uses_simulations = False
+    form = None
 
     def __init__(self, effort: Effort | None = None) -> None:
         super().__init__(effort)
@@ -40,7 +42,7 @@ class PriorDraws(Baseline):
         # not `Prior.sample`: with the seed of a release it would draw the very parameters that were simulated
         rng = np.random.default_rng(seed)
         marginals = self._require_fitted().prior.marginals.values()
-        shape = (len(np.atleast_2d(x)), n)
+        shape = (len(x) if isinstance(x, StarSets) else len(np.atleast_2d(x)), n)
         return Draws.of(np.stack([marginal.quantile(rng.random(shape)) for marginal in marginals], axis=-1))
 
     def log_prob(self, theta: NDArray, x: NDArray, acceptance: NDArray | None = None) -> Float64Array:

@@ -33,6 +33,8 @@ class Learnable(Protocol):
         Name in records.
     theta_names, x_names : tuple of str
         Columns of the catalogue, in its units.
+    form : str
+        Form of the data: "table" or "sets".
     train, validation : Split
         Arrays theta (n, d) and x (n, k).
     prior : Prior
@@ -49,6 +51,10 @@ class Learnable(Protocol):
 
     @property
     def x_names(self) -> tuple[str, ...]:
+        """See above."""
+
+    @property
+    def form(self) -> str:
         """See above."""
 
     @property
@@ -82,6 +88,7 @@ class SimulationSet:
 
     theta_names = Summary9.theta_names
     x_names = Summary9.x_names
+    form = "table"
 
     def __init__(self, config: str, table: pd.DataFrame | None = None) -> None:
         self.config = config

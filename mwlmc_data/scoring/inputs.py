@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,17 +124,24 @@ def _one_problem(name: str, wanted: Array, array: NDArray) -> list[str]:
 
 def find_draw_problems(name: str, draws: NDArray, prior: Prior) -> list[str]:
     """Find draws (n, m, d) that do not vary, or whose units are not the prior's."""
-    still = np.argwhere(draws.max(axis=1) == draws.min(axis=1))
-    if len(still):
-        row, parameter = map(int, still[0])
-        stated = f"{prior.parameters[parameter]} of row {row} = {draws[row, 0, parameter]} in every draw"
-        return [f"{name}: {stated}, {len(still)} such in total: allowed are draws that vary"]
+    if found := find_still_draws(name, draws, prior.parameters):
+        return found
     inside = np.isfinite(prior.log_prob(draws.reshape(-1, draws.shape[-1]))).mean()
     if inside >= _MIN_INSIDE:
         return []
     middle = ", ".join(f"{value:.4g}" for value in np.median(draws, axis=(0, 1)))
     units = ", ".join(f"{n} {low:g} to {high:g}" for n, (low, high) in prior.support.items())
     return [f"{name} with {inside:.1%} of the draws inside the prior and medians {middle}: allowed is {units}"]
+
+
+def find_still_draws(name: str, draws: NDArray, names: Sequence[str]) -> list[str]:
+    """Find draws (n, m, d) that do not vary."""
+    still = np.argwhere(draws.max(axis=1) == draws.min(axis=1))
+    if not len(still):
+        return []
+    row, parameter = map(int, still[0])
+    stated = f"{names[parameter]} of row {row} = {draws[row, 0, parameter]} in every draw"
+    return [f"{name}: {stated}, {len(still)} such in total: allowed are draws that vary"]
 
 
 def find_density_problems(samples: NDArray, log_prob_truth: NDArray, truth: NDArray, prior: Prior) -> list[str]:

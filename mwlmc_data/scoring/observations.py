@@ -6,9 +6,10 @@ scores are means over 1,000 others, every tenth from the eighth on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,14 +43,17 @@ class Split(Displayed):
     theta : ndarray, shape (n, d), float32
         Parameters in the task's units.
     x : ndarray, shape (n, k), float32
-        Data.
+        Data; a `mwlmc_data.scoring.star_sets.StarSets` where the task's form is "sets".
     sim_id : ndarray, shape (n,), int32
         Numbers of the simulations.
+    others : ndarray, shape (n, l), float32, or None
+        Parameters beside those to infer, where the task names some.
     """
 
     theta: Float32Array
-    x: Float32Array
+    x: Any
     sim_id: NDArray[np.int32]
+    others: Float32Array | None = None
 
     def __len__(self) -> int:
         return len(self.sim_id)
@@ -62,23 +66,28 @@ class Observations(Displayed):
     Attributes
     ----------
     x : ndarray, shape (n, k), float32
-        Data, a row for each observation.
+        Data, a row for each observation; a `mwlmc_data.scoring.star_sets.StarSets` where the task's form is "sets".
     theta : ndarray, shape (n, d), float32
         Truths, read-only; NaN where none is quoted.
     sim_id : ndarray, shape (n,), int32
         Number of the simulation, -1 for a validation case.
     group : ndarray of str, shape (n,)
         Kind of each observation; scores are reported by group.
+    others : ndarray, shape (n, l), float32, or None
+        Truths of the parameters beside those to infer, where the task names some, read-only.
     """
 
-    x: Float32Array
+    x: Any
     theta: Float32Array
     sim_id: NDArray[np.int32]
     group: NDArray[np.str_]
+    others: Float32Array | None = None
 
     def __post_init__(self) -> None:
         # read-only, so that a method that standardises in place does not spoil its own score
-        self.theta.flags.writeable = False
+        for truth in (self.theta, self.others):
+            if truth is not None:
+                truth.flags.writeable = False
 
     def __len__(self) -> int:
         return len(self.group)
@@ -108,6 +117,35 @@ class Observations(Displayed):
         if group not in self.groups:
             raise ValueError(f"group = {group!r}: allowed is one of {', '.join(self.groups)}")
         return np.flatnonzero(self.group == group)
+
+
+class LaterObservations(Observations):
+    """Observations whose data are made at their first use: a score needs none.
+
+    Parameters
+    ----------
+    make_x : callable
+        Returns the data.
+    theta, sim_id, group, others
+        As for `Observations`.
+    """
+
+    def __init__(
+        self,
+        make_x: Callable[[], Any],
+        theta: Float32Array,
+        sim_id: NDArray[np.int32],
+        group: NDArray[np.str_],
+        others: Float32Array | None = None,
+    ) -> None:
+        super().__init__(None, theta, sim_id, group, others)
+        del self.__dict__["x"]  # so that the property below is asked
+        self.__dict__["_make_x"] = make_x
+
+    @cached_property
+    def x(self) -> Any:  # type: ignore[override]
+        """Data, a row for each observation."""
+        return self.__dict__["_make_x"]()
 
 
 @dataclass(frozen=True, repr=False)

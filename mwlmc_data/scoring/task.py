@@ -30,7 +30,7 @@ N_DRAWS = 1000
 
 _KNOWN: dict[str, dict[str, type[Task]]] = {}
 #: Order of the lists, whichever module is imported first.
-_FAMILIES = ("summary", "budget", "shift")
+_FAMILIES = ("summary", "budget", "shift", "stars", "velocity")
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,13 +62,19 @@ class Task(abc.ABC):
     name, version : str
         The version is that of the data of its first release, major and minor; any change of a score raises it.
     theta_names, x_names : tuple of str
-        Parameters to infer, and data to infer from: columns of the catalogue, in their units. Columns that follow from
-        the parameters (`schema.DERIVED`) are not data: they would give the answer away.
+        Parameters to infer, and data to infer from: columns of the catalogue, in their units, and what the task makes
+        itself. Columns that follow from the parameters (`schema.DERIVED`) are not data: they would give the answer
+        away.
     scale : tuple of float
         What each parameter is divided by in the energy score, part of the version. Score estimators learn
         theta / scale: in Msun they learn nothing (`docs/BENCHMARK.md`, "Units").
     budget : int or None
         Simulations to train on, if fewer than all.
+    form : str
+        "table": x is an array, a row of numbers for each simulation; "sets": it is a
+        `mwlmc_data.scoring.star_sets.StarSets`.
+    on_demand : bool
+        Whether x is made on this machine at its first use, which takes time (`mwlmc_data.scoring.tasks.on_demand`).
     train, validation, test : Split
         Arrays theta (n, d) and x (n, k), float32, and sim_id (n,). The test split is complete: an honest entry
         does not use it before it draws for the observations.
@@ -88,6 +94,8 @@ class Task(abc.ABC):
     x_names: ClassVar[tuple[str, ...]]
     scale: ClassVar[tuple[float, ...]]
     budget: ClassVar[int | None] = None
+    form: ClassVar[str] = "table"
+    on_demand: ClassVar[bool] = False
     n_draws: int = N_DRAWS
 
     def __init_subclass__(cls) -> None:
@@ -114,17 +122,22 @@ class Task(abc.ABC):
             )
 
     def __repr__(self) -> str:
-        return f"<Task {self.id}: {', '.join(self.theta_names)} from {len(self.x_names)} data>"
+        return f"<Task {self.id}: {', '.join(self.theta_names)} from {self._describe_data()[0]}>"
 
     def _repr_html_(self) -> str:
         rows = [
             ("task", (inspect.getdoc(type(self)) or "").split("\n")[0]),
             ("parameters", ", ".join(f"{name} [{schema.get_column(name).unit}]" for name in self.theta_names)),
-            ("data", ", ".join(f"{name} [{schema.get_column(name).unit}]" for name in self.x_names)),
+            ("data", self._describe_data()[1]),
             ("simulations to train on", f"{self.budget:,}" if self.budget else "all of the training split"),
             ("draws of each observation", f"{self.n_draws:,}"),
         ]
         return html_table(self.id, rows)
+
+    def _describe_data(self) -> tuple[str, str]:
+        """Describe the data in a word or two, and in a line."""
+        line = ", ".join(f"{name} [{schema.get_column(name).unit}]" for name in self.x_names)
+        return f"{len(self.x_names)} data", line
 
     @property
     def id(self) -> str:
@@ -134,17 +147,21 @@ class Task(abc.ABC):
     @cached_property
     def train(self) -> Split:
         """Simulations to learn from."""
-        return load_split("train", self.theta_names, self.x_names, self.budget)
+        return self.load_split("train", self.budget)
 
     @cached_property
     def validation(self) -> Split:
         """Simulations for stopping and choosing; with a budget, a tenth of it in addition."""
-        return load_split("validation", self.theta_names, self.x_names, self.budget and self.budget // 10)
+        return self.load_split("validation", self.budget and self.budget // 10)
 
     @cached_property
     def test(self) -> Split:
         """Simulations that are not for learning."""
-        return load_split("test", self.theta_names, self.x_names)
+        return self.load_split("test")
+
+    def load_split(self, name: str, rows: int | None = None) -> Split:
+        """Load the first rows of a part of the set; by default all."""
+        return load_split(name, self.theta_names, self.x_names, rows)
 
     @cached_property
     def prior(self) -> Prior:

@@ -11,6 +11,8 @@ budget-1000               summary-9, learnt from the first 1,000 training simula
 budget-10000              the same from 10,000
 budget-100000             the same from 100,000
 shift                     summary-9 on observations that move away from the training set step by step
+stars-budget-1000         the three parameters from 1,024 stars of a halo, learnt from 1,000 simulations
+stars-budget-10000        the same from 10,000
 ========================  ===============================================================================
 
 A module that defines a `mwlmc_data.scoring.task.Task` with a name adds one; nothing else lists it, and a test holds

@@ -48,11 +48,19 @@ class TestPlan:
     def test_methods_made_for_the_nine_numbers_do_not_accept_more(self):
         for name, baseline in find_baselines().items():
             of_nine = name in ("nle", "nsf-corrected")
+            if baseline.form == "sets":
+                continue
             assert baseline.accepts(get_task("summary-9")) and baseline.accepts(get_task("summary-6"))
             assert baseline.accepts(get_task("summary-24")) != of_nine
             if of_nine:
                 with pytest.raises(ValueError, match=r"x_names.* = x_lmc.*allowed"):
                     baseline().fit(get_task("summary-24-budget-1000"))
+
+    def test_sets_of_stars_are_for_methods_that_take_them(self):
+        known, task = find_baselines(), get_task("stars-budget-1000")
+        accepted = {name for name, baseline in known.items() if baseline.accepts(task)}
+        assert accepted == {name for name, baseline in known.items() if baseline.form in (None, "sets")}
+        assert "prior" in accepted and "mdn" not in accepted
 
     def test_parts_of_other_baselines_are_trained_first_and_only_once(self):
         waves, done = plan.plan_waves(), set()

@@ -1,0 +1,239 @@
+"""Arrays that this machine makes from the stars of released simulations, and keeps in the local store.
+
+A recipe reduces the stars of a halo beyond 50 kpc to arrays of fixed shapes. The stars are simulated again: the same
+within the bounds of `mwlmc_data.dataset.sameness`, and the same bytes on one kind of processor. Every hundred haloes
+are a file in the folder `made` of the local store. A run that was interrupted goes on with the next file; a file that
+is damaged, or of another simulator, other data or another recipe, is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.array_types import Float32Array
+from mwlmc_data.dataset import library, release, store
+from mwlmc_data.display import Displayed
+from mwlmc_data.storage.npz import NpzError, load_members, read_members, write_npz
+from mwlmc_data.storage.writing import replace_file
+from mwlmc_data.workers import count_processes, start_pool
+
+#: Subfolder of the local store.
+FOLDER = "made"
+#: Haloes in a file: two or three seconds of work.
+BLOCK = 100
+_SIM_ID, _IDENTITY = "sim_id", "identity"
+
+#: Arrays of several haloes by name.
+Arrays = dict[str, NDArray]
+
+
+@dataclass(frozen=True, repr=False)
+class Recipe(Displayed):
+    """What is made of each halo.
+
+    Attributes
+    ----------
+    name : str
+        Name of the folder.
+    version : int
+        Raised when the same stars give other arrays.
+    reduce : callable
+        Takes the stars of a halo beyond 50 kpc, (n, 6) float32 [kpc, km/s], in the order of the halo, and `options`;
+        returns arrays by name, of the same shapes for every halo. It is a function of an importable module, because
+        other processes run it.
+    options : mapping
+        Further arguments of `reduce`, as JSON can hold them.
+    """
+
+    name: str
+    version: int
+    reduce: Callable[..., Arrays]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_made(
+    recipe: Recipe,
+    sim_ids: NDArray[np.integer],
+    config: str = "gaussian",
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Arrays:
+    """Load the arrays of haloes, and make those that are not in the local store.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is made of each halo.
+    sim_ids : integer array of shape (n,)
+        Numbers of the haloes. Lists that begin with the same hundreds share their files.
+    config : str
+        Set of simulations.
+    workers : int, optional
+        Processes that simulate; by default all cores.
+    progress : bool, optional
+        Show a progress bar on standard error; by default if it is a terminal.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n, ...)
+        In the order of `sim_ids`.
+
+    Raises
+    ------
+    ValueError
+        If a number is not in the set or there is none, or this user has no folder for a store.
+    MissingHaloError
+        If the set was made with another version of the simulator, which gives other stars.
+    WriteError
+        If the disk is full or read-only. What was written before stays.
+    """
+    ids = library.check_ids(sim_ids, config, None)
+    if not len(ids):
+        raise ValueError("sim_ids = 0 numbers: allowed is 1 or more")
+    identity, folder = _identify(recipe, config), store.get_data_dir() / FOLDER / recipe.name
+    whole: Arrays = {}
+    missing: list[int] = []
+    for start in range(0, len(ids), BLOCK):
+        block = ids[start : start + BLOCK]
+        found = _read(_get_path(folder, config, block), block, identity)
+        if found is None:
+            missing.append(start)
+        else:
+            _fill(whole, found, start, len(ids))
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+        blocks = {start: ids[start : start + BLOCK] for start in missing}
+        for start, made in _make(recipe, blocks, config, workers, progress):
+            _write(_get_path(folder, config, blocks[start]), made, blocks[start], identity)
+            _fill(whole, made, start, len(ids))
+    return whole
+
+
+def _fill(whole: Arrays, part: Arrays, start: int, n: int) -> None:
+    """Put the arrays of a block into those of all haloes."""
+    for name, values in part.items():
+        if name not in whole:
+            whole[name] = np.empty((n, *values.shape[1:]), values.dtype)
+        whole[name][start : start + len(values)] = values
+
+
+def _make(
+    recipe: Recipe,
+    blocks: Mapping[int, NDArray[np.int64]],
+    config: str,
+    workers: int | None,
+    progress: bool | None,
+) -> Iterator[tuple[int, Arrays]]:
+    """Make blocks, and yield each as it is finished."""
+    from tqdm import tqdm
+
+    from mwlmc_data.simulator import compile_kernels
+
+    chunks = {start: library.Chunk(tuple(ids.tolist())) for start, ids in blocks.items()}
+    jobs = {start: library.get_recipe(chunk, config, None) for start, chunk in chunks.items()}
+    shown = sys.stderr.isatty() if progress is None else progress
+    total = sum(map(len, blocks.values()))
+    count = count_processes(workers, len(jobs))
+    with tqdm(total=total, unit="halo", desc=recipe.name, file=sys.stderr, disable=not shown) as bar:
+        if count <= 1:
+            for start, job in jobs.items():
+                yield start, _make_block(recipe, *job)
+                bar.update(len(blocks[start]))
+            return
+        compile_kernels()
+        with start_pool(count) as pool:
+            try:
+                begun = {pool.submit(_make_block, recipe, *job): start for start, job in jobs.items()}
+                for future in as_completed(begun):
+                    start = begun.pop(future)
+                    yield start, future.result()
+                    bar.update(len(blocks[start]))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _make_block(recipe: Recipe, rows: list[dict[str, Any]], seed: int) -> Arrays:
+    made = [recipe.reduce(stars, **recipe.options) for stars in simulate_outer_stars(rows, seed)]
+    return {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
+
+
+def simulate_outer_stars(rows: list[dict[str, Any]], seed: int) -> Iterator[Float32Array]:
+    """Simulate the haloes of catalogue rows, without the stars that end within 50 kpc.
+
+    Parameters
+    ----------
+    rows : list of dict
+        sim_id and drawn parameters of each, as `mwlmc_data.dataset.library.get_recipe` gives them.
+    seed : int
+        Seed of the set.
+
+    Yields
+    ------
+    ndarray, shape (n, 6), float32
+        Positions [kpc] and velocities [km/s] of the stars with Galactocentric r > 50 kpc, in the order of the halo and
+        with the bits of `mwlmc_data.load_halo`.
+    """
+    from mwlmc_data.simulator import constants
+    from mwlmc_data.simulator.many import job_parameters, name_errors
+    from mwlmc_data.simulator.simulation import run_simulation
+
+    for row in rows:
+        with name_errors(row):
+            parameters, sim_id = job_parameters(row), int(row["sim_id"])
+            halo = run_simulation(parameters, seed, constants.N_STARS, "auto", sim_id, outskirts=True).halo
+        stars = np.concatenate([halo.positions, halo.velocities], axis=1)
+        yield stars[np.square(halo.positions.astype(np.float64)).sum(axis=1) > constants.FIT_R_MIN**2]
+
+
+def _identify(recipe: Recipe, config: str) -> bytes:
+    """Return all that the arrays depend on beside the numbers of the haloes."""
+    entry = release.get_entry(config, None)
+    content = {
+        "recipe": recipe.name,
+        "version": recipe.version,
+        "options": dict(recipe.options),
+        "config": config,
+        **{key: entry[key] for key in ("sha256", "seed", "simulator_version")},
+    }
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def _get_path(folder: Path, config: str, ids: NDArray[np.int64]) -> Path:
+    """Return the file of a block, named after its first number and the hash of all."""
+    digest = hashlib.sha256(",".join(map(str, ids.tolist())).encode()).hexdigest()[:12]
+    return folder / f"{config}-{ids[0]:06d}-{digest}.npz"
+
+
+def _read(path: Path, ids: NDArray[np.int64], identity: bytes) -> Arrays | None:
+    """Read the arrays of a block; None if there is no such file, or it is damaged or of another identity."""
+    if not path.is_file():
+        return None
+    try:
+        arrays = load_members(path, read_members(path).values())
+    except NpzError:
+        return None
+    found, numbers = arrays.pop(_IDENTITY, None), arrays.pop(_SIM_ID, None)
+    if found is None or numbers is None or found.tobytes() != identity or not np.array_equal(numbers, ids):
+        return None
+    return arrays if all(len(values) == len(ids) for values in arrays.values()) else None
+
+
+def _write(path: Path, arrays: Arrays, ids: NDArray[np.int64], identity: bytes) -> None:
+    content = {**arrays, _SIM_ID: ids, _IDENTITY: np.frombuffer(identity, np.uint8)}
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            write_npz(file, content)
+
+    replace_file(path, write)

@@ -1,0 +1,130 @@
+"""Tasks whose data this machine makes from the stars of released simulations, at their first use."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.dataset import schema
+from mwlmc_data.scoring import others
+from mwlmc_data.scoring.observations import (
+    FIXED_ROWS,
+    REFERENCE_ROWS,
+    LaterObservations,
+    Observations,
+    Split,
+    columns_of,
+    stack_columns,
+    test_columns,
+    test_ids,
+)
+from mwlmc_data.scoring.task import Array, Scored
+from mwlmc_data.scoring.tasks.summary import FIXED, REFERENCE, SummaryTask
+
+#: Where a task leaves out rows, it takes these in addition; none of them is among the former.
+_MORE_FIXED, _MORE_REFERENCES = slice(2, None, 10), slice(50, None, 100)
+
+
+class OnDemandTask(SummaryTask):
+    """Parameters of the Gaussian set from the stars of its simulations.
+
+    Nothing of the data is in the package: they are made from the simulator at their first use, and kept in the local
+    store. A score needs none of them. Besides `samples` of the parameters, an entry may hand in `other_samples` of
+    `other_names`.
+
+    Attributes
+    ----------
+    other_names : tuple of str
+        Further parameters, beside those to infer: columns of the catalogue. Splits and observations give them as
+        `others`.
+    other_scale : tuple of float
+        Their standard deviations over the training split, by which the energy score divides them.
+    max_beta0 : float or None
+        Largest anisotropy: haloes above it are left out of every split and of the observations.
+    """
+
+    on_demand = True
+    other_names: ClassVar[tuple[str, ...]]
+    other_scale: ClassVar[tuple[float, ...]]
+    max_beta0: ClassVar[float | None] = None
+
+    @abc.abstractmethod
+    def make_data(self, sim_ids: NDArray[np.integer], table: Mapping[str, NDArray]) -> Any:
+        """Load the data of haloes from the local store, or make them.
+
+        Parameters
+        ----------
+        sim_ids : ndarray of int, shape (n,)
+            Numbers of the haloes.
+        table : mapping of str to ndarray, shape (n,)
+            Columns of the LMC's vector.
+        """
+
+    def load_split(self, name: str, rows: int | None = None) -> Split:
+        """Load a part of the set, the first haloes of it that the task keeps."""
+        table = columns_of(name, self._columns)
+        kept = np.flatnonzero(self._keeps(table))[:rows]
+        table = {column: values[kept] for column, values in table.items()}
+        theta, other = (stack_columns(table, names) for names in (self.theta_names, self.other_names))
+        return Split(theta, self.make_data(table["sim_id"], table), table["sim_id"], other)
+
+    def load_observations(self) -> Observations:
+        """Build the observations: those of summary-9 that the task keeps, and others in place of the rest."""
+        fixed = self._choose(FIXED_ROWS, _MORE_FIXED)
+        ids = np.concatenate([fixed, self._choose(REFERENCE_ROWS, _MORE_REFERENCES)])
+        table = test_columns(ids, self._columns)
+        theta, other = (stack_columns(table, names) for names in (self.theta_names, self.other_names))
+        group = np.repeat([FIXED, REFERENCE], [len(fixed), len(ids) - len(fixed)])
+        return LaterObservations(lambda: self.make_data(ids, table), theta, ids, group, other)
+
+    @property
+    def _columns(self) -> list[str]:
+        return ["sim_id", "beta0", *self.theta_names, *self.other_names, *schema.LMC_VECTOR]
+
+    def _keeps(self, table: Mapping[str, NDArray]) -> NDArray[np.bool_]:
+        return np.full(len(table["sim_id"]), True) if self.max_beta0 is None else table["beta0"] <= self.max_beta0
+
+    def _choose(self, rows: slice, more: slice) -> NDArray[np.int32]:
+        """Choose test rows: the wanted ones that the task keeps, and as many of others as it leaves out."""
+        wanted = test_ids(rows)
+        order = np.concatenate([wanted, test_ids(more)])
+        kept = order[self._keeps(test_columns(order, ["sim_id", "beta0"]))]
+        return np.sort(kept[: len(wanted)])
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """Arrays of a submission."""
+        shape = (len(self.observations), self.n_draws, len(self.other_names))
+        what = f"(observations, draws, parameters), of {', '.join(self.other_names)}"
+        return {**super().arrays, "other_samples": Array(shape, ("float32",), what)}
+
+    def find_problems(self, arrays: Mapping[str, NDArray]) -> list[str]:
+        """Find what is wrong with arrays."""
+        found = super().find_problems(arrays)
+        if not found and "other_samples" in arrays:
+            found = others.find_problems(arrays["other_samples"], self.other_names)
+        return found
+
+    def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
+        """Score headline and sections, the other parameters among them, and add notes."""
+        scored = super().score_arrays(arrays)
+        if "other_samples" not in arrays:
+            note = f"other_samples are missing: nothing is reported on {', '.join(self.other_names)}."
+            return replace(scored, notes=[*scored.notes, note])
+        rows = self.observations.rows(FIXED)
+        truth = np.asarray(self.observations.others, dtype=np.float64)[rows]
+        section = others.score(
+            arrays["other_samples"][rows].astype(np.float64), truth, self.other_names, self.other_scale,
+            self._load_population(),
+        )  # fmt: skip
+        return replace(scored, sections=[*scored.sections, section])
+
+    def _load_population(self) -> NDArray:
+        """Load the other parameters over the training split: what is known of them without data."""
+        table = columns_of("train", ["sim_id", "beta0", *self.other_names])
+        return stack_columns(table, self.other_names)[self._keeps(table)].astype(np.float64)

@@ -1,0 +1,167 @@
+"""Tasks whose data are made from the stars: their rows, their data, and the scores of their other parameters."""
+
+import copy
+import hashlib
+
+import numpy as np
+import pytest
+
+import mwlmc_data as mw
+from mwlmc_data.dataset import made, schema
+from mwlmc_data.rewinding import MAX_BETA0
+from mwlmc_data.scoring import metrics
+from mwlmc_data.scoring import task as task_module
+from mwlmc_data.scoring.star_sets import StarSets, pad_stars
+from mwlmc_data.scoring.tasks import stars
+from mwlmc_data.scoring.tasks.on_demand import OnDemandTask
+from tests.helpers.example_entries import SHORT, prior_samples
+
+TASKS = [name for name in mw.list_tasks() if mw.get_task(name).on_demand]
+#: SHA-256 of the rows of the observations: if they change, so do all scores, and the version has to.
+_OF_STARS = "d33f6acda660356d4294dbd508d20c891973c7013d4d466cace3959d76e11d0a"
+PRINTS = {"stars-budget-1000@1.0": _OF_STARS, "stars-budget-10000@1.0": _OF_STARS}
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("MWLMC_DATA_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def forbidden(monkeypatch):
+    monkeypatch.setattr(made, "_make", lambda *a: pytest.fail("haloes were simulated"))
+
+
+@pytest.fixture(params=TASKS)
+def task(request):
+    task = mw.get_task(request.param)
+    task.n_draws = SHORT
+    return task
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setattr(task_module, "_KNOWN", copy.deepcopy(task_module._KNOWN))
+
+
+def test_observations_are_those_of_the_version_and_need_no_simulation(task, forbidden):
+    seen = task.observations
+    digest = hashlib.sha256(seen.theta.tobytes() + seen.others.tobytes() + seen.sim_id.tobytes())
+    assert hashlib.sha256(digest.digest() + ",".join(seen.group).encode()).hexdigest() == PRINTS[task.id]
+    assert len(seen) == 1100 and [len(seen.rows(group)) for group in seen.groups] == [1000, 100]
+    assert len(np.unique(seen.sim_id)) == 1100 and set(schema.split_of(seen.sim_id)) == {"test"}
+    for values in (seen.theta, seen.others):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 0
+    with pytest.raises(AttributeError):
+        seen.theta = None
+
+
+def test_most_observations_are_those_of_summary_9(task, forbidden):
+    seen, plain = task.observations, mw.get_task("summary-9").observations
+    kept = np.isin(plain.sim_id, seen.sim_id)
+    if task.max_beta0 is None:
+        assert kept.all()
+        return
+    beta0 = mw.load_catalogue("test", columns=["sim_id", "beta0"], format="numpy")
+    within = beta0["sim_id"][beta0["beta0"] <= task.max_beta0]
+    assert np.array_equal(kept, np.isin(plain.sim_id, within)) and set(seen.sim_id) <= set(within)
+    for group in ("fixed", "reference"):
+        own = plain.sim_id[plain.rows(group)]
+        assert set(own[np.isin(own, within)]) <= set(seen.sim_id[seen.rows(group)])
+
+
+def test_anisotropy_ends_where_the_exact_likelihood_does():
+    assert stars.StarsTask.max_beta0 == MAX_BETA0
+
+
+def test_scales_are_those_of_the_training_split(task, forbidden):
+    assert task.scale == pytest.approx(np.sqrt(metrics.prior_variance(task.prior)), rel=1e-3)
+    assert task.other_scale == pytest.approx(task._load_population().std(axis=0), rel=1e-3)
+
+
+def test_a_score_needs_no_simulation_and_scores_the_other_parameters(task, forbidden):
+    rng, seen = np.random.default_rng(4), task.observations
+    samples = prior_samples(task)
+    plain = task.score(samples)
+    assert abs(plain["headline"]["gain_over_prior"]["value"]) < 5 * plain["headline"]["gain_over_prior"]["error"]
+    assert any("other_samples are missing" in note for note in plain["notes"])
+    assert not any("case_samples" in note for note in plain["notes"]) and "case_samples" not in task.arrays
+    width = np.array(task.other_scale)
+    centre = seen.others + 0.3 * width * rng.standard_normal(seen.others.shape)
+    draws = centre[:, None] + 0.3 * width * rng.standard_normal((len(seen), SHORT, len(width)))
+    found = task.score(samples, other_samples=draws)["scores"]["others"]
+    assert found["gain_over_population"]["value"] > 20 * found["gain_over_population"]["error"]
+    for name in task.other_names:
+        assert found["contraction"]["value"][name] == pytest.approx(1 - 0.3**2, abs=0.02)
+        assert abs(found["hits_68"]["value"][name] - 0.68) < 4 * found["hits_68"]["error"][name]
+    narrow = centre[:, None] + 0.1 * (draws - centre[:, None])
+    worse = task.score(samples, other_samples=narrow)["scores"]["others"]
+    assert worse["energy_score"]["value"] > found["energy_score"]["value"]
+    population = task._load_population()
+    nothing = population[rng.integers(len(population), size=(len(seen), SHORT))]
+    blind = task.score(samples, other_samples=nothing)["scores"]["others"]["gain_over_population"]
+    assert abs(blind["value"]) < 5 * blind["error"]
+
+
+def test_wrong_other_samples_are_refused(task, forbidden):
+    samples, shape = prior_samples(task), (1100, SHORT, len(task.other_names))
+    with pytest.raises(ValueError, match=r"shape of other_samples = \(1100, 2, 3\): allowed is"):
+        task.score(samples, other_samples=np.zeros((1100, 2, 3)))
+    still = np.random.default_rng(0).normal(size=shape)
+    still[7, :, 1] = 3.0
+    with pytest.raises(ValueError, match=rf"other_samples: {task.other_names[1]} of row 7 = 3\.0 in every draw"):
+        task.score(samples, other_samples=still)
+
+
+class TestStars:
+    @pytest.fixture
+    def small(self, registry):
+        return type("Small", (stars.StarsTask,), {"name": "stars-small", "budget": 20, "__doc__": "Twenty haloes."})()
+
+    def test_data_are_the_first_stars_beyond_50_kpc_of_the_first_rows(self, small):
+        table = mw.load_catalogue("train", format="numpy")
+        rows = np.flatnonzero(table["beta0"] <= 0.6)[:20]
+        train, validation = small.train, small.validation
+        assert np.array_equal(train.sim_id, table["sim_id"][rows]) and len(validation) == 2
+        for names, values in ((small.theta_names, train.theta), (small.other_names, train.others),
+                              (schema.LMC_VECTOR, train.x.lmc)):  # fmt: skip
+            assert np.array_equal(values, np.stack([table[name][rows] for name in names], axis=1))
+        assert train.x.stars.shape == (20, 1024, 6) and train.x.stars.dtype == np.float32
+        assert train.x.mask.shape == (20, 1024) and train.x.mask.all()
+        halo = mw.load_halo(int(train.sim_id[3]), source="simulation")
+        far = np.linalg.norm(halo.positions.astype(float), axis=1) > 50
+        assert np.array_equal(train.x.stars[3, :, :3], halo.positions[far][:1024])
+        assert np.array_equal(train.x.stars[3, :, 3:], halo.velocities[far][:1024])
+
+    def test_budgets_nest_and_share_their_files(self):
+        small, large = (mw.get_task(f"stars-budget-{n}") for n in (1000, 10000))
+        assert small.max_simulations == 1100 and large.max_simulations == 11000
+        assert np.array_equal(small.observations.sim_id, large.observations.sim_id)
+        made_of = []
+        for task in (small, large):
+            task.make_data = lambda ids, table: made_of.append(ids)
+            task.load_split("train", task.budget)
+        assert len(made_of[0]) == 1000 and np.array_equal(made_of[0], made_of[1][:1000])
+
+    def test_it_is_described_without_its_data(self, forbidden):
+        task = mw.get_task("stars-budget-1000")
+        assert repr(task) == "<Task stars-budget-1000@1.0: m_lmc, m200_mw, log10_lambda_df from 1,024 stars>"
+        assert "stars (1,024, 6)" in task._repr_html_() and isinstance(task, OnDemandTask)
+
+
+def test_few_stars_are_padded_with_zeros_and_masked():
+    few = np.arange(18, dtype=np.float32).reshape(3, 6) + 1
+    found = pad_stars(few, 5)
+    assert found["mask"].tolist() == [True, True, True, False, False]
+    assert np.array_equal(found["stars"][:3], few) and not found["stars"][3:].any()
+    assert np.array_equal(pad_stars(few, 2)["stars"], few[:2])
+
+
+def test_sets_are_selected_by_rows():
+    mask = np.arange(5) < np.arange(1, 5)[:, None]
+    sets = StarSets(np.ones((4, 5, 6), np.float32), mask, np.eye(4, 6, dtype=np.float32))
+    assert len(sets) == 4 and sets.n_stars.tolist() == [1, 2, 3, 4]
+    assert sets[1:3].n_stars.tolist() == [2, 3] and sets[np.array([3, 0])].lmc[0, 3] == 1
+    with pytest.raises(TypeError, match=r"rows = 2: allowed is a slice, a mask or an array"):
+        sets[2]
