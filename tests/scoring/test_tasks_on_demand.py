@@ -12,14 +12,22 @@ from mwlmc_data.rewinding import MAX_BETA0
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.star_sets import StarSets, pad_stars
-from mwlmc_data.scoring.tasks import stars
+from mwlmc_data.scoring.tasks import stars, velocity
 from mwlmc_data.scoring.tasks.on_demand import OnDemandTask
+from mwlmc_data.scoring.velocity_bins import SETTINGS, reduce_stars
 from tests.helpers.example_entries import SHORT, prior_samples
 
 TASKS = [name for name in mw.list_tasks() if mw.get_task(name).on_demand]
 #: SHA-256 of the rows of the observations: if they change, so do all scores, and the version has to.
 _OF_STARS = "d33f6acda660356d4294dbd508d20c891973c7013d4d466cace3959d76e11d0a"
-PRINTS = {"stars-budget-1000@1.0": _OF_STARS, "stars-budget-10000@1.0": _OF_STARS}
+_OF_BINS = "347ec58392e38ae91b3115b2c33d7b3fff10d145166cfd5bb95d55f230a8b884"
+PRINTS = {
+    "stars-budget-1000@1.0": _OF_STARS,
+    "stars-budget-10000@1.0": _OF_STARS,
+    "velocity-bins@1.0": _OF_BINS,
+    "velocity-bins-budget-1000@1.0": _OF_BINS,
+    "velocity-bins-budget-10000@1.0": _OF_BINS,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +45,10 @@ def task(request):
     task = mw.get_task(request.param)
     task.n_draws = SHORT
     return task
+
+
+def test_the_tasks_are_those_with_known_observations():
+    assert set(TASKS) == set(PRINTS)
 
 
 @pytest.fixture
@@ -148,6 +160,38 @@ class TestStars:
         task = mw.get_task("stars-budget-1000")
         assert repr(task) == "<Task stars-budget-1000@1.0: m_lmc, m200_mw, log10_lambda_df from 1,024 stars>"
         assert "stars (1,024, 6)" in task._repr_html_() and isinstance(task, OnDemandTask)
+
+
+class TestVelocityBins:
+    @pytest.fixture
+    def small(self, registry):
+        return type("Small", (velocity.VelocityBins,), {"name": "velocity-small", "budget": 20, "__doc__": "Few."})()
+
+    def test_data_are_the_lmc_and_the_cells_of_each_halo(self, small):
+        train = small.train
+        assert train.x.shape == (20, 202) and train.x.dtype == np.float32 and np.isfinite(train.x).all()
+        table = mw.load_catalogue("train", columns=[*schema.LMC_VECTOR, *small.other_names], format="numpy")
+        assert np.array_equal(train.x[:, 2], table["z_lmc"][:20])
+        assert np.array_equal(train.others[:, 0], table["m_mw_50"][:20])
+        halo = mw.load_halo(int(train.sim_id[3]), source="simulation")
+        stars = np.concatenate([halo.positions, halo.velocities], axis=1)
+        bins = reduce_stars(stars, **SETTINGS["sun"].to_options())["bins"]
+        assert np.array_equal(train.x[3, 6:], bins), "stars within 50 kpc are in no cell"
+
+    def test_a_baseline_of_tables_learns_from_them_unchanged(self, small):
+        pytest.importorskip("torch")
+        from benchmarks.baselines.base import Effort, create
+
+        baseline = create("mdn", Effort(fast=True))
+        assert type(baseline).accepts(small)
+        baseline.fit(small, 0)
+        drawn = baseline.sample(small.train.x[:3], 50).theta
+        assert np.isfinite(small.prior.log_prob(drawn.reshape(-1, 3))).all()
+
+    def test_it_is_described_without_its_data(self, forbidden):
+        task = mw.get_task("velocity-bins")
+        assert repr(task).endswith("from 202 data>") and "in 28 cells" in task._repr_html_()
+        assert len(task.x_names) == 202 == len(set(task.x_names))
 
 
 def test_few_stars_are_padded_with_zeros_and_masked():

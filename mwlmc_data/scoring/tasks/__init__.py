@@ -1,19 +1,22 @@
 """The tasks, a module for each family.
 
-========================  ===============================================================================
-summary-9                 three parameters from the present day of the LMC and the reflex motion
-summary-6                 its null control: without the reflex motion, which leaves the prior
-summary-24                the same parameters from all 24 numbers that are fitted to a halo
-summary-24-budget-1000    summary-24, learnt from the first 1,000 training simulations
-summary-24-budget-10000   the same from 10,000
-summary-24-budget-100000  the same from 100,000
-budget-1000               summary-9, learnt from the first 1,000 training simulations
-budget-10000              the same from 10,000
-budget-100000             the same from 100,000
-shift                     summary-9 on observations that move away from the training set step by step
-stars-budget-1000         the three parameters from 1,024 stars of a halo, learnt from 1,000 simulations
-stars-budget-10000        the same from 10,000
-========================  ===============================================================================
+==========================  ==============================================================================
+summary-9                   three parameters from the present day of the LMC and the reflex motion
+summary-6                   its null control: without the reflex motion, which leaves the prior
+summary-24                  the same parameters from all 24 numbers that are fitted to a halo
+summary-24-budget-1000      summary-24, learnt from the first 1,000 training simulations
+summary-24-budget-10000     the same from 10,000
+summary-24-budget-100000    the same from 100,000
+budget-1000                 summary-9, learnt from the first 1,000 training simulations
+budget-10000                the same from 10,000
+budget-100000               the same from 100,000
+shift                       summary-9 on observations that move away from the training set step by step
+stars-budget-1000           the three parameters from 1,024 stars of a halo, learnt from 1,000 simulations
+stars-budget-10000          the same from 10,000
+velocity-bins               the same parameters from velocities of stars in 28 cells of distance and sky
+velocity-bins-budget-1000   velocity-bins, learnt from the first 1,000 training simulations
+velocity-bins-budget-10000  the same from 10,000
+==========================  ==============================================================================
 
 A module that defines a `mwlmc_data.scoring.task.Task` with a name adds one; nothing else lists it, and a test holds
 this table to what is found. `mwlmc_data.list_tasks` and `mwlmc info` list them, `mwlmc_data.get_task` makes one.
