@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mwlmc_data.inference import Posterior, infer
     from mwlmc_data.plotting.corners import corner_plot
     from mwlmc_data.priors import Prior
-    from mwlmc_data.rewinding import log_density, rewind
+    from mwlmc_data.rewinding import log_density, log_likelihood, rewind
     from mwlmc_data.scoring.task import get_task, list_tasks
     from mwlmc_data.simulator import (
         Halo,
@@ -60,6 +60,7 @@ _HOME = {
     "load_halo": "dataset.haloes",
     "load_haloes": "dataset.haloes",
     "log_density": "rewinding",
+    "log_likelihood": "rewinding",
     "rewind": "rewinding",
     "simulate": "simulator",
     "simulate_many": "simulator",
@@ -91,6 +92,7 @@ __all__ = [
     "load_halo",
     "load_haloes",
     "log_density",
+    "log_likelihood",
     "rewind",
     "simulate",
     "simulate_many",

@@ -31,6 +31,7 @@ PUBLIC_NAMES = (
     "load_halo",
     "load_haloes",
     "log_density",
+    "log_likelihood",
     "rewind",
     "simulate",
     "simulate_many",

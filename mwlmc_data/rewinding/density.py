@@ -10,6 +10,13 @@ with n the number of stars per volume, ``Z(r) = int v^(2 - 2 beta) f1 dv`` and `
 (-1, 1). A would be constant if f1 were exact between its grid points. It varies by 1e-3, and by 3e-2 where f1 is cut;
 for a thousand stars that is a unit of the likelihood. So A is computed: at every star where f1 is cut, and at a few
 radii elsewhere, where it is smooth.
+
+L^(-2 beta) of a nearly radial star asks for more digits of L than the kernel of the simulator has: a star of the
+simulation has lost them already, so no rewinding brings them back. Velocities within `RADIAL` (its sine) of the radial
+direction, inwards or outwards, are therefore taken together: there f is its mean over the directions of that cap, as if
+it were known only that the direction belongs to it. This mean is a density as well, with the same normalisation, and
+exact for what it says of a star. It costs information where many stars are radial: 5% of the stars are in the caps at
+beta0 = 0.6, 40% at 0.9.
 """
 
 from __future__ import annotations
@@ -18,7 +25,8 @@ import math
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy.special import gammaln
+from scipy.special import beta as beta_function
+from scipy.special import betainc, gammaln
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import nfw
@@ -26,6 +34,8 @@ from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.distribution import LOGIT_STEP, LOGIT_TOP
 from mwlmc_data.simulator.equilibrium import Equilibrium, log_speed_density
 
+#: L / (r v) below which f is its mean over directions: a hundred times the error that 99% of the stars have.
+RADIAL = 0.03
 #: Distance of the knots of ln A, in cells of the grid of f1. A changes by up to 1e-4 within a cell and by less than
 #: 1e-3 between knots; each knot is the mean over the phases in a cell.
 _SPACING = 4
@@ -117,8 +127,11 @@ def _log_a(x, tables):
 
 
 @kernel
-def _evaluate(stars, tables, constant):
-    """``constant + ln A + ln f1 - 2 beta ln L`` of stars (n, 6) in kpc and km/s; -inf where a star is not bound."""
+def _evaluate(stars, tables, constant, log_cap):
+    """``constant + ln A + ln f1 - 2 beta ln L`` of stars (n, 6) in kpc and km/s; -inf where a star is not bound.
+
+    `log_cap` is the logarithm of the mean of (L / r v)^(-2 beta) within `RADIAL`.
+    """
     n, size = stars.shape[0], tables.x.shape[0]
     out = np.empty(n)
     beta, log_f1 = tables.beta, tables.log_f1
@@ -134,7 +147,7 @@ def _evaluate(stars, tables, constant):
         r = math.sqrt(x * x + y * y + z * z)
         speed = math.sqrt(u * u + v * v + w * w)
         depth = nfw.depth(r)
-        # beta = 1 leaves out the power of v
+        # anisotropy 1 leaves out the power of v
         ln_f1 = log_speed_density(max(speed, 1e-150), depth, 1.0, log_f1)
         if not ln_f1 > -np.inf or r == 0.0:
             out[i] = -np.inf
@@ -150,7 +163,9 @@ def _evaluate(stars, tables, constant):
                     grid, half = tables.x[_SPACING * j], tables.x[_SPACING * j + 1]
                     knots[j] = 0.5 * (_log_a(grid, tables) + _log_a(math.sqrt(grid * half), tables))
             ln_a = knots[k] + min(max(place - k, 0.0), 1.0) * (knots[k + 1] - knots[k])
-        out[i] = constant + ln_a + ln_f1 - beta * math.log(a * a + b * b + c * c)
+        l2, rv2 = a * a + b * b + c * c, r * r * speed * speed
+        power = -beta * math.log(l2) if l2 > RADIAL * RADIAL * rv2 else log_cap - beta * math.log(rv2)
+        out[i] = constant + ln_a + ln_f1 + power
     return out
 
 
@@ -167,11 +182,15 @@ def log_start_density(stars: Float64Array, tables: Equilibrium) -> Float64Array:
     Returns
     -------
     ndarray, shape (n,)
-        ln f [kpc^-3 (km/s)^-3], normalised to one star; -inf where no star is drawn.
+        ln f [kpc^-3 (km/s)^-3], normalised to one star, its mean over directions where L < `RADIAL` r v; -inf where no
+        star is drawn.
     """
     beta = tables.beta
     # K = sqrt(pi) Gamma(1 - beta) / Gamma(3/2 - beta)
     log_k = 0.5 * math.log(math.pi) + gammaln(1.0 - beta) - gammaln(1.5 - beta)
+    # int_0^s s^(1 - 2 beta) / sqrt(1 - s^2) ds over the cap, divided by its solid angle 1 - sqrt(1 - s^2)
+    cap = 0.5 * beta_function(1.0 - beta, 0.5) * betainc(1.0 - beta, 0.5, RADIAL**2)
+    log_cap = float(np.log(cap / (1.0 - math.sqrt(1.0 - RADIAL**2))))
     units = 3.0 * math.log(tables.scale_radius * tables.scale_speed)
     with announce_compiling():
-        return _evaluate(stars, tables, float(-math.log(2.0 * math.pi) - log_k - units))
+        return _evaluate(stars, tables, float(-math.log(2.0 * math.pi) - log_k - units), log_cap)
