@@ -1,0 +1,96 @@
+"""Free parameters of a simulation as independent standard normal scores under the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr
+
+from mwlmc_data.arguments.arrays import as_choice, check_names
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
+from mwlmc_data.dataset.schema import DRAWN
+from mwlmc_data.priors.marginals import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS
+from mwlmc_data.rewinding.likelihood import MAX_BETA0
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES, in_range
+from mwlmc_data.simulator.parameters import Parameters
+
+#: Parameters that are free by default.
+FREE = ("m_lmc", "m200_mw", "log10_lambda_df", "m_lmc_8p7", "beta0", "r_dehnen")
+
+
+class FreeParameters(Displayed):
+    """Parameters of a simulation, some of them free under a prior, the others held.
+
+    Parameters
+    ----------
+    config : str
+        Set whose prior holds. That of beta0 ends at `MAX_BETA0`, up to which the likelihood is exact.
+    free : sequence of str
+        Names of the free parameters, among those that the prior draws.
+    held : mapping of str to float
+        Values of all others; those of the LMC's present day on the sky or Cartesian, complete; `m_lmc_8p7` may be left
+        out.
+
+    Attributes
+    ----------
+    config, free, held
+        As given, `held` as numbers.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, repeated, missing, or both free and held, or a value is not in its range.
+    """
+
+    def __init__(self, config: str, free: Sequence[str], held: Mapping[str, Any]) -> None:
+        self.config = as_choice("config", config, tuple(MARGINALS))
+        if isinstance(free, str):
+            raise ValueError(f"free = {free!r}: allowed is a sequence of names, such as [{free!r}]")
+        self.free = tuple(free)
+        check_names("free", self.free, DRAWN)
+        if not self.free:
+            raise ValueError("free = no names: allowed is at least one")
+        twice = [name for name in held if name in self.free]
+        if twice:
+            raise ValueError(f"held = {', '.join(twice)}: allowed are parameters that are not free")
+        place = CARTESIAN_NAMES if set(CARTESIAN_NAMES) & set(held) else SKY_NAMES
+        others = tuple(name for name in DRAWN if name not in (*self.free, *SKY_NAMES))
+        lmc = tuple(name for name in place if name not in self.free)
+        needed = tuple(name for name in (*others, *lmc) if name != CONDITIONAL)
+        check_names("held", held, (*others, *lmc), needed=needed)
+        self.held = {name: _take(name, value) for name, value in held.items()}
+        if self.held.get("beta0", 0.0) > MAX_BETA0:
+            raise ValueError(
+                f"beta0 = {self.held['beta0']:g}: allowed is at most {MAX_BETA0:g}, beyond which the density of nearly "
+                "radial stars is not exact"
+            )
+
+    def _summary(self) -> str:
+        return f"{self.config}; free: {', '.join(self.free)}"
+
+    def convert(self, scores: Float64Array) -> dict[str, Float64Array]:
+        """Free parameters (n,) by name from normal scores (n, d)."""
+        below = {name: ndtr(scores[:, i]) for i, name in enumerate(self.free)}
+        marginals = MARGINALS[self.config]
+        found: dict[str, Float64Array] = {}
+        for name, p in below.items():
+            if name == "beta0":
+                p = p * min(float(marginals[name].cdf(MAX_BETA0)), 1.0)
+            if name != CONDITIONAL:
+                found[name] = np.asarray(marginals[name].quantile(p), float)
+        if CONDITIONAL in below:
+            given = found[GIVEN] if GIVEN in found else np.full(len(scores), self.held[GIVEN])
+            found[CONDITIONAL] = np.asarray(ENCLOSED_MASS.quantile(below[CONDITIONAL], given), float)
+        return {name: found[name] for name in self.free}
+
+    def build(self, score: Float64Array) -> Parameters:
+        """Parameters at one point (d,) of the scores; raises ValueError where they are impossible together."""
+        values = {name: float(value[0]) for name, value in self.convert(score[None]).items()}
+        return Parameters(**{**self.held, **values})  # type: ignore[arg-type]
+
+
+def _take(name: str, value: Any) -> Any:
+    return value if isinstance(value, str) and (name, value) == ("m_lmc_8p7", "fixed") else in_range(name, value)

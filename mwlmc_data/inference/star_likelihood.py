@@ -1,0 +1,106 @@
+"""The likelihood of a set of stars at many parameters, in one process or several."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.inference.free_parameters import FreeParameters
+from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.workers import start_pool
+
+#: Points that a process evaluates at a time.
+_CHUNK = 8
+_shared: tuple[Float64Array, FreeParameters] | None = None
+
+
+def _share(stars: Float64Array, parameters: FreeParameters) -> None:
+    """Keep what all points have in common in this process."""
+    global _shared
+    _shared = (stars, parameters)
+
+
+def evaluate_points(
+    stars: Float64Array, parameters: FreeParameters, points: Float64Array
+) -> tuple[Float64Array, NDArray[np.int64]]:
+    """Sum ln f of the stars.
+
+    Parameters
+    ----------
+    stars : ndarray, shape (n, 6)
+        Phase space today [kpc, km/s].
+    parameters : FreeParameters
+        What the scores mean.
+    points : ndarray, shape (m, d)
+        Normal scores of the free parameters.
+
+    Returns
+    -------
+    sums : ndarray, shape (m,)
+        Of the stars that are possible there; -inf if the orbit cannot be integrated.
+    impossible : ndarray, shape (m,), int64
+        Number of the others.
+    """
+    sums, impossible = np.empty(len(points)), np.zeros(len(points), np.int64)
+    for i, point in enumerate(points):
+        try:
+            log_f = log_density_stars(stars, parameters.build(point))
+        except (ValueError, RuntimeError):  # masses that exclude each other, an orbit through the centre
+            sums[i], impossible[i] = -np.inf, len(stars)
+            continue
+        possible = np.isfinite(log_f)
+        sums[i], impossible[i] = log_f[possible].sum(), len(stars) - int(possible.sum())
+    return sums, impossible
+
+
+def _evaluate_shared(points: Float64Array) -> tuple[Float64Array, NDArray[np.int64]]:
+    if _shared is None:
+        raise RuntimeError("this process has no stars")
+    return evaluate_points(*_shared, points)
+
+
+class StarLikelihood:
+    """ln f of stars, evaluated in this process or by a pool; a context manager that ends the pool.
+
+    Parameters
+    ----------
+    stars : ndarray, shape (n, 6)
+        Phase space today.
+    parameters : FreeParameters
+        What the scores mean.
+    n_processes : int
+        Of the pool; this process alone for 0 and 1.
+    """
+
+    def __init__(self, stars: Float64Array, parameters: FreeParameters, n_processes: int) -> None:
+        self.stars, self.parameters = stars, parameters
+        self._pool: ProcessPoolExecutor | None = None
+        if n_processes > 1:
+            evaluate_points(stars[:1], parameters, np.zeros((1, len(parameters.free))))  # compiles, or loads
+            self._pool = start_pool(n_processes, _share, stars, parameters)
+
+    def __enter__(self) -> StarLikelihood:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=error is None, cancel_futures=True)
+
+    def apply(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
+        """Apply a function of a module to jobs, in order."""
+        return map(function, jobs) if self._pool is None else self._pool.map(function, jobs)
+
+    def evaluate(self, points: Float64Array) -> tuple[Float64Array, NDArray[np.int64]]:
+        """As :func:`evaluate_points`; the result does not depend on the number of processes."""
+        if self._pool is None:
+            return evaluate_points(self.stars, self.parameters, points)
+        chunks = [points[i : i + _CHUNK] for i in range(0, len(points), _CHUNK)]
+        sums, impossible = zip(*self._pool.map(_evaluate_shared, chunks), strict=True)
+        return np.concatenate(sums), np.fromiter(itertools.chain.from_iterable(impossible), np.int64)

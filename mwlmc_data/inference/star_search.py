@@ -1,0 +1,308 @@
+"""The posterior of the free parameters given stars: from the prior to weighted draws and the evidence.
+
+1. The prior is searched with a first guess at ln P(theta), the part of the stars' profile in the shell.
+2. ln P is computed over a window around what was found, and the search goes on with it; again, with more stars, until
+   the window holds the posterior.
+3. Independent draws from a fit to the posterior give samples and evidence.
+
+Nothing begins at a given point: the first draws are the prior's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtr, gammaln, logsumexp
+from scipy.stats import qmc
+
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.inference.checkpoint import Checkpoint, Results
+from mwlmc_data.inference.importance import Exploration, Proposal, count_effective
+from mwlmc_data.inference.star_likelihood import StarLikelihood
+from mwlmc_data.rewinding.probability import (
+    PassProbability,
+    compute_coordinates,
+    count_points,
+    fit_probability,
+)
+from mwlmc_data.rewinding.selection import Selection, estimate_fraction
+from mwlmc_data.simulator.parameters import Parameters
+
+#: What an impossible star costs while the parameters are searched at which none is [nats].
+_PENALTY = 100.0
+#: Half-widths of the first and the later windows, in standard deviations of the posterior found so far.
+_FIRST_WINDOW, _WINDOW = 8.0, 5.5
+#: Largest part of the posterior outside a window.
+MAX_OUTSIDE = 2e-3
+#: Observed stars of a first and of a last ln P, for each star of the data: their noise adds the reciprocal to the
+#: posterior's variance. The least and the most of them.
+_FIRST_STARS, _STARS = 15, 100
+_FEWEST, _MOST = 4_000, 400_000
+#: Number of windows after which a search is given up.
+_MAX_WINDOWS = 8
+#: Effective points of a search, for each dimension, before ln P is known and after.
+_EFFECTIVE, _LAST_EFFECTIVE = 12, 40
+#: Independent draws at a time.
+_BATCH = 512
+
+Log = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Weighted draws of a posterior.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n, d)
+        Normal scores.
+    weights : ndarray, shape (n,)
+        Their sum is one.
+    log_evidence : float
+        Of the data, with the constants that do not depend on the parameters left out.
+    sampling_error : float
+        Its error from the finite number of draws.
+    probability : PassProbability or None
+        Of the selection; None if all stars are observed.
+    outside : float
+        Part of the posterior outside the window of `probability`, left out.
+    n_evaluations : int
+        Of the stars' likelihood.
+    """
+
+    points: Float64Array
+    weights: Float64Array
+    log_evidence: float
+    sampling_error: float
+    probability: PassProbability | None
+    outside: float
+    n_evaluations: int
+
+
+@dataclass(frozen=True)
+class _Window:
+    """An ellipsoid in the space of the scores."""
+
+    centre: Float64Array
+    root: Float64Array  # Cholesky factor of the covariance
+    width: float
+
+    def measure(self, points: Float64Array) -> Float64Array:
+        """Distances (n,) of points from the centre, 1 at the edge."""
+        apart = np.linalg.solve(self.root, (points - self.centre).T)
+        return np.asarray(np.sqrt((apart**2).sum(axis=0)) / self.width)
+
+
+class StarSearch:
+    """Searches the posterior.
+
+    Parameters
+    ----------
+    likelihood : StarLikelihood
+        Of the stars.
+    selection : Selection
+        How they were selected.
+    n_total : int or None
+        Number of all stars of the halo, observed or not; None for a likelihood that is conditional on the number
+        observed.
+    seed : int
+        Of all draws.
+    checkpoint : Checkpoint
+        Keeps the expensive results.
+    log : callable
+        Called with a stage and a number of evaluations.
+    """
+
+    def __init__(
+        self,
+        likelihood: StarLikelihood,
+        selection: Selection,
+        n_total: int | None,
+        seed: int,
+        checkpoint: Checkpoint,
+        log: Log,
+    ) -> None:
+        self._likelihood, self._selection, self._n_total, self._seed = likelihood, selection, n_total, seed
+        self._checkpoint, self._log = checkpoint, log
+        self._names = likelihood.parameters.free
+        self._n = len(likelihood.stars)
+        self._stage = "search"
+        self._sums: Float64Array = np.empty(0)
+        self._impossible: NDArray[np.int64] = np.empty(0, np.int64)
+        self.n_evaluations = 0
+
+    def run(self, n_effective: int, max_evaluations: int) -> Found:
+        """Search the prior, and draw until enough draws are effective, or the evaluations are used up.
+
+        Raises
+        ------
+        ValueError
+            If no parameters make some of the stars possible, or too few stars are observed.
+        RuntimeError
+            If the posterior is not found, or ln P is not determined.
+        """
+        d = len(self._names)
+        exploration = Exploration(d, np.random.default_rng((self._seed, 0)))
+        weights = exploration.search(lambda points: self._value(points, None, None), _EFFECTIVE * d)
+        self._refuse_impossible(exploration.points, weights)
+        probability, window = None, None
+        if not self._selection.is_complete:
+            probability, window, weights = self._approach(exploration)
+        weights = exploration.search(
+            lambda points: self._value(points, probability, window), _LAST_EFFECTIVE * d
+        )
+        return self._draw(exploration.propose(), probability, window, n_effective, max_evaluations)
+
+    def _approach(self, exploration: Exploration) -> tuple[PassProbability, _Window, Float64Array]:
+        """Compute ln P over windows until one holds the posterior, and is made of enough stars."""
+        d, width, n_stars = len(self._names), _FIRST_WINDOW, self._count_stars(_FIRST_STARS)
+        for i in range(_MAX_WINDOWS):
+            window = _Window(exploration.mean, np.linalg.cholesky(exploration.covariance), width)
+            probability = self._fit(window, n_stars, i)
+            weights = exploration.search(
+                lambda points, p=probability, w=window: self._value(points, p, w), _EFFECTIVE * d
+            )
+            edge = float(weights @ (window.measure(exploration.points) > 0.8))
+            is_last = n_stars == self._count_stars(_STARS)
+            if edge < (MAX_OUTSIDE if is_last else 0.05):
+                if is_last:
+                    return probability, window, weights
+                width, n_stars = _WINDOW, self._count_stars(_STARS)
+        raise RuntimeError(
+            f"the posterior left {_MAX_WINDOWS} windows in which the selection's probability was computed: "
+            f"{edge:.1%} of it is at the edge of the last"
+        )
+
+    def _count_stars(self, per_star: int) -> int:
+        return min(max(per_star * self._n, _FEWEST), _MOST)
+
+    def _fit(self, window: _Window, n_stars: int, i: int) -> PassProbability:
+        self._log("selection", 0)
+        design = self._make_design(window, i)
+
+        def compute() -> Results:
+            seed = (self._seed, 1, i)
+            return fit_probability(
+                design, self._names, self._selection, n_stars, seed, self._likelihood.apply
+            ).to_arrays()
+
+        return PassProbability.from_arrays(self._names, self._checkpoint.get(compute))
+
+    def _make_design(self, window: _Window, i: int) -> list[Parameters]:
+        """Parameters that fill a window, its centre first."""
+        d, wanted = len(self._names), count_points(len(self._names))
+        engine = qmc.MultivariateNormalQMC(np.zeros(d), seed=np.random.default_rng((self._seed, 2, i)))
+        # a power of two, as Sobol's sequence wants, and enough for those that are left out
+        normal = engine.random(2 ** math.ceil(math.log2(4 * wanted)))
+        squared = (normal**2).sum(axis=1)
+        # denser towards the centre than uniform
+        radius = window.width * chdtr(d, squared) ** (1.0 / 3.0)
+        offsets = normal * (radius / np.sqrt(squared))[:, None]
+        design: list[Parameters] = []
+        for offset in (np.zeros(d), *offsets):
+            try:
+                design.append(self._likelihood.parameters.build(window.centre + window.root @ offset))
+            except ValueError:  # masses that exclude each other
+                continue
+            if len(design) == wanted:
+                break
+        return design
+
+    def _value(
+        self, points: Float64Array, probability: PassProbability | None, window: _Window | None
+    ) -> Float64Array:
+        """Log-likelihood of all points of the search; new ones are evaluated."""
+        fresh = points[len(self._sums) :]
+        if len(fresh):
+            sums, impossible = self._evaluate(fresh)
+            self._sums = np.concatenate([self._sums, sums])
+            self._impossible = np.concatenate([self._impossible, impossible])
+        return self._add_selection(points, self._sums - _PENALTY * self._impossible, probability, window)
+
+    def _evaluate(self, points: Float64Array) -> tuple[Float64Array, NDArray[np.int64]]:
+        def compute() -> Results:
+            sums, impossible = self._likelihood.evaluate(points)
+            return {"sums": sums, "impossible": impossible}
+
+        found = self._checkpoint.get(compute)
+        self.n_evaluations += len(points)
+        self._log(self._stage, len(points))
+        return found["sums"], found["impossible"]
+
+    def _add_selection(
+        self,
+        points: Float64Array,
+        sums: Float64Array,
+        probability: PassProbability | None,
+        window: _Window | None,
+    ) -> Float64Array:
+        """Log-likelihoods from sums of ln f; -inf outside the window."""
+        values = self._likelihood.parameters.convert(points)
+        if probability is None and self._selection.is_complete:
+            log_p = np.full(len(points), math.log(self._selection.fraction))
+        elif probability is None:
+            r_dehnen = values.get("r_dehnen", np.full(len(points), self._likelihood.parameters.held.get("r_dehnen")))
+            log_p = np.log([estimate_fraction(self._selection, float(r)) for r in r_dehnen])
+        else:
+            coordinates = np.array(
+                [compute_coordinates(dict(zip(values, row, strict=True)), self._names) for row in zip(*values.values())]
+            )
+            log_p = probability.evaluate(coordinates)
+        if self._n_total is None or (probability is None and not self._selection.is_complete):
+            total = sums - self._n * log_p
+        else:
+            n, rest = self._n, self._n_total - self._n
+            missed = np.log(-np.expm1(np.minimum(log_p, -1e-12))) if rest else 0.0
+            total = sums + rest * missed + gammaln(n + rest + 1) - gammaln(n + 1) - gammaln(rest + 1)
+        return total if window is None else np.where(window.measure(points) <= 1.0, total, -np.inf)
+
+    def _refuse_impossible(self, points: Float64Array, weights: Float64Array) -> None:
+        """Refuse stars that no parameters with a chance make possible."""
+        if weights @ (self._impossible > 0) < 0.5:
+            return
+        best = self._impossible[weights > 0.1 * weights.max()].min()
+        raise ValueError(
+            f"table = {self._n} stars, of which {best} or more could not have been bound to the Milky Way 2.2 Gyr ago at any "
+            f"parameters that the others allow: allowed are stars of the model; leave out those that are not (see "
+            "mwlmc_data.log_density)"
+        )
+
+    def _draw(
+        self,
+        proposal: Proposal,
+        probability: PassProbability | None,
+        window: _Window | None,
+        n_effective: int,
+        max_evaluations: int,
+    ) -> Found:
+        """Independent draws from a proposal."""
+        self._stage = "draw"
+        rng = np.random.default_rng((self._seed, 3))
+        points, log_weights = np.empty((0, len(self._names))), np.empty(0)
+        while True:
+            fresh = proposal.draw(_BATCH, rng)
+            sums, impossible = self._evaluate(fresh)
+            sums = np.where(impossible > 0, -np.inf, sums)
+            values = self._add_selection(fresh, sums, probability, window)
+            ratio = Proposal(np.zeros(fresh.shape[1])).log_density(fresh) - proposal.log_density(fresh)
+            points, log_weights = np.vstack([points, fresh]), np.concatenate([log_weights, ratio + values])
+            effective = count_effective(log_weights)
+            if effective >= n_effective or self.n_evaluations + _BATCH > max_evaluations:
+                break
+        total = float(logsumexp(log_weights))
+        weights = np.exp(log_weights - total)
+        n = len(points)
+        outside = 0.0 if window is None else float(weights @ (window.measure(points) > 0.8))
+        return Found(
+            points=points,
+            weights=weights,
+            log_evidence=total - math.log(n),
+            sampling_error=math.sqrt(max(1.0 / effective - 1.0 / n, 0.0)),
+            probability=probability,
+            outside=outside,
+            n_evaluations=self.n_evaluations,
+        )

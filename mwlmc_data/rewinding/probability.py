@@ -1,0 +1,311 @@
+"""The probability P(theta) that a star of a halo is observed, as a smooth function of the parameters.
+
+The likelihood of n observed stars holds n ln P(theta), so that ln P is needed to about 0.1 / n. Counting simulated
+stars does not reach that. Here simulations with K different parameters theta_k are drawn, the observed stars of all are
+rewound in all K, and the ratios of the P_k follow from the densities (:mod:`mwlmc_data.rewinding.bennett`). They are
+fitted with a quadratic polynomial in coordinates in which ln P is nearly linear. The same with disjoint parts of the
+stars gives the error; the counts of observed stars, which the ratios do not use, give a test, and the constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from mwlmc_data.array_types import Float64Array, FloatArray
+from mwlmc_data.display import Displayed, number
+from mwlmc_data.rewinding.bennett import solve_ratios
+from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.rewinding.selection import Selection, keep_observed
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.engines import registry
+from mwlmc_data.simulator.parameters import Parameters
+
+#: Number of disjoint parts of the stars from which the error is computed.
+N_PARTS = 8
+#: Points of a design for each coefficient of the polynomial.
+POINTS_PER_COEFFICIENT = 2
+#: The probability is refused if chance gives a larger disagreement with the counts more rarely than this, or if fewer
+#: effective stars than this determine the ratio at a point.
+MIN_AGREEMENT, MIN_EFFECTIVE = 1e-4, 100.0
+#: Stars drawn at a time.
+_BLOCK = 20_000
+#: Smallest probability of a selection: of rarer stars it takes too many to draw enough.
+MIN_PROBABILITY = 1e-3
+_LN_10 = math.log(10.0)
+
+#: Fields of a fit that are numbers and arrays.
+_SCALARS = ("n_points", "n_stars", "residual", "agreement", "effective", "largest", "log_p", "log_p_error")
+_ARRAYS = ("centre", "scale", "coefficients", "of_parts")
+
+#: A function that applies another to many arguments, in order: `map`, or that of a pool of processes.
+Map = Callable[..., Any]
+
+
+def count_coefficients(n_free: int) -> int:
+    """Number of coefficients of a quadratic polynomial."""
+    return (n_free + 1) * (n_free + 2) // 2
+
+
+def count_points(n_free: int) -> int:
+    """Number of points of a design for this number of free parameters."""
+    return POINTS_PER_COEFFICIENT * count_coefficients(n_free) + 8
+
+
+#: Coordinates in which ln P is smooth; a parameter that is not listed is its own coordinate. Friction below a tenth of
+#: Chandrasekhar's hardly matters.
+_COORDINATES: dict[str, Callable[[float], float]] = {
+    "m200_mw": math.log,
+    "m_lmc": math.log,
+    "m_lmc_8p7": math.log,
+    "r_dehnen": math.log,
+    "log10_lambda_df": lambda x: math.log(0.1 + math.exp(_LN_10 * x)),
+}
+
+
+def compute_coordinates(parameters: Mapping[str, float], names: Sequence[str]) -> Float64Array:
+    """Coordinates (d,) in which ln P is smooth, of the parameters with these names."""
+    return np.array([_COORDINATES.get(name, float)(parameters[name]) for name in names])
+
+
+def _expand(x: Float64Array) -> Float64Array:
+    """Terms (n, c) of a quadratic polynomial in x (n, d)."""
+    d = x.shape[1]
+    squares = [x[:, i] * x[:, j] for i in range(d) for j in range(i, d)]
+    return np.stack([np.ones(len(x)), *x.T, *squares], axis=1)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PassProbability(Displayed):
+    """ln P(theta) of a selection near some parameters, with its error.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Parameters on which it depends; the others are held.
+    n_points, n_stars : int
+        Points of the design, and observed stars that were rewound in each.
+    residual : float
+        Standard deviation of ln P about the polynomial, for the degrees of freedom.
+    agreement : float
+        Probability that counts disagree with the fit by more than they do, by chance.
+    effective : float
+        Smallest effective number of stars of a point.
+    largest : float
+        Largest share of one star in the estimate of a point.
+    log_p, log_p_error : float
+        ln P at the centre of the design, from the counts, and its error.
+    """
+
+    names: tuple[str, ...]
+    n_points: int
+    n_stars: int
+    residual: float
+    agreement: float
+    effective: float
+    largest: float
+    log_p: float
+    log_p_error: float
+    _centre: Float64Array  # (d,), of the coordinates
+    _scale: Float64Array  # (d,)
+    _coefficients: Float64Array  # (c,)
+    _of_parts: Float64Array  # (N_PARTS, c)
+
+    def _summary(self) -> str:
+        return (
+            f"ln P {number(self.log_p)} ± {number(self.log_p_error, 2)} at the centre of {self.n_points} points; "
+            f"{self.n_stars:,} stars; residual {number(self.residual, 2)}; agreement {number(self.agreement, 2)}"
+        )
+
+    def to_arrays(self) -> dict[str, NDArray]:
+        """All but the names, as arrays."""
+        scalars = [getattr(self, name) for name in _SCALARS]
+        arrays = {name: getattr(self, "_" + name) for name in _ARRAYS}
+        return {"scalars": np.array(scalars, float), **arrays}
+
+    @classmethod
+    def from_arrays(cls, names: Sequence[str], arrays: Mapping[str, NDArray]) -> PassProbability:
+        """The inverse of :meth:`to_arrays`."""
+        scalars: dict[str, Any] = dict(zip(_SCALARS, arrays["scalars"].tolist(), strict=True))
+        scalars |= {name: int(scalars[name]) for name in ("n_points", "n_stars")}
+        return cls(names=tuple(names), **scalars, **{"_" + name: arrays[name] for name in _ARRAYS})
+
+    def log_probability(self, parameters: Parameters) -> float:
+        """ln P at these parameters.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Within the design, which is not checked.
+
+        Returns
+        -------
+        float
+        """
+        return float(self.evaluate(compute_coordinates(parameters.to_dict(), self.names)[None])[0])
+
+    def evaluate(self, coordinates: Float64Array) -> Float64Array:
+        """ln P (n,) at coordinates (n, d), from :func:`compute_coordinates`."""
+        return self.log_p + self._terms(coordinates) @ self._coefficients
+
+    def estimate_error(self, coordinates: Float64Array, weights: Float64Array) -> float:
+        """Error of ln P over a posterior, beyond a constant.
+
+        Parameters
+        ----------
+        coordinates : ndarray, shape (n, d)
+            Of draws.
+        weights : ndarray, shape (n,)
+            Of the draws, whose sum is one.
+
+        Returns
+        -------
+        float
+            Root mean square over draws and parts of the stars.
+        """
+        values = self._terms(coordinates) @ self._of_parts.T
+        values -= weights @ values
+        apart = values - values.mean(axis=1, keepdims=True)
+        return math.sqrt(float(weights @ (apart**2).sum(axis=1)) / (N_PARTS * (N_PARTS - 1)))
+
+    def _terms(self, coordinates: Float64Array) -> Float64Array:
+        terms = _expand((coordinates - self._centre) / self._scale)
+        terms[:, 0] = 0.0  # ln P is given at the centre
+        return terms
+
+
+def fit_probability(
+    design: Sequence[Parameters],
+    names: Sequence[str],
+    selection: Selection,
+    n_stars: int,
+    seed: tuple[int, ...],
+    apply: Map = map,
+) -> PassProbability:
+    """Compute ln P over a design of parameters.
+
+    Parameters
+    ----------
+    design : sequence of Parameters
+        Points, at least as many as :func:`count_coefficients`; the first is the centre.
+    names : sequence of str
+        Parameters that vary among them.
+    selection : Selection
+        What is observed.
+    n_stars : int
+        Observed stars to draw, about, in all points together.
+    seed : tuple of int
+        Of the stars.
+    apply : callable
+        `map`, or that of a pool.
+
+    Returns
+    -------
+    PassProbability
+
+    Raises
+    ------
+    ValueError
+        If fewer than one star in a thousand is observed.
+    RuntimeError
+        If the ratios are not determined, or contradict the counts.
+    """
+    k = len(design)
+    first = _draw_observed((design[0], selection, _BLOCK, (*seed, k)))
+    if len(first) < MIN_PROBABILITY * _BLOCK:
+        raise ValueError(
+            f"selection = {selection!r}: allowed is one that observes more than {MIN_PROBABILITY:g} of the stars, but "
+            f"here {len(first)} of {_BLOCK:,}"
+        )
+    n_drawn = math.ceil(n_stars / k * _BLOCK / len(first))
+    stars = list(apply(_draw_observed, [(p, selection, n_drawn, (*seed, i)) for i, p in enumerate(design)]))
+    counts = np.array([len(s) for s in stars], float)
+    together = np.concatenate(stars)
+    log_f = np.array(list(apply(_evaluate, [(together, p) for p in design])))
+    source = np.repeat(np.arange(k), counts.astype(int))
+    # a star may be impossible at its own parameters by rounding alone
+    possible = np.isfinite(log_f[source, np.arange(len(source))])
+    log_f, source = log_f[:, possible], source[possible]
+    used = np.bincount(source, minlength=k).astype(float)
+    whole = solve_ratios(log_f, used)
+    x = np.array([compute_coordinates(p.to_dict(), names) for p in design])
+    scale = x.std(axis=0)
+    terms = _expand((x - x[0]) / scale)
+    inverse = np.linalg.pinv(terms)
+    part = np.concatenate([np.arange(int(n)) for n in used]) % N_PARTS
+    of_parts = np.array(
+        [
+            inverse @ solve_ratios(log_f[:, part == i], np.bincount(source[part == i], minlength=k).astype(float)).log_p
+            for i in range(N_PARTS)
+        ]
+    )
+    coefficients = inverse @ whole.log_p
+    apart = whole.log_p - terms @ coefficients
+    relative = (terms - terms[0]) @ coefficients
+    log_p, error, agreement = _compare_counts(counts, n_drawn, relative)
+    found = PassProbability(
+        names=tuple(names),
+        n_points=k,
+        n_stars=len(source),
+        residual=float(math.sqrt((apart @ apart) / max(k - terms.shape[1], 1))),
+        agreement=agreement,
+        effective=float(whole.effective.min()),
+        largest=whole.largest,
+        log_p=log_p + math.log(selection.fraction),
+        log_p_error=error,
+        _centre=x[0],
+        _scale=scale,
+        _coefficients=coefficients,
+        _of_parts=of_parts,
+    )
+    if found.agreement < MIN_AGREEMENT or found.effective < MIN_EFFECTIVE:
+        raise RuntimeError(
+            f"the selection's probability is not determined: its agreement with counted stars is {found.agreement:.1g} "
+            f"(allowed is {MIN_AGREEMENT:g} or more), the effective number of stars {found.effective:.3g} "
+            f"(allowed is {MIN_EFFECTIVE:g} or more); the largest share of a star is {found.largest:.2g}"
+        )
+    return found
+
+
+def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) -> tuple[float, float, float]:
+    """The constant of ln P from counts of stars, its error, and how often chance gives a larger chi-squared.
+
+    `relative` (K,) is ln P_k less its value at the centre.
+    """
+    log_p = math.log(counts.sum() / (n_drawn * np.exp(relative).sum()))
+    for _ in range(20):  # Newton's method for the likelihood of binomial counts
+        p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
+        slope = ((counts - n_drawn * p) / (1.0 - p)).sum()
+        information = (n_drawn * p / (1.0 - p)).sum()
+        log_p += slope / information
+    p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
+    chi2 = float(((counts - n_drawn * p) ** 2 / (n_drawn * p * (1.0 - p))).sum())
+    if len(counts) < 2 or p.min() > 1.0 - 1e-9:  # everything is observed
+        return log_p, 0.0, 1.0
+    return float(log_p), float(1.0 / math.sqrt(information)), float(chdtrc(len(counts) - 1, chi2))
+
+
+def draw_stars_today(parameters: Parameters, selection: Selection, n_stars: int, rng: np.random.Generator) -> FloatArray:
+    """Simulate `n_stars` stars, and keep at least those that the selection can hold."""
+    engine = registry.get("auto", outskirts=selection.r_min >= const.FIT_R_MIN)
+    return engine(parameters, n_stars, rng)[1]
+
+
+def _draw_observed(job: tuple[Parameters, Selection, int, tuple[int, ...]]) -> FloatArray:
+    """Observed stars (m, 6), without the random part, of a number of simulated ones."""
+    parameters, selection, n_stars, seed = job
+    rng = np.random.default_rng(seed)
+    blocks = [min(_BLOCK, n_stars - i) for i in range(0, n_stars, _BLOCK)]
+    drawn = (draw_stars_today(parameters, selection, size, rng) for size in blocks)
+    return np.concatenate([keep_observed(stars, selection, rng)[0] for stars in drawn])
+
+
+def _evaluate(job: tuple[FloatArray, Parameters]) -> Float64Array:
+    stars, parameters = job
+    return log_density_stars(stars.astype(float), parameters)
