@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mwlmc_data.dataset.catalogue import load_catalogue
     from mwlmc_data.dataset.haloes import load_halo, load_haloes
     from mwlmc_data.fetching import fetch
-    from mwlmc_data.inference import Posterior, infer
+    from mwlmc_data.inference import Posterior, infer, infer_stars
     from mwlmc_data.plotting.corners import corner_plot
     from mwlmc_data.priors import Prior
-    from mwlmc_data.rewinding import log_density, log_likelihood, rewind
+    from mwlmc_data.rewinding import Selection, log_density, log_likelihood, rewind
     from mwlmc_data.scoring.task import get_task, list_tasks
     from mwlmc_data.simulator import (
         Halo,
@@ -44,6 +44,7 @@ _HOME = {
     "Posterior": "inference",
     "Prior": "priors",
     "Reflex": "simulator",
+    "Selection": "rewinding",
     "Simulation": "simulator",
     "cite": "citation",
     "corner_plot": "plotting.corners",
@@ -54,6 +55,7 @@ _HOME = {
     "galactocentric_frame": "simulator.astropy_frame",
     "get_task": "scoring.task",
     "infer": "inference",
+    "infer_stars": "inference",
     "integrate_orbit": "simulator",
     "list_tasks": "scoring.task",
     "load_catalogue": "dataset.catalogue",
@@ -75,6 +77,7 @@ __all__ = [
     "Posterior",
     "Prior",
     "Reflex",
+    "Selection",
     "Simulation",
     "__version__",
     "cite",
@@ -86,6 +89,7 @@ __all__ = [
     "galactocentric_frame",
     "get_task",
     "infer",
+    "infer_stars",
     "integrate_orbit",
     "list_tasks",
     "load_catalogue",

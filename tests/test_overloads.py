@@ -37,12 +37,12 @@ ANSWERS = {
     "load_haloes(format='torch')": "torch.utils.data.DataLoader[Any]",
     "load_haloes(format='torch', streaming=False)": "dict[str, torch.Tensor]",
     "load_haloes(streaming=flag)": "Any",
-    "infer({'v_travel': 35.0})": "mwlmc_data.inference.posterior.Posterior",
+    "infer({'v_travel': 35.0})": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
     "infer({'v_travel': 35.0}, config='wide').percentiles()": "pandas.DataFrame",
-    "infer({'v_travel': 35.0}, {'v_travel': 4.0})": "mwlmc_data.inference.posterior.Posterior",
-    "infer({'v_travel': 35.0}, errors=[[4.0]], config='gaussian')": "mwlmc_data.inference.posterior.Posterior",
-    "infer(fit)": "mwlmc_data.inference.posterior.Posterior",
-    "infer(fit, config='wide', lmc={'ra_lmc': 78.8})": "mwlmc_data.inference.posterior.Posterior",
+    "infer({'v_travel': 35.0}, {'v_travel': 4.0})": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
+    "infer({'v_travel': 35.0}, [[4.0]], config='gaussian')": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
+    "infer(fit)": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
+    "infer(fit, config='wide', lmc={'ra_lmc': 78.8})": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
 }
 #: Calls that an editor marks as wrong.
 REFUSED = (

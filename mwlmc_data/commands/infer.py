@@ -13,7 +13,7 @@ from mwlmc_data.dataset import schema
 from mwlmc_data.terminal import add_out, check_out
 
 if TYPE_CHECKING:
-    from mwlmc_data.inference import Posterior
+    from mwlmc_data.inference import ReflexPosterior
 
 _SKY = ("ra_lmc", "dec_lmc", "distance_lmc", "v_los_lmc", "pm_ra_lmc", "pm_dec_lmc")
 _ALONG = {"l_apex": ", along l and not times cos b"}
@@ -87,7 +87,7 @@ def _read_observation(options: argparse.Namespace) -> dict[str, float]:
     return dict(cases[options.case].observation)
 
 
-def _collect_numbers(posterior: Posterior) -> dict[str, object]:
+def _collect_numbers(posterior: ReflexPosterior) -> dict[str, object]:
     return {
         "observation": dict(posterior.observation),
         "covariance": posterior.covariance.tolist(),

@@ -1,5 +1,7 @@
-"""Immediate posteriors from embedded networks, and the encoding of data and parameters for networks."""
+"""Posteriors: from embedded networks, and from the exact likelihood of stars."""
 
-from mwlmc_data.inference.posterior import Posterior, infer
+from mwlmc_data.inference.posterior import Posterior
+from mwlmc_data.inference.reflex_posterior import ReflexPosterior, infer
+from mwlmc_data.inference.stars import StarPosterior, infer_stars
 
-__all__ = ["Posterior", "infer"]
+__all__ = ["Posterior", "ReflexPosterior", "StarPosterior", "infer", "infer_stars"]

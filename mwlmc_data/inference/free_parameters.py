@@ -10,8 +10,8 @@ from scipy.special import ndtr
 
 from mwlmc_data.arguments.arrays import as_choice, check_names
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.display import Displayed
 from mwlmc_data.dataset.schema import DRAWN
+from mwlmc_data.display import Displayed
 from mwlmc_data.priors.marginals import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS
 from mwlmc_data.rewinding.likelihood import MAX_BETA0
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES, in_range

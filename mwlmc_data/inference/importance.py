@@ -1,9 +1,10 @@
 """Adaptive importance sampling of a rough posterior with walls, without gradients.
 
-Points are drawn from the prior, then from a Student t that is fitted, again and again, to all points so far. As long as
-few points carry the posterior, the likelihood is raised to a power below 1 that keeps enough of them effective. All points
-count, each with the mixture of all proposals as its density (Cornuet et al. 2012, Scand. J. Stat. 39, 798; the tempering
-as in Del Moral et al. 2006). The last proposal then serves for independent draws, which give the evidence and its error.
+Points are drawn from the prior, then from a Student t that is fitted, again and again, to all points so far. As long
+as few points carry the posterior, the likelihood is raised to a power below 1 that keeps enough of them effective. All
+points count, each with the mixture of all proposals as its density (Cornuet et al. 2012, Scand. J. Stat. 39, 798; the
+power as in Del Moral et al. 2006, J. R. Stat. Soc. B 68, 411). The last proposal then serves for independent draws,
+which give the evidence and its error.
 
 The space is that of independent standard normal scores under the prior.
 """
@@ -20,8 +21,8 @@ from scipy.special import gammaln, logsumexp
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import standard_normal_log_density
 
-#: Degrees of freedom of the proposals, and the factor on the fitted covariance: a wide proposal costs little, a narrow one
-#: gives large weights.
+#: Degrees of freedom of the proposals, and the factor on the fitted covariance: a wide proposal costs little, a narrow
+#: one gives large weights.
 _FREEDOM, _WIDER = 5.0, 1.3
 #: Points drawn from the prior first, and in each round, for each dimension.
 _FIRST, _ROUND = 64, 32

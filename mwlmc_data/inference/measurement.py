@@ -81,10 +81,7 @@ def read_measurement(
     ValueError
         As for `infer`.
     """
-    if isinstance(lmc, Parameters):
-        lmc = {name: getattr(lmc, name) for name in LMC_VECTOR}
-    elif lmc is not None:
-        lmc = as_row("lmc", lmc)
+    lmc = None if lmc is None else _lmc_mapping(lmc)
     if isinstance(observation, Reflex):
         return _of_fit(observation, errors, lmc)
     if not hasattr(observation, "keys"):
@@ -109,6 +106,15 @@ def read_measurement(
     vector, reflex = _vector(given, names)
     covariance = None if errors is None else _covariance(errors, names, reflex)
     return Measurement(vector, covariance, reflex, _lmc(place if lmc is None else lmc))
+
+
+def read_lmc(lmc: Parameters | Mapping[str, Any] | None) -> dict[str, float]:
+    """Galactocentric vector of the LMC's present day, by name, from what `infer` takes as `lmc`; raises as it does."""
+    return _lmc({} if lmc is None else _lmc_mapping(lmc))
+
+
+def _lmc_mapping(lmc: Parameters | Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: getattr(lmc, name) for name in LMC_VECTOR} if isinstance(lmc, Parameters) else as_row("lmc", lmc)
 
 
 def _of_fit(fit: Reflex, errors: Any, lmc: Mapping[str, Any] | None) -> Measurement:

@@ -35,13 +35,13 @@ from mwlmc_data.simulator.parameters import Parameters
 #: What an impossible star costs while the parameters are searched at which none is [nats].
 _PENALTY = 100.0
 #: Half-widths of the first and the later windows, in standard deviations of the posterior found so far.
-_FIRST_WINDOW, _WINDOW = 8.0, 5.5
-#: Largest part of the posterior outside a window.
-MAX_OUTSIDE = 2e-3
+_FIRST_WINDOW, _WINDOW = 8.0, 6.5
+#: Part of a window's width beyond which a point is near its edge, and the largest part of a posterior there.
+_NEAR_EDGE, MAX_EDGE = 0.8, 0.05
 #: Observed stars of a first and of a last ln P, for each star of the data: their noise adds the reciprocal to the
 #: posterior's variance. The least and the most of them.
 _FIRST_STARS, _STARS = 15, 100
-_FEWEST, _MOST = 4_000, 400_000
+_FEWEST, _MOST = 4_000, 250_000
 #: Number of windows after which a search is given up.
 _MAX_WINDOWS = 8
 #: Effective points of a search, for each dimension, before ln P is known and after.
@@ -64,12 +64,12 @@ class Found:
         Their sum is one.
     log_evidence : float
         Of the data, with the constants that do not depend on the parameters left out.
-    sampling_error : float
-        Its error from the finite number of draws.
     probability : PassProbability or None
         Of the selection; None if all stars are observed.
-    outside : float
-        Part of the posterior outside the window of `probability`, left out.
+    edge : float
+        Part of the posterior beyond 0.8 of the width of the window of `probability`.
+    error_parts : dict of str to float
+        Parts of the error of `log_evidence`: ``sampling``, ``selection`` and ``probability``.
     n_evaluations : int
         Of the stars' likelihood.
     """
@@ -77,9 +77,9 @@ class Found:
     points: Float64Array
     weights: Float64Array
     log_evidence: float
-    sampling_error: float
     probability: PassProbability | None
-    outside: float
+    edge: float
+    error_parts: dict[str, float]
     n_evaluations: int
 
 
@@ -88,12 +88,12 @@ class _Window:
     """An ellipsoid in the space of the scores."""
 
     centre: Float64Array
-    root: Float64Array  # Cholesky factor of the covariance
-    width: float
+    covariance: Float64Array
+    width: float  # in standard deviations
 
     def measure(self, points: Float64Array) -> Float64Array:
         """Distances (n,) of points from the centre, 1 at the edge."""
-        apart = np.linalg.solve(self.root, (points - self.centre).T)
+        apart = np.linalg.solve(np.linalg.cholesky(self.covariance), (points - self.centre).T)
         return np.asarray(np.sqrt((apart**2).sum(axis=0)) / self.width)
 
 
@@ -131,6 +131,8 @@ class StarSearch:
         self._names = likelihood.parameters.free
         self._n = len(likelihood.stars)
         self._stage = "search"
+        self._probability: PassProbability | None = None
+        self._window: _Window | None = None
         self._sums: Float64Array = np.empty(0)
         self._impossible: NDArray[np.int64] = np.empty(0, np.int64)
         self.n_evaluations = 0
@@ -147,30 +149,24 @@ class StarSearch:
         """
         d = len(self._names)
         exploration = Exploration(d, np.random.default_rng((self._seed, 0)))
-        weights = exploration.search(lambda points: self._value(points, None, None), _EFFECTIVE * d)
+        weights = exploration.search(self._value, _EFFECTIVE * d)
         self._refuse_impossible(exploration.points, weights)
-        probability, window = None, None
         if not self._selection.is_complete:
-            probability, window, weights = self._approach(exploration)
-        weights = exploration.search(
-            lambda points: self._value(points, probability, window), _LAST_EFFECTIVE * d
-        )
-        return self._draw(exploration.propose(), probability, window, n_effective, max_evaluations)
+            self._approach(exploration)
+        exploration.search(self._value, _LAST_EFFECTIVE * d)
+        return self._draw(exploration.propose(), n_effective, max_evaluations)
 
-    def _approach(self, exploration: Exploration) -> tuple[PassProbability, _Window, Float64Array]:
+    def _approach(self, exploration: Exploration) -> None:
         """Compute ln P over windows until one holds the posterior, and is made of enough stars."""
         d, width, n_stars = len(self._names), _FIRST_WINDOW, self._count_stars(_FIRST_STARS)
         for i in range(_MAX_WINDOWS):
-            window = _Window(exploration.mean, np.linalg.cholesky(exploration.covariance), width)
-            probability = self._fit(window, n_stars, i)
-            weights = exploration.search(
-                lambda points, p=probability, w=window: self._value(points, p, w), _EFFECTIVE * d
-            )
-            edge = float(weights @ (window.measure(exploration.points) > 0.8))
-            is_last = n_stars == self._count_stars(_STARS)
-            if edge < (MAX_OUTSIDE if is_last else 0.05):
-                if is_last:
-                    return probability, window, weights
+            self._window = _Window(exploration.mean, exploration.covariance, width)
+            self._probability = self._fit(self._window, n_stars, i)
+            weights = exploration.search(self._value, _EFFECTIVE * d)
+            edge = float(weights @ (self._window.measure(exploration.points) > _NEAR_EDGE))
+            if edge < MAX_EDGE:
+                if n_stars == self._count_stars(_STARS):
+                    return
                 width, n_stars = _WINDOW, self._count_stars(_STARS)
         raise RuntimeError(
             f"the posterior left {_MAX_WINDOWS} windows in which the selection's probability was computed: "
@@ -202,26 +198,25 @@ class StarSearch:
         # denser towards the centre than uniform
         radius = window.width * chdtr(d, squared) ** (1.0 / 3.0)
         offsets = normal * (radius / np.sqrt(squared))[:, None]
+        root = np.linalg.cholesky(window.covariance)
         design: list[Parameters] = []
         for offset in (np.zeros(d), *offsets):
             try:
-                design.append(self._likelihood.parameters.build(window.centre + window.root @ offset))
+                design.append(self._likelihood.parameters.build(window.centre + root @ offset))
             except ValueError:  # masses that exclude each other
                 continue
             if len(design) == wanted:
                 break
         return design
 
-    def _value(
-        self, points: Float64Array, probability: PassProbability | None, window: _Window | None
-    ) -> Float64Array:
+    def _value(self, points: Float64Array) -> Float64Array:
         """Log-likelihood of all points of the search; new ones are evaluated."""
         fresh = points[len(self._sums) :]
         if len(fresh):
             sums, impossible = self._evaluate(fresh)
             self._sums = np.concatenate([self._sums, sums])
             self._impossible = np.concatenate([self._impossible, impossible])
-        return self._add_selection(points, self._sums - _PENALTY * self._impossible, probability, window)
+        return self._add_selection(points, self._sums - _PENALTY * self._impossible)
 
     def _evaluate(self, points: Float64Array) -> tuple[Float64Array, NDArray[np.int64]]:
         def compute() -> Results:
@@ -233,14 +228,9 @@ class StarSearch:
         self._log(self._stage, len(points))
         return found["sums"], found["impossible"]
 
-    def _add_selection(
-        self,
-        points: Float64Array,
-        sums: Float64Array,
-        probability: PassProbability | None,
-        window: _Window | None,
-    ) -> Float64Array:
+    def _add_selection(self, points: Float64Array, sums: Float64Array) -> Float64Array:
         """Log-likelihoods from sums of ln f; -inf outside the window."""
+        probability, window = self._probability, self._window
         values = self._likelihood.parameters.convert(points)
         if probability is None and self._selection.is_complete:
             log_p = np.full(len(points), math.log(self._selection.fraction))
@@ -248,10 +238,7 @@ class StarSearch:
             r_dehnen = values.get("r_dehnen", np.full(len(points), self._likelihood.parameters.held.get("r_dehnen")))
             log_p = np.log([estimate_fraction(self._selection, float(r)) for r in r_dehnen])
         else:
-            coordinates = np.array(
-                [compute_coordinates(dict(zip(values, row, strict=True)), self._names) for row in zip(*values.values())]
-            )
-            log_p = probability.evaluate(coordinates)
+            log_p = probability.evaluate(compute_coordinates(values, self._names))
         if self._n_total is None or (probability is None and not self._selection.is_complete):
             total = sums - self._n * log_p
         else:
@@ -266,20 +253,14 @@ class StarSearch:
             return
         best = self._impossible[weights > 0.1 * weights.max()].min()
         raise ValueError(
-            f"table = {self._n} stars, of which {best} or more could not have been bound to the Milky Way 2.2 Gyr ago at any "
-            f"parameters that the others allow: allowed are stars of the model; leave out those that are not (see "
-            "mwlmc_data.log_density)"
+            f"table = {self._n} stars, of which {best} or more could not have been bound to the Milky Way 2.2 Gyr ago "
+            "at any parameters that the others allow: allowed are stars of the model; leave out those for which "
+            "mwlmc_data.log_density gives -inf"
         )
 
-    def _draw(
-        self,
-        proposal: Proposal,
-        probability: PassProbability | None,
-        window: _Window | None,
-        n_effective: int,
-        max_evaluations: int,
-    ) -> Found:
+    def _draw(self, proposal: Proposal, n_effective: int, max_evaluations: int) -> Found:
         """Independent draws from a proposal."""
+        probability, window = self._probability, self._window
         self._stage = "draw"
         rng = np.random.default_rng((self._seed, 3))
         points, log_weights = np.empty((0, len(self._names))), np.empty(0)
@@ -287,7 +268,7 @@ class StarSearch:
             fresh = proposal.draw(_BATCH, rng)
             sums, impossible = self._evaluate(fresh)
             sums = np.where(impossible > 0, -np.inf, sums)
-            values = self._add_selection(fresh, sums, probability, window)
+            values = self._add_selection(fresh, sums)
             ratio = Proposal(np.zeros(fresh.shape[1])).log_density(fresh) - proposal.log_density(fresh)
             points, log_weights = np.vstack([points, fresh]), np.concatenate([log_weights, ratio + values])
             effective = count_effective(log_weights)
@@ -296,13 +277,18 @@ class StarSearch:
         total = float(logsumexp(log_weights))
         weights = np.exp(log_weights - total)
         n = len(points)
-        outside = 0.0 if window is None else float(weights @ (window.measure(points) > 0.8))
+        edge = 0.0 if window is None else float(weights @ (window.measure(points) > _NEAR_EDGE))
+        parts = {"sampling": math.sqrt(max(1.0 / effective - 1.0 / n, 0.0)), "selection": 0.0, "probability": 0.0}
+        if probability is not None:
+            coordinates = compute_coordinates(self._likelihood.parameters.convert(points), self._names)
+            parts["selection"] = self._n * probability.estimate_error(coordinates, weights)
+            parts["probability"] = self._n * probability.log_p_error
         return Found(
             points=points,
             weights=weights,
             log_evidence=total - math.log(n),
-            sampling_error=math.sqrt(max(1.0 / effective - 1.0 / n, 0.0)),
             probability=probability,
-            outside=outside,
+            edge=edge,
+            error_parts=parts,
             n_evaluations=self.n_evaluations,
         )

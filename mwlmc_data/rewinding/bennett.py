@@ -46,20 +46,22 @@ def solve_ratios(log_f: Float64Array, counts: Float64Array) -> Ratios:
     Raises
     ------
     RuntimeError
-        If the equations are not solved after 10,000 iterations: some densities do not overlap.
+        If the equations are not solved after 10,000 iterations, or no draw is possible in one of the densities: they do
+        not overlap.
     """
     f = np.exp(log_f - log_f.max(axis=0))
     log_p = np.zeros(len(counts))
     for _ in range(_MAX_ITERATIONS):
         mixture = (counts * np.exp(-log_p)) @ f
-        updated = np.log(f @ (1.0 / mixture))
+        sums = f @ (1.0 / mixture)
+        if not sums.min() > 0.0:
+            break
+        updated = np.log(sums)
         updated -= updated.mean()
         change = float(np.abs(updated - log_p).max())
         log_p = updated
         if change < _TOLERANCE:
-            break
-    else:
-        raise RuntimeError("the ratios of the selection's probabilities do not converge: the densities do not overlap")
-    shares = f / mixture * np.exp(-log_p)[:, None]
-    shares /= shares.sum(axis=1, keepdims=True)
-    return Ratios(log_p, 1.0 / np.einsum("kj,kj->k", shares, shares), float(shares.max()))
+            shares = f / mixture * np.exp(-log_p)[:, None]
+            shares /= shares.sum(axis=1, keepdims=True)
+            return Ratios(log_p, 1.0 / np.einsum("kj,kj->k", shares, shares), float(shares.max()))
+    raise RuntimeError("the ratios of the selection's probabilities are not determined: the densities do not overlap")

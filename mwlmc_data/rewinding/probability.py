@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc
 
 from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.display import Displayed, number
-from mwlmc_data.rewinding.bennett import solve_ratios
+from mwlmc_data.rewinding.bennett import Ratios, solve_ratios
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.selection import Selection, keep_observed
 from mwlmc_data.simulator import constants as const
@@ -38,7 +38,6 @@ MIN_AGREEMENT, MIN_EFFECTIVE = 1e-4, 100.0
 _BLOCK = 20_000
 #: Smallest probability of a selection: of rarer stars it takes too many to draw enough.
 MIN_PROBABILITY = 1e-3
-_LN_10 = math.log(10.0)
 
 #: Fields of a fit that are numbers and arrays.
 _SCALARS = ("n_points", "n_stars", "residual", "agreement", "effective", "largest", "log_p", "log_p_error")
@@ -60,18 +59,19 @@ def count_points(n_free: int) -> int:
 
 #: Coordinates in which ln P is smooth; a parameter that is not listed is its own coordinate. Friction below a tenth of
 #: Chandrasekhar's hardly matters.
-_COORDINATES: dict[str, Callable[[float], float]] = {
-    "m200_mw": math.log,
-    "m_lmc": math.log,
-    "m_lmc_8p7": math.log,
-    "r_dehnen": math.log,
-    "log10_lambda_df": lambda x: math.log(0.1 + math.exp(_LN_10 * x)),
+_COORDINATES: dict[str, Callable[[Float64Array], Float64Array]] = {
+    "m200_mw": np.log,
+    "m_lmc": np.log,
+    "m_lmc_8p7": np.log,
+    "r_dehnen": np.log,
+    "log10_lambda_df": lambda x: np.log(0.1 + 10.0**x),
 }
 
 
-def compute_coordinates(parameters: Mapping[str, float], names: Sequence[str]) -> Float64Array:
-    """Coordinates (d,) in which ln P is smooth, of the parameters with these names."""
-    return np.array([_COORDINATES.get(name, float)(parameters[name]) for name in names])
+def compute_coordinates(values: Mapping[str, ArrayLike], names: Sequence[str]) -> Float64Array:
+    """Coordinates (n, d) in which ln P is smooth, of parameters with these names and n values each."""
+    columns = {name: np.atleast_1d(np.asarray(values[name], float)) for name in names}
+    return np.stack([_COORDINATES[name](x) if name in _COORDINATES else x for name, x in columns.items()], axis=1)
 
 
 def _expand(x: Float64Array) -> Float64Array:
@@ -134,10 +134,11 @@ class PassProbability(Displayed):
         """The inverse of :meth:`to_arrays`."""
         scalars: dict[str, Any] = dict(zip(_SCALARS, arrays["scalars"].tolist(), strict=True))
         scalars |= {name: int(scalars[name]) for name in ("n_points", "n_stars")}
-        return cls(names=tuple(names), **scalars, **{"_" + name: arrays[name] for name in _ARRAYS})
+        fields = scalars | {"_" + name: arrays[name] for name in _ARRAYS}
+        return cls(names=tuple(names), **fields)
 
     def log_probability(self, parameters: Parameters) -> float:
-        """ln P at these parameters.
+        """Ln P at these parameters.
 
         Parameters
         ----------
@@ -148,10 +149,10 @@ class PassProbability(Displayed):
         -------
         float
         """
-        return float(self.evaluate(compute_coordinates(parameters.to_dict(), self.names)[None])[0])
+        return float(self.evaluate(compute_coordinates(parameters.to_dict(), self.names))[0])
 
     def evaluate(self, coordinates: Float64Array) -> Float64Array:
-        """ln P (n,) at coordinates (n, d), from :func:`compute_coordinates`."""
+        """Ln P (n,) at coordinates (n, d), from :func:`compute_coordinates`."""
         return self.log_p + self._terms(coordinates) @ self._coefficients
 
     def estimate_error(self, coordinates: Float64Array, weights: Float64Array) -> float:
@@ -217,12 +218,7 @@ def fit_probability(
         If the ratios are not determined, or contradict the counts.
     """
     k = len(design)
-    first = _draw_observed((design[0], selection, _BLOCK, (*seed, k)))
-    if len(first) < MIN_PROBABILITY * _BLOCK:
-        raise ValueError(
-            f"selection = {selection!r}: allowed is one that observes more than {MIN_PROBABILITY:g} of the stars, but "
-            f"here {len(first)} of {_BLOCK:,}"
-        )
+    first = _draw_first(design[0], selection, (*seed, k))
     n_drawn = math.ceil(n_stars / k * _BLOCK / len(first))
     stars = list(apply(_draw_observed, [(p, selection, n_drawn, (*seed, i)) for i, p in enumerate(design)]))
     counts = np.array([len(s) for s in stars], float)
@@ -232,30 +228,33 @@ def fit_probability(
     # a star may be impossible at its own parameters by rounding alone
     possible = np.isfinite(log_f[source, np.arange(len(source))])
     log_f, source = log_f[:, possible], source[possible]
-    used = np.bincount(source, minlength=k).astype(float)
-    whole = solve_ratios(log_f, used)
-    x = np.array([compute_coordinates(p.to_dict(), names) for p in design])
+    part = np.concatenate([np.arange(n) for n in np.bincount(source, minlength=k)]) % N_PARTS
+
+    def solve(used: NDArray[np.bool_]) -> Ratios:
+        return solve_ratios(log_f[:, used], np.bincount(source[used], minlength=k).astype(float))
+
+    whole = solve(np.ones(len(source), bool))
+    effective = float(whole.effective.min())
+    if effective < MIN_EFFECTIVE:
+        raise RuntimeError(
+            f"the selection's probability is not determined: the effective number of stars is {effective:.3g} at a "
+            f"point, and the largest share of a star {whole.largest:.2g}; allowed are {MIN_EFFECTIVE:g} or more"
+        )
+    x = compute_coordinates({name: [getattr(p, name) for p in design] for name in names}, names)
     scale = x.std(axis=0)
     terms = _expand((x - x[0]) / scale)
     inverse = np.linalg.pinv(terms)
-    part = np.concatenate([np.arange(int(n)) for n in used]) % N_PARTS
-    of_parts = np.array(
-        [
-            inverse @ solve_ratios(log_f[:, part == i], np.bincount(source[part == i], minlength=k).astype(float)).log_p
-            for i in range(N_PARTS)
-        ]
-    )
     coefficients = inverse @ whole.log_p
+    of_parts = np.array([inverse @ solve(part == i).log_p for i in range(N_PARTS)])
     apart = whole.log_p - terms @ coefficients
-    relative = (terms - terms[0]) @ coefficients
-    log_p, error, agreement = _compare_counts(counts, n_drawn, relative)
+    log_p, error, agreement = _compare_counts(counts, n_drawn, (terms - terms[0]) @ coefficients)
     found = PassProbability(
         names=tuple(names),
         n_points=k,
         n_stars=len(source),
         residual=float(math.sqrt((apart @ apart) / max(k - terms.shape[1], 1))),
         agreement=agreement,
-        effective=float(whole.effective.min()),
+        effective=effective,
         largest=whole.largest,
         log_p=log_p + math.log(selection.fraction),
         log_p_error=error,
@@ -264,11 +263,10 @@ def fit_probability(
         _coefficients=coefficients,
         _of_parts=of_parts,
     )
-    if found.agreement < MIN_AGREEMENT or found.effective < MIN_EFFECTIVE:
+    if found.agreement < MIN_AGREEMENT:
         raise RuntimeError(
-            f"the selection's probability is not determined: its agreement with counted stars is {found.agreement:.1g} "
-            f"(allowed is {MIN_AGREEMENT:g} or more), the effective number of stars {found.effective:.3g} "
-            f"(allowed is {MIN_EFFECTIVE:g} or more); the largest share of a star is {found.largest:.2g}"
+            "the selection's probability contradicts counted stars: chance gives a larger difference with probability "
+            f"{found.agreement:.1g}; allowed is {MIN_AGREEMENT:g} or more ({found!r})"
         )
     return found
 
@@ -278,6 +276,8 @@ def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) 
 
     `relative` (K,) is ln P_k less its value at the centre.
     """
+    if counts.sum() == n_drawn * len(counts):  # everything is observed
+        return 0.0, 0.0, 1.0
     log_p = math.log(counts.sum() / (n_drawn * np.exp(relative).sum()))
     for _ in range(20):  # Newton's method for the likelihood of binomial counts
         p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
@@ -286,15 +286,25 @@ def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) 
         log_p += slope / information
     p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
     chi2 = float(((counts - n_drawn * p) ** 2 / (n_drawn * p * (1.0 - p))).sum())
-    if len(counts) < 2 or p.min() > 1.0 - 1e-9:  # everything is observed
-        return log_p, 0.0, 1.0
     return float(log_p), float(1.0 / math.sqrt(information)), float(chdtrc(len(counts) - 1, chi2))
 
 
-def draw_stars_today(parameters: Parameters, selection: Selection, n_stars: int, rng: np.random.Generator) -> FloatArray:
-    """Simulate `n_stars` stars, and keep at least those that the selection can hold."""
-    engine = registry.get("auto", outskirts=selection.r_min >= const.FIT_R_MIN)
-    return engine(parameters, n_stars, rng)[1]
+def draw_observed(parameters: Parameters, selection: Selection, n_stars: int, seed: tuple[int, ...]) -> FloatArray:
+    """Simulate until about `n_stars` stars (m, 6) are observed, the random part not counted."""
+    first = _draw_first(parameters, selection, (*seed, 0))
+    missing = math.ceil(max(n_stars - len(first), 0) * _BLOCK / len(first))
+    return np.concatenate([first, _draw_observed((parameters, selection, missing, (*seed, 1)))]) if missing else first
+
+
+def _draw_first(parameters: Parameters, selection: Selection, seed: tuple[int, ...]) -> FloatArray:
+    """Observed stars of a first block; raise ValueError if they are too few."""
+    first = _draw_observed((parameters, selection, _BLOCK, seed))
+    if len(first) < MIN_PROBABILITY * _BLOCK:
+        raise ValueError(
+            f"selection = {selection!r}: allowed is one that observes more than {MIN_PROBABILITY:g} of the stars, but "
+            f"here {len(first)} of {_BLOCK:,}"
+        )
+    return first
 
 
 def _draw_observed(job: tuple[Parameters, Selection, int, tuple[int, ...]]) -> FloatArray:
@@ -302,7 +312,9 @@ def _draw_observed(job: tuple[Parameters, Selection, int, tuple[int, ...]]) -> F
     parameters, selection, n_stars, seed = job
     rng = np.random.default_rng(seed)
     blocks = [min(_BLOCK, n_stars - i) for i in range(0, n_stars, _BLOCK)]
-    drawn = (draw_stars_today(parameters, selection, size, rng) for size in blocks)
+    # stars that cannot be beyond 50 kpc need not be moved if none within is observed
+    engine = registry.get("auto", outskirts=selection.r_min >= const.FIT_R_MIN)
+    drawn = (engine(parameters, size, rng)[1] for size in blocks)
     return np.concatenate([keep_observed(stars, selection, rng)[0] for stars in drawn])
 
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -131,7 +131,7 @@ class Selection(Displayed):
         longitude = np.mod(longitude, 360.0)
         if self._map is not None:
             return self._map[find_pixels(get_nside(len(self._map)), longitude, latitude)]
-        given = np.asarray(self.footprint(longitude, latitude))  # type: ignore[operator]
+        given = np.asarray(cast(Footprint, self.footprint)(longitude, latitude))
         if given.shape != longitude.shape or given.dtype.kind not in "bfiu":
             raise ValueError(
                 f"footprint(l, b) = {shorten(given)} for {len(longitude)} directions: allowed is an array of as many "

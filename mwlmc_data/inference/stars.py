@@ -1,0 +1,353 @@
+"""The posterior of a halo's parameters given its stars, by their exact likelihood."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mwlmc_data._version import __version__
+from mwlmc_data.arguments.arrays import as_choice, as_flag, as_seed, as_whole
+from mwlmc_data.arguments.messages import shorten
+from mwlmc_data.arguments.tabular import as_row
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import fixed
+from mwlmc_data.inference.checkpoint import Checkpoint
+from mwlmc_data.inference.free_parameters import FREE, FreeParameters
+from mwlmc_data.inference.measurement import read_lmc
+from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
+from mwlmc_data.inference.star_likelihood import StarLikelihood
+from mwlmc_data.inference.star_predictive import N_SETS, compute_p_value
+from mwlmc_data.inference.star_search import Found, StarSearch
+from mwlmc_data.inference.star_table import read_stars, select_stars
+from mwlmc_data.rewinding.likelihood import MAX_BETA0
+from mwlmc_data.rewinding.probability import PassProbability
+from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.stars import Halo
+from mwlmc_data.workers import count_processes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The method of `infer_stars`.
+METHODS = ("likelihood",)
+#: Raised whenever the same input gives another result: checkpoints of other versions are refused.
+_ALGORITHM = 1
+#: Evaluations of the stars' likelihood after which draws end, effective or not.
+MAX_EVALUATIONS = 40_000
+#: Part of the prior's range of beta0 next to its upper end, and the part of a posterior there that is refused and that
+#: raises a warning.
+_NEXT_TO_END, _REFUSED, _WARNED = 0.03, 0.3, 0.01
+#: Error of the sum of ln P over the stars [nats] above which a warning is raised.
+_MAX_SELECTION_ERROR = 0.5
+#: Part of a posterior at the edge of the window of ln P above which a warning is raised.
+_MAX_EDGE = 0.1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StarPosterior(Posterior):
+    """A posterior of a halo's parameters given its stars.
+
+    Attributes
+    ----------
+    samples : DataFrame
+        Posterior draws of equal weight, one column per free parameter.
+    config : str
+        Set whose prior holds.
+    log_evidence : float
+        Logarithm of the density of the observed stars [kpc^-3 (km/s)^-3 each] under the prior, given their number; with
+        `n_total` that of their number too.
+    log_evidence_error : float
+        Its standard error, from all of `error_parts`.
+    p_value : float
+        Fraction of sets of stars, simulated at the posterior's mean, that are at least as unusual as the observed one
+        (:func:`~mwlmc_data.inference.star_predictive.compute_p_value`). 0 means less than 1 / `n_predictive`.
+    n_predictive : int
+        Number of these sets.
+    n_stars, n_left_out : int
+        Stars of the table in the selection, which count, and the others.
+    selection : Selection
+        How the stars were selected.
+    n_total : int or None
+        As given.
+    held : mapping
+        Values of the parameters that are not free.
+    n_effective : float
+        Effective number of draws.
+    n_evaluations : int
+        Of the stars' likelihood.
+    probability : PassProbability or None
+        ln P of the selection over the parameters; None if all stars are observed.
+    edge : float
+        Part of the posterior near the edge of the region in which ln P was computed.
+    error_parts : mapping
+        Parts of `log_evidence_error` [nats]: ``sampling``, of the draws; ``selection``, n times the error of ln P over
+        the posterior, without a constant; ``probability``, n times the error of the constant.
+    """
+
+    n_stars: int
+    n_left_out: int
+    selection: Selection
+    n_total: int | None
+    held: Mapping[str, Any]
+    n_effective: float
+    n_evaluations: int
+    probability: PassProbability | None
+    edge: float
+    error_parts: Mapping[str, float]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons not to trust this answer, one sentence each; empty if there are none."""
+        return tuple(self._find_warnings())
+
+    def _find_warnings(self) -> Iterator[str]:
+        if self.p_value < MIN_P_VALUE:
+            yield (
+                f"The model does not make such stars: {self._p_text()}; the draws are the least unlikely parameters, "
+                "not a measurement of them."
+            )
+        if self.n_effective < 0.5 * len(self.samples):
+            yield (
+                f"{len(self.samples):,} draws were wanted, and the {self.n_evaluations:,} evaluations give "
+                f"{self.n_effective:,.0f} effective ones."
+            )
+        if self.error_parts["selection"] > _MAX_SELECTION_ERROR:
+            yield (
+                "The error of the selection's probability, summed over the stars, is "
+                f"{self.error_parts['selection']:.2f} nats "
+                "over the posterior."
+            )
+        if self.edge > _MAX_EDGE:
+            yield (
+                f"{self.edge:.0%} of the posterior lies near the edge of the region in which the selection's "
+                "probability was computed."
+            )
+        part = _measure_end(self.samples)
+        if part > _WARNED:
+            yield (
+                f"{part:.0%} of the posterior lies next to beta0 = {MAX_BETA0:g}, up to which the stars' density is "
+                "exact: larger values are left out."
+            )
+
+    def _lines(self) -> list[str]:
+        left_out = f", {self.n_left_out:,} others left out" if self.n_left_out else ""
+        among = "" if self.n_total is None else f" of {self.n_total:,}"
+        return [
+            f"{self.n_stars:,} stars{among} ({self.selection._summary()}){left_out}",
+            f"{self._p_text()}; ln evidence {fixed(self.log_evidence, 2)} ± {fixed(self.log_evidence_error, 2)}; "
+            f"{self.n_effective:,.0f} effective draws, prior of {self.config!r}",
+        ]
+
+
+def infer_stars(
+    table: Any,
+    *,
+    selection: Selection | None = None,
+    method: str = "likelihood",
+    config: str = "gaussian",
+    free: Sequence[str] = FREE,
+    lmc: Parameters | Mapping[str, Any] | None = None,
+    held: Mapping[str, Any] | None = None,
+    n_total: int | None = None,
+    n: int = 1_000,
+    seed: int = 0,
+    workers: int | None = None,
+    resume: str | Path | None = None,
+    progress: bool = True,
+) -> StarPosterior:
+    """Draw the posterior of a halo's parameters given the positions and velocities of its stars.
+
+    The stars are rewound to 2.2 Gyr ago, where the density of the equilibrium halo from which
+    :func:`~mwlmc_data.simulate` draws is known: the likelihood is exact.
+
+    Parameters
+    ----------
+    table : Halo, table or array_like
+        Stars today, with exact phase space: a :class:`Halo`; a table with x, y, z [kpc], vx, vy, vz [km/s]; or an array
+        (n, 6). Stars outside the selection are left out.
+    selection : Selection, optional
+        Which stars of the halo were observed; by default all beyond 50 kpc.
+    method : {"likelihood"}
+        How the posterior is found.
+    config : str
+        Set whose prior holds: "gaussian", "flat" or "wide". That of beta0 ends at 0.6, up to which the likelihood is
+        exact.
+    free : sequence of str
+        Free parameters, of those that the prior draws.
+    lmc : Parameters or mapping, optional
+        The LMC's present day, as for :func:`~mwlmc_data.infer`, unless `free` contains it; by default that of a halo
+        whose parameters are known, and the observed one otherwise.
+    held : mapping of str to float, optional
+        Values of the other parameters that are not free. `m_lmc_8p7` is 1.7e10 Msun by default, or 0.8 m_lmc where that
+        is less.
+    n_total : int, optional
+        Number of all stars of the halo, if it is known: how many of them are observed then counts too. By default the
+        likelihood is conditional on the number of observed stars.
+    n : int
+        Number of draws, and of effective draws to reach.
+    seed : int
+        Seed of all draws.
+    workers : int, optional
+        Number of processes; by default all cores, but none inside another library's worker. The result does not depend
+        on it.
+    resume : path, optional
+        File that keeps what was computed. If it exists, the computation continues from it; it must belong to the same
+        stars and settings.
+    progress : bool
+        Show the number of evaluations on standard error.
+
+    Returns
+    -------
+    StarPosterior
+
+    Warns
+    -----
+    UserWarning
+        For each of `StarPosterior.warnings`.
+
+    Raises
+    ------
+    ValueError
+        If stars, names or values are not allowed; no star is in the selection; the selection observes fewer than one
+        star in a thousand; stars could not have been bound to the Milky Way at any parameters; the stars want a beta0
+        beyond 0.6; or `resume` belongs to other settings.
+    RuntimeError
+        If the posterior is not found, or the selection's probability is not determined.
+    WriteError
+        If `resume` cannot be written.
+
+    Notes
+    -----
+    The likelihood of n stars is the product of f_theta(w_i) / P(theta), with P the probability that a star is observed.
+    ln P is computed by rewinding stars that were simulated with some hundred parameters near the posterior
+    (:mod:`mwlmc_data.rewinding.probability`). Draws and evidence come from adaptive importance sampling
+    (:mod:`mwlmc_data.inference.importance`); the search begins with draws from the prior.
+
+    Examples
+    --------
+    >>> halo = load_halo(7)                                                # doctest: +SKIP
+    >>> posterior = infer_stars(halo, lmc=halo.parameters, resume="halo-7.npz")    # doctest: +SKIP
+    >>> print(posterior)                                                   # doctest: +SKIP
+    """
+    as_choice("method", method, METHODS)
+    n, seed = as_whole("n", n, minimum=10, maximum=MAX_EVALUATIONS), as_seed("seed", seed)
+    as_flag("progress", progress)
+    if workers is not None:
+        workers = as_whole("workers", workers, minimum=1)
+    if resume is not None and not isinstance(resume, str | Path):
+        raise ValueError(f"resume = {shorten(resume)}: allowed is the path of a file")
+    selection = Selection() if selection is None else selection
+    stars, completeness = select_stars(given := read_stars(table), selection)
+    if n_total is not None:
+        n_total = as_whole("n_total", n_total, minimum=len(stars))
+    if lmc is None and isinstance(table, Halo) and not set(SKY_NAMES) & set(free):
+        lmc = table.parameters
+    parameters = FreeParameters(config, free, _hold(free, lmc, held))
+    key = _compute_key(stars, selection, parameters, n_total, n, seed)
+    checkpoint = Checkpoint(None if resume is None else Path(resume), key)
+    n_processes = count_processes(workers, MAX_EVALUATIONS)
+    with StarLikelihood(stars, parameters, n_processes) as likelihood, _Progress(progress) as shown:
+        search = StarSearch(likelihood, selection, n_total, seed, checkpoint, shown.advance)
+        result = search.run(n, MAX_EVALUATIONS)
+        middle = parameters.build(result.weights @ result.points)
+        kept = checkpoint.get(lambda: {"p_value": np.array(compute_p_value(stars, middle, selection, (seed, 4)))})
+    constant = float(np.log(completeness).sum()) + len(stars) * math.log(selection.fraction)
+    found = StarPosterior(
+        samples=_resample(result, parameters, n, seed),
+        config=config,
+        log_evidence=result.log_evidence + constant,
+        log_evidence_error=math.sqrt(math.fsum(part**2 for part in result.error_parts.values())),
+        p_value=float(kept["p_value"]),
+        n_predictive=N_SETS,
+        n_stars=len(stars),
+        n_left_out=len(given) - len(stars),
+        selection=selection,
+        n_total=n_total,
+        held=MappingProxyType(parameters.held),
+        n_effective=1.0 / float(result.weights @ result.weights),
+        n_evaluations=result.n_evaluations,
+        probability=result.probability,
+        edge=result.edge,
+        error_parts=MappingProxyType(result.error_parts),
+    )
+    if (part := _measure_end(found.samples)) > _REFUSED:
+        raise ValueError(
+            f"table = {len(stars)} stars that want a beta0 beyond {MAX_BETA0:g} ({part:.0%} of the posterior lies next "
+            "to it): allowed are stars of a smaller one, as beyond it the density of nearly radial stars is not exact"
+        )
+    for text in found.warnings:
+        warnings.warn(text, stacklevel=2)
+    return found
+
+
+def _hold(
+    free: Sequence[str], lmc: Parameters | Mapping[str, Any] | None, held: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """All values that are not free, the LMC's present day included."""
+    values = {} if held is None else dict(as_row("held", held))
+    if not set(SKY_NAMES) & set(free):
+        if place := sorted({*SKY_NAMES, *CARTESIAN_NAMES} & set(values)):
+            raise ValueError(f"held = {', '.join(place)}: allowed is the LMC's present day as lmc")
+        return {**values, **read_lmc(lmc)}
+    if lmc is not None:
+        raise ValueError("lmc = given, but its coordinates are free: allowed are its other coordinates in held")
+    return values
+
+
+def _compute_key(
+    stars: Float64Array, selection: Selection, parameters: FreeParameters, n_total: int | None, n: int, seed: int
+) -> str:
+    """Hash of all that the result depends on."""
+    versions = (_ALGORITHM, __version__, SIMULATOR_VERSION)
+    settings = (parameters.config, parameters.free, sorted(parameters.held.items()), MAX_BETA0, n_total, n, seed)
+    digest = hashlib.sha256(repr((versions, settings, selection.compute_digest())).encode())
+    digest.update(stars.tobytes())
+    return digest.hexdigest()
+
+
+def _resample(result: Found, parameters: FreeParameters, n: int, seed: int) -> pd.DataFrame:
+    """Draws of equal weight, by systematic resampling, in random order."""
+    import pandas as pd
+
+    rng = np.random.default_rng((seed, 5))
+    places = np.searchsorted(np.cumsum(result.weights), (rng.random() + np.arange(n)) / n)
+    drawn = result.points[rng.permutation(np.minimum(places, len(result.points) - 1))]
+    return pd.DataFrame(parameters.convert(drawn))
+
+
+def _measure_end(samples: pd.DataFrame) -> float:
+    """Part of a posterior next to the end of the likelihood's range of beta0, if the prior's goes on."""
+    if "beta0" not in samples or LIMITS["beta0"][1] <= MAX_BETA0:
+        return 0.0
+    return float(np.mean(samples["beta0"].to_numpy() > (1.0 - _NEXT_TO_END) * MAX_BETA0))
+
+
+class _Progress:
+    """Counts evaluations on standard error."""
+
+    def __init__(self, shown: bool) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(disable=not shown, unit=" evaluations", desc="infer_stars")
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def advance(self, stage: str, n: int) -> None:
+        """Show a stage, and n evaluations more."""
+        self._bar.set_postfix_str(stage, refresh=False)
+        self._bar.update(n)

@@ -1,0 +1,104 @@
+"""Adaptive importance sampling: posteriors and evidences that are known."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal, multivariate_t
+
+from mwlmc_data.inference.importance import Exploration, Proposal, count_effective
+
+
+def sample(log_likelihood, d, n_effective=400, seed=1, n=4_000):
+    """Search, then draw independently: weighted points, ln evidence and its error."""
+    exploration = Exploration(d, np.random.default_rng(seed))
+    exploration.search(log_likelihood, n_effective)
+    proposal = exploration.propose()
+    points = proposal.draw(n, np.random.default_rng(seed + 1))
+    prior = multivariate_normal(np.zeros(d)).logpdf(points)
+    log_weights = prior - proposal.log_density(points) + log_likelihood(points)
+    weights = np.exp(log_weights - logsumexp(log_weights))
+    effective = count_effective(log_weights)
+    return points, weights, logsumexp(log_weights) - np.log(n), np.sqrt(1 / effective - 1 / n), exploration
+
+
+def test_a_narrow_gaussian_far_out():
+    """Widths of a hundredth of the prior's, two widths of the prior from its centre, correlated."""
+    d = 6
+    rng = np.random.default_rng(0)
+    root = 0.01 * (np.eye(d) + 0.5 * rng.standard_normal((d, d)))
+    covariance, centre = root @ root.T, np.array([2.0, -1.0, 0.5, 1.0, -2.0, 0.0])
+    data = multivariate_normal(centre, covariance)
+    points, weights, log_evidence, error, exploration = sample(data.logpdf, d)
+    # the product of two Gaussians
+    truth = multivariate_normal(np.zeros(d), covariance + np.eye(d)).logpdf(centre)
+    assert error < 0.03 and log_evidence == pytest.approx(truth, abs=5.0 * error)
+    posterior = np.linalg.inv(np.linalg.inv(covariance) + np.eye(d))
+    mean = posterior @ np.linalg.inv(covariance) @ centre
+    sigma = np.sqrt(np.diag(posterior))
+    assert weights @ points == pytest.approx(mean, abs=0.15 * sigma.min())
+    found = np.sqrt(weights @ (points - weights @ points) ** 2)
+    assert found == pytest.approx(sigma, rel=0.1)
+    assert len(exploration.points) < 4_000
+
+
+def test_a_rough_surface_with_a_wall():
+    """A Gaussian cut at its centre in one direction, with ripples of one unit of ln L."""
+
+    def log_likelihood(x):
+        values = -0.5 * ((x - 1.0) ** 2).sum(axis=1) / 0.05**2 + np.sin(300.0 * x[:, 0]) + np.sin(211.0 * x[:, 1])
+        return np.where(x[:, 1] < 1.0, values, -np.inf)
+
+    points, weights, log_evidence, error, _ = sample(log_likelihood, 2)
+
+    def factor(k, upper):
+        return quad(
+            lambda x: np.exp(-0.5 * (x - 1.0) ** 2 / 0.05**2 + np.sin(k * x) - 0.5 * x * x) / np.sqrt(2.0 * np.pi),
+            0.6, upper, limit=2000,
+        )[0]  # fmt: skip
+
+    truth = np.log(factor(300.0, 1.4)) + np.log(factor(211.0, 1.0))
+    assert error < 0.05 and log_evidence == pytest.approx(truth, abs=5.0 * error)
+    assert points[weights > 0, 1].max() < 1.0
+
+
+def test_the_density_of_a_proposal_is_that_of_its_draws():
+    mean, covariance = np.array([1.0, -2.0]), np.array([[2.0, 0.6], [0.6, 0.5]])
+    proposal = Proposal(mean, covariance)
+    draws = proposal.draw(50_000, np.random.default_rng(3))
+    exact = multivariate_t(mean, covariance, df=5)
+    assert proposal.log_density(draws[:50]) == pytest.approx(exact.logpdf(draws[:50]))
+    assert draws.mean(axis=0) == pytest.approx(mean, abs=0.05)
+    assert np.cov(draws.T) == pytest.approx(covariance * 5 / 3, rel=0.1)
+    prior = Proposal(np.zeros(2))
+    assert prior.log_density(draws[:5]) == pytest.approx(multivariate_normal(np.zeros(2)).logpdf(draws[:5]))
+
+
+def test_the_search_asks_again_for_all_points_and_only_adds_new_ones():
+    seen = []
+
+    def log_likelihood(x):
+        assert not seen or np.array_equal(x[: len(seen[-1])], seen[-1])
+        seen.append(x.copy())
+        return -0.5 * (x**2).sum(axis=1) / 0.3**2
+
+    weights = Exploration(3, np.random.default_rng(0)).search(log_likelihood, 150)
+    assert len(weights) == len(seen[-1]) and weights.sum() == pytest.approx(1.0)
+    assert 1.0 / (weights @ weights) >= 150
+
+
+def test_a_likelihood_without_a_possible_point_is_refused():
+    with pytest.raises(RuntimeError, match="none of 128 draws of the parameters has a finite likelihood"):
+        Exploration(2, np.random.default_rng(0)).search(lambda x: np.full(len(x), -np.inf), 50)
+
+
+def test_a_posterior_that_is_not_found_is_refused():
+    """A likelihood that changes with every call leaves no posterior to find."""
+    calls = []
+
+    def log_likelihood(x):
+        calls.append(None)
+        return 1e6 * np.sin(1e4 * x[:, 0] + len(calls))
+
+    with pytest.raises(RuntimeError, match="was not found in"):
+        Exploration(2, np.random.default_rng(0)).search(log_likelihood, 50)

@@ -1,0 +1,219 @@
+"""The posterior of stars by their exact likelihood: few stars and few free parameters, so that it takes seconds."""
+
+import json
+import warnings
+
+import astropy.units as u
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.table import Table
+
+import mwlmc_data as mw
+from mwlmc_data.inference import free_parameters
+from mwlmc_data.inference import stars as module
+from mwlmc_data.inference.star_likelihood import StarLikelihood
+from mwlmc_data.inference.star_table import read_stars
+from mwlmc_data.rewinding.likelihood import MAX_BETA0
+from mwlmc_data.simulator.constants import FIT_R_MIN
+
+TRUTH = {"m200_mw": 1.1e12, "m_lmc": 1.4e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
+FREE = ("m200_mw", "beta0")
+HELD = {name: value for name, value in TRUTH.items() if name not in FREE}
+QUICK = {"free": FREE, "held": HELD, "n": 100, "workers": 1, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def halo():
+    return mw.simulate(mw.Parameters(**TRUTH), n_stars=700, seed=4).halo
+
+
+@pytest.fixture(scope="module")
+def posterior(halo):
+    return mw.infer_stars(halo, **QUICK)
+
+
+def test_the_truth_is_inside_and_the_answer_is_narrow(posterior, halo):
+    assert isinstance(posterior, mw.Posterior) and list(posterior.samples) == list(FREE)
+    means, sigmas = posterior.samples.mean(), posterior.samples.std()
+    for name in FREE:
+        assert abs(means[name] - TRUTH[name]) < 4.0 * sigmas[name]
+    assert sigmas["m200_mw"] < 0.1 * TRUTH["m200_mw"] and sigmas["beta0"] < 0.1
+    beyond = int((np.linalg.norm(halo.positions.astype(float), axis=1) > FIT_R_MIN).sum())
+    assert (posterior.n_stars, posterior.n_left_out) == (beyond, 700 - beyond)
+    assert posterior.n_effective >= 100 and len(posterior.samples) == 100
+    assert posterior.warnings == () and 0.01 < posterior.p_value <= 1.0
+
+
+def test_the_evidence_is_that_of_a_grid(posterior, halo):
+    """Sums over the prior's quantiles with the same ln P."""
+    stars = read_stars(halo)
+    stars = stars[np.linalg.norm(stars[:, :3], axis=1) > FIT_R_MIN]
+    scores = mw.Prior("gaussian", ["m200_mw"]).marginals["m200_mw"]
+    log_probability = posterior.probability.log_probability
+    low, high = posterior.samples.min(), posterior.samples.max()
+    m = np.linspace(0.96 * low["m200_mw"], 1.04 * high["m200_mw"], 25)
+    b = np.linspace(max(low["beta0"] - 0.05, 0.0), min(high["beta0"] + 0.05, MAX_BETA0), 25)
+    values = np.array(
+        [
+            [
+                mw.log_density(stars[:, :3], stars[:, 3:], p).sum() - len(stars) * log_probability(p)
+                for p in (mw.Parameters(**{**TRUTH, "m200_mw": each, "beta0": beta}) for beta in b)
+            ]
+            for each in m
+        ]
+    )
+    prior = np.exp(scores.log_pdf(m))[:, None] / MAX_BETA0
+    top = values.max()
+    total = top + np.log((np.exp(values - top) * prior).sum() * (m[1] - m[0]) * (b[1] - b[0]))
+    assert posterior.log_evidence == pytest.approx(total, abs=0.02 + 4.0 * posterior.error_parts["sampling"])
+    weights = np.exp(values - top) * prior
+    weights /= weights.sum()
+    mean = weights.sum(axis=1) @ m
+    sigma = np.sqrt(weights.sum(axis=1) @ (m - mean) ** 2)
+    assert posterior.samples["m200_mw"].mean() == pytest.approx(mean, abs=0.5 * sigma)
+    assert posterior.samples["m200_mw"].std() == pytest.approx(sigma, rel=0.35)
+
+
+def test_the_error_of_the_evidence_adds_its_parts(posterior):
+    parts = posterior.error_parts
+    assert set(parts) == {"sampling", "selection", "probability"} and min(parts.values()) > 0.0
+    assert posterior.log_evidence_error == pytest.approx(np.sqrt(sum(part**2 for part in parts.values())))
+    assert parts["probability"] == pytest.approx(posterior.n_stars * posterior.probability.log_p_error)
+    assert parts["selection"] < 0.5
+
+
+def test_it_does_not_depend_on_the_workers(posterior, halo):
+    two = mw.infer_stars(halo, **{**QUICK, "workers": 2})
+    pd.testing.assert_frame_equal(two.samples, posterior.samples)
+    assert (two.log_evidence, two.p_value) == (posterior.log_evidence, posterior.p_value)
+
+
+def test_an_interrupted_run_continues_to_the_same_answer(posterior, halo, tmp_path, monkeypatch):
+    path, right = tmp_path / "run.npz", StarLikelihood.evaluate
+    evaluated = []
+
+    def stop(self, points):
+        if len(evaluated) == 3:
+            raise KeyboardInterrupt
+        evaluated.append(len(points))
+        return right(self, points)
+
+    monkeypatch.setattr(StarLikelihood, "evaluate", stop)
+    with pytest.raises(KeyboardInterrupt):
+        mw.infer_stars(halo, resume=path, **QUICK)
+    done = sum(evaluated)
+    evaluated.clear()
+    monkeypatch.setattr(StarLikelihood, "evaluate", lambda self, x: evaluated.append(len(x)) or right(self, x))
+    resumed = mw.infer_stars(halo, resume=path, **QUICK)
+    pd.testing.assert_frame_equal(resumed.samples, posterior.samples)
+    assert sum(evaluated) == posterior.n_evaluations - done
+    evaluated.clear()
+    again = mw.infer_stars(halo, resume=str(path), **QUICK)
+    assert evaluated == [] and again.log_evidence == posterior.log_evidence and again.p_value == posterior.p_value
+    others = ({"seed": 1}, {"config": "flat"}, {"selection": mw.Selection(r_min=51.0)}, {"n_total": 700}, {"n": 101})
+    for changes in others:
+        with pytest.raises(ValueError, match=r"resume = .*allowed is a file of the same stars"):
+            mw.infer_stars(halo, resume=path, **{**QUICK, **changes})
+
+
+def test_the_number_of_stars_counts_where_the_whole_is_known(posterior, halo):
+    """Its evidence is that of the stars times that of their number."""
+    known = mw.infer_stars(halo, n_total=700, **QUICK)
+    assert known.n_total == 700 and "of 700" in str(known)
+    # C(N, n) P^n (1 - P)^(N - n) at the truth
+    from scipy.stats import binom
+
+    expected = binom.logpmf(known.n_stars, 700, np.exp(known.probability.log_p))
+    assert known.log_evidence - posterior.log_evidence == pytest.approx(expected, abs=1.5)
+
+
+def test_stars_may_come_in_any_table(halo):
+    stars = np.hstack([halo.positions, halo.velocities]).astype(float)
+    names = ("x", "y", "z", "vx", "vy", "vz")
+    frame = pd.DataFrame(stars, columns=list(names)).assign(id=1)
+    table = Table({n: stars[:, i] * (u.pc * 1e3 if i < 3 else u.m / u.s * 1e3) for i, n in enumerate(names)})
+    for given in (stars, frame, frame[["vz", *names[:5]]], table):
+        assert read_stars(given) == pytest.approx(stars)
+    assert np.array_equal(read_stars(halo), stars)
+
+
+def test_stars_that_the_model_does_not_make_are_said_to_be_so(halo):
+    """All moving by 60 km/s more towards the north: bound, but no such halo exists."""
+    moved = halo.velocities.astype(float) + np.array([0.0, 0.0, 60.0])
+    near = mw.Selection(r_max=150.0)
+    with pytest.warns(UserWarning, match=r"The model does not make such stars: p-value < 0\.001"):
+        found = mw.infer_stars(np.hstack([halo.positions, moved]), selection=near, **QUICK)
+    assert found.p_value == 0.0 and "Warning: The model" in str(found)
+
+
+def test_a_star_that_cannot_be_is_refused(halo):
+    stars = np.hstack([halo.positions, halo.velocities]).astype(float)
+    stars[np.argmax(np.linalg.norm(stars[:, :3], axis=1)), 3:] = [900.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="of which 1 or more could not have been bound to the Milky Way"):
+        mw.infer_stars(stars, **QUICK)
+
+
+def test_stars_that_want_a_larger_anisotropy_are_refused(monkeypatch):
+    for each in (module, free_parameters):
+        monkeypatch.setattr(each, "MAX_BETA0", 0.6)
+    radial = mw.simulate(mw.Parameters(**{**TRUTH, "beta0": 0.8}), n_stars=700, seed=4).halo
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=r"want a beta0 beyond 0\.6"):
+        warnings.simplefilter("ignore")
+        mw.infer_stars(radial, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"method": "moments"}, "method = 'moments': allowed is 'likelihood'"),
+        ({"selection": 50.0}, "selection = 50.0: allowed is a mwlmc_data.Selection"),
+        ({"selection": mw.Selection(r_min=5e4)}, "table = 700 stars, none of them in the selection"),
+        ({"config": "gauss"}, "config = 'gauss': allowed is"),
+        ({"n_total": 3}, "n_total = 3: allowed is a whole number from"),
+        ({"n": 0}, "n = 0: allowed is a whole number from 10"),
+        ({"seed": -1}, "seed = -1: allowed is"),
+        ({"workers": 0}, "workers = 0: allowed is"),
+        ({"progress": "yes"}, "progress = 'yes': allowed is True or False"),
+        ({"resume": 3}, "resume = 3: allowed is the path of a file"),
+        ({"held": {**HELD, "ra_lmc": 80.0}}, "held = ra_lmc: allowed is the LMC's present day as lmc"),
+        ({"held": 3}, "held = 3: allowed is a row"),
+        ({"lmc": {"ra_lmc": 80.0}}, "lmc lacks dec_lmc"),
+        ({"free": (*FREE, "ra_lmc"), "lmc": {"ra_lmc": 80.0}}, "lmc = given, but its coordinates are free"),
+    ],
+)
+def test_bad_input_is_named(halo, changes, words):
+    with pytest.raises(ValueError, match=words):
+        mw.infer_stars(halo, **{**QUICK, **changes})
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (np.ones((4, 5)), r"table = an array of shape \(4, 5\): allowed is the shape \(n, 6\)"),
+        (np.full((4, 6), np.nan), r"table\[0, 0\] = nan"),
+        (pd.DataFrame({"x": [1.0]}), "table lacks y, z, vx, vy, vz"),
+        (3, "table = a number"),
+    ],
+)
+def test_tables_that_are_not_stars_are_refused(table, words):
+    with pytest.raises(ValueError, match=words):
+        mw.infer_stars(table, **QUICK)
+
+
+def test_it_prints(posterior):
+    assert repr(posterior).startswith("<StarPosterior: m200_mw ") and len(repr(posterior)) < 300
+    lines = str(posterior).splitlines()
+    assert lines[0].startswith(f"{posterior.n_stars} stars (r 50 to inf kpc; whole sky; fraction 1), ")
+    assert "ln evidence" in lines[1] and lines[3].split()[0] == "m200_mw" and lines[3].endswith("1e11 Msun")
+    assert "<caption" in posterior._repr_html_()
+
+
+def test_the_key_of_a_checkpoint_holds_all_settings(halo):
+    """json: numbers of a held mapping count by value, in any order."""
+    stars = read_stars(halo)
+    parameters = module.FreeParameters("gaussian", FREE, {**HELD, **module.read_lmc(None)})
+    turned = module.FreeParameters("gaussian", FREE, dict(reversed(list(parameters.held.items()))))
+    keys = [module._compute_key(stars, mw.Selection(), p, None, 10, 0) for p in (parameters, turned)]
+    assert keys[0] == keys[1] and json.dumps(keys[0])
+    assert module._compute_key(stars[:-1], mw.Selection(), parameters, None, 10, 0) != keys[0]

@@ -1,0 +1,96 @@
+"""The probability that a star is observed, as a function of the parameters."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import mwlmc_data as mw
+from mwlmc_data.rewinding import probability as module
+from mwlmc_data.rewinding.probability import (
+    PassProbability,
+    compute_coordinates,
+    count_coefficients,
+    count_points,
+    draw_observed,
+    fit_probability,
+)
+
+CENTRE = {"m200_mw": 1.2e12, "m_lmc": 1.2e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
+NAMES = ("m200_mw", "r_dehnen")
+
+
+def make_design(n, width=0.1):
+    """Points around the centre in two parameters, the centre first."""
+    rng = np.random.default_rng(5)
+    offsets = np.vstack([np.zeros(2), rng.uniform(-width, width, (n - 1, 2))])
+    changes = [{name: CENTRE[name] * (1 + o) for name, o in zip(NAMES, row, strict=True)} for row in offsets]
+    return [mw.Parameters(**{**CENTRE, **change}) for change in changes]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return fit_probability(make_design(count_points(2)), NAMES, mw.Selection(), 20_000, (1, 2))
+
+
+def test_counts_of_a_design():
+    assert count_coefficients(2) == 6 and count_points(2) == 20 and count_points(6) == 64
+
+
+def test_it_agrees_with_counted_stars(fitted):
+    """At a point that is not of the design, 200,000 other stars: within its errors, and within theirs."""
+    for change in ({}, {"m200_mw": 1.28e12, "r_dehnen": 12.8}):
+        there = mw.Parameters(**{**CENTRE, **change})
+        n = 200_000
+        observed = sum(len(module._draw_observed((there, mw.Selection(), 20_000, (9, i)))) for i in range(n // 20_000))
+        p = observed / n
+        error = np.hypot(np.sqrt((1 - p) / (n * p)), np.hypot(fitted.log_p_error, 2e-3))
+        assert fitted.log_probability(there) == pytest.approx(np.log(p), abs=4.0 * error)
+    assert fitted.log_p_error < 0.01 and fitted.residual < 2e-3 and fitted.agreement > 1e-3
+
+
+def test_the_ratios_of_other_stars_agree_within_the_error(fitted):
+    other = fit_probability(make_design(count_points(2)), NAMES, mw.Selection(), 20_000, (7, 7))
+    rng = np.random.default_rng(0)
+    draws = {name: CENTRE[name] * (1 + 0.04 * rng.standard_normal(400)) for name in NAMES}
+    x = compute_coordinates(draws, NAMES)
+    difference = fitted.evaluate(x) - other.evaluate(x)
+    difference -= difference.mean()
+    weights = np.full(400, 1 / 400)
+    errors = [each.estimate_error(x, weights) for each in (fitted, other)]
+    assert 0.25 < errors[0] / errors[1] < 4.0
+    assert np.sqrt(np.mean(difference**2)) < 4.0 * np.hypot(*errors)
+    assert 1e-5 < errors[0] < 2e-3
+
+
+def test_the_random_part_is_a_constant(fitted):
+    half = fit_probability(make_design(count_points(2)), NAMES, mw.Selection(fraction=0.5), 20_000, (1, 2))
+    here = mw.Parameters(**CENTRE)
+    assert half.log_probability(here) == pytest.approx(fitted.log_probability(here) + np.log(0.5))
+
+
+def test_arrays_hold_all_of_it(fitted):
+    again = PassProbability.from_arrays(NAMES, fitted.to_arrays())
+    for field in dataclasses.fields(PassProbability):
+        assert np.array_equal(getattr(again, field.name), getattr(fitted, field.name)), field.name
+
+
+def test_densities_that_contradict_the_counts_are_refused(monkeypatch):
+    """A density that grows wrongly with r_dehnen: the ratios follow it, the counts do not."""
+    right = module.log_density_stars
+    monkeypatch.setattr(module, "log_density_stars", lambda stars, p: right(stars, p) + 3.0 * (p.r_dehnen / 12.0 - 1.0))
+    with pytest.raises(RuntimeError, match="contradicts counted stars"):
+        fit_probability(make_design(count_points(2)), NAMES, mw.Selection(), 20_000, (1, 2))
+
+
+def test_too_few_stars_are_refused():
+    with pytest.raises(RuntimeError, match=r"effective number of stars is [0-9.]+ at a point.*allowed are 100 or"):
+        fit_probability(make_design(count_points(2)), NAMES, mw.Selection(r_min=300.0), 80, (1, 2))
+
+
+def test_a_selection_of_hardly_any_star_is_refused():
+    rare = mw.Selection(footprint=lambda l, b: b > 89.0)
+    with pytest.raises(ValueError, match=r"observes more than 0\.001 of the stars"):
+        fit_probability(make_design(count_points(2)), NAMES, rare, 1000, (1,))
+    with pytest.raises(ValueError, match=r"observes more than 0\.001 of the stars"):
+        draw_observed(make_design(2)[0], rare, 1000, (1,))
