@@ -110,7 +110,7 @@ def test_a_halo_that_cannot_be_fitted_is_shown(simulation):
 
 def test_a_posterior_is_one_line_and_a_table(posterior):
     line = repr(posterior)
-    assert "\n" not in line and len(line) < MAX_LINE and line.startswith("<Posterior: m_lmc ")
+    assert "\n" not in line and len(line) < MAX_LINE and line.startswith("<ReflexPosterior: m_lmc ")
     table = Table(posterior._repr_html_())
     assert table.rows[0] == ["", "16%", "50%", "84%", "unit"]
     low, middle, high = np.percentile(posterior.samples["m_lmc"], [16, 50, 84]) / 1e10

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.priors import standard_normal_log_density
 
 #: Degrees of freedom of the proposals, and the factor on the fitted covariance: a wide proposal costs little, a narrow
@@ -36,8 +37,8 @@ _NARROWEST = 1e-10
 Evaluate = Callable[[Float64Array], Float64Array]
 
 
-@dataclass(frozen=True)
-class Proposal:
+@dataclass(frozen=True, eq=False, repr=False)
+class Proposal(Displayed):
     """A multivariate Student t; the prior, a standard normal, if it has no covariance."""
 
     mean: Float64Array

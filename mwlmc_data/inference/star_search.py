@@ -20,6 +20,7 @@ from scipy.special import chdtr, gammaln, logsumexp
 from scipy.stats import qmc
 
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
 from mwlmc_data.inference.importance import Exploration, Proposal, count_effective
 from mwlmc_data.inference.star_likelihood import StarLikelihood
@@ -52,8 +53,8 @@ _BATCH = 512
 Log = Callable[[str, int], None]
 
 
-@dataclass(frozen=True)
-class Found:
+@dataclass(frozen=True, eq=False, repr=False)
+class Found(Displayed):
     """Weighted draws of a posterior.
 
     Attributes
@@ -83,8 +84,8 @@ class Found:
     n_evaluations: int
 
 
-@dataclass(frozen=True)
-class _Window:
+@dataclass(frozen=True, eq=False, repr=False)
+class _Window(Displayed):
     """An ellipsoid in the space of the scores."""
 
     centre: Float64Array

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import describe_tuple
 
 #: The equations count as solved when no ln P changes by more than this; the most iterations.
 _TOLERANCE, _MAX_ITERATIONS = 1e-9, 10_000
@@ -27,6 +28,9 @@ class Ratios(NamedTuple):
     log_p: Float64Array  # (K,): ln P_k, up to a constant; of mean zero
     effective: Float64Array  # (K,): effective number of draws for each P_k
     largest: float  # largest share of one draw in any P_k
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
 
 
 def solve_ratios(log_f: Float64Array, counts: Float64Array) -> Ratios:
