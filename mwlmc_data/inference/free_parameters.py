@@ -13,7 +13,6 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import DRAWN
 from mwlmc_data.display import Displayed
 from mwlmc_data.priors.marginals import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS
-from mwlmc_data.rewinding.likelihood import MAX_BETA0
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES, in_range
 from mwlmc_data.simulator.parameters import Parameters
 
@@ -27,7 +26,7 @@ class FreeParameters(Displayed):
     Parameters
     ----------
     config : str
-        Set whose prior holds. That of beta0 ends at `MAX_BETA0`, up to which the likelihood is exact.
+        Set whose prior holds.
     free : sequence of str
         Names of the free parameters, among those that the prior draws.
     held : mapping of str to float
@@ -62,11 +61,6 @@ class FreeParameters(Displayed):
         needed = tuple(name for name in (*others, *lmc) if name != CONDITIONAL)
         check_names("held", held, (*others, *lmc), needed=needed)
         self.held = {name: _take(name, value) for name, value in held.items()}
-        if self.held.get("beta0", 0.0) > MAX_BETA0:
-            raise ValueError(
-                f"beta0 = {self.held['beta0']:g}: allowed is at most {MAX_BETA0:g}, beyond which the density of nearly "
-                "radial stars is not exact"
-            )
 
     def _summary(self) -> str:
         return f"{self.config}; free: {', '.join(self.free)}"
@@ -77,8 +71,6 @@ class FreeParameters(Displayed):
         marginals = MARGINALS[self.config]
         found: dict[str, Float64Array] = {}
         for name, p in below.items():
-            if name == "beta0":
-                p = p * min(float(marginals[name].cdf(MAX_BETA0)), 1.0)
             if name != CONDITIONAL:
                 found[name] = np.asarray(marginals[name].quantile(p), float)
         if CONDITIONAL in below:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtr, gammaln, logsumexp
+from scipy.special import chdtr, logsumexp
 from scipy.stats import qmc
 
 from mwlmc_data.array_types import Float64Array
@@ -24,6 +24,7 @@ from mwlmc_data.display import Displayed
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
 from mwlmc_data.inference.importance import Exploration, Proposal, count_effective
 from mwlmc_data.inference.star_likelihood import StarLikelihood
+from mwlmc_data.rewinding.likelihood import add_selection
 from mwlmc_data.rewinding.probability import (
     PassProbability,
     compute_coordinates,
@@ -240,12 +241,9 @@ class StarSearch:
             log_p = np.log([estimate_fraction(self._selection, float(r)) for r in r_dehnen])
         else:
             log_p = probability.evaluate(compute_coordinates(values, self._names))
-        if self._n_total is None or (probability is None and not self._selection.is_complete):
-            total = sums - self._n * log_p
-        else:
-            n, rest = self._n, self._n_total - self._n
-            missed = np.log(-np.expm1(np.minimum(log_p, -1e-12))) if rest else 0.0
-            total = sums + rest * missed + gammaln(n + rest + 1) - gammaln(n + 1) - gammaln(rest + 1)
+        # a first guess holds up to a constant
+        n_total = None if probability is None and not self._selection.is_complete else self._n_total
+        total = add_selection(sums, log_p, self._n, n_total)
         return total if window is None else np.where(window.measure(points) <= 1.0, total, -np.inf)
 
     def _refuse_impossible(self, points: Float64Array, weights: Float64Array) -> None:

@@ -26,12 +26,11 @@ from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_predictive import N_SETS, compute_p_value
 from mwlmc_data.inference.star_search import Found, StarSearch
-from mwlmc_data.inference.star_table import read_stars, select_stars
-from mwlmc_data.rewinding.likelihood import MAX_BETA0
 from mwlmc_data.rewinding.probability import PassProbability
-from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.rewinding.rewind import take_table
+from mwlmc_data.rewinding.selection import Selection, select_stars
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
-from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.workers import count_processes
@@ -45,9 +44,6 @@ METHODS = ("likelihood",)
 _ALGORITHM = 1
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 40_000
-#: Part of the prior's range of beta0 next to its upper end, and the part of a posterior there that is refused and that
-#: raises a warning.
-_NEXT_TO_END, _REFUSED, _WARNED = 0.03, 0.3, 0.01
 #: Error of the sum of ln P over the stars [nats] above which a warning is raised.
 _MAX_SELECTION_ERROR = 0.5
 #: Part of a posterior at the edge of the window of ln P above which a warning is raised.
@@ -133,12 +129,6 @@ class StarPosterior(Posterior):
                 f"{self.edge:.0%} of the posterior lies near the edge of the region in which the selection's "
                 "probability was computed."
             )
-        part = _measure_end(self.samples)
-        if part > _WARNED:
-            yield (
-                f"{part:.0%} of the posterior lies next to beta0 = {MAX_BETA0:g}, up to which the stars' density is "
-                "exact: larger values are left out."
-            )
 
     def _lines(self) -> list[str]:
         left_out = f", {self.n_left_out:,} others left out" if self.n_left_out else ""
@@ -181,8 +171,7 @@ def infer_stars(
     method : {"likelihood"}
         How the posterior is found.
     config : str
-        Set whose prior holds: "gaussian", "flat" or "wide". That of beta0 ends at 0.6, up to which the likelihood is
-        exact.
+        Set whose prior holds: "gaussian", "flat" or "wide".
     free : sequence of str
         Free parameters, of those that the prior draws.
     lmc : Parameters or mapping, optional
@@ -220,8 +209,8 @@ def infer_stars(
     ------
     ValueError
         If stars, names or values are not allowed; no star is in the selection; the selection observes fewer than one
-        star in a thousand; stars could not have been bound to the Milky Way at any parameters; the stars want a beta0
-        beyond 0.6; or `resume` belongs to other settings.
+        star in a thousand; stars could not have been bound to the Milky Way at any parameters; or
+        `resume` belongs to other settings.
     RuntimeError
         If the posterior is not found, or the selection's probability is not determined.
     WriteError
@@ -248,7 +237,7 @@ def infer_stars(
     if resume is not None and not isinstance(resume, str | Path):
         raise ValueError(f"resume = {shorten(resume)}: allowed is the path of a file")
     selection = Selection() if selection is None else selection
-    stars, completeness = select_stars(given := read_stars(table), selection)
+    stars, completeness = select_stars(given := take_table("table", table), selection)
     if n_total is not None:
         n_total = as_whole("n_total", n_total, minimum=len(stars))
     if lmc is None and isinstance(table, Halo) and not set(SKY_NAMES) & set(free):
@@ -281,11 +270,6 @@ def infer_stars(
         edge=result.edge,
         error_parts=MappingProxyType(result.error_parts),
     )
-    if (part := _measure_end(found.samples)) > _REFUSED:
-        raise ValueError(
-            f"table = {len(stars)} stars that want a beta0 beyond {MAX_BETA0:g} ({part:.0%} of the posterior lies next "
-            "to it): allowed are stars of a smaller one, as beyond it the density of nearly radial stars is not exact"
-        )
     for text in found.warnings:
         warnings.warn(text, stacklevel=2)
     return found
@@ -310,7 +294,7 @@ def _compute_key(
 ) -> str:
     """Hash of all that the result depends on."""
     versions = (_ALGORITHM, __version__, SIMULATOR_VERSION)
-    settings = (parameters.config, parameters.free, sorted(parameters.held.items()), MAX_BETA0, n_total, n, seed)
+    settings = (parameters.config, parameters.free, sorted(parameters.held.items()), n_total, n, seed)
     digest = hashlib.sha256(repr((versions, settings, selection.compute_digest())).encode())
     digest.update(stars.tobytes())
     return digest.hexdigest()
@@ -324,13 +308,6 @@ def _resample(result: Found, parameters: FreeParameters, n: int, seed: int) -> p
     places = np.searchsorted(np.cumsum(result.weights), (rng.random() + np.arange(n)) / n)
     drawn = result.points[rng.permutation(np.minimum(places, len(result.points) - 1))]
     return pd.DataFrame(parameters.convert(drawn))
-
-
-def _measure_end(samples: pd.DataFrame) -> float:
-    """Part of a posterior next to the end of the likelihood's range of beta0, if the prior's goes on."""
-    if "beta0" not in samples or LIMITS["beta0"][1] <= MAX_BETA0:
-        return 0.0
-    return float(np.mean(samples["beta0"].to_numpy() > (1.0 - _NEXT_TO_END) * MAX_BETA0))
 
 
 class _Progress:

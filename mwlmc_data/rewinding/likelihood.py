@@ -17,18 +17,15 @@ from typing import Any, Protocol, overload
 import numpy as np
 from scipy.special import gammaln
 
-from mwlmc_data.arguments.arrays import as_float, as_floats, as_whole
+from mwlmc_data.arguments.arrays import as_float, as_whole
 from mwlmc_data.arguments.messages import shorten
-from mwlmc_data.arguments.tabular import as_table, is_table
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.rewinding.density import log_start_density
-from mwlmc_data.rewinding.rewind import rewind_stars, take_parameters, take_stars
+from mwlmc_data.rewinding.rewind import rewind_stars, take_parameters, take_stars, take_table
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
 from mwlmc_data.simulator.equilibrium import equilibrium
 from mwlmc_data.simulator.parameters import Parameters
-from mwlmc_data.simulator.reflex import MOTION_NAMES, POSITION_NAMES
-from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.workers import count_processes
 
 #: Largest anisotropy for which the density of rewound stars is that of the drawn ones: the prior's largest. Summed over
@@ -179,17 +176,18 @@ def log_likelihood(
     r_min = as_float("r_min", r_min, unit="kpc", minimum=0.0)
     if workers is not None:
         workers = as_whole("workers", workers, minimum=1)
-    selected = _select(stars, r_min)
+    taken = take_table("stars", stars)
+    selected = taken[np.einsum("ni,ni->n", taken[:, :3], taken[:, :3]) > r_min**2] if r_min else taken
     n = len(selected)
     if n_total is not None:
         n_total = as_whole("n_total", n_total, minimum=n)
     log_p = _take_probability(log_probability, several, r_min, n)
     sums = np.array([values.sum() for values in log_densities(selected, several, workers)])
-    found = _combine(sums, log_p, n, n_total)
+    found = add_selection(sums, log_p, n, n_total)
     return found if is_several else float(found[0])
 
 
-def _combine(sums: Float64Array, log_p: Float64Array, n: int, n_total: int | None) -> Float64Array:
+def add_selection(sums: Float64Array, log_p: Float64Array, n: int, n_total: int | None) -> Float64Array:
     """Likelihood of n stars with this sum of ln f, given n, or given the number of stars of the whole halo."""
     if n_total is None:
         return sums - n * log_p
@@ -231,22 +229,6 @@ def _key_of_field(parameters: Parameters) -> tuple[float, ...]:
 
 def _tables_of(parameters: Parameters) -> Any:
     return equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
-
-
-def _select(stars: Any, r_min: float) -> Float64Array:
-    """Take the stars (n, 6) beyond a radius from a user."""
-    if isinstance(stars, Halo):
-        taken = np.hstack([stars.positions, stars.velocities]).astype(float)
-    elif is_table(stars):
-        columns, names = as_table("stars", stars), (*POSITION_NAMES, *MOTION_NAMES)
-        missing = [name for name in names if name not in columns]
-        if missing:
-            raise ValueError(f"stars lacks {', '.join(missing)}: allowed is a table with {', '.join(names)}")
-        taken = take_stars(*({name: columns[name] for name in part} for part in (POSITION_NAMES, MOTION_NAMES)))
-    else:
-        taken = as_floats("stars", stars, shape=("n", 6))
-    squared = np.einsum("ni,ni->n", taken[:, :3], taken[:, :3])
-    return taken[squared > r_min**2] if r_min else taken
 
 
 def _take_probability(given: Any, parameters: Sequence[Parameters], r_min: float, n: int) -> Float64Array:

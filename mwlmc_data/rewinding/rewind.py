@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.arguments.messages import shorten
-from mwlmc_data.arguments.tabular import as_vectors, refuse_misaligned
+from mwlmc_data.arguments.tabular import as_table, as_vectors, is_table, refuse_misaligned
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator.compiling import announce_compiling
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
@@ -15,7 +16,10 @@ from mwlmc_data.simulator.engines.start import TOLERANCE
 from mwlmc_data.simulator.orbit import build_reversed_field
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import MOTION_NAMES, POSITION_NAMES
+from mwlmc_data.simulator.stars import Halo
 
+#: Columns of a table of stars.
+_UNITS = dict.fromkeys(POSITION_NAMES, "kpc") | dict.fromkeys(MOTION_NAMES, "km/s")
 #: Signs of a phase space whose time runs backwards.
 _REVERSED = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
 
@@ -67,6 +71,40 @@ def take_stars(positions: Any, velocities: Any) -> Float64Array:
     x = as_vectors("positions", positions, POSITION_NAMES, "kpc")
     v = as_vectors("velocities", velocities, MOTION_NAMES, "km/s", len(x))
     return np.hstack([x, v])
+
+
+def take_table(name: str, value: Any) -> Float64Array:
+    """Take stars from a user.
+
+    Parameters
+    ----------
+    name : str
+        What the user calls them.
+    value : Halo, table or array_like
+        A halo; a table of x, y, z [kpc], vx, vy, vz [km/s], whose other columns are ignored; or an array (n, 6).
+
+    Returns
+    -------
+    ndarray, shape (n, 6)
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, a column is missing, or a number is masked, not finite or of another unit.
+    """
+    if isinstance(value, Halo):
+        return np.hstack([value.positions, value.velocities]).astype(float)
+    if not is_table(value):
+        return as_floats(name, value, shape=("n", 6))
+    columns = as_table(name, value)
+    missing = [key for key in _UNITS if key not in columns]
+    if missing:
+        raise ValueError(f"{name} lacks {', '.join(missing)}: allowed is a table with {', '.join(_UNITS)}")
+    parts: list[Float64Array] = []
+    for key, unit in _UNITS.items():
+        size = len(parts[0]) if parts else "n"
+        parts.append(as_floats(f"{name}[{key!r}]", columns[key], unit=unit, shape=(size,)))
+    return np.stack(parts, axis=1)
 
 
 def take_parameters(parameters: Any) -> Parameters:

@@ -158,6 +158,19 @@ def estimate_fraction(selection: Selection, r_dehnen: float) -> float:
     return mass[1] - mass[0]
 
 
+def select_stars(stars: Float64Array, selection: Any) -> tuple[Float64Array, Float64Array]:
+    """Stars (m, 6) that the selection can hold, and their completeness (m,); raise ValueError if there are none."""
+    if not isinstance(selection, Selection):
+        raise ValueError(f"selection = {shorten(selection)}: allowed is a mwlmc_data.Selection")
+    completeness = selection.compute_completeness(stars[:, :3])
+    inside = completeness > 0.0
+    if not inside.any():
+        raise ValueError(
+            f"table = {len(stars)} stars, none of them in the selection ({selection!r}): allowed is at least one"
+        )
+    return np.ascontiguousarray(stars[inside]), completeness[inside]
+
+
 def keep_observed(
     stars: NDArray, selection: Selection, rng: np.random.Generator
 ) -> tuple[NDArray, NDArray[np.bool_]]:
