@@ -12,6 +12,9 @@ nsf-corrected      a neural spline flow, importance-corrected by a likelihood
 fmpe               flow matching posterior estimation
 npse               neural posterior score estimation
 nle                neural likelihood estimation, with the posterior on a grid
+bins-mdn           of sets of stars: summaries in radial bins, and a mixture density network
+deepsets           of sets of stars: deep sets, and a mixture given their mean
+set-transformer    of sets of stars: induced attention, and a mixture given what it pools
 =================  ==========================================================================
 
 A module that defines a concrete `benchmarks.baselines.base.Baseline` adds one; nothing else lists it, and a test holds

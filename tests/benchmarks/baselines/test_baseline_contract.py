@@ -10,6 +10,8 @@ from benchmarks.baselines.training import use_one_thread
 from benchmarks.suite import jobs, models
 from mwlmc_data import Prior, get_task
 from mwlmc_data.dataset import release
+from mwlmc_data.scoring.star_sets import StarSets
+from tests.helpers.star_tasks import StarTask
 
 pytest.importorskip("sbi", reason="sbi is not installed: the networks cannot be built")
 
@@ -18,12 +20,18 @@ N = 40
 
 
 @pytest.fixture(scope="module")
-def task():
-    return get_task("budget-1000")
+def tasks():
+    """A task for each form of data."""
+    return {"table": get_task("budget-1000"), "sets": StarTask(n=300)}
+
+
+@pytest.fixture
+def task(name, tasks):
+    return tasks[find_baselines()[name].form or "table"]
 
 
 @pytest.fixture(scope="module")
-def kept(task, tmp_path_factory):
+def kept(tasks, tmp_path_factory):
     """Trained baselines by name, each trained once and kept, as the suite keeps them."""
     use_one_thread()
     store = models.Models(tmp_path_factory.mktemp("models"), Effort(fast=True))
@@ -31,15 +39,16 @@ def kept(task, tmp_path_factory):
 
     def get(name):
         if name not in trained:
-            trained[name] = store.get(name, task, 0)
+            trained[name] = store.get(name, tasks[find_baselines()[name].form or "table"], 0)
         return trained[name]
 
     get.store = store
     return get
 
 
-def test_the_eleven_baselines_are_found():
+def test_the_baselines_are_found():
     assert set(BASELINES) >= {"prior", "rejection-abc", "linear-gaussian", "mdn", "maf", "nsf"}
+    assert set(BASELINES) >= {"bins-mdn", "deepsets", "set-transformer"}
     assert set(BASELINES) >= {"nsf-ensemble", "fmpe", "npse", "nle", "nsf-corrected"}
 
 
@@ -87,7 +96,7 @@ class TestEveryBaseline:
         own = baseline.sample(x, n, seed=5).theta[0]
         prior = Prior("gaussian", task.theta_names)
         both = np.concatenate([own, prior.sample(n, seed=9)[list(task.theta_names)].to_numpy(float)])
-        rows, acceptance = np.repeat(x, len(both), axis=0), baseline.sample(x, n, seed=6).acceptance
+        rows, acceptance = x[np.zeros(len(both), dtype=int)], baseline.sample(x, n, seed=6).acceptance
         log_own = baseline.log_prob(both, rows, np.repeat(acceptance, len(both)))
         log_mixture = np.logaddexp(log_own, prior.log_prob(both)) - np.log(2.0)
         ratio = np.exp(log_own - log_mixture)
@@ -106,10 +115,11 @@ class TestEveryBaseline:
 
     def test_it_draws_for_the_null_control_and_for_the_cases(self, name, kept, task, tmp_path):
         """Observations far outside the training set do not hang, and give draws that can be submitted."""
-        drawn, _ = jobs.draw_for(kept(name)[0], task, task.cases.x, N, seed=0)
+        far = task.cases.x if task.form == "table" else _move(task.observations.x[:3])
+        drawn, _ = jobs.draw_for(kept(name)[0], task, far, N, seed=0)
         assert drawn.dtype == np.float32 and np.isfinite(drawn).all()
         assert np.isfinite(task.prior.log_prob(drawn.reshape(-1, 3).astype(float))).all()
-        control = get_task("summary-6")
+        control = get_task("summary-6") if task.form == "table" else StarTask(n=400, signal=0.0)
         control.__dict__["train"], control.__dict__["validation"] = (
             _first(s, 400) for s in (control.train, control.validation)
         )
@@ -120,3 +130,8 @@ class TestEveryBaseline:
 
 def _first(split, n):
     return type(split)(split.theta[:n], split.x[:n], split.sim_id[:n])
+
+
+def _move(x):
+    """Sets far outside the training set: stars four times as fast."""
+    return StarSets(x.stars * np.float32([1, 1, 1, 4, 4, 4]), x.mask, x.lmc)
