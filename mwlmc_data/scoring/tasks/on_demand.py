@@ -13,21 +13,15 @@ from numpy.typing import NDArray
 from mwlmc_data.dataset import schema
 from mwlmc_data.scoring import others
 from mwlmc_data.scoring.observations import (
-    FIXED_ROWS,
-    REFERENCE_ROWS,
     LaterObservations,
     Observations,
     Split,
     columns_of,
     stack_columns,
     test_columns,
-    test_ids,
 )
 from mwlmc_data.scoring.task import Array, Scored
-from mwlmc_data.scoring.tasks.summary import FIXED, REFERENCE, SummaryTask
-
-#: Where a task leaves out rows, it takes these in addition; none of them is among the former.
-_MORE_FIXED, _MORE_REFERENCES = slice(2, None, 10), slice(50, None, 100)
+from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask, choose_observations
 
 
 class OnDemandTask(SummaryTask):
@@ -44,14 +38,11 @@ class OnDemandTask(SummaryTask):
         `others`.
     other_scale : tuple of float
         Their standard deviations over the training split, by which the energy score divides them.
-    max_beta0 : float or None
-        Largest anisotropy: haloes above it are left out of every split and of the observations.
     """
 
     on_demand = True
     other_names: ClassVar[tuple[str, ...]]
     other_scale: ClassVar[tuple[float, ...]]
-    max_beta0: ClassVar[float | None] = None
 
     @abc.abstractmethod
     def make_data(self, sim_ids: NDArray[np.integer], table: Mapping[str, NDArray]) -> Any:
@@ -66,35 +57,21 @@ class OnDemandTask(SummaryTask):
         """
 
     def load_split(self, name: str, rows: int | None = None) -> Split:
-        """Load a part of the set, the first haloes of it that the task keeps."""
-        table = columns_of(name, self._columns)
-        kept = np.flatnonzero(self._keeps(table))[:rows]
-        table = {column: values[kept] for column, values in table.items()}
+        """Load the first rows of a part of the set; by default all."""
+        table = {column: values[:rows] for column, values in columns_of(name, self._columns).items()}
         theta, other = (stack_columns(table, names) for names in (self.theta_names, self.other_names))
-        return Split(theta, self.make_data(table["sim_id"], table), table["sim_id"], other)
+        return Split(theta, self.make_data(table["sim_id"], table), table["sim_id"].copy(), other)
 
     def load_observations(self) -> Observations:
-        """Build the observations: those of summary-9 that the task keeps, and others in place of the rest."""
-        fixed = self._choose(FIXED_ROWS, _MORE_FIXED)
-        ids = np.concatenate([fixed, self._choose(REFERENCE_ROWS, _MORE_REFERENCES)])
+        """Build the observations: those of summary-9."""
+        ids, group = choose_observations()
         table = test_columns(ids, self._columns)
         theta, other = (stack_columns(table, names) for names in (self.theta_names, self.other_names))
-        group = np.repeat([FIXED, REFERENCE], [len(fixed), len(ids) - len(fixed)])
         return LaterObservations(lambda: self.make_data(ids, table), theta, ids, group, other)
 
     @property
     def _columns(self) -> list[str]:
-        return ["sim_id", "beta0", *self.theta_names, *self.other_names, *schema.LMC_VECTOR]
-
-    def _keeps(self, table: Mapping[str, NDArray]) -> NDArray[np.bool_]:
-        return np.full(len(table["sim_id"]), True) if self.max_beta0 is None else table["beta0"] <= self.max_beta0
-
-    def _choose(self, rows: slice, more: slice) -> NDArray[np.int32]:
-        """Choose test rows: the wanted ones that the task keeps, and as many of others as it leaves out."""
-        wanted = test_ids(rows)
-        order = np.concatenate([wanted, test_ids(more)])
-        kept = order[self._keeps(test_columns(order, ["sim_id", "beta0"]))]
-        return np.sort(kept[: len(wanted)])
+        return ["sim_id", *self.theta_names, *self.other_names, *schema.LMC_VECTOR]
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -126,5 +103,4 @@ class OnDemandTask(SummaryTask):
 
     def _load_population(self) -> NDArray:
         """Load the other parameters over the training split: what is known of them without data."""
-        table = columns_of("train", ["sim_id", "beta0", *self.other_names])
-        return stack_columns(table, self.other_names)[self._keeps(table)].astype(np.float64)
+        return stack_columns(columns_of("train", self.other_names), self.other_names).astype(np.float64)

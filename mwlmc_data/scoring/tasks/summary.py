@@ -64,10 +64,8 @@ class SummaryTask(Task):
 
     def load_observations(self) -> Observations:
         """Build the observations: 1,000 fixed test rows, then the 100 with references."""
-        ids = np.concatenate([test_ids(FIXED_ROWS), test_ids(REFERENCE_ROWS)])
+        ids, group = choose_observations()
         table = test_columns(ids, [*self.theta_names, *self.x_names])
-        n_fixed = len(test_ids(FIXED_ROWS))
-        group = np.repeat([FIXED, REFERENCE], [n_fixed, len(ids) - n_fixed])
         return Observations(stack_columns(table, self.x_names), stack_columns(table, self.theta_names), ids, group)
 
     def references(self) -> ReferenceSet | None:
@@ -179,6 +177,12 @@ class SummaryTask(Task):
                 entries |= {key: against[key] for key in ("mean_error_rms", "variance_ratio")}
             sections.append(Section(name, entries, in_grid=True))
         return sections
+
+
+def choose_observations() -> tuple[NDArray[np.int32], NDArray[np.str_]]:
+    """Choose the observations: sim_id and group of the 1,000 fixed test rows, then of the 100 with references."""
+    fixed, reference = test_ids(FIXED_ROWS), test_ids(REFERENCE_ROWS)
+    return np.concatenate([fixed, reference]), np.repeat([FIXED, REFERENCE], [len(fixed), len(reference)])
 
 
 class Summary9(SummaryTask):
