@@ -12,7 +12,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add the parsers."""
     for add_one in (
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
-        _add_loading, _add_refusals, _add_calibration, _add_assembly,
+        _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
     ):  # fmt: skip
         add_one(commands)
 
@@ -38,7 +38,9 @@ def _add_speed(commands: argparse._SubParsersAction) -> None:
     speed.add_argument("--out", type=Path, default=Path("build/speed"), help="folder for results.json and the figure")
     speed.add_argument("--repeats", type=integer_from(1), default=3, help="rounds, whose medians are reported")
     speed.add_argument("--fast", action="store_true", help="few stars and no instructions: for tests")
-    speed.add_argument("--parts", type=split_names, help="some of curve,simulation,scaling,startup,instructions")
+    speed.add_argument(
+        "--parts", type=split_names, help="some of curve,simulation,likelihood,scaling,startup,instructions"
+    )
     speed.add_argument("--before", type=Path, help="root of another checkout to time beside this one")
     speed.set_defaults(run=_speed)
 
@@ -193,3 +195,19 @@ def _assembly(options: argparse.Namespace) -> None:
     from benchmarks.studies import assembly
 
     print(assembly.describe(assembly.measure(options.target, options.out)))
+
+
+def _add_rewinding(commands: argparse._SubParsersAction) -> None:
+    rewinding = commands.add_parser("rewinding", help="how exact the density of rewound stars is")
+    add_config(rewinding)
+    rewinding.add_argument("--simulations", type=integer_from(2), default=100, help="draws (default: %(default)s)")
+    add_seed(rewinding)
+    add_workers(rewinding)
+    rewinding.set_defaults(run=_rewinding)
+
+
+def _rewinding(options: argparse.Namespace) -> None:
+    from benchmarks.studies import rewinding
+
+    found = rewinding.measure(options.config, options.simulations, options.seed, options.workers)
+    print(rewinding.describe(found))

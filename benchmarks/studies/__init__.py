@@ -14,6 +14,7 @@ outskirts          how far in a catalogue's row may leave out stars
 published_stars    the reflex fit of published samples of stars, beside the published fits
 refusals           which spoilt entries a score refuses or flags
 regeneration       how much a halo differs between processors, or a set from an earlier file of it
+rewinding          how exact the likelihood of rewound stars is
 speed              cost and error beside agama, gala and galpy
 =================  ====================================================================================
 """

@@ -11,12 +11,16 @@ with n the number of stars per volume, ``Z(r) = int v^(2 - 2 beta) f1 dv`` and `
 for a thousand stars that is a unit of the likelihood. So A is computed: at every star where f1 is cut, and at a few
 radii elsewhere, where it is smooth.
 
-L^(-2 beta) of a nearly radial star asks for more digits of L than the kernel of the simulator has: a star of the
-simulation has lost them already, so no rewinding brings them back. Velocities within `RADIAL` (its sine) of the radial
-direction, inwards or outwards, are therefore taken together: there f is its mean over the directions of that cap, as if
-it were known only that the direction belongs to it. This mean is a density as well, with the same normalisation, and
-exact for what it says of a star. It costs information where many stars are radial: 5% of the stars are in the caps at
-beta0 = 0.6, 40% at 0.9.
+The stars of a simulation have lost the last digits of their orbits, and with them L where it is small: near the radial
+direction f at the rewound place says nothing (above beta = 0.6 the sum over a thousand stars is wrong by units, at 0.9
+by hundreds). A likelihood therefore gives every star a known error of L (`draw_errors`), `ERROR` times r v, larger than
+that of the simulation, and takes the mean of f over such errors. With an error of standard deviation sigma in both
+components across the radius, L' = L + error and z = L'^2 / 2 sigma^2, ::
+
+    mean of L^(-2 beta) = (2 sigma^2)^(-beta) Gamma(1 - beta) 1F1(beta; 1; -z),
+
+which is L'^(-2 beta) where L' >> sigma. What follows is exact for the blurred stars, of whose orbits little is lost
+where few are radial. Errors depend on the digits of the star alone, not on the parameters.
 """
 
 from __future__ import annotations
@@ -25,8 +29,7 @@ import math
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy.special import beta as beta_function
-from scipy.special import betainc, gammaln
+from scipy.special import gammaln
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import nfw
@@ -34,8 +37,8 @@ from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.distribution import LOGIT_STEP, LOGIT_TOP
 from mwlmc_data.simulator.equilibrium import Equilibrium, log_speed_density
 
-#: L / (r v) below which f is its mean over directions: a hundred times the error that 99% of the stars have.
-RADIAL = 0.03
+#: Error given to L, in r v: a hundred times that of 99% of the simulated stars.
+ERROR = 0.01
 #: Distance of the knots of ln A, in cells of the grid of f1. A changes by up to 1e-4 within a cell and by less than
 #: 1e-3 between knots; each knot is the mean over the phases in a cell.
 _SPACING = 4
@@ -43,6 +46,7 @@ _SPACING = 4
 _CUT_MARGIN = 2.0
 #: Cells next to v = 0 in which a power of v, not E, is followed; part of Z in a cell at which the integral ends.
 _NEAR, _NEGLECTED = 2, 1e-9
+_NO_ERRORS = np.empty((0, 3))
 # Gauss's rules on (0, 1)
 _NEAR_NODES, _NEAR_WEIGHTS = (0.5 + 0.5 * legendre.leggauss(6)[0], 0.5 * legendre.leggauss(6)[1])
 _NODES, _WEIGHTS = (0.5 + 0.5 * legendre.leggauss(3)[0], 0.5 * legendre.leggauss(3)[1])
@@ -126,11 +130,33 @@ def _log_a(x, tables):
     )
 
 
+@inline
+def _log_mean_power(l2, sigma2, beta, log_gamma):
+    """Logarithm of the mean of L^(-2 beta), given the square of L' = L + error and the error's variance."""
+    z = 0.5 * l2 / sigma2
+    total, term = 1.0, 1.0
+    if z > 30.0:  # the asymptotic series of 1F1, whose terms fall up to the 28th
+        for k in range(28):
+            term *= (beta + k) * (beta + k) / ((k + 1.0) * z)
+            total += term
+            if term < 1e-13 * total:
+                break
+        return math.log(total) - beta * math.log(l2)
+    # 1F1(beta; 1; -z) = e^-z 1F1(1 - beta; 1; z), whose terms are positive
+    for k in range(200):
+        term *= (1.0 - beta + k) * z / ((k + 1.0) * (k + 1.0))
+        total += term
+        if term < 1e-13 * total:
+            break
+    return math.log(total) - z + log_gamma - beta * math.log(2.0 * sigma2)
+
+
 @kernel
-def _evaluate(stars, tables, constant, log_cap):
+def _evaluate(stars, errors, tables, constant, log_gamma):
     """``constant + ln A + ln f1 - 2 beta ln L`` of stars (n, 6) in kpc and km/s; -inf where a star is not bound.
 
-    `log_cap` is the logarithm of the mean of (L / r v)^(-2 beta) within `RADIAL`.
+    With `errors` (n, 3) the mean over errors of L; without, if their shape is (0, 3), f itself. `log_gamma` is that of
+    1 - beta.
     """
     n, size = stars.shape[0], tables.x.shape[0]
     out = np.empty(n)
@@ -163,13 +189,64 @@ def _evaluate(stars, tables, constant, log_cap):
                     grid, half = tables.x[_SPACING * j], tables.x[_SPACING * j + 1]
                     knots[j] = 0.5 * (_log_a(grid, tables) + _log_a(math.sqrt(grid * half), tables))
             ln_a = knots[k] + min(max(place - k, 0.0), 1.0) * (knots[k + 1] - knots[k])
-        l2, rv2 = a * a + b * b + c * c, r * r * speed * speed
-        power = -beta * math.log(l2) if l2 > RADIAL * RADIAL * rv2 else log_cap - beta * math.log(rv2)
+        if errors.shape[0] > 0:
+            # an error of the velocity in every direction: that along the radius drops out
+            e, f, g = ERROR * speed * errors[i, 0], ERROR * speed * errors[i, 1], ERROR * speed * errors[i, 2]
+            a, b, c = a + (y * g - z * f), b + (z * e - x * g), c + (x * f - y * e)
+            sigma = ERROR * r * speed
+            power = _log_mean_power(a * a + b * b + c * c, sigma * sigma, beta, log_gamma)
+        else:
+            power = -beta * math.log(a * a + b * b + c * c)
         out[i] = constant + ln_a + ln_f1 + power
     return out
 
 
-def log_start_density(stars: Float64Array, tables: Equilibrium) -> Float64Array:
+@kernel
+def _hash_positions(stars):
+    """Three normal numbers for each star (n, 6), from the digits of its position as float32."""
+    out = np.empty((stars.shape[0], 3))
+    numbers = np.empty(4)
+    digits = np.empty(3, np.float32)
+    for i in range(stars.shape[0]):
+        for m in range(3):
+            digits[m] = stars[i, m]
+        bits = digits.view(np.int32)
+        seed = np.uint64(0)
+        for m in range(3):
+            seed = _mix(seed ^ np.uint64(np.uint32(bits[m])))
+        for m in range(4):
+            seed = _mix(seed)
+            numbers[m] = (np.float64(seed >> np.uint64(11)) + 0.5) * 2.0**-53
+        # Box & Muller 1958
+        for m in range(2):
+            size = math.sqrt(-2.0 * math.log(numbers[2 * m]))
+            out[i, 2 * m] = size * math.cos(2.0 * math.pi * numbers[2 * m + 1])
+            if m == 0:
+                out[i, 1] = size * math.sin(2.0 * math.pi * numbers[1])
+    return out
+
+
+@inline
+def _mix(x):
+    """A step of the generator SplitMix64 (Steele et al. 2014)."""
+    x += np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def draw_errors(stars: Float64Array) -> Float64Array:
+    """Draw the errors of stars (n, 6) of today: normal numbers (n, 3), the same whenever the star is the same.
+
+    They are the components of the error of the velocity 2.2 Gyr ago, in `ERROR` times its size.
+    """
+    with announce_compiling():
+        return _hash_positions(stars)
+
+
+def log_start_density(
+    stars: Float64Array, tables: Equilibrium, errors: Float64Array | None = None
+) -> Float64Array:
     """Compute the log density from which :func:`~mwlmc_data.simulator.equilibrium.draw_stars` draws.
 
     Parameters
@@ -178,19 +255,19 @@ def log_start_density(stars: Float64Array, tables: Equilibrium) -> Float64Array:
         Positions [kpc] and velocities [km/s] 2.2 Gyr ago, relative to the Milky Way's centre.
     tables : Equilibrium
         Of the halo.
+    errors : ndarray, shape (n, 3), optional
+        From :func:`draw_errors` of the same stars today: the density is that of blurred stars.
 
     Returns
     -------
     ndarray, shape (n,)
-        ln f [kpc^-3 (km/s)^-3], normalised to one star, its mean over directions where L < `RADIAL` r v; -inf where no
-        star is drawn.
+        ln f [kpc^-3 (km/s)^-3], normalised to one star; -inf where no star is drawn.
     """
     beta = tables.beta
     # K = sqrt(pi) Gamma(1 - beta) / Gamma(3/2 - beta)
-    log_k = 0.5 * math.log(math.pi) + gammaln(1.0 - beta) - gammaln(1.5 - beta)
-    # int_0^s s^(1 - 2 beta) / sqrt(1 - s^2) ds over the cap, divided by its solid angle 1 - sqrt(1 - s^2)
-    cap = 0.5 * beta_function(1.0 - beta, 0.5) * betainc(1.0 - beta, 0.5, RADIAL**2)
-    log_cap = float(np.log(cap / (1.0 - math.sqrt(1.0 - RADIAL**2))))
+    log_gamma = float(gammaln(1.0 - beta))
+    log_k = 0.5 * math.log(math.pi) + log_gamma - gammaln(1.5 - beta)
     units = 3.0 * math.log(tables.scale_radius * tables.scale_speed)
+    constant = float(-math.log(2.0 * math.pi) - log_k - units)
     with announce_compiling():
-        return _evaluate(stars, tables, float(-math.log(2.0 * math.pi) - log_k - units), log_cap)
+        return _evaluate(stars, _NO_ERRORS if errors is None else errors, tables, constant, log_gamma)

@@ -20,7 +20,7 @@ from scipy.special import gammaln
 from mwlmc_data.arguments.arrays import as_float, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.rewinding.density import log_start_density
+from mwlmc_data.rewinding.density import draw_errors, log_start_density
 from mwlmc_data.rewinding.rewind import rewind_stars, take_parameters, take_stars, take_table
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
@@ -28,8 +28,8 @@ from mwlmc_data.simulator.equilibrium import equilibrium
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.workers import count_processes
 
-#: Largest anisotropy for which the density of rewound stars is that of the drawn ones: the prior's largest. Summed over
-#: 1,500 stars beyond 50 kpc the logarithms differ by 0.01 (``python -m benchmarks rewinding``).
+#: Largest anisotropy for which the likelihood is right: the prior's largest. Its error for the stars of a halo beyond
+#: 50 kpc is below 0.01 up to beta0 = 0.8, and 0.04 at 0.9, in the median (``python -m benchmarks rewinding``).
 MAX_BETA0 = 0.9
 #: Stars that are simulated to count which part of them is selected.
 _N_COUNTED = 400_000
@@ -68,8 +68,8 @@ def log_density(positions: Any, velocities: Any, parameters: Parameters) -> Floa
 
     Notes
     -----
-    f goes as L^(-2 beta0). Within 1.7 degrees of the radial direction (L < 0.03 r v, 2.2 Gyr ago) f is its mean over
-    these directions, because simulated stars have lost the digits of a smaller L.
+    f goes as L^(-2 beta0), and simulated stars have lost the last digits of L. Above beta0 = 0.6 a sum over many of
+    them is therefore wrong by more than 0.1, at 0.8 by tens. :func:`~mwlmc_data.log_likelihood` is right there too.
 
     Stars deep in the Milky Way have made dozens of orbits, and errors of the simulation count: with these stars the sum
     over a whole halo of 4,500 differs from that of the drawn stars by units to hundreds, without them by 0.01
@@ -81,13 +81,17 @@ def log_density(positions: Any, velocities: Any, parameters: Parameters) -> Floa
     >>> log_density([[60.0, 0.0, 10.0]], [[0.0, 90.0, 40.0]], p).shape
     (1,)
     """
-    stars = take_stars(positions, velocities)
-    return log_density_stars(stars, take_parameters(parameters))
+    stars, parameters = take_stars(positions, velocities), take_parameters(parameters)
+    return log_start_density(rewind_stars(stars, parameters), _tables_of(parameters))
 
 
 def log_density_stars(stars: Float64Array, parameters: Parameters) -> Float64Array:
-    """Compute :func:`log_density` of stars (n, 6) without checks."""
-    return log_start_density(rewind_stars(stars, parameters), _tables_of(parameters))
+    """Compute ln f of blurred stars (n, 6), the terms of the likelihood, without checks.
+
+    They differ from :func:`log_density` by the known error of each star's L and the mean over such errors
+    (:mod:`mwlmc_data.rewinding.density`). The mean of f_a / f_b over the stars of b is 1 as for f itself.
+    """
+    return log_start_density(rewind_stars(stars, parameters), _tables_of(parameters), draw_errors(stars))
 
 
 @overload
@@ -122,9 +126,13 @@ def log_likelihood(
 ) -> float | Float64Array:
     """Compute the likelihood of parameters given stars, exactly.
 
-    Of n stars beyond `r_min`, given n, it is the product of f(w_i | theta) / P(theta) with f from
-    :func:`~mwlmc_data.log_density` and P the part of the model's stars that is selected. With `n_total` the number of
+    Of n stars beyond `r_min`, given n, it is the product of f(w_i | theta) / P(theta) with f the phase-space density
+    (:func:`~mwlmc_data.log_density`) and P the part of the model's stars that is selected. With `n_total` the number of
     stars counts as well: n of n_total, binomially.
+
+    As f goes as L^(-2 beta0), and the last digits of an orbit are lost, each star has a known error of 1% of r v added
+    to its angular momentum L 2.2 Gyr ago, and f is the mean over such errors. The errors are drawn from the digits of
+    the star's position: they do not depend on the parameters, nor on the other stars.
 
     Parameters
     ----------
@@ -200,15 +208,16 @@ def add_selection(sums: Float64Array, log_p: Float64Array, n: int, n_total: int 
 def log_densities(
     stars: Float64Array, parameters: Sequence[Parameters], workers: int | None = 1
 ) -> Iterator[Float64Array]:
-    """Compute ln f (n,) of stars (n, 6) for each of several parameters, in order, on several threads.
+    """Compute :func:`log_density_stars` for each of several parameters, in order, on several threads.
 
     Neighbours that differ in beta0 and r_dehnen alone have the same field: their stars are rewound once.
     """
 
     def evaluate(group: list[Parameters]) -> list[Float64Array]:
         start = rewind_stars(stars, group[0])
-        return [log_start_density(start, _tables_of(p)) for p in group]
+        return [log_start_density(start, _tables_of(p), errors) for p in group]
 
+    errors = draw_errors(stars)
     groups = [list(group) for _, group in groupby(parameters, _key_of_field)]
     n_threads = count_processes(workers, len(groups))
     if n_threads < 2:

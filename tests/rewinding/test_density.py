@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.special import beta as beta_function
+from scipy.special import i0e
+from scipy.stats import kstest
 
 import mwlmc_data as mw
 from mwlmc_data.rewinding import density
@@ -50,16 +52,6 @@ def integrate_directly(x, tables):
     return sum(quad(integrand, a, b, epsabs=0, epsrel=1e-9)[0] for a, b in itertools.pairwise(edges))
 
 
-def average_power(beta):
-    """Mean of sine^(-2 beta) over the directions within `RADIAL` of the radial."""
-    angle = math.asin(density.RADIAL)
-    # in y = angle^(2 - 2 beta) the integrand is finite at 0
-    power = 2 - 2 * beta
-    integral = quad(lambda y: math.sin(a := y ** (1 / power)) ** (1 - 2 * beta) * a ** (1 - power) / power,
-                    1e-300, angle**power, epsabs=0, epsrel=1e-10)[0]  # fmt: skip
-    return integral / (1 - math.cos(angle))
-
-
 def expected_log_density(star, tables):
     """ln f of the recipe of `draw_stars`: profile of radii, then speed, then direction."""
     x, v = star[:3] / tables.scale_radius, star[3:] / tables.scale_speed
@@ -70,8 +62,7 @@ def expected_log_density(star, tables):
         mass += (tables.excess[i + 1] - tables.excess[i]) / math.log(tables.x[i + 1] / tables.x[i]) / r
     radial = mass / (1 + tables.excess[-1]) / (4 * math.pi * r * r)
     sine, beta = np.linalg.norm(np.cross(x, v)) / (r * speed), tables.beta
-    power = sine ** (-2 * beta) if sine > density.RADIAL else average_power(beta)
-    direction = power / (2 ** (1 - 2 * beta) * beta_function(1 - beta, 1 - beta)) / (2 * math.pi)
+    direction = sine ** (-2 * beta) / (2 ** (1 - 2 * beta) * beta_function(1 - beta, 1 - beta)) / (2 * math.pi)
     log_speed = log_speed_density(speed, float(nfw.depth(r)), beta, tables.log_f1)
     speeds = math.exp(log_speed) / integrate_directly(r, tables) / speed**2
     return math.log(radial * direction * speeds) - 3 * math.log(tables.scale_radius * tables.scale_speed)
@@ -107,7 +98,8 @@ def test_density_is_normalised(beta0, change):
     change = change | {"beta0": beta0 + change.get("beta0", 0.0)}
     a, b = tables_of(make_parameters(beta0=beta0)), tables_of(make_parameters(**change))
     stars = draw_stars(b, 200_000, np.random.default_rng(1))
-    ratio = np.exp(density.log_start_density(stars, a) - density.log_start_density(stars, b))
+    noise = density.draw_errors(stars)
+    ratio = np.exp(density.log_start_density(stars, a, noise) - density.log_start_density(stars, b, noise))
     error = ratio.std() / math.sqrt(len(ratio))
     assert error < 3e-4 and abs(ratio.mean() - 1) < 4 * error
 
@@ -130,16 +122,18 @@ CORNERS = [
 
 @pytest.mark.parametrize("change", CORNERS)
 def test_density_is_conserved(change):
-    """Simulated stars have the density with which they were drawn, summed over 1,500 stars to 0.05."""
+    """Simulated stars have the density with which they were drawn, summed over 1,500 stars to 0.1."""
     p = make_parameters(**change)
     halo = mw.simulate(p, seed=2, n_stars=4500).halo
     start = start_stars(p, 4500, halo_stream(2, 0))[2]
     outer = np.linalg.norm(halo.positions, axis=1) > 50
+    today = np.hstack([halo.positions, halo.velocities]).astype(float)[outer]
     assert outer.sum() > 900
-    found = mw.log_density(halo.positions[outer], halo.velocities[outer], p)
-    expected = density.log_start_density(start[outer], tables_of(p))
-    assert abs((found - expected).sum()) < 0.05
-
+    expected = density.log_start_density(start[outer], tables_of(p), density.draw_errors(today))
+    assert abs((log_density_stars(today, p) - expected).sum()) < 0.1
+    if p.beta0 <= 0.5:  # f itself
+        found = mw.log_density(halo.positions[outer], halo.velocities[outer], p)
+        assert abs((found - density.log_start_density(start[outer], tables_of(p))).sum()) < 0.1
 
 
 @pytest.mark.parametrize("change", [{"m_lmc": 1.6e11}, {"m200_mw": 1.22e12}, {"beta0": 0.33, "r_dehnen": 12.4}])
@@ -149,6 +143,45 @@ def test_density_of_rewound_stars_is_normalised(change):
     _, field, start = start_stars(b, 20_000, np.random.default_rng(6))
     today = integrate_lanes(start, field, TOLERANCE)[0].astype(float)
     # f_b where the stars were drawn is exact also for stars deep in the Milky Way
-    ratio = np.exp(log_density_stars(today, a) - density.log_start_density(start, tables_of(b)))
+    drawn = density.log_start_density(start, tables_of(b), density.draw_errors(today))
+    ratio = np.exp(log_density_stars(today, a) - drawn)
     error = ratio.std() / math.sqrt(len(ratio))
     assert error < 5e-3 and abs(ratio.mean() - 1) < 4 * error
+
+
+@pytest.mark.parametrize("beta0", [0.1, 0.5, 0.9])
+def test_blurred_density_is_the_mean_over_errors(beta0):
+    """At L' = 0, 1, 5, 7.7, 7.8 and 100 standard deviations, by quadrature over the error's two components."""
+    p = make_parameters(beta0=beta0)
+    place, speed = np.array([60.0, 0.0, 0.0]), 100.0
+    sines = density.ERROR * np.array([1e-12, 1.0, 5.0, 7.7, 7.8, 100.0])
+    cosines = np.sqrt(1 - sines**2)
+    stars = np.array([[*place, -speed * c, speed * s, 0.0] for c, s in zip(cosines, sines, strict=True)])
+    blurred = density.log_start_density(stars, tables_of(p), np.zeros((len(stars), 3)))
+    plain = density.log_start_density(stars, tables_of(p)) + 2 * beta0 * np.log(sines)
+    expected = np.log([average_power(sine / density.ERROR, beta0) for sine in sines])
+    assert blurred - plain == pytest.approx(expected - 2 * beta0 * math.log(density.ERROR), abs=1e-6)
+
+
+def average_power(distance, beta):
+    """Mean of |x|^(-2 beta) over normal x in the plane about a point at this distance."""
+
+    def integrand(y):  # y = |x|^(2 - 2 beta)
+        x = y ** (1 / (2 - 2 * beta))
+        return math.exp(-0.5 * (x - distance) ** 2) * i0e(x * distance) / (2 - 2 * beta)
+
+    edges = np.array([0.0, *np.linspace(max(distance - 9, 0.01), distance + 9, 60)]) ** (2 - 2 * beta)
+    return sum(quad(integrand, a, b, epsabs=0, epsrel=1e-9)[0] for a, b in itertools.pairwise(edges))
+
+
+def test_errors_are_normal_and_belong_to_the_star():
+    stars = draw_stars(tables_of(make_parameters()), 20_000, np.random.default_rng(3))
+    stars[:, :3] = stars[:, :3].astype(np.float32)
+    found = density.draw_errors(stars)
+    assert np.array_equal(density.draw_errors(stars[::-1])[::-1], found)
+    assert [kstest(column, "norm").pvalue > 1e-3 for column in found.T] == [True] * 3
+    directions = stars[:, :3] / np.linalg.norm(stars[:, :3], axis=1)[:, None]
+    assert np.abs(np.triu(np.corrcoef(np.c_[found, directions].T), 1)).max() < 0.03
+    moved = density.draw_errors(np.nextafter(stars, np.inf).astype(float))
+    assert np.array_equal(moved, found)  # of the digits of float32 alone
+    assert not np.array_equal(density.draw_errors(stars * 1.0001), found)

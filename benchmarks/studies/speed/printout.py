@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.studies.speed import likelihood
 from benchmarks.studies.speed.ours import RELEASED, RELEASED_TOLERANCE
 from benchmarks.studies.speed.scaling import GOAL_MEMORY, GOAL_TWO_CORES
 from benchmarks.studies.speed.simulation import GOALS
@@ -18,6 +19,7 @@ def describe(results: dict[str, Any]) -> str:
     writers = {
         "curve": _curve,
         "simulation": _simulation,
+        "likelihood": _likelihood,
         "scaling": _scaling,
         "startup": _startup,
         "instructions": _instructions,
@@ -98,6 +100,23 @@ def _simulation(result: dict[str, Any]) -> str:
     stages = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in result["stages"].items())
     lines.append(f"stages of a complete one, medians [ms]: {stages}")
     lines.append(f"travel vectors of row and complete one agree within {result['travel_vector']:.1e} km/s (goal 1e-3)")
+    return "\n".join(lines)
+
+
+def _likelihood(result: dict[str, Any]) -> str:
+    stages, batch, goals = result["stages"], result["batch"], likelihood.GOALS
+    shown = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in stages.items() if name != "evaluation")
+    lines = [
+        f"LIKELIHOOD of {min(result['n_stars']):,} to {max(result['n_stars']):,} stars beyond 50 kpc, {result['n']} "
+        "draws of the Gaussian prior: medians of processor time on one core",
+        f"one evaluation: {1e3 * stages['evaluation']:.2f} ms (goal {1e3 * goals['evaluation']:g}); "
+        f"its field: {1e3 * stages['reversed field']:.2f} ms (goal {1e3 * goals['reversed field']:g})",
+        f"steps [ms]: {shown}",
+        f"batches: {batch['one']:.0f} parameters a second on one thread"
+        + (f", {batch['all']:.0f} on all cores: {batch['gain']:.2f} times" if batch["gain"] else ""),
+        "",
+        _curve(result["curve"]),
+    ]
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.studies.speed import machine
 
 #: All parts. A fast pass leaves out the last, which compiles everything several times, unless it is requested.
-PARTS = ("curve", "simulation", "scaling", "startup", "instructions")
+PARTS = ("curve", "simulation", "likelihood", "scaling", "startup", "instructions")
 
 
 def main(
@@ -59,7 +59,7 @@ def main(
     if before is not None and not (before / "mwlmc_data" / "__init__.py").is_file():
         raise FileNotFoundError(f"before = {str(before)!r}: allowed is the root of a checkout, with mwlmc_data in it")
     machine.use_one_thread()
-    from benchmarks.studies.speed import curve, instructions, printout, scaling, simulation, startup
+    from benchmarks.studies.speed import curve, instructions, likelihood, printout, scaling, simulation, startup
     from benchmarks.studies.speed.problem import draw_problem, load_problem
 
     out.mkdir(parents=True, exist_ok=True)
@@ -69,6 +69,8 @@ def main(
         results["curve"] = curve.measure(problem, repeats, fast)
     if "simulation" in chosen:
         results["simulation"] = simulation.measure(repeats, fast)
+    if "likelihood" in chosen:
+        results["likelihood"] = likelihood.measure(repeats, fast)
     if "scaling" in chosen:
         results["scaling"] = scaling.measure(repeats, fast)
     if "startup" in chosen:

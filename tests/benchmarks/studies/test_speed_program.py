@@ -40,6 +40,13 @@ def results():
         "machine": machine,
         "curve": part,
         "simulation": simulation | {"stages": {"fit": 0.001}, "agama": 5.0},
+        "likelihood": {
+            "n": 16,
+            "n_stars": [1270, 1300],
+            "stages": {"reversed field": 2.5e-4, "density": 3e-4, "evaluation": 1.94e-3},
+            "batch": {"one": 500.0, "all": 950.0, "gain": 1.9},
+            "curve": part | {"problem": "rewound"},
+        },
         "scaling": {
             "simulations": line,
             "stars": line,
@@ -76,11 +83,14 @@ def test_the_tables_hold_what_was_measured(results):
     row = next(line for line in text.splitlines() if "catalogue row" in line)
     assert row.split()[-3:] == ["26.00", "10.40", "2.50"]
     assert "8.0e-04 and 3.3e-02; 1.5e-04 and 1.2e-02" in text
+    assert "one evaluation: 1.94 ms (goal 2.5); its field: 0.25 ms (goal 0.4)" in text
+    assert "500 parameters a second on one thread, 950 on all cores: 1.90 times" in text
+    assert "WORK-PRECISION: rewound" in text
 
 
 def test_parts_that_were_not_measured_are_left_out(results):
     results["scaling"]["cores"], results["instructions"] = None, None
-    del results["curve"], results["simulation"]
+    del results["curve"], results["simulation"], results["likelihood"]
     text = printout.describe(results)
     assert "this process may use only one" in text
     assert "only on x86-64" in text
@@ -118,11 +128,13 @@ def test_a_fast_pass(repository, tmp_path):
     for words in ("WORK-PRECISION", "AT EQUAL ERROR", "ONE SIMULATION", "SCALING", RELEASED, "a fast pass"):
         assert words in ended.stdout
     results = json.loads((tmp_path / "results.json").read_text())
-    assert set(results) == {"fast", "repeats", "machine", "curve", "simulation", "scaling", "startup"}
+    assert set(results) == {"fast", "repeats", "machine", "curve", "simulation", "likelihood", "scaling", "startup"}
     for name in ("agama", "gala", "galpy"):
         measured = name in {found["family"] for found in results["curve"]["curves"]}
         assert measured != (name in results["curve"]["missing"])
     assert all(error > 0 for found in results["curve"]["curves"] for error in found["median"])
     assert results["simulation"]["travel_vector"] < 1e-3
+    stages = results["likelihood"]["stages"]
+    assert stages["evaluation"] > stages["field and stars"] > stages["reversed field"] > 0
     assert results["scaling"]["memory"]["bytes"][-1] < scaling.GOAL_MEMORY
     assert (tmp_path / "work_precision.png").read_bytes().startswith(b"\x89PNG")
