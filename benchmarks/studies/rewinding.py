@@ -124,8 +124,8 @@ def describe(found: Sequence[Sequence[Errors]]) -> str:
     """Format the errors as a table, one line for each anisotropy."""
     lines = [
         f"ERROR OF ln L of the stars beyond 50 kpc, moved forward and back: {len(found)} haloes at every beta0",
-        "|sum| over rewound stars less that over the drawn ones; radial: part of them with L below the error given to it;",
-        " f itself: without the mean over such errors; within 50 kpc: the sum over the other stars",
+        "|sum| of rewound stars less that of the drawn ones; radial: part of them with L below the error given to it;",
+        "f itself: without the mean over such errors; within 50 kpc: the sum over the other stars",
         "",
         f"{'':>5}{'':>8}{'ln L':^18}{'':>9}{'f itself':^27}{'within 50 kpc':^18}",
         f"{'beta0':>5}{'median':>8}{'90%':>9}{'largest':>9}{'radial':>9}"
