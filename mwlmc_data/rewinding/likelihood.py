@@ -88,7 +88,7 @@ def log_density(positions: Any, velocities: Any, parameters: Parameters) -> Floa
 def log_density_stars(stars: Float64Array, parameters: Parameters) -> Float64Array:
     """Compute ln f of blurred stars (n, 6), the terms of the likelihood, without checks.
 
-    They differ from :func:`log_density` by the known error of each star's L and the mean over such errors
+    They differ from :func:`~mwlmc_data.log_density` by the known error of each star's L and the mean over such errors
     (:mod:`mwlmc_data.rewinding.density`). The mean of f_a / f_b over the stars of b is 1 as for f itself.
     """
     return log_start_density(rewind_stars(stars, parameters), _tables_of(parameters), draw_errors(stars))

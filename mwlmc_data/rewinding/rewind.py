@@ -117,7 +117,7 @@ def take_parameters(parameters: Any) -> Parameters:
 
 
 def rewind_stars(stars: Float64Array, parameters: Parameters) -> Float64Array:
-    """Rewind stars (n, 6) as :func:`rewind` does, without checks."""
+    """Rewind stars (n, 6) as :func:`~mwlmc_data.rewind` does, without checks."""
     field = build_reversed_field(parameters)
     with announce_compiling():
         return integrate_lanes(stars * _REVERSED, field, TOLERANCE)[0] * _REVERSED
