@@ -18,6 +18,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     references.add_argument(
         "--rows", type=integer_from(1), help="only this many rows, the cases first (default: all 103)"
     )
+    references.add_argument(
+        "--before", type=Path, metavar="FILE", help="earlier references.parquet, to compare the collected one with"
+    )
     add_workers(references)
     references.set_defaults(run=_references)
 
@@ -38,7 +41,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _references(options: argparse.Namespace) -> None:
     from benchmarks.references import run
 
-    run.main(options.out, options.stage, options.rows, options.workers)
+    run.main(options.out, options.stage, options.rows, options.workers, options.before)
 
 
 def _embed(options: argparse.Namespace) -> None:

@@ -21,11 +21,11 @@ from benchmarks.references.simulations import SEED, Simulated
 from mwlmc_data.array_types import Float32Array
 
 #: Raised when the same simulations give another posterior.
-INFERENCE_VERSION = 2
+INFERENCE_VERSION = 3
 #: Samples drawn from the grid.
 N_DRAWN = 10_000
-#: Largest number of refinements of a lattice, each with twice as many nodes.
-_REFINEMENTS = 2
+#: Largest number of refinements of a lattice, each with two or three times as many nodes.
+_REFINEMENTS = 3
 
 #: Maps points and `lmc`, its present day, to the Milky Way's past, as `history.integrate_histories` does.
 Integrate = Callable[..., NDArray]
@@ -102,7 +102,7 @@ def infer(row: Row, simulated: Simulated, integrate: Integrate = integrate) -> I
     for _ in range(_REFINEMENTS):
         if error <= MAX_INTERPOLATION:
             break
-        inference = posterior.refine(inference, fitted.model, travel, histories)
+        inference = posterior.refine(inference, fitted.model, travel, histories, seed)
         error = posterior.measure_interpolation_error(inference, fitted.model, travel, histories, seed)
     return Inferred(fitted, inference, error, simulated, points, past)
 

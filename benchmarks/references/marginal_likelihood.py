@@ -21,8 +21,9 @@ from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 
 #: Nodes in the quantiles of m_lmc_8p7, beta0 and r_dehnen.
 QUADRATURE = (8, 3, 2)
-#: More nodes, to test the average and for a single theta.
-FINE = (24, 4, 3)
+#: More nodes, to test the average and for a single theta: where the pair's past depends steeply on m_lmc_8p7, 24 nodes
+#: leave 0.3 in single log densities, 48 leave 0.05.
+FINE = (48, 4, 3)
 ROUGH = (5, 2, 2)
 _CHUNK = 20_000
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks.common.parallel import run_calls
 from benchmarks.references import checks, extension, importance, inference, results, simulations
+from benchmarks.references.comparison import compare_files
 from benchmarks.references.rows import all_rows
 from benchmarks.references.simulations import N_POINTS
 from mwlmc_data.workers import available_cores
@@ -13,7 +14,9 @@ from mwlmc_data.workers import available_cores
 STAGES = ("simulate", "infer", "extend", "check", "collect")
 
 
-def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | None = None) -> None:
+def main(
+    out: Path, stage: str = "all", rows: int | None = None, workers: int | None = None, before: Path | None = None
+) -> None:
     """Run one stage or all.
 
     Parameters
@@ -26,6 +29,8 @@ def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | 
         Number of rows, the cases first; by default all.
     workers : int, optional
         Processes; by default all cores.
+    before : Path, optional
+        An earlier file of references, to compare the collected one with.
 
     Raises
     ------
@@ -50,3 +55,5 @@ def main(out: Path, stage: str = "all", rows: int | None = None, workers: int | 
         run_calls([(checks.make, arguments) for arguments in checked], count, "check")
     if "collect" in wanted:
         print(results.collect(out, chosen, n))
+        if before is not None:
+            print(compare_files(before, out / results.FILE))
