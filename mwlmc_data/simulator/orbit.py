@@ -28,11 +28,13 @@ N_REVERSED = 111
 #: Signs of a phase space whose time runs backwards.
 _REVERSED = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
 #: Error allowed per step of the orbit: absolute [kpc, km/s] and relative.
-_ABSOLUTE, _RELATIVE = 1e-8, 1e-10
+ABSOLUTE, RELATIVE = 1e-8, 1e-10
 #: First and longest step of the orbit [kpc / (km/s)]: 5 and 20 Myr.
 _FIRST_STEP, _LONGEST_STEP = 0.005, 0.02
+#: Density of the disc [Msun kpc^-3] that its exponentials multiply.
+RHO_DISC = const.DISC_MASS / (2 * np.pi * const.DISC_SCALE_LENGTH**2 * const.DISC_SCALE_HEIGHT)
 #: Distance [kpc] between the LMC and the Milky Way's centre below which the force has no direction.
-_CENTRE = 1e-3
+CENTRE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -110,7 +112,7 @@ class Orbit(Displayed):
 
 
 @inline
-def _pair_derivative(y: Float64Array, out: Float64Array, field: _Pair) -> None:
+def _pair_derivative(y: Float64Array, out: Float64Array, field: Pair) -> None:
     """Time derivative `out` of y = (x_mw, v_mw, x_lmc, v_lmc), eqs. 3 to 7 of the paper.
 
     Friction is ``-friction rho(x) [erf(X) - 2 X exp(-X^2) / sqrt(pi)] v / |v|^3`` with ``X = |v| / (sqrt 2 sigma)``;
@@ -175,7 +177,7 @@ def _interpolate(w, h, y, k, end, k_end, state, derivative):
 
 
 @kernel
-def _rewind(today, span, n_output, field, absolute, relative):
+def rewind_pair(today, span, n_output, field, absolute, relative):
     """Integrate the pair back by `span`; return states and derivatives at `n_output` equidistant times, today first.
 
     The error of a step, in kpc and km/s, is below ``absolute + relative |y|``. The third value returned is False if
@@ -228,7 +230,7 @@ def _rewind(today, span, n_output, field, absolute, relative):
     return states, derivatives, True, tried
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
     """Constants of :func:`_pair_derivative`."""
 
     radial: FloatArray
@@ -243,14 +245,15 @@ class _Pair(NamedTuple):
     a_lmc: float
 
 
-def _pair(parameters: Parameters, mw: MilkyWay) -> _Pair:
+def build_pair(parameters: Parameters, mw: MilkyWay) -> Pair:
+    """Build the constants of the pair's equations of motion."""
     r_s, m_s = nfw_scales(parameters.m200_mw, parameters.c200)
-    return _Pair(
+    return Pair(
         radial=mw.radial,
         disc=mw.disc,
         height=mw.height,
         rho_bulge=float(bulge_density(0.0)),
-        rho_disc=const.DISC_MASS / (2 * np.pi * const.DISC_SCALE_LENGTH**2 * const.DISC_SCALE_HEIGHT),
+        rho_disc=RHO_DISC,
         rho_halo=m_s / (4 * np.pi * r_s**3),
         r_s=r_s,
         friction=parameters.lambda_df * 4 * np.pi * const.G**2 * parameters.m_lmc * parameters.coulomb_log,
@@ -293,10 +296,11 @@ def _integrate(parameters: Parameters, mw: MilkyWay, n_output: int) -> tuple[Orb
     """Integrate the orbit; also return the accelerations of the Milky Way and the LMC, (n_output, 2, 3)."""
     span = const.REWIND_GYR / const.GYR_PER_TIME_UNIT
     today = np.r_[np.zeros(6), parameters.lmc_phase_space]
-    if np.linalg.norm(today[6:9]) < _CENTRE:
+    if np.linalg.norm(today[6:9]) < CENTRE:
         raise RuntimeError("the orbit of the pair cannot be integrated: today the LMC is at the Milky Way's centre")
     with announce_compiling():
-        states, derivatives, arrived, _ = _rewind(today, span, n_output, _pair(parameters, mw), _ABSOLUTE, _RELATIVE)
+        pair = build_pair(parameters, mw)
+        states, derivatives, arrived, _ = rewind_pair(today, span, n_output, pair, ABSOLUTE, RELATIVE)
     if not arrived or not np.isfinite(states).all():
         raise RuntimeError("the orbit of the pair cannot be integrated: its steps vanish")
     path, time = states[::-1], np.linspace(-const.REWIND_GYR, 0.0, n_output)

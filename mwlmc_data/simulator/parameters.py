@@ -204,4 +204,4 @@ class Parameters(Displayed):
     @property
     def coulomb_log(self) -> float:
         """Coulomb logarithm of eq. 7, never negative."""
-        return coulomb_logarithm(self.a_lmc)
+        return float(coulomb_logarithm(self.a_lmc))

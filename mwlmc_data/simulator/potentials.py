@@ -380,9 +380,9 @@ def scale_radius_follows(m_lmc: Numbers, m_lmc_8p7: Numbers, a_lmc: Numbers) -> 
         return np.abs(a_lmc - expected) <= AGREEMENT * (expected + const.LMC_ENCLOSED_RADIUS)
 
 
-def coulomb_logarithm(a_lmc: float) -> float:
+def coulomb_logarithm(a_lmc: Numbers) -> Any:
     """``max(0, ln(100 kpc / 1.6 a))`` (eq. 7); a negative value would turn friction into thrust."""
-    return max(0.0, float(np.log(const.FRICTION_B_MAX / (const.FRICTION_B_MIN_SCALE * a_lmc))))
+    return np.maximum(0.0, np.log(const.FRICTION_B_MAX / (const.FRICTION_B_MIN_SCALE * a_lmc)))
 
 
 def _positions(positions: ArrayLike) -> tuple[Float64Array, Float64Array]:

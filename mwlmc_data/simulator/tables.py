@@ -50,7 +50,7 @@ class MilkyWay(NamedTuple):
         return describe_tuple(self)
 
 
-class _Static(NamedTuple):
+class Static(NamedTuple):
     """Tables common to all simulations: nodes of the radial table, baryonic mass within them, the disc."""
 
     radius: FloatArray
@@ -61,7 +61,8 @@ class _Static(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def _static() -> _Static:
+def load_static() -> Static:
+    """Load the tables, once in a process."""
     with resources.files(__package__).joinpath("disc.npz").open("rb") as file, np.load(file) as data:
         disc = {name: data[name] for name in data.files}
     # Chebyshev nodes of each cell, and the matrix from values there to powers of the cell's coordinate
@@ -72,7 +73,7 @@ def _static() -> _Static:
     radius = np.sqrt(lower[:, None] + width[:, None] * t)
     terms = np.column_stack([const.G * disc["mass"], disc["a"], disc["b"]])
     baryons = _bulge_mass_table(radius) + _missing_disc_mass(radius, disc["radius"], disc["missing_mass"])
-    return _Static(radius, baryons, np.linalg.inv(np.vander(t, 4, increasing=True)), terms, float(disc["height"]))
+    return Static(radius, baryons, np.linalg.inv(np.vander(t, 4, increasing=True)), terms, float(disc["height"]))
 
 
 def _bulge_mass_table(radius: FloatArray) -> FloatArray:
@@ -94,16 +95,16 @@ def milky_way(m200: float, c200: float, baryons: bool = True) -> MilkyWay:
 
     Without `baryons` they describe the halo alone, the potential in which the stars are drawn in equilibrium.
     """
-    static = _static()
+    static = load_static()
     r_s, m_s = nfw_scales(m200, c200)
     disc, share = (static.disc, 1.0) if baryons else (static.disc * [0.0, 1.0, 1.0], 0.0)
     with announce_compiling():
-        radial = _make_cubics(static.radius, static.baryon_mass, static.to_cubic, share, 1.0 / r_s, m_s)
+        radial = make_cubics(static.radius, static.baryon_mass, static.to_cubic, share, 1.0 / r_s, m_s)
     return MilkyWay(radial, disc, static.height)
 
 
 @kernel
-def _make_cubics(radius, baryon_mass, to_cubic, share, inverse_scale, m_s):
+def make_cubics(radius, baryon_mass, to_cubic, share, inverse_scale, m_s):
     """Cubics of G M(<r) / r^3 in each cell of r^2, for a share of the baryons and an NFW halo, (cells, 4)."""
     cubics, value = np.empty(radius.shape), np.empty(4)
     for c in range(radius.shape[0]):

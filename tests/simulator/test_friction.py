@@ -7,7 +7,7 @@ from scipy.stats import maxwell
 
 from mwlmc_data.simulator import Parameters, integrate_orbit, potentials
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.orbit import _pair, _rewind
+from mwlmc_data.simulator.orbit import build_pair, rewind_pair
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.simulator.tables import milky_way
 
@@ -28,7 +28,7 @@ def accelerations(place, velocity, **changes):
     present = dict(zip(CARTESIAN_NAMES, (*place, *velocity), strict=True))
     p = Parameters(**({"m200_mw": M200, "c200": C200, "m_lmc": M_LMC, "a_lmc": A_LMC} | present | changes))
     today = np.r_[np.zeros(6), p.lmc_phase_space]
-    derivatives = _rewind(today, 1e-9, 2, _pair(p, milky_way(p.m200_mw, p.c200)), 1e-8, 1e-10)[1]
+    derivatives = rewind_pair(today, 1e-9, 2, build_pair(p, milky_way(p.m200_mw, p.c200)), 1e-8, 1e-10)[1]
     return derivatives[0].reshape(2, 6)[:, 3:]
 
 
@@ -59,9 +59,7 @@ def density(place):
     bulge_mass = quad(lambda s: 4 * np.pi * s * s * bulge(s), 0, 15, limit=200)[0]
     halo_mass = quad(lambda s: 4 * np.pi * s * s * halo(s), 0, r200, limit=200)[0]
     column = 2 * quad(disc, 0, 20)[0] * 2 * np.pi * 3.0**2
-    return (
-        1.2e10 * bulge(r) / bulge_mass + 5e10 * np.exp(-big_r / 3.0) * disc(z) / column + M200 * halo(r) / halo_mass
-    )
+    return 1.2e10 * bulge(r) / bulge_mass + 5e10 * np.exp(-big_r / 3.0) * disc(z) / column + M200 * halo(r) / halo_mass
 
 
 @pytest.mark.parametrize("velocity", VELOCITIES.values(), ids=VELOCITIES)

@@ -10,7 +10,7 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
 from mwlmc_data.simulator.equations import integrate_stars
-from mwlmc_data.simulator.orbit import Orbit, _pair, _rewind, build_field, build_reversed_field
+from mwlmc_data.simulator.orbit import Orbit, build_field, build_pair, build_reversed_field, rewind_pair
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 from mwlmc_data.simulator.streams import halo_stream
 from mwlmc_data.simulator.tables import milky_way
@@ -68,9 +68,9 @@ def test_steps_are_short_enough_through_the_centre():
     through = dataclasses.replace(
         BASE, **dict(zip(CARTESIAN_NAMES, (0.0, -25.0, -20.0, 1.0, -200.0, -160.0), strict=True)), **_no_sky()
     )
-    orbit, pair = integrate_orbit(through), _pair(through, milky_way(through.m200_mw, through.c200))
+    orbit, pair = integrate_orbit(through), build_pair(through, milky_way(through.m200_mw, through.c200))
     today, span = np.r_[np.zeros(6), through.lmc_phase_space], const.REWIND_GYR / const.GYR_PER_TIME_UNIT
-    exact = _rewind(today, span, 441, pair, 1e-11, 1e-13)[0][::-1]
+    exact = rewind_pair(today, span, 441, pair, 1e-11, 1e-13)[0][::-1]
     assert orbit.distance.min() < 3
     assert np.abs(orbit.lmc - exact[:, 6:])[:, :3].max() < 1e-3
     assert np.abs(orbit.mw - exact[:, :6])[:, :3].max() < 1e-3

@@ -6,7 +6,7 @@ import pytest
 from mwlmc_data.simulator import Orbit, Parameters, equations, integrate_orbit
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import orbit as rewinding
-from mwlmc_data.simulator.orbit import _pair, _rewind
+from mwlmc_data.simulator.orbit import build_pair, rewind_pair
 from mwlmc_data.simulator.potentials import milky_way_acceleration
 from mwlmc_data.simulator.tables import milky_way
 
@@ -67,9 +67,9 @@ def test_the_number_of_times_does_not_change_the_orbit():
 def test_the_orbit_and_what_is_interpolated_within_its_steps_are_accurate(log10_lambda_df, limit):
     """Against the same equations in steps a hundred times more exact: 1e-5 kpc, 3e-5 km/s, for every 5 Myr."""
     p = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=log10_lambda_df)
-    orbit, pair = integrate_orbit(p), _pair(p, milky_way(p.m200_mw, p.c200))
+    orbit, pair = integrate_orbit(p), build_pair(p, milky_way(p.m200_mw, p.c200))
     today = np.r_[np.zeros(6), p.lmc_phase_space]
-    exact, _, arrived, steps = _rewind(today, 2.2 / const.GYR_PER_TIME_UNIT, 441, pair, 1e-11, 1e-13)
+    exact, _, arrived, steps = rewind_pair(today, 2.2 / const.GYR_PER_TIME_UNIT, 441, pair, 1e-11, 1e-13)
     error = np.abs(np.hstack([orbit.mw, orbit.lmc]) - exact[::-1]).reshape(-1, 2, 2, 3).max(axis=(0, 1, 3))
     assert arrived and steps > 600
     assert error[0] < limit and error[1] < 3 * limit
@@ -78,8 +78,8 @@ def test_the_orbit_and_what_is_interpolated_within_its_steps_are_accurate(log10_
 def test_the_accelerations_between_the_steps_are_those_of_the_equations():
     """The quintics of the table need them: within 1e-3 km^2/s^2/kpc, of about 1e3."""
     p = far_pair()
-    pair = _pair(p, milky_way(p.m200_mw, p.c200))
-    states, derivatives, *_ = _rewind(np.r_[np.zeros(6), p.lmc_phase_space], 2.25, 441, pair, 1e-8, 1e-10)
+    pair = build_pair(p, milky_way(p.m200_mw, p.c200))
+    states, derivatives, *_ = rewind_pair(np.r_[np.zeros(6), p.lmc_phase_space], 2.25, 441, pair, 1e-8, 1e-10)
     out = np.empty(12)
     for state, derivative in zip(states[::40], derivatives[::40], strict=True):
         rewinding._pair_derivative(state, out, pair)
@@ -88,10 +88,10 @@ def test_the_accelerations_between_the_steps_are_those_of_the_equations():
 
 def test_an_impossible_rewind_is_reported():
     p = far_pair()
-    pair = _pair(p, milky_way(p.m200_mw, p.c200))
+    pair = build_pair(p, milky_way(p.m200_mw, p.c200))
     today = np.r_[np.zeros(6), p.lmc_phase_space]
     today[6] = np.nan
-    states, _, arrived, _ = _rewind(today, 2.25, 5, pair, 1e-8, 1e-10)
+    states, _, arrived, _ = rewind_pair(today, 2.25, 5, pair, 1e-8, 1e-10)
     assert states.shape == (5, 12)
     assert not (arrived and np.isfinite(states).all())
 
