@@ -21,12 +21,12 @@ from benchmarks.references.rows import Row
 from benchmarks.references.simulations import SEED, Simulated, Simulator, join, simulate_travel
 from mwlmc_data.inference.grid import Grid
 
-#: Number of rows to check: the first, which are the cases and seven test rows.
-N_CHECKED = 10
+#: Number of rows to check: the first, which are the cases and 29 test rows.
+N_CHECKED = 32
 #: Raised when the same simulations give another outcome.
-CHECK_VERSION = 2
-#: Streams of random numbers.
-_RERUN, _IMPORTANCE = 1, 2
+CHECK_VERSION = 3
+#: Stream of random numbers of the importance sampling.
+_IMPORTANCE = 2
 #: Samples of each for the classifier.
 _N_CLASSIFIED = 2000
 
@@ -35,17 +35,20 @@ def simulate(
     out: Path,
     row: Row,
     n: int,
-    n_kept: int = importance.N_KEPT,
+    n_kept: int | None = None,
     integrate: Integrate = integrate,
     simulator: Simulator = simulate_travel,
 ) -> None:
     """Simulate another design of a row and the points of its importance sampling, unless their files exist.
 
-    The other design is as large as all parts of the row's own.
+    The other design is as large as all parts of the row's own. The points stay where that grows later: the model only
+    places them.
     """
-    simulations.make(out, row, _RERUN, _size(out, row, n), simulator)
+    for stream, times in simulations.RERUN[: simulations.count_parts(out, row)]:
+        simulations.make(out, row, stream, times * n, simulator)
     path = simulations.path_of(out, row, _IMPORTANCE)
-    about = _settings(out, row, n, n_kept)
+    n_pool, n_kept = _count_points(row, n_kept)
+    about = _settings(row, n, n_pool, n_kept)
     if path.exists():
         simulations.check(path, about)
         return
@@ -54,22 +57,24 @@ def simulate(
     def log_density(points: NDArray) -> NDArray:
         return model.log_density(travel, points, integrate(points, lmc=row.lmc))
 
-    proposals = importance.propose(log_density, (SEED, row.number, _IMPORTANCE), n_kept=n_kept)
+    proposals = importance.propose(log_density, (SEED, row.number, _IMPORTANCE), n_pool, n_kept)
     twice = np.repeat(proposals.points, importance.REPLICATES, axis=0)
     data = simulations.run_points(row, twice, _IMPORTANCE, simulator)
     simulations.save(path, about, values=proposals.points, probability=proposals.probability, data=data)
 
 
-def compute(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT, integrate: Integrate = integrate) -> None:
-    """Compare a row's posterior with its checks and write the outcome, unless its file exists."""
-    path = path_of(out, row)
-    about = {**_settings(out, row, n, n_kept), "check": CHECK_VERSION}
+def compute(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: Integrate = integrate) -> None:
+    """Compare a row's posterior with its checks and write the outcome, unless it exists for the same design."""
+    path, parts = path_of(out, row), simulations.count_parts(out, row)
+    n_pool, n_kept = _count_points(row, n_kept)
+    about = {**_settings(row, n, n_pool, n_kept), "inference": inference.INFERENCE_VERSION, "check": CHECK_VERSION}
     if path.exists():
         simulations.check(path, about)
-        return
+        if read_parts(out, row) == parts:
+            return
     travel = np.array(row.observation)
     found = inference.infer(row, simulations.load_parts(out, row, n), integrate)
-    other = inference.infer(row, simulations.load(out, row, _RERUN, _size(out, row, n)), integrate)
+    other = inference.infer(row, simulations.load_parts(out, row, n, simulations.RERUN[:parts]), integrate)
     grid = found.inference.grid
     rerun = compare(grid, found.inference.lattice.infer(other.fitted.model, travel)[0])
     seeds = [(SEED, row.number, which) for which in (2, 3)]
@@ -83,19 +88,19 @@ def compute(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT, integr
         "importance": dataclasses.asdict(weighed),
         "refit": dataclasses.asdict(refit),
     }
-    simulations.save(path, {**about, "outcome": outcome})
+    simulations.save(path, {**about, "parts": parts, "outcome": outcome})
 
 
-def make(out: Path, row: Row, n: int, n_kept: int = importance.N_KEPT) -> None:
+def make(out: Path, row: Row, n: int, n_kept: int | None = None) -> None:
     """Simulate a row's checks and compute their outcome."""
     simulate(out, row, n, n_kept)
     compute(out, row, n, n_kept)
 
 
 def attach(out: Path, row: Row, certificate: Certificate) -> Certificate:
-    """Add the outcome of a row's checks to its certificate, if they were made."""
+    """Add the outcome of a row's checks to its certificate, if they were made of the design as it is."""
     path = path_of(out, row)
-    if not path.exists():
+    if not path.exists() or read_parts(out, row) != simulations.count_parts(out, row):
         return certificate
     with np.load(path) as file:
         outcome = json.loads(str(file["settings"]))["outcome"]
@@ -109,23 +114,30 @@ def attach(out: Path, row: Row, certificate: Certificate) -> Certificate:
     )
 
 
-def load(out: Path, row: Row, n: int, n_kept: int) -> tuple[Proposals, NDArray, NDArray]:
+def load(out: Path, row: Row, n: int, n_kept: int | None = None) -> tuple[Proposals, NDArray, NDArray]:
     """Read the simulations of a row's importance sampling: proposals, travel vectors (n, k, 3), covariances (n, k, 6).
 
     Points with a failed simulation are left out.
     """
     path = simulations.path_of(out, row, _IMPORTANCE)
-    simulations.check(path, _settings(out, row, n, n_kept))
+    n_pool, n_kept = _count_points(row, n_kept)
+    simulations.check(path, _settings(row, n, n_pool, n_kept))
     with np.load(path) as file:
         data = file["data"].astype(float).reshape(len(file["values"]), importance.REPLICATES, 9)
         whole = np.isfinite(data).all(axis=(1, 2))
-        proposals = Proposals(file["values"][whole], file["probability"][whole], importance.N_POOL)
+        proposals = Proposals(file["values"][whole], file["probability"][whole], n_pool)
     return proposals, data[whole, :, :3], data[whole, :, 3:]
 
 
 def path_of(out: Path, row: Row) -> Path:
     """Return the file of a row's outcome."""
     return out / "checked" / f"{row.name}.npz"
+
+
+def read_parts(out: Path, row: Row) -> int:
+    """Return the number of parts of the row's design that were checked."""
+    with np.load(path_of(out, row)) as file:
+        return int(json.loads(str(file["settings"]))["parts"])
 
 
 def _refit(
@@ -153,10 +165,12 @@ def _model(out: Path, row: Row, n: int, integrate: Integrate) -> conditional.Con
     return conditional.fit(simulated, partial(integrate, lmc=row.lmc)(points)).model
 
 
-def _size(out: Path, row: Row, n: int) -> int:
-    return simulations.n_points(simulations.count_parts(out, row), n)
+def _count_points(row: Row, n_kept: int | None) -> tuple[int, int]:
+    """Return the draws of the prior and the average number to keep: twice as many for a case, whose LMC is heavy."""
+    times = 1 if row.kind == "test" else 2
+    return times * importance.N_POOL, n_kept or times * importance.N_KEPT
 
 
-def _settings(out: Path, row: Row, n: int, n_kept: int) -> dict[str, object]:
-    about = {**simulations.settings(row, _IMPORTANCE, _size(out, row, n)), "pool": importance.N_POOL, "kept": n_kept}
-    return {**about, "replicates": importance.REPLICATES, "inference": inference.INFERENCE_VERSION}
+def _settings(row: Row, n: int, n_pool: int, n_kept: int) -> dict[str, object]:
+    about = {**simulations.settings(row, _IMPORTANCE, n), "pool": n_pool, "kept": n_kept}
+    return {**about, "replicates": importance.REPLICATES}

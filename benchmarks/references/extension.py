@@ -1,10 +1,10 @@
-"""The stage that adds simulations to rows whose two halves of a design disagree."""
+"""The stage that adds simulations to rows whose two halves of a design disagree, or whose checks fail."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.references import inference, simulations
+from benchmarks.references import checks, inference, simulations
 from benchmarks.references.certificate import MAX_HALVES, find_excess
 from benchmarks.references.history import integrate_histories as integrate
 from benchmarks.references.inference import Integrate
@@ -23,7 +23,10 @@ def is_short(out: Path, row: Row, n: int) -> bool:
         return False
     if row.kind != "test":
         return True
-    return any(find_excess("halves", inference.load(out, row, n).certificate.halves, MAX_HALVES))
+    certificate = checks.attach(out, row, inference.load(out, row, n).certificate)
+    if certificate.importance is not None and not certificate.certified:
+        return True
+    return any(find_excess("halves", certificate.halves, MAX_HALVES))
 
 
 def make(out: Path, row: Row, n: int, integrate: Integrate = integrate, simulator: Simulator = simulate_travel) -> None:

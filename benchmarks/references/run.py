@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.common.parallel import run_calls
-from benchmarks.references import checks, extension, importance, inference, results, simulations
+from benchmarks.references import checks, extension, inference, results, simulations
 from benchmarks.references.comparison import compare_files
-from benchmarks.references.rows import all_rows
+from benchmarks.references.rows import Row, all_rows
 from benchmarks.references.simulations import N_POINTS
 from mwlmc_data.workers import available_cores
 
@@ -48,12 +48,22 @@ def main(
         run_calls([(inference.make, (out, row, n)) for row in simulated], count, "infer")
     if "extend" in wanted:
         for _ in range(extension.MAX_PARTS - 1):
-            short = [row for row in simulated if extension.is_short(out, row, n)]
-            run_calls([(extension.make, (out, row, n)) for row in short], count, "extend")
+            _extend(out, simulated, n, count)
     if "check" in wanted:
-        checked = [(out, row, n, importance.N_KEPT) for row in simulated[: checks.N_CHECKED]]
-        run_calls([(checks.make, arguments) for arguments in checked], count, "check")
+        checked = simulated[: checks.N_CHECKED]
+        for _ in range(extension.MAX_PARTS):
+            run_calls([(checks.make, (out, row, n)) for row in checked], count, "check")
+            checked = _extend(out, checked, n, count)
+            if not checked:
+                break
     if "collect" in wanted:
         print(results.collect(out, chosen, n))
         if before is not None:
             print(compare_files(before, out / results.FILE))
+
+
+def _extend(out: Path, rows: list[Row], n: int, workers: int) -> list[Row]:
+    """Add a part to the design of each row that needs it, infer it again, and return these rows."""
+    short = [row for row in rows if extension.is_short(out, row, n)]
+    run_calls([(extension.make, (out, row, n)) for row in short], workers, "extend")
+    return short

@@ -29,8 +29,9 @@ SEED = 20250720
 #: Simulations of a row's first design.
 N_POINTS = 2048
 #: Designs that a row may have: the stream of each, and its size in units of the first; their sums are powers of two.
-#: The checks use the streams between.
 PARTS = ((0, 1), (3, 1), (4, 2))
+#: The same for the other design of a row that is checked. Stream 2 is that of its importance sampling.
+RERUN = ((1, 1), (5, 1), (6, 2))
 COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
 #: Largest fraction of a row's simulations that may fail.
 MAX_FAILURES = 0.01
@@ -39,6 +40,8 @@ _STRIDE = 1 << 20
 
 #: Maps a row of parameters to the travel vector and its covariances (9 numbers).
 Simulator = Callable[[dict[str, Any]], NDArray]
+#: The parts of a design: stream and size of each.
+Parts = tuple[tuple[int, int], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,9 +170,9 @@ def check(path: Path, expected: dict[str, Any]) -> None:
         raise ValueError(f"out: allowed is another folder; {path} has other settings: {'; '.join(wrong)}")
 
 
-def count_parts(out: Path, row: Row) -> int:
-    """Count how many of `PARTS` are simulated, in order."""
-    there = [path_of(out, row, stream).exists() for stream, _ in PARTS]
+def count_parts(out: Path, row: Row, design: Parts = PARTS) -> int:
+    """Count how many parts of a design are simulated, in order."""
+    there = [path_of(out, row, stream).exists() for stream, _ in design]
     return there.index(False) if False in there else len(there)
 
 
@@ -178,15 +181,15 @@ def n_points(parts: int, n: int = N_POINTS) -> int:
     return n * sum(times for _, times in PARTS[:parts])
 
 
-def load_parts(out: Path, row: Row, n: int = N_POINTS) -> Simulated:
-    """Read all parts of a row's design that exist, in order: each half has low discrepancy.
+def load_parts(out: Path, row: Row, n: int = N_POINTS, design: Parts = PARTS) -> Simulated:
+    """Read all parts of a design that exist, in order: each half has low discrepancy.
 
     Raises
     ------
     ValueError
         As `load`.
     """
-    parts = PARTS[: count_parts(out, row)] or PARTS[:1]
+    parts = design[: count_parts(out, row, design)] or design[:1]
     return join([load(out, row, stream, times * n) for stream, times in parts])
 
 

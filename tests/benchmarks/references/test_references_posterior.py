@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.common.features import SCALE
-from benchmarks.references import conditional, gaussianity, inference, posterior, simulations
+from benchmarks.references import conditional, gaussianity, inference, marginal_likelihood, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import Certificate
 from benchmarks.references.importance import ImportanceCheck
@@ -52,6 +52,8 @@ def test_the_grid_ends_where_the_posterior_does(inferred):
 class Steep:
     """Nodes whose likelihood rises within the last cell of the last axis, and is flat elsewhere."""
 
+    quadrature = marginal_likelihood.QUADRATURE
+
     def __init__(self, axes):
         self.axes = axes
 
@@ -64,10 +66,36 @@ class Steep:
 def test_a_lattice_gets_more_nodes_where_its_splines_miss(inferred):
     axes, travel = inferred.inference.lattice.axes, np.array(analytic.row().observation)
     steep = dataclasses.replace(inferred.inference, lattice=posterior.Lattice(axes, Steep(axes)))
-    found = posterior.refine(steep, inferred.fitted.model, travel, lambda points: analytic.histories(points, {}))
+    found = posterior.refine(
+        steep, inferred.fitted.model, travel, lambda points: analytic.histories(points, {}), (1, 2)
+    )
     n = [len(axis) for axis in axes]
     assert [len(axis) for axis in found.lattice.axes] == [n[0], n[1], 2 * n[2] - 1]
     assert inferred.inference.grid.distance(found.grid) < 0.02
+
+
+class Narrow:
+    """A model that takes a narrow range of m_lmc_8p7 alone, whatever theta is."""
+
+    def log_density(self, travel, points, histories):
+        return -0.5 * np.square((points[:, 3] / 1e10 - 1.75) / 0.05)
+
+
+def test_an_average_over_the_enclosed_mass_gets_more_nodes_where_it_misses(inferred):
+    travel = np.array(analytic.row().observation)
+
+    def histories(points):
+        return analytic.histories(points, {})
+
+    def measure(found):
+        return posterior.measure_interpolation_error(found, Narrow(), travel, histories, (1, 2))
+
+    lattice = inferred.inference.lattice
+    before = posterior.Inference(lattice.infer(Narrow(), travel)[0], lattice, inferred.inference.missed)
+    found = posterior.refine(before, Narrow(), travel, histories, (1, 2))
+    assert lattice.nodes.quadrature == (8, 3, 2) and found.lattice.nodes.quadrature == (24, 3, 2)
+    assert [len(axis) for axis in found.lattice.axes] == [len(axis) for axis in lattice.axes]
+    assert measure(before) > 0.3 and measure(found) < 0.1
 
 
 def test_the_right_model_is_certified(certificate):

@@ -66,6 +66,25 @@ def test_a_design_that_grew_is_inferred_again_and_not_mixed_up(finished, tmp_pat
     assert inference.load(tmp_path / "copy", chosen[1], N).certificate.n_simulations == 2 * N
 
 
+def test_a_design_whose_check_fails_grows_and_is_checked_again(finished, tmp_path, monkeypatch):
+    out, row = tmp_path / "copy", analytic.row()
+    shutil.copytree(finished[0], out)
+    arguments = (out, row, N, KEPT, analytic.histories)
+    assert not extension.is_short(out, row, N)
+    monkeypatch.setattr("benchmarks.references.certificate.MAX_C2ST", 0.0)
+    assert extension.is_short(out, row, N)
+    extension.make(out, row, N, analytic.histories, analytic.simulate)
+    certificate = inference.load(out, row, N).certificate
+    assert checks.attach(out, row, certificate).importance is None, "the check was of the smaller design"
+    before = {path: path.stat().st_mtime_ns for path in (out / "simulations").iterdir()}
+    checks.simulate(*arguments, analytic.simulate)
+    checks.compute(*arguments)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    new = [path.name for path in (out / "simulations").iterdir() if path not in before]
+    assert new == [f"{row.name}.5.npz"] and checks.read_parts(out, row) == 2
+    assert checks.attach(out, row, certificate).importance is not None
+
+
 def refuse(job):
     raise AssertionError("a file that is there is simulated again")
 
@@ -139,7 +158,7 @@ def test_no_two_simulations_have_the_same_stars():
             simulations.run_points(row, values, stream, lambda job: (seen.append(job["sim_id"]), fail(job))[1])
     assert len(set(seen)) == len(seen) and max(seen) < 2**63
     assert simulations.SEED not in release.CATALOGUE_SEEDS.values()
-    assert importance.REPLICATES * importance.N_POOL < simulations._STRIDE
+    assert importance.REPLICATES * 2 * importance.N_POOL < simulations._STRIDE
 
 
 def test_a_simulation_of_a_row_is_made_like_the_catalogue():
