@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common.c2st import c2st
 from benchmarks.references import conditional, importance, inference, simulations
-from benchmarks.references.agreement import Agreement, c2st, compare
+from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import Certificate
 from benchmarks.references.history import integrate_histories as integrate
 from benchmarks.references.importance import ImportanceCheck, Proposals
@@ -84,7 +85,7 @@ def compute(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: I
     refit = compare(grid, _refit(row, found, other, proposals, vectors, covariances, integrate))
     outcome = {
         "rerun": dataclasses.asdict(rerun),
-        "c2st": c2st(samples, others),
+        "c2st": float(c2st(samples[None], others[None], permutations=2).accuracy[0]),
         "importance": dataclasses.asdict(weighed),
         "refit": dataclasses.asdict(refit),
     }

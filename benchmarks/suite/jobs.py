@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create, find_baselines
 from benchmarks.baselines.training import use_one_thread
+from benchmarks.common.c2st import c2st
 from benchmarks.common.sets import Learnable, SimulationSet, box_of
 from benchmarks.suite import models
-from benchmarks.suite.c2st import c2st
 from benchmarks.suite.curves import compute_curves
 from benchmarks.suite.models import cpu_seconds
 from mwlmc_data import __version__, get_task

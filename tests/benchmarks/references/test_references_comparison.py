@@ -41,5 +41,5 @@ def test_a_file_agrees_with_itself_and_a_moved_row_is_named(embedded_file, tmp_p
 def test_files_without_a_common_certified_row_are_refused(embedded_file, tmp_path):
     table = pq.read_table(embedded_file)
     pq.write_table(table.filter(pc.invert(table["certified"])), tmp_path / "none.parquet")
-    with pytest.raises(ValueError, match="before = .*none.parquet.*: allowed is a file with references"):
+    with pytest.raises(ValueError, match=r"before = .*none.parquet.*: allowed is a file with references"):
         compare_files(tmp_path / "none.parquet", embedded_file)

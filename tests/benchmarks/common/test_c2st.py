@@ -6,7 +6,7 @@ from scipy import stats
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: it belongs to the benchmarks")
 
-from benchmarks.suite.c2st import c2st
+from benchmarks.common.c2st import c2st
 from tests.helpers.conjugate_gaussian import DEFECTS, conjugate
 
 # Best possible accuracy for each defect: that of the ratio of the known densities, on 200,000 draws of each.
