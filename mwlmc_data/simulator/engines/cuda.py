@@ -5,10 +5,10 @@ numba-cuda. The processor computes orbit, tables, initial stars and fit, the sam
 multiplications and additions, and its divisions and roots are accurate to two units in the last place: its stars are as
 accurate as the lanes' but not the same numbers.
 
-Estimated time of a simulation (4,500 stars of 165 trial steps, each about 2,450 instructions): 0.1 to 0.2 ms at the
-rates of an H200, and 0.05 ms for the copies; before and after that 6 ms on a processor core. Each worker process of a
-table therefore runs its own simulations from beginning to end and moves the stars of a batch in one launch: the
-processes take turns on a GPU that is mostly idle, and no stars travel between processes.
+A processor core spends a few milliseconds on a simulation before and after its stars move, many times what the GPU
+needs for moving them; ``python -m benchmarks cuda`` measures both. Each worker process of a table therefore runs its own
+simulations from beginning to end and moves the stars of a batch in one launch: the processes take turns on a GPU that
+is mostly idle, and no stars travel between processes.
 """
 
 from __future__ import annotations
