@@ -31,6 +31,8 @@ from mwlmc_data.workers import count_processes
 #: Largest anisotropy for which the likelihood is right: the prior's largest. Its error for the stars of a halo beyond
 #: 50 kpc is below 0.01 up to beta0 = 0.8, and 0.04 at 0.9, in the median (``python -m benchmarks rewinding``).
 MAX_BETA0 = 0.9
+#: Radius today [kpc] beyond which stars have made few enough orbits that the likelihood is right.
+EXACT_RADIUS = 20.0
 #: Stars that are simulated to count which part of them is selected.
 _N_COUNTED = 400_000
 
@@ -71,8 +73,8 @@ def log_density(positions: Any, velocities: Any, parameters: Parameters) -> Floa
     f goes as L^(-2 beta0), and simulated stars have lost the last digits of L. Above beta0 = 0.6 a sum over many of
     them is therefore wrong by more than 0.1, at 0.8 by tens. :func:`~mwlmc_data.log_likelihood` is right there too.
 
-    Stars deep in the Milky Way have made dozens of orbits, and errors of the simulation count: with these stars the sum
-    over a whole halo of 4,500 differs from that of the drawn stars by units to hundreds, without them by 0.01
+    Stars within 20 kpc have made many orbits, of which the simulation has lost the last digits: the sum over a whole
+    halo of 4,500 stars is off by units to hundreds, that over the stars beyond by 0.01
     (``python -m benchmarks rewinding``).
 
     Examples
@@ -171,7 +173,8 @@ def log_likelihood(
     Warns
     -----
     UserWarning
-        If ln P is counted.
+        If ln P is counted, or if stars within 20 kpc count, which have made many orbits: the simulation has lost their
+        last digits, and ln L is off by units (beta0 = 0.3) to hundreds (0.9).
 
     Examples
     --------
@@ -189,6 +192,12 @@ def log_likelihood(
     n = len(selected)
     if n_total is not None:
         n_total = as_whole("n_total", n_total, minimum=n)
+    n_inner = int((np.einsum("ni,ni->n", selected[:, :3], selected[:, :3]) < EXACT_RADIUS**2).sum())
+    if n_inner:
+        warnings.warn(
+            f"r_min = {r_min:g} kpc takes {n_inner:,} stars within {EXACT_RADIUS:g} kpc, for which ln L is not exact",
+            stacklevel=2,
+        )
     log_p = _take_probability(log_probability, several, r_min, n)
     sums = np.array([values.sum() for values in log_densities(selected, several, workers)])
     found = add_selection(sums, log_p, n, n_total)

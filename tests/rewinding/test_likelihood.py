@@ -41,12 +41,15 @@ def test_the_number_of_stars_counts_if_the_total_is_known(halo, outer):
 
 
 def test_all_stars_need_no_probability(halo):
+    with pytest.warns(UserWarning, match=r"r_min = 0 kpc takes \d+ stars within 20 kpc, for which ln L is not exact"):
+        found = mw.log_likelihood(halo, P, r_min=0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = mw.log_likelihood(halo, P, r_min=0.0)
-        assert mw.log_likelihood(halo, P, r_min=0.0, n_total=400) == found
+        mw.log_likelihood(halo, P, r_min=20.0, log_probability=-0.5)
     stars = np.hstack([halo.positions, halo.velocities]).astype(float)
     assert found == pytest.approx(likelihood.log_density_stars(stars, P).sum(), rel=1e-12)
+    with pytest.warns(UserWarning, match="not exact"):
+        assert mw.log_likelihood(halo, P, r_min=0.0, n_total=400) == found
 
 
 def test_every_form_of_stars_gives_the_same(halo):
