@@ -8,11 +8,7 @@ import pandas as pd
 import pytest
 
 import mwlmc_data as mw
-from mwlmc_data.simulator.engines import cuda
-from mwlmc_data.simulator.engines.lanes import lane_field
-from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
-from mwlmc_data.simulator.engines.step import ROWS
-from mwlmc_data.simulator.orbit import build_reversed_field
+from mwlmc_data.simulator.engines.start import start_stars
 from mwlmc_data.simulator.streams import halo_stream
 
 P = mw.Parameters(m200_mw=1.2e12, m_lmc=1.5e11, log10_lambda_df=0.0, beta0=0.3, r_dehnen=12.0)
@@ -66,14 +62,3 @@ def test_no_stars_give_no_densities():
 def test_an_unbound_star_has_no_density():
     found = mw.log_density([*X, [60.0, 0.0, 10.0]], [*V, [0.0, 900.0, 0.0]], P)
     assert np.isfinite(found[:2]).all() and found[2] == -math.inf
-
-
-def test_the_step_of_a_gpu_rewinds_the_same_stars():
-    """CUDA's loop around the step, compiled for the processor, takes a reversed field as the lanes do."""
-    stars = np.hstack([X, V])
-    lane = lane_field(build_reversed_field(P), TOLERANCE)
-    state, back = np.empty(ROWS, np.float32), np.array([1, 1, 1, -1, -1, -1])
-    found = np.array([cuda.move_star(state, *star.astype(np.float32), lane) for star in stars * back]) * back
-    positions, velocities = mw.rewind(X, V, P)
-    assert found[:, :3] == pytest.approx(positions, abs=2e-3)
-    assert found[:, 3:] == pytest.approx(velocities, abs=2e-2)

@@ -19,12 +19,14 @@ from numba import cuda, njit
 
 import mwlmc_data as mw
 from benchmarks.studies.cuda import Speed, describe, measure
+from mwlmc_data.rewinding.rewind import rewind_stars
 from mwlmc_data.simulator.engines import cuda as engine
 from mwlmc_data.simulator.engines.lane_functions import START
 from mwlmc_data.simulator.engines.lanes import integrate_lanes, lane_field
 from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
 from mwlmc_data.simulator.engines.step import FIRST_STEP, ROWS, STAR, TIME, ZERO, trial_step
 from mwlmc_data.simulator.many import simulate_rows, stored_precision
+from mwlmc_data.simulator.orbit import build_reversed_field
 from mwlmc_data.simulator.streams import halo_stream
 
 DRAWS = mw.Prior("gaussian").sample(3, seed=31).assign(sim_id=[4, 0, 9])
@@ -110,6 +112,16 @@ def test_a_star_moves_as_in_the_lanes(i):
     assert np.median(distances(moved, lanes)) < 1e-3
     assert np.percentile(distances(moved, lanes)[outer], 95) < 1e-2
     assert np.median(np.linalg.norm(moved[:, 3:] - lanes[:, 3:], axis=1)) < 0.05
+
+
+def test_stars_are_rewound_as_in_the_lanes():
+    """The loop of a GPU's thread takes a reversed field as it takes one that runs forwards."""
+    halo = mw.simulate(parameters(0), seed=8, n_stars=400).halo
+    outer = np.linalg.norm(halo.positions, axis=1) > 50
+    stars = np.hstack([halo.positions, halo.velocities])[outer].astype(float)
+    back = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
+    moved = one_by_one(stars * back, build_reversed_field(parameters(0))) * back
+    assert np.median(distances(moved, rewind_stars(stars, parameters(0)))) < 1e-3
 
 
 def test_a_star_that_does_not_arrive_is_marked():
