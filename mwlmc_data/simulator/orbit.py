@@ -231,7 +231,7 @@ def rewind_pair(today, span, n_output, field, absolute, relative):
 
 
 class Pair(NamedTuple):
-    """Constants of :func:`_pair_derivative`."""
+    """Constants of ``_pair_derivative``."""
 
     radial: FloatArray
     disc: FloatArray
