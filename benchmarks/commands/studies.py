@@ -13,6 +13,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     for add_one in (
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
+        _add_stars_calibration,
     ):  # fmt: skip
         add_one(commands)
 
@@ -211,3 +212,18 @@ def _rewinding(options: argparse.Namespace) -> None:
 
     found = rewinding.measure(options.config, options.simulations, options.seed, options.workers)
     print(rewinding.describe(found))
+
+
+def _add_stars_calibration(commands: argparse._SubParsersAction) -> None:
+    stars = commands.add_parser("stars-calibration", help="whether infer_stars is calibrated, by fresh haloes")
+    add_config(stars)
+    stars.add_argument("--haloes", type=integer_from(2), default=200, help="default: %(default)s, two hours of a core")
+    stars.add_argument("--out", type=Path, default=Path("build/stars-calibration"), help="folder of a file for each halo")
+    add_workers(stars)
+    stars.set_defaults(run=_stars_calibration)
+
+
+def _stars_calibration(options: argparse.Namespace) -> None:
+    from benchmarks.studies import stars_calibration
+
+    stars_calibration.main(options.out, options.config, options.haloes, options.workers)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 #: The method of `infer_stars`.
 METHODS = ("likelihood",)
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused.
-_ALGORITHM = 1
+ALGORITHM = 1
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 40_000
 #: Error of the sum of ln P over the stars [nats] above which a warning is raised.
@@ -293,7 +293,7 @@ def _compute_key(
     stars: Float64Array, selection: Selection, parameters: FreeParameters, n_total: int | None, n: int, seed: int
 ) -> str:
     """Hash of all that the result depends on."""
-    versions = (_ALGORITHM, __version__, SIMULATOR_VERSION)
+    versions = (ALGORITHM, __version__, SIMULATOR_VERSION)
     settings = (parameters.config, parameters.free, sorted(parameters.held.items()), n_total, n, seed)
     digest = hashlib.sha256(repr((versions, settings, selection.compute_digest())).encode())
     digest.update(stars.tobytes())

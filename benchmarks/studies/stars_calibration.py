@@ -1,0 +1,139 @@
+"""Whether `mw.infer_stars` is calibrated: fresh haloes of the prior, their posteriors, and the ranks of the truth.
+
+Ranks must be uniform, and 68% intervals must hold the truth in 68% of the haloes (simulation-based calibration: Talts
+et al. 2018, arXiv:1804.06788). Each halo is a file in the folder, so that a run continues where it stopped, and a larger
+one keeps what a smaller one computed. 200 haloes see widths that are wrong by 20%; a dozen see gross faults alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import kstest
+
+from benchmarks.common.parallel import run_calls
+from mwlmc_data import Parameters, Prior, infer_stars, simulate
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.inference.stars import ALGORITHM
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.storage.writing import write_bytes
+from mwlmc_data.workers import available_cores
+
+#: Seed of the haloes, which no set uses.
+SEED = 30_000
+#: Effective draws of each posterior.
+N_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class StarsCalibration:
+    """Ranks of the truth.
+
+    Attributes
+    ----------
+    haloes : list of dict
+        What was stored of each halo.
+    ranks : ndarray, shape (n, d)
+        Part of the draws below the truth.
+    """
+
+    haloes: list[dict[str, Any]]
+    ranks: Float64Array
+
+    @property
+    def ks(self) -> Float64Array:
+        """Kolmogorov-Smirnov p-values for uniform ranks, (d,)."""
+        return np.array([kstest(column, "uniform").pvalue for column in self.ranks.T])
+
+    @property
+    def coverage(self) -> Float64Array:
+        """Part of the haloes whose truth is inside the central 68% of each parameter, (d,)."""
+        return np.asarray((np.abs(self.ranks - 0.5) < 0.34).mean(axis=0))
+
+
+def compute_halo(folder: Path, config: str, i: int) -> None:
+    """Compute the posterior of one halo, unless its file is there."""
+    path = folder / f"{config}-{i:05d}.json"
+    if path.exists():
+        return
+    row = Prior(config).sample(1, seed=SEED, start=i).iloc[0]
+    truth = Parameters.from_row(row)
+    halo = simulate(truth, seed=SEED, sim_id=i).halo
+    started = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = infer_stars(halo, config=config, n=N_DRAWS, seed=i, workers=1, progress=False)
+    stored = {
+        "versions": _versions(),
+        "seconds": time.process_time() - started,
+        "truth": {name: float(row[name]) for name in FREE},
+        "mean": {name: float(found.samples[name].mean()) for name in FREE},
+        "std": {name: float(found.samples[name].std()) for name in FREE},
+        "rank": {name: float((found.samples[name] < row[name]).mean()) for name in FREE},
+        "n_stars": found.n_stars,
+        "n_evaluations": found.n_evaluations,
+        "n_effective": found.n_effective,
+        "p_value": found.p_value,
+        "log_evidence": found.log_evidence,
+        "error_parts": dict(found.error_parts),
+        "warnings": list(found.warnings),
+    }
+    write_bytes(path, json.dumps(stored, indent=1).encode())
+
+
+def _versions() -> list[Any]:
+    return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS]
+
+
+def read_haloes(folder: Path, config: str, n: int) -> StarsCalibration:
+    """Read what was stored of n haloes; raise ValueError if a file is of another version."""
+    haloes = []
+    for i in range(n):
+        path = folder / f"{config}-{i:05d}.json"
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if held["versions"] != _versions():
+            raise ValueError(f"{path} = a halo of versions {held['versions']}: allowed is {_versions()}; use a new folder")
+        haloes.append(held)
+    return StarsCalibration(haloes, np.array([[held["rank"][name] for name in FREE] for held in haloes]))
+
+
+def describe(found: StarsCalibration) -> str:
+    """Table of the calibration, as text."""
+    haloes = found.haloes
+    seconds = np.array([held["seconds"] for held in haloes])
+    lines = [
+        f"{len(haloes)} haloes of {haloes[0]['n_stars']} to {max(h['n_stars'] for h in haloes)} or fewer stars, "
+        f"{seconds.mean():.0f} s of a core each (at most {seconds.max():.0f}), "
+        f"{np.mean([h['n_evaluations'] for h in haloes]):,.0f} evaluations",
+        f"{'':<16} {'KS':>7} {'in 68%':>7} {'mean z':>7} {'rms z':>7} {'median error':>13}",
+    ]
+    for k, name in enumerate(FREE):
+        z = np.array([(h["mean"][name] - h["truth"][name]) / h["std"][name] for h in haloes])
+        error = np.median([h["std"][name] for h in haloes])
+        lines.append(
+            f"{name:<16} {found.ks[k]:7.3f} {found.coverage[k]:7.2f} {z.mean():7.2f} {math.sqrt(np.mean(z**2)):7.2f} "
+            f"{error:13.3g}"
+        )
+    p = np.array([h["p_value"] for h in haloes])
+    parts = {part: np.median([h["error_parts"][part] for h in haloes]) for part in haloes[0]["error_parts"]}
+    lines += [
+        f"p-values: {np.mean(p < 0.01):.2f} below 0.01, median {np.median(p):.2f}",
+        "error of ln evidence, medians: " + ", ".join(f"{part} {value:.2f}" for part, value in parts.items()),
+        f"haloes with warnings: {sum(bool(h['warnings']) for h in haloes)}",
+    ]
+    return "\n".join(lines)
+
+
+def main(folder: Path, config: str, n: int, workers: int | None) -> None:
+    """Compute n haloes, those already stored left out, and print the calibration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run_calls([(compute_halo, (folder, config, i)) for i in range(n)], workers or available_cores(), "haloes", "halo")
+    print(describe(read_haloes(folder, config, n)))
