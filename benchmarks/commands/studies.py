@@ -13,7 +13,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     for add_one in (
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
-        _add_stars_calibration,
+        _add_stars_calibration, _add_samplers,
     ):  # fmt: skip
         add_one(commands)
 
@@ -218,7 +218,7 @@ def _add_stars_calibration(commands: argparse._SubParsersAction) -> None:
     stars = commands.add_parser("stars-calibration", help="whether infer_stars is calibrated, by fresh haloes")
     add_config(stars)
     stars.add_argument("--haloes", type=integer_from(2), default=200, help="default: %(default)s, two hours of a core")
-    stars.add_argument("--out", type=Path, default=Path("build/stars-calibration"), help="folder of a file for each halo")
+    stars.add_argument("--out", type=Path, default=Path("build/stars-calibration"), help="folder of the haloes' files")
     add_workers(stars)
     stars.set_defaults(run=_stars_calibration)
 
@@ -227,3 +227,21 @@ def _stars_calibration(options: argparse.Namespace) -> None:
     from benchmarks.studies import stars_calibration
 
     stars_calibration.main(options.out, options.config, options.haloes, options.workers)
+
+
+def _add_samplers(commands: argparse._SubParsersAction) -> None:
+    samplers = commands.add_parser("samplers", help="what samplers make of the likelihood of a halo's stars")
+    samplers.add_argument("--sim", type=integer_from(0), default=777, help="simulation (default: %(default)s)")
+    samplers.add_argument(
+        "--samplers",
+        type=split_names,
+        default=["ours", "emcee", "nautilus", "dynesty", "zeus", "pocomc"],
+        help="separated by commas (default: ours and all that are installed)",
+    )
+    samplers.set_defaults(run=_samplers)
+
+
+def _samplers(options: argparse.Namespace) -> None:
+    from benchmarks.studies import samplers
+
+    samplers.main(options.sim, options.samplers)

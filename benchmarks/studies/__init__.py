@@ -15,6 +15,7 @@ published_stars    the reflex fit of published samples of stars, beside the publ
 refusals           which spoilt entries a score refuses or flags
 regeneration       how much a halo differs between processors, or a set from an earlier file of it
 rewinding          how exact the likelihood of rewound stars is
+samplers           what samplers of other libraries make of the likelihood of a halo's stars
 stars_calibration  whether `infer_stars` is calibrated, by the ranks of fresh haloes' parameters
 speed              cost and error beside agama, gala and galpy
 =================  ====================================================================================

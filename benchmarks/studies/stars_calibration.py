@@ -1,8 +1,9 @@
 """Whether `mw.infer_stars` is calibrated: fresh haloes of the prior, their posteriors, and the ranks of the truth.
 
 Ranks must be uniform, and 68% intervals must hold the truth in 68% of the haloes (simulation-based calibration: Talts
-et al. 2018, arXiv:1804.06788). Each halo is a file in the folder, so that a run continues where it stopped, and a larger
-one keeps what a smaller one computed. 200 haloes see widths that are wrong by 20%; a dozen see gross faults alone.
+et al. 2018, arXiv:1804.06788). Each halo is a file in the folder, so that a run continues where it stopped, and a
+larger one keeps what a smaller one computed. 200 haloes see widths that are wrong by 20%; a dozen see gross faults
+alone.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ def read_haloes(folder: Path, config: str, n: int) -> StarsCalibration:
         path = folder / f"{config}-{i:05d}.json"
         held = json.loads(path.read_text(encoding="utf-8"))
         if held["versions"] != _versions():
-            raise ValueError(f"{path} = a halo of versions {held['versions']}: allowed is {_versions()}; use a new folder")
+            found = f"{path} = a halo of versions {held['versions']}"
+            raise ValueError(f"{found}: allowed is {_versions()}; a new folder computes all again")
         haloes.append(held)
     return StarsCalibration(haloes, np.array([[held["rank"][name] for name in FREE] for held in haloes]))
 

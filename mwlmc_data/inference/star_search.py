@@ -44,6 +44,9 @@ _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
 #: posterior's variance. The least and the most of them.
 _FIRST_STARS, _STARS = 15, 100
 _FEWEST, _MOST = 4_000, 250_000
+#: Stars that are simulated for the constant of a last ln P, which the evidence holds n times: for each star of the
+#: data, and the most of them.
+_COUNTED, _MOST_COUNTED = 800, 2_000_000
 #: Number of windows after which a search is given up.
 _MAX_WINDOWS = 8
 #: Effective points of a search, for each dimension, before ln P is known and after.
@@ -184,9 +187,11 @@ class StarSearch:
 
         def compute() -> Results:
             seed = (self._seed, 1, i)
-            return fit_probability(
-                design, self._names, self._selection, n_stars, seed, self._likelihood.apply
-            ).to_arrays()
+            counted = min(_COUNTED * self._n, _MOST_COUNTED) if n_stars == self._count_stars(_STARS) else 0
+            fit = fit_probability(
+                design, self._names, self._selection, n_stars, seed, self._likelihood.apply, counted
+            )
+            return fit.to_arrays()
 
         return PassProbability.from_arrays(self._names, self._checkpoint.get(compute))
 

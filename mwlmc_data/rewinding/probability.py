@@ -188,6 +188,7 @@ def fit_probability(
     n_stars: int,
     seed: tuple[int, ...],
     apply: Map = map,
+    n_counted: int = 0,
 ) -> PassProbability:
     """Compute ln P over a design of parameters.
 
@@ -205,6 +206,8 @@ def fit_probability(
         Of the stars.
     apply : callable
         `map`, or that of a pool.
+    n_counted : int
+        Stars to simulate at the centre besides, to count which of them are observed: for the constant of ln P.
 
     Returns
     -------
@@ -247,7 +250,12 @@ def fit_probability(
     coefficients = inverse @ whole.log_p
     of_parts = np.array([inverse @ solve(part == i).log_p for i in range(N_PARTS)])
     apart = whole.log_p - terms @ coefficients
-    log_p, error, agreement = _compare_counts(counts, n_drawn, (terms - terms[0]) @ coefficients)
+    relative = (terms - terms[0]) @ coefficients
+    agreement = _compare_counts(counts, n_drawn, relative)
+    blocks = [(design[0], selection, _BLOCK, (*seed, k + 1, i)) for i in range(math.ceil(n_counted / _BLOCK))]
+    drawn = np.array([n_drawn] * k + [_BLOCK] * len(blocks), float)
+    counts = np.concatenate([counts, np.array(list(apply(_count_observed, blocks)), float)])
+    log_p, error = _fit_constant(counts, drawn, np.concatenate([relative, np.zeros(len(blocks))]))
     found = PassProbability(
         names=tuple(names),
         n_points=k,
@@ -271,22 +279,29 @@ def fit_probability(
     return found
 
 
-def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) -> tuple[float, float, float]:
-    """The constant of ln P from counts of stars, its error, and how often chance gives a larger chi-squared.
+def _fit_constant(counts: Float64Array, drawn: Float64Array, relative: Float64Array) -> tuple[float, float]:
+    """The constant of ln P that makes counts of observed stars most likely, and its error.
 
-    `relative` (K,) is ln P_k less its value at the centre.
+    `relative` is ln P less the constant, for each of the counts.
     """
-    if counts.sum() == n_drawn * len(counts):  # everything is observed
-        return 0.0, 0.0, 1.0
-    log_p = math.log(counts.sum() / (n_drawn * np.exp(relative).sum()))
+    if counts.sum() == drawn.sum():  # everything is observed
+        return 0.0, 0.0
+    log_p = math.log(counts.sum() / (drawn * np.exp(relative)).sum())
     for _ in range(20):  # Newton's method for the likelihood of binomial counts
         p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
-        slope = ((counts - n_drawn * p) / (1.0 - p)).sum()
-        information = (n_drawn * p / (1.0 - p)).sum()
-        log_p += slope / information
+        information = float((drawn * p / (1.0 - p)).sum())
+        log_p += float(((counts - drawn * p) / (1.0 - p)).sum()) / information
+    return log_p, 1.0 / math.sqrt(information)
+
+
+def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) -> float:
+    """Probability that counts of observed stars differ by more from the ratios of P than they do, by chance."""
+    log_p, error = _fit_constant(counts, np.full(len(counts), float(n_drawn)), relative)
+    if error == 0.0:
+        return 1.0
     p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
     chi2 = float(((counts - n_drawn * p) ** 2 / (n_drawn * p * (1.0 - p))).sum())
-    return float(log_p), float(1.0 / math.sqrt(information)), float(chdtrc(len(counts) - 1, chi2))
+    return float(chdtrc(len(counts) - 1, chi2))
 
 
 def draw_observed(parameters: Parameters, selection: Selection, n_stars: int, seed: tuple[int, ...]) -> FloatArray:
@@ -316,6 +331,10 @@ def _draw_observed(job: tuple[Parameters, Selection, int, tuple[int, ...]]) -> F
     engine = registry.get("auto", outskirts=selection.r_min >= const.FIT_R_MIN)
     drawn = (engine(parameters, size, rng)[1] for size in blocks)
     return np.concatenate([keep_observed(stars, selection, rng)[0] for stars in drawn])
+
+
+def _count_observed(job: tuple[Parameters, Selection, int, tuple[int, ...]]) -> int:
+    return len(_draw_observed(job))
 
 
 def _evaluate(job: tuple[FloatArray, Parameters]) -> Float64Array:

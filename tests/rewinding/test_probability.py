@@ -69,6 +69,13 @@ def test_the_random_part_is_a_constant(fitted):
     assert half.log_probability(here) == pytest.approx(fitted.log_probability(here) + np.log(0.5))
 
 
+def test_more_counted_stars_make_the_constant_better(fitted):
+    counted = fit_probability(make_design(count_points(2)), NAMES, mw.Selection(), 20_000, (1, 2), map, 200_000)
+    assert counted.log_p_error < 0.55 * fitted.log_p_error
+    assert counted.log_p == pytest.approx(fitted.log_p, abs=4.0 * fitted.log_p_error) != fitted.log_p
+    assert counted.agreement == fitted.agreement
+
+
 def test_arrays_hold_all_of_it(fitted):
     again = PassProbability.from_arrays(NAMES, fitted.to_arrays())
     for field in dataclasses.fields(PassProbability):

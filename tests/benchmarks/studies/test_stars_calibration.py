@@ -1,0 +1,64 @@
+"""The study of infer_stars on fresh haloes: ranks, resumption, versions."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.studies import stars_calibration as module
+from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.inference.stars import StarPosterior
+from mwlmc_data.rewinding.selection import Selection
+
+
+def make_posterior(samples):
+    return StarPosterior(
+        samples=samples, config="gaussian", log_evidence=-1.0, log_evidence_error=0.1, p_value=0.5, n_predictive=10,
+        n_stars=3, n_left_out=0, selection=Selection(), n_total=None, held={}, n_effective=100.0, n_evaluations=7,
+        probability=None, edge=0.0, error_parts={"sampling": 0.1, "selection": 0.0, "probability": 0.0},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def inferred(monkeypatch):
+    """Posteriors that are right on average, in place of those that take minutes; lists the seeds asked for."""
+    seeds = []
+
+    def infer_stars(halo, *, seed, **_):
+        seeds.append(seed)
+        truth = halo.parameters.to_dict()
+        rng = np.random.default_rng(seed)
+        centre = {name: truth[name] * (1 + 0.01 * rng.standard_normal()) for name in FREE}
+        draws = {name: centre[name] + abs(0.01 * truth[name]) * rng.standard_normal(400) for name in FREE}
+        return make_posterior(pd.DataFrame(draws))
+
+    monkeypatch.setattr(module, "infer_stars", infer_stars)
+    return seeds
+
+
+def test_right_posteriors_are_calibrated_and_a_run_resumes(tmp_path, capsys, inferred):
+    module.main(tmp_path, "gaussian", 20, 1)
+    assert inferred == list(range(20))
+    module.main(tmp_path, "gaussian", 40, 1)
+    assert inferred == list(range(40))
+    found = module.read_haloes(tmp_path, "gaussian", 40)
+    assert found.ranks.shape == (40, 6) and (found.ks > 1e-4).all()
+    assert (np.abs(found.coverage - 0.68) < 0.3).all()
+    text = capsys.readouterr().out
+    assert "40 haloes of 3" in text and all(f"\n{name} " in text for name in FREE)
+
+
+def test_wrong_posteriors_are_seen(tmp_path, monkeypatch):
+    """Ten times too narrow: ranks at the ends alone."""
+    found = module.StarsCalibration([], np.array([[0.0] * 6, [1.0] * 6] * 20))
+    assert (found.ks < 1e-6).all() and (found.coverage == 0.0).all()
+
+
+def test_haloes_of_other_versions_are_refused(tmp_path, inferred):
+    module.main(tmp_path, "gaussian", 2, 1)
+    path = tmp_path / "gaussian-00001.json"
+    held = json.loads(path.read_text())
+    path.write_text(json.dumps({**held, "versions": [0, "0.9", 10]}))
+    with pytest.raises(ValueError, match=r"gaussian-00001\.json = a halo of versions \[0, '0\.9', 10\]: allowed is"):
+        module.read_haloes(tmp_path, "gaussian", 2)
