@@ -149,6 +149,7 @@ def test_every_dependency_has_a_pin_that_satisfies_it(project, pins):
     # agama downloads further sources while it builds, so nothing requires it.
     wanted = [*project["project"]["dependencies"]]
     wanted += [*extras["benchmarks"], *extras["generation"], *extras["plot"], *extras["test"], *extras["docs"]]
+    wanted += extras["samplers"]
     assert len(wanted) > 10
     for text in wanted:
         requirement = Requirement(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -108,6 +109,29 @@ class Posterior(Displayed):
         from mwlmc_data.plotting.corners import corner_plot
 
         return corner_plot(self.samples, list(self.samples.columns), truths=truths, title=title)
+
+    def to_arviz(self) -> Any:
+        """The draws in ArviZ's form, as one chain.
+
+        Returns
+        -------
+        arviz.InferenceData or xarray.DataTree
+            Whichever the installed ArviZ has, with a group ``posterior``.
+
+        Raises
+        ------
+        ImportError
+            If arviz is not installed.
+        """
+        try:
+            arviz = importlib.import_module("arviz")
+        except ImportError as error:
+            raise ImportError(f"to_arviz needs arviz ({error}): pip install arviz") from error
+        draws = {str(name): column.to_numpy()[None] for name, column in self.samples.items()}
+        # ArviZ 1.0 takes the groups as one mapping
+        if int(arviz.__version__.partition(".")[0]) >= 1:
+            return arviz.from_dict({"posterior": draws})
+        return arviz.from_dict(posterior=draws)
 
     def _summary(self) -> str:
         texts = [f"{name} {p50} ({p16} to {p84}) {unit}".rstrip() for name, p16, p50, p84, unit in self._rows()]

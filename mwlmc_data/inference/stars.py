@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 from mwlmc_data._version import __version__
 from mwlmc_data.arguments.arrays import as_choice, as_flag, as_seed, as_whole
 from mwlmc_data.arguments.messages import shorten
-from mwlmc_data.arguments.tabular import as_row
+from mwlmc_data.arguments.tabular import as_row, as_table, is_table
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import fixed
 from mwlmc_data.inference.checkpoint import Checkpoint
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 METHODS = ("likelihood",)
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused.
 ALGORITHM = 1
+#: Columns that hold errors.
+_ERROR = re.compile(r"^(e|err|error|sigma|sig|std|unc)_|_(e|err|error|errors|sigma|std|unc|uncertainty)$")
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 40_000
 #: Error of the sum of ln P over the stars [nats] above which a warning is raised.
@@ -165,7 +168,7 @@ def infer_stars(
     ----------
     table : Halo, table or array_like
         Stars today, with exact phase space: a :class:`Halo`; a table with x, y, z [kpc], vx, vy, vz [km/s]; or an array
-        (n, 6). Stars outside the selection are left out.
+        (n, 6). Stars outside the selection are left out. Columns that are called as errors of measurement are refused.
     selection : Selection, optional
         Which stars of the halo were observed; by default all beyond 50 kpc.
     method : {"likelihood"}
@@ -236,6 +239,7 @@ def infer_stars(
         workers = as_whole("workers", workers, minimum=1)
     if resume is not None and not isinstance(resume, str | Path):
         raise ValueError(f"resume = {shorten(resume)}: allowed is the path of a file")
+    _refuse_errors(table)
     selection = Selection() if selection is None else selection
     stars, completeness = select_stars(given := take_table("table", table), selection)
     if n_total is not None:
@@ -273,6 +277,16 @@ def infer_stars(
     for text in found.warnings:
         warnings.warn(text, stacklevel=2)
     return found
+
+
+def _refuse_errors(table: Any) -> None:
+    """Refuse a table with errors of measurement, which would be ignored."""
+    columns = as_table("table", table) if is_table(table) else {}
+    if found := [name for name in columns if _ERROR.search(name.lower())]:
+        raise ValueError(
+            f"table holds {found[0]!r}: allowed are exact positions and velocities; the likelihood of stars with "
+            "errors of measurement is another, and without them the answer is too narrow (drop the column if it is none)"
+        )
 
 
 def _hold(

@@ -1,6 +1,7 @@
 """The posterior of stars by their exact likelihood: few stars and few free parameters, so that it takes seconds."""
 
 import json
+import sys
 
 import astropy.units as u
 import numpy as np
@@ -44,22 +45,12 @@ def test_the_truth_is_inside_and_the_answer_is_narrow(posterior, halo):
 
 def test_the_evidence_is_that_of_a_grid(posterior, halo):
     """Sums over the prior's quantiles with the same ln P."""
-    stars = take_table("table", halo)
-    stars = stars[np.linalg.norm(stars[:, :3], axis=1) > FIT_R_MIN]
     scores = mw.Prior("gaussian", ["m200_mw"]).marginals["m200_mw"]
-    log_probability = posterior.probability.log_probability
     low, high = posterior.samples.min(), posterior.samples.max()
     m = np.linspace(0.96 * low["m200_mw"], 1.04 * high["m200_mw"], 25)
     b = np.linspace(max(low["beta0"] - 0.05, 0.0), min(high["beta0"] + 0.05, 0.9), 25)
-    values = np.array(
-        [
-            [
-                mw.log_density(stars[:, :3], stars[:, 3:], p).sum() - len(stars) * log_probability(p)
-                for p in (mw.Parameters(**{**TRUTH, "m200_mw": each, "beta0": beta}) for beta in b)
-            ]
-            for each in m
-        ]
-    )
+    points = [mw.Parameters(**{**TRUTH, "m200_mw": mass, "beta0": beta}) for mass in m for beta in b]
+    values = mw.log_likelihood(halo, points, log_probability=posterior.probability, workers=1).reshape(25, 25)
     prior = np.exp(scores.log_pdf(m))[:, None] / 0.9
     top = values.max()
     total = top + np.log((np.exp(values - top) * prior).sum() * (m[1] - m[0]) * (b[1] - b[0]))
@@ -189,11 +180,31 @@ def test_bad_input_is_named(halo, changes, words):
         (np.full((4, 6), np.nan), r"table\[0, 0\] = nan"),
         (pd.DataFrame({"x": [1.0]}), "table lacks y, z, vx, vy, vz"),
         (3, "table = a number"),
+        (pd.DataFrame(np.ones((2, 7)), columns=["x", "y", "z", "vx", "vy", "vz", "e_vx"]), "table holds 'e_vx'"),
+        (pd.DataFrame({"x": [60.0], "x_error": [1.0]}), "table holds 'x_error': allowed are exact positions"),
     ],
 )
 def test_tables_that_are_not_stars_are_refused(table, words):
     with pytest.raises(ValueError, match=words):
         mw.infer_stars(table, **QUICK)
+
+
+def test_draws_go_to_arviz(posterior):
+    arviz = pytest.importorskip("arviz")
+    found = posterior.to_arviz()["posterior"]
+    assert found["m200_mw"].to_numpy() == pytest.approx(posterior.samples["m200_mw"].to_numpy()[None])
+    assert set(found.data_vars) == set(FREE) and arviz.summary(posterior.to_arviz()).shape[0] == 2
+
+
+def test_arviz_is_asked_for_by_name(posterior, monkeypatch):
+    monkeypatch.setitem(sys.modules, "arviz", None)
+    with pytest.raises(ImportError, match=r"to_arviz needs arviz .*pip install arviz"):
+        posterior.to_arviz()
+
+
+def test_a_corner_plot_shows_all_parameters(posterior):
+    pytest.importorskip("corner")
+    assert len(posterior.plot(truths=TRUTH).axes) == 4
 
 
 def test_it_prints(posterior):
