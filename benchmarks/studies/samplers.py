@@ -59,7 +59,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Draws:
+class SamplerRun:
     """What a sampler found: draws with weights whose sum is one, and ln Z with its error, NaN without one."""
 
     draws: Float64Array
@@ -69,7 +69,7 @@ class Draws:
     error: float = math.nan
 
 
-def _run_own(target: Target) -> Draws:
+def _run_own(target: Target) -> SamplerRun:
     rng = np.random.default_rng(1)
     exploration, known = Exploration(D, rng), np.empty(0)
 
@@ -88,7 +88,7 @@ def _run_own(target: Target) -> Draws:
         log_weights = np.concatenate([log_weights, ratio + target.evaluate(fresh)])
     total, effective = logsumexp(log_weights), count_effective(log_weights)
     error = math.sqrt(1.0 / effective - 1.0 / len(points))
-    return Draws(points, np.exp(log_weights - total), effective, float(total) - math.log(len(points)), error)
+    return SamplerRun(points, np.exp(log_weights - total), effective, float(total) - math.log(len(points)), error)
 
 
 def _start(target: Target, n: int) -> Float64Array:
@@ -101,11 +101,11 @@ def _start(target: Target, n: int) -> Float64Array:
     return points[best]
 
 
-def _equal(draws: Float64Array, effective: float) -> Draws:
-    return Draws(draws, np.full(len(draws), 1.0 / len(draws)), effective)
+def _equal(draws: Float64Array, effective: float) -> SamplerRun:
+    return SamplerRun(draws, np.full(len(draws), 1.0 / len(draws)), effective)
 
 
-def _run_emcee(target: Target) -> Draws:
+def _run_emcee(target: Target) -> SamplerRun:
     import emcee
 
     moves = [(emcee.moves.DEMove(), 0.6), (emcee.moves.StretchMove(), 0.3), (emcee.moves.DESnookerMove(), 0.1)]
@@ -117,7 +117,7 @@ def _run_emcee(target: Target) -> Draws:
     return _equal(chain.reshape(-1, D), chain.shape[0] * chain.shape[1] / float(np.max(times)))
 
 
-def _run_zeus(target: Target) -> Draws:
+def _run_zeus(target: Target) -> SamplerRun:
     import zeus
 
     np.random.seed(1)  # noqa: NPY002 (zeus draws from the global stream)
@@ -131,17 +131,17 @@ def _to_scores(cube: Float64Array) -> Float64Array:
     return np.asarray(ndtri(np.clip(cube, 1e-12, 1.0 - 1e-12)))
 
 
-def _run_nautilus(target: Target) -> Draws:
+def _run_nautilus(target: Target) -> SamplerRun:
     import nautilus
 
     sampler = nautilus.Sampler(_to_scores, lambda u: max(target(u), -1e6), n_dim=D, n_live=500, seed=1)
     sampler.run(verbose=False, n_eff=N_EFFECTIVE, n_like_max=40_000)
     points, log_weights, _ = sampler.posterior()
     weights = np.exp(log_weights - logsumexp(log_weights))
-    return Draws(points, weights, float(sampler.n_eff), float(sampler.log_z), 1.0 / math.sqrt(sampler.n_eff))
+    return SamplerRun(points, weights, float(sampler.n_eff), float(sampler.log_z), 1.0 / math.sqrt(sampler.n_eff))
 
 
-def _run_dynesty(target: Target) -> Draws:
+def _run_dynesty(target: Target) -> SamplerRun:
     import dynesty
 
     sampler = dynesty.NestedSampler(
@@ -151,10 +151,10 @@ def _run_dynesty(target: Target) -> Draws:
     found = sampler.results
     weights = np.exp(found.logwt - logsumexp(found.logwt))
     effective = count_effective(found.logwt)
-    return Draws(found.samples, weights, effective, float(found.logz[-1]), float(found.logzerr[-1]))
+    return SamplerRun(found.samples, weights, effective, float(found.logz[-1]), float(found.logzerr[-1]))
 
 
-def _run_pocomc(target: Target) -> Draws:
+def _run_pocomc(target: Target) -> SamplerRun:
     import pocomc
 
     prior = pocomc.Prior([norm(0.0, 1.0)] * D)
@@ -163,11 +163,11 @@ def _run_pocomc(target: Target) -> Draws:
     draws, weights, _, _ = sampler.posterior()
     log_evidence, error = sampler.evidence()
     weights = weights / weights.sum()
-    return Draws(draws, weights, count_effective(np.log(weights)), float(log_evidence), float(error or math.nan))
+    return SamplerRun(draws, weights, count_effective(np.log(weights)), float(log_evidence), float(error or math.nan))
 
 
 #: Samplers by the name of their library.
-SAMPLERS: dict[str, Callable[[Target], Draws]] = {
+SAMPLERS: dict[str, Callable[[Target], SamplerRun]] = {
     "ours": _run_own,
     "emcee": _run_emcee,
     "nautilus": _run_nautilus,

@@ -285,7 +285,7 @@ def _refuse_errors(table: Any) -> None:
     if found := [name for name in columns if _ERROR.search(name.lower())]:
         raise ValueError(
             f"table holds {found[0]!r}: allowed are exact positions and velocities; the likelihood of stars with "
-            "errors of measurement is another, and without them the answer is too narrow (drop the column if it is none)"
+            "errors of measurement is another, and without them the answer is too narrow (or drop the column)"
         )
 
 

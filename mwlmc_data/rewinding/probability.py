@@ -40,7 +40,7 @@ _BLOCK = 20_000
 MIN_PROBABILITY = 1e-3
 
 #: Fields of a fit that are numbers and arrays.
-_SCALARS = ("n_points", "n_stars", "residual", "agreement", "effective", "largest", "log_p", "log_p_error")
+_SCALARS = ("n_points", "n_stars", "residual", "misfit", "agreement", "effective", "largest", "log_p", "log_p_error")
 _ARRAYS = ("centre", "scale", "coefficients", "of_parts")
 
 #: A function that applies another to many arguments, in order: `map`, or that of a pool of processes.
@@ -93,6 +93,8 @@ class PassProbability(Displayed):
         Points of the design, and observed stars that were rewound in each.
     residual : float
         Standard deviation of ln P about the polynomial, for the degrees of freedom.
+    misfit : float
+        Part of it that more stars would not remove: its excess over the noise of the disjoint parts.
     agreement : float
         Probability that counts disagree with the fit by more than they do, by chance.
     effective : float
@@ -107,6 +109,7 @@ class PassProbability(Displayed):
     n_points: int
     n_stars: int
     residual: float
+    misfit: float
     agreement: float
     effective: float
     largest: float
@@ -168,12 +171,13 @@ class PassProbability(Displayed):
         Returns
         -------
         float
-            Root mean square over draws and parts of the stars.
+            Root mean square over draws and parts of the stars, and the misfit of the polynomial.
         """
         values = self._terms(coordinates) @ self._of_parts.T
         values -= weights @ values
         apart = values - values.mean(axis=1, keepdims=True)
-        return math.sqrt(float(weights @ (apart**2).sum(axis=1)) / (N_PARTS * (N_PARTS - 1)))
+        noise2 = float(weights @ (apart**2).sum(axis=1)) / (N_PARTS * (N_PARTS - 1))
+        return math.hypot(math.sqrt(noise2), self.misfit)
 
     def _terms(self, coordinates: Float64Array) -> Float64Array:
         terms = _expand((coordinates - self._centre) / self._scale)
@@ -247,9 +251,11 @@ def fit_probability(
     scale = x.std(axis=0)
     terms = _expand((x - x[0]) / scale)
     inverse = np.linalg.pinv(terms)
-    coefficients = inverse @ whole.log_p
-    of_parts = np.array([inverse @ solve(part == i).log_p for i in range(N_PARTS)])
-    apart = whole.log_p - terms @ coefficients
+    log_p_parts = np.array([solve(part == i).log_p for i in range(N_PARTS)])
+    coefficients, of_parts = inverse @ whole.log_p, log_p_parts @ inverse.T
+    freedom = max(k - terms.shape[1], 1)
+    residual2 = float(((whole.log_p - terms @ coefficients) ** 2).sum()) / freedom
+    noise2 = float(((log_p_parts - of_parts @ terms.T) ** 2).sum()) / freedom / N_PARTS**2
     relative = (terms - terms[0]) @ coefficients
     agreement = _compare_counts(counts, n_drawn, relative)
     blocks = [(design[0], selection, _BLOCK, (*seed, k + 1, i)) for i in range(math.ceil(n_counted / _BLOCK))]
@@ -260,7 +266,8 @@ def fit_probability(
         names=tuple(names),
         n_points=k,
         n_stars=len(source),
-        residual=float(math.sqrt((apart @ apart) / max(k - terms.shape[1], 1))),
+        residual=math.sqrt(residual2),
+        misfit=math.sqrt(max(residual2 - noise2, 0.0)),
         agreement=agreement,
         effective=effective,
         largest=whole.largest,
