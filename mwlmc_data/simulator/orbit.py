@@ -12,7 +12,7 @@ import numpy as np
 from mwlmc_data.arguments.arrays import as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array, FloatArray
-from mwlmc_data.display import Displayed, fixed
+from mwlmc_data.display import Displayed, describe_tuple, fixed
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.equations import hernquist_factor
@@ -243,6 +243,9 @@ class Pair(NamedTuple):
     friction: float
     gm_lmc: float
     a_lmc: float
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
 
 
 def build_pair(parameters: Parameters, mw: MilkyWay) -> Pair:

@@ -59,6 +59,9 @@ class Static(NamedTuple):
     disc: FloatArray
     height: float
 
+    def __repr__(self) -> str:
+        return describe_tuple(self)
+
 
 @functools.lru_cache(maxsize=1)
 def load_static() -> Static:
