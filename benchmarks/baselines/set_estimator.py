@@ -34,10 +34,10 @@ _NOBODY = (70.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _RADIUS, _SPEED = 70.0, 120.0
 #: Numbers that are given beside the pooled stars: the LMC's vector and the logarithm of the number of stars.
 N_BESIDE = 7
-#: Smallest width by which an input of the mixture is divided: the number of stars may be the same everywhere.
-_LEAST_SPREAD = 1e-3
+#: Smallest width by which an input of the mixture is divided.
+_LEAST_SPREAD = 1e-6
 #: Smallest share of the stars that a step of the training sees.
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.25
 #: Training sets by which the inputs of the mixture are standardised.
 _N_STANDARD = 1024
 #: Sets that are encoded together outside the training.
@@ -65,7 +65,7 @@ class SetEstimator(Baseline, abc.ABC):
     """
 
     form = "sets"
-    width = 128
+    width = 64
     hidden = (128, 128)
     n_components = 6
 
@@ -160,8 +160,9 @@ class SetEstimator(Baseline, abc.ABC):
 
 
 def default_training(n: int) -> Training:
-    """Return settings for n simulations."""
-    return Training(epochs=60, learning_rate=2e-3, max_batch=128, weight_decay=10.0 / math.sqrt(n), fused=True)
+    """Return settings for n simulations: small steps, because a thousand sets are few, and cheap ones."""
+    batch = int(np.clip(n // 40, 25, 128))
+    return Training(epochs=60, learning_rate=2e-3, batch=batch, weight_decay=3.0 / math.sqrt(n), fused=True)
 
 
 def pack(x: NDArray | StarSets) -> Float32Array:
@@ -207,6 +208,8 @@ def define_set_network() -> type[Any]:
             with torch.no_grad():
                 found = torch.cat([self.pool(block) for block in x.split(_BLOCK)])
                 self.centre, self.spread = found.mean(dim=0), found.std(dim=0).clamp(min=_LEAST_SPREAD)
+                # the number of stars may be the same in all of them, and other ones are seen in the training
+                self.centre[-1], self.spread[-1] = 0.0, 1.0
 
         def embed(self, x: Any, share: float = 1.0) -> Any:
             """Encode packed sets (n, 7 m + 6) as inputs of the head; with a share below 1 a random part of them."""
@@ -242,7 +245,7 @@ def _features(stars: Any, lmc: Any) -> Any:
     import torch
 
     position, velocity = stars[..., :3], stars[..., 3:] / _SPEED
-    radius = torch.linalg.vector_norm(position, dim=-1, keepdim=True)
+    radius = torch.linalg.vector_norm(position, dim=-1, keepdim=True).clamp(min=1e-3)
     direction = position / radius
     radial = (direction * velocity).sum(dim=-1, keepdim=True)
     tangential2 = (velocity.square().sum(dim=-1, keepdim=True) - radial.square()).clamp(min=0.0)

@@ -22,7 +22,6 @@ class SetTransformer(SetEstimator):
     name = "set-transformer"
     title = "Set transformer with a mixture"
     source = "Lee et al. 2019, arXiv:1810.00825"
-    width = 64
     inducing = 16
     heads = 4
 

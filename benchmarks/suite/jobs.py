@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines.base import Baseline, Draws, Effort, create, find_baselines
 from benchmarks.baselines.training import use_one_thread
 from benchmarks.common.c2st import c2st
+from benchmarks.common.others import OthersOf
 from benchmarks.common.sets import Learnable, SimulationSet, box_of
 from benchmarks.suite import models
 from benchmarks.suite.curves import compute_curves
@@ -26,6 +27,7 @@ from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.report import Entry, Report, Section, dump
 from mwlmc_data.scoring.submission import Submission, read_submission, write_submission
 from mwlmc_data.scoring.task import Task
+from mwlmc_data.scoring.tasks.on_demand import OnDemandTask
 from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
 from mwlmc_data.storage.npz import write_npz
 
@@ -109,8 +111,14 @@ def _draw_entry(out: Path, job: Job, task: Task, effort: Effort) -> dict[str, An
     baseline, about = kept.get(job.baseline, source, job.seed)
     start = cpu_seconds()
     arrays, drawn = draw(baseline, task, job.seed)
+    spent = sum_training_cost(kept, job, source) + cpu_seconds() - start
+    if isinstance(task, OnDemandTask):
+        start, others = cpu_seconds(), OthersOf(task)
+        beside, _ = kept.get(job.baseline, others, job.seed)
+        arrays["other_samples"], _ = draw_for(beside, others, task.observations.x, task.n_draws, job.seed)
+        spent += cpu_seconds() - start
     cost = {
-        "cpu_seconds": round(sum_training_cost(kept, job, source) + cpu_seconds() - start, 1),
+        "cpu_seconds": round(spent, 1),
         "simulations": baseline.uses_simulations * (len(task.train) + len(task.validation)),
         "parameters": baseline.n_parameters,
     }

@@ -28,10 +28,13 @@ class StarTask:
         Training sets.
     signal : float
         Mean velocity [km/s] for a score of one; 0 leaves the prior.
+    fewest : int
+        Smallest number of stars of a set.
     """
 
     n: int = 1000
     signal: float = 30.0
+    fewest: int = N_STARS // 2
     id: str = "stars-stand-in"
     theta_names: tuple = THETA
     x_names: tuple = ("stars", "mask", *LMC_VECTOR)
@@ -60,7 +63,7 @@ class StarTask:
         direction /= np.linalg.norm(direction, axis=2, keepdims=True)
         position = direction * rng.uniform(50, 150, (n, N_STARS, 1))
         velocity = self.signal * u[:, None] + NOISE * rng.normal(size=(n, N_STARS, 3))
-        mask = np.arange(N_STARS) < rng.integers(N_STARS // 2, N_STARS + 1, n)[:, None]
+        mask = np.arange(N_STARS) < rng.integers(self.fewest, N_STARS + 1, n)[:, None]
         stars = np.where(mask[:, :, None], np.concatenate([position, velocity], axis=2), 0.0)
         lmc = rng.normal(size=(n, 6)) * 3.0 + [-1.0, -41.0, -28.0, -57.0, -226.0, 221.0]
         x = StarSets(stars.astype(np.float32), mask, lmc.astype(np.float32))

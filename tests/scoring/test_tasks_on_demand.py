@@ -83,7 +83,7 @@ def test_the_exact_likelihood_reaches_as_far_as_the_anisotropy(forbidden):
 
 def test_scales_are_those_of_the_training_split(task, forbidden):
     assert task.scale == pytest.approx(np.sqrt(metrics.prior_variance(task.prior)), rel=1e-3)
-    assert task.other_scale == pytest.approx(task._load_population().std(axis=0), rel=1e-3)
+    assert task.other_scale == pytest.approx(task.load_population().std(axis=0), rel=1e-3)
 
 
 def test_a_score_needs_no_simulation_and_scores_the_other_parameters(task, forbidden):
@@ -104,7 +104,7 @@ def test_a_score_needs_no_simulation_and_scores_the_other_parameters(task, forbi
     narrow = centre[:, None] + 0.1 * (draws - centre[:, None])
     worse = task.score(samples, other_samples=narrow)["scores"]["others"]
     assert worse["energy_score"]["value"] > found["energy_score"]["value"]
-    population = task._load_population()
+    population = task.load_population()
     nothing = population[rng.integers(len(population), size=(len(seen), SHORT))]
     blind = task.score(samples, other_samples=nothing)["scores"]["others"]["gain_over_population"]
     assert abs(blind["value"]) < 5 * blind["error"]

@@ -97,10 +97,10 @@ class OnDemandTask(SummaryTask):
         truth = np.asarray(self.observations.others, dtype=np.float64)[rows]
         section = others.score(
             arrays["other_samples"][rows].astype(np.float64), truth, self.other_names, self.other_scale,
-            self._load_population(),
+            self.load_population(),
         )  # fmt: skip
         return replace(scored, sections=[*scored.sections, section])
 
-    def _load_population(self) -> NDArray:
+    def load_population(self) -> NDArray:
         """Load the other parameters over the training split: what is known of them without data."""
         return stack_columns(columns_of("train", self.other_names), self.other_names).astype(np.float64)

@@ -157,3 +157,13 @@ def test_bins_are_those_of_a_loop_over_the_stars(task):
     assert found["sigma_v_r_75"] == pytest.approx(v_r[inside].std(ddof=1), rel=1e-5)
     speed2 = sum(found[f"sigma_v_{k}_75"] ** 2 for k in ("r", "phi", "theta"))
     assert speed2 > 0 and found["mean_v_x_150"] == 0.0 == found["sigma_v_r_150"], "no star is beyond 150 kpc"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_sets_of_one_size_do_not_upset_the_training_on_parts_of_them(name):
+    """Their number does not vary over the training set, but it does from step to step."""
+    full = StarTask(n=200, fewest=N_STARS)
+    assert full.train.x.mask.all()
+    baseline = type(create(name))(training=Training(epochs=1, batch=50))
+    baseline.fit(full, seed=0)
+    assert baseline.history[0][0] < 10.0
