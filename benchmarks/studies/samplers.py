@@ -135,7 +135,7 @@ def _run_nautilus(target: Target) -> SamplerRun:
     import nautilus
 
     sampler = nautilus.Sampler(_to_scores, lambda u: max(target(u), -1e6), n_dim=D, n_live=500, seed=1)
-    sampler.run(verbose=False, n_eff=N_EFFECTIVE, n_like_max=40_000)
+    sampler.run(verbose=False, n_eff=3 * N_EFFECTIVE, n_like_max=40_000)
     points, log_weights, _ = sampler.posterior()
     weights = np.exp(log_weights - logsumexp(log_weights))
     return SamplerRun(points, weights, float(sampler.n_eff), float(sampler.log_z), 1.0 / math.sqrt(sampler.n_eff))

@@ -69,8 +69,8 @@ class Found(Displayed):
         Their sum is one.
     log_evidence : float
         Of the data, with the constants that do not depend on the parameters left out.
-    probability : PassProbability or None
-        Of the selection; None if all stars are observed.
+    probability : PassProbability
+        Of the selection.
     edge : float
         Part of the posterior beyond 0.8 of the width of the window of `probability`.
     error_parts : dict of str to float
@@ -82,7 +82,7 @@ class Found(Displayed):
     points: Float64Array
     weights: Float64Array
     log_evidence: float
-    probability: PassProbability | None
+    probability: PassProbability
     edge: float
     error_parts: dict[str, float]
     n_evaluations: int
@@ -156,8 +156,7 @@ class StarSearch:
         exploration = Exploration(d, np.random.default_rng((self._seed, 0)))
         weights = exploration.search(self._value, _EFFECTIVE * d)
         self._refuse_impossible(exploration.points, weights)
-        if not self._selection.is_complete:
-            self._approach(exploration)
+        self._approach(exploration)
         exploration.search(self._value, _LAST_EFFECTIVE * d)
         return self._draw(exploration.propose(), n_effective, max_evaluations)
 
@@ -239,15 +238,13 @@ class StarSearch:
         """Log-likelihoods from sums of ln f; -inf outside the window."""
         probability, window = self._probability, self._window
         values = self._likelihood.parameters.convert(points)
-        if probability is None and self._selection.is_complete:
-            log_p = np.full(len(points), math.log(self._selection.fraction))
-        elif probability is None:
+        if probability is None:
             r_dehnen = values.get("r_dehnen", np.full(len(points), self._likelihood.parameters.held.get("r_dehnen")))
             log_p = np.log([estimate_fraction(self._selection, float(r)) for r in r_dehnen])
         else:
             log_p = probability.evaluate(compute_coordinates(values, self._names))
         # a first guess holds up to a constant
-        n_total = None if probability is None and not self._selection.is_complete else self._n_total
+        n_total = None if probability is None else self._n_total
         total = add_selection(sums, log_p, self._n, n_total)
         return total if window is None else np.where(window.measure(points) <= 1.0, total, -np.inf)
 
@@ -265,6 +262,8 @@ class StarSearch:
     def _draw(self, proposal: Proposal, n_effective: int, max_evaluations: int) -> Found:
         """Independent draws from a proposal."""
         probability, window = self._probability, self._window
+        if probability is None or window is None:
+            raise RuntimeError("no ln P has been computed")
         self._stage = "draw"
         rng = np.random.default_rng((self._seed, 3))
         points, log_weights = np.empty((0, len(self._names))), np.empty(0)
@@ -281,12 +280,13 @@ class StarSearch:
         total = float(logsumexp(log_weights))
         weights = np.exp(log_weights - total)
         n = len(points)
-        edge = 0.0 if window is None else float(weights @ (window.measure(points) > _NEAR_EDGE))
-        parts = {"sampling": math.sqrt(max(1.0 / effective - 1.0 / n, 0.0)), "selection": 0.0, "probability": 0.0}
-        if probability is not None:
-            coordinates = compute_coordinates(self._likelihood.parameters.convert(points), self._names)
-            parts["selection"] = self._n * probability.estimate_error(coordinates, weights)
-            parts["probability"] = self._n * probability.log_p_error
+        edge = float(weights @ (window.measure(points) > _NEAR_EDGE))
+        coordinates = compute_coordinates(self._likelihood.parameters.convert(points), self._names)
+        parts = {
+            "sampling": math.sqrt(max(1.0 / effective - 1.0 / n, 0.0)),
+            "selection": self._n * probability.estimate_error(coordinates, weights),
+            "probability": self._n * probability.log_p_error,
+        }
         return Found(
             points=points,
             weights=weights,

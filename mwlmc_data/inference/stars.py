@@ -27,6 +27,7 @@ from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_predictive import N_SETS, compute_p_value
 from mwlmc_data.inference.star_search import Found, StarSearch
+from mwlmc_data.rewinding.likelihood import EXACT_RADIUS
 from mwlmc_data.rewinding.probability import PassProbability
 from mwlmc_data.rewinding.rewind import take_table
 from mwlmc_data.rewinding.selection import Selection, select_stars
@@ -85,8 +86,8 @@ class StarPosterior(Posterior):
         Effective number of draws.
     n_evaluations : int
         Of the stars' likelihood.
-    probability : PassProbability or None
-        ln P of the selection over the parameters; None if all stars are observed.
+    probability : PassProbability
+        ln P of the selection over the parameters.
     edge : float
         Part of the posterior near the edge of the region in which ln P was computed.
     error_parts : mapping
@@ -101,7 +102,7 @@ class StarPosterior(Posterior):
     held: Mapping[str, Any]
     n_effective: float
     n_evaluations: int
-    probability: PassProbability | None
+    probability: PassProbability
     edge: float
     error_parts: Mapping[str, float]
 
@@ -170,7 +171,7 @@ def infer_stars(
         Stars today, with exact phase space: a :class:`Halo`; a table with x, y, z [kpc], vx, vy, vz [km/s]; or an array
         (n, 6). Stars outside the selection are left out. Columns that are called as errors of measurement are refused.
     selection : Selection, optional
-        Which stars of the halo were observed; by default all beyond 50 kpc.
+        Which stars of the halo were observed, from 20 kpc on; by default all beyond 50 kpc.
     method : {"likelihood"}
         How the posterior is found.
     config : str
@@ -211,9 +212,9 @@ def infer_stars(
     Raises
     ------
     ValueError
-        If stars, names or values are not allowed; no star is in the selection; the selection observes fewer than one
-        star in a thousand; stars could not have been bound to the Milky Way at any parameters; or
-        `resume` belongs to other settings.
+        If stars, names or values are not allowed; the selection begins within 20 kpc, where rewound stars are not
+        exact; no star is in the selection; the selection observes fewer than one star in a thousand; stars could not
+        have been bound to the Milky Way at any parameters; or `resume` belongs to other settings.
     RuntimeError
         If the posterior is not found, or the selection's probability is not determined.
     WriteError
@@ -241,6 +242,11 @@ def infer_stars(
         raise ValueError(f"resume = {shorten(resume)}: allowed is the path of a file")
     _refuse_errors(table)
     selection = Selection() if selection is None else selection
+    if isinstance(selection, Selection) and selection.r_min < EXACT_RADIUS:
+        raise ValueError(
+            f"selection = {selection!r}: allowed is r_min = {EXACT_RADIUS:g} kpc or more; stars within have made "
+            "dozens of orbits since the start, and their density is not exact"
+        )
     stars, completeness = select_stars(given := take_table("table", table), selection)
     if n_total is not None:
         n_total = as_whole("n_total", n_total, minimum=len(stars))

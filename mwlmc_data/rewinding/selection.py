@@ -94,11 +94,6 @@ class Selection(Displayed):
         names = ("shell", "sky", "random part")
         return list(zip(names, self._summary().split("; "), strict=True))
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every star in the sky and at every radius can be observed."""
-        return self.r_min == 0.0 and math.isinf(self.r_max) and self.footprint is None
-
     def compute_completeness(self, positions: ArrayLike) -> Float64Array:
         """Compute the probability that stars at these places are observed, without the random part.
 

@@ -154,6 +154,7 @@ def test_stars_on_radial_orbits_are_no_exception():
     [
         ({"method": "moments"}, "method = 'moments': allowed is 'likelihood'"),
         ({"selection": 50.0}, "selection = 50.0: allowed is a mwlmc_data.Selection"),
+        ({"selection": mw.Selection(r_min=19.0)}, "selection = .*r 19 to inf.*: allowed is r_min = 20 kpc or more"),
         ({"selection": mw.Selection(r_min=5e4)}, "table = 700 stars, none of them in the selection"),
         ({"config": "gauss"}, "config = 'gauss': allowed is"),
         ({"n_total": 3}, "n_total = 3: allowed is a whole number from"),

@@ -128,4 +128,3 @@ def test_the_first_guess_is_the_dehnen_profile():
     expected = np.sum(0.5 * (density[1:] + density[:-1]) * np.diff(r))
     assert estimate_fraction(mw.Selection(r_min=50.0, r_max=80.0), 12.0) == pytest.approx(expected, rel=1e-6)
     assert estimate_fraction(mw.Selection(r_min=0.0), 12.0) == 1.0
-    assert mw.Selection(r_min=0.0).is_complete and not mw.Selection(r_min=0.0, r_max=1e3).is_complete
