@@ -1,6 +1,6 @@
 """The proofs: how exact and how fast the simulator is, and whether what is published holds.
 
-Each module is the command of its name, such as ``python -m benchmarks accuracy``:
+Each module is the command of its name with hyphens, such as ``python -m benchmarks stars-calibration``:
 
 =================  ====================================================================================
 accuracy           the simulator beside agama and its own float64 yardstick; prints `published_stars` too
@@ -16,7 +16,7 @@ refusals           which spoilt entries a score refuses or flags
 regeneration       how much a halo differs between processors, or a set from an earlier file of it
 rewinding          how exact the likelihood of rewound stars is
 samplers           what samplers of other libraries make of the likelihood of a halo's stars
-stars_calibration  whether `infer_stars` is calibrated, by the ranks of fresh haloes' parameters
 speed              cost and error beside agama, gala and galpy
+stars_calibration  whether `infer_stars` is calibrated, by the ranks of fresh haloes' parameters
 =================  ====================================================================================
 """
