@@ -13,16 +13,13 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator.compiling import announce_compiling
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE
-from mwlmc_data.simulator.orbit import build_reversed_field
+from mwlmc_data.simulator.orbit import REVERSED, build_reversed_field
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import MOTION_NAMES, POSITION_NAMES
 from mwlmc_data.simulator.stars import Halo
 
 #: Columns of a table of stars.
 _UNITS = dict.fromkeys(POSITION_NAMES, "kpc") | dict.fromkeys(MOTION_NAMES, "km/s")
-#: Signs of a phase space whose time runs backwards.
-_REVERSED = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
-
 
 def rewind(positions: Any, velocities: Any, parameters: Parameters) -> tuple[Float64Array, Float64Array]:
     """Rewind stars from today to 2.2 Gyr ago, when the stellar halo was in equilibrium.
@@ -120,4 +117,4 @@ def rewind_stars(stars: Float64Array, parameters: Parameters) -> Float64Array:
     """Rewind stars (n, 6) as :func:`~mwlmc_data.rewind` does, without checks."""
     field = build_reversed_field(parameters)
     with announce_compiling():
-        return integrate_lanes(stars * _REVERSED, field, TOLERANCE)[0] * _REVERSED
+        return integrate_lanes(stars * REVERSED, field, TOLERANCE)[0] * REVERSED

@@ -10,16 +10,10 @@ from scipy.spatial.distance import cdist
 from mwlmc_data import scoring
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.energy import mean_pair_distance
-from mwlmc_data.scoring.inputs import find_still_draws
 from mwlmc_data.scoring.report import Entry, Section
 
 #: Rows of the population that stand for it, evenly chosen.
 _N_POPULATION = 4096
-
-
-def find_problems(draws: NDArray, names: Sequence[str]) -> list[str]:
-    """Find draws (n, m, k) that do not vary."""
-    return find_still_draws("other_samples", draws, names)
 
 
 def score(

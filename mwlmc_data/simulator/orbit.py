@@ -26,7 +26,7 @@ N_ORBIT = 441
 #: Points of the LMC's path for stars that are rewound: one every 20 Myr.
 N_REVERSED = 111
 #: Signs of a phase space whose time runs backwards.
-_REVERSED = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
+REVERSED = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
 #: Error allowed per step of the orbit: absolute [kpc, km/s] and relative.
 ABSOLUTE, RELATIVE = 1e-8, 1e-10
 #: First and longest step of the orbit [kpc / (km/s)]: 5 and 20 Myr.
@@ -338,7 +338,7 @@ def build_reversed_field(parameters: Parameters, n_points: int = N_REVERSED) -> 
     n_points = as_whole("n_points", n_points, minimum=2)
     mw = milky_way(parameters.m200_mw, parameters.c200)
     orbit, accelerations = _integrate(parameters, mw, n_points)
-    return _build_field(parameters, mw, orbit.relative[::-1] * _REVERSED, accelerations[::-1])
+    return _build_field(parameters, mw, orbit.relative[::-1] * REVERSED, accelerations[::-1])
 
 
 def build_field(parameters: Parameters) -> tuple[Orbit, Field]:

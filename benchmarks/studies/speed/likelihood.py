@@ -17,15 +17,13 @@ from mwlmc_data.rewinding.likelihood import log_densities, log_density_stars
 from mwlmc_data.rewinding.rewind import rewind_stars
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.equilibrium import equilibrium
-from mwlmc_data.simulator.orbit import N_ORBIT, Orbit, build_reversed_field, integrate_orbit
+from mwlmc_data.simulator.orbit import N_ORBIT, REVERSED, Orbit, build_reversed_field, integrate_orbit
 from mwlmc_data.workers import available_cores
 
 #: Goals for one evaluation with this number of stars and for its field [s].
 GOALS = {"evaluation": 2.5e-3, "reversed field": 0.4e-3}
 N_STARS = 1300
 _SEED = 30
-#: Signs of a phase space whose time runs backwards.
-_REVERSED = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
 
 
 def measure(repeats: int, fast: bool) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def reverse_problem() -> Problem:
     """Make the problem of rewinding stars of today beyond 50 kpc, as one that runs forwards in reversed time."""
     p = Parameters(**PARAMETERS)  # type: ignore[arg-type]
     orbit = integrate_orbit(p, N_ORBIT)
-    mw, lmc = (np.ascontiguousarray(path[::-1] * _REVERSED) for path in (orbit.mw, orbit.lmc))
-    stars = _outer_stars(p, 0) * _REVERSED
+    mw, lmc = (np.ascontiguousarray(path[::-1] * REVERSED) for path in (orbit.mw, orbit.lmc))
+    stars = _outer_stars(p, 0) * REVERSED
     name = "the paper's rigid case, stars beyond 50 kpc rewound"
     return Problem(name, p, Orbit(orbit.time, mw, lmc), build_reversed_field(p), stars)

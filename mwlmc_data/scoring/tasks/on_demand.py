@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mwlmc_data.dataset import schema
 from mwlmc_data.scoring import others
+from mwlmc_data.scoring.inputs import find_still_draws
 from mwlmc_data.scoring.observations import (
     LaterObservations,
     Observations,
@@ -84,7 +85,7 @@ class OnDemandTask(SummaryTask):
         """Find what is wrong with arrays."""
         found = super().find_problems(arrays)
         if not found and "other_samples" in arrays:
-            found = others.find_problems(arrays["other_samples"], self.other_names)
+            found = find_still_draws("other_samples", arrays["other_samples"], self.other_names)
         return found
 
     def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
