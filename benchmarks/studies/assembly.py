@@ -78,7 +78,7 @@ def get_llvm_code() -> str:
     from mwlmc_data.simulator.engines.lanes import _run
 
     table = np.zeros(4, F)
-    arguments = (np.zeros((1, 6), F), LaneField(table, table, table, table), F(0))
+    arguments = (np.zeros((1, 6), F), LaneField(table, table, table, table, None), F(0))
     kernel = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH)(_run.py_func)  # type: ignore[attr-defined]
     types = tuple(map(numba.typeof, arguments))
     kernel.compile(types)

@@ -15,7 +15,10 @@ from mwlmc_data.display import Displayed
 from mwlmc_data.priors.marginals import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES, in_range
 from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.physics import take_physics
 
+#: What is held besides numbers: which physics holds.
+PHYSICS_NAME = "physics"
 #: Parameters that are free by default.
 FREE = ("m_lmc", "m200_mw", "log10_lambda_df", "m_lmc_8p7", "beta0", "r_dehnen")
 
@@ -31,7 +34,7 @@ class FreeParameters(Displayed):
         Names of the free parameters, among those that the prior draws.
     held : mapping of str to float
         Values of all others; those of the LMC's present day on the sky or Cartesian, complete; `m_lmc_8p7` may be left
-        out.
+        out. ``physics`` is the name of another physics than the standard one.
 
     Attributes
     ----------
@@ -59,7 +62,7 @@ class FreeParameters(Displayed):
         others = tuple(name for name in DRAWN if name not in (*self.free, *SKY_NAMES))
         lmc = tuple(name for name in place if name not in self.free)
         needed = tuple(name for name in (*others, *lmc) if name != CONDITIONAL)
-        check_names("held", held, (*others, *lmc), needed=needed)
+        check_names("held", held, (*others, *lmc, PHYSICS_NAME), needed=needed)
         self.held = {name: _take(name, value) for name, value in held.items()}
 
     def _summary(self) -> str:
@@ -85,4 +88,6 @@ class FreeParameters(Displayed):
 
 
 def _take(name: str, value: Any) -> Any:
+    if name == PHYSICS_NAME:
+        return take_physics(value)
     return value if isinstance(value, str) and (name, value) == ("m_lmc_8p7", "fixed") else in_range(name, value)

@@ -183,7 +183,8 @@ def infer_stars(
         whose parameters are known, and the observed one otherwise.
     held : mapping of str to float, optional
         Values of the other parameters that are not free. `m_lmc_8p7` is 1.7e10 Msun by default, or 0.8 m_lmc where that
-        is less.
+        is less. ``physics`` is the name of another physics (:class:`Parameters`), whose posterior and evidence are
+        wanted; that of a halo whose parameters are known is not taken from it.
     n_total : int, optional
         Number of all stars of the halo, if it is known: how many of them are observed then counts too. By default the
         likelihood is conditional on the number of observed stars.

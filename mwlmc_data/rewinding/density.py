@@ -20,7 +20,8 @@ components across the radius, L' = L + error and z = L'^2 / 2 sigma^2, ::
     mean of L^(-2 beta) = (2 sigma^2)^(-beta) Gamma(1 - beta) 1F1(beta; 1; -z),
 
 which is L'^(-2 beta) where L' >> sigma. What follows is exact for the blurred stars, of whose orbits little is lost
-where few are radial. Errors depend on the digits of the star alone, not on the parameters.
+where few are radial. An Osipkov-Merritt halo is smooth in L; its likelihood is that of the same blurred stars, so that
+the evidences of two models can be compared. Errors depend on the digits of the star alone, not on the parameters.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.polynomial import legendre
+from numpy.polynomial import hermite_e, legendre
 from scipy.special import gammaln
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import nfw
 from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.distribution import LOGIT_STEP, LOGIT_TOP
-from mwlmc_data.simulator.equilibrium import Equilibrium, log_speed_density
+from mwlmc_data.simulator.equilibrium import log_speed_density
+from mwlmc_data.simulator.halo_model import HaloModel, OsipkovMerritt
 
 #: Error given to L, in r v: a hundred times that of 99% of the simulated stars.
 ERROR = 0.01
@@ -50,6 +52,15 @@ _NO_ERRORS = np.empty((0, 3))
 # Gauss's rules on (0, 1)
 _NEAR_NODES, _NEAR_WEIGHTS = (0.5 + 0.5 * legendre.leggauss(6)[0], 0.5 * legendre.leggauss(6)[1])
 _NODES, _WEIGHTS = (0.5 + 0.5 * legendre.leggauss(3)[0], 0.5 * legendre.leggauss(3)[1])
+# Gauss's rules for a normal number: along L', and across it, where the sign does not matter
+_ALONG, _ALONG_WEIGHTS = hermite_e.hermegauss(7)
+_ALONG_WEIGHTS = _ALONG_WEIGHTS / _ALONG_WEIGHTS.sum()
+_ACROSS, _ACROSS_WEIGHTS = (nodes[3:] for nodes in hermite_e.hermegauss(6))
+_ACROSS_WEIGHTS = _ACROSS_WEIGHTS / _ACROSS_WEIGHTS.sum()
+# where f ends within this many standard deviations of L': nodes between there and as far inwards
+_REACH = 6.0
+_EDGE, _EDGE_WEIGHTS = legendre.leggauss(16)
+_EDGE, _EDGE_WEIGHTS = 0.5 + 0.5 * _EDGE, 0.5 * _EDGE_WEIGHTS
 
 
 @inline
@@ -121,13 +132,38 @@ def _log_profile(x, tables):
 
 
 @inline
-def _log_a(x, tables):
-    """``ln (n r^(2 beta) / Z)`` at the radius x."""
+def _log_a(x, inverse_r2, tables):
+    """``ln (n r^(2 beta) / Z)`` at the radius x; of an Osipkov-Merritt halo, whose beta is 0, with the factor s^2."""
     return (
         _log_profile(x, tables)
+        + math.log1p(x * x * inverse_r2)
         + 2.0 * tables.beta * math.log(x)
         - math.log(integrate_speeds(x, tables.beta, tables.log_f1))
     )
+
+
+@inline
+def make_knots(tables):
+    """Room for knots of ln A, each NaN until :func:`evaluate_log_a` needs it."""
+    knots = np.empty((tables.x.shape[0] - 1) // _SPACING)
+    for k in range(knots.shape[0]):
+        knots[k] = np.nan
+    return knots
+
+
+@inline
+def evaluate_log_a(r, depth, inverse_r2, knots, tables):
+    """`_log_a` at a star's radius r, where 1 - Psi = depth: itself where f1 is cut, else between knots."""
+    if r < _CUT_MARGIN * tables.x_cut:
+        return _log_a(r, inverse_r2, tables)
+    place = (LOGIT_TOP - math.log((1.0 - depth) / depth)) / LOGIT_STEP / _SPACING
+    k = min(max(int(place), 0), knots.shape[0] - 2)
+    for j in range(k, k + 2):
+        if knots[j] != knots[j]:
+            grid, half = tables.x[_SPACING * j], tables.x[_SPACING * j + 1]
+            half = math.sqrt(grid * half)
+            knots[j] = 0.5 * (_log_a(grid, inverse_r2, tables) + _log_a(half, inverse_r2, tables))
+    return knots[k] + min(max(place - k, 0.0), 1.0) * (knots[k + 1] - knots[k])
 
 
 @inline
@@ -158,15 +194,11 @@ def _evaluate(stars, errors, tables, constant, log_gamma):
     With `errors` (n, 3) the mean over errors of L; without, if their shape is (0, 3), f itself. `log_gamma` is that of
     1 - beta.
     """
-    n, size = stars.shape[0], tables.x.shape[0]
+    n = stars.shape[0]
     out = np.empty(n)
     beta, log_f1 = tables.beta, tables.log_f1
     per_kpc, per_speed = 1.0 / tables.scale_radius, 1.0 / tables.scale_speed
-    inner = _CUT_MARGIN * tables.x_cut
-    n_knots = (size - 1) // _SPACING
-    knots = np.empty(n_knots)
-    for k in range(n_knots):
-        knots[k] = np.nan
+    knots = make_knots(tables)
     for i in range(n):
         x, y, z = stars[i, 0] * per_kpc, stars[i, 1] * per_kpc, stars[i, 2] * per_kpc
         u, v, w = stars[i, 3] * per_speed, stars[i, 4] * per_speed, stars[i, 5] * per_speed
@@ -179,16 +211,7 @@ def _evaluate(stars, errors, tables, constant, log_gamma):
             out[i] = -np.inf
             continue
         a, b, c = y * w - z * v, z * u - x * w, x * v - y * u
-        if r < inner:
-            ln_a = _log_a(r, tables)
-        else:
-            place = (LOGIT_TOP - math.log((1.0 - depth) / depth)) / LOGIT_STEP / _SPACING
-            k = min(max(int(place), 0), n_knots - 2)
-            for j in range(k, k + 2):
-                if knots[j] != knots[j]:
-                    grid, half = tables.x[_SPACING * j], tables.x[_SPACING * j + 1]
-                    knots[j] = 0.5 * (_log_a(grid, tables) + _log_a(math.sqrt(grid * half), tables))
-            ln_a = knots[k] + min(max(place - k, 0.0), 1.0) * (knots[k + 1] - knots[k])
+        ln_a = evaluate_log_a(r, depth, 0.0, knots, tables)
         if errors.shape[0] > 0:
             # an error of the velocity in every direction: that along the radius drops out
             e, f, g = ERROR * speed * errors[i, 0], ERROR * speed * errors[i, 1], ERROR * speed * errors[i, 2]
@@ -198,6 +221,73 @@ def _evaluate(stars, errors, tables, constant, log_gamma):
         else:
             power = -beta * math.log(a * a + b * b + c * c)
         out[i] = constant + ln_a + ln_f1 + power
+    return out
+
+
+@inline
+def _stretched_density(v2, l2, depth, inverse_r2, log_f1):
+    """f(Q) of a star with the squares of its speed and of its angular momentum; zero where it is not bound in Q."""
+    return math.exp(log_speed_density(max(math.sqrt(v2 + l2 * inverse_r2), 1e-150), depth, 1.0, log_f1))
+
+
+@inline
+def _integrate_to_edge(v2, along, sigma, l2_max, depth, inverse_r2, log_f1):
+    """Mean of f(Q) over the errors of L near the L at which f ends: from there inwards, along L' and across it."""
+    if not l2_max > 0.0:
+        return 0.0
+    total, width = 0.0, min(math.sqrt(l2_max) / sigma, _REACH)
+    for k in range(_EDGE.shape[0]):
+        across = width * _EDGE[k]
+        top = math.sqrt(max(l2_max - (across * sigma) ** 2, 0.0))
+        length = min(2.0 * top, min(top, along + _REACH * sigma) - min(top, along) + _REACH * sigma)
+        part = 0.0
+        for j in range(_EDGE.shape[0]):
+            l_along = top - length * _EDGE[j]
+            t = (l_along - along) / sigma
+            f = _stretched_density(v2, l_along * l_along + (across * sigma) ** 2, depth, inverse_r2, log_f1)
+            part += _EDGE_WEIGHTS[j] * math.exp(-0.5 * t * t) * f
+        total += _EDGE_WEIGHTS[k] * math.exp(-0.5 * across * across) * part * length / sigma
+    return total * width / math.pi  # both signs across
+
+
+@kernel
+def _evaluate_stretched(stars, errors, tables, inverse_r2, constant):
+    """As `_evaluate`, of an Osipkov-Merritt halo; `inverse_r2` is 1 / r_a^2 in NFW units.
+
+    The mean of f(Q) over the errors of L is a sum over Gauss's nodes along L' and across it.
+    """
+    n = stars.shape[0]
+    out = np.empty(n)
+    log_f1 = tables.log_f1
+    per_kpc, per_speed = 1.0 / tables.scale_radius, 1.0 / tables.scale_speed
+    knots = make_knots(tables)
+    for i in range(n):
+        x, y, z = stars[i, 0] * per_kpc, stars[i, 1] * per_kpc, stars[i, 2] * per_kpc
+        u, v, w = stars[i, 3] * per_speed, stars[i, 4] * per_speed, stars[i, 5] * per_speed
+        r2, v2 = x * x + y * y + z * z, u * u + v * v + w * w
+        r, speed = math.sqrt(r2), math.sqrt(v2)
+        depth = nfw.depth(r)
+        a, b, c = y * w - z * v, z * u - x * w, x * v - y * u
+        mean = 0.0
+        if errors.shape[0] > 0:
+            e, f, g = ERROR * speed * errors[i, 0], ERROR * speed * errors[i, 1], ERROR * speed * errors[i, 2]
+            a, b, c = a + (y * g - z * f), b + (z * e - x * g), c + (x * f - y * e)
+            along, sigma = math.sqrt(a * a + b * b + c * c), ERROR * r * speed
+            l2_max = (2.0 * (1.0 - depth) - v2) / inverse_r2 if inverse_r2 > 0.0 else np.inf
+            if l2_max < (along + _REACH * sigma) ** 2:
+                mean = _integrate_to_edge(v2, along, sigma, l2_max, depth, inverse_r2, log_f1)
+            else:
+                for j in range(_ALONG.shape[0]):
+                    for k in range(_ACROSS.shape[0]):
+                        l2 = (along + sigma * _ALONG[j]) ** 2 + (sigma * _ACROSS[k]) ** 2
+                        weight = _ALONG_WEIGHTS[j] * _ACROSS_WEIGHTS[k]
+                        mean += weight * _stretched_density(v2, l2, depth, inverse_r2, log_f1)
+        else:
+            mean = _stretched_density(v2, a * a + b * b + c * c, depth, inverse_r2, log_f1)
+        if not mean > 0.0 or r == 0.0:
+            out[i] = -np.inf
+        else:
+            out[i] = constant + evaluate_log_a(r, depth, inverse_r2, knots, tables) + math.log(mean)
     return out
 
 
@@ -245,15 +335,15 @@ def draw_errors(stars: Float64Array) -> Float64Array:
 
 
 def log_start_density(
-    stars: Float64Array, tables: Equilibrium, errors: Float64Array | None = None
+    stars: Float64Array, tables: HaloModel, errors: Float64Array | None = None
 ) -> Float64Array:
-    """Compute the log density from which :func:`~mwlmc_data.simulator.equilibrium.draw_stars` draws.
+    """Compute the log density from which :func:`~mwlmc_data.simulator.halo_model.draw_halo` draws.
 
     Parameters
     ----------
     stars : ndarray, shape (n, 6)
         Positions [kpc] and velocities [km/s] 2.2 Gyr ago, relative to the Milky Way's centre.
-    tables : Equilibrium
+    tables : Equilibrium or OsipkovMerritt
         Of the halo.
     errors : ndarray, shape (n, 3), optional
         From :func:`draw_errors` of the same stars today: the density is that of blurred stars.
@@ -263,6 +353,8 @@ def log_start_density(
     ndarray, shape (n,)
         ln f [kpc^-3 (km/s)^-3], normalised to one star; -inf where no star is drawn.
     """
+    if isinstance(tables, OsipkovMerritt):
+        return _log_osipkov_merritt(stars, tables, errors)
     beta = tables.beta
     # K = sqrt(pi) Gamma(1 - beta) / Gamma(3/2 - beta)
     log_gamma = float(gammaln(1.0 - beta))
@@ -271,3 +363,15 @@ def log_start_density(
     constant = float(-math.log(2.0 * math.pi) - log_k - units)
     with announce_compiling():
         return _evaluate(stars, _NO_ERRORS if errors is None else errors, tables, constant, log_gamma)
+
+
+def _log_osipkov_merritt(
+    stars: Float64Array, tables: OsipkovMerritt, errors: Float64Array | None = None
+) -> Float64Array:
+    """The same of an Osipkov-Merritt halo."""
+    isotropic = tables.isotropic
+    units = 3.0 * math.log(isotropic.scale_radius * isotropic.scale_speed)
+    inverse_r2 = tables.inverse_r2 * isotropic.scale_radius**2
+    with announce_compiling():
+        given = _NO_ERRORS if errors is None else errors
+        return _evaluate_stretched(stars, given, isotropic, inverse_r2, -math.log(4.0 * math.pi) - units)

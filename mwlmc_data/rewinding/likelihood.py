@@ -24,7 +24,7 @@ from mwlmc_data.rewinding.density import draw_errors, log_start_density
 from mwlmc_data.rewinding.rewind import rewind_stars, take_parameters, take_stars, take_table
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
-from mwlmc_data.simulator.equilibrium import equilibrium
+from mwlmc_data.simulator.halo_model import build_equilibrium
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.workers import count_processes
 
@@ -84,7 +84,7 @@ def log_density(positions: Any, velocities: Any, parameters: Parameters) -> Floa
     (1,)
     """
     stars, parameters = take_stars(positions, velocities), take_parameters(parameters)
-    return log_start_density(rewind_stars(stars, parameters), _tables_of(parameters))
+    return log_start_density(rewind_stars(stars, parameters), build_equilibrium(parameters))
 
 
 def log_density_stars(stars: Float64Array, parameters: Parameters) -> Float64Array:
@@ -93,7 +93,7 @@ def log_density_stars(stars: Float64Array, parameters: Parameters) -> Float64Arr
     They differ from :func:`~mwlmc_data.log_density` by the known error of each star's L and the mean over such errors
     (:mod:`mwlmc_data.rewinding.density`). The mean of f_a / f_b over the stars of b is 1 as for f itself.
     """
-    return log_start_density(rewind_stars(stars, parameters), _tables_of(parameters), draw_errors(stars))
+    return log_start_density(rewind_stars(stars, parameters), build_equilibrium(parameters), draw_errors(stars))
 
 
 @overload
@@ -224,7 +224,7 @@ def log_densities(
 
     def evaluate(group: list[Parameters]) -> list[Float64Array]:
         start = rewind_stars(stars, group[0])
-        return [log_start_density(start, _tables_of(p), errors) for p in group]
+        return [log_start_density(start, build_equilibrium(p), errors) for p in group]
 
     errors = draw_errors(stars)
     groups = [list(group) for _, group in groupby(parameters, _key_of_field)]
@@ -242,11 +242,8 @@ def log_densities(
 
 def _key_of_field(parameters: Parameters) -> tuple[float, ...]:
     """What determines the orbits: all but the stars' own parameters."""
-    return tuple(value for name, value in parameters.to_dict().items() if name not in ("beta0", "r_dehnen"))
-
-
-def _tables_of(parameters: Parameters) -> Any:
-    return equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
+    numbers = (value for name, value in parameters.to_dict().items() if name not in ("beta0", "r_dehnen"))
+    return (*parameters.model, *numbers)
 
 
 def _take_probability(given: Any, parameters: Sequence[Parameters], r_min: float, n: int) -> Float64Array:

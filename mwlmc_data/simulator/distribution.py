@@ -139,13 +139,15 @@ def _exp(x):
 
 
 @kernel
-def invert(beta, b, tables):
-    """Signed f1 at E = Psi(x), for every x of the grid.
+def invert(beta, slope, b, tables):
+    """Signed f1 at E = Psi(x), for every x of the grid, of ``g = x^slope (x + b)^(gamma - 4)``.
+
+    The slope is 2 beta - gamma for stars of constant anisotropy.
 
     The moments of a power of u in (0, 1) with the Legendre polynomials P_n(2 u - 1) are
     ``int u^a P_n du = a (a - 1) ... (a - n + 1) / ((a + 1) (a + 2) ... (a + n + 1))``.
     """
-    power, slope = beta - 0.5, 2.0 * beta - GAMMA
+    power = beta - 0.5
     n, m, first = tables.x.shape[0], tables.s.shape[0], tables.moment.shape[0]
     weight = np.empty(m)
     for k in range(m):

@@ -4,7 +4,8 @@ A star is followed in the frame of the Milky Way's centre, which falls towards t
 
     x'' = -grad Phi_MW(x) + a_LMC(x - l(t)) - a_frame(t),       a_frame = a_LMC(-l(t)),
 
-with l(t) the LMC relative to the Milky Way and ``a_LMC(y) = -G M y / (|y| (|y| + a)^2)`` (Hernquist).
+with l(t) the LMC relative to the Milky Way and ``a_LMC(y) = -G M y / (|y| (|y| + a)^2)`` (Hernquist; in another
+physics an NFW halo, and a Milky Way at rest, without a_frame).
 The Milky Way's part is
 
     -g(r^2) x  +  sum_j of the disc's terms,
@@ -75,6 +76,15 @@ def hernquist_factor(d2, gm, scale):
 
 
 @inline
+def lmc_factor(d2, gm, scale, lmc):
+    """The same for any LMC: from a table of cubics as for :func:`radial_factor`; Hernquist's if there is none."""
+    # the compiler leaves out one of the two
+    if lmc is None:
+        return hernquist_factor(d2, gm, scale)
+    return radial_factor(d2, lmc)
+
+
+@inline
 def lmc_position(t, t_start, dt, orbit):
     """Position of the LMC relative to the Milky Way at time t, from the quintics of the orbit table (n, 6, 3)."""
     u = (t - t_start) / dt
@@ -92,8 +102,8 @@ def star_acceleration(t, x, y, z, field):
     ax, ay, az = milky_way(x, y, z, field.radial, field.disc, field.height)
     lx, ly, lz = lmc_position(t, field.t_start, field.dt, field.orbit)
     dx, dy, dz = x - lx, y - ly, z - lz
-    pull = hernquist_factor(dx * dx + dy * dy + dz * dz, field.gm_lmc, field.a_lmc)
-    frame = hernquist_factor(lx * lx + ly * ly + lz * lz, field.gm_lmc, field.a_lmc)
+    pull = lmc_factor(dx * dx + dy * dy + dz * dz, field.gm_lmc, field.a_lmc, field.lmc)
+    frame = field.falls * lmc_factor(lx * lx + ly * ly + lz * lz, field.gm_lmc, field.a_lmc, field.lmc)
     return ax - pull * dx - frame * lx, ay - pull * dy - frame * ly, az - pull * dz - frame * lz
 
 

@@ -70,7 +70,7 @@ def equilibrium(m200: float, c200: float, beta: float, r_dehnen: float) -> Equil
     b = r_dehnen / r_s
     tables = distribution.make_tables()
     with announce_compiling():
-        signed = distribution.invert(beta, b, tables)
+        signed = distribution.invert(beta, 2.0 * beta - distribution.GAMMA, b, tables)
         constant = 1.0 / (gamma_function(1.5 - beta) * gamma_function(0.5 + beta))
         excess = distribution.sum_excess(signed, beta, b, constant, tables)
         f1 = np.maximum(signed, 0.0)

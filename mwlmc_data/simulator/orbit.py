@@ -15,11 +15,11 @@ from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.display import Displayed, describe_tuple, fixed
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
-from mwlmc_data.simulator.equations import hernquist_factor
+from mwlmc_data.simulator.equations import lmc_factor
 from mwlmc_data.simulator.equations import milky_way as milky_way_acceleration
 from mwlmc_data.simulator.parameters import Parameters
-from mwlmc_data.simulator.potentials import bulge_density, nfw_scales
-from mwlmc_data.simulator.tables import Field, MilkyWay, hermite_quintic, milky_way, quintic
+from mwlmc_data.simulator.potentials import bulge_density, nfw_lmc, nfw_scales
+from mwlmc_data.simulator.tables import Field, MilkyWay, hermite_quintic, milky_way, quintic, tabulate_nfw
 
 #: Points of an orbit including both ends: one every 5 Myr.
 N_ORBIT = 441
@@ -121,7 +121,7 @@ def _pair_derivative(y: Float64Array, out: Float64Array, field: Pair) -> None:
     x, y_, z = y[6] - y[0], y[7] - y[1], y[8] - y[2]
     vx, vy, vz = y[9] - y[3], y[10] - y[4], y[11] - y[5]
     r2 = x * x + y_ * y_ + z * z
-    pull = hernquist_factor(r2, field.gm_lmc, field.a_lmc)
+    pull = field.falls * lmc_factor(r2, field.gm_lmc, field.a_lmc, field.lmc)
     ax, ay, az = milky_way_acceleration(x, y_, z, field.radial, field.disc, field.height)
     r = math.sqrt(r2 + 1e-20)
     s = r / field.r_s
@@ -243,6 +243,8 @@ class Pair(NamedTuple):
     friction: float
     gm_lmc: float
     a_lmc: float
+    lmc: FloatArray | None
+    falls: float
 
     def __repr__(self) -> str:
         return describe_tuple(self)
@@ -251,6 +253,8 @@ class Pair(NamedTuple):
 def build_pair(parameters: Parameters, mw: MilkyWay) -> Pair:
     """Build the constants of the pair's equations of motion."""
     r_s, m_s = nfw_scales(parameters.m200_mw, parameters.c200)
+    model = parameters.model
+    friction = parameters.lambda_df * 4 * np.pi * const.G**2 * parameters.m_lmc * parameters.coulomb_log
     return Pair(
         radial=mw.radial,
         disc=mw.disc,
@@ -259,10 +263,23 @@ def build_pair(parameters: Parameters, mw: MilkyWay) -> Pair:
         rho_disc=RHO_DISC,
         rho_halo=m_s / (4 * np.pi * r_s**3),
         r_s=r_s,
-        friction=parameters.lambda_df * 4 * np.pi * const.G**2 * parameters.m_lmc * parameters.coulomb_log,
+        friction=friction if model.has_friction else 0.0,
         gm_lmc=const.G * parameters.m_lmc,
         a_lmc=parameters.a_lmc,
+        lmc=_tabulate_lmc(parameters),
+        falls=1.0 if model.falls else 0.0,
     )
+
+
+def _tabulate_lmc(parameters: Parameters) -> FloatArray | None:
+    """Table of the LMC's force; None for a Hernquist sphere."""
+    return _tabulate_nfw_lmc(parameters.m_lmc, parameters.m_lmc_8p7) if parameters.model.has_nfw_lmc else None
+
+
+# the pair and the stars of a simulation ask for the same table
+@functools.lru_cache(maxsize=4)
+def _tabulate_nfw_lmc(m_lmc: float, m_lmc_8p7: float) -> FloatArray:
+    return tabulate_nfw(*nfw_lmc(m_lmc, m_lmc_8p7))
 
 
 def integrate_orbit(parameters: Parameters, n_output: int = N_ORBIT) -> Orbit:
@@ -353,4 +370,15 @@ def _build_field(parameters: Parameters, mw: MilkyWay, path: Float64Array, accel
     span = const.REWIND_GYR / const.GYR_PER_TIME_UNIT
     dt = span / (len(path) - 1)
     quintics = hermite_quintic(path[:, :3], path[:, 3:], accelerations[:, 1] - accelerations[:, 0], dt)
-    return Field(mw.radial, mw.disc, mw.height, quintics, -span, dt, const.G * parameters.m_lmc, parameters.a_lmc)
+    return Field(
+        radial=mw.radial,
+        disc=mw.disc,
+        height=mw.height,
+        orbit=quintics,
+        t_start=-span,
+        dt=dt,
+        gm_lmc=const.G * parameters.m_lmc,
+        a_lmc=parameters.a_lmc,
+        lmc=_tabulate_lmc(parameters),
+        falls=1.0 if parameters.model.falls else 0.0,
+    )

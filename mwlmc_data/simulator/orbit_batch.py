@@ -84,8 +84,9 @@ def _rewind_each(lmc, constants, shared, span, n_output):
         radial = make_cubics(shared.radius, shared.baryon_mass, shared.to_cubic, 1.0, 1.0 / r_s, m_s)
         rho_halo = m_s / (4.0 * np.pi * r_s**3)
         pair = Pair(
-            radial, shared.disc, shared.height, shared.rho_bulge, RHO_DISC, rho_halo, r_s, friction, gm_lmc, a_lmc
-        )
+            radial, shared.disc, shared.height, shared.rho_bulge, RHO_DISC, rho_halo, r_s, friction, gm_lmc, a_lmc,
+            None, 1.0,
+        )  # fmt: skip
         today[6:] = lmc[i]
         states, _, arrived, _ = rewind_pair(today, span, n_output, pair, ABSOLUTE, RELATIVE)
         arrived &= today[6] ** 2 + today[7] ** 2 + today[8] ** 2 >= CENTRE**2

@@ -12,11 +12,13 @@ from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, OBSERVED_LMC, SKY_NAMES, in_range
+from mwlmc_data.simulator.physics import PHYSICS, STANDARD, Physics, take_physics
 from mwlmc_data.simulator.potentials import (
     concentration,
     coulomb_logarithm,
     hernquist_mass,
     lmc_scale_radius,
+    nfw_lmc,
     scale_radius_follows,
 )
 from mwlmc_data.simulator.rows import read_row
@@ -53,12 +55,17 @@ class Parameters(Displayed):
         Concentration of the halo; by default the one that gives a circular speed of 235 km/s at 8.3 kpc.
     a_lmc : float, optional
         Scale radius of the LMC's Hernquist profile [kpc]; by default from `m_lmc_8p7`.
+    physics : str
+        Which physics the simulation has (:mod:`mwlmc_data.simulator.physics`): ``"standard"``, or
+        ``"fixed-milky-way"``, ``"no-friction"``, ``"osipkov-merritt"`` or ``"nfw-lmc"``, which differ from it in one
+        respect each. The rows of catalogues are standard.
 
     Raises
     ------
     ValueError
         If a value is not a finite number, is masked, has an incompatible unit or is out of range; if the LMC's present
-        day is given twice or in part; or if `a_lmc` contradicts a given `m_lmc_8p7`.
+        day is given twice or in part; if `a_lmc` contradicts a given `m_lmc_8p7`; or if `physics` is unknown, or has an
+        NFW halo that these masses of the LMC exclude.
 
     Examples
     --------
@@ -88,6 +95,8 @@ class Parameters(Displayed):
     m_lmc_8p7: float = "fixed"  # type: ignore[assignment]
     c200: float = None  # type: ignore[assignment]
     a_lmc: float = None  # type: ignore[assignment]
+    # a str; not declared, so that mappings of numbers can be unpacked into the others
+    physics: Any = STANDARD
 
     def __post_init__(self) -> None:
         needs_a_lmc, needs_c200 = self.a_lmc is None, self.c200 is None
@@ -95,9 +104,10 @@ class Parameters(Displayed):
         is_fixed = isinstance(enclosed, str) and enclosed == "fixed"
         left_out = {"a_lmc": needs_a_lmc, "c200": needs_c200, "m_lmc_8p7": is_fixed}
         self._complete_present_day()
-        for field in dataclasses.fields(self):
-            if not left_out.get(field.name):
-                self._set(field.name, in_range(field.name, getattr(self, field.name)))
+        take_physics(self.physics)
+        for name in LIMITS:
+            if not left_out.get(name):
+                self._set(name, in_range(name, getattr(self, name)))
         if is_fixed and needs_a_lmc:
             self._set("m_lmc_8p7", min(const.LMC_ENCLOSED_MASS, 0.8 * self.m_lmc))
         elif is_fixed:
@@ -116,6 +126,8 @@ class Parameters(Displayed):
             )
         if needs_c200:
             self._set("c200", concentration(self.m200_mw))
+        if self.model.has_nfw_lmc:
+            nfw_lmc(self.m_lmc, self.m_lmc_8p7)  # refuses masses that no NFW halo has
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -123,15 +135,20 @@ class Parameters(Displayed):
     def _summary(self) -> str:
         shown = ("m_lmc", "m200_mw", "log10_lambda_df", "beta0", "r_dehnen", "c200", "a_lmc")
         texts = [f"{name} {number(getattr(self, name))} {LIMITS[name][2]}".rstrip() for name in shown]
-        return f"{', '.join(texts)}, LMC at {number(self.distance_lmc or 0.0)} kpc"
+        return f"{', '.join(texts)}, LMC at {number(self.distance_lmc or 0.0)} kpc{self._describe_physics()}"
+
+    def _describe_physics(self) -> str:
+        return "" if self.physics == STANDARD else f", physics {self.physics}"
 
     def brief(self) -> str:
         """The masses and the friction with their units, in a line."""
         shown = ("m_lmc", "m200_mw", "log10_lambda_df")
-        return ", ".join(f"{name} {number(getattr(self, name))} {LIMITS[name][2]}" for name in shown)
+        texts = [f"{name} {number(getattr(self, name))} {LIMITS[name][2]}" for name in shown]
+        return ", ".join(texts) + self._describe_physics()
 
     def _rows(self) -> list[tuple[str, str]]:
-        return [(name, f"{number(value)} {LIMITS[name][2]}".rstrip()) for name, value in self.to_dict().items()]
+        rows = [(name, f"{number(value)} {LIMITS[name][2]}".rstrip()) for name, value in self.to_dict().items()]
+        return rows if self.physics == STANDARD else [*rows, ("physics", self.physics)]
 
     def _complete_present_day(self) -> None:
         """Fill in the present day on the sky or in Cartesian coordinates, whichever was not given."""
@@ -188,8 +205,13 @@ class Parameters(Displayed):
         return cls(**read_row(row, derived))
 
     def to_dict(self) -> dict[str, float]:
-        """All parameters by name, including the derived ones."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """All numbers by name, including the derived ones: the parameters without `physics`."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name in LIMITS}
+
+    @property
+    def model(self) -> Physics:
+        """What the simulation contains, by the name in `physics`."""
+        return PHYSICS[self.physics]
 
     @property
     def lmc_phase_space(self) -> Float64Array:

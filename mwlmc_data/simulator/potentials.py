@@ -373,6 +373,41 @@ def lmc_scale_radius(m_lmc: Numbers, m_lmc_8p7: Numbers) -> Any:
     return const.LMC_ENCLOSED_RADIUS * (np.sqrt(m_lmc / m_lmc_8p7) - 1.0)
 
 
+def nfw_lmc(m_lmc: float, m_lmc_8p7: float) -> tuple[float, float, float]:
+    """NFW halo with the mass `m_lmc` within its virial radius and `m_lmc_8p7` within 8.7 kpc.
+
+    Parameters
+    ----------
+    m_lmc, m_lmc_8p7 : float
+        Masses [Msun].
+
+    Returns
+    -------
+    r_s, m_s, r_200 : float
+        Scale radius [kpc], scale mass ``4 pi rho_s r_s^3`` [Msun] and virial radius [kpc].
+
+    Raises
+    ------
+    ValueError
+        If no concentration from 0.01 to 10,000 gives these masses.
+    """
+    r_200 = float(virial_radius(m_lmc))
+    within, part = const.LMC_ENCLOSED_RADIUS / r_200, m_lmc_8p7 / m_lmc
+
+    def excess(log_c: float) -> float:
+        c = math.exp(log_c)
+        return _shape_at(within * c) / _shape_at(c) - part
+
+    low, high = math.log(1e-2), math.log(1e4)
+    if within >= 1.0 or excess(high) < 0 or excess(low) > 0:
+        raise ValueError(
+            f"m_lmc_8p7 = {m_lmc_8p7:g} Msun: allowed is a mass that an NFW halo of m_lmc = {m_lmc:g} Msun can have "
+            "within 8.7 kpc"
+        )
+    c = math.exp(brentq(excess, low, high, xtol=1e-13, rtol=1e-14))
+    return r_200 / c, m_lmc / float(_shape_at(c)), r_200
+
+
 def scale_radius_follows(m_lmc: Numbers, m_lmc_8p7: Numbers, a_lmc: Numbers) -> Any:
     """Whether scale radii [kpc] agree with :func:`lmc_scale_radius`, to the precision of stored numbers."""
     with np.errstate(all="ignore"):  # masses out of range are refused by name

@@ -17,6 +17,7 @@ from mwlmc_data.simulator.engines import registry
 from mwlmc_data.simulator.masses import compute_masses
 from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.physics import require_standard
 from mwlmc_data.simulator.reflex import REFLEX_NAMES, Reflex
 from mwlmc_data.simulator.reflex_fit import fit_reflex, fit_shells
 from mwlmc_data.simulator.stars import Halo
@@ -88,8 +89,9 @@ class Simulation(Displayed):
         Raises
         ------
         ValueError
-            If a shell holds too few stars to be fitted.
+            If a shell holds too few stars to be fitted, or the physics is not the standard one of a catalogue.
         """
+        require_standard("a row of a catalogue", self.parameters.physics)
         reflex, shells = fit_shells(self.halo.positions, self.halo.velocities, const.FIT_R_MIN, SHELLS, n_stars)
         errors = reflex.errors
         row: dict[str, Any] = {"sim_id": self.sim_id, "simulator_version": const.SIMULATOR_VERSION}
@@ -130,7 +132,7 @@ def simulate(
     Parameters
     ----------
     parameters : Parameters
-        The simulation's parameters.
+        The simulation's parameters, among them its `physics`.
     seed, sim_id : int
         Key of the stars' random stream. A catalogue uses its own seed and the `sim_id` of each row.
     n_stars : int
@@ -148,7 +150,8 @@ def simulate(
     Raises
     ------
     ValueError
-        If `seed`, `sim_id`, `n_stars` or `engine` is not allowed.
+        If `seed`, `sim_id`, `n_stars` or `engine` is not allowed; ``"cuda"`` and ``"agama"`` have the standard physics
+        alone.
     ImportError
         If `engine` is ``"agama"`` or ``"cuda"`` and its package is not installed.
     RuntimeError

@@ -20,7 +20,7 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import nfw
 from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.equations import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
-from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales
+from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
 
 
 class Field(NamedTuple):
@@ -34,6 +34,8 @@ class Field(NamedTuple):
     dt: float
     gm_lmc: float
     a_lmc: float
+    lmc: FloatArray | None = None  # (cells, 4): as `radial`, of an LMC that is no Hernquist sphere
+    falls: float = 1.0  # 0 if the Milky Way stays at rest
 
     def __repr__(self) -> str:
         return describe_tuple(self)
@@ -104,6 +106,31 @@ def milky_way(m200: float, c200: float, baryons: bool = True) -> MilkyWay:
     with announce_compiling():
         radial = make_cubics(static.radius, static.baryon_mass, static.to_cubic, share, 1.0 / r_s, m_s)
     return MilkyWay(radial, disc, static.height)
+
+
+def tabulate_nfw(r_s: float, m_s: float, end: float) -> FloatArray:
+    """Cubics (cells, 4) of G M(<r) / r^3 of an NFW halo that ends at a radius.
+
+    Parameters
+    ----------
+    r_s, m_s : float
+        Scale radius [kpc] and scale mass [Msun].
+    end : float
+        Radius [kpc] beyond which there is no mass.
+    """
+    radius = load_static().radius
+    return _fit_cubics(const.G * m_s * nfw_shape(np.minimum(radius, end) / r_s) / radius**3)
+
+
+def tabulate_hernquist(gm: float, scale: float) -> FloatArray:
+    """Cubics (cells, 4) of ``G M / (r (r + a)^2)``, from G M and the scale radius [kpc]."""
+    radius = load_static().radius
+    return _fit_cubics(gm / (radius * (radius + scale) ** 2))
+
+
+def _fit_cubics(values: FloatArray) -> FloatArray:
+    """Cubics (cells, 4) through values (cells, 4) at the nodes of the radial table."""
+    return np.ascontiguousarray(values @ load_static().to_cubic.T)
 
 
 @kernel

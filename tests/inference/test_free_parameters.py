@@ -76,3 +76,10 @@ def test_the_lmc_may_be_cartesian():
 def test_bad_choices_are_refused(free, held, words):
     with pytest.raises(ValueError, match=words):
         FreeParameters("gaussian", free, held)
+
+
+def test_another_physics_is_held():
+    parameters = FreeParameters("gaussian", FREE, {**LMC, "physics": "nfw-lmc"})
+    assert parameters.build(np.zeros(6)).physics == "nfw-lmc"
+    with pytest.raises(ValueError, match=r"physics = 'nfw': allowed is 'standard'"):
+        FreeParameters("gaussian", FREE, {**LMC, "physics": "nfw"})

@@ -84,7 +84,7 @@ def test_distribution_function_reproduces_the_density():
     """rho(r) r^(2 beta) from the tabulated f1, integrated over energies, is the Dehnen profile it came from."""
     for beta, b in ((0.0, 0.5), (0.3, 0.2), (0.45, 1.5)):
         grid = distribution.make_tables()
-        x, f1 = grid.x, distribution.invert(beta, b, grid)
+        x, f1 = grid.x, distribution.invert(beta, 2.0 * beta - distribution.GAMMA, b, grid)
         energy = np.log1p(x) / x
         depth = np.where(x < 1e-3, x / 2 - x**2 / 3 + x**3 / 4, 1 - energy)
         logit = np.log(energy / depth)

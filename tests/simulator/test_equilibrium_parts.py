@@ -109,7 +109,7 @@ def test_the_excess_is_the_density_that_cutting_negative_values_adds():
     """For beta = 0.85: 2 b times the integral of x^2 d(rho), d(rho) from |f1| over the energies with f1 < 0."""
     beta, b = 0.85, TABLES[0.85].b
     grid = distribution.make_tables()
-    x, signed = grid.x, distribution.invert(beta, b, grid)
+    x, signed = grid.x, distribution.invert(beta, 2.0 * beta - distribution.GAMMA, b, grid)
     assert signed[0] < 0 < signed[-1] and np.array_equal(TABLES[0.85].f1, np.maximum(signed, 0))
     constant = 1 / (equilibrium.gamma_function(1.5 - beta) * equilibrium.gamma_function(0.5 + beta))
     depth = np.array([depth_and_mass(r)[0] for r in x])
@@ -151,7 +151,7 @@ def test_the_bound_exceeds_the_speeds_of_its_neighbours_by_a_tenth(beta):
 def test_the_distribution_function_is_the_integral(beta, b):
     """Against quad with the singular weight, in the form of the module's docstring and with other panels."""
     grid = distribution.make_tables()
-    found = distribution.invert(beta, b, grid)
+    found = distribution.invert(beta, 2.0 * beta - distribution.GAMMA, b, grid)
     slope = 2 * beta - 1
 
     def smooth(s, x, at):

@@ -109,7 +109,7 @@ def move_kernel(stars, radial, disc, orbit, scalars):
     i = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x
     if i < stars.shape[1]:
         state = cuda.local.array(ROWS, np.float32)
-        field = LaneField(radial[k], disc, orbit[k], scalars[k])
+        field = LaneField(radial[k], disc, orbit[k], scalars[k], None)
         x, y, z = stars[k, i, 0], stars[k, i, 1], stars[k, i, 2]
         x, y, z, u, v, w = move_star(state, x, y, z, stars[k, i, 3], stars[k, i, 4], stars[k, i, 5], field)
         stars[k, i, 0], stars[k, i, 1], stars[k, i, 2] = x, y, z
@@ -147,8 +147,10 @@ def move_stars(stars: Sequence[Float64Array], fields: Sequence[Field], tolerance
     Raises
     ------
     ValueError
-        If a simulation has more stars than a launch can take, 8,388,480.
+        If a simulation has more stars than a launch can take, 8,388,480, or another physics than the standard one.
     """
+    if any(field.lmc is not None or field.falls != 1.0 for field in fields):
+        raise ValueError("fields = some of another physics: allowed on a GPU is the standard one")
     if len(stars[0]) > _MAX_BLOCKS * _THREADS:
         raise ValueError(f"n_stars = {len(stars[0])}: allowed is at most {_MAX_BLOCKS * _THREADS}")
     orders = [order_by_steps(s) for s in stars]

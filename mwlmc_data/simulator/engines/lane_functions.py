@@ -38,7 +38,7 @@ TERMS = 11
 #: coefficients of x, y, z and one unused number, for each power from 0 to 5.
 TERM_SIZE, INTERVAL_SIZE = 5, 24
 #: Places of :attr:`LaneField.scalars`.
-HEIGHT, PER_HEIGHT, GM_LMC, A_LMC, START, PER_INTERVAL, ALLOWANCE = range(7)
+HEIGHT, PER_HEIGHT, GM_LMC, A_LMC, START, PER_INTERVAL, ALLOWANCE, FALLS = range(8)
 
 # an untyped literal would promote everything it touches to float64
 F = np.float32
@@ -54,7 +54,8 @@ class LaneField(NamedTuple):
     radial: Float32Array  # four coefficients of each cell's cubic
     disc: Float32Array  # TERM_SIZE numbers a term
     orbit: Float32Array  # INTERVAL_SIZE numbers an interval
-    scalars: Float32Array  # h, 1 / h, G M_lmc, a_lmc, start, 1 / interval, 1 / (error allowed)^2
+    scalars: Float32Array  # h, 1 / h, G M_lmc, a_lmc, start, 1 / interval, 1 / (error allowed)^2, falls
+    lmc: Float32Array | None  # as `radial`, where the LMC is no Hernquist sphere or the Milky Way does not fall
 
     def __repr__(self) -> str:
         return describe_tuple(self)
@@ -138,6 +139,27 @@ def _hernquist(d2, gm, scale):
 
 
 @inline
+def _look_up(r2, table):
+    """Cubic of a table at the square of a radius."""
+    # NaN becomes the lower limit: its own bits name a cell outside the table
+    bits = float_bits(smaller(larger(r2, _R2_MIN), _R2_MAX))
+    cell = ((bits >> _CELL_SHIFT) - _FIRST_CELL) << _CELL_BITS
+    t = to_floats(bits & _CELL_MASK) * _CELL_UNIT
+    c0, c1, c2, c3 = load_four(table, cell, 0)
+    return (c0 + t * c1) + (t * t) * (c2 + t * c3)
+
+
+@inline
+def _lmc_factors(star2, lmc2, scalars, lmc):
+    """Factors of the LMC's pull on a star and on the frame, at the squares of their distances from it."""
+    # the compiler leaves out one of the two
+    if lmc is None:
+        gm, scale = get_element(scalars, GM_LMC), get_element(scalars, A_LMC)
+        return _hernquist(star2, gm, scale), _hernquist(lmc2, gm, scale)
+    return _look_up(star2, lmc), get_element(scalars, FALLS) * _look_up(lmc2, lmc)
+
+
+@inline
 def _term(j, R2, s, sech2, tanh, slope, disc):
     """In-plane and vertical force of term j of the disc."""
     first = TERM_SIZE * j
@@ -151,16 +173,10 @@ def _term(j, R2, s, sech2, tanh, slope, disc):
 def acceleration(x, y, z, lx, ly, lz, field):
     """Acceleration of a star at x with the LMC at l; equations in :mod:`mwlmc_data.simulator.equations`."""
     height, per_height = get_element(field.scalars, HEIGHT), get_element(field.scalars, PER_HEIGHT)
-    gm, scale = get_element(field.scalars, GM_LMC), get_element(field.scalars, A_LMC)
     R2 = x * x + y * y
     u = magnitude(z) * per_height
     e = exp_minus(u)
-    # NaN becomes the lower limit: its own bits name a cell outside the table
-    bits = float_bits(smaller(larger(R2 + z * z, _R2_MIN), _R2_MAX))
-    cell = ((bits >> _CELL_SHIFT) - _FIRST_CELL) << _CELL_BITS
-    t = to_floats(bits & _CELL_MASK) * _CELL_UNIT
-    c0, c1, c2, c3 = load_four(field.radial, cell, 0)
-    g = (c0 + t * c1) + (t * t) * (c2 + t * c3)
+    g = _look_up(R2 + z * z, field.radial)
     s = (u + _2 * log1p_small(e)) * height
     tanh = (_1 - e) / (_1 + e)
     sech2 = _1 - tanh * tanh
@@ -171,8 +187,8 @@ def acceleration(x, y, z, lx, ly, lz, field):
         f, f_z = _term(j, R2, s, sech2, tanh, slope, field.disc)
         in_plane, vertical = in_plane + f, vertical + f_z
     dx, dy, dz = x - lx, y - ly, z - lz
-    pull = _hernquist(dx * dx + dy * dy + dz * dz, gm, scale)
-    frame = _hernquist(lx * lx + ly * ly + lz * lz, gm, scale)
+    star2, lmc2 = dx * dx + dy * dy + dz * dz, lx * lx + ly * ly + lz * lz
+    pull, frame = _lmc_factors(star2, lmc2, field.scalars, field.lmc)
     return (
         -in_plane * x - pull * dx - frame * lx,
         -in_plane * y - pull * dy - frame * ly,

@@ -20,7 +20,7 @@ from mwlmc_data.simulator.engines.lane_functions import TERMS, F, LaneField
 from mwlmc_data.simulator.engines.step import FIRST_STEP, ROWS, STAR, TIME, ZERO, trial_step
 from mwlmc_data.simulator.engines.vectors import ALIGNMENT, LANES
 from mwlmc_data.simulator.equations import SPEED_SCALE
-from mwlmc_data.simulator.tables import Field
+from mwlmc_data.simulator.tables import Field, tabulate_hernquist
 
 #: Maximum number of trial steps of a star: a hundred times more than any star of the prior needs. It is checked every
 #: `_CHECKED` rounds.
@@ -91,12 +91,15 @@ def lane_field(field: Field, tolerance: float) -> LaneField:
         field.t_start,
         1 / field.dt,
         (tolerance * SPEED_SCALE**2) ** -2,
+        field.falls,
     )
+    lmc = tabulate_hernquist(field.gm_lmc, field.a_lmc) if field.lmc is None and field.falls != 1.0 else field.lmc
     return LaneField(
         _align(field.radial),
         np.column_stack([mass, 1.5 * mass, 2.5 * mass, a, b]).astype(F).ravel(),
         _align(orbit),
         np.array(scalars, F),
+        None if lmc is None else _align(lmc),
     )
 
 

@@ -21,6 +21,7 @@ from mwlmc_data.simulator.engines.start import TOLERANCE, TOLERANCE_FLOAT64, sta
 from mwlmc_data.simulator.equations import integrate_stars
 from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.physics import require_standard
 from mwlmc_data.simulator.tables import Field
 
 Engine = Callable[[Parameters, int, np.random.Generator], tuple[Orbit, FloatArray]]
@@ -36,6 +37,8 @@ def _numba(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tu
 
 def _numba_outskirts(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, FloatArray]:
     """The default engine for the stars that can end beyond 50 kpc, three times faster."""
+    if not parameters.model.falls:  # which stars can end beyond 50 kpc is known for those that feel tides alone
+        return _numba(parameters, n_stars, rng)
     orbit, field, stars = start_stars(parameters, n_stars, rng)
     with announce_compiling():
         return orbit, integrate_outskirts(stars, parameters, orbit, field, TOLERANCE)
@@ -53,6 +56,7 @@ def _numba_float64(parameters: Parameters, n_stars: int, rng: np.random.Generato
 
 def _agama(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, FloatArray]:
     """The field's reference code."""
+    require_standard('engine = "agama"', parameters.physics)
     try:
         from mwlmc_data.simulator.engines.agama import run
     except ImportError as error:
@@ -67,6 +71,7 @@ def _cuda(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tup
     """The default engine's step, on a GPU."""
     from mwlmc_data.simulator.engines.cuda import run
 
+    require_standard('engine = "cuda"', parameters.physics)
     return run(parameters, n_stars, rng)
 
 

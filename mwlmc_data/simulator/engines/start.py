@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium
+from mwlmc_data.simulator.halo_model import build_equilibrium, draw_halo
 from mwlmc_data.simulator.orbit import Orbit, build_field
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.tables import Field
@@ -19,6 +19,5 @@ TOLERANCE_FLOAT64 = 1e-9
 def start_stars(parameters: Parameters, n_stars: int, rng: np.random.Generator) -> tuple[Orbit, Field, Float64Array]:
     """Compute the orbit and the field, and draw the stars as they were 2.2 Gyr ago."""
     orbit, field = build_field(parameters)
-    tables = equilibrium(parameters.m200_mw, parameters.c200, parameters.beta0, parameters.r_dehnen)
-    return orbit, field, draw_stars(tables, n_stars, rng)
+    return orbit, field, draw_halo(build_equilibrium(parameters), n_stars, rng)
 
