@@ -150,13 +150,20 @@ def _look_up(r2, table):
 
 
 @inline
-def _lmc_factors(star2, lmc2, scalars, lmc):
-    """Factors of the LMC's pull on a star and on the frame, at the squares of their distances from it."""
+def _lmc_factor(d2, gm, scale, lmc):
+    """Factor of the LMC's pull at the square of a distance from it."""
     # the compiler leaves out one of the two
     if lmc is None:
-        gm, scale = get_element(scalars, GM_LMC), get_element(scalars, A_LMC)
-        return _hernquist(star2, gm, scale), _hernquist(lmc2, gm, scale)
-    return _look_up(star2, lmc), get_element(scalars, FALLS) * _look_up(lmc2, lmc)
+        return _hernquist(d2, gm, scale)
+    return _look_up(d2, lmc)
+
+
+@inline
+def _frame_factor(d2, gm, scale, scalars, lmc):
+    """The same for the acceleration of the frame, which is zero where the Milky Way does not fall."""
+    if lmc is None:
+        return _hernquist(d2, gm, scale)
+    return get_element(scalars, FALLS) * _look_up(d2, lmc)
 
 
 @inline
@@ -173,6 +180,7 @@ def _term(j, R2, s, sech2, tanh, slope, disc):
 def acceleration(x, y, z, lx, ly, lz, field):
     """Acceleration of a star at x with the LMC at l; equations in :mod:`mwlmc_data.simulator.equations`."""
     height, per_height = get_element(field.scalars, HEIGHT), get_element(field.scalars, PER_HEIGHT)
+    gm, scale = get_element(field.scalars, GM_LMC), get_element(field.scalars, A_LMC)
     R2 = x * x + y * y
     u = magnitude(z) * per_height
     e = exp_minus(u)
@@ -187,8 +195,8 @@ def acceleration(x, y, z, lx, ly, lz, field):
         f, f_z = _term(j, R2, s, sech2, tanh, slope, field.disc)
         in_plane, vertical = in_plane + f, vertical + f_z
     dx, dy, dz = x - lx, y - ly, z - lz
-    star2, lmc2 = dx * dx + dy * dy + dz * dz, lx * lx + ly * ly + lz * lz
-    pull, frame = _lmc_factors(star2, lmc2, field.scalars, field.lmc)
+    pull = _lmc_factor(dx * dx + dy * dy + dz * dz, gm, scale, field.lmc)
+    frame = _frame_factor(lx * lx + ly * ly + lz * lz, gm, scale, field.scalars, field.lmc)
     return (
         -in_plane * x - pull * dx - frame * lx,
         -in_plane * y - pull * dy - frame * ly,
