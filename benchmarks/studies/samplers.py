@@ -26,7 +26,7 @@ from mwlmc_data.inference.importance import Exploration, count_effective
 from mwlmc_data.inference.star_likelihood import evaluate_points
 from mwlmc_data.priors import standard_normal_log_density
 from mwlmc_data.rewinding.rewind import take_table
-from mwlmc_data.rewinding.selection import Selection, estimate_fraction, select_stars
+from mwlmc_data.rewinding.selection import Selection, estimate_fraction, find_selected
 from mwlmc_data.simulator.limits import SKY_NAMES
 
 D = len(FREE)
@@ -40,7 +40,8 @@ class Target:
     def __init__(self, sim_id: int) -> None:
         row = load_catalogue(config="gaussian").set_index("sim_id").loc[sim_id]
         self.parameters = FreeParameters("gaussian", FREE, {name: float(row[name]) for name in SKY_NAMES})
-        self.stars, _ = select_stars(take_table("table", load_halo(sim_id)), Selection())
+        stars = take_table("table", load_halo(sim_id))
+        self.stars = stars[find_selected(stars[:, :3], Selection()) > 0.0]
         self.evaluations, self.seconds = 0, 0.0
 
     def __call__(self, point: Float64Array) -> float:

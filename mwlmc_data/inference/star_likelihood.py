@@ -14,28 +14,32 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.rewinding.marginal import StarDraws
 from mwlmc_data.workers import start_pool
 
 #: Points that a process evaluates at a time.
 _CHUNK = 8
-_shared: tuple[Float64Array, FreeParameters] | None = None
+_SOME_STAR = np.array([[60.0, 0.0, 0.0, 0.0, 90.0, 0.0]])
+#: Stars of exact phase space (n, 6), or draws of observed ones.
+Stars = Float64Array | StarDraws
+_shared: tuple[Stars, FreeParameters] | None = None
 
 
-def _share(stars: Float64Array, parameters: FreeParameters) -> None:
+def _share(stars: Stars, parameters: FreeParameters) -> None:
     """Keep what all points have in common in this process."""
     global _shared
     _shared = (stars, parameters)
 
 
 def evaluate_points(
-    stars: Float64Array, parameters: FreeParameters, points: Float64Array
+    stars: Stars, parameters: FreeParameters, points: Float64Array
 ) -> tuple[Float64Array, NDArray[np.int64]]:
-    """Sum ln f of the stars.
+    """Sum ln f of the stars, or the log densities of the data of observed ones.
 
     Parameters
     ----------
-    stars : ndarray, shape (n, 6)
-        Phase space today [kpc, km/s].
+    stars : ndarray, shape (n, 6), or StarDraws
+        Phase space today [kpc, km/s], or draws of it.
     parameters : FreeParameters
         What the scores mean.
     points : ndarray, shape (m, d)
@@ -51,7 +55,8 @@ def evaluate_points(
     sums, impossible = np.empty(len(points)), np.zeros(len(points), np.int64)
     for i, point in enumerate(points):
         try:
-            log_f = log_density_stars(stars, parameters.build(point))
+            there = parameters.build(point)
+            log_f = stars.log_density(there) if isinstance(stars, StarDraws) else log_density_stars(stars, there)
         except (ValueError, RuntimeError):  # masses that exclude each other, an orbit through the centre
             sums[i], impossible[i] = -np.inf, len(stars)
             continue
@@ -71,20 +76,31 @@ class StarLikelihood:
 
     Parameters
     ----------
-    stars : ndarray, shape (n, 6)
-        Phase space today.
+    stars : ndarray, shape (n, 6), or StarDraws
+        Phase space today, or draws of it.
     parameters : FreeParameters
         What the scores mean.
     n_processes : int
         Of the pool; this process alone for 0 and 1.
     """
 
-    def __init__(self, stars: Float64Array, parameters: FreeParameters, n_processes: int) -> None:
+    def __init__(self, stars: Stars, parameters: FreeParameters, n_processes: int) -> None:
         self.stars, self.parameters = stars, parameters
+        self._n_processes = n_processes
         self._pool: ProcessPoolExecutor | None = None
         if n_processes > 1:
-            evaluate_points(stars[:1], parameters, np.zeros((1, len(parameters.free))))  # compiles, or loads
-            self._pool = start_pool(n_processes, _share, stars, parameters)
+            evaluate_points(_SOME_STAR, parameters, np.zeros((1, len(parameters.free))))  # compiles, or loads
+            self._start()
+
+    def _start(self) -> None:
+        self._pool = start_pool(self._n_processes, _share, self.stars, self.parameters)
+
+    def replace(self, stars: Stars) -> None:
+        """Evaluate other stars, or other draws, from here on."""
+        self.stars = stars
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._start()
 
     def __enter__(self) -> StarLikelihood:
         return self

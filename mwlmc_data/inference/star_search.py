@@ -74,7 +74,8 @@ class Found(Displayed):
     edge : float
         Part of the posterior beyond 0.8 of the width of the window of `probability`.
     error_parts : dict of str to float
-        Parts of the error of `log_evidence`: ``sampling``, ``selection`` and ``probability``.
+        Parts of the error of `log_evidence`: ``sampling``, ``selection`` and ``probability``; of observed stars
+        ``draws`` and ``integrals`` too.
     n_evaluations : int
         Of the stars' likelihood.
     """
@@ -136,11 +137,15 @@ class StarSearch:
         self._names = likelihood.parameters.free
         self._n = len(likelihood.stars)
         self._stage = "search"
+        #: Errors of ln distance, if the selection acts on distances with errors.
+        self._relative_errors: Float64Array | None = None
         self._probability: PassProbability | None = None
         self._window: _Window | None = None
         self._sums: Float64Array = np.empty(0)
         self._impossible: NDArray[np.int64] = np.empty(0, np.int64)
         self.n_evaluations = 0
+        #: Draws of each star, where stars are observed with errors.
+        self.n_draws: int | None = None
 
     def run(self, n_effective: int, max_evaluations: int) -> Found:
         """Search the prior, and draw until enough draws are effective, or the evaluations are used up.
@@ -156,21 +161,30 @@ class StarSearch:
         exploration = Exploration(d, np.random.default_rng((self._seed, 0)))
         weights = exploration.search(self._value, _EFFECTIVE * d)
         self._refuse_impossible(exploration.points, weights)
-        self._approach(exploration)
-        exploration.search(self._value, _LAST_EFFECTIVE * d)
+        exploration = self._approach(exploration)
+        return self._finish(exploration, n_effective, max_evaluations)
+
+    def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
+        """Search on until a proposal fits, and draw from it."""
+        exploration.search(self._value, _LAST_EFFECTIVE * exploration.d)
         return self._draw(exploration.propose(), n_effective, max_evaluations)
 
-    def _approach(self, exploration: Exploration) -> None:
+    def _move(self, exploration: Exploration, stage: int) -> Exploration:
+        """Prepare the likelihood for the region that was found, and go on there; for exact stars there is no need."""
+        return exploration
+
+    def _approach(self, exploration: Exploration) -> Exploration:
         """Compute ln P over windows until one holds the posterior, and is made of enough stars."""
         d, width, n_stars = len(self._names), _FIRST_WINDOW, self._count_stars(_FIRST_STARS)
         for i in range(_MAX_WINDOWS):
             self._window = _Window(exploration.mean, exploration.covariance, width)
+            exploration = self._move(exploration, i)
             self._probability = self._fit(self._window, n_stars, i)
             weights = exploration.search(self._value, _EFFECTIVE * d)
             edge = float(weights @ (self._window.measure(exploration.points) > _NEAR_EDGE))
             if edge < MAX_EDGE:
                 if n_stars == self._count_stars(_STARS):
-                    return
+                    return exploration
                 width, n_stars = _WINDOW, self._count_stars(_STARS)
         raise RuntimeError(
             f"the posterior left {_MAX_WINDOWS} windows in which the selection's probability was computed: "
@@ -188,8 +202,9 @@ class StarSearch:
             seed = (self._seed, 1, i)
             counted = min(_COUNTED * self._n, _MOST_COUNTED) if n_stars == self._count_stars(_STARS) else 0
             fit = fit_probability(
-                design, self._names, self._selection, n_stars, seed, self._likelihood.apply, counted
-            )
+                design, self._names, self._selection, n_stars, seed, self._likelihood.apply, counted,
+                self._relative_errors,
+            )  # fmt: skip
             return fit.to_arrays()
 
         return PassProbability.from_arrays(self._names, self._checkpoint.get(compute))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,20 +16,21 @@ import numpy as np
 from mwlmc_data._version import __version__
 from mwlmc_data.arguments.arrays import as_choice, as_flag, as_seed, as_whole
 from mwlmc_data.arguments.messages import shorten
-from mwlmc_data.arguments.tabular import as_row, as_table, is_table
+from mwlmc_data.arguments.tabular import as_row
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import fixed
 from mwlmc_data.inference.checkpoint import Checkpoint
 from mwlmc_data.inference.free_parameters import FREE, FreeParameters
 from mwlmc_data.inference.measurement import read_lmc
+from mwlmc_data.inference.observed_search import MAX_ERROR, ObservedSearch, draw_first
 from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
 from mwlmc_data.inference.star_likelihood import StarLikelihood
-from mwlmc_data.inference.star_predictive import N_SETS, compute_p_value
+from mwlmc_data.inference.star_predictive import N_SETS, compute_observed_p_value, compute_p_value
 from mwlmc_data.inference.star_search import Found, StarSearch
-from mwlmc_data.rewinding.likelihood import EXACT_RADIUS
+from mwlmc_data.inference.star_tables import take_selected
+from mwlmc_data.rewinding.observed import ObservedStars
 from mwlmc_data.rewinding.probability import PassProbability
-from mwlmc_data.rewinding.rewind import take_table
-from mwlmc_data.rewinding.selection import Selection, select_stars
+from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES
 from mwlmc_data.simulator.parameters import Parameters
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 METHODS = ("likelihood",)
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused.
 ALGORITHM = 1
-#: Columns that hold errors.
-_ERROR = re.compile(r"^(e|err|error|sigma|sig|std|unc)_|_(e|err|error|errors|sigma|std|unc|uncertainty)$")
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 40_000
 #: Error of the sum of ln P over the stars [nats] above which a warning is raised.
@@ -92,7 +90,11 @@ class StarPosterior(Posterior):
         Part of the posterior near the edge of the region in which ln P was computed.
     error_parts : mapping
         Parts of `log_evidence_error` [nats]: ``sampling``, of the draws; ``selection``, n times the error of ln P over
-        the posterior, without a constant; ``probability``, n times the error of the constant.
+        the posterior, without a constant; ``probability``, n times the error of the constant. For stars with errors of
+        measurement also ``draws``, the error of the sum of ln L over the posterior that comes from the finite number of
+        draws of each star, as other draws, twice as many, show it; and ``integrals``, that of a constant.
+    n_draws : int or None
+        Draws of the true phase space of each star with errors of measurement; None for exact stars.
     """
 
     n_stars: int
@@ -105,6 +107,7 @@ class StarPosterior(Posterior):
     probability: PassProbability
     edge: float
     error_parts: Mapping[str, float]
+    n_draws: int | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -128,6 +131,11 @@ class StarPosterior(Posterior):
                 f"{self.error_parts['selection']:.2f} nats "
                 "over the posterior."
             )
+        if self.error_parts.get("draws", 0.0) > MAX_ERROR:
+            yield (
+                f"With {self.n_draws:,} draws of each star the error of the sum of ln L is "
+                f"{self.error_parts['draws']:.2f} nats over the posterior."
+            )
         if self.edge > _MAX_EDGE:
             yield (
                 f"{self.edge:.0%} of the posterior lies near the edge of the region in which the selection's "
@@ -137,8 +145,9 @@ class StarPosterior(Posterior):
     def _lines(self) -> list[str]:
         left_out = f", {self.n_left_out:,} others left out" if self.n_left_out else ""
         among = "" if self.n_total is None else f" of {self.n_total:,}"
+        kind = "" if self.n_draws is None else " with errors of measurement"
         return [
-            f"{self.n_stars:,} stars{among} ({self.selection._summary()}){left_out}",
+            f"{self.n_stars:,} stars{kind}{among} ({self.selection._summary()}){left_out}",
             f"{self._p_text()}; ln evidence {fixed(self.log_evidence, 2)} ± {fixed(self.log_evidence_error, 2)}; "
             f"{self.n_effective:,.0f} effective draws, prior of {self.config!r}",
         ]
@@ -169,9 +178,12 @@ def infer_stars(
     ----------
     table : Halo, table or array_like
         Stars today, with exact phase space: a :class:`Halo`; a table with x, y, z [kpc], vx, vy, vz [km/s]; or an array
-        (n, 6). Stars outside the selection are left out. Columns that are called as errors of measurement are refused.
+        (n, 6). Or observed stars: a table with l, b [deg], distance [kpc], v_los [km/s], pm_l, pm_b [mas/yr] and their
+        errors err_distance, err_v_los, err_pm_l, err_pm_b, optionally corr_pm, as for ``mwlmc reflex``; a velocity is
+        NaN where it is not measured, and its column may be missing. Stars outside the selection are left out.
     selection : Selection, optional
-        Which stars of the halo were observed, from 20 kpc on; by default all beyond 50 kpc.
+        Which stars of the halo were observed, from 20 kpc on; by default all beyond 50 kpc. It acts on observed
+        distances; where these have errors, it must begin so far out that three errors do not lead within 20 kpc.
     method : {"likelihood"}
         How the posterior is found.
     config : str
@@ -228,6 +240,11 @@ def infer_stars(
     (:mod:`mwlmc_data.rewinding.probability`). Draws and evidence come from adaptive importance sampling
     (:mod:`mwlmc_data.inference.importance`); the search begins with draws from the prior.
 
+    Of stars with errors the likelihood is the integral over all that each may truly be, by draws at a pivot that moves
+    to the posterior (:mod:`mwlmc_data.rewinding.marginal`). The errors are those of the table, Gaussian in ln distance
+    and in the velocities, and independent of the star; the stars from which P is computed have errors of distance that
+    are drawn from the table's.
+
     Examples
     --------
     >>> halo = load_halo(7)                                                # doctest: +SKIP
@@ -241,14 +258,8 @@ def infer_stars(
         workers = as_whole("workers", workers, minimum=1)
     if resume is not None and not isinstance(resume, str | Path):
         raise ValueError(f"resume = {shorten(resume)}: allowed is the path of a file")
-    _refuse_errors(table)
     selection = Selection() if selection is None else selection
-    if isinstance(selection, Selection) and selection.r_min < EXACT_RADIUS:
-        raise ValueError(
-            f"selection = {selection!r}: allowed is r_min = {EXACT_RADIUS:g} kpc or more; stars within have made "
-            "dozens of orbits since the start, and their density is not exact"
-        )
-    stars, completeness = select_stars(given := take_table("table", table), selection)
+    stars, n_given, completeness = take_selected(table, selection)
     if n_total is not None:
         n_total = as_whole("n_total", n_total, minimum=len(stars))
     if lmc is None and isinstance(table, Halo) and not set(SKY_NAMES) & set(free):
@@ -257,11 +268,14 @@ def infer_stars(
     key = _compute_key(stars, selection, parameters, n_total, n, seed)
     checkpoint = Checkpoint(None if resume is None else Path(resume), key)
     n_processes = count_processes(workers, MAX_EVALUATIONS)
-    with StarLikelihood(stars, parameters, n_processes) as likelihood, _Progress(progress) as shown:
-        search = StarSearch(likelihood, selection, n_total, seed, checkpoint, shown.advance)
+    observed = stars if isinstance(stars, ObservedStars) else None
+    exact_or_drawn = stars if not isinstance(stars, ObservedStars) else draw_first(stars, seed)
+    with StarLikelihood(exact_or_drawn, parameters, n_processes) as likelihood, _Progress(progress) as shown:
+        settings = (selection, n_total, seed, checkpoint, shown.advance)
+        search = ObservedSearch(likelihood, observed, *settings) if observed else StarSearch(likelihood, *settings)
         result = search.run(n, MAX_EVALUATIONS)
         middle = parameters.build(result.weights @ result.points)
-        kept = checkpoint.get(lambda: {"p_value": np.array(compute_p_value(stars, middle, selection, (seed, 4)))})
+        kept = checkpoint.get(lambda: {"p_value": np.array(_compute_p_value(stars, middle, selection, (seed, 4)))})
     constant = float(np.log(completeness).sum()) + len(stars) * math.log(selection.fraction)
     found = StarPosterior(
         samples=_resample(result, parameters, n, seed),
@@ -271,7 +285,7 @@ def infer_stars(
         p_value=float(kept["p_value"]),
         n_predictive=N_SETS,
         n_stars=len(stars),
-        n_left_out=len(given) - len(stars),
+        n_left_out=n_given - len(stars),
         selection=selection,
         n_total=n_total,
         held=MappingProxyType(parameters.held),
@@ -280,20 +294,19 @@ def infer_stars(
         probability=result.probability,
         edge=result.edge,
         error_parts=MappingProxyType(result.error_parts),
+        n_draws=search.n_draws,
     )
     for text in found.warnings:
         warnings.warn(text, stacklevel=2)
     return found
 
 
-def _refuse_errors(table: Any) -> None:
-    """Refuse a table with errors of measurement, which would be ignored."""
-    columns = as_table("table", table) if is_table(table) else {}
-    if found := [name for name in columns if _ERROR.search(name.lower())]:
-        raise ValueError(
-            f"table holds {found[0]!r}: allowed are exact positions and velocities; the likelihood of stars with "
-            "errors of measurement is another, and without them the answer is too narrow (or drop the column)"
-        )
+def _compute_p_value(
+    stars: Float64Array | ObservedStars, parameters: Parameters, selection: Selection, seed: tuple[int, ...]
+) -> float:
+    if isinstance(stars, ObservedStars):
+        return compute_observed_p_value(stars, parameters, selection, seed)
+    return compute_p_value(stars, parameters, selection, seed)
 
 
 def _hold(
@@ -311,13 +324,18 @@ def _hold(
 
 
 def _compute_key(
-    stars: Float64Array, selection: Selection, parameters: FreeParameters, n_total: int | None, n: int, seed: int
+    stars: Float64Array | ObservedStars,
+    selection: Selection,
+    parameters: FreeParameters,
+    n_total: int | None,
+    n: int,
+    seed: int,
 ) -> str:
     """Hash of all that the result depends on."""
     versions = (ALGORITHM, __version__, SIMULATOR_VERSION)
     settings = (parameters.config, parameters.free, sorted(parameters.held.items()), n_total, n, seed)
     digest = hashlib.sha256(repr((versions, settings, selection.compute_digest())).encode())
-    digest.update(stars.tobytes())
+    digest.update((stars.to_array() if isinstance(stars, ObservedStars) else stars).tobytes())
     return digest.hexdigest()
 
 

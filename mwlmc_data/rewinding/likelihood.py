@@ -87,13 +87,17 @@ def log_density(positions: Any, velocities: Any, parameters: Parameters) -> Floa
     return log_start_density(rewind_stars(stars, parameters), build_equilibrium(parameters))
 
 
-def log_density_stars(stars: Float64Array, parameters: Parameters) -> Float64Array:
+def log_density_stars(
+    stars: Float64Array, parameters: Parameters, errors: Float64Array | None = None
+) -> Float64Array:
     """Compute ln f of blurred stars (n, 6), the terms of the likelihood, without checks.
 
     They differ from :func:`~mwlmc_data.log_density` by the known error of each star's L and the mean over such errors
-    (:mod:`mwlmc_data.rewinding.density`). The mean of f_a / f_b over the stars of b is 1 as for f itself.
+    (:mod:`mwlmc_data.rewinding.density`). The mean of f_a / f_b over the stars of b is 1 as for f itself. `errors`
+    (n, 3) are those of `draw_errors`, by default of these stars.
     """
-    return log_start_density(rewind_stars(stars, parameters), build_equilibrium(parameters), draw_errors(stars))
+    errors = draw_errors(stars) if errors is None else errors
+    return log_start_density(rewind_stars(stars, parameters), build_equilibrium(parameters), errors)
 
 
 @overload

@@ -10,7 +10,7 @@ stars gives the error; the counts of observed stars, which the ratios do not use
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,6 +193,7 @@ def fit_probability(
     seed: tuple[int, ...],
     apply: Map = map,
     n_counted: int = 0,
+    relative_errors: Float64Array | None = None,
 ) -> PassProbability:
     """Compute ln P over a design of parameters.
 
@@ -212,6 +213,8 @@ def fit_probability(
         `map`, or that of a pool.
     n_counted : int
         Stars to simulate at the centre besides, to count which of them are observed: for the constant of ln P.
+    relative_errors : ndarray, shape (m,), optional
+        Errors of ln distance, of which each star has one at random: the selection acts on distances with errors.
 
     Returns
     -------
@@ -225,9 +228,11 @@ def fit_probability(
         If the ratios are not determined, or contradict the counts.
     """
     k = len(design)
-    first = _draw_first(design[0], selection, (*seed, k))
+    first = _draw_first(design[0], selection, (*seed, k), relative_errors)
     n_drawn = math.ceil(n_stars / k * _BLOCK / len(first))
-    stars = list(apply(_draw_observed, [(p, selection, n_drawn, (*seed, i)) for i, p in enumerate(design)]))
+    stars = list(apply(
+        _draw_observed, [(p, selection, n_drawn, (*seed, i), relative_errors) for i, p in enumerate(design)]
+    ))
     counts = np.array([len(s) for s in stars], float)
     together = np.concatenate(stars)
     log_f = np.array(list(apply(_evaluate, [(together, p) for p in design])))
@@ -258,7 +263,8 @@ def fit_probability(
     noise2 = float(((log_p_parts - of_parts @ terms.T) ** 2).sum()) / freedom / N_PARTS**2
     relative = (terms - terms[0]) @ coefficients
     agreement = _compare_counts(counts, n_drawn, relative)
-    blocks = [(design[0], selection, _BLOCK, (*seed, k + 1, i)) for i in range(math.ceil(n_counted / _BLOCK))]
+    n_blocks = math.ceil(n_counted / _BLOCK)
+    blocks = [(design[0], selection, _BLOCK, (*seed, k + 1, i), relative_errors) for i in range(n_blocks)]
     drawn = np.array([n_drawn] * k + [_BLOCK] * len(blocks), float)
     counts = np.concatenate([counts, np.array(list(apply(_count_observed, blocks)), float)])
     log_p, error = _fit_constant(counts, drawn, np.concatenate([relative, np.zeros(len(blocks))]))
@@ -315,32 +321,53 @@ def draw_observed(parameters: Parameters, selection: Selection, n_stars: int, se
     """Simulate until about `n_stars` stars (m, 6) are observed, the random part not counted."""
     first = _draw_first(parameters, selection, (*seed, 0))
     missing = math.ceil(max(n_stars - len(first), 0) * _BLOCK / len(first))
-    return np.concatenate([first, _draw_observed((parameters, selection, missing, (*seed, 1)))]) if missing else first
+    if not missing:
+        return first
+    return np.concatenate([first, _draw_observed((parameters, selection, missing, (*seed, 1), None))])
 
 
-def _draw_first(parameters: Parameters, selection: Selection, seed: tuple[int, ...]) -> FloatArray:
+#: Parameters, selection, number of simulated stars, seed, and errors of ln distance if there are any.
+_Job = tuple[Parameters, Selection, int, tuple[int, ...], Float64Array | None]
+
+
+def _draw_first(
+    parameters: Parameters, selection: Selection, seed: tuple[int, ...], relative_errors: Float64Array | None = None
+) -> FloatArray:
     """Observed stars of a first block; raise ValueError if they are too few."""
-    first = _draw_observed((parameters, selection, _BLOCK, seed))
-    if len(first) < MIN_PROBABILITY * _BLOCK:
-        raise ValueError(
-            f"selection = {selection!r}: allowed is one that observes more than {MIN_PROBABILITY:g} of the stars, but "
-            f"here {len(first)} of {_BLOCK:,}"
-        )
+    first = _draw_observed((parameters, selection, _BLOCK, seed, relative_errors))
+    refuse_rare(len(first), _BLOCK, selection)
     return first
 
 
-def _draw_observed(job: tuple[Parameters, Selection, int, tuple[int, ...]]) -> FloatArray:
+def refuse_rare(n_observed: int, n_drawn: int, selection: Selection) -> None:
+    """Refuse a selection that observes too few of the stars."""
+    if n_observed < MIN_PROBABILITY * n_drawn:
+        raise ValueError(
+            f"selection = {selection!r}: allowed is one that observes more than {MIN_PROBABILITY:g} of the stars, but "
+            f"here {n_observed} of {n_drawn:,}"
+        )
+
+
+def draw_blocks(
+    parameters: Parameters, n_stars: int, rng: np.random.Generator, outskirts: bool
+) -> Iterator[FloatArray]:
+    """Simulate stars (m, 6) of today, in blocks; with `outskirts` those that end within 50 kpc may be left out."""
+    engine = registry.get("auto", outskirts=outskirts)
+    for i in range(0, n_stars, _BLOCK):
+        yield engine(parameters, min(_BLOCK, n_stars - i), rng)[1]
+
+
+def _draw_observed(job: _Job) -> FloatArray:
     """Observed stars (m, 6), without the random part, of a number of simulated ones."""
-    parameters, selection, n_stars, seed = job
+    parameters, selection, n_stars, seed, relative_errors = job
     rng = np.random.default_rng(seed)
-    blocks = [min(_BLOCK, n_stars - i) for i in range(0, n_stars, _BLOCK)]
     # stars that cannot be beyond 50 kpc need not be moved if none within is observed
-    engine = registry.get("auto", outskirts=selection.r_min >= const.FIT_R_MIN)
-    drawn = (engine(parameters, size, rng)[1] for size in blocks)
-    return np.concatenate([keep_observed(stars, selection, rng)[0] for stars in drawn])
+    outskirts = selection.r_min >= const.FIT_R_MIN and relative_errors is None
+    blocks = draw_blocks(parameters, n_stars, rng, outskirts)
+    return np.concatenate([keep_observed(stars, selection, rng, relative_errors)[0] for stars in blocks])
 
 
-def _count_observed(job: tuple[Parameters, Selection, int, tuple[int, ...]]) -> int:
+def _count_observed(job: _Job) -> int:
     return len(_draw_observed(job))
 
 

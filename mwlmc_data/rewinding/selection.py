@@ -153,24 +153,51 @@ def estimate_fraction(selection: Selection, r_dehnen: float) -> float:
     return mass[1] - mass[0]
 
 
-def select_stars(stars: Float64Array, selection: Any) -> tuple[Float64Array, Float64Array]:
-    """Stars (m, 6) that the selection can hold, and their completeness (m,); raise ValueError if there are none."""
+def find_selected(positions: Float64Array, selection: Any) -> Float64Array:
+    """Completeness (n,) at the stars' positions; raise ValueError if the selection can hold none of them."""
     if not isinstance(selection, Selection):
         raise ValueError(f"selection = {shorten(selection)}: allowed is a mwlmc_data.Selection")
-    completeness = selection.compute_completeness(stars[:, :3])
-    inside = completeness > 0.0
-    if not inside.any():
+    completeness = selection.compute_completeness(positions)
+    if not (completeness > 0.0).any():
         raise ValueError(
-            f"table = {len(stars)} stars, none of them in the selection ({selection!r}): allowed is at least one"
+            f"table = {len(positions)} stars, none of them in the selection ({selection!r}): allowed is at least one"
         )
-    return np.ascontiguousarray(stars[inside]), completeness[inside]
+    return completeness
+
+
+def smear_positions(positions: NDArray, relative_errors: Float64Array, rng: np.random.Generator) -> Float64Array:
+    """Observe the distances of stars from the Sun with errors.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (n, 3)
+        True Galactocentric positions [kpc].
+    relative_errors : ndarray, shape (m,)
+        Errors of ln distance; those of the stars are drawn from them.
+    rng : numpy.random.Generator
+        Of the errors.
+
+    Returns
+    -------
+    ndarray, shape (n, 3)
+        Galactocentric positions at the observed distances.
+    """
+    error = relative_errors[rng.integers(len(relative_errors), size=len(positions))]
+    factor = np.exp(error * rng.standard_normal(len(positions)))
+    return const.SUN_POSITION + factor[:, None] * (positions - const.SUN_POSITION)
 
 
 def keep_observed(
-    stars: NDArray, selection: Selection, rng: np.random.Generator
+    stars: NDArray, selection: Selection, rng: np.random.Generator, relative_errors: Float64Array | None = None
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Stars (m, 6) of a simulation that are observed, without the random part, and which they are (n,)."""
-    completeness = selection.compute_completeness(stars[:, :3].astype(float))
+    """Stars (m, 6) of a simulation that are observed, without the random part, and which they are (n,).
+
+    With `relative_errors` of distances (any number of them) the selection acts on distances with errors.
+    """
+    positions = stars[:, :3].astype(float)
+    if relative_errors is not None:
+        positions = smear_positions(positions, relative_errors, rng)
+    completeness = selection.compute_completeness(positions)
     # a number for each star, so that the draws do not depend on the footprint
     kept = rng.random(len(stars)) < completeness
     return stars[kept], kept

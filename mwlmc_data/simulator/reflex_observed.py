@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arguments.arrays import as_floats, check_names
-from mwlmc_data.arguments.conversion import refuse_masked
-from mwlmc_data.arguments.messages import refuse, shorten
-from mwlmc_data.arguments.tabular import refuse_misaligned
+from mwlmc_data.arguments.arrays import as_floats
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import sky_basis
 from mwlmc_data.simulator.identifiability import open_velocities, typical_scatter
+from mwlmc_data.simulator.observed_columns import VELOCITY_UNITS, check_observables
 from mwlmc_data.simulator.reflex import (
     MAX_DISTANCE,
     MAX_SPEED,
@@ -32,17 +30,6 @@ from mwlmc_data.simulator.reflex import (
 
 BoolArray = NDArray[np.bool_]
 
-#: Observed components of the velocity and their units.
-VELOCITY_UNITS = {"v_los": "km/s", "pm_l": "mas/yr", "pm_b": "mas/yr"}
-#: Keys of `errors` and their units: distance, line-of-sight velocity, proper motions and their correlation.
-ERROR_UNITS = {"distance": "kpc", **VELOCITY_UNITS, "corr": ""}
-
-#: Largest errors accepted for a measurement, in the units of `ERROR_UNITS`.
-MAX_ERRORS = {"distance": MAX_DISTANCE, "v_los": 1e5, "pm_l": 1e4, "pm_b": 1e4, "corr": 1.0}
-#: Smallest distance [kpc] accepted for a star.
-_MIN_DISTANCE = 1e-3
-#: A speed is refused if it exceeds that of light by more than this many of its errors.
-_MAX_SIGMAS = 10.0
 #: Median fractional distance error above which the fit warns of its bias.
 _MAX_UNBIASED = 0.05
 #: Curvature of the likelihood, relative to the expected curvature, above which Newton's step is taken.
@@ -129,7 +116,7 @@ def fit_reflex_observed(
     gives the published values and errors (``python -m benchmarks accuracy --reference DIR`` prints both).
     """
     given = {"l": l, "b": b, "distance": distance, "v_los": v_los, "pm_l": pm_l, "pm_b": pm_b}
-    stars = _check_columns(given, errors)
+    stars = check_observables(given, errors)
     shell = as_shell(r_min, r_max)
     sun = as_floats(
         "sun_position", sun_position, unit="kpc", shape=(3,), minimum=-MAX_DISTANCE, maximum=MAX_DISTANCE
@@ -371,65 +358,3 @@ def _find_undetermined(problem: _Problem, state: _State, seen: BoolArray) -> Boo
     typical = np.array([np.median(total[measured[:, k], k]) for k in np.flatnonzero(seen)])
     scatter = typical_scatter(typical, measured.sum(axis=0)[seen])
     return open_velocities(_information(problem, state), scatter)
-
-
-def _check_columns(
-    given: Mapping[str, ArrayLike | None], errors: Mapping[str, ArrayLike | None]
-) -> dict[str, Float64Array]:
-    """Check columns and errors (named ``e_...``) and make them arrays of one length; NaN marks missing velocities."""
-    if getattr(errors, "keys", None) is None:
-        raise ValueError(f"errors = {shorten(errors)}: allowed is a mapping with the keys {', '.join(ERROR_UNITS)}")
-    absent = [name for name in VELOCITY_UNITS if given[name] is None]
-    needed = [name for name in ("distance", *VELOCITY_UNITS) if name not in absent]
-    check_names("errors", errors.keys(), tuple(ERROR_UNITS), needed)
-    refuse_misaligned({**given, **{f"errors[{name!r}]": errors[name] for name in errors.keys()}})
-    l = as_floats("l", given["l"], unit="deg", shape=("n",))
-    n = len(l)
-    stars: dict[str, Float64Array] = {
-        "l": l,
-        "b": as_floats("b", given["b"], unit="deg", shape=(n,), minimum=-90.0, maximum=90.0),
-        "distance": as_floats(
-            "distance", given["distance"], unit="kpc", shape=(n,), minimum=_MIN_DISTANCE, maximum=MAX_DISTANCE
-        ),
-    }
-    for name, unit in VELOCITY_UNITS.items():
-        stars[name] = np.full(n, np.nan) if name in absent else _check_column(name, given[name], unit, n)
-    for name, unit in ERROR_UNITS.items():
-        high = MAX_ERRORS[name]
-        low = -high if name == "corr" else 0.0
-        where = _measured(stars, name)
-        label = f"errors[{name!r}]"
-        # keys(), as iterating over some tables gives rows
-        given_error = errors[name] if name in errors.keys() else 0.0
-        if given_error is None and any(need in absent for need in _needs(name)):
-            given_error = 0.0
-        error = _check_column(label, given_error, unit, n, minimum=low, maximum=high, broadcast=True)
-        if np.isnan(error[where]).any():
-            row = int(np.flatnonzero(where & np.isnan(error))[0])
-            raise ValueError(f"{label}[{row}] = nan: allowed is a finite number where {name} is measured")
-        stars["e_" + name] = np.where(where, error, 0.0)
-    for name in VELOCITY_UNITS:
-        # the proper motion of a distant star may be pure error
-        min_size = np.abs(stars[name]) - _MAX_SIGMAS * stars["e_" + name]
-        bad = min_size * (1.0 if name == "v_los" else const.KMS_PER_MASYR_KPC * stars["distance"]) > MAX_SPEED
-        if bad.any():
-            at = "" if name == "v_los" else " at this distance"
-            refuse(name, stars[name], bad, f"a speed{at} of at most {MAX_SPEED:g} km/s, that of light, within errors")
-    return stars
-
-
-def _needs(name: str) -> tuple[str, ...]:
-    """The quantities that an error of this name belongs to."""
-    return ("pm_l", "pm_b") if name == "corr" else (name,)
-
-
-def _measured(stars: Mapping[str, Float64Array], name: str) -> BoolArray:
-    """Where the quantity of an error is measured."""
-    return ~np.any([np.isnan(stars[need]) for need in _needs(name)], axis=0)
-
-
-def _check_column(name: str, value: ArrayLike | None, unit: str, n: int, **options: Any) -> Float64Array:
-    """Check a column that may hold NaN. A mask is refused: it hides a number, and does not mean that there is none."""
-    if isinstance(value, np.ma.MaskedArray) or hasattr(value, "unmasked"):
-        refuse_masked(name, value, "write NaN for what is not measured, as .filled(numpy.nan) does")
-    return as_floats(name, value, unit=unit, shape=(n,), allow_nan=True, **options)

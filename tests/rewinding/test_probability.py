@@ -42,7 +42,8 @@ def test_it_agrees_with_counted_stars(fitted):
     for change in ({}, {"m200_mw": 1.28e12, "r_dehnen": 12.8}):
         there = mw.Parameters(**{**CENTRE, **change})
         n = 200_000
-        observed = sum(len(module._draw_observed((there, mw.Selection(), 20_000, (9, i)))) for i in range(n // 20_000))
+        jobs = [(there, mw.Selection(), 20_000, (9, i), None) for i in range(n // 20_000)]
+        observed = sum(len(module._draw_observed(job)) for job in jobs)
         p = observed / n
         error = np.hypot(np.sqrt((1 - p) / (n * p)), np.hypot(fitted.log_p_error, 2e-3))
         assert fitted.log_probability(there) == pytest.approx(np.log(p), abs=4.0 * error)

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator import fit_reflex, fit_reflex_observed, reflex_observed
+from mwlmc_data.simulator import fit_reflex, fit_reflex_observed, observed_columns, reflex_observed
 from mwlmc_data.simulator.frames import galactocentric_basis, sky_basis
 from mwlmc_data.simulator.reflex import REFLEX_NAMES
 from tests.helpers.mock_survey import TRUTH, mock, observe
@@ -343,7 +343,7 @@ def test_the_largest_errors_are_fitted(name):
     """A datum with the largest allowed error has no weight: the fit is as without it."""
     stars = sky(60, 6)
     error = np.array(stars["errors"][name])
-    error[0] = reflex_observed.MAX_ERRORS[name]
+    error[0] = observed_columns.MAX_ERRORS[name]
     fit = fit_reflex_observed(**stars | {"errors": stars["errors"] | {name: error}})
     of = ("pm_l", "pm_b") if name == "distance" else (name,)
     expected = fit_reflex_observed(**without(stars, **{key: np.arange(60) == 0 for key in of}))

@@ -1,0 +1,172 @@
+"""The posterior given observed stars with errors: draws of the stars at a pivot, which moves to the posterior.
+
+1. The prior is searched with draws of the stars from a simple halo, few of each.
+2. The pivot is moved to what was found, the stars are drawn there, and the search goes on around it; twice, and then at
+   each window of ln P.
+3. Other draws, twice as many of each star, give the error of the sum of ln L over the posterior. If it is too large,
+   the number of draws is doubled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.inference.checkpoint import Checkpoint, Results
+from mwlmc_data.inference.free_parameters import FreeParameters
+from mwlmc_data.inference.importance import Exploration, Proposal
+from mwlmc_data.inference.star_likelihood import StarLikelihood, evaluate_points
+from mwlmc_data.inference.star_search import Found, Log, StarSearch
+from mwlmc_data.rewinding.marginal import StarDraws, draw_at_pivots, draw_simply
+from mwlmc_data.rewinding.observed import ObservedStars
+from mwlmc_data.rewinding.proposal import estimate_dispersion
+from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.simulator.parameters import Parameters
+
+#: Draws of all stars of the first search, about, and the fewest of a star; draws of a star at a pivot, and the most.
+_FIRST_DRAWS, _FEWEST = 8_192, 8
+N_DRAWS, _MOST = 64, 512
+#: Times that the pivot moves before ln P is computed.
+_MOVES = 2
+#: Where draws are calibrated: this many standard deviations from the pivot, along each axis of the posterior.
+_AROUND = 1.5
+#: Factor on the covariance of the posterior found so far, for the first points at a new pivot; their number for each
+#: dimension.
+_WIDER, _FIRST = 2.0, 48
+#: Largest error of the sum of ln L over the posterior [nats], and the points at which it is measured.
+MAX_ERROR, _CHECKED = 0.3, 48
+#: Stars that are drawn together, and points that are evaluated together.
+_BLOCK, _CHUNK = 128, 8
+
+
+class ObservedSearch(StarSearch):
+    """Searches the posterior of observed stars.
+
+    Parameters
+    ----------
+    likelihood : StarLikelihood
+        Of draws of the stars (`draw_first`).
+    stars : ObservedStars
+        The stars.
+    selection, n_total, seed, checkpoint, log
+        As for `StarSearch`.
+
+    Attributes
+    ----------
+    n_draws : int
+        Draws of each star at the pivot.
+    """
+
+    def __init__(
+        self,
+        likelihood: StarLikelihood,
+        stars: ObservedStars,
+        selection: Selection,
+        n_total: int | None,
+        seed: int,
+        checkpoint: Checkpoint,
+        log: Log,
+    ) -> None:
+        super().__init__(likelihood, selection, n_total, seed, checkpoint, log)
+        self._stars, self._relative_errors = stars, stars.e_distance
+        self._dispersion = estimate_dispersion(stars)
+        self._pivot: Parameters | None = None
+        self._around: list[Parameters] = []
+        self._n_moves = 0
+        self.n_draws: int = N_DRAWS
+
+    def _approach(self, exploration: Exploration) -> Exploration:
+        for i in range(_MOVES):
+            exploration = self._move(exploration, -1 - i)
+            exploration.search(self._value, 12 * exploration.d)
+        return super()._approach(exploration)
+
+    def _move(self, exploration: Exploration, stage: int) -> Exploration:
+        """Draw the stars at the mean of what was found, and begin a search around it."""
+        parameters, mean, covariance = self._likelihood.parameters, exploration.mean, exploration.covariance
+        self._n_moves += 1
+        self._pivot = parameters.build(mean)
+        self._around = _choose_around(parameters, mean, covariance)
+        self._log("draws", 0)
+        seed = (self._seed, 6, self._n_moves)
+        self._likelihood.replace(self._draw_stars(self.n_draws, seed))
+        self._sums, self._impossible = np.empty(0), np.empty(0, np.int64)
+        moved = Exploration(exploration.d, np.random.default_rng((*seed, 1)))
+        moved.extend(_FIRST * exploration.d, Proposal(mean, _WIDER * covariance))
+        moved.mean, moved.covariance = mean, covariance
+        return moved
+
+    def _draw_stars(self, k: int, seed: tuple[int, ...]) -> StarDraws:
+        """Draws of all stars at the pivot."""
+        pivot, around = self._pivot, self._around
+        if pivot is None:
+            raise RuntimeError("there is no pivot")
+        blocks = [self._stars[i : i + _BLOCK] for i in range(0, len(self._stars), _BLOCK)]
+        jobs = [(block, [pivot, *around], self._dispersion, k, (*seed, 2, i)) for i, block in enumerate(blocks)]
+
+        def compute() -> Results:
+            return StarDraws.join(list(self._likelihood.apply(_draw_block, jobs))).to_arrays()
+
+        return StarDraws(**self._checkpoint.get(compute))
+
+    def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
+        while True:
+            weights = exploration.search(self._value, 40 * exploration.d)
+            error = self._measure_error(exploration.points, weights)
+            if error < MAX_ERROR or self.n_draws >= _MOST:
+                break
+            self.n_draws *= 2
+            exploration = self._move(exploration, 0)
+        draws = self._likelihood.stars
+        found = self._draw(exploration.propose(), n_effective, max_evaluations)
+        constant = math.sqrt(float((1.0 / draws.effective).sum())) if isinstance(draws, StarDraws) else 0.0
+        return replace(found, error_parts={**found.error_parts, "draws": error, "integrals": constant})
+
+    def _measure_error(self, points: Float64Array, weights: Float64Array) -> float:
+        """Error of the sum of ln L over the posterior, up to a constant, from other draws, twice as many."""
+        rng = np.random.default_rng((self._seed, 7, self._n_moves))
+        places = np.searchsorted(np.cumsum(weights), (rng.random() + np.arange(_CHECKED)) / _CHECKED)
+        chosen = points[np.minimum(places, len(points) - 1)]
+        other = self._draw_stars(2 * self.n_draws, (self._seed, 8, self._n_moves))
+
+        def compute() -> Results:
+            jobs = [(other, self._likelihood.parameters, chosen[i : i + _CHUNK]) for i in range(0, _CHECKED, _CHUNK)]
+            parts = self._likelihood.apply(_evaluate_block, jobs)
+            return {"difference": self._likelihood.evaluate(chosen)[0] - np.concatenate(list(parts))}
+
+        difference = self._checkpoint.get(compute)["difference"]
+        # the variance is that of k draws and half of it again, of 2 k
+        return float(np.std(difference)) * math.sqrt(2.0 / 3.0)
+
+
+def draw_first(stars: ObservedStars, seed: int) -> StarDraws:
+    """Draws of the stars for the search of the prior."""
+    k = 2 ** math.ceil(math.log2(max(_FIRST_DRAWS / len(stars), _FEWEST)))
+    return draw_simply(stars, estimate_dispersion(stars), min(k, N_DRAWS), (seed, 9))
+
+
+def _choose_around(parameters: FreeParameters, mean: Float64Array, covariance: Float64Array) -> list[Parameters]:
+    """Parameters on the axes of the posterior, on both sides of its mean."""
+    values, axes = np.linalg.eigh(covariance)
+    steps = _AROUND * np.sqrt(np.maximum(values, 0.0)) * axes
+    found = []
+    for step in (*steps.T, *-steps.T):
+        try:
+            found.append(parameters.build(mean + step))
+        except ValueError:  # masses that exclude each other
+            continue
+    return found
+
+
+def _draw_block(
+    job: tuple[ObservedStars, Sequence[Parameters], float, int, tuple[int, ...]],
+) -> StarDraws:
+    return draw_at_pivots(*job)
+
+
+def _evaluate_block(job: tuple[StarDraws, FreeParameters, Float64Array]) -> Float64Array:
+    return evaluate_points(*job)[0]

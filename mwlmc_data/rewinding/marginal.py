@@ -1,0 +1,211 @@
+"""The likelihood of observed stars: the integral of f over all that a star may truly be, by draws at a pivot.
+
+Of each star m weighted points (:mod:`mwlmc_data.rewinding.proposal`) become k draws w_j from its posterior at
+parameters theta_0, the pivot. The density of its data at other parameters is then ::
+
+    Z(theta) = Z(theta_0) sum_j a_j f_theta(w_j) / f_theta_0(w_j),
+
+with weights a_j of sum one. A plain mean of so few ratios has an error that adds up over the stars. The a_j are
+therefore calibrated (Deville & Sarndal 1992, J. Am. Stat. Assoc. 87, 376, their case of raking): they are the weights
+nearest to equal ones with which the k draws give what the m points give at some parameters around the pivot.
+
+The error of a star's L (:mod:`mwlmc_data.rewinding.density`) is one for all its draws, as it is an error of the star.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed
+from mwlmc_data.rewinding.density import draw_errors
+from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.rewinding.observed import ObservedStars
+from mwlmc_data.rewinding.proposal import draw_phase_space
+from mwlmc_data.simulator.parameters import Parameters
+
+#: Points of a star for each of its draws, and the fewest; where they are worth fewer than the draws, this many times as
+#: many, this often.
+_POINTS, _FEWEST, _MORE, _REPEATS = 16, 512, 8, 2
+#: Points that are drawn together.
+_TOGETHER = 500_000
+#: Ridge of the calibration, its Newton steps, and the largest step.
+_RIDGE, _STEPS, _LONGEST = 1e-3, 12, 2.0
+#: Largest logarithm of a ratio that is calibrated: a few points must not decide over all weights.
+_MAX_LOG_RATIO = 3.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StarDraws(Displayed):
+    """Draws of the true phase space of n observed stars.
+
+    Attributes
+    ----------
+    phase_space : ndarray, shape (n, k, 6)
+        Galactocentric [kpc, km/s].
+    log_weight : ndarray, shape (n, k)
+        The density of the data of a star is the sum over draws of ``exp(log_weight) f(phase_space)``, per steradian,
+        kpc, km/s and mas/yr.
+    errors : ndarray, shape (n, 3)
+        Of the stars' L, as :func:`~mwlmc_data.rewinding.density.draw_errors` gives them.
+    effective : ndarray, shape (n,)
+        Effective number of points from which Z at the pivot was computed.
+    """
+
+    phase_space: Float64Array
+    log_weight: Float64Array
+    errors: Float64Array
+    effective: Float64Array
+
+    def __len__(self) -> int:
+        return len(self.log_weight)
+
+    @classmethod
+    def join(cls, parts: Sequence[StarDraws]) -> StarDraws:
+        """Draws of all the stars of several parts, in order."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def to_arrays(self) -> dict[str, Float64Array]:
+        """The arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def set(self, places: NDArray[np.intp], others: StarDraws) -> None:
+        """Put other draws of the stars at these places."""
+        for name, values in others.to_arrays().items():
+            getattr(self, name)[places] = values
+
+    def log_density(self, parameters: Parameters) -> Float64Array:
+        """Log density (n,) of the data of each star; -inf where none of its draws is possible."""
+        n, k = self.log_weight.shape
+        values = log_density_stars(self.phase_space.reshape(-1, 6), parameters, np.repeat(self.errors, k, axis=0))
+        with np.errstate(divide="ignore"):
+            return np.asarray(logsumexp(values.reshape(n, k) + self.log_weight, axis=1))
+
+
+def draw_simply(stars: ObservedStars, dispersion: float, k: int, seed: tuple[int, ...]) -> StarDraws:
+    """Draw from a simple halo, where nothing is known of the parameters: k draws of each star."""
+    draws = draw_phase_space(stars, dispersion, k, seed)
+    log_weight = draws.log_weight - math.log(draws.log_weight.shape[1])
+    return StarDraws(draws.phase_space, log_weight, _draw_star_errors(stars), np.full(len(stars), float(k)))
+
+
+def draw_at_pivots(
+    stars: ObservedStars,
+    pivots: Sequence[Parameters],
+    dispersion: float,
+    k: int,
+    seed: tuple[int, ...],
+) -> StarDraws:
+    """Draw from the posterior of each star at a pivot.
+
+    Parameters
+    ----------
+    stars : ObservedStars
+        The stars.
+    pivot : Parameters
+        theta_0.
+    around : sequence of Parameters
+        Where the draws are calibrated.
+    dispersion : float
+        Of the velocities of the simple halo from which points are drawn [km/s].
+    k : int
+        Number of draws of each star.
+    seed : tuple of int
+        Of the draws.
+
+    Returns
+    -------
+    StarDraws
+        Those of a star that is impossible at the pivot are of the simple halo.
+    """
+    found = _draw_weighted(stars, pivots, dispersion, k, max(_POINTS * k, _FEWEST), seed)
+    for i in range(_REPEATS):
+        poor = np.flatnonzero(found.effective < k)
+        if not len(poor):
+            break
+        m = max(_POINTS * k, _FEWEST) * _MORE ** (i + 1)
+        for j, places in enumerate(np.array_split(poor, math.ceil(len(poor) * m / _TOGETHER))):
+            found.set(places, _draw_weighted(stars[places], pivots, dispersion, k, m, (*seed, 2 + i, j)))
+    impossible = np.flatnonzero(found.effective == 0.0)
+    if len(impossible):  # at the pivot, and perhaps not elsewhere
+        found.set(impossible, draw_simply(stars[impossible], dispersion, k, (*seed, 0)))
+    return found
+
+
+def _draw_weighted(
+    stars: ObservedStars,
+    mixture: Sequence[Parameters],
+    dispersion: float,
+    k: int,
+    m: int,
+    seed: tuple[int, ...],
+) -> StarDraws:
+    """As `draw_at_pivots`, from m points of each star; where none is possible, weights and effective number are 0."""
+    points = draw_phase_space(stars, dispersion, m, seed)
+    n = len(stars)
+    errors = _draw_star_errors(stars)
+    flat, repeated = points.phase_space.reshape(-1, 6), np.repeat(errors, m, axis=0)
+    log_f = np.array([log_density_stars(flat, p, repeated).reshape(n, m) for p in mixture])
+    log_joint = log_f + points.log_weight
+    with np.errstate(divide="ignore"):
+        log_z = logsumexp(log_joint, axis=2) - math.log(m)
+    possible = np.isfinite(log_z)
+    # probability of each point under each of the parameters, and under their mixture
+    p = np.exp(log_joint - np.where(possible, log_z, 0.0)[:, :, None]) * possible[:, :, None] / m
+    parts = np.maximum(possible.sum(axis=0), 1)
+    chance = p.sum(axis=0) / parts[:, None]
+    chosen = _resample(chance, k, np.random.default_rng((*seed, 1)))
+    log_chance = np.log(np.take_along_axis(chance, chosen, axis=1))
+    ratios = np.take_along_axis(p, chosen[None], axis=2) * np.exp(-log_chance)
+    log_a = calibrate(np.moveaxis(ratios, 0, 2), possible.T.astype(float))
+    log_weight = np.take_along_axis(points.log_weight, chosen, axis=1) - math.log(m) - log_chance + log_a
+    phase_space = np.take_along_axis(points.phase_space, chosen[:, :, None], axis=1)
+    squares = np.einsum("nm,nm->n", chance, chance)
+    return StarDraws(phase_space, log_weight, errors, possible.any(axis=0) / np.maximum(squares, 1e-300))
+
+
+def calibrate(values: Float64Array, wanted: Float64Array) -> Float64Array:
+    """Log weights (n, k), nearest to equal ones, with which the means of values (n, k, j) are those wanted (n, j).
+
+    They are ``exp(lambda h)`` of the values h less those wanted, up to a constant: the minimum over lambda of
+    ``ln mean exp(lambda h)``, which is convex, found by Newton's method with a small ridge. The ridge leaves values
+    that cannot be reached as near as they come.
+    """
+    n, _, size = values.shape
+    h = values - wanted[:, None]
+    scale = np.maximum(values.std(axis=1), 1e-12)
+    h /= scale[:, None]
+    multiplier = np.zeros((n, size))
+    for _ in range(_STEPS):
+        log_a = np.einsum("nkj,nj->nk", h, multiplier)
+        a = np.exp(log_a - logsumexp(log_a, axis=1, keepdims=True))
+        mean = np.einsum("nk,nkj->nj", a, h)
+        apart = h - mean[:, None]
+        curvature = np.einsum("nk,nki,nkj->nij", a, apart, apart, optimize=True) + _RIDGE * np.eye(size)
+        step = np.linalg.solve(curvature, (mean + _RIDGE * multiplier)[..., None])[..., 0]
+        length = np.sqrt(np.maximum(np.einsum("nj,nij,nj->n", step, curvature, step), 0.0))
+        multiplier -= step * np.minimum(1.0, _LONGEST / np.maximum(length, 1e-300))[:, None]
+    log_a = np.einsum("nkj,nj->nk", h, multiplier)
+    return np.asarray(log_a - logsumexp(log_a, axis=1, keepdims=True))
+
+
+def _resample(weights: Float64Array, k: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Places (n, k) of draws by systematic resampling."""
+    n, m = weights.shape
+    below = np.cumsum(weights, axis=1)
+    below /= np.maximum(below[:, -1:], 1e-300)
+    u = (rng.random((n, 1)) + np.arange(k)) / k
+    row = np.arange(n)[:, None]
+    places = np.searchsorted((below + row).ravel(), (u + row).ravel()).reshape(n, k) - m * row
+    return np.clip(places, 0, m - 1)
+
+
+def _draw_star_errors(stars: ObservedStars) -> Float64Array:
+    """Errors of L: those of a star at the observed place, whatever else is known of it."""
+    return draw_errors(np.concatenate([stars.positions, np.zeros((len(stars), 3))], axis=1))

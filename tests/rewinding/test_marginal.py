@@ -1,0 +1,162 @@
+"""The likelihood of observed stars against numerical integrals, and its limits."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal, norm
+
+import mwlmc_data as mw
+from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.rewinding.marginal import calibrate, draw_at_pivots, draw_simply
+from mwlmc_data.rewinding.observed import ObservedStars, observe_stars
+from mwlmc_data.rewinding.proposal import estimate_dispersion
+from mwlmc_data.simulator.constants import KMS_PER_MASYR_KPC, SUN_POSITION, SUN_VELOCITY
+from tests.helpers.observed_stars import make_errors
+
+TRUTH = {"m200_mw": 1.1e12, "m_lmc": 1.4e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
+PIVOT = mw.Parameters(**TRUTH)
+OTHER = mw.Parameters(**{**TRUTH, "m200_mw": 1.2e12, "beta0": 0.4})
+MIXTURE = [PIVOT, *(mw.Parameters(**{**TRUTH, "m200_mw": m, "beta0": b}) for m in (1e12, 1.2e12) for b in (0.2, 0.4))]
+
+
+@pytest.fixture(scope="module")
+def stars():
+    halo = mw.simulate(PIVOT, n_stars=300, seed=4).halo
+    stars = np.hstack([halo.positions, halo.velocities]).astype(float)
+    return stars[np.linalg.norm(stars[:, :3], axis=1) > 50.0]
+
+
+def integrate(seen, parameters, errors):
+    """Density of one star's data by a product of rules: Gauss-Hermite where there is a datum, a fine grid where not."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(11)
+    weights = weights / weights.sum()
+    measured = seen.measured[0]
+    rest = -seen.basis[0] @ SUN_VELOCITY
+    wide, step = np.linspace(-700.0, 700.0, 141, retstep=True)
+    total = 0.0
+    for z, part in zip(nodes, weights, strict=True):
+        d = seen.distance[0] * np.exp(seen.e_distance[0] * z)
+        unit = np.array([1.0, KMS_PER_MASYR_KPC * d, KMS_PER_MASYR_KPC * d])
+        sigma = np.array([seen.e_v_los[0], seen.e_pm_l[0], seen.e_pm_b[0]]) * unit
+        rules = []
+        for k in range(3):
+            if measured[k]:
+                # density of the datum per its unit, integrated over the velocity in km/s
+                rules.append((seen.motions[0, k] * unit[k] + sigma[k] * nodes, weights * unit[k]))
+            else:
+                rules.append((rest[k] + wide, np.full(len(wide), step)))
+        speeds = np.array(list(itertools.product(*(rule[0] for rule in rules))))
+        volume = np.array([np.prod(w) for w in itertools.product(*(rule[1] for rule in rules))])
+        x = np.broadcast_to(SUN_POSITION + d * seen.basis[0, 0], speeds.shape)
+        w = np.hstack([x, speeds @ seen.basis[0] + SUN_VELOCITY])
+        f = np.exp(log_density_stars(w, parameters, np.repeat(errors, len(w), axis=0)))
+        # p(observed d | d) d^2 dd with d = observed exp(e z)
+        total += part * d**3 / seen.distance[0] * (f @ volume)
+    return np.log(total)
+
+
+@pytest.mark.parametrize("missing", [(), (0,), (2,)])
+def test_the_density_of_a_star_is_its_numerical_integral(stars, missing):
+    """At the pivot and at other parameters, of a star whose density is smooth on the scale of the grid."""
+    seen = observe_stars(stars[3:4], make_errors(1, 0.08, 6.0, 0.05, missing=missing), np.random.default_rng(1))
+    draws = draw_at_pivots(seen, MIXTURE, estimate_dispersion(seen), 4_096, (1,))
+    for parameters in (PIVOT, OTHER):
+        expected = integrate(seen, parameters, draws.errors)
+        assert draws.log_density(parameters)[0] == pytest.approx(expected, abs=0.03)
+
+
+def test_draws_of_a_simple_halo_give_the_same_integrals(stars):
+    for missing in ((), (0,), (1, 2), (2,)):
+        errors = make_errors(len(stars), 0.1, 6.0, 0.05, corr=0.0 if missing else 0.5, missing=missing)
+        seen = observe_stars(stars, errors, np.random.default_rng(2))
+        dispersion = estimate_dispersion(seen)
+        simple = draw_simply(seen, dispersion, 1_024, (5,)).log_density(PIVOT)
+        found = draw_at_pivots(seen, [PIVOT], dispersion, 64, (6,)).log_density(PIVOT)
+        apart = simple - found
+        assert np.median(np.abs(apart)) < 0.03 and abs(apart.mean()) < 0.02
+
+
+def test_with_vanishing_errors_it_is_the_exact_likelihood(stars):
+    seen = observe_stars(stars, make_errors(len(stars), 0.0, 0.0, 0.0), np.random.default_rng(0))
+    tiny = ObservedStars(**{**vars(seen), "e_distance": np.full(len(seen), 1e-6), "e_v_los": np.full(len(seen), 1e-3),
+                            "e_pm_l": np.full(len(seen), 1e-6), "e_pm_b": np.full(len(seen), 1e-6)})  # fmt: skip
+    draws = draw_at_pivots(tiny, MIXTURE, 100.0, 64, (1,))
+    # per steradian, kpc, km/s and mas/yr: d^2 and the two tangential velocities
+    jacobian = 2.0 * np.log(seen.distance) + 2.0 * np.log(KMS_PER_MASYR_KPC * seen.distance)
+    for parameters in (PIVOT, OTHER):
+        exact = log_density_stars(stars, parameters) + jacobian
+        found = draws.log_density(parameters)
+        assert found == pytest.approx(exact, abs=0.03) and found.sum() == pytest.approx(exact.sum(), abs=0.3)
+
+
+def test_more_draws_agree_and_calibration_makes_few_draws_better(stars):
+    """The spread over parameters of the sum of ln L, less that of 16 times as many draws."""
+    errors = make_errors(len(stars), 0.1, 6.0, 0.05)
+    seen = observe_stars(stars, errors, np.random.default_rng(2))
+    rng = np.random.default_rng(3)
+    points = [
+        mw.Parameters(**{**TRUTH, "m200_mw": 1.1e12 + 1e11 * a, "beta0": 0.3 + 0.1 * b})
+        for a, b in rng.uniform(-1.0, 1.0, (8, 2))
+    ]
+    sums = {}
+    for k, mixture in ((32, MIXTURE), (512, MIXTURE), (33, [PIVOT])):
+        draws = draw_at_pivots(seen, mixture, estimate_dispersion(seen), k, (k,))
+        sums[k] = np.array([draws.log_density(p) for p in points])
+    apart = {k: sums[k] - sums[512] for k in (32, 33)}
+    size = {k: np.sqrt(((x - x.mean(axis=0)) ** 2).mean(axis=0).sum()) for k, x in apart.items()}
+    assert size[32] < 0.3 and size[33] > 1.5 * size[32]
+
+
+def test_weights_are_calibrated_to_the_means_that_are_wanted():
+    rng = np.random.default_rng(0)
+    values = rng.normal(1.0, 0.5, (4, 60, 3))
+    wanted = np.ones((4, 3))
+    a = np.exp(calibrate(values, wanted))
+    assert a.sum(axis=1) == pytest.approx(1.0)
+    assert np.einsum("nk,nkj->nj", a, values) == pytest.approx(wanted, abs=1e-3)
+    assert np.abs(values.mean(axis=1) - 1.0).max() > 0.05
+    # what no weights can give is approached with finite weights
+    beyond = np.exp(calibrate(values, np.full((4, 3), 9.0)))
+    assert np.isfinite(beyond).all() and (np.einsum("nk,nkj->nj", beyond, values) > 1.2).all()
+
+
+def test_the_dispersion_is_that_of_the_velocities_without_their_errors():
+    rng = np.random.default_rng(1)
+    stars = np.hstack([rng.normal(0.0, 60.0, (4000, 3)), rng.normal(0.0, 110.0, (4000, 3))])
+    stars = stars[np.linalg.norm(stars[:, :3], axis=1) > 30.0]
+    for missing in ((), (0,), (1, 2)):
+        seen = observe_stars(stars, make_errors(len(stars), 0.02, 40.0, 0.1, missing=missing), rng)
+        assert estimate_dispersion(seen) == pytest.approx(110.0, rel=0.06)
+    nothing = observe_stars(stars, make_errors(len(stars), 0.02, 40.0, 0.1, missing=(0, 1, 2)), rng)
+    assert 60.0 <= estimate_dispersion(nothing) <= 600.0
+
+
+def test_the_points_have_the_density_that_they_are_weighted_by(stars):
+    """Of a halo that is the simple one itself, all weights are that of the data: checked on the velocities alone."""
+    seen = observe_stars(stars[:20], make_errors(20, 0.1, 6.0, 0.05, corr=0.7), np.random.default_rng(2))
+    from mwlmc_data.rewinding.proposal import draw_phase_space
+
+    points = draw_phase_space(seen, 90.0, 1 << 14, (3,))
+    x = points.phase_space[..., :3]
+    r = np.linalg.norm(x, axis=2)
+    velocity = norm.logpdf(points.phase_space[..., 3:] / 90.0).sum(axis=2) - 3.0 * np.log(90.0)
+    total = np.log(np.exp(points.log_weight + velocity - np.log(r) - 3.0 * np.log(r + 12.0)).mean(axis=1))
+    for i in range(3):  # the same by a sum over distances, the velocities in closed form
+        z = np.linspace(-5.0, 5.0, 401)
+        d = seen.distance[i] * np.exp(0.1 * z)
+        y = SUN_POSITION + d[:, None] * seen.basis[i, 0]
+        s = np.linalg.norm(y, axis=1)
+        rest = -seen.basis[i] @ SUN_VELOCITY
+        along = norm.logpdf(seen.v_los[i], rest[0], np.hypot(90.0, 6.0))
+        scale = KMS_PER_MASYR_KPC * d
+        across = [
+            multivariate_normal.logpdf(
+                [seen.pm_l[i], seen.pm_b[i]],
+                rest[1:] / k,
+                0.05**2 * np.array([[1.0, 0.7], [0.7, 1.0]]) + (90.0 / k) ** 2 * np.eye(2),
+            )
+            for k in scale
+        ]
+        parts = norm.pdf(z) * d**3 / seen.distance[i] / (s * (s + 12.0) ** 3) * np.exp(across)
+        assert total[i] == pytest.approx(along + np.log(parts.sum() * (z[1] - z[0])), abs=0.02)
