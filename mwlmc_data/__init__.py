@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mwlmc_data._version import __version__
 
 if TYPE_CHECKING:
+    from mwlmc_data import observations
     from mwlmc_data.citation import cite
     from mwlmc_data.dataset.catalogue import load_catalogue
     from mwlmc_data.dataset.haloes import load_halo, load_haloes
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mwlmc_data.simulator.astropy_frame import galactocentric_frame
     from mwlmc_data.validation import Case, validation_cases
 
+#: Module of each public name; a name that is its own home is a package.
 _HOME = {
     "Case": "validation",
     "Halo": "simulator",
@@ -63,6 +65,7 @@ _HOME = {
     "load_haloes": "dataset.haloes",
     "log_density": "rewinding",
     "log_likelihood": "rewinding",
+    "observations": "observations",
     "rewind": "rewinding",
     "simulate": "simulator",
     "simulate_many": "simulator",
@@ -97,6 +100,7 @@ __all__ = [
     "load_haloes",
     "log_density",
     "log_likelihood",
+    "observations",
     "rewind",
     "simulate",
     "simulate_many",
@@ -107,7 +111,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public names are {__all__}")
-    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    home = importlib.import_module(f".{_HOME[name]}", __name__)
+    value = home if _HOME[name] == name else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -9,7 +9,17 @@ from mwlmc_data._version import __version__
 from mwlmc_data.dataset.release import DATA_VERSION
 
 # classic BibTeX sorts and abbreviates names correctly only if accents are TeX commands in braces
-_TEX = str.maketrans({"á": r"{\'a}", "é": r"{\'e}", "ë": r'{\"e}', "&": r"\&"})
+_TEX = str.maketrans(
+    {
+        "á": r"{\'a}",
+        "é": r"{\'e}",
+        "ë": r'{\"e}',
+        "ö": r'{\"o}',
+        "ń": r"{\'n}",
+        "ñ": r"{\~n}",
+        "&": r"\&",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -76,11 +86,23 @@ class Citation:
         return f"{names} ({self.year}). {self.title}. {self.where}."
 
 
-def _article(
+def make_article(
     key: str, authors: tuple[str, ...], title: str, year: int, journal: str, volume: str, pages: str, doi: str
 ) -> Citation:
+    """Describe an article of a journal; pages are written with one hyphen."""
     fields = (("journal", journal), ("volume", volume), ("pages", pages.replace("-", "--")), ("doi", doi))
     return Citation(key, "article", authors, title, year, f"{journal} {volume}, {pages}. doi:{doi}", fields)
+
+
+def make_preprint(key: str, authors: tuple[str, ...], title: str, year: int, eprint: str) -> Citation:
+    """Describe a preprint of astro-ph.GA by its number at arXiv, without a version."""
+    fields = (
+        ("journal", "arXiv e-prints"),
+        ("eprint", eprint),
+        ("archivePrefix", "arXiv"),
+        ("primaryClass", "astro-ph.GA"),
+    )
+    return Citation(key, "article", authors, title, year, f"arXiv:{eprint}", fields)
 
 
 def _proceedings(
@@ -94,31 +116,24 @@ def _proceedings(
 
 
 #: The paper whose simulations this project re-creates.
-PAPER = Citation(
-    key="Brooks2025",
-    kind="article",
-    authors=(
+PAPER = make_preprint(
+    "Brooks2025",
+    (
         "Brooks, Richard A. N.",
         "Sanders, Jason L.",
         "Dillamore, Adam M.",
         "Garavito-Camargo, Nicolás",
         "Price-Whelan, Adrian M.",
     ),
-    title="A Simulation Based Inference Approach to the Dynamics of the MW-LMC System - Validation",
-    year=2025,
-    where="arXiv:2507.10667",
-    fields=(
-        ("journal", "arXiv e-prints"),
-        ("eprint", "2507.10667"),
-        ("archivePrefix", "arXiv"),
-        ("primaryClass", "astro-ph.GA"),
-    ),
+    "A Simulation Based Inference Approach to the Dynamics of the MW-LMC System - Validation",
+    2025,
+    "2507.10667",
 )
 
 #: The software: arrays, numerics, kernels, tables, frames, loading and fetching (numpy, scipy, numba, pandas, astropy,
 #: datasets, pooch), the reference implementation (agama), the estimators (sbi, torch), figures (matplotlib, corner).
 SOFTWARE = (
-    _article(
+    make_article(
         "Harris2020",
         ("Harris, Charles R.", "Millman, K. Jarrod", "van der Walt, Stéfan J.", "others"),
         "Array programming with NumPy",
@@ -128,7 +143,7 @@ SOFTWARE = (
         "357-362",
         "10.1038/s41586-020-2649-2",
     ),
-    _article(
+    make_article(
         "Virtanen2020",
         ("Virtanen, Pauli", "Gommers, Ralf", "Oliphant, Travis E.", "others"),
         "SciPy 1.0: fundamental algorithms for scientific computing in Python",
@@ -183,7 +198,7 @@ SOFTWARE = (
         "175-184",
         "10.18653/v1/2021.emnlp-demo.21",
     ),
-    _article(
+    make_article(
         "Uieda2020",
         ("Uieda, Leonardo", "Soler, Santiago Rubén", "Rampin, Rémi", "others"),
         "Pooch: A friend to fetch your data files",
@@ -193,7 +208,7 @@ SOFTWARE = (
         "1943",
         "10.21105/joss.01943",
     ),
-    _article(
+    make_article(
         "Vasiliev2019",
         ("Vasiliev, Eugene",),
         "AGAMA: action-based galaxy modelling architecture",
@@ -203,7 +218,7 @@ SOFTWARE = (
         "1525-1544",
         "10.1093/mnras/sty2672",
     ),
-    _article(
+    make_article(
         "Boelts2025",
         ("Boelts, Jan", "Deistler, Michael", "Gloeckler, Manuel", "others"),
         "sbi reloaded: a toolkit for simulation-based inference workflows",
@@ -233,7 +248,7 @@ SOFTWARE = (
         "929-947",
         "10.1145/3620665.3640366",
     ),
-    _article(
+    make_article(
         "Hunter2007",
         ("Hunter, John D.",),
         "Matplotlib: A 2D Graphics Environment",
@@ -243,7 +258,7 @@ SOFTWARE = (
         "90-95",
         "10.1109/MCSE.2007.55",
     ),
-    _article(
+    make_article(
         "ForemanMackey2016",
         ("Foreman-Mackey, Daniel",),
         "corner.py: Scatterplot matrices in Python",

@@ -150,6 +150,25 @@ def test_cases_tasks_priors_and_batches_have_tables():
     assert dict(Table(batches._repr_html_()).rows)["batches"] == "3 of 4 haloes"
 
 
+def test_a_published_measurement_is_one_line_and_says_where_it_is_from():
+    entry = mwlmc_data.observations.load_observation("yaaqib24-50")
+    assert repr(entry) == (
+        "<Observation: yaaqib24-50, Yaaqib, Petersen & Peñarrubia 2024; v_travel 40 ± 7 km/s, l_apex 38 ± 11 deg, "
+        "b_apex −37 +11 −10 deg; 340 K giants and blue horizontal branch stars beyond 50 kpc; arXiv:2402.10841>"
+    )
+    rows = dict(Table(entry._repr_html_()).rows)
+    assert rows["measured by"] == entry.title and rows["mean_v_r"] == "−9 +7 −6 km/s"
+    assert rows["outermost radius"] == "200 kpc" and rows["place"] == "Table 2"
+    everything = {
+        **mwlmc_data.observations.load_observations(),
+        **mwlmc_data.observations.load_star_tables(),
+        "lmc": mwlmc_data.observations.load_lmc(),
+    }
+    for shown in everything.values():
+        assert "\n" not in repr(shown) and len(repr(shown)) < MAX_LINE and Table(shown._repr_html_()).rows
+    assert "v_travel 19 to 44 km/s" in repr(everything["li26"])
+
+
 def test_text_of_users_is_escaped():
     table = Table(html_table("<b>", [("a<script>", "1 & 2 > 0")], ("", "x<y"), ["<i>note</i>"]))
     assert table.rows == [["", "x<y"], ["a<script>", "1 & 2 > 0"]]

@@ -44,6 +44,13 @@ EXAMPLES = {
         after='print(halo.source, [b["positions"].shape for b in loader])',
         expected="store [torch.Size([8, 4500, 3])]",
     ),
+    "docs/OBSERVATIONS.md": Example(
+        1,
+        {"print(giants.citation)": "text = giants.citation", "mw.infer(giants)": "mw.infer(giants, n=100)"},
+        after="print(text.count('@'), posterior.samples.shape, posterior.reach, other.samples.shape, survey)",
+        expected="1 (100, 3) 200.0 (10000, 3) "
+        "<Selection: r 50 to inf kpc; footprint in_legacy_surveys; fraction 1>",
+    ),
     "docs/BENCHMARK.md": Example(
         3,
         {"stars.train": 'stars.load_split("train", 4)'},

@@ -20,7 +20,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _add_accuracy(commands: argparse._SubParsersAction) -> None:
     accuracy = commands.add_parser("accuracy", help="compare the simulator with agama and with its own yardstick")
-    accuracy.add_argument("--reference", type=Path, required=True, help="folder with agama/, and reflex/ if at hand")
+    accuracy.add_argument(
+        "--reference", type=Path, required=True, help="folder with agama/, and reflex/ and sky/ if at hand"
+    )
     accuracy.set_defaults(run=_accuracy)
 
 
@@ -31,6 +33,9 @@ def _accuracy(options: argparse.Namespace) -> None:
     fits = published_stars.compare(options.reference)
     if fits:
         print(f"\n{published_stars.describe(fits)}")
+    footprint = published_stars.compare_footprint(options.reference)
+    if footprint:
+        print(f"\n{footprint}")
 
 
 def _add_speed(commands: argparse._SubParsersAction) -> None:

@@ -1,4 +1,4 @@
-"""The reflex fit of published samples of stars beside the published fits, as a table."""
+"""The reflex fit of published samples of stars beside the published fits, and a footprint beside its rule."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mwlmc_data.observations import in_legacy_surveys, load_observation
+from mwlmc_data.rewinding.healpix import find_pixels
 from mwlmc_data.simulator import Reflex, fit_reflex_observed
 
 #: Sun of the published tables [kpc, km/s].
@@ -37,6 +39,12 @@ class PublishedSample:
     rows: int | None = None
 
 
+def _quote(name: str) -> dict[str, tuple[float, float]]:
+    """Published values and errors of an observation, as `PublishedSample.quoted`."""
+    fit = load_observation(name)
+    return {quantity: (fit.values[quantity], fit.errors[quantity]) for quantity in ("v_travel", "l_apex", "b_apex")}
+
+
 _MOCK = "mock_live_s14.txt.gz"
 _MOCK_QUOTED = {"v_travel": (51.1, 9.0), "l_apex": (348.0, 18.0), "b_apex": (-67.0, 7.0)}
 
@@ -45,12 +53,12 @@ SAMPLES = (
     PublishedSample(
         "253 K giants (Yaaqib et al. 2024)",
         "kgiants_yaaqib24_r50.txt",
-        {"v_travel": (40, 7), "l_apex": (40, 11), "b_apex": (-36, 13)},
+        _quote("yaaqib24-50-kgiants-refit"),
     ),
     PublishedSample(
         "558 K giants (Petersen & Penarrubia 2021)",
         "kgiants_petersen21_r40.txt",
-        {"v_travel": (35, 6), "l_apex": (51, 10), "b_apex": (-34, 11)},
+        _quote("petersen21-kgiants-refit"),
     ),
     PublishedSample("N-body mock, its first 15,000 rows", _MOCK, _MOCK_QUOTED, rows=15_000),
     PublishedSample("N-body mock, all of its 35,000 rows", _MOCK, _MOCK_QUOTED),
@@ -117,3 +125,36 @@ def describe(fits: dict[str, Reflex]) -> str:
             cells.append(f"{found:.1f} +- {fit.errors[quantity]:.1f} ({value:g} +- {error:g})")
         lines.append(f"{sample.title:<44}{fit.n_stars:>8}" + "".join(f"{cell:>28}" for cell in cells))
     return "\n".join(lines)
+
+
+#: File of DESI's footprint (Bystrom et al. 2025): HEALPix, nside 32, ring order, Galactic.
+FOOTPRINT, NSIDE = "desi_footprint_nside32_ring_galactic.npy", 32
+
+
+def compare_footprint(reference: Path, n: int = 400_000) -> str:
+    """Compare DESI's footprint with the rule of the Legacy Surveys, in one line.
+
+    Parameters
+    ----------
+    reference : Path
+        Folder whose ``sky/`` holds the footprint.
+    n : int
+        Number of random directions, which give the parts of the sky.
+
+    Returns
+    -------
+    str
+        Empty if there is no such file.
+    """
+    path = reference / "sky" / FOOTPRINT
+    if not path.is_file():
+        return ""
+    rng = np.random.default_rng(0)
+    l, b = rng.uniform(0.0, 360.0, n), np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, n)))
+    rule, surveyed = in_legacy_surveys(l, b), np.load(path)[find_pixels(NSIDE, l, b)]
+    both = (rule & surveyed).sum()
+    return (
+        f"footprint: the rule of the Legacy Surveys covers {rule.mean():.1%} of the sky, "
+        f"DESI's map {surveyed.mean():.1%}; {both / surveyed.sum():.1%} of the map is within the rule, "
+        f"{both / rule.sum():.1%} of the rule in the map"
+    )

@@ -250,6 +250,7 @@ def _attempt(
 
     pooch.get_logger().addFilter(_is_not_news)
     try:
+        _LOGS.are_off = True
         pooch.retrieve(mirror.name, f"sha256:{entry.sha256}", fname=entry.name, path=folder, downloader=write)
     except BaseException as error:
         count(-received)
@@ -258,8 +259,14 @@ def _attempt(
                 "has a file with another SHA-256 than the manifest", retrying.PATIENCE.few_tries
             ) from error
         raise
+    finally:
+        _LOGS.are_off = False
+
+
+#: Whether pooch's log is off, by thread.
+_LOGS = threading.local()
 
 
 def _is_not_news(record: object) -> bool:
-    """Silence pooch's log of each file, as there is a progress bar; other uses of pooch keep their log."""
-    return not threading.current_thread().name.startswith(THREADS)
+    """Silence pooch's log of the files fetched here; other uses of pooch keep their log."""
+    return not getattr(_LOGS, "are_off", False)

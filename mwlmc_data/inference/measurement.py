@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,12 @@ from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.display import Displayed
 from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.inference.encoding import travel_vectors
-from mwlmc_data.simulator.constants import FIT_R_MIN
+from mwlmc_data.inference.shells import TRAINED_SHELLS, require_trained_shell
+from mwlmc_data.observations.observation import Observation
 from mwlmc_data.simulator.frames import sky_basis, sky_to_galactocentric, spherical_angles
 from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES, in_range
 from mwlmc_data.simulator.parameters import Parameters
-from mwlmc_data.simulator.reflex import Reflex
+from mwlmc_data.simulator.reflex import Reflex, as_shell
 
 #: Largest travel velocity [km/s]: a faster disc would leave the heaviest halo of any prior of this package.
 MAX_TRAVEL_SPEED = 1000.0
@@ -47,12 +48,15 @@ class Measurement(Displayed):
         The vector as v_travel [km/s], l_apex, b_apex [deg].
     lmc : dict of str to float
         x_lmc ... vz_lmc [kpc, km/s].
+    reach : float
+        Outermost radius of the stars [kpc]; infinity if it is not known.
     """
 
     vector: Float64Array
     covariance: Float64Array | None
     reflex: dict[str, float]
     lmc: dict[str, float]
+    reach: float = math.inf
 
     @property
     def data(self) -> dict[str, float]:
@@ -61,13 +65,16 @@ class Measurement(Displayed):
 
 
 def read_measurement(
-    observation: Reflex | Mapping[str, Any], errors: Any = None, lmc: Parameters | Mapping[str, Any] | None = None
+    observation: Reflex | Observation | Mapping[str, Any],
+    errors: Any = None,
+    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
+    shell: Sequence[float] | None = None,
 ) -> Measurement:
     """Check a user's measurement.
 
     Parameters
     ----------
-    observation, errors, lmc
+    observation, errors, lmc, shell
         As for `infer`.
 
     Returns
@@ -77,15 +84,25 @@ def read_measurement(
     Raises
     ------
     TypeError
-        If the observation is neither a fit nor a mapping.
+        If the observation is neither a fit, nor a published one, nor a mapping.
     ValueError
         As for `infer`.
     """
     lmc = None if lmc is None else _lmc_mapping(lmc)
+    if shell is not None and isinstance(observation, Reflex | Observation):
+        raise ValueError(
+            f"shell = {shell!r} beside a fit or a published measurement: allowed is none, as these know their own"
+        )
     if isinstance(observation, Reflex):
         return _of_fit(observation, errors, lmc)
+    if isinstance(observation, Observation):
+        return _of_published(observation, errors, lmc)
     if not hasattr(observation, "keys"):
-        raise TypeError(f"observation = a {type(observation).__name__}: allowed is a Reflex or a mapping")
+        raise TypeError(
+            f"observation = a {type(observation).__name__}: allowed is a Reflex, an Observation or a mapping"
+        )
+    if shell is not None:
+        require_trained_shell("shell", "a travel velocity of stars", *_read_shell(shell))
     given = {name: observation[name] for name in observation.keys()}
     place = {name: given.pop(name) for name in _LMC if name in given}
     if place and lmc is not None:
@@ -108,26 +125,54 @@ def read_measurement(
     return Measurement(vector, covariance, reflex, _lmc(place if lmc is None else lmc))
 
 
-def read_lmc(lmc: Parameters | Mapping[str, Any] | None) -> dict[str, float]:
+def _read_shell(shell: Any) -> tuple[float, float]:
+    try:
+        inner, outer = shell
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"shell = {shell!r}: allowed is (r_min, r_max) in kpc, such as {TRAINED_SHELLS[0]}") from error
+    return as_shell(inner, outer)
+
+
+def read_lmc(lmc: Parameters | Observation | Mapping[str, Any] | None) -> dict[str, float]:
     """Galactocentric vector of the LMC's present day, by name, from what `infer` takes as `lmc`; raises as it does."""
     return _lmc({} if lmc is None else _lmc_mapping(lmc))
 
 
-def _lmc_mapping(lmc: Parameters | Mapping[str, Any]) -> Mapping[str, Any]:
+def _lmc_mapping(lmc: Parameters | Observation | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(lmc, Observation):
+        return lmc.values
     return {name: getattr(lmc, name) for name in LMC_VECTOR} if isinstance(lmc, Parameters) else as_row("lmc", lmc)
 
 
 def _of_fit(fit: Reflex, errors: Any, lmc: Mapping[str, Any] | None) -> Measurement:
     if errors is not None:
         raise ValueError("errors = given beside a Reflex: allowed is one of the two, as a fit has its covariance")
-    if (fit.r_min, fit.r_max) != (FIT_R_MIN, math.inf):
-        raise ValueError(
-            f"observation = a fit of stars at {fit.r_min:g} < r < {fit.r_max:g} kpc: allowed is a fit of all beyond "
-            f"{FIT_R_MIN:g} kpc (r_min={FIT_R_MIN:g}, r_max=inf), the shell of the networks' training set; "
-            "the apex depends on the shell"
-        )
+    require_trained_shell("observation", "a fit of stars", fit.r_min, fit.r_max)
     vector, reflex = _vector(dict(zip(TRAVEL, fit.vector, strict=True)), TRAVEL)
     return Measurement(vector, _check_covariance("covariance", fit.covariance[:3, :3]), reflex, _lmc(lmc or {}))
+
+
+def _of_published(published: Observation, errors: Any, lmc: Mapping[str, Any] | None) -> Measurement:
+    lacking = [name for name in REFLEX if name not in published.values]
+    if lacking:
+        raise ValueError(
+            f"observation = {published.name!r}, which does not give {', '.join(lacking)}: allowed is one with "
+            f"{', '.join(REFLEX)}"
+        )
+    own = {name: published.errors[name] for name in REFLEX if name in published.errors}
+    if own and errors is not None:
+        raise ValueError(f"errors = given beside {published.name!r}: allowed is one of the two, as it has its own")
+    if not own and errors is None:
+        raise ValueError(
+            f"observation = {published.name!r}, whose errors could not be read at its source: allowed is one with "
+            "errors, or errors= beside it"
+        )
+    if published.r_min is None or published.r_max is None:
+        raise ValueError(f"observation = {published.name!r}, which gives no shell: allowed is one of a known shell")
+    require_trained_shell("observation", f"{published.name!r}, stars", published.r_min, published.r_max)
+    vector, reflex = _vector({name: published.values[name] for name in REFLEX}, REFLEX)
+    covariance = _covariance(own if errors is None else errors, REFLEX, reflex)
+    return Measurement(vector, covariance, reflex, _lmc(lmc or {}), published.reach or math.inf)
 
 
 def _vector(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Float64Array, dict[str, float]]:

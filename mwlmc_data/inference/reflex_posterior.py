@@ -7,8 +7,9 @@ grid. The result also says whether the model produces such a measurement at all 
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -25,6 +26,7 @@ from mwlmc_data.inference.measurement import read_measurement
 from mwlmc_data.inference.networks import NETWORKS, load_network
 from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
 from mwlmc_data.inference.predictive import N_PREDICTIVE, marginal_distances, p_value, predictive_distance
+from mwlmc_data.observations.observation import Observation
 from mwlmc_data.priors import standard_normal_log_density
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
@@ -76,6 +78,8 @@ class ReflexPosterior(Posterior):
     disagreement : mapping
         Total variation distance of each parameter's marginal from that of the network trained on the other set; empty
         if the LMC is outside the prior of that set.
+    reach : float
+        Outermost radius of the measured stars [kpc]; infinity if it is not known.
     """
 
     observation: Mapping[str, float]
@@ -85,6 +89,7 @@ class ReflexPosterior(Posterior):
     in_support: Mapping[str, float]
     outside: tuple[str, ...]
     disagreement: Mapping[str, float]
+    reach: float
     _grid: Grid
     _likelihood: DeconvolvedLikelihood
     _vector: Float64Array
@@ -133,6 +138,11 @@ class ReflexPosterior(Posterior):
                 f"The networks trained on {' and '.join(NETWORKS)} disagree in {far}: total variation between their "
                 f"marginals, above {MAX_DISAGREEMENT:g}."
             )
+        if math.isfinite(self.reach):
+            found.append(
+                f"The measured stars reach {self.reach:g} kpc at most, and those of the network's training set have no "
+                "outer limit: the apex depends on it, and the errors do not contain that."
+            )
         return tuple(found)
 
     def _lines(self) -> tuple[str, str]:
@@ -153,7 +163,17 @@ def infer(
     observation: Reflex,
     errors: None = None,
     *,
-    lmc: Parameters | Mapping[str, Any] | None = None,
+    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+    config: Literal["gaussian", "wide"] = "gaussian",
+) -> ReflexPosterior: ...
+@overload
+def infer(
+    observation: Observation,
+    errors: Mapping[str, Any] | ArrayLike | None = None,
+    *,
+    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
     n: int = 10_000,
     seed: int = 0,
     config: Literal["gaussian", "wide"] = "gaussian",
@@ -163,16 +183,18 @@ def infer(
     observation: Mapping[str, Any],
     errors: Mapping[str, Any] | ArrayLike | None = None,
     *,
-    lmc: Parameters | Mapping[str, Any] | None = None,
+    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
+    shell: Sequence[float] | None = None,
     n: int = 10_000,
     seed: int = 0,
     config: Literal["gaussian", "wide"] = "gaussian",
 ) -> ReflexPosterior: ...
 def infer(
-    observation: Reflex | Mapping[str, Any],
+    observation: Reflex | Observation | Mapping[str, Any],
     errors: Mapping[str, Any] | ArrayLike | None = None,
     *,
-    lmc: Parameters | Mapping[str, Any] | None = None,
+    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
+    shell: Sequence[float] | None = None,
     n: int = 10_000,
     seed: int = 0,
     config: str = "gaussian",
@@ -181,20 +203,25 @@ def infer(
 
     Parameters
     ----------
-    observation : Reflex or mapping
-        A fit to stars beyond 50 kpc (`fit_reflex`, `fit_reflex_observed`), whose robust covariance is used; or
+    observation : Reflex, Observation or mapping
+        A fit to stars beyond 50 kpc (`fit_reflex`, `fit_reflex_observed`), whose robust covariance is used; a published
+        measurement of such stars (`mwlmc_data.observations`), with the mean of its errors upwards and downwards; or
         v_travel [km/s], l_apex, b_apex [deg] of such stars, or vx_travel, vy_travel, vz_travel [km/s]. A mapping may
         also hold the LMC's present day, like `lmc`. Numbers may be astropy quantities.
     errors : mapping or array_like, shape (3, 3), optional
         For a mapping: standard errors of v_travel, l_apex (along l, not times cos b) and b_apex, taken as independent
         and propagated to a covariance of the vector; or of vx_travel, vy_travel, vz_travel; or the covariance of the
-        vector [km^2/s^2]. A fit has its own, and takes none. The default for a mapping is the mean covariance, over
+        vector [km^2/s^2]. A fit has its own, and takes none; a published measurement takes them only if its own could
+        not be read. The default for a mapping is the mean covariance, over
         the training set, of a fit to 4,500 stars without measurement errors (about 2, 2 and 4 km/s along x, y, z),
         which is right for simulated haloes of that size and too small for observed stars.
-    lmc : Parameters or mapping, optional
-        The LMC's present day: that of a simulation's parameters, or a mapping or row of a table, either on the sky
-        (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. If neither this nor the observation gives it, it is
-        the observed one (`Parameters`).
+    lmc : Parameters, Observation or mapping, optional
+        The LMC's present day: that of a simulation's parameters, one of `observations.load_lmc`, or a mapping or row of
+        a table, either on the sky (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. If neither this nor the
+        observation gives it, it is the observed one (`Parameters`).
+    shell : (float, float), optional
+        For a mapping: the shell of Galactocentric radii of its stars [kpc], (50, inf) by default. The other kinds of
+        observation know theirs.
     n : int
         Number of draws.
     seed : int
@@ -212,18 +239,19 @@ def infer(
     -----
     UserWarning
         For each of `Posterior.warnings`: the model does not produce such data (p-value below 0.01), the LMC is outside
-        the training set, or the networks of the two sets disagree.
+        the training set, the networks of the two sets disagree, or the stars end at a radius while the shell does not.
 
     Raises
     ------
     TypeError
-        If the observation is neither a fit nor a mapping.
+        If the observation is neither a fit, nor a published one, nor a mapping.
     ValueError
         If a name is unknown; a value is missing, given twice, masked, not finite, has an incompatible unit or is
         impossible (a speed below 0 or above 1,000 km/s, b_apex outside -90 to 90 deg, l_apex outside -180 to 360 deg,
         an LMC beyond the limits of `Parameters`); errors are not a covariance, are below 0.1 km/s, or above 45 deg
-        along l (times cos b) or b, where the covariance of the vector is needed instead; a fit is of another shell;
-        `n` or `seed` is not an integer; or there is no network for this set.
+        along l (times cos b) or b, where the covariance of the vector is needed instead; the stars are of another
+        shell; a published measurement lacks the apex, errors or a shell; `n` or `seed` is not an integer; or there is
+        no network for this set.
     DamagedFileError
         If an embedded file is not the released one.
 
@@ -240,7 +268,7 @@ def infer(
     ((1000, 3), (), True)
     """
     n, seed = as_whole("n", n, minimum=1), as_seed("seed", seed)
-    likelihood, measured = load_network(config).likelihood, read_measurement(observation, errors, lmc)
+    likelihood, measured = load_network(config).likelihood, read_measurement(observation, errors, lmc, shell)
     covariance = likelihood.halo_covariance if measured.covariance is None else measured.covariance
     place = np.array(list(measured.lmc.values()))
     given = measured.vector, covariance, place
@@ -264,6 +292,7 @@ def infer(
         log_evidence=grid.log_evidence,
         log_evidence_error=0.0,
         disagreement=MappingProxyType(_disagreement(config, measured.data, likelihood, grid, *given)),
+        reach=measured.reach,
         _grid=grid,
         _likelihood=likelihood,
         _vector=measured.vector,

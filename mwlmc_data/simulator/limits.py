@@ -9,8 +9,9 @@ import numpy as np
 
 from mwlmc_data.arguments.arrays import as_float
 
-#: The LMC's present day on the sky, and as observed: centre and line-of-sight velocity of van der Marel &
-#: Kallivayalil (2014), distance of Pietrzynski et al. (2019), proper motion of Kallivayalil et al. (2013).
+#: The LMC's present day on the sky, and as observed: centre of van der Marel & Kallivayalil (2014), distance of
+#: Pietrzynski et al. (2019), line-of-sight velocity of van der Marel et al. (2002), proper motion of Kallivayalil et
+#: al. (2013). `mwlmc_data.observations.load_lmc` has their errors and another choice.
 SKY_NAMES = ("ra_lmc", "dec_lmc", "distance_lmc", "v_los_lmc", "pm_ra_lmc", "pm_dec_lmc")
 OBSERVED_LMC = (78.76, -69.19, 49.59, 262.2, 1.910, 0.229)
 #: The same as Galactocentric phase-space.

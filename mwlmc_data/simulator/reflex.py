@@ -148,7 +148,7 @@ class Reflex(Displayed):
         errors = self.errors
         l, b = (f"{fixed(getattr(self, name), 0)}°{_degrees(errors[name])}" for name in ("l_apex", "b_apex"))
         speed = with_error(self.v_travel, errors["v_travel"], 1, "km/s")
-        text = f"v_travel {speed} towards l {l}, b {b}, {self.n_stars:,} stars{self._shell()}"
+        text = f"v_travel {speed} towards l {l}, b {b}, {self.n_stars:,} stars{describe_shell(self.r_min, self.r_max)}"
         parts = [
             f"{label} measured for {count:,}"
             for label, count in zip(("v_los", "pm_l", "pm_b"), self.n_measured, strict=True)
@@ -157,11 +157,6 @@ class Reflex(Displayed):
         if self.undetermined:
             parts.append(f"undetermined: {', '.join(self.undetermined)}")
         return "; ".join([text, *parts])
-
-    def _shell(self) -> str:
-        if math.isfinite(self.r_max):
-            return f" at {self.r_min:g} to {self.r_max:g} kpc"
-        return f" beyond {self.r_min:g} kpc" if self.r_min > 0 else ""
 
     def _rows(self) -> list[tuple[str, str]]:
         errors = self.errors
@@ -172,8 +167,15 @@ class Reflex(Displayed):
             for name, value in values.items()
         ]
         measured = ", ".join(f"{count:,}" for count in self.n_measured)
-        stars = [("stars", f"{self.n_stars:,}{self._shell()}"), ("v_los, pm_l, pm_b measured for", measured)]
-        return rows + stars
+        stars = f"{self.n_stars:,}{describe_shell(self.r_min, self.r_max)}"
+        return [*rows, ("stars", stars), ("v_los, pm_l, pm_b measured for", measured)]
+
+
+def describe_shell(r_min: float, r_max: float) -> str:
+    """A shell [kpc] as it follows the word "stars", with a space before it; empty for all radii."""
+    if math.isfinite(r_max):
+        return f" at {r_min:g} to {r_max:g} kpc"
+    return f" beyond {r_min:g} kpc" if r_min > 0 else ""
 
 
 def _degrees(error: float) -> str:

@@ -77,6 +77,16 @@ def test_another_form_is_refused(folder):
         published_stars.compare(folder)
 
 
+def test_a_footprint_is_compared_with_its_rule(tmp_path):
+    assert published_stars.compare_footprint(tmp_path) == ""
+    (tmp_path / "sky").mkdir()
+    north = np.zeros(12288, bool)
+    north[: 2 * 8 * 9] = True  # the first eight rings: b above 76 degrees, within the rule
+    np.save(tmp_path / "sky" / published_stars.FOOTPRINT, north)
+    text = published_stars.compare_footprint(tmp_path, n=20_000)
+    assert "100.0% of the map is within the rule" in text and "DESI's map 1." in text
+
+
 def test_the_program_prints_both_tables_where_both_are(folder, reference, capsys):
     (folder / "agama").symlink_to(reference / "agama")
     assert main(["accuracy", "--reference", str(folder)]) == 0

@@ -1,0 +1,96 @@
+"""Where surveys look, as `mwlmc_data.Selection` takes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.dataset.manifest import ListedFile
+from mwlmc_data.simulator.frames import ICRS_TO_GALACTIC, sky_basis, spherical_angles
+
+#: Bounds of the Legacy Surveys [deg]: declination, and distance from the Galactic plane.
+LEGACY_DECLINATION, LEGACY_LATITUDE = (-18.0, 84.0), 18.0
+
+#: Map of Bystrom et al. (2025): HEALPix, nside 32, ring order, Galactic, one boolean per pixel.
+_DESI_HOME = (
+    "https://raw.githubusercontent.com/abystrom/apex-likelihood-fitting/a803fe4e03fa3ae4876b6cd77e7d8e0848397b35"
+)
+_DESI = ListedFile(
+    "DESI_footprint.npy",
+    "footprints",
+    "all",
+    12_288,
+    12_416,
+    "7a4dce172f42c83316d4263ebfb907e918da4f41812605b96362889a8f160ae3",
+)
+
+
+def in_legacy_surveys(l: ArrayLike, b: ArrayLike) -> NDArray[np.bool_]:
+    """Whether directions are in the DESI Legacy Imaging Surveys, by their own rule.
+
+    DESI observes within them. The rule is that of the surveys' description: "The sky coverage is approximately bounded
+    by -18 deg < delta < +84 deg in celestial coordinates and |b| > 18 deg in Galactic coordinates"
+    (github.com/legacysurvey/legacysurvey, pages/dr9/description.rst). It covers 46% of the sky. DESI's own footprint
+    (`fetch_footprint`) covers 36%, and 98% of it are within the rule (``python -m benchmarks accuracy --reference
+    DIR``).
+
+    Parameters
+    ----------
+    l, b : array_like, shape (n,)
+        Galactic longitude and latitude [deg].
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If an angle is masked or not finite.
+
+    Examples
+    --------
+    >>> in_legacy_surveys([0.0, 0.0, 120.0], [90.0, 0.0, -90.0]).tolist()
+    [True, False, False]
+    """
+    latitude = as_floats("b", b, unit="deg")
+    directions = sky_basis(as_floats("l", l, unit="deg"), latitude)[..., 0, :] @ ICRS_TO_GALACTIC
+    declination = spherical_angles(directions)[1]
+    low, high = LEGACY_DECLINATION
+    return (declination > low) & (declination < high) & (np.abs(latitude) > LEGACY_LATITUDE)
+
+
+def fetch_footprint(
+    mirrors: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+    directory: str | os.PathLike[str] | None = None,
+) -> NDArray[np.bool_]:
+    """Fetch DESI's footprint of Byström et al. (2025) from the repository of its authors.
+
+    Its pixels are those that hold tiles of DESI's bright or dark programme.
+
+    Parameters
+    ----------
+    mirrors : str, path or iterable of them, optional
+        Where to fetch the file from instead, in the forms of `mwlmc_data.fetching.mirrors`.
+    directory : path, optional
+        Folder of the file; by default one beside the local store.
+
+    Returns
+    -------
+    ndarray of bool, shape (12288,)
+        HEALPix map, nside 32, ring order, Galactic; ``Selection(footprint=...)`` takes it.
+
+    Raises
+    ------
+    ValueError
+        If a mirror has an unknown form.
+    FetchError
+        If it cannot be fetched, or the file is another.
+    """
+    from mwlmc_data.fetching.outside import fetch_outside
+
+    return np.load(fetch_outside(_DESI_HOME, _DESI, mirrors, directory), allow_pickle=False)
