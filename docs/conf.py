@@ -61,7 +61,7 @@ html_theme_options = {"navigation_with_keys": False}
 CONTENTS = {
     "Start": ["examples/README", "docs/PACKAGE", "docs/STARS", "docs/OBSERVATIONS", "docs/api/index"],
     "Benchmark": ["docs/BENCHMARK", "docs/RESULTS", "LEADERBOARD"],
-    "Simulator": ["docs/ACCURACY", "docs/SPEED"],
+    "Simulator": ["docs/ACCURACY", "docs/SPEED", "docs/live"],
     "Data": ["DATASET_CARD", "docs/MAKING_DATA", "docs/PUBLISHING"],
     "Development": ["CONTRIBUTING", "docs/CODE_MAP", "findings/README", "CHANGELOG"],
 }

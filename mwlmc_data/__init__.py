@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mwlmc_data.dataset.haloes import load_halo, load_haloes
     from mwlmc_data.fetching import fetch
     from mwlmc_data.inference import Posterior, infer, infer_stars
+    from mwlmc_data.live import LiveSimulation, load_live, simulate_live
     from mwlmc_data.plotting.corners import corner_plot
     from mwlmc_data.priors import Prior
     from mwlmc_data.rewinding import Selection, log_density, log_likelihood, rewind
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Case": "validation",
     "Halo": "simulator",
+    "LiveSimulation": "live",
     "Orbit": "simulator",
     "Parameters": "simulator",
     "Posterior": "inference",
@@ -63,11 +65,13 @@ _HOME = {
     "load_catalogue": "dataset.catalogue",
     "load_halo": "dataset.haloes",
     "load_haloes": "dataset.haloes",
+    "load_live": "live",
     "log_density": "rewinding",
     "log_likelihood": "rewinding",
     "observations": "observations",
     "rewind": "rewinding",
     "simulate": "simulator",
+    "simulate_live": "live",
     "simulate_many": "simulator",
     "validation_cases": "validation",
 }
@@ -75,6 +79,7 @@ _HOME = {
 __all__ = [
     "Case",
     "Halo",
+    "LiveSimulation",
     "Orbit",
     "Parameters",
     "Posterior",
@@ -98,11 +103,13 @@ __all__ = [
     "load_catalogue",
     "load_halo",
     "load_haloes",
+    "load_live",
     "log_density",
     "log_likelihood",
     "observations",
     "rewind",
     "simulate",
+    "simulate_live",
     "simulate_many",
     "validation_cases",
 ]

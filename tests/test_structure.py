@@ -37,6 +37,7 @@ FORBIDDEN = [
     ("benchmarks", ("generation", "tests")),
     (f"{PACKAGE}.simulator", UNKNOWN_TO_THE_SIMULATOR),
     (f"{PACKAGE}.rewinding", DATASET),
+    (f"{PACKAGE}.live", UNKNOWN_TO_THE_SIMULATOR),
     *((f"{PACKAGE}.rewinding", (f"{PACKAGE}.{name}",)) for name in ("scoring", "inference", "cli", "commands")),
     (f"{PACKAGE}.simulator.engines", tuple(f"{PACKAGE}.simulator.{name}" for name in ("many", "rows", "simulation"))),
     *((f"{PACKAGE}.{name}", (f"{PACKAGE}.scoring", f"{PACKAGE}.cli")) for name in ("dataset", "priors", "fetching")),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,11 +14,10 @@ from mwlmc_data.live.force import evaluate
 from mwlmc_data.simulator.compiling import announce_compiling
 
 
-@dataclasses.dataclass(repr=False)
 class State(Displayed):
-    """Particles and centres at one time, in an inertial frame.
+    """Particles and centres at one time, in an inertial frame; a run changes them in place.
 
-    Attributes
+    Parameters
     ----------
     positions, velocities : ndarray, shape (n, 3)
         Of all particles [kpc, km/s]: first those of the Milky Way's halo, then the LMC's, then massless tracers.
@@ -38,14 +35,26 @@ class State(Displayed):
         Time since the start [kpc / (km/s)].
     """
 
-    positions: Float64Array
-    velocities: Float64Array
-    masses: Float32Array
-    ids: NDArray[np.int32]
-    ends: tuple[int, int, int]
-    body: Float64Array
-    lmc: Float64Array
-    time: float = 0.0
+    def __init__(
+        self,
+        positions: Float64Array,
+        velocities: Float64Array,
+        masses: Float32Array,
+        ids: NDArray[np.int32],
+        ends: tuple[int, int, int],
+        body: Float64Array,
+        lmc: Float64Array,
+        time: float = 0.0,
+    ) -> None:
+        self.positions, self.velocities, self.masses, self.ids = positions, velocities, masses, ids
+        self.ends, self.body, self.lmc, self.time = ends, body, lmc, time
+
+    def _summary(self) -> str:
+        halo, lmc, tracers = np.diff([0, *self.ends]).tolist()
+        return f"{halo:,} particles of the halo, {lmc:,} of the LMC, {tracers:,} tracers; time {self.time:.4g}"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [("state", self._summary())]
 
     @property
     def halo_part(self) -> slice:

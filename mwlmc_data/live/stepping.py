@@ -10,6 +10,8 @@ The same functions move massless stars through a stored field, where the body fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mwlmc_data.array_types import Float32Array, Float64Array
@@ -43,7 +45,13 @@ def _drift(positions, velocities, span):
             positions[i, k] += span * velocities[i, k]
 
 
-def advance(state: State, body: Body, expansions: list[Expansion], span: float, steps: int, l_max: int) -> None:
+#: Finds what a state has become after a step, and its expansions.
+Renewal = Callable[[State, float], list[Expansion]]
+
+
+def advance(
+    state: State, body: Body, expansions: list[Expansion], span: float, steps: int, renew: Renewal
+) -> None:
     """Advance a state by `steps` long steps of `span` [kpc / (km/s)] each.
 
     Parameters
@@ -56,8 +64,9 @@ def advance(state: State, body: Body, expansions: list[Expansion], span: float, 
         Those of the state now.
     span, steps
         Length of a long step, and their number.
-    l_max : int
-        Largest l of the expansions that follow.
+    renew : callable
+        Called with the state and `span` once its particles have moved; finds the centres and returns the expansions:
+        :func:`renew_live` of a live run, :func:`~mwlmc_data.live.replay.move_stars`'s own of a stored field.
     """
     n = len(state.positions)
     outer, was_outer = np.empty(n, bool), np.zeros(n, bool)
@@ -74,14 +83,23 @@ def advance(state: State, body: Body, expansions: list[Expansion], span: float, 
         inner = np.flatnonzero(~outer)
         moved = state.positions[inner], state.velocities[inner], state.masses[inner]
         _drift(state.positions, state.velocities, span)
-        if state.has_lmc:
-            state.lmc[:3] += span * state.lmc[3:]
         _move_inner(*moved, state.body, body, span)
         state.positions[inner], state.velocities[inner] = moved[0], moved[1]
         state.time += span
         was_outer[:] = outer
+        expansions = renew(state, span)
+
+
+def renew_live(l_max: int) -> Renewal:
+    """Renewal of a live run: the LMC's centre follows its particles, and both galaxies are expanded again."""
+
+    def renew(state: State, span: float) -> list[Expansion]:
+        if state.has_lmc:
+            state.lmc[:3] += span * state.lmc[3:]
         state.find_lmc()
-        expansions = state.expand(l_max)
+        return state.expand(l_max)
+
+    return renew
 
 
 def kick_by_expansions(

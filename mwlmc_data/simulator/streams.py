@@ -30,3 +30,8 @@ def halo_stream(seed: int, sim_id: int) -> np.random.Generator:
     """
     key = np.array([as_seed("seed", seed), 2**63 + as_whole("sim_id", sim_id)], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
+
+
+def live_stream(seed: int) -> np.random.Generator:
+    """Random stream for the particles of a live run: the key (seed, 2^62), which no halo and no prior has."""
+    return np.random.Generator(np.random.Philox(key=np.array([as_seed("seed", seed), 2**62], dtype=np.uint64)))

@@ -6,7 +6,7 @@ import pytest
 from mwlmc_data import Parameters, integrate_orbit
 from mwlmc_data.live.start import make_galaxies, start_state
 from mwlmc_data.live.state import State, compute_energy, compute_momentum
-from mwlmc_data.live.stepping import advance
+from mwlmc_data.live.stepping import advance, renew_live
 from mwlmc_data.simulator import constants as const
 
 PARAMETERS = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=-0.3)
@@ -20,7 +20,7 @@ def quantile(values, masses, shares):
 
 def move(state, galaxies, gyr, steps, rows=11):
     for _ in range(rows):
-        advance(state, galaxies.body, state.expand(6), gyr * GYR / rows / steps, steps, 6)
+        advance(state, galaxies.body, state.expand(6), gyr * GYR / rows / steps, steps, renew_live(6))
         state.sort()
 
 
@@ -67,7 +67,7 @@ def test_momentum_is_exact_where_only_the_body_pulls():
     masses = rng.uniform(1e5, 1e8, 500).astype(np.float32)
     state = State(x, v, masses, np.arange(500, dtype=np.int32), (0, 0, 500), np.zeros(6), np.full(6, np.nan))
     before = compute_momentum(state, galaxies.body)
-    advance(state, galaxies.body, [], 0.004, 50, 0)
+    advance(state, galaxies.body, [], 0.004, 50, renew_live(0))
     after = compute_momentum(state, galaxies.body)
     assert np.linalg.norm(state.body[3:]) > 1e-3
     np.testing.assert_allclose(after, before, atol=1e-9 * masses.sum() * 100)
@@ -91,12 +91,12 @@ def test_a_run_backwards_returns():
     state = start_state(galaxies, relative, 6000, np.random.default_rng(6))
     start = state.positions.copy()
     span = 0.3 * GYR / 60
-    advance(state, galaxies.body, state.expand(4), span, 60, 4)
+    advance(state, galaxies.body, state.expand(4), span, 60, renew_live(4))
     moved = np.linalg.norm(state.positions - start, axis=1)
     state.velocities *= -1
     state.body[3:] *= -1
     state.lmc[3:] *= -1
-    advance(state, galaxies.body, state.expand(4), span, 60, 4)
+    advance(state, galaxies.body, state.expand(4), span, 60, renew_live(4))
     back = np.linalg.norm(state.positions - start, axis=1)
     assert np.median(moved) > 20
     assert np.median(back) < 0.02

@@ -1,0 +1,76 @@
+"""The search for the start: it converges, and says so where it does not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mwlmc_data import Parameters, integrate_orbit
+from mwlmc_data.live import aiming
+from mwlmc_data.live.aiming import GOOD_MISS, aim, refuse_start
+
+PARAMETERS = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=-0.3)
+
+
+@dataclasses.dataclass
+class LastRow:
+    lmc: np.ndarray
+    body: np.ndarray
+
+
+def stand_in(noise=0.0, seed=0, shift=0.0):
+    """In place of a live run: the rigid pair's inverse, with other friction, less sensitive, and with noise."""
+    other = dataclasses.replace(PARAMETERS, log10_lambda_df=0.1, **dict.fromkeys(aiming.SKY_NAMES))
+    present = PARAMETERS.lmc_phase_space
+    start = integrate_orbit(other, 2).relative[0]
+    derivative = np.linalg.inv(aiming._differentiate(PARAMETERS, present))
+    rng = np.random.default_rng(seed)
+
+    def run(galaxies, at, settings, on_row=None):
+        moved = 1.6 * derivative @ (at - start)
+        moved = moved + 2e-4 * moved * np.abs(moved)
+        scatter = noise * rng.normal(size=6) * [1, 1, 1, 5, 5, 5]
+        return None, [LastRow(present + moved + scatter + shift, np.zeros(6))]
+
+    return run
+
+
+def test_the_search_converges(monkeypatch):
+    monkeypatch.setattr(aiming, "run", stand_in())
+    found = aim(PARAMETERS)
+    sizes = np.linalg.norm(found.misses[:, :3], axis=1)
+    assert sizes[0] > 5
+    assert sizes[-1] < GOOD_MISS[0]
+    assert np.linalg.norm(found.misses[-1, 3:]) < GOOD_MISS[1]
+    assert 2 <= len(sizes) <= aiming.MAX_SHOTS
+
+
+def test_noise_does_not_mislead_it(monkeypatch):
+    for seed in range(5):
+        monkeypatch.setattr(aiming, "run", stand_in(0.3, seed))
+        found = aim(PARAMETERS)
+        true = stand_in()(None, found.start, None)[1][0].lmc - PARAMETERS.lmc_phase_space
+        assert np.linalg.norm(true[:3]) < 1.5
+        assert np.linalg.norm(true[3:]) < 8
+
+
+def test_an_lmc_that_misses_is_an_error_with_the_miss(monkeypatch):
+    monkeypatch.setattr(aiming, "run", stand_in(30.0))
+    with pytest.raises(ValueError, match=r"misses its present day by [\d.]+ kpc and \d+ km/s after \d shots: allowed"):
+        aim(PARAMETERS)
+
+
+@pytest.mark.parametrize(("distance", "remedy"), [(20.0, "a larger"), (1500.0, "a smaller")])
+def test_a_start_that_cannot_be_is_refused(distance, remedy):
+    start = np.array([0.0, distance, 0.0, 0.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match=rf"start = an LMC {distance:.0f} kpc .* from 60 to 1000 kpc.*{remedy}"):
+        refuse_start(start, PARAMETERS)
+
+
+def test_a_present_day_from_beyond_the_halo_is_refused_before_any_run():
+    fast = Parameters(
+        m200_mw=5e11, m_lmc=1e11, log10_lambda_df=1.0,
+        x_lmc=0.0, y_lmc=-40.0, z_lmc=-30.0, vx_lmc=0.0, vy_lmc=-500.0, vz_lmc=500.0,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="allowed is from 60 to 1000 kpc"):
+        aim(fast, 20_000)
