@@ -33,7 +33,7 @@ def in_legacy_surveys(l: ArrayLike, b: ArrayLike) -> NDArray[np.bool_]:
     """Whether directions are in the DESI Legacy Imaging Surveys, by their own rule.
 
     DESI observes within them. The rule is that of the surveys' description: "The sky coverage is approximately bounded
-    by -18 deg < delta < +84 deg in celestial coordinates and |b| > 18 deg in Galactic coordinates"
+    by -18 deg < delta < +84 deg in celestial coordinates and ``|b|`` > 18 deg in Galactic coordinates"
     (github.com/legacysurvey/legacysurvey, pages/dr9/description.rst). It covers 46% of the sky. DESI's own footprint
     (`fetch_footprint`) covers 36%, and 98% of it are within the rule (``python -m benchmarks accuracy --reference
     DIR``).
