@@ -131,5 +131,5 @@ $(LOWEST)/.is-ready: pyproject.toml constraints-lowest.txt mwlmc_data/_version.p
 	@echo "==> the lowest versions in $(LOWEST)"
 	@"$(LOWEST_PYTHON)" -m venv --clear $(LOWEST)
 	@$(LOWEST)/bin/python -m pip --disable-pip-version-check --no-input install -qq -c constraints-lowest.txt \
-		-e ".[plot]" "pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100" "packaging>=24"
+		-e ".[plot,snapshots]" "pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100" "packaging>=24"
 	@touch $@

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mwlmc_data._version import __version__
 
 if TYPE_CHECKING:
-    from mwlmc_data import observations
+    from mwlmc_data import observations, snapshots
     from mwlmc_data.citation import cite
     from mwlmc_data.dataset.catalogue import load_catalogue
     from mwlmc_data.dataset.haloes import load_halo, load_haloes
@@ -73,6 +73,7 @@ _HOME = {
     "simulate": "simulator",
     "simulate_live": "live",
     "simulate_many": "simulator",
+    "snapshots": "snapshots",
     "validation_cases": "validation",
 }
 
@@ -111,6 +112,7 @@ __all__ = [
     "simulate",
     "simulate_live",
     "simulate_many",
+    "snapshots",
     "validation_cases",
 ]
 

@@ -9,6 +9,7 @@ far.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,14 @@ from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.priors import MARGINALS, Marginal, Normal
 from mwlmc_data.scoring.circular import circular_mean
+from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.frames import galactocentric_to_sky
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from mwlmc_data.simulator.reflex import Reflex
 
 #: Number of sigmas of a Gaussian prior beyond which a value counts as outside its support.
 OUTSIDE = 3.0
@@ -40,9 +44,9 @@ class Case(Displayed):
     Attributes
     ----------
     name : str
-        ``"rigid"``, ``"gc19-fiducial"`` or ``"fire-m12b"``.
+        ``"rigid"``, ``"gc19-fiducial"`` or ``"fire-m12b"``; or that of a snapshot.
     kind : str
-        ``"rigid"``, ``"deforming"`` or ``"cosmological"``.
+        ``"rigid"``, ``"deforming"`` or ``"cosmological"``; ``"snapshot"`` for one of a simulation without expansion.
     observation : mapping
         x_lmc ... vz_lmc [kpc, km/s], v_travel [km/s], l_apex, b_apex [deg].
     truth : mapping
@@ -58,6 +62,12 @@ class Case(Displayed):
     outside : tuple of str
         Data beyond the support of the prior: outside the range of a uniform prior, or more than 3 sigmas from the mean
         of a Gaussian prior.
+    r_min, r_max : float
+        Shell of Galactocentric radii of the stars [kpc], on which the apex depends.
+    reflex : Reflex or None
+        The fit with its covariance, if the stars are at hand (:func:`~mwlmc_data.snapshots.measure`).
+    notes : tuple of str
+        What was assumed and done to measure it.
     """
 
     name: str
@@ -68,6 +78,15 @@ class Case(Displayed):
     paper: Mapping[str, Any]
     in_support: Mapping[str, float]
     outside: tuple[str, ...]
+    r_min: float = FIT_R_MIN
+    r_max: float = math.inf
+    reflex: Reflex | None = dataclasses.field(default=None, compare=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lmc(self) -> dict[str, float]:
+        """The LMC's x_lmc ... vz_lmc [kpc, km/s], as :func:`~mwlmc_data.infer` takes it beside a fit."""
+        return {name: self.observation[name] for name in CARTESIAN_NAMES}
 
     @property
     def extrapolates(self) -> bool:
@@ -77,17 +96,24 @@ class Case(Displayed):
     def _summary(self) -> str:
         data = self.observation
         beyond = f"outside the prior in {', '.join(self.outside)}" if self.outside else "inside the prior"
+        if (self.r_min, self.r_max) != (FIT_R_MIN, math.inf):
+            beyond = f"stars {self._shell()}; {beyond}"
         return (
             f"{self.name}, {self.kind}; v_travel {number(data['v_travel'])} km/s towards l {number(data['l_apex'])}°, "
             f"b {number(data['b_apex'])}°; {beyond}"
         )
 
+    def _shell(self) -> str:
+        is_open = math.isinf(self.r_max)
+        return f"beyond {self.r_min:g} kpc" if is_open else f"at {self.r_min:g} to {self.r_max:g} kpc"
+
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = [("name", self.name), ("kind", self.kind)]
+        rows: list[tuple[str, ...]] = [("name", self.name), ("kind", self.kind)]
         for what, values in (("observed", self.observation), ("true", self.truth)):
             for name, value in values.items():
                 rows.append((f"{name} ({what})", f"{number(value)} {schema.get_column(name).unit}".rstrip()))
-        return [*rows, ("outside the prior", ", ".join(self.outside) or "nothing"), ("source", self.source)]
+        rows += [("stars", self._shell()), ("outside the prior", ", ".join(self.outside) or "nothing")]
+        return [*rows, ("source", self.source), *(("note", text) for text in self.notes)]
 
 
 _OBSERVED = (*CARTESIAN_NAMES, *schema.REFLEX)

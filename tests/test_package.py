@@ -107,6 +107,14 @@ def test_public_names_exist(name):
     assert value.__doc__
 
 
+def test_snapshots_are_a_module_that_loads_when_it_is_used():
+    assert "snapshots" in dir(mwlmc_data) and "snapshots" in mwlmc_data.__all__
+    loaded = imported_by("import mwlmc_data")
+    assert not any(name.startswith("mwlmc_data.snapshots") for name in loaded)
+    loaded = imported_by("import mwlmc_data; mwlmc_data.snapshots.read, mwlmc_data.snapshots.measure")
+    assert "mwlmc_data.snapshots.measuring" in loaded and sorted(loaded & {"h5py", "torch", "matplotlib"}) == []
+
+
 def test_an_unknown_name_is_an_attribute_error_that_names_it():
     with pytest.raises(AttributeError, match="load_catalog_of_dreams"):
         mwlmc_data.load_catalog_of_dreams  # noqa: B018
@@ -149,7 +157,7 @@ def test_every_dependency_has_a_pin_that_satisfies_it(project, pins):
     # agama downloads further sources while it builds, so nothing requires it.
     wanted = [*project["project"]["dependencies"]]
     wanted += [*extras["benchmarks"], *extras["generation"], *extras["plot"], *extras["test"], *extras["docs"]]
-    wanted += extras["samplers"]
+    wanted += [*extras["samplers"], *extras["snapshots"]]
     assert len(wanted) > 10
     for text in wanted:
         requirement = Requirement(text)
@@ -159,7 +167,8 @@ def test_every_dependency_has_a_pin_that_satisfies_it(project, pins):
 
 
 def test_the_lowest_versions_that_are_tested_are_those_that_are_declared(repository, project):
-    wanted = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["plot"]]
+    extras = project["project"]["optional-dependencies"]
+    wanted = [*project["project"]["dependencies"], *extras["plot"], *extras["snapshots"]]
     declared = {}
     for text in wanted:
         requirement = Requirement(text)

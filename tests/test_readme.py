@@ -51,6 +51,12 @@ EXAMPLES = {
         expected="1 (100, 3) 200.0 (10000, 3) "
         "<Selection: r 50 to inf kpc; footprint in_legacy_surveys; fraction 1>",
     ),
+    "docs/SNAPSHOTS.md": Example(
+        1,
+        {},
+        after='print(case.r_max, case.reflex.n_stars > 100, round(case.lmc["y_lmc"] - galaxy.y_lmc, 9), case.notes)',
+        expected="100.0 True 0.0 ('axes: those of the snapshot',)",
+    ),
     "docs/BENCHMARK.md": Example(
         3,
         {"stars.train": 'stars.load_split("train", 4)'},

@@ -11,7 +11,7 @@ import pytest
 # What a core installation does not bring: inside the package it may be imported only where it is used.
 NOT_IN_THE_CORE = {
     "torch", "sbi", "sklearn", "matplotlib", "corner", "agama", "gala", "galpy", "dask", "distributed", "dask_jobqueue",
-    "hypothesis", "pytest",
+    "h5py", "hypothesis", "pytest",
 }  # fmt: skip
 
 PACKAGE = "mwlmc_data"
@@ -27,7 +27,9 @@ UNKNOWN_TO_THE_SIMULATOR = (
     *DATASET,
     *(
         f"{PACKAGE}.{name}"
-        for name in ("priors", "rewinding", "fetching", "validation", "scoring", "inference", "cli", "commands")
+        for name in (
+            "priors", "rewinding", "fetching", "validation", "snapshots", "scoring", "inference", "cli", "commands",
+        )
     ),
 )
 # (importer, what it must not import): a name stands for the module and everything below it.
@@ -43,6 +45,8 @@ FORBIDDEN = [
     *((f"{PACKAGE}.{name}", (f"{PACKAGE}.scoring", f"{PACKAGE}.cli")) for name in ("dataset", "priors", "fetching")),
     *((f"{PACKAGE}.{name}", (f"{PACKAGE}.dataset", f"{PACKAGE}.simulator")) for name in ("arguments", "storage")),
     (f"{PACKAGE}.scoring", (f"{PACKAGE}.cli",)),
+    *((f"{PACKAGE}.{name}", (f"{PACKAGE}.snapshots",)) for name in ("rewinding", "validation", "scoring", "inference")),
+    (f"{PACKAGE}.snapshots", (f"{PACKAGE}.inference", f"{PACKAGE}.cli", f"{PACKAGE}.commands")),
 ]
 
 

@@ -128,7 +128,7 @@ def as_seed(name: str, value: Any) -> int:
     return as_whole(name, value, 0, 2**64 - 1)
 
 
-def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]:
+def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[Any]:
     """Take a list of identifiers from a user.
 
     Parameters
@@ -142,7 +142,8 @@ def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]
 
     Returns
     -------
-    ndarray, shape (n,), int64
+    ndarray, shape (n,)
+        int64; uint64 if `maximum` exceeds what int64 holds.
 
     Raises
     ------
@@ -151,22 +152,25 @@ def as_ids(name: str, value: Any, maximum: int = 2**63 - 1) -> NDArray[np.int64]
     """
     if isinstance(value, Iterable) and not hasattr(value, "__array__") and not hasattr(value, "__len__"):
         value = list(value)
+    if isinstance(value, list | tuple) and maximum >= 2**63:
+        value = np.array(value, dtype=object)  # numpy makes floats of integers on both sides of 2^63
     refuse_masked(name, value)
     array = to_array(name, *strip_unit(name, value, ""), "a list of whole numbers")
+    kind = np.int64 if maximum < 2**63 else np.uint64
     if array.size == 0 and array.ndim == 1:
-        return np.empty(0, dtype=np.int64)
+        return np.empty(0, dtype=kind)
     check_shape(name, array, ("n",))
     allowed = f"whole numbers from 0 to {maximum}"
     if array.dtype.kind in "iu":
         bad = (array < 0) | (array > maximum)
         if bad.any():
             refuse(name, array, bad, allowed)
-        return array.astype(np.int64)
+        return array.astype(kind)
     wholes = [to_whole(item) for item in array.tolist()] if array.dtype.kind in "fO" else [None] * len(array)
     bad = np.array([number is None or not 0 <= number <= maximum for number in wholes])
     if bad.any():
         refuse(name, array, bad, allowed)
-    return np.array(wholes, dtype=np.int64)
+    return np.array(wholes, dtype=kind)
 
 
 def as_flag(name: str, value: Any, allow_none: bool = False) -> bool | None:
