@@ -27,11 +27,10 @@ from mwlmc_data.scoring.circular import circular_mean
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.frames import galactocentric_to_sky
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
+from mwlmc_data.simulator.reflex import Reflex, describe_shell
 
 if TYPE_CHECKING:
     import pyarrow
-
-    from mwlmc_data.simulator.reflex import Reflex
 
 #: Number of sigmas of a Gaussian prior beyond which a value counts as outside its support.
 OUTSIDE = 3.0
@@ -97,22 +96,19 @@ class Case(Displayed):
         data = self.observation
         beyond = f"outside the prior in {', '.join(self.outside)}" if self.outside else "inside the prior"
         if (self.r_min, self.r_max) != (FIT_R_MIN, math.inf):
-            beyond = f"stars {self._shell()}; {beyond}"
+            beyond = f"stars{describe_shell(self.r_min, self.r_max)}; {beyond}"
         return (
             f"{self.name}, {self.kind}; v_travel {number(data['v_travel'])} km/s towards l {number(data['l_apex'])}°, "
             f"b {number(data['b_apex'])}°; {beyond}"
         )
-
-    def _shell(self) -> str:
-        is_open = math.isinf(self.r_max)
-        return f"beyond {self.r_min:g} kpc" if is_open else f"at {self.r_min:g} to {self.r_max:g} kpc"
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = [("name", self.name), ("kind", self.kind)]
         for what, values in (("observed", self.observation), ("true", self.truth)):
             for name, value in values.items():
                 rows.append((f"{name} ({what})", f"{number(value)} {schema.get_column(name).unit}".rstrip()))
-        rows += [("stars", self._shell()), ("outside the prior", ", ".join(self.outside) or "nothing")]
+        rows.append(("stars", describe_shell(self.r_min, self.r_max).lstrip() or "all"))
+        rows.append(("outside the prior", ", ".join(self.outside) or "nothing"))
         return [*rows, ("source", self.source), *(("note", text) for text in self.notes)]
 
 

@@ -333,7 +333,7 @@ class TestCase:
         assert case.observation["v_travel"] == case.reflex.v_travel and case.truth["c200"] == 9.0
         assert "stars at 50 to 100 kpc" in repr(case) and ("stars", "at 50 to 100 kpc") in case._rows()
         assert any("velocity is good to" in note for note in case.notes)
-        with pytest.raises(ValueError, match="shell of the networks"):
+        with pytest.raises(ValueError, match="the shell of the networks"):
             mw.infer(case.reflex, lmc=case.lmc)
 
     def test_it_recovers_the_motion(self):
