@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mwlmc_data.arguments.arrays import as_choice
 from mwlmc_data.commands.common import add_column, add_json, print_json
@@ -14,6 +15,7 @@ from mwlmc_data.terminal import add_out, check_out
 
 if TYPE_CHECKING:
     from mwlmc_data.inference import ReflexPosterior
+    from mwlmc_data.observations import Observation
 
 _SKY = ("ra_lmc", "dec_lmc", "distance_lmc", "v_los_lmc", "pm_ra_lmc", "pm_dec_lmc")
 _ALONG = {"l_apex": ", along l and not times cos b"}
@@ -32,6 +34,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         "networks of the two sets disagree.",
     )
     infer.add_argument("--case", help="a validation case instead of data: rigid, gc19-fiducial, fire-m12b")
+    infer.add_argument("--published", metavar="NAME", help="a published measurement instead of data, such as "
+                       "yaaqib24-50; `mwlmc_data.observations` lists them")  # fmt: skip
+    infer.add_argument("--lmc", metavar="NAME", help="the observed LMC: kallivayalil13 (default) or vasiliev")
     for name in _DATA:
         add_column(infer, name)
     for name in schema.REFLEX:
@@ -52,7 +57,9 @@ def _infer(options: argparse.Namespace) -> int:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # printed below, as a command does
-        posterior = infer(*_read_measured(options), n=options.n, seed=options.seed, config=options.config)
+        observation, errors = _read_measured(options)
+        chosen = {"n": options.n, "seed": options.seed, "config": options.config, "lmc": _read_lmc(options)}
+        posterior = infer(observation, errors, **chosen)
     if options.out is not None:
         from mwlmc_data.storage.writing import replace_file
 
@@ -67,21 +74,34 @@ def _infer(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read_measured(options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float] | None]:
+def _read_lmc(options: argparse.Namespace) -> Observation | None:
+    from mwlmc_data.observations import load_lmc
+
+    return None if options.lmc is None else load_lmc(options.lmc)
+
+
+def _read_measured(options: argparse.Namespace) -> tuple[Any, dict[str, float] | None]:
     """Return the observation and the given errors."""
     found = {name: getattr(options, f"err_{name}") for name in schema.REFLEX}
     errors = {name: value for name, value in found.items() if value is not None}
     return _read_observation(options), errors or None
 
 
-def _read_observation(options: argparse.Namespace) -> dict[str, float]:
+def _read_observation(options: argparse.Namespace) -> dict[str, float] | Observation:
     given = {name: getattr(options, name) for name in _DATA if getattr(options, name) is not None}
-    if options.case is None:
+    named = [(f"--{name}", getattr(options, name)) for name in ("case", "published") if getattr(options, name)]
+    if not named:
         return given
+    (option, name), *others = named
+    if given or others:
+        beside = ", ".join(given) or " ".join(others[0])
+        raise ValueError(f"{option} = {name!r} with data ({beside}): allowed is one of the two")
+    if option == "--published":
+        from mwlmc_data.observations import load_observation
+
+        return load_observation(name)
     from mwlmc_data.validation import validation_cases
 
-    if given:
-        raise ValueError(f"--case = {options.case!r} with data ({', '.join(given)}): allowed is one of the two")
     cases = validation_cases()
     as_choice("--case", options.case, tuple(cases))
     return dict(cases[options.case].observation)
@@ -98,6 +118,7 @@ def _collect_numbers(posterior: ReflexPosterior) -> dict[str, object]:
         "in_support": dict(posterior.in_support),
         "outside": list(posterior.outside),
         "disagreement": dict(posterior.disagreement),
+        "reach": posterior.reach if math.isfinite(posterior.reach) else None,
         "warnings": list(posterior.warnings),
         "config": posterior.config,
         "n": len(posterior.samples),

@@ -28,6 +28,7 @@ from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_predictive import N_SETS, compute_observed_p_value, compute_p_value
 from mwlmc_data.inference.star_search import Found, StarSearch
 from mwlmc_data.inference.star_tables import take_selected
+from mwlmc_data.observations.observation import Observation
 from mwlmc_data.rewinding.observed import ObservedStars
 from mwlmc_data.rewinding.probability import PassProbability
 from mwlmc_data.rewinding.selection import Selection
@@ -160,7 +161,7 @@ def infer_stars(
     method: str = "likelihood",
     config: str = "gaussian",
     free: Sequence[str] = FREE,
-    lmc: Parameters | Mapping[str, Any] | None = None,
+    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
     held: Mapping[str, Any] | None = None,
     n_total: int | None = None,
     n: int = 1_000,
@@ -310,7 +311,7 @@ def _compute_p_value(
 
 
 def _hold(
-    free: Sequence[str], lmc: Parameters | Mapping[str, Any] | None, held: Mapping[str, Any] | None
+    free: Sequence[str], lmc: Parameters | Observation | Mapping[str, Any] | None, held: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """All values that are not free, the LMC's present day included."""
     values = {} if held is None else dict(as_row("held", held))

@@ -7,7 +7,7 @@ be read at its source is absent.
 from mwlmc_data.observations.footprints import fetch_footprint, in_legacy_surveys
 from mwlmc_data.observations.observation import Observation
 from mwlmc_data.observations.published import load_lmc, load_observation, load_observations
-from mwlmc_data.observations.star_tables import StarTable, fetch_stars, load_star_tables
+from mwlmc_data.observations.published_tables import StarTable, fetch_stars, load_star_tables
 
 __all__ = [
     "Observation",

@@ -455,6 +455,16 @@ class TestCommand:
         expected = quiet(case.observation, n=300).percentiles((2.5, 16, 50, 84, 97.5))
         assert found["percentiles"] == expected.to_dict(orient="index")
 
+    def test_a_published_measurement_and_lmc_are_named(self, capsys):
+        words = ["infer", "--published", "yaaqib24-50", "--lmc", "vasiliev", "--n", "100", "--json"]
+        assert cli.main(words) == 0
+        found = json.loads(capsys.readouterr().out)
+        observations = mw.observations
+        entry, lmc = observations.load_observation("yaaqib24-50"), observations.load_lmc("vasiliev")
+        expected = quiet(entry, n=100, lmc=lmc)
+        assert found["observation"] == dict(expected.observation) and found["reach"] == 200.0
+        assert found["percentiles"] == expected.percentiles((2.5, 16, 50, 84, 97.5)).to_dict(orient="index")
+
     def test_a_case_outside_the_model_warns(self, capsys):
         assert cli.main(["infer", "--case", "gc19-fiducial", "--n", "100"]) == 0
         assert "outside the network's training set" in capsys.readouterr().err
@@ -464,6 +474,11 @@ class TestCommand:
         [
             (["--case", "rigidd"], "--case = 'rigidd': allowed is 'rigid'"),
             (["--case", "rigid", "--v-travel", "3"], "allowed is one of the two"),
+            (["--case", "rigid", "--published", "li26"], "allowed is one of the two"),
+            (["--published", "bystrom25"], "whose errors could not be read"),
+            (["--published", "yaaqib24-40-50"], "stars at 40 < r < 50 kpc: allowed is a fit of all beyond 50 kpc"),
+            (["--published", "yaaqib"], "name = 'yaaqib': allowed is"),
+            ([*words_of(REFLEX), "--lmc", "hst"], "name = 'hst': allowed is 'kallivayalil13'"),
             (["--v-travel", "3"], "lacks l_apex"),
             ([*words_of(REFLEX), "--err-v-travel", "3"], "errors lacks l_apex, b_apex"),
             (["--case", "rigid", "--out", "draws.npz"], ".csv or .parquet"),

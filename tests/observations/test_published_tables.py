@@ -9,8 +9,9 @@ import pytest
 import mwlmc_data as mw
 from mwlmc_data.dataset.manifest import ListedFile
 from mwlmc_data.fetching import FetchError
-from mwlmc_data.observations import footprints, star_tables
+from mwlmc_data.observations import footprints, published_tables
 from mwlmc_data.rewinding.healpix import find_pixels
+from mwlmc_data.rewinding.observed import is_observed, take_observed
 from mwlmc_data.storage.errors import DamagedFileError
 
 
@@ -33,7 +34,7 @@ class TestStars:
         table = mw.observations.load_star_tables()[name]
         (folder / table.file.name).write_bytes(content)
         made = dataclasses.replace(table, n_stars=n, file=listed(table.file.path, content))
-        monkeypatch.setattr(star_tables, "load_star_tables", lambda: {name: made})
+        monkeypatch.setattr(published_tables, "load_star_tables", lambda: {name: made})
 
     def test_rows_of_the_k_giants_become_columns_that_the_fit_takes(self, tmp_path, monkeypatch):
         rng = np.random.default_rng(0)
@@ -44,13 +45,15 @@ class TestStars:
         text = "\n".join(" ".join(map(repr, row.tolist())) for row in rows).encode()
         self.stand_in(monkeypatch, tmp_path, "yaaqib24-50-kgiants", text, 40)
         stars = mw.observations.fetch_stars("yaaqib24-50-kgiants", mirrors=tmp_path, directory=tmp_path / "here")
-        assert list(stars.columns) == list(star_tables._ROWS)
+        assert list(stars.columns) == list(published_tables._ROWS)
         np.testing.assert_array_equal(stars["pm_b"], rows[11])
         names = ("distance", "v_los", "pm_l", "pm_b")
         fit = mw.fit_reflex_observed(
             *(stars[n] for n in ("l", "b", *names)), errors={n: stars[f"err_{n}"] for n in names}
         )
         assert fit.n_stars == 40
+        # infer_stars takes the table for observed stars, not for stars whose phase space is exact
+        assert is_observed(stars) and len(take_observed(stars)) == 40
 
     def test_the_names_of_desi_become_those_of_the_package(self, tmp_path, monkeypatch):
         head = ",x,y,z,vx,vy,vz,l,b,d,vlos,mul,mub,d_err,vlos_err,mul_err,mub_err,pm_corr,TEFF"
