@@ -89,10 +89,11 @@ def _read_measured(options: argparse.Namespace) -> tuple[Any, dict[str, float] |
 
 def _read_observation(options: argparse.Namespace) -> dict[str, float] | Observation:
     given = {name: getattr(options, name) for name in _DATA if getattr(options, name) is not None}
-    named = [(f"--{name}", getattr(options, name)) for name in ("case", "published") if getattr(options, name)]
-    if not named:
+    named = [(f"--{name}", getattr(options, name)) for name in ("case", "published")]
+    chosen = [(option, name) for option, name in named if name is not None]
+    if not chosen:
         return given
-    (option, name), *others = named
+    (option, name), *others = chosen
     if given or others:
         beside = ", ".join(given) or " ".join(others[0])
         raise ValueError(f"{option} = {name!r} with data ({beside}): allowed is one of the two")

@@ -89,10 +89,13 @@ def test_a_folder_without_pages_is_refused(check_site, tmp_path):
 
 def test_every_public_name_is_in_the_reference(repository):
     text = (repository / "docs" / "api" / "index.rst").read_text(encoding="utf-8")
-    named = re.findall(r"^\.\. auto(?:class|function):: (\w+)$", text, flags=re.M)
-    # packages have pages of their own
-    named += re.findall(r":doc:`(\w+)`", text)
-    assert sorted([*named, "__version__"]) == sorted(mwlmc_data.__all__)
+    _, *parts = re.split(r"^\.\. currentmodule:: mwlmc_data(?:\.(\w+))?$", text, flags=re.M)
+    found = {}
+    for package, part in zip(parts[::2], parts[1::2], strict=True):
+        found.setdefault(package, []).extend(re.findall(r"^\.\. auto(?:class|function):: (\w+)$", part, flags=re.M))
+    for package in found.keys() - {None}:
+        assert sorted(found[package]) == sorted(getattr(mwlmc_data, package).__all__)
+    assert sorted([*found.pop(None), *found, "__version__"]) == sorted(mwlmc_data.__all__)
 
 
 def test_every_room_is_in_the_reference(repository):
