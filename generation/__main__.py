@@ -148,6 +148,13 @@ def _make_parser() -> argparse.ArgumentParser:
     card.set_defaults(run=_card)
     again = commands.add_parser("rewrite", help="rewrite the embedded tables: the same values, current metadata")
     again.set_defaults(run=_rewrite)
+    live = commands.add_parser("live", help="make the stored live runs, or continue to make them")
+    live.add_argument("--out", type=Path, required=True, help="folder of the files; interrupted runs continue")
+    live.add_argument("--runs", nargs="+", metavar="NAME", help="some of gc19-lmc1 to gc19-lmc4 (default: all)")
+    live.add_argument("--particles", type=int, default=2_000_000, help="of each run (default: %(default)s)")
+    live.add_argument("--seed", type=int, default=0, help="of the particles (default: %(default)s)")
+    live.add_argument("--workers", type=int, help="processes, one to a run (default: all cores)")
+    live.set_defaults(run=_live)
     disc = commands.add_parser("disc", help="fit the disc's terms for the kernels")
     add_out(disc, (".npz",), "write the terms", required=True)
     disc.add_argument("--terms", type=int, default=11, help="number of terms (default: %(default)s)")
@@ -257,6 +264,15 @@ def _card(options: argparse.Namespace) -> int:
     from generation.card import CARD, refresh_card
 
     print(f"{CARD}: {'updated' if refresh_card() else 'up to date'}")
+    return 0
+
+
+def _live(options: argparse.Namespace) -> int:
+    from generation.live import make_runs
+    from mwlmc_data.live.garavito import RUNS
+
+    for path in make_runs(options.out, options.runs or tuple(RUNS), options.particles, options.seed, options.workers):
+        print(f"{path}: {path.stat().st_size} bytes")
     return 0
 
 

@@ -38,6 +38,15 @@ EXAMPLES = {
         after='print(batch["positions"].shape, batch["m_lmc"].shape, simulation.halo.positions.shape)',
         expected="(20, 4500, 3) (20,) (4500, 3)",
     ),
+    "docs/live.md": Example(
+        1,
+        {
+            "particles=1_000_000, seed=0": "24_000, start=mw.integrate_orbit(parameters, 2).relative[0], progress=False",
+            "live.reflex_by_radius()": "live.reflex_by_radius(n_stars=2000)",
+        },
+        after='print(halo.positions.shape, len(live.masses), os.path.getsize("run.npz") < 200_000)',
+        expected="(4500, 3) 111 True",
+    ),
     "docs/STARS.md": Example(
         1,
         {'mw.load_haloes(split="train", format="torch",': 'mw.load_haloes(range(8), format="torch",'},

@@ -13,7 +13,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     for add_one in (
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
-        _add_stars_calibration, _add_samplers,
+        _add_stars_calibration, _add_samplers, _add_live,
     ):  # fmt: skip
         add_one(commands)
 
@@ -250,3 +250,22 @@ def _samplers(options: argparse.Namespace) -> None:
     from benchmarks.studies import samplers
 
     samplers.main(options.sim, options.samplers)
+
+
+def _add_live(commands: argparse._SubParsersAction) -> None:
+    live = commands.add_parser("live", help="how good and how fast live galaxies are, beside what is allowed")
+    live.add_argument("--reference", type=Path, help="folder with gc19/ and gc21_orbits/, for the part orbits")
+    live.add_argument("--out", type=Path, default=Path("build/live"), help="folder of the runs, which continue there")
+    live.add_argument("--particles", type=integer_from(24_000), default=2_000_000, help="default: %(default)s")
+    live.add_argument("--parts", type=split_names, help="some of forces,isolated,orbits,reflex,replay,aim,speed")
+    live.add_argument("--runs", type=split_names, help="some of gc19-lmc1 to gc19-lmc4, for the part orbits")
+    live.add_argument("--seeds", type=integer_from(1), default=3, help="runs of the part reflex (default: %(default)s)")
+    live.set_defaults(run=_live)
+
+
+def _live(options: argparse.Namespace) -> None:
+    from benchmarks.studies import live
+
+    live.main(
+        options.out, options.reference, options.particles, options.parts, options.runs, range(options.seeds)
+    )

@@ -9,6 +9,7 @@ calibration        whether `infer` is calibrated for errors unlike the catalogue
 choices            why the reflex fit starts at 50 kpc and reports robust errors
 cuda               simulations a second on a GPU
 equilibrium        how the halo contracts without an LMC, and how far out its stars lie
+live               how good and how fast live galaxies are, beside what is allowed
 loading            what haloes cost as files, and how fast they load
 outskirts          how far in a catalogue's row may leave out stars
 published_stars    the reflex fit of published samples of stars, beside the published fits

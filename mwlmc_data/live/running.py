@@ -69,27 +69,50 @@ def run(
     else:
         state, rows = start_state(galaxies, relative, settings.particles, live_stream(settings.seed), tracers), []
         refuse_noise(state, body, settings.particles)
-        state.sort()
-    renew, written = renew_live(settings.l_max), time.monotonic()
-    with announce_compiling():
-        for number in range(max(len(rows) - 1, 0), settings.rows + 1):
-            # expanded again from the sorted particles, as a run that goes on from here does
-            expansions = state.expand(settings.l_max)
-            if len(rows) == number:
-                rows.append(record(state, expansions, body, number))
-                if on_row is not None:
-                    on_row()
-                if checkpoint is not None and number and time.monotonic() - written > PAUSE:
-                    _write_checkpoint(checkpoint, stamp(settings, galaxies, relative), state, rows)
-                    written = time.monotonic()
-            if number < settings.rows:
-                _advance_row(state, body, expansions, settings, renew)
+    written = time.monotonic()
+
+    def after_row() -> None:
+        nonlocal written
+        if on_row is not None:
+            on_row()
+        if checkpoint is not None and len(rows) > 1 and time.monotonic() - written > PAUSE:
+            _write_checkpoint(checkpoint, stamp(settings, galaxies, relative), state, rows)
+            written = time.monotonic()
+
+    follow(state, rows, body, settings, after_row)
     return state, rows
 
 
-def _advance_row(state: State, body: Body, expansions: list, settings: LiveSettings, renew: Any) -> None:
-    advance(state, body, expansions, settings.step, settings.steps, renew)
-    state.sort()
+def follow(
+    state: State, rows: list[RunRow], body: Body, settings: LiveSettings, after_row: Callable[[], object] | None = None
+) -> None:
+    """Follow a state until it has all its rows.
+
+    Parameters
+    ----------
+    state : State
+        Changed in place; that of the last of `rows`, if there are any.
+    rows : list of RunRow
+        Grows.
+    body : Body
+        Bulge and disc.
+    settings : LiveSettings
+        Numbers of rows and steps.
+    after_row : callable, optional
+        Called after each row.
+    """
+    renew = renew_live(settings.l_max)
+    with announce_compiling():
+        # of a run that goes on the same sums as before, in the same order: the same bits
+        expansions = state.expand(settings.l_max)
+        for number in range(max(len(rows) - 1, 0), settings.rows + 1):
+            if len(rows) == number:
+                rows.append(record(state, expansions, body, number))
+                if after_row is not None:
+                    after_row()
+            if number < settings.rows:
+                state.sort()
+                expansions = advance(state, body, expansions, settings.step, settings.steps, renew)
 
 
 def _write_checkpoint(path: Path, whose: dict[str, Any], state: State, rows: list[RunRow]) -> None:

@@ -26,7 +26,8 @@ from mwlmc_data.live.replay import move_stars
 from mwlmc_data.live.running import describe_settings, read_arrays, refuse_other_run, run, stamp, write_arrays
 from mwlmc_data.live.settings import LiveSettings, find_body, make_settings, read_settings
 from mwlmc_data.live.start import Galaxies, make_galaxies
-from mwlmc_data.live.track import stack_rows
+from mwlmc_data.live.state import State
+from mwlmc_data.live.track import RunRow, stack_rows
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, in_range
@@ -306,6 +307,17 @@ def run_live(
     """Run galaxies from a start; what :func:`simulate_live` does once it has one."""
     with _show_progress(progress, settings.rows + 1, "live run") as on_row:
         state, rows = run(galaxies, start, settings, checkpoint, on_row=on_row)
+    return finish(parameters, settings, rows, state, wanted)
+
+
+def finish(
+    parameters: Parameters,
+    settings: LiveSettings,
+    rows: list[RunRow],
+    state: State,
+    wanted: Float64Array | None = None,
+) -> LiveSimulation:
+    """Make a finished run's :class:`LiveSimulation` of its rows and its last state."""
     table = stack_rows(rows)
     field = LiveField(
         table["time"], table["body"], table["lmc"], np.moveaxis(table["potential"], 1, 0),

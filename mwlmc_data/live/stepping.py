@@ -25,7 +25,7 @@ from mwlmc_data.simulator.compiling import kernel
 #: Radius [kpc] within which particles take the short steps.
 INNER_RADIUS = 15.0
 #: Short steps in a long one.
-SHORT_STEPS = 8
+SHORT_STEPS = 4
 
 _NO_POTENTIAL = np.empty(0)
 
@@ -51,7 +51,7 @@ Renewal = Callable[[State, float], list[Expansion]]
 
 def advance(
     state: State, body: Body, expansions: list[Expansion], span: float, steps: int, renew: Renewal
-) -> None:
+) -> list[Expansion]:
     """Advance a state by `steps` long steps of `span` [kpc / (km/s)] each.
 
     Parameters
@@ -67,6 +67,11 @@ def advance(
     renew : callable
         Called with the state and `span` once its particles have moved; finds the centres and returns the expansions:
         :func:`renew_live` of a live run, :func:`~mwlmc_data.live.replay.move_stars`'s own of a stored field.
+
+    Returns
+    -------
+    list of Expansion
+        Those of the state as it is now.
     """
     n = len(state.positions)
     outer, was_outer = np.empty(n, bool), np.zeros(n, bool)
@@ -79,7 +84,7 @@ def advance(
         spans = (0.5 * span * (outer.astype(np.float32) + was_outer)).astype(np.float32)
         _exchange(state.positions, state.velocities, state.masses, spans, state.body, body)
         if is_last:
-            return
+            break
         inner = np.flatnonzero(~outer)
         moved = state.positions[inner], state.velocities[inner], state.masses[inner]
         _drift(state.positions, state.velocities, span)
@@ -88,6 +93,7 @@ def advance(
         state.time += span
         was_outer[:] = outer
         expansions = renew(state, span)
+    return expansions
 
 
 def renew_live(l_max: int) -> Renewal:

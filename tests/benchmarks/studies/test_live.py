@@ -1,0 +1,80 @@
+"""The study of live galaxies: figures beside what is allowed, from small runs that are kept."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.studies import live as module
+from mwlmc_data.live import garavito
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Published runs of three rows."""
+    runs = {name: run._replace(rows=3) for name, run in garavito.RUNS.items()}
+    monkeypatch.setattr(garavito, "RUNS", runs)
+    monkeypatch.setattr(module, "RUNS", runs)
+
+
+def test_a_figure_says_whether_it_is_met():
+    assert str(module.Measured("size", 150.0, 200.0, "kB")).endswith("kB            200 met")
+    assert str(module.Measured("size", 250.0, 200.0, "kB")).endswith("NOT met")
+    assert str(module.Measured("time", 2.0, math.nan, "s")).endswith("s")
+
+
+def test_forces_are_near_those_of_the_density():
+    figures = list(module.measure_forces(60_000))
+    assert len(figures) == 4
+    assert all(figure.is_met for figure in figures[2:])
+    assert figures[0].found > figures[2].found
+
+
+def test_orbits_are_compared_row_by_row(short, tmp_path):
+    for folder in ("gc19", "gc21_orbits"):
+        (tmp_path / folder).mkdir()
+    made = module.load_run(tmp_path / "runs", "gc19-lmc3", 30_000)
+    relative = made.orbit.relative
+    raw = np.c_[np.ones((4, 6)), relative + 1.0]
+    raw[:, 6] += 3.0
+    np.savetxt(tmp_path / "gc19" / module.RAW_FILES["gc19-lmc3"], raw)
+    np.savetxt(tmp_path / "gc21_orbits" / "GC21M3b0_orbit_mw.txt", np.zeros((4, 7)))
+    np.savetxt(tmp_path / "gc21_orbits" / "GC21M3b0_orbit_lmc.txt", np.c_[np.zeros(4), relative])
+    figures = list(module.measure_orbits(tmp_path / "runs", tmp_path, ["gc19-lmc3"], 30_000))
+    found = [figure.found for figure in figures]
+    np.testing.assert_allclose(found, [3, 0, 3, 0, 0, 0, 0, 0], atol=1e-4)
+    assert [figure.allowed for figure in figures[:2]] == [3.5, 6.0]
+
+
+def test_a_run_is_made_once(short, tmp_path, monkeypatch):
+    first = module.load_run(tmp_path, "gc19-lmc1", 30_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["gc19-lmc1-30000-0.npz"]
+    monkeypatch.setattr(module, "run_live", None)
+    again = module.load_run(tmp_path, "gc19-lmc1", 30_000)
+    np.testing.assert_array_equal(first.orbit.lmc, again.orbit.lmc)
+
+
+def test_the_published_galaxies_are_those_of_the_papers():
+    parameters, galaxies, settings, start = garavito.prepare("gc19-lmc3", 1000, 0)
+    # within 50 kpc: Hernquist 1.57e12 (50 / 90.8)^2 and all of bulge and disc
+    within = np.interp(50, galaxies.halo.radius, galaxies.halo.mass)
+    assert within == pytest.approx(1.57e12 * (50 / 90.8) ** 2, rel=1e-3)
+    assert galaxies.body.mass == pytest.approx(7.18e10)
+    assert parameters.m_lmc == 1.8e11
+    assert settings.step * settings.steps == pytest.approx(garavito.ROW)
+    # row 0 of the published orbits, LMC minus Milky Way
+    assert start[1] == pytest.approx(237.8374 - 3.5430, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--parts", "forces,orbit"], "--parts holds 'orbit'"),
+        (["--parts", "orbits"], "--parts = orbits without --reference"),
+        (["--runs", "gc19-lmc7"], "--runs holds 'gc19-lmc7'"),
+    ],
+)
+def test_bad_words_are_refused(words, message, capsys):
+    assert main(["live", *words]) == 2
+    assert message in capsys.readouterr().err
