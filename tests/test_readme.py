@@ -41,7 +41,7 @@ EXAMPLES = {
     "docs/live.md": Example(
         1,
         {
-            "particles=1_000_000, seed=0": "24_000, start=mw.integrate_orbit(parameters, 2).relative[0], progress=False",
+            "particles=1_000_000, seed=0": "24_000, start=mw.integrate_orbit(parameters).relative[0], progress=False",
             "live.reflex_by_radius()": "live.reflex_by_radius(n_stars=2000)",
         },
         after='print(halo.positions.shape, len(live.masses), os.path.getsize("run.npz") < 200_000)',

@@ -52,7 +52,7 @@ RAW_FILES = {
 }
 
 
-class Measured(NamedTuple):
+class LiveFigure(NamedTuple):
     """A measured figure and what is allowed."""
 
     what: str
@@ -77,7 +77,7 @@ def draw_hernquist(n: int, scale: float, rng: np.random.Generator) -> Float64Arr
     return (scale * root / (1.0 - root) / np.linalg.norm(unit, axis=1))[:, None] * unit
 
 
-def measure_forces(particles: int) -> Iterator[Measured]:
+def measure_forces(particles: int) -> Iterator[LiveFigure]:
     """Force of a Hernquist halo's particles against that of its density."""
     mass, scale = 1e12, 40.0
     for n, allowed in ((particles // 10, math.nan), (particles, 3e-3 * max(1.0, math.sqrt(1e6 / particles)))):
@@ -86,22 +86,22 @@ def measure_forces(particles: int) -> Iterator[Measured]:
         r = np.linalg.norm(positions, axis=1)
         expected = const.G * mass / (r + scale) ** 2
         error = np.linalg.norm(pull + (expected / r)[:, None] * positions, axis=1) / expected
-        yield Measured(f"force of {n:,} particles: median error", float(np.median(error)), allowed)
+        yield LiveFigure(f"force of {n:,} particles: median error", float(np.median(error)), allowed)
         outer = error[(r > 50) & (r < 300)]
         rms = float(np.sqrt(np.mean(outer**2)))
-        yield Measured(f"force of {n:,} particles: rms error, 50 to 300 kpc", rms, allowed)
+        yield LiveFigure(f"force of {n:,} particles: rms error, 50 to 300 kpc", rms, allowed)
 
 
-def _describe_isolated(what: str, rows: Sequence[RunRow]) -> Iterator[Measured]:
+def _describe_isolated(what: str, rows: Sequence[RunRow]) -> Iterator[LiveFigure]:
     change = np.abs(np.array([row.lagrange for row in rows]) / rows[0].lagrange - 1.0).max(0)
-    yield Measured(f"{what}: radius of 1% of the mass, largest change", float(change[0]), 0.03)
-    yield Measured(f"{what}: radii of 5 to 90% of the mass, largest change", float(change[1:].max()), 0.015)
+    yield LiveFigure(f"{what}: radius of 1% of the mass, largest change", float(change[0]), 0.03)
+    yield LiveFigure(f"{what}: radii of 5 to 90% of the mass, largest change", float(change[1:].max()), 0.015)
     checks = np.array([row.checks for row in rows if np.isfinite(row.checks[0])])
     energy = float(np.abs(checks[:, 0] / checks[0, 1] - checks[0, 0] / checks[0, 1]).max())
-    yield Measured(f"{what}: energy over kinetic energy, largest change", energy, 0.005)
+    yield LiveFigure(f"{what}: energy over kinetic energy, largest change", energy, 0.005)
 
 
-def measure_isolated(particles: int) -> Iterator[Measured]:
+def measure_isolated(particles: int) -> Iterator[LiveFigure]:
     """A Milky Way and an LMC alone for 2.2 Gyr.
 
     Particles in mirrored pairs stay mirrored, so that nothing moves the disc; velocities of 1e-6 km/s break the
@@ -114,7 +114,7 @@ def measure_isolated(particles: int) -> Iterator[Measured]:
     follow(state, rows, galaxies.body, settings)
     yield from _describe_isolated("Milky Way alone", rows)
     speed = float(np.sqrt(np.mean(np.array([row.body[3:] for row in rows]) ** 2)))
-    yield Measured("Milky Way alone: rms speed of the disc, each axis", speed, 1.0, "km/s")
+    yield LiveFigure("Milky Way alone: rms speed of the disc, each axis", speed, 1.0, "km/s")
     # a body that neither pulls nor moves
     weightless = make_hernquist_body(1e3, 1.0, 1e3, 3.0)._replace(mass=1e30)
     lmc = Galaxies(hernquist_sphere(PARAMETERS.m_lmc, PARAMETERS.a_lmc), weightless, None)
@@ -145,7 +145,7 @@ def read_orbits(reference: Path, name: str) -> dict[str, Float64Array]:
     return {"raw": (raw[:, 6:] - raw[:, :6])[: RUNS[name].rows + 1], "smooth": lmc - milky_way}
 
 
-def measure_orbits(out: Path, reference: Path, names: Sequence[str], particles: int) -> Iterator[Measured]:
+def measure_orbits(out: Path, reference: Path, names: Sequence[str], particles: int) -> Iterator[LiveFigure]:
     """Orbits of the four runs, row by row, beside those that the N-body runs had."""
     allowed = {"raw": (3.5, 6.0, 4.5, 10.0), "smooth": (2.0, 3.5, math.nan, math.nan)}
     for name in names:
@@ -160,12 +160,12 @@ def measure_orbits(out: Path, reference: Path, names: Sequence[str], particles: 
             units = ("kpc", "km/s") * 2
             whats = ("place, rms", "motion, rms", "place, last row", "motion, last row")
             for what, value, limit, unit in zip(whats, found, limits, units, strict=True):
-                yield Measured(f"{name} against the {kind} orbit, {n} rows: {what}", value, limit, unit)
+                yield LiveFigure(f"{name} against the {kind} orbit, {n} rows: {what}", value, limit, unit)
 
 
 def measure_reflex(
     out: Path, particles: int, seeds: Sequence[int] = (0, 1, 2), stars: int = 40_000
-) -> Iterator[Measured]:
+) -> Iterator[LiveFigure]:
     """Reflex of the fiducial by shell, and its scatter over seeds of the particles."""
     vectors: dict[float, list[Float64Array]] = {r_max: [] for r_max in REFLEX}
     for seed in seeds:
@@ -175,14 +175,14 @@ def measure_reflex(
     for r_max, expected in REFLEX.items():
         shell, found = f"50 to {r_max:g} kpc", np.array(vectors[r_max])
         for axis, value, quoted in zip("xyz", found.mean(0), expected, strict=True):
-            yield Measured(f"reflex, {shell}: v{axis}", float(value), math.nan, "km/s")
-            yield Measured(f"reflex, {shell}: v{axis}, difference from the prototype", abs(value - quoted), 1.0, "km/s")
+            yield LiveFigure(f"reflex, {shell}: v{axis}", float(value), math.nan, "km/s")
+            yield LiveFigure(f"reflex, {shell}: v{axis}, difference from the prototype", abs(value - quoted), 1.0, "km/s")
         if len(seeds) > 1:
             scatter = float(found.std(0, ddof=1).max())
-            yield Measured(f"reflex, {shell}: scatter of {len(seeds)} seeds, largest axis", scatter, 1.0, "km/s")
+            yield LiveFigure(f"reflex, {shell}: scatter of {len(seeds)} seeds, largest axis", scatter, 1.0, "km/s")
 
 
-def measure_replay(out: Path, particles: int, stars: int = 20_000) -> Iterator[Measured]:
+def measure_replay(out: Path, particles: int, stars: int = 20_000) -> Iterator[LiveFigure]:
     """Stars carried by a live run against the same stars in its stored field."""
     p, path = PARAMETERS, out / f"replay-{particles}.npz"
     tracers = draw_stars(equilibrium(p.m200_mw, p.c200, 0.0, 12.0), stars, halo_stream(0, 0))
@@ -192,36 +192,36 @@ def measure_replay(out: Path, particles: int, stars: int = 20_000) -> Iterator[M
     make_folder(out)
     finish(p, settings, rows, state).save(path)
     field = load_live(path).field
-    yield Measured("size of the stored run", path.stat().st_size / 1000, 200.0, "kB")
+    yield LiveFigure("size of the stored run", path.stat().st_size / 1000, 200.0, "kB")
     began = time.process_time()
     move_stars(field, tracers[: const.N_STARS])
-    yield Measured(f"replay of {const.N_STARS:,} stars", time.process_time() - began, math.nan, "s")
+    yield LiveFigure(f"replay of {const.N_STARS:,} stars", time.process_time() - began, math.nan, "s")
     moved = move_stars(field, tracers)
     for r_max in REFLEX:
         one, other = (fit_reflex(x[:, :3], x[:, 3:], r_min=50.0, r_max=r_max).vector for x in (moved, carried))
         what = f"replay against the live run, 50 to {r_max:g} kpc: reflex, largest axis"
-        yield Measured(what, float(np.abs(one - other).max()), 0.3, "km/s")
+        yield LiveFigure(what, float(np.abs(one - other).max()), 0.3, "km/s")
     finer = move_stars(field, tracers[:4000], 0.0005)
     r = np.linalg.norm(finer[:, :3], axis=1)
     gap = np.linalg.norm((moved[:4000] - finer)[:, :3], axis=1)
     for low, high in ((10, 50), (50, 300)):
         inside = (r > low) & (r < high)
         what = f"steps of 2 Myr against 0.5, {low} to {high} kpc: median place"
-        yield Measured(what, float(np.median(gap[inside])), math.nan, "kpc")
+        yield LiveFigure(what, float(np.median(gap[inside])), math.nan, "kpc")
 
 
-def measure_aim() -> Iterator[Measured]:
+def measure_aim() -> Iterator[LiveFigure]:
     """Misses of the small runs that find a start."""
     began = time.process_time()
     misses = aim(PARAMETERS).misses
     for number, miss in enumerate(misses, 1):
         limit = (0.5, 3.0) if number == len(misses) else (math.nan, math.nan)
-        yield Measured(f"shot {number}: misses by", float(np.linalg.norm(miss[:3])), limit[0], "kpc")
-        yield Measured(f"shot {number}: misses by", float(np.linalg.norm(miss[3:])), limit[1], "km/s")
-    yield Measured("all shots", time.process_time() - began, math.nan, "s")
+        yield LiveFigure(f"shot {number}: misses by", float(np.linalg.norm(miss[:3])), limit[0], "kpc")
+        yield LiveFigure(f"shot {number}: misses by", float(np.linalg.norm(miss[3:])), limit[1], "km/s")
+    yield LiveFigure("all shots", time.process_time() - began, math.nan, "s")
 
 
-def measure_speed(particles: int) -> Iterator[Measured]:
+def measure_speed(particles: int) -> Iterator[LiveFigure]:
     """Time of a step and its memory, in this process, for several numbers of particles; forces beside tree codes."""
     galaxies, relative = make_galaxies(PARAMETERS), integrate_orbit(PARAMETERS, 2).relative[0]
     settings = make_settings(particles, 0)
@@ -233,13 +233,13 @@ def measure_speed(particles: int) -> Iterator[Measured]:
         began = time.process_time()
         advance(state, galaxies.body, expansions, settings.step, settings.steps, renew)
         seconds = (time.process_time() - began) / settings.steps
-        yield Measured(f"step of {len(state.masses):,} particles", 1e9 * seconds / len(state.masses), 110.0, "ns each")
+        yield LiveFigure(f"step of {len(state.masses):,} particles", 1e9 * seconds / len(state.masses), 110.0, "ns each")
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        yield Measured(f"memory with {n:,} particles", memory, 3.0, "GB")
+        yield LiveFigure(f"memory with {n:,} particles", memory, 3.0, "GB")
     yield from _measure_trees(min(particles, 100_000))
 
 
-def _measure_trees(n: int) -> Iterator[Measured]:
+def _measure_trees(n: int) -> Iterator[LiveFigure]:
     mass, scale = 1e12, 40.0
     positions = draw_hernquist(n, scale, np.random.default_rng(0))
     masses = np.full(n, mass / n)
@@ -283,12 +283,12 @@ def _measure_trees(n: int) -> Iterator[Measured]:
         pull = way()
         seconds = getattr(way, "seconds", time.process_time() - began)
         error = np.linalg.norm(pull + (expected / r)[:, None] * positions, axis=1) / expected
-        yield Measured(f"force on {n:,} particles by {name}", seconds, math.nan, "s")
-        yield Measured(f"force on {n:,} particles by {name}: median error", float(np.median(error)), math.nan)
+        yield LiveFigure(f"force on {n:,} particles by {name}", seconds, math.nan, "s")
+        yield LiveFigure(f"force on {n:,} particles by {name}: median error", float(np.median(error)), math.nan)
         if name == "the expansion":
             ours = seconds
         else:
-            yield Measured(f"the expansion's time over that of {name}", ours / seconds, 1 / 50)
+            yield LiveFigure(f"the expansion's time over that of {name}", ours / seconds, 1 / 50)
 
 
 PARTS = ("forces", "isolated", "orbits", "reflex", "replay", "aim", "speed")
@@ -309,7 +309,7 @@ def main(
     check_names("--runs", names, tuple(RUNS))
     if "orbits" in chosen and reference is None:
         raise ValueError("--parts = orbits without --reference: allowed is with the folder of gc19/ and gc21_orbits/")
-    measures: dict[str, Callable[[], Iterator[Measured]]] = {
+    measures: dict[str, Callable[[], Iterator[LiveFigure]]] = {
         "forces": lambda: measure_forces(particles),
         "isolated": lambda: measure_isolated(particles),
         "orbits": lambda: measure_orbits(out, Path(reference or ""), names, particles),

@@ -19,9 +19,9 @@ def short(monkeypatch):
 
 
 def test_a_figure_says_whether_it_is_met():
-    assert str(module.Measured("size", 150.0, 200.0, "kB")).endswith("kB            200 met")
-    assert str(module.Measured("size", 250.0, 200.0, "kB")).endswith("NOT met")
-    assert str(module.Measured("time", 2.0, math.nan, "s")).endswith("s")
+    assert str(module.LiveFigure("size", 150.0, 200.0, "kB")).endswith("kB            200 met")
+    assert str(module.LiveFigure("size", 250.0, 200.0, "kB")).endswith("NOT met")
+    assert str(module.LiveFigure("time", 2.0, math.nan, "s")).endswith("s")
 
 
 def test_forces_are_near_those_of_the_density():
