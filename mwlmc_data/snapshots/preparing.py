@@ -54,7 +54,9 @@ class Tracers(Displayed):
     rotation : ndarray, shape (3, 3)
         The rotation: ``positions = (original - centre) @ rotation.T``.
     truth : mapping
-        Masses measured in the snapshot, by column name [Msun].
+        Masses measured in the snapshot, by column name [Msun]: `m_lmc` (all of its particles), `m_lmc_50`, `m_lmc_8p7`
+        and `m_mw_50`, where its dark matter is told from the host's; `m_mw_50` only of a host whose centre was found in
+        its particles, as another may have a disc that is none. Empty if they cannot be known.
     is_cosmological : bool
         Whether there may be other galaxies around.
     source : str
@@ -188,7 +190,9 @@ def prepare(
         masses=masses,
         lmc=np.r_[rotation @ vector[:3], rotation @ vector[3:]],
         rotation=rotation,
-        truth=MappingProxyType(_measure_masses(snapshot, phase, is_satellite, vector, place is None)),
+        truth=MappingProxyType(
+            {} if place is not None else _measure_masses(snapshot, phase, is_satellite, vector, host is None)
+        ),
         is_cosmological=snapshot.is_cosmological,
         source=snapshot.source,
         notes=tuple(notes),
@@ -348,18 +352,21 @@ def _cut(
 
 
 def _measure_masses(
-    snapshot: Snapshot, phase: Float64Array, is_satellite: NDArray[np.bool_], vector: Float64Array, is_told: bool
+    snapshot: Snapshot, phase: Float64Array, is_satellite: NDArray[np.bool_], vector: Float64Array, is_whole: bool
 ) -> dict[str, float]:
-    """Masses of the two galaxies, where the snapshot has all of their particles: dark matter with its masses."""
+    """Masses of the two galaxies, where the snapshot has all of their particles: dark matter with its masses.
+
+    A host whose centre is given (not `is_whole`) may have a disc that is no particles.
+    """
     if snapshot.masses is None or snapshot.types is None or not (snapshot.types == DARK).any():
         return {}
-    if not is_satellite.any() or not is_told:
+    if not is_satellite.any():
         return {}
     radii = np.linalg.norm(phase[~is_satellite, :3], axis=1)
     offsets = np.linalg.norm(phase[is_satellite, :3] - vector[:3], axis=1)
     host, satellite = snapshot.masses[~is_satellite], snapshot.masses[is_satellite]
-    return {
-        "m_mw_50": float(host[radii < const.ENCLOSED_RADIUS].sum()),
+    own = {"m_mw_50": float(host[radii < const.ENCLOSED_RADIUS].sum())} if is_whole else {}
+    return own | {
         "m_lmc": float(satellite.sum()),
         "m_lmc_50": float(satellite[offsets < const.ENCLOSED_RADIUS].sum()),
         "m_lmc_8p7": float(satellite[offsets < const.LMC_ENCLOSED_RADIUS].sum()),

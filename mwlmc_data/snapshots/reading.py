@@ -223,6 +223,8 @@ def _check_size(columns: Sequence[_Particles], kinds: Sequence[int], layout: Lay
     chosen = [column for column, kind in zip(columns, kinds, strict=True) if kind in wanted] or columns
     positions = np.concatenate([column.positions for column in chosen])
     masses = np.concatenate([column.masses for column in chosen])
+    if not masses.any():  # tracers
+        masses = np.ones(len(masses))
     centre = shrink_sphere(positions, masses)[0]
     radii = np.linalg.norm(positions - centre, axis=1)
     order = np.argsort(radii)
