@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from benchmarks.baselines.set_estimator import N_FEATURES, SetEstimator
+from benchmarks.baselines.set_estimator import SetEstimator
 
 
 class DeepSets(SetEstimator):
@@ -15,9 +15,9 @@ class DeepSets(SetEstimator):
     title = "Deep sets with a mixture"
     source = "Zaheer et al. 2017, arXiv:1703.06114"
 
-    def build_encoder(self) -> Any:
+    def build_encoder(self, n_features: int) -> Any:
         """Build the network of a star and the mean."""
-        return define_encoder()(self.width)
+        return define_encoder()(n_features, self.width)
 
 
 @cache
@@ -27,10 +27,10 @@ def define_encoder() -> type[Any]:
     from torch import nn
 
     class MeanEncoder(nn.Module):
-        def __init__(self, width: int) -> None:
+        def __init__(self, n_features: int, width: int) -> None:
             super().__init__()
             self.star = nn.Sequential(
-                nn.Linear(N_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)
+                nn.Linear(n_features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)
             )
 
         def forward(self, features: Any, mask: Any) -> Any:

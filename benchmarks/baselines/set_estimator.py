@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline, Draws, Effort
 from benchmarks.baselines.mdn import define_network, dropout
+from benchmarks.baselines.star_features import CHANNELS, FORMS, N_FEATURES, compute_features, pack
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float32Array, Float64Array
@@ -27,11 +28,6 @@ from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.inference.mixture import Mixture
 from mwlmc_data.scoring.star_sets import StarSets
 
-#: Features of a star (`_features`), and what stands for a star where there is none.
-N_FEATURES = 12
-_NOBODY = (70.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-#: Radius [kpc] and speed [km/s] by which features are of order one.
-_RADIUS, _SPEED = 70.0, 120.0
 #: Numbers that are given beside the pooled stars: the LMC's vector and the logarithm of the number of stars.
 N_BESIDE = 7
 #: Smallest width by which an input of the mixture is divided.
@@ -74,18 +70,25 @@ class SetEstimator(Baseline, abc.ABC):
         self.training = training
         self.outcome = Trained()
         self._scores: Scores | None = None
+        self._form = self.form
         self._net: Any = None
         self._head: Mixture | None = None
 
+    @classmethod
+    def accepts(cls, task: Learnable) -> bool:
+        """Return whether the data are sets of stars, exact or observed."""
+        return task.form in FORMS
+
     @abc.abstractmethod
-    def build_encoder(self) -> Any:
-        """Build a module of torch that maps features (n, m, `N_FEATURES`) and a mask (n, m) to (n, `width`)."""
+    def build_encoder(self, n_features: int) -> Any:
+        """Build a module of torch that maps features (n, m, `n_features`) and a mask (n, m) to (n, `width`)."""
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
         """Train on the train split and keep the weights that are best on the validation split."""
         import torch
 
         scores, device = Scores(task.prior), self.effort.device
+        self._form = task.form
         data = [
             (loop.to_tensor(scores.forward(split.theta), device), loop.to_tensor(pack(split.x), device))
             for split in (task.train, task.validation)
@@ -142,13 +145,15 @@ class SetEstimator(Baseline, abc.ABC):
     def restore(self, task: Learnable, state: Mapping[str, NDArray]) -> None:
         """Restore what was trained on a task."""
         self._scores = Scores(task.prior)
+        self._form = task.form
         self._net = self._build(len(task.theta_names), 0.0)
         loop.load_state(self._net, dict(state), self.effort.device)
         self._take_head(len(task.theta_names))
 
     def _build(self, d: int, drop: float) -> Any:
         head = define_network()((self.width + N_BESIDE, *self.hidden), self.n_components, d, drop)
-        return define_set_network()(self.build_encoder(), head, self.width + N_BESIDE)
+        encoder = self.build_encoder(N_FEATURES[self._form])
+        return define_set_network()(encoder, head, self.width + N_BESIDE, CHANNELS[self._form])
 
     def _take_head(self, d: int) -> None:
         self._head = Mixture.from_state(loop.state_of(self._net.head), d)
@@ -165,28 +170,6 @@ def default_training(n: int) -> Training:
     return Training(epochs=60, learning_rate=2e-3, batch=batch, weight_decay=3.0 / math.sqrt(n), fused=True)
 
 
-def pack(x: NDArray | StarSets) -> Float32Array:
-    """Put sets into one array, as the training loop takes them: stars, mask and LMC, shape (n, 7 m + 6).
-
-    Raises
-    ------
-    TypeError
-        If the data are not sets.
-    ValueError
-        If a set is empty, or a star in it is not finite.
-    """
-    if not isinstance(x, StarSets):
-        raise TypeError(f"x = {type(x).__name__}: allowed is a StarSets, as in the tasks of stars")
-    if not x.mask.any(axis=1).all():
-        raise ValueError(f"stars of set {int(np.argmin(x.mask.any(axis=1)))} = 0: allowed is 1 or more")
-    if not np.isfinite(x.stars[x.mask]).all() or not np.isfinite(x.lmc).all():
-        raise ValueError("x = stars or LMCs that are not finite: allowed are finite numbers")
-    n = len(x)
-    # whatever padding holds, the network never sees it
-    stars = np.where(x.mask[:, :, None], x.stars, np.array(_NOBODY, np.float32))
-    return np.concatenate([stars.reshape(n, -1), x.mask.astype(np.float32), x.lmc], axis=1)
-
-
 @cache
 def define_set_network() -> type[Any]:
     """Define the network as a module of torch, which is imported only here."""
@@ -197,9 +180,9 @@ def define_set_network() -> type[Any]:
         centre: torch.Tensor
         spread: torch.Tensor
 
-        def __init__(self, encoder: Any, head: Any, width: int) -> None:
+        def __init__(self, encoder: Any, head: Any, width: int, channels: int = CHANNELS["sets"]) -> None:
             super().__init__()
-            self.encoder, self.head = encoder, head
+            self.encoder, self.head, self.channels = encoder, head, channels
             self.register_buffer("centre", torch.zeros(width))
             self.register_buffer("spread", torch.ones(width))
 
@@ -212,17 +195,18 @@ def define_set_network() -> type[Any]:
                 self.centre[-1], self.spread[-1] = 0.0, 1.0
 
         def embed(self, x: Any, share: float = 1.0) -> Any:
-            """Encode packed sets (n, 7 m + 6) as inputs of the head; with a share below 1 a random part of them."""
+            """Encode packed sets as inputs of the head; with a share below 1 a random part of them."""
             return (self.pool(x, share) - self.centre) / self.spread
 
         def pool(self, x: Any, share: float = 1.0) -> Any:
             """Pool the stars of packed sets, and put the LMC's vector and the logarithm of their number beside them."""
-            n, m = len(x), (x.shape[1] - 6) // 7
-            stars, mask, lmc = x[:, : 6 * m].view(n, m, 6), x[:, 6 * m : 7 * m] > 0.5, x[:, 7 * m :]
+            n, c = len(x), self.channels
+            m = (x.shape[1] - 6) // (c + 1)
+            stars, mask, lmc = x[:, : c * m].view(n, m, c), x[:, c * m : (c + 1) * m] > 0.5, x[:, (c + 1) * m :]
             kept = torch.randperm(m)[: math.ceil(share * m)].to(x.device) if share < 1.0 else None
             if kept is not None and bool(mask[:, kept].any(dim=1).all()):
                 stars, mask = stars[:, kept], mask[:, kept]
-            pooled = self.encoder(_features(stars, lmc), mask)
+            pooled = self.encoder(compute_features(stars, lmc), mask)
             return torch.cat([pooled, lmc, torch.log(mask.sum(dim=1, keepdim=True) / 1024.0)], dim=1)
 
         def loss(self, u: Any, x: Any) -> Any:
@@ -234,24 +218,3 @@ def define_set_network() -> type[Any]:
             return torch.cat([self.head.loss(own, self.embed(sets)) for own, sets in blocks])
 
     return SetNetwork
-
-
-def _features(stars: Any, lmc: Any) -> Any:
-    """Compute features (n, m, 12) of stars (n, m, 6) [kpc, km/s], given the LMC (n, 6).
-
-    Direction (3), ln r, velocity (3), radial and tangential velocity and their squares, ln of the distance from the
-    LMC.
-    """
-    import torch
-
-    position, velocity = stars[..., :3], stars[..., 3:] / _SPEED
-    radius = torch.linalg.vector_norm(position, dim=-1, keepdim=True).clamp(min=1e-3)
-    direction = position / radius
-    radial = (direction * velocity).sum(dim=-1, keepdim=True)
-    tangential2 = (velocity.square().sum(dim=-1, keepdim=True) - radial.square()).clamp(min=0.0)
-    from_lmc = torch.linalg.vector_norm(position - lmc[:, None, :3], dim=-1, keepdim=True)
-    parts = [
-        direction, torch.log(radius / _RADIUS), velocity, radial, tangential2.sqrt(), radial.square(), tangential2,
-        torch.log(from_lmc / _RADIUS + 0.01),
-    ]  # fmt: skip
-    return torch.cat(parts, dim=-1)

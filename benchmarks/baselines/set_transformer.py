@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from benchmarks.baselines.set_estimator import N_FEATURES, SetEstimator
+from benchmarks.baselines.set_estimator import SetEstimator
 
 
 class SetTransformer(SetEstimator):
@@ -25,9 +25,9 @@ class SetTransformer(SetEstimator):
     inducing = 16
     heads = 4
 
-    def build_encoder(self) -> Any:
+    def build_encoder(self, n_features: int) -> Any:
         """Build the blocks and the pooling."""
-        return define_encoder()(self.width, self.inducing, self.heads)
+        return define_encoder()(n_features, self.width, self.inducing, self.heads)
 
 
 @cache
@@ -51,9 +51,9 @@ def define_encoder() -> type[Any]:
             return self.last(h + self.mix(h))
 
     class AttentionEncoder(nn.Module):
-        def __init__(self, width: int, inducing: int, heads: int) -> None:
+        def __init__(self, n_features: int, width: int, inducing: int, heads: int) -> None:
             super().__init__()
-            self.start = nn.Linear(N_FEATURES, width)
+            self.start = nn.Linear(n_features, width)
             self.points = nn.ParameterList(nn.Parameter(0.1 * torch.randn(inducing, width)) for _ in range(2))
             self.gather = nn.ModuleList(Attention(width, heads) for _ in range(2))
             self.spread = nn.ModuleList(Attention(width, heads) for _ in range(2))

@@ -1,9 +1,9 @@
 """Arrays that this machine makes from the stars of released simulations, and keeps in the local store.
 
-A recipe reduces the stars of a halo beyond 50 kpc to arrays of fixed shapes. The stars are simulated again: the same
-within the bounds of `mwlmc_data.dataset.sameness`, and the same bytes on one kind of processor. Every hundred haloes
-are a file in the folder `made` of the local store. A run that was interrupted goes on with the next file; a file that
-is damaged, or of another simulator, other data or another recipe, is made again.
+A recipe reduces the stars of a halo, all or those beyond 50 kpc, to arrays of fixed shapes. The stars are simulated
+again: the same within the bounds of `mwlmc_data.dataset.sameness`, and the same bytes on one kind of processor. Every
+hundred haloes are a file in the folder `made` of the local store. A run that was interrupted goes on with the next
+file; a file that is damaged, or of another simulator, other data or another recipe, is made again.
 """
 
 from __future__ import annotations
@@ -53,12 +53,15 @@ class Recipe(Displayed):
         other processes run it.
     options : mapping
         Further arguments of `reduce`, as JSON can hold them.
+    whole : bool
+        Whether `reduce` takes all stars of the halo, which costs twice the time, and its number as `sim_id`.
     """
 
     name: str
     version: int
     reduce: Callable[..., Arrays]
     options: Mapping[str, Any] = field(default_factory=dict)
+    whole: bool = False
 
 
 def load_made(
@@ -164,7 +167,12 @@ def _make(
 
 
 def _make_block(recipe: Recipe, rows: list[dict[str, Any]], seed: int) -> Arrays:
-    made = [recipe.reduce(stars, **recipe.options) for stars in simulate_outer_stars(rows, seed)]
+    if recipe.whole:
+        numbers = [int(row["sim_id"]) for row in rows]
+        haloes = zip(numbers, _simulate(rows, seed, outskirts=False), strict=True)
+        made = [recipe.reduce(stars, sim_id=number, **recipe.options) for number, stars in haloes]
+    else:
+        made = [recipe.reduce(stars, **recipe.options) for stars in simulate_outer_stars(rows, seed)]
     return {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
 
 
@@ -184,6 +192,14 @@ def simulate_outer_stars(rows: list[dict[str, Any]], seed: int) -> Iterator[Floa
         Positions [kpc] and velocities [km/s] of the stars with Galactocentric r > 50 kpc, in the order of the halo and
         with the bits of `mwlmc_data.load_halo`.
     """
+    from mwlmc_data.simulator.constants import FIT_R_MIN
+
+    for stars in _simulate(rows, seed, outskirts=True):
+        yield stars[np.square(stars[:, :3].astype(np.float64)).sum(axis=1) > FIT_R_MIN**2]
+
+
+def _simulate(rows: list[dict[str, Any]], seed: int, outskirts: bool) -> Iterator[Float32Array]:
+    """Simulate the haloes of rows; with `outskirts` stars that end within 50 kpc may stay where they were."""
     from mwlmc_data.simulator import constants
     from mwlmc_data.simulator.many import job_parameters, name_errors
     from mwlmc_data.simulator.simulation import run_simulation
@@ -191,9 +207,8 @@ def simulate_outer_stars(rows: list[dict[str, Any]], seed: int) -> Iterator[Floa
     for row in rows:
         with name_errors(row):
             parameters, sim_id = job_parameters(row), int(row["sim_id"])
-            halo = run_simulation(parameters, seed, constants.N_STARS, "auto", sim_id, outskirts=True).halo
-        stars = np.concatenate([halo.positions, halo.velocities], axis=1)
-        yield stars[np.square(halo.positions.astype(np.float64)).sum(axis=1) > constants.FIT_R_MIN**2]
+            halo = run_simulation(parameters, seed, constants.N_STARS, "auto", sim_id, outskirts=outskirts).halo
+        yield np.concatenate([halo.positions, halo.velocities], axis=1)
 
 
 def _identify(recipe: Recipe, config: str) -> bytes:
@@ -204,6 +219,7 @@ def _identify(recipe: Recipe, config: str) -> bytes:
         "version": recipe.version,
         "options": dict(recipe.options),
         "config": config,
+        **({"whole": True} if recipe.whole else {}),
         **{key: entry[key] for key in ("sha256", "seed", "simulator_version")},
     }
     return json.dumps(content, sort_keys=True).encode()

@@ -314,4 +314,6 @@ def _discover() -> dict[str, dict[str, type[Task]]]:
     for module in sorted(module.name for module in pkgutil.iter_modules(tasks.__path__)):
         importlib.import_module(f"{tasks.__name__}.{module}")
     families = (*_FAMILIES, *sorted({name.partition("-")[0] for name in _KNOWN} - set(_FAMILIES)))
-    return {name: _KNOWN[name] for family in families for name in _KNOWN if name.partition("-")[0] == family}
+    # of a family by modules, and within a module as they are defined
+    names = sorted(_KNOWN, key=lambda name: next(iter(_KNOWN[name].values())).__module__)
+    return {name: _KNOWN[name] for family in families for name in names if name.partition("-")[0] == family}

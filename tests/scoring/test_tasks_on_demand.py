@@ -25,6 +25,7 @@ PRINTS = {
     "stars-budget-1000@1.0": _OF_STARS,
     "stars-budget-10000@1.0": _OF_STARS,
     "stars-budget-100000@1.0": _OF_STARS,
+    "stars-survey@1.0": _OF_STARS,
     "velocity-bins@1.0": _OF_BINS,
     "velocity-bins-budget-1000@1.0": _OF_BINS,
     "velocity-bins-budget-10000@1.0": _OF_BINS,
