@@ -41,6 +41,7 @@ ANSWERS = {
     "infer({'v_travel': 35.0}, config='wide').percentiles()": "pandas.DataFrame",
     "infer({'v_travel': 35.0}, {'v_travel': 4.0})": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
     "infer({'v_travel': 35.0}, [[4.0]], config='gaussian')": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
+    "infer(case, {'v_travel': 4.0})": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
     "infer(fit)": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
     "infer(fit, config='wide', lmc={'ra_lmc': 78.8})": "mwlmc_data.inference.reflex_posterior.ReflexPosterior",
 }
@@ -62,11 +63,12 @@ def revealed(tmp_path_factory, repository):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{INCOMPLETE}{text}\n")
     lines = [
-        "from mwlmc_data import infer, load_catalogue, load_halo, load_haloes",
+        "from mwlmc_data import Case, infer, load_catalogue, load_halo, load_haloes",
         "from mwlmc_data.simulator.reflex import Reflex",
         "name: str",
         "flag: bool",
         "fit: Reflex",
+        "case: Case",
     ]
     lines += [f"reveal_type({call})" for call in ANSWERS]
     first = len(lines) + 1

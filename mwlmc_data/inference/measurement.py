@@ -24,6 +24,7 @@ from mwlmc_data.simulator.frames import sky_basis, sky_to_galactocentric, spheri
 from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES, in_range
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex, as_shell
+from mwlmc_data.validation import Case
 
 #: Largest travel velocity [km/s]: a faster disc would leave the heaviest halo of any prior of this package.
 MAX_TRAVEL_SPEED = 1000.0
@@ -65,7 +66,7 @@ class Measurement(Displayed):
 
 
 def read_measurement(
-    observation: Reflex | Observation | Mapping[str, Any],
+    observation: Reflex | Observation | Case | Mapping[str, Any],
     errors: Any = None,
     lmc: Parameters | Observation | Mapping[str, Any] | None = None,
     shell: Sequence[float] | None = None,
@@ -84,10 +85,12 @@ def read_measurement(
     Raises
     ------
     TypeError
-        If the observation is neither a fit, nor a published one, nor a mapping.
+        If the observation is neither a fit, nor a published one, nor a case, nor a mapping.
     ValueError
         As for `infer`.
     """
+    if isinstance(observation, Case):
+        return _of_case(observation, errors, lmc, shell)
     lmc = None if lmc is None else _lmc_mapping(lmc)
     if shell is not None and isinstance(observation, Reflex | Observation):
         raise ValueError(
@@ -99,7 +102,7 @@ def read_measurement(
         return _of_published(observation, errors, lmc)
     if not hasattr(observation, "keys"):
         raise TypeError(
-            f"observation = a {type(observation).__name__}: allowed is a Reflex, an Observation or a mapping"
+            f"observation = a {type(observation).__name__}: allowed is a Reflex, an Observation, a Case or a mapping"
         )
     if shell is not None:
         require_trained_shell("shell", "a travel velocity of stars", *_read_shell(shell))
@@ -150,6 +153,17 @@ def _of_fit(fit: Reflex, errors: Any, lmc: Mapping[str, Any] | None) -> Measurem
     require_trained_shell("observation", "a fit of stars", fit.r_min, fit.r_max)
     vector, reflex = _vector(dict(zip(TRAVEL, fit.vector, strict=True)), TRAVEL)
     return Measurement(vector, _check_covariance("covariance", fit.covariance[:3, :3]), reflex, _lmc(lmc or {}))
+
+
+def _of_case(case: Case, errors: Any, lmc: Any, shell: Any) -> Measurement:
+    """A case by its fit if it has one, and by the quoted numbers otherwise."""
+    for name, value in (("lmc", lmc), ("shell", shell)):
+        if value is not None:
+            raise ValueError(f"{name} = given beside the case {case.name!r}: allowed is none, as a case has its own")
+    if case.reflex is not None:
+        return _of_fit(case.reflex, errors, case.lmc)
+    require_trained_shell("observation", f"the case {case.name!r}, stars", case.r_min, case.r_max)
+    return read_measurement(case.observation, errors)
 
 
 def _of_published(published: Observation, errors: Any, lmc: Mapping[str, Any] | None) -> Measurement:

@@ -30,7 +30,7 @@ from mwlmc_data.observations.observation import Observation
 from mwlmc_data.priors import standard_normal_log_density
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
-from mwlmc_data.validation import beyond_prior, support
+from mwlmc_data.validation import Case, beyond_prior, support
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,6 +170,15 @@ def infer(
 ) -> ReflexPosterior: ...
 @overload
 def infer(
+    observation: Case,
+    errors: Mapping[str, Any] | ArrayLike | None = None,
+    *,
+    n: int = 10_000,
+    seed: int = 0,
+    config: Literal["gaussian", "wide"] = "gaussian",
+) -> ReflexPosterior: ...
+@overload
+def infer(
     observation: Observation,
     errors: Mapping[str, Any] | ArrayLike | None = None,
     *,
@@ -190,7 +199,7 @@ def infer(
     config: Literal["gaussian", "wide"] = "gaussian",
 ) -> ReflexPosterior: ...
 def infer(
-    observation: Reflex | Observation | Mapping[str, Any],
+    observation: Reflex | Observation | Case | Mapping[str, Any],
     errors: Mapping[str, Any] | ArrayLike | None = None,
     *,
     lmc: Parameters | Observation | Mapping[str, Any] | None = None,
@@ -203,9 +212,10 @@ def infer(
 
     Parameters
     ----------
-    observation : Reflex, Observation or mapping
+    observation : Reflex, Observation, Case or mapping
         A fit to stars beyond 50 kpc (`fit_reflex`, `fit_reflex_observed`), whose robust covariance is used; a published
-        measurement of such stars (`mwlmc_data.observations`), with the mean of its errors upwards and downwards; or
+        measurement of such stars (`mwlmc_data.observations`), with the mean of its errors upwards and downwards; a case
+        of such stars with its own LMC (`validation_cases`, `snapshots.measure`), by its fit if it has one; or
         v_travel [km/s], l_apex, b_apex [deg] of such stars, or vx_travel, vy_travel, vz_travel [km/s]. A mapping may
         also hold the LMC's present day, like `lmc`. Numbers may be astropy quantities.
     errors : mapping or array_like, shape (3, 3), optional
@@ -244,7 +254,7 @@ def infer(
     Raises
     ------
     TypeError
-        If the observation is neither a fit, nor a published one, nor a mapping.
+        If the observation is neither a fit, nor a published one, nor a case, nor a mapping.
     ValueError
         If a name is unknown; a value is missing, given twice, masked, not finite, has an incompatible unit or is
         impossible (a speed below 0 or above 1,000 km/s, b_apex outside -90 to 90 deg, l_apex outside -180 to 360 deg,

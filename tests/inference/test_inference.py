@@ -404,7 +404,7 @@ class TestInfer:
             mw.infer(observation, **options)
 
     def test_what_is_not_an_observation_is_a_type_error(self):
-        with pytest.raises(TypeError, match="list: allowed is a Reflex, an Observation or a mapping"):
+        with pytest.raises(TypeError, match="list: allowed is a Reflex, an Observation, a Case or a mapping"):
             mw.infer([35.0, 60.0, -70.0])
 
     def test_errors_of_a_fit_are_not_an_observation(self):

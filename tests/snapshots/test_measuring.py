@@ -334,7 +334,10 @@ class TestCase:
         assert "stars at 50 to 100 kpc" in repr(case) and ("stars", "at 50 to 100 kpc") in case._rows()
         assert any("velocity is good to" in note for note in case.notes)
         with pytest.raises(ValueError, match="the shell of the networks"):
-            mw.infer(case.reflex, lmc=case.lmc)
+            mw.infer(case)
+        quoted = dataclasses.replace(case, reflex=None)
+        with pytest.raises(ValueError, match=r"observation = the case 'toy', stars at 50 < r < 100 kpc: allowed is"):
+            mw.infer(quoted)
 
     def test_it_recovers_the_motion(self):
         world = make_world(n=6000, seed=3)
@@ -350,7 +353,11 @@ class TestCase:
         case = measure(simulation.halo, simulation.parameters.lmc_phase_space, host=np.zeros(6))
         assert np.array_equal(case.reflex.values, simulation.reflex.values)
         assert np.array_equal(case.reflex.covariance, simulation.reflex.covariance)
-        assert mw.infer(case.reflex, n=50, lmc=case.lmc).observation["v_travel"] == pytest.approx(case.reflex.v_travel)
+        one, other = mw.infer(case, n=50), mw.infer(case.reflex, n=50, lmc=case.lmc)
+        assert one.samples.equals(other.samples) and np.allclose(one.covariance, case.reflex.covariance[:3, :3])
+        for name, value in (("lmc", case.lmc), ("shell", (50, 300))):
+            with pytest.raises(ValueError, match=f"{name} = given beside the case 'snapshot': allowed is none"):
+                mw.infer(case, **{name: value})
 
     def test_a_moved_halo_and_its_centre_give_the_same_reflex(self, simulation):
         halo, shift = simulation.halo, np.array([700.0, -900.0, 30.0, 100.0, 50.0, -20.0])
@@ -416,6 +423,11 @@ class TestCase:
         stars = Snapshot(world.x, world.v, masses=world.m, types=np.full(len(world.x), 4))
         mask = world.ids >= 10_000
         assert dict(prepare(stars, mask, tracers=4).truth) == {}
+
+    @pytest.mark.filterwarnings("ignore::UserWarning")
+    def test_the_papers_cases_are_inferred_by_their_numbers(self):
+        case = mw.validation_cases()["rigid"]
+        assert mw.infer(case, n=50).samples.equals(mw.infer(case.observation, n=50).samples)
 
     def test_the_papers_cases_know_their_shell(self):
         assert {(case.r_min, case.r_max) for case in mw.validation_cases().values()} == {(50.0, math.inf)}
