@@ -258,6 +258,7 @@ MAY_IMPORT = {
     "common": (),
     "references": ("common",),
     "baselines": ("common", "references"),
+    "survey_references": ("common", "references"),
     "embedded": ("common", "baselines", "suite.jobs", "suite.models"),
     "paper": ("common", *ESTIMATORS),
     "suite": ("common", *ESTIMATORS, "paper"),

@@ -1,0 +1,64 @@
+"""The stages in order: infer, check, collect; each continues where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.common.parallel import run_calls
+from benchmarks.survey_references import posterior, results
+from benchmarks.survey_references.rows import list_rows, load_stars
+from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.workers import available_cores
+
+STAGES = ("infer", "check", "collect")
+#: Rows that are computed unless others are named, and rows whose posterior is computed twice.
+N_ROWS, N_CHECKED = 20, 4
+
+
+def main(
+    out: Path,
+    stages: Sequence[str] = STAGES,
+    rows: int = N_ROWS,
+    workers: int | None = None,
+    n: int = posterior.N_DRAWS,
+    free: tuple[str, ...] = FREE,
+) -> None:
+    """Run stages.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run.
+    stages : sequence of str
+        Some of `STAGES`.
+    rows : int
+        Number of observations, at most 100.
+    workers : int, optional
+        Processes; by default all cores.
+    n : int
+        Draws of a posterior.
+    free : tuple of str
+        Free parameters; the references of the task have all six.
+
+    Raises
+    ------
+    ValueError
+        If there is no such stage, the folder holds files of other settings, or there is nothing to collect.
+    """
+    if unknown := [stage for stage in stages if stage not in STAGES]:
+        raise ValueError(f"stage = {', '.join(unknown)}: allowed is {', '.join(STAGES)}, separated by commas")
+    chosen, count = list_rows(rows), workers or available_cores()
+    if {"infer", "check"} & set(stages):
+        chosen = load_stars(chosen)
+    if "infer" in stages:
+        run_calls([(posterior.make, (out, row, n, free)) for row in chosen], count, "infer")
+    if "check" in stages:
+        run_calls([(posterior.make, (out, row, n, free, True)) for row in chosen[:N_CHECKED]], count, "check")
+    if "collect" in stages:
+        found = [each for row in chosen if (each := posterior.load(out, row, n, free)) is not None]
+        if not found:
+            raise ValueError(f"out = {str(out)!r}, which holds no posterior of these rows: run the stage infer first")
+        path = results.write(out, found, free)
+        missing = f"; {len(chosen) - len(found)} rows are not inferred yet" if len(found) < len(chosen) else ""
+        print(f"{results.describe(found, free)}\n{path}: {len(found)} rows{missing}")
