@@ -156,11 +156,12 @@ def prepare(
         raise ValueError(f"{given[0]} = given without rotate: allowed is rotate='azimuth' or 'orbit' with it")
     notes = list(snapshot.notes)
     vector, place = read_vector(satellite), read_place(satellite)
-    x = _unwrap(snapshot, start if host is None else as_floats("host", host, shape=(6,))[:3])
+    fullest = _find_middle(snapshot, start if host is None else as_floats("host", host, shape=(6,))[:3])
+    x = wrap_about(snapshot.positions, fullest, snapshot.box)
     if vector is not None:
         is_satellite = np.zeros(len(snapshot), dtype=bool)
     elif place is not None:
-        near = wrap_about(place[0], x[0], snapshot.box)
+        near = wrap_about(place[0], fullest, snapshot.box)
         is_satellite = np.einsum("ni,ni->n", x - near, x - near) < place[1] ** 2
     else:
         is_satellite = find_satellite(snapshot, satellite)
@@ -209,17 +210,15 @@ def _take(source: Any, units: Any, cosmological: bool | None, types: Any) -> Sna
     return as_snapshot(source)
 
 
-def _unwrap(snapshot: Snapshot, start: Any) -> Float64Array:
-    """Positions in one piece about the host, where the box is periodic."""
+def _find_middle(snapshot: Snapshot, start: Any) -> Float64Array:
+    """Place (3,) about which a periodic box is put in one piece: near the host. The origin if there is no box."""
     if not math.isfinite(snapshot.box):
-        return snapshot.positions
+        return np.zeros(3)
     if start is not None:
-        middle = as_floats("start", start, unit="kpc", shape=(3,))
-    else:
-        chosen = _default_centre(snapshot)
-        weights = None if snapshot.masses is None else snapshot.masses[chosen]
-        middle = find_fullest(snapshot.positions[chosen], weights, snapshot.box)
-    return wrap_about(snapshot.positions, middle, snapshot.box)
+        return as_floats("start", start, unit="kpc", shape=(3,))
+    chosen = _default_centre(snapshot)
+    weights = None if snapshot.masses is None else snapshot.masses[chosen]
+    return find_fullest(snapshot.positions[chosen], weights, snapshot.box)
 
 
 def _default_centre(snapshot: Snapshot) -> NDArray[np.bool_]:

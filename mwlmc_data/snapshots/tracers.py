@@ -16,6 +16,7 @@ CLUMP_STARS = 500
 BIN_STARS = 200
 #: Least and largest number of bins of radius.
 _MIN_BINS, _MAX_BINS = 4, 40
+_ROUNDING = 1e-9
 
 
 def find_clumps(positions: Float64Array, factor: float) -> NDArray[np.bool_]:
@@ -99,7 +100,8 @@ def weigh_profile(radii: Float64Array, counts: Float64Array, scale: float, shell
             f"{_MIN_BINS * BIN_STARS} or more, whose profile can be measured"
         )
     r, m = radii[inside], counts[inside]
-    edges = np.quantile(r, np.linspace(0.0, 1.0, n_bins + 1))
+    edges = np.unique(np.quantile(r, np.linspace(0.0, 1.0, n_bins + 1)))
+    n_bins = len(edges) - 1
     place = np.clip(np.searchsorted(edges, r, side="right") - 1, 0, n_bins - 1)
     own = np.bincount(place, weights=m, minlength=n_bins)
     wanted = np.diff((edges / (edges + scale)) ** 2)
@@ -122,6 +124,8 @@ def draw_weighted(weights: Float64Array, n: int, rng: np.random.Generator) -> ND
         If one would have to be drawn more than once.
     """
     share = n * weights / weights.sum()
+    if n == np.count_nonzero(weights) and share.max() <= 1.0 + _ROUNDING:
+        return np.flatnonzero(weights)
     if share.max() > 1.0:
         most = int(weights.sum() / weights.max())
         raise ValueError(

@@ -179,6 +179,16 @@ class TestGalaxies:
         with pytest.raises(ValueError, match="no particle within 1 kpc"):
             prepare(snapshot, {"near": [0.0, 0, 0], "radius": 1.0}, centre=4)
 
+    def test_a_place_across_the_side_of_the_box_is_found_wherever_the_first_particle_lies(self):
+        rng = np.random.default_rng(9)
+        host = rng.normal(size=(400, 3)) * 3.0 + np.array([12.0, 500.0, 500.0])
+        satellite = rng.normal(size=(50, 3)) + np.array([-60.0, 500.0, 500.0])
+        x = np.concatenate([[[495.0, 500.0, 500.0]], host, satellite])
+        snapshot = Snapshot(x % 1000.0, np.zeros_like(x), hubble=0.07, box=1000.0)
+        tracers = prepare(snapshot, {"near": [940.0, 500.0, 500.0], "radius": 10.0})
+        assert np.allclose(tracers.lmc[:3], [-72.0, 0.0, 0.0], atol=2.0)
+        assert np.allclose(tracers.lmc[3:], 0.07 * tracers.lmc[:3], atol=0.3)
+
 
 class TestOrientation:
     @given(start=vectors, end=vectors)
@@ -323,6 +333,12 @@ class TestTracers:
         assert counts / 4000 == pytest.approx(weights / 5.0, abs=0.03) and counts[4] == 0
         with pytest.raises(ValueError, match=r"n_stars = 3: a particle would be drawn 1.2 times; .* at most 2"):
             draw_weighted(weights, 3, rng)
+        assert draw_weighted(np.full(7, 0.1), 7, rng).tolist() == list(range(7))
+
+    def test_particles_at_one_radius_do_not_spoil_a_profile(self):
+        radii = np.r_[np.full(600, 80.0), np.random.default_rng(3).uniform(50.0, 200.0, 1400)]
+        weights = weigh_profile(radii, np.ones(2000), 12.0, (40.0, 300.0))
+        assert np.isfinite(weights).all() and weights.sum() == pytest.approx(1.0)
 
 
 class TestCase:

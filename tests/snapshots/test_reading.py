@@ -10,7 +10,7 @@ h5py = pytest.importorskip("h5py", reason="h5py is not installed: there are no f
 from mwlmc_data.rewinding.selection import Selection  # noqa: E402
 from mwlmc_data.snapshots import Snapshot, measure, read  # noqa: E402
 from tests.helpers.snapshot_files import write_gadget4, write_gizmo, write_swift  # noqa: E402
-from tests.helpers.snapshot_world import STARS, expansion, make_world, turn_about  # noqa: E402
+from tests.helpers.snapshot_world import LMC, STARS, expansion, make_world, turn_about  # noqa: E402
 
 H = 0.7
 SATELLITE = {"id_range": (10_000, 10_299)}
@@ -311,8 +311,14 @@ class TestExpansion:
             for kind in (1, STARS):
                 x = file[f"PartType{kind}/Coordinates"]
                 x[...] = (x[...] - [2330.0, 0.0, 930.0]) % (box * H)
-        one, other = (measure(path, SATELLITE, units="kpc/h", **options) for path in (whole, split))
-        assert np.allclose(one.reflex.values, other.reflex.values, atol=1e-6)
+        shift = np.array([2330.0, 0.0, 930.0]) * 0.6 / H
+        places = [world.centre[:3] + LMC[:3] @ world.turn, world.centre[:3] + LMC[:3] @ world.turn - shift]
+        for one, other in ((SATELLITE, SATELLITE), [{"near": place % (box * 0.6), "radius": 20.0} for place in places]):
+            found = [
+                measure(path, satellite, units="kpc/h", **options) for path, satellite in ((whole, one), (split, other))
+            ]
+            assert np.allclose(found[0].reflex.values, found[1].reflex.values, atol=1e-6)
+            assert list(found[0].lmc.values()) == pytest.approx(list(found[1].lmc.values()), abs=1e-6)
 
     def test_a_shell_without_an_end_is_refused(self, world, tmp_path):
         paths = write_swift(tmp_path, world, a=0.6)
