@@ -37,6 +37,8 @@ _AROUND = 1.5
 #: Factor on the covariance of the posterior found so far, for the first points at a new pivot; their number for each
 #: dimension.
 _WIDER, _FIRST = 2.0, 48
+#: Floor of that covariance, in units of the prior's.
+_NARROWEST = 1e-8
 #: Largest error of the sum of ln L over the posterior [nats], and the points at which it is measured.
 MAX_ERROR, _CHECKED = 0.3, 48
 #: Stars that are drawn together, and points that are evaluated together.
@@ -96,7 +98,8 @@ class ObservedSearch(StarSearch):
         self._likelihood.replace(self._draw_stars(self.n_draws, seed))
         self._sums, self._impossible = np.empty(0), np.empty(0, np.int64)
         moved = Exploration(exploration.d, np.random.default_rng((*seed, 1)))
-        moved.extend(_FIRST * exploration.d, Proposal(mean, _WIDER * covariance))
+        spread = _WIDER * covariance + _NARROWEST * np.eye(exploration.d)
+        moved.extend(_FIRST * exploration.d, Proposal(mean, spread))
         moved.mean, moved.covariance = mean, covariance
         return moved
 

@@ -63,6 +63,22 @@ def test_the_evidence_is_that_of_a_grid(posterior, halo):
     assert posterior.samples["m200_mw"].std() == pytest.approx(sigma, rel=0.35)
 
 
+@pytest.mark.parametrize("config", ["flat", "wide"])
+def test_other_priors_weigh_the_same_likelihood(posterior, halo, config):
+    """The posterior is narrow: means agree, and the evidence changes by the ratio of the priors' densities there."""
+    found = mw.infer_stars(halo, config=config, **QUICK)
+    assert found.config == config and found.warnings == ()
+    draws = posterior.samples["m200_mw"].to_numpy()[:, None]
+    ratio = [mw.Prior(each, ["m200_mw"]).log_prob(draws) for each in (config, "gaussian")]
+    expected = np.log(np.mean(np.exp(ratio[0] - ratio[1])))
+    sigma = posterior.samples.std()
+    assert ((found.samples.mean() - posterior.samples.mean()).abs() < 0.6 * sigma).all()
+    assert (found.samples.std() / sigma).between(0.65, 1.5).all()
+    error = np.hypot(found.log_evidence_error, posterior.log_evidence_error)
+    assert found.log_evidence - posterior.log_evidence == pytest.approx(expected, abs=3.0 * error)
+    assert (config == "wide") == (abs(expected) < 1e-6), "the wide set has the masses of the gaussian one"
+
+
 def test_the_error_of_the_evidence_adds_its_parts(posterior):
     parts = posterior.error_parts
     assert set(parts) == {"sampling", "selection", "probability"} and min(parts.values()) > 0.0
