@@ -224,6 +224,7 @@ def _add_stars_calibration(commands: argparse._SubParsersAction) -> None:
     add_config(stars)
     stars.add_argument("--haloes", type=integer_from(2), default=200, help="default: %(default)s, two hours of a core")
     stars.add_argument("--out", type=Path, default=Path("build/stars-calibration"), help="folder of the haloes' files")
+    stars.add_argument("--survey", action="store_true", help="given surveys with errors, minutes of a core each")
     add_workers(stars)
     stars.set_defaults(run=_stars_calibration)
 
@@ -231,7 +232,7 @@ def _add_stars_calibration(commands: argparse._SubParsersAction) -> None:
 def _stars_calibration(options: argparse.Namespace) -> None:
     from benchmarks.studies import stars_calibration
 
-    stars_calibration.main(options.out, options.config, options.haloes, options.workers)
+    stars_calibration.main(options.out, options.config, options.haloes, options.workers, options.survey)
 
 
 def _add_samplers(commands: argparse._SubParsersAction) -> None:

@@ -3,7 +3,7 @@
 Ranks must be uniform, and 68% intervals must hold the truth in 68% of the haloes (simulation-based calibration: Talts
 et al. 2018, arXiv:1804.06788). Each halo is a file in the folder, so that a run continues where it stopped, and a
 larger one keeps what a smaller one computed. 200 haloes see widths that are wrong by 20%; a dozen see gross faults
-alone.
+alone. The stars are exact, or those of a survey with errors (`mwlmc_data.scoring.star_surveys`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mwlmc_data import Parameters, Prior, infer_stars, simulate
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.stars import ALGORITHM
+from mwlmc_data.scoring.star_surveys import SurveySets, get_selection, observe_halo
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.storage.writing import write_bytes
 from mwlmc_data.workers import available_cores
@@ -60,18 +61,25 @@ class StarsCalibration:
         return np.asarray((np.abs(self.ranks - 0.5) < 0.34).mean(axis=0))
 
 
-def compute_halo(folder: Path, config: str, i: int) -> None:
-    """Compute the posterior of one halo, unless its file is there."""
-    path = folder / f"{config}-{i:05d}.json"
+def compute_halo(folder: Path, config: str, i: int, is_survey: bool = False) -> None:
+    """Compute the posterior of one halo, or given a survey of it, unless its file is there."""
+    path = _path_of(folder, config, i, is_survey)
     if path.exists():
         return
     row = Prior(config).sample(1, seed=SEED, start=i).iloc[0]
     truth = Parameters.from_row(row)
-    halo = simulate(truth, seed=SEED, sim_id=i).halo
+    stars: Any = simulate(truth, seed=SEED, sim_id=i).halo
+    selection = None
+    if is_survey:
+        held = observe_halo(np.concatenate([stars.positions, stars.velocities], axis=1), i)
+        arrays: dict[str, Any] = {name: values[None] for name, values in held.items()}
+        stars, selection = SurveySets(lmc=np.zeros((1, 6), np.float32), **arrays).to_table(0), get_selection()
     started = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = infer_stars(halo, config=config, n=N_DRAWS, seed=i, workers=1, progress=False)
+        found = infer_stars(
+            stars, selection=selection, lmc=truth, config=config, n=N_DRAWS, seed=i, workers=1, progress=False
+        )
     stored = {
         "versions": _versions(),
         "seconds": time.process_time() - started,
@@ -90,15 +98,19 @@ def compute_halo(folder: Path, config: str, i: int) -> None:
     write_bytes(path, json.dumps(stored, indent=1).encode())
 
 
+def _path_of(folder: Path, config: str, i: int, is_survey: bool) -> Path:
+    return folder / f"{config}-{'survey-' * is_survey}{i:05d}.json"
+
+
 def _versions() -> list[Any]:
     return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS]
 
 
-def read_haloes(folder: Path, config: str, n: int) -> StarsCalibration:
+def read_haloes(folder: Path, config: str, n: int, is_survey: bool = False) -> StarsCalibration:
     """Read what was stored of n haloes; raise ValueError if a file is of another version."""
     haloes = []
     for i in range(n):
-        path = folder / f"{config}-{i:05d}.json"
+        path = _path_of(folder, config, i, is_survey)
         held = json.loads(path.read_text(encoding="utf-8"))
         if held["versions"] != _versions():
             found = f"{path} = a halo of versions {held['versions']}"
@@ -134,8 +146,9 @@ def describe(found: StarsCalibration) -> str:
     return "\n".join(lines)
 
 
-def main(folder: Path, config: str, n: int, workers: int | None) -> None:
+def main(folder: Path, config: str, n: int, workers: int | None, is_survey: bool = False) -> None:
     """Compute n haloes, those already stored left out, and print the calibration."""
     folder.mkdir(parents=True, exist_ok=True)
-    run_calls([(compute_halo, (folder, config, i)) for i in range(n)], workers or available_cores(), "haloes", "halo")
-    print(describe(read_haloes(folder, config, n)))
+    calls = [(compute_halo, (folder, config, i, is_survey)) for i in range(n)]
+    run_calls(calls, workers or available_cores(), "haloes", "halo")
+    print(describe(read_haloes(folder, config, n, is_survey)))

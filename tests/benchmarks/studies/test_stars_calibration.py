@@ -9,6 +9,7 @@ import pytest
 from benchmarks.studies import stars_calibration as module
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.stars import StarPosterior
+from mwlmc_data.rewinding.observed import take_observed
 from mwlmc_data.rewinding.selection import Selection
 
 
@@ -25,9 +26,12 @@ def inferred(monkeypatch):
     """Posteriors that are right on average, in place of those that take minutes; lists the seeds asked for."""
     seeds = []
 
-    def infer_stars(halo, *, seed, **_):
+    def infer_stars(stars, *, seed, lmc, selection, **_):
         seeds.append(seed)
-        truth = halo.parameters.to_dict()
+        truth = lmc.to_dict()
+        if isinstance(stars, dict):
+            seen = take_observed(stars)
+            assert 100 <= len(seen) <= 500 and (selection.compute_completeness(seen.positions) > 0.0).all()
         rng = np.random.default_rng(seed)
         centre = {name: truth[name] * (1 + 0.01 * rng.standard_normal()) for name in FREE}
         draws = {name: centre[name] + abs(0.01 * truth[name]) * rng.standard_normal(400) for name in FREE}
@@ -47,6 +51,13 @@ def test_right_posteriors_are_calibrated_and_a_run_resumes(tmp_path, capsys, inf
     assert (np.abs(found.coverage - 0.68) < 0.3).all()
     text = capsys.readouterr().out
     assert "40 haloes of 3" in text and all(f"\n{name} " in text for name in FREE)
+
+
+def test_surveys_are_files_of_their_own(tmp_path, capsys, inferred):
+    module.main(tmp_path, "gaussian", 3, 1)
+    module.main(tmp_path, "gaussian", 4, 1, is_survey=True)
+    assert inferred == [0, 1, 2, 0, 1, 2, 3] and len(list(tmp_path.iterdir())) == 7
+    assert len(module.read_haloes(tmp_path, "gaussian", 4, True).haloes) == 4
 
 
 def test_wrong_posteriors_are_seen(tmp_path, monkeypatch):
