@@ -1,8 +1,9 @@
 """What the header of a snapshot says: the code, the expansion, and the factors to physical kpc, km/s and Msun.
 
-Three layouts are known. SWIFT and Gadget-4 (AREPO too) state their units. GIZMO and older Gadgets state them in newer
-files alone; FIRE-2's, for example, do not, and the same header is written with kpc/h and with Mpc/h. Where the file is
-silent the user must say, and nothing is guessed.
+Three layouts are known. SWIFT and Gadget-4 (AREPO too) state their units. So does GIZMO in newer files, in whose header
+(write_header_attributes_in_hdf5 of its public io.c) the units are divided by h already. FIRE-2's files do not, nor do
+older Gadgets', and the same header is written with kpc/h and with Mpc/h. Where the file is silent the user must say, and
+nothing is guessed.
 """
 
 from __future__ import annotations
@@ -119,21 +120,21 @@ def _read_gadget4(file: Any, units: Any, cosmological: bool | None) -> Layout:
 
 def _read_gizmo(file: Any, units: Any, cosmological: bool | None) -> Layout:
     expands = _is_cosmological(file, get_number_of(file, "Header", "ComovingIntegrationOn"), cosmological)
-    stated = None
-    if get_number_of(file, "Header", "UnitLength_In_CGS") is not None:
-        stated = Units(
-            _need(file, ("Header", "UnitLength_In_CGS")) / CM_PER_KPC,
-            _need(file, ("Header", "UnitMass_In_CGS")) / G_PER_MSUN,
-            _need(file, ("Header", "UnitVelocity_In_CGS")) / CM_PER_KM,
-            per_h=(expands, expands, False),
-        )
-    return _finish("GIZMO or Gadget", file, units, stated, expands)
+    if None in [get_number_of(file, "Header", name) for name in ("GIZMO_version", "UnitLength_In_CGS")]:
+        return _finish("GIZMO or Gadget", file, units, None, expands)
+    stated = Units(
+        _need(file, ("Header", "UnitLength_In_CGS")) / CM_PER_KPC,
+        _need(file, ("Header", "UnitMass_In_CGS")) / G_PER_MSUN,
+        _need(file, ("Header", "UnitVelocity_In_CGS")) / CM_PER_KM,
+        per_h=(False, False, False),
+    )
+    return _finish("GIZMO", file, units, stated, expands)
 
 
 def _finish(code: str, file: Any, units: Any, stated: Units | None, expands: bool) -> Layout:
     """Layout of Gadget's family: comoving lengths, velocities divided by sqrt(a), and h in the units."""
     h = get_number_of(file, "Header", "HubbleParam") or get_number_of(file, "Parameters", "HubbleParam")
-    is_open = stated is not None and not expands and h not in (None, 1.0)
+    is_open = code == "Gadget-4" and not expands and h not in (None, 1.0)
     notes: list[str] = []
     if is_open and units is None:
         raise ValueError(

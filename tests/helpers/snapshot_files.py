@@ -56,9 +56,12 @@ def write_gizmo(
             attributes["BoxSize"], attributes["NumFilesPerSnapshot"] = 60_000.0 * h / length, parts
             attributes["HubbleParam"], attributes["Omega0"], attributes["OmegaLambda"] = h, OMEGA_M, OMEGA_L
             if states_units:
-                attributes["UnitLength_In_CGS"] = length * CM_PER_KPC
-                attributes["UnitMass_In_CGS"] = 1e10 * G_PER_MSUN
-                attributes["UnitVelocity_In_CGS"] = 1e5
+                # the code divides these by h, in runs without expansion too
+                attributes["UnitLength_In_CGS"] = length * CM_PER_KPC / h
+                attributes["UnitMass_In_CGS"] = 1e10 * G_PER_MSUN / h
+                attributes["UnitVelocity_In_CGS"], attributes["GIZMO_version"] = 1e5, 2022
+                attributes["Omega_Matter"], attributes["Omega_Lambda"] = OMEGA_M, OMEGA_L
+                del attributes["Omega0"], attributes["OmegaLambda"]
                 attributes["ComovingIntegrationOn"] = int(a is not None)
             for name, value in header.items():
                 if value is None:
@@ -69,7 +72,9 @@ def write_gizmo(
     return paths
 
 
-def write_gadget4(folder, world, *, a=None, h=0.7, parts=1, mass_table=False, scalings=False, stem="snapshot_100"):
+def write_gadget4(
+    folder, world, *, a=None, h=0.7, parts=1, mass_table=False, scalings=False, stem="snapshot_100", stated_h=1.0
+):
     """Gadget-4: units in Parameters; 64-bit counts of as many types as there are; masses in the table if asked."""
     scale, per_h = (1.0, 1.0) if a is None else (a, h)
     x = world.x / scale * per_h
@@ -100,7 +105,7 @@ def write_gadget4(folder, world, *, a=None, h=0.7, parts=1, mass_table=False, sc
             parameters["UnitLength_in_cm"], parameters["UnitMass_in_g"] = CM_PER_KPC, 1e10 * G_PER_MSUN
             parameters["UnitVelocity_in_cm_per_s"] = 1e5
             parameters["ComovingIntegrationOn"] = int(a is not None)
-            parameters["HubbleParam"] = 1.0 if a is None else h
+            parameters["HubbleParam"] = stated_h if a is None else h
             parameters["Omega0"], parameters["OmegaLambda"] = OMEGA_M, OMEGA_L
             file.create_group("Config")
             _write_types(file, world, mine, x, v, m, describe)

@@ -25,6 +25,7 @@ LAYOUTS = {
         {"units": {"length": "kpc /h", "mass": "1e10 Msun/h", "velocity": "km/s"}},
     ),
     "gizmo, units stated": (write_gizmo, {"a": 0.6, "states_units": True}, {}),
+    "gizmo, units stated, without expansion": (write_gizmo, {"length": 1000.0, "states_units": True, "parts": 2}, {}),
     "gizmo today": (write_gizmo, {"a": 1.0}, {"units": "kpc/h", "cosmological": True}),
     "gadget-4": (write_gadget4, {"parts": 2}, {}),
     "gadget-4, table of masses": (write_gadget4, {"mass_table": True}, {}),
@@ -253,12 +254,17 @@ class TestUnits:
                 read(paths, "kpc")
 
     def test_h_in_a_run_without_expansion_is_open(self, world, tmp_path):
-        (path,) = write_gizmo(tmp_path, world, states_units=True)
+        (path,) = write_gadget4(tmp_path, world, stated_h=0.7)
         with pytest.raises(ValueError, match=r"HubbleParam = 0.7, so that its lengths may be in kpc or in kpc/h"):
             read(path)
-        snapshot = read(path, "kpc/h")
+        snapshot = read(path, "kpc")
         assert np.allclose(np.sort(snapshot.positions[:, 0]), np.sort(world.x[:, 0]))
-        assert "kpc/h" in snapshot.notes[0] and "half of the mass" in snapshot.notes[1]
+        assert "kpc" in snapshot.notes[0] and "half of the mass" in snapshot.notes[1]
+
+    def test_units_without_the_version_of_gizmo_may_be_per_h(self, world, tmp_path):
+        (path,) = write_gizmo(tmp_path, world, states_units=True, GIZMO_version=None)
+        with pytest.raises(ValueError, match="does not say its units"):
+            read(path)
 
     def test_per_h_needs_h(self, world, tmp_path):
         (path,) = write_gizmo(tmp_path, world, HubbleParam=None)
