@@ -1,9 +1,9 @@
 """What the header of a snapshot says: the code, the expansion, and the factors to physical kpc, km/s and Msun.
 
-Three layouts are known. SWIFT and Gadget-4 (AREPO too) state their units. So does GIZMO in newer files, in whose header
-(write_header_attributes_in_hdf5 of its public io.c) the units are divided by h already. FIRE-2's files do not, nor do
-older Gadgets', and the same header is written with kpc/h and with Mpc/h. Where the file is silent the user must say, and
-nothing is guessed.
+Three layouts are known. SWIFT and Gadget-4 (AREPO too) state their units. So does GIZMO in newer files, in whose
+header (write_header_attributes_in_hdf5 of its public io.c) the units are divided by h already. FIRE-2's files do not,
+nor do older Gadgets', and the same header is written with kpc/h and with Mpc/h. Where the file is silent the user must
+say, and nothing is guessed.
 """
 
 from __future__ import annotations
