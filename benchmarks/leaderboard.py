@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.base import find_baselines
-from benchmarks.leaderboard_text import COLUMNS, format_markdown
+from benchmarks.leaderboard_text import COLUMNS, RANKINGS, format_markdown
 from benchmarks.suite.jobs import FORMAT, references_hash, score_submission, write_json
 from benchmarks.suite.report.values import error_over_seeds
 from mwlmc_data import list_tasks
@@ -49,10 +49,9 @@ def rebuild(results: Path = RESULTS) -> dict[str, Any]:
     Returns
     -------
     dict
-        data, the version; references_sha256; tasks: by identifier a list of entries, best energy score first and those
-        that are not possible last, each with title, seeds, metrics (value and error by `COLUMNS`), less_first (its
-        energy score minus that of the first: value, error, is_paired), not_possible, cost, code and its
-        files.
+        data, the version; references_sha256; tasks: by identifier a list of entries, best score first and those that
+        are not possible last, each with title, seeds, metrics (value and error by `COLUMNS`), less_first (its score
+        minus that of the first: value, error, is_paired), not_possible, cost, code and its files.
 
     Raises
     ------
@@ -301,8 +300,9 @@ def _part(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def scores_of(results: Sequence[Mapping[str, Any]]) -> Float64Array | None:
-    """Return the energy scores of each row, (seeds, n); None if a result lacks them."""
-    found = [result["scores"].get("observations", {}).get("energy_score") for result in results]
+    """Return the scores of each row by which entries are ranked, (seeds, n); None if a result lacks them."""
+    name = find_ranking(metrics_of(results[0]))
+    found = [result["scores"].get("observations", {}).get(name) for result in results]
     if any(scores is None for scores in found) or len({len(scores) for scores in found}) > 1:
         return None
     return np.array(found, dtype=float)
@@ -311,14 +311,14 @@ def scores_of(results: Sequence[Mapping[str, Any]]) -> Float64Array | None:
 def subtract_first(
     entry: Mapping[str, Any], first: Mapping[str, Any], scores: NDArray | None, of_first: NDArray | None
 ) -> dict[str, Any]:
-    """Subtract the energy score of the first entry from that of another, with its error.
+    """Subtract the score of the first entry from that of another, with its error.
 
     Parameters
     ----------
     entry, first : mapping
         Lines of the leaderboard.
     scores, of_first : ndarray, shape (seeds, n), or None
-        Their energy scores, row by row.
+        Their scores, row by row.
 
     Returns
     -------
@@ -326,7 +326,7 @@ def subtract_first(
         value; error, over the rows and over the seeds of both in quadrature; is_paired, whether by row.
     """
     if scores is None or of_first is None or scores.shape[1] != of_first.shape[1]:
-        own, other = (line["metrics"]["energy_score"] for line in (entry, first))
+        own, other = (line["metrics"][find_ranking(line["metrics"])] for line in (entry, first))
         error = float(np.hypot(own["error"], other["error"]))
         value = round(own["value"] - other["value"], _DECIMALS)
         return {"value": value, "error": round(error, _DECIMALS), "is_paired": False}
@@ -337,4 +337,10 @@ def subtract_first(
 
 
 def _order(entry: Mapping[str, Any]) -> tuple[bool, float, str]:
-    return bool(entry["not_possible"]), entry["metrics"]["energy_score"]["value"], entry["title"]
+    metrics = entry["metrics"]
+    return bool(entry["not_possible"]), metrics[find_ranking(metrics)]["value"], entry["title"]
+
+
+def find_ranking(metrics: Mapping[str, Any]) -> str:
+    """Find the metric by which the entries of a task are ranked: the energy score, or else the log score."""
+    return next(name for name in RANKINGS if name in metrics)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.common import page
-from benchmarks.leaderboard_text import ABOUT, COLUMNS, difference_text, metric_text
+from benchmarks.leaderboard_text import ABOUT, COLUMNS, RANKINGS, difference_text, metric_text
 from benchmarks.suite.report.values import MISSING
 from mwlmc_data import list_tasks
 from mwlmc_data.scoring.report import NOT_POSSIBLE
@@ -106,7 +106,7 @@ def columns(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[Cell]]:
     }
     for name in known:
         table |= _of_metric(name, [entry["metrics"].get(name) for entry in entries])
-        if name == "energy_score":
+        if name in RANKINGS:
             table["minus rank 1"] = [_difference(entry["less_first"]) for entry in entries]
     costs = {"cpu_seconds": "CPU [s]", "simulations": "simulations", "parameters": "parameters"}
     return table | {title: [_count(entry["cost"][key]) for entry in entries] for key, title in costs.items()}

@@ -12,6 +12,11 @@ from mwlmc_data.scoring.report import NOT_POSSIBLE
 #: Columns of an entry, where the task has them.
 COLUMNS = {
     "energy_score": "energy score",
+    "log_score": "log score [nats]",
+    "brier_score": "Brier score",
+    "accuracy": "accuracy",
+    "calibration_error": "calibration error",
+    "gap_to_evidences": "gap to evidences [nats]",
     "gap_to_reference": "gap to reference",
     "energy_distance": "distance to reference",
     "neg_log_posterior": "−log posterior [nats]",
@@ -23,6 +28,8 @@ COLUMNS = {
     "auroc_volume": "AUROC volume",
     "auroc_statistic": "AUROC own",
 }
+#: Metrics by which entries are ranked: the first that a task has.
+RANKINGS = ("energy_score", "log_score")
 ABOUT = """\
 # Leaderboard
 
@@ -107,5 +114,5 @@ def metric_text(name: str, metric: Mapping[str, Any] | None) -> str:
         return " / ".join(MISSING if v is None else plain(v, 2) for v in value.values())
     if name.endswith("pvalue"):
         return p_text(value)
-    digits = 4 if name in ("energy_score", "gap_to_reference", "energy_distance") else 3
+    digits = 4 if name in (*RANKINGS, "gap_to_reference", "energy_distance") else 3
     return plain(value, digits) + (f" ± {error:.{digits}f}" if error is not None else "")

@@ -251,13 +251,14 @@ def test_the_package_imports_optional_libraries_only_where_it_uses_them(reposito
 
 
 # What each part of benchmarks/ may import of the others, as docs/CODE_MAP.md says.
-ESTIMATORS = ("baselines", "references", "embedded")
+ESTIMATORS = ("baselines", "detectors", "references", "embedded")
 LEADERBOARD = ("leaderboard", "leaderboard_text", "leaderboard_page")
 COMPETITION = ("suite", *LEADERBOARD)
 MAY_IMPORT = {
     "common": (),
     "references": ("common",),
     "baselines": ("common", "references"),
+    "detectors": ("common", "baselines"),
     "survey_references": ("common", "references"),
     "embedded": ("common", "baselines", "suite.jobs", "suite.models"),
     "paper": ("common", *ESTIMATORS),

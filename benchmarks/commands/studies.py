@@ -13,7 +13,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     for add_one in (
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
-        _add_stars_calibration, _add_samplers, _add_live,
+        _add_stars_calibration, _add_samplers, _add_model_evidences, _add_detectors, _add_live,
     ):  # fmt: skip
         add_one(commands)
 
@@ -233,6 +233,39 @@ def _stars_calibration(options: argparse.Namespace) -> None:
     from benchmarks.studies import stars_calibration
 
     stars_calibration.main(options.out, options.config, options.haloes, options.workers, options.survey)
+
+
+def _add_model_evidences(commands: argparse._SubParsersAction) -> None:
+    evidences = commands.add_parser("model-evidences", help="evidences of the models of the task models")
+    evidences.add_argument("--rows", type=integer_from(1), default=50, help="observations (default: %(default)s)")
+    evidences.add_argument(
+        "--counted", type=integer_from(100_000), default=5_000_000, help="stars counted beside (default: %(default)s)"
+    )
+    evidences.add_argument("--out", type=Path, default=Path("build/model-evidences"), help="folder of the files")
+    evidences.add_argument("--embed", type=Path, metavar="DIR", help="write evidences.parquet into this folder")
+    add_workers(evidences)
+    evidences.set_defaults(run=_model_evidences)
+
+
+def _model_evidences(options: argparse.Namespace) -> None:
+    from benchmarks.studies import model_evidences
+
+    model_evidences.main(options.out, options.rows, options.counted, options.workers, options.embed)
+
+
+def _add_detectors(commands: argparse._SubParsersAction) -> None:
+    detectors = commands.add_parser("detectors", help="how well detectors find shifted observations")
+    add_run(detectors)
+    detectors.add_argument("--task", default="shift", help="shift or stars-shift (default: %(default)s)")
+    detectors.add_argument("--baselines", type=split_names, help="separated by commas (default: all of the task)")
+    detectors.add_argument("--fast", action="store_true", help="a fifth of the epochs: a quick look")
+    detectors.set_defaults(run=_detectors)
+
+
+def _detectors(options: argparse.Namespace) -> None:
+    from benchmarks.studies import detectors
+
+    detectors.main(options.folder, options.task, options.baselines, options.fast)
 
 
 def _add_samplers(commands: argparse._SubParsersAction) -> None:

@@ -8,9 +8,11 @@ assembly           the star kernel compiled for another processor, to read and t
 calibration        whether `infer` is calibrated for errors unlike the catalogue's
 choices            why the reflex fit starts at 50 kpc and reports robust errors
 cuda               simulations a second on a GPU
+detectors          how well detectors find the shifted observations of `shift` and `stars-shift`
 equilibrium        how the halo contracts without an LMC, and how far out its stars lie
 live               how good and how fast live galaxies are, beside what is allowed
 loading            what haloes cost as files, and how fast they load
+model_evidences    evidences of the five models of the task `models`, its references
 outskirts          how far in a catalogue's row may leave out stars
 published_stars    the reflex fit of published samples of stars, beside the published fits
 refusals           which spoilt entries a score refuses or flags

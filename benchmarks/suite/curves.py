@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mwlmc_data import scoring
 from mwlmc_data.scoring.coverage import empirical_distribution
 from mwlmc_data.scoring.task import Task
-from mwlmc_data.scoring.tasks.shift import NOMINAL
+from mwlmc_data.scoring.tasks.shifted import NOMINAL
 from mwlmc_data.scoring.tasks.summary import FIXED
 
 #: Levels at which the curves are evaluated.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create, find_baselines
+from benchmarks.baselines.classifier import Classifier
 from benchmarks.baselines.training import use_one_thread
 from benchmarks.common.c2st import c2st
 from benchmarks.common.others import OthersOf
@@ -100,7 +101,7 @@ def run(out: Path, job: Job, effort: Effort) -> None:
         **{key: earlier[key] for key in ("title", "source", "model", "drawn", "versions")},
         "manifest": dict(submission.manifest),
         "scores": {key: value for key, value in report.to_dict().items() if key not in ("submission", "task")},
-        "curves": compute_curves(task, submission.arrays["samples"]),
+        "curves": compute_curves(task, submission.arrays["samples"]) if "samples" in submission.arrays else {},
     }
     write_json(path, result)
 
@@ -169,9 +170,10 @@ def task_of(name: str, effort: Effort) -> Task:
 
 def source_of(task: Task) -> Learnable:
     """Return what a baseline learns from: tasks that differ only in their observations share trained baselines."""
-    plain = get_task("summary-9")
-    same = (plain.theta_names, plain.x_names, plain.budget) == (task.theta_names, task.x_names, task.budget)
-    return plain if same else task
+    for plain in map(get_task, ("summary-9", "stars-budget-10000")):
+        if (plain.theta_names, plain.x_names, plain.budget) == (task.theta_names, task.x_names, task.budget):
+            return plain
+    return task
 
 
 def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -190,9 +192,12 @@ def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dic
     arrays : dict of str to ndarray
         Arrays of the submission.
     about : dict
-        Mass inside the prior's support, and the number of observations without draws, for which the prior is handed in.
+        Mass inside the prior's support, and the number of observations without draws, for which the prior is handed in;
+        nothing for probabilities.
     """
     x = task.observations.x
+    if isinstance(baseline, Classifier):
+        return {"probabilities": baseline.classify(x)}, {}
     samples, drawn = draw_for(baseline, task, x, task.n_draws, seed)
     arrays: dict[str, Any] = {"samples": samples}
     wanted = task.arrays

@@ -37,6 +37,47 @@ _SIM_ID, _IDENTITY = "sim_id", "identity"
 Arrays = dict[str, NDArray]
 
 
+def simulate_outer_stars(
+    rows: list[dict[str, Any]], seed: int, physics: str = "standard"
+) -> Iterator[Float32Array]:
+    """Simulate the haloes of catalogue rows, without the stars that end within 50 kpc.
+
+    Parameters
+    ----------
+    rows : list of dict
+        sim_id and drawn parameters of each, as `mwlmc_data.dataset.library.get_recipe` gives them.
+    seed : int
+        Seed of the set.
+    physics : str
+        Physics of the simulations, as in `mwlmc_data.Parameters`.
+
+    Yields
+    ------
+    ndarray, shape (n, 6), float32
+        Positions [kpc] and velocities [km/s] of the stars with Galactocentric r > 50 kpc, in the order of the halo; of
+        the standard physics with the bits of `mwlmc_data.load_halo`.
+    """
+    from mwlmc_data.simulator.constants import FIT_R_MIN
+
+    for stars in _simulate(rows, seed, outskirts=True, physics=physics):
+        yield stars[np.square(stars[:, :3].astype(np.float64)).sum(axis=1) > FIT_R_MIN**2]
+
+
+def _simulate(
+    rows: list[dict[str, Any]], seed: int, outskirts: bool, physics: str = "standard"
+) -> Iterator[Float32Array]:
+    """Simulate the haloes of rows; with `outskirts` stars that end within 50 kpc may stay where they were."""
+    from mwlmc_data.simulator import constants
+    from mwlmc_data.simulator.many import job_parameters, name_errors
+    from mwlmc_data.simulator.simulation import run_simulation
+
+    for row in rows:
+        with name_errors(row):
+            parameters, sim_id = job_parameters({**row, "physics": physics}), int(row["sim_id"])
+            halo = run_simulation(parameters, seed, constants.N_STARS, "auto", sim_id, outskirts=outskirts).halo
+        yield np.concatenate([halo.positions, halo.velocities], axis=1)
+
+
 @dataclass(frozen=True, repr=False)
 class Recipe(Displayed):
     """What is made of each halo.
@@ -55,6 +96,9 @@ class Recipe(Displayed):
         Further arguments of `reduce`, as JSON can hold them.
     whole : bool
         Whether `reduce` takes all stars of the halo, which costs twice the time, and its number as `sim_id`.
+    simulate : callable
+        Unless `whole`: takes rows of the catalogue and the seed of the set, and yields what `reduce` takes for each, as
+        `simulate_outer_stars` does; a function of an importable module, or a `functools.partial` of one.
     """
 
     name: str
@@ -62,6 +106,7 @@ class Recipe(Displayed):
     reduce: Callable[..., Arrays]
     options: Mapping[str, Any] = field(default_factory=dict)
     whole: bool = False
+    simulate: Callable[[list[dict[str, Any]], int], Iterator[Any]] = simulate_outer_stars
 
 
 def load_made(
@@ -172,43 +217,8 @@ def _make_block(recipe: Recipe, rows: list[dict[str, Any]], seed: int) -> Arrays
         haloes = zip(numbers, _simulate(rows, seed, outskirts=False), strict=True)
         made = [recipe.reduce(stars, sim_id=number, **recipe.options) for number, stars in haloes]
     else:
-        made = [recipe.reduce(stars, **recipe.options) for stars in simulate_outer_stars(rows, seed)]
+        made = [recipe.reduce(stars, **recipe.options) for stars in recipe.simulate(rows, seed)]
     return {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
-
-
-def simulate_outer_stars(rows: list[dict[str, Any]], seed: int) -> Iterator[Float32Array]:
-    """Simulate the haloes of catalogue rows, without the stars that end within 50 kpc.
-
-    Parameters
-    ----------
-    rows : list of dict
-        sim_id and drawn parameters of each, as `mwlmc_data.dataset.library.get_recipe` gives them.
-    seed : int
-        Seed of the set.
-
-    Yields
-    ------
-    ndarray, shape (n, 6), float32
-        Positions [kpc] and velocities [km/s] of the stars with Galactocentric r > 50 kpc, in the order of the halo and
-        with the bits of `mwlmc_data.load_halo`.
-    """
-    from mwlmc_data.simulator.constants import FIT_R_MIN
-
-    for stars in _simulate(rows, seed, outskirts=True):
-        yield stars[np.square(stars[:, :3].astype(np.float64)).sum(axis=1) > FIT_R_MIN**2]
-
-
-def _simulate(rows: list[dict[str, Any]], seed: int, outskirts: bool) -> Iterator[Float32Array]:
-    """Simulate the haloes of rows; with `outskirts` stars that end within 50 kpc may stay where they were."""
-    from mwlmc_data.simulator import constants
-    from mwlmc_data.simulator.many import job_parameters, name_errors
-    from mwlmc_data.simulator.simulation import run_simulation
-
-    for row in rows:
-        with name_errors(row):
-            parameters, sim_id = job_parameters(row), int(row["sim_id"])
-            halo = run_simulation(parameters, seed, constants.N_STARS, "auto", sim_id, outskirts=outskirts).halo
-        yield np.concatenate([halo.positions, halo.velocities], axis=1)
 
 
 def _identify(recipe: Recipe, config: str) -> bytes:

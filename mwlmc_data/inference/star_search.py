@@ -57,6 +57,10 @@ _BATCH = 512
 Log = Callable[[str, int], None]
 
 
+class ImpossibleStarsError(ValueError):
+    """No parameters make some of the stars possible: the evidence is zero."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Found(Displayed):
     """Weighted draws of a posterior.
@@ -152,8 +156,10 @@ class StarSearch:
 
         Raises
         ------
+        ImpossibleStarsError
+            If no parameters make some of the stars possible; a ValueError.
         ValueError
-            If no parameters make some of the stars possible, or too few stars are observed.
+            If too few stars are observed.
         RuntimeError
             If the posterior is not found, or ln P is not determined.
         """
@@ -268,7 +274,7 @@ class StarSearch:
         if weights @ (self._impossible > 0) < 0.5:
             return
         best = self._impossible[weights > 0.1 * weights.max()].min()
-        raise ValueError(
+        raise ImpossibleStarsError(
             f"table = {self._n} stars, of which {best} or more could not have been bound to the Milky Way 2.2 Gyr ago "
             "at any parameters that the others allow: allowed are stars of the model; leave out those for which "
             "mwlmc_data.log_density gives -inf"

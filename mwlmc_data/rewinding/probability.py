@@ -317,6 +317,37 @@ def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) 
     return float(chdtrc(len(counts) - 1, chi2))
 
 
+def count_probability(
+    parameters: Parameters, selection: Selection, n_stars: int, seed: tuple[int, ...], apply: Map = map
+) -> tuple[float, float]:
+    """Estimate ln P at one point from simulated stars alone, and its error: the constant that ratios leave open.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The point.
+    selection : Selection
+        What is observed.
+    n_stars : int
+        Stars to simulate, rounded up to whole blocks of 20,000.
+    seed : tuple of int
+        Of the stars.
+    apply : callable
+        `map`, or that of a pool.
+
+    Raises
+    ------
+    ValueError
+        If none of them is observed.
+    """
+    blocks = [(parameters, selection, _BLOCK, (*seed, i)) for i in range(math.ceil(n_stars / _BLOCK))]
+    counts = np.array(list(apply(_count_observed, blocks)), float)
+    if not counts.sum() > 0.0:
+        raise ValueError(f"selection = {selection!r}: allowed is one that observes some of {n_stars:,} stars")
+    log_p, error = _fit_constant(counts, np.full(len(counts), float(_BLOCK)), np.zeros(len(counts)))
+    return log_p + math.log(selection.fraction), error
+
+
 def draw_observed(parameters: Parameters, selection: Selection, n_stars: int, seed: tuple[int, ...]) -> FloatArray:
     """Simulate until about `n_stars` stars (m, 6) are observed, the random part not counted."""
     first = _draw_first(parameters, selection, (*seed, 0))

@@ -77,7 +77,7 @@ class Submission(Displayed):
 def write_submission(
     directory: str | Path,
     task: Task | str,
-    samples: ArrayLike,
+    samples: ArrayLike | None = None,
     log_prob_truth: ArrayLike | None = None,
     *,
     method: str,
@@ -96,7 +96,7 @@ def write_submission(
     task : Task or str
         Task of the draws, or its name.
     samples : array_like, shape (observations, draws, parameters)
-        Posterior draws, as for `Task.score`; stored as float32.
+        Posterior draws, as for `Task.score`; stored as float32. The task `models` takes none.
     log_prob_truth : array_like, optional
         As for `Task.score`.
     method : str

@@ -30,7 +30,7 @@ N_DRAWS = 1000
 
 _KNOWN: dict[str, dict[str, type[Task]]] = {}
 #: Order of the lists, whichever module is imported first.
-_FAMILIES = ("summary", "budget", "shift", "stars", "velocity")
+_FAMILIES = ("summary", "budget", "shift", "stars", "velocity", "models")
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,7 +72,7 @@ class Task(abc.ABC):
         Simulations to train on, if fewer than all.
     form : str
         "table": x is an array, a row of numbers for each simulation; "sets": it is a
-        `mwlmc_data.scoring.star_sets.StarSets`.
+        `mwlmc_data.scoring.star_sets.StarSets`; "classes": it is one too, and theta says which model made each.
     on_demand : bool
         Whether x is made on this machine at its first use, which takes time (`mwlmc_data.scoring.tasks.on_demand`).
     train, validation, test : Split
@@ -127,12 +127,16 @@ class Task(abc.ABC):
     def _repr_html_(self) -> str:
         rows = [
             ("task", (inspect.getdoc(type(self)) or "").split("\n")[0]),
-            ("parameters", ", ".join(f"{name} [{schema.get_column(name).unit}]" for name in self.theta_names)),
+            ("parameters", self._describe_parameters()),
             ("data", self._describe_data()[1]),
             ("simulations to train on", f"{self.budget:,}" if self.budget else "all of the training split"),
             ("draws of each observation", f"{self.n_draws:,}"),
         ]
         return html_table(self.id, rows)
+
+    def _describe_parameters(self) -> str:
+        """Describe the parameters in a line."""
+        return ", ".join(f"{name} [{schema.get_column(name).unit}]" for name in self.theta_names)
 
     def _describe_data(self) -> tuple[str, str]:
         """Describe the data in a word or two, and in a line."""
@@ -190,21 +194,21 @@ class Task(abc.ABC):
     @property
     @abc.abstractmethod
     def arrays(self) -> dict[str, Array]:
-        """Arrays of a submission, by name; "samples" is required."""
+        """Arrays of a submission, by name."""
 
     @abc.abstractmethod
     def score_arrays(self, arrays: Mapping[str, NDArray]) -> Scored:
         """Score checked arrays."""
 
     def score(
-        self, samples: ArrayLike, log_prob_truth: ArrayLike | None = None, **optional: ArrayLike | None
+        self, samples: ArrayLike | None = None, log_prob_truth: ArrayLike | None = None, **optional: ArrayLike | None
     ) -> Report:
         """Score posterior draws.
 
         Parameters
         ----------
         samples : array_like, shape (n observations, n_draws, d)
-            Draws in the order of `observations`, in the units of `theta_names`.
+            Draws in the order of `observations`, in the units of `theta_names`; every task but `models` needs them.
         log_prob_truth : array_like, shape (n observations,), optional
             Normalised log density of the truth of each observation [nats, per unit of theta, as in
             `prior.log_prob`].

@@ -389,7 +389,7 @@ def nfw_lmc(m_lmc: float, m_lmc_8p7: float) -> tuple[float, float, float]:
     Raises
     ------
     ValueError
-        If no concentration from 0.01 to 10,000 gives these masses.
+        If no concentration from 0.01 to 1e9 gives these masses.
     """
     r_200 = float(virial_radius(m_lmc))
     within, part = const.LMC_ENCLOSED_RADIUS / r_200, m_lmc_8p7 / m_lmc
@@ -398,7 +398,7 @@ def nfw_lmc(m_lmc: float, m_lmc_8p7: float) -> tuple[float, float, float]:
         c = math.exp(log_c)
         return _shape_at(within * c) / _shape_at(c) - part
 
-    low, high = math.log(1e-2), math.log(1e4)
+    low, high = math.log(1e-2), math.log(1e9)
     if within >= 1.0 or excess(high) < 0 or excess(low) > 0:
         raise ValueError(
             f"m_lmc_8p7 = {m_lmc_8p7:g} Msun: allowed is a mass that an NFW halo of m_lmc = {m_lmc:g} Msun can have "

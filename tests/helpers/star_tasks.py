@@ -74,3 +74,19 @@ class StarTask:
         mean = np.einsum("kmi,km->ki", x.stars[:, :, 3:], x.mask) / x.n_stars[:, None]
         weight = self.signal**2 * x.n_stars / NOISE**2
         return mean / self.signal * (weight / (1 + weight))[:, None], 1 / (1 + weight)
+
+
+@dataclass
+class ClassTask(StarTask):
+    """Which of three models made the stars: their mean velocity differs."""
+
+    id: str = "classes-stand-in"
+    theta_names: tuple = ("a", "b", "c")
+    form: str = "classes"
+
+    def _split(self, n, seed):
+        plain = super()._split(n, seed)
+        model = np.arange(n) % 3
+        moved = np.where(plain.x.mask, 60.0 * (model[:, None] - 1), 0.0)
+        plain.x.stars[:, :, 3:] += moved[:, :, None].astype(np.float32)
+        return Split(np.eye(3, dtype=np.float32)[model], plain.x, plain.sim_id)

@@ -123,7 +123,7 @@ class TestRoundTrip:
         folder = write_submission(tmp_path / "b", task, samples, case_samples=prior_samples(task, rows=3), **ABOUT)
         assert "rigid" in read_submission(folder).score()["scores"]
 
-    @pytest.mark.parametrize("name", mw.list_tasks())
+    @pytest.mark.parametrize("name", [name for name in mw.list_tasks() if "samples" in mw.get_task(name).arrays])
     def test_every_task_can_be_submitted_to(self, tmp_path, name):
         task = mw.get_task(name)
         folder = write_submission(tmp_path / "a", name, prior_samples(task), **ABOUT)

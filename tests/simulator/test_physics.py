@@ -3,6 +3,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import mwlmc_data as mw
@@ -64,6 +66,15 @@ def test_the_nfw_lmc_has_both_masses_and_ends():
         assert radial_factor(radius**2, table) == pytest.approx(const.G * nfw_mass(p, radius) / radius**3, rel=1e-6)
     with pytest.raises(ValueError, match=r"m_lmc_8p7 = 1.75e\+09 Msun: allowed is a mass that an NFW halo of m_lmc"):
         make("nfw-lmc", m_lmc=1e12, m_lmc_8p7=1.75e9)
+
+
+@given(st.floats(2.5e10, 1e12), st.floats(0.0, 1.0))
+def test_every_lmc_of_the_prior_has_an_nfw_halo(m_lmc, share):
+    """From 0.3e10 Msun to 0.8 m_lmc within 8.7 kpc, however concentrated that is."""
+    within = 0.3e10 + share * (0.8 * m_lmc - 0.3e10)
+    r_s, m_s, r_200 = potentials.nfw_lmc(m_lmc, within)
+    assert m_s * potentials.nfw_shape(r_200 / r_s) == pytest.approx(m_lmc)
+    assert m_s * potentials.nfw_shape(8.7 / r_s) == pytest.approx(within)
 
 
 @pytest.mark.parametrize("name", PHYSICS)

@@ -14,10 +14,12 @@ shift                       summary-9 on observations that move away from the tr
 stars-budget-1000           the three parameters from 1,024 stars of a halo, learnt from 1,000 simulations
 stars-budget-10000          the same from 10,000
 stars-budget-100000         the same from 100,000
+stars-shift                 the same from stars that differ from the training set's step by step
 stars-survey                the same from 100 to 500 observed stars with errors, some without some velocities
 velocity-bins               the same parameters from velocities of stars in 28 cells of distance and sky
 velocity-bins-budget-1000   velocity-bins, learnt from the first 1,000 training simulations
 velocity-bins-budget-10000  the same from 10,000
+models                      which of five physics made the stars: probabilities
 ==========================  ==============================================================================
 
 A module that defines a `mwlmc_data.scoring.task.Task` with a name adds one; nothing else lists it, and a test holds
