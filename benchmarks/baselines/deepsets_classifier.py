@@ -7,7 +7,8 @@ from typing import Any
 
 from benchmarks.baselines.classifier import NetworkClassifier, define_head
 from benchmarks.baselines.deepsets import define_encoder
-from benchmarks.baselines.set_estimator import N_BESIDE, default_training, define_set_network, pack
+from benchmarks.baselines.set_estimator import N_BESIDE, default_training, define_set_network
+from benchmarks.baselines.star_features import N_FEATURES, pack
 from benchmarks.baselines.training import Training
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.scoring.star_sets import StarSets
@@ -26,7 +27,7 @@ class DeepSetsClassifier(NetworkClassifier):
     def build(self, n_classes: int) -> Any:
         """Build the network."""
         head = define_head()(_WIDTH + N_BESIDE, self.hidden, n_classes)
-        return define_network()(define_encoder()(_WIDTH), head, _WIDTH + N_BESIDE)
+        return define_network()(define_encoder()(N_FEATURES["sets"], _WIDTH), head, _WIDTH + N_BESIDE)
 
     def pack(self, x: StarSets) -> Float32Array:
         """Put stars, masks and LMCs into one array."""

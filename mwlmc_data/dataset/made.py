@@ -96,9 +96,9 @@ class Recipe(Displayed):
         Further arguments of `reduce`, as JSON can hold them.
     whole : bool
         Whether `reduce` takes all stars of the halo, which costs twice the time, and its number as `sim_id`.
-    simulate : callable
-        Unless `whole`: takes rows of the catalogue and the seed of the set, and yields what `reduce` takes for each, as
-        `simulate_outer_stars` does; a function of an importable module, or a `functools.partial` of one.
+    simulate : callable, optional
+        Unless `whole`: takes rows of the catalogue and the seed of the set, and yields what `reduce` takes for each; a
+        function of an importable module, or a `functools.partial` of one; by default `simulate_outer_stars`.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Recipe(Displayed):
     reduce: Callable[..., Arrays]
     options: Mapping[str, Any] = field(default_factory=dict)
     whole: bool = False
-    simulate: Callable[[list[dict[str, Any]], int], Iterator[Any]] = simulate_outer_stars
+    simulate: Callable[[list[dict[str, Any]], int], Iterator[Any]] | None = None
 
 
 def load_made(
@@ -217,7 +217,8 @@ def _make_block(recipe: Recipe, rows: list[dict[str, Any]], seed: int) -> Arrays
         haloes = zip(numbers, _simulate(rows, seed, outskirts=False), strict=True)
         made = [recipe.reduce(stars, sim_id=number, **recipe.options) for number, stars in haloes]
     else:
-        made = [recipe.reduce(stars, **recipe.options) for stars in recipe.simulate(rows, seed)]
+        simulate = recipe.simulate or simulate_outer_stars
+        made = [recipe.reduce(stars, **recipe.options) for stars in simulate(rows, seed)]
     return {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
 
 

@@ -205,5 +205,6 @@ def make_stars(table: Mapping[str, NDArray], model: NDArray[np.integer]) -> Star
 
 def get_recipe(physics: str) -> Recipe:
     """Return the recipe of the stars of one physics; that of the tasks of stars for the standard one."""
+    simulate = partial(simulate_outer_stars, physics=physics)
     name = f"stars-{N_STARS}" if physics == STANDARD else f"stars-{N_STARS}-{physics}"
-    return Recipe(name, 1, pad_stars, {"n_max": N_STARS}, partial(simulate_outer_stars, physics=physics))
+    return Recipe(name, 1, pad_stars, {"n_max": N_STARS}, simulate=simulate)

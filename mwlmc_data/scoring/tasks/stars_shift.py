@@ -25,7 +25,9 @@ from mwlmc_data.scoring.tasks.stars import N_STARS, StarsBudget10000, StarsTask
 #: Places of the test rows, in the order of sim_id: unchanged, and in each rung.
 NOMINAL_ROWS = slice(FIXED_START, None, 20)
 RUNG_ROWS = slice(FIXED_START, None, 200)
-RECIPE = Recipe("stars-shift", 1, star_ladders.reduce_rungs, {"n_max": N_STARS}, star_ladders.simulate_rungs)
+RECIPE = Recipe(
+    "stars-shift", 1, star_ladders.reduce_rungs, {"n_max": N_STARS}, simulate=star_ladders.simulate_rungs
+)
 
 
 class StarsShift(ShiftedTask):
