@@ -198,6 +198,12 @@ def measure_replay(out: Path, particles: int, stars: int = 20_000) -> Iterator[L
     move_stars(field, tracers[: const.N_STARS])
     yield LiveFigure(f"replay of {const.N_STARS:,} stars", time.process_time() - began, math.nan, "s")
     moved = move_stars(field, tracers)
+    r = np.linalg.norm(carried[:, :3], axis=1)
+    for low, high in ((50.0, 100.0), (100.0, 300.0)):
+        inside = (r > low) & (r < high)
+        gap = np.median((moved - carried)[inside, 3:], axis=0)
+        what = f"replay against the live run, {low:g} to {high:g} kpc: common shift, largest axis"
+        yield LiveFigure(what, float(np.abs(gap).max()), 0.3, "km/s")
     for r_max in REFLEX:
         one, other = (fit_reflex(x[:, :3], x[:, 3:], r_min=50.0, r_max=r_max).vector for x in (moved, carried))
         what = f"replay against the live run, 50 to {r_max:g} kpc: reflex, largest axis"
@@ -205,9 +211,9 @@ def measure_replay(out: Path, particles: int, stars: int = 20_000) -> Iterator[L
     finer = move_stars(field, tracers[:4000], 0.0005)
     r = np.linalg.norm(finer[:, :3], axis=1)
     gap = np.linalg.norm((moved[:4000] - finer)[:, :3], axis=1)
-    for low, high in ((10, 50), (50, 300)):
+    for low, high in ((10.0, 50.0), (50.0, 300.0)):
         inside = (r > low) & (r < high)
-        what = f"steps of 2 Myr against 0.5, {low} to {high} kpc: median place"
+        what = f"steps of 2 Myr against 0.5, {low:g} to {high:g} kpc: median place"
         yield LiveFigure(what, float(np.median(gap[inside])), math.nan, "kpc")
 
 

@@ -78,12 +78,12 @@ def estimate_noise(state: State, body: Body) -> float:
     return _DISPERSION * math.sqrt(float(np.min(state.masses[state.halo_part])) / body.mass)
 
 
-def refuse_noise(state: State, body: Body, particles: int) -> None:
+def refuse_noise(state: State, body: Body, particles: int, name: str = "particles") -> None:
     """Raise ValueError if so few particles would move the disc by more than the reflex may be wrong."""
     noise = estimate_noise(state, body)
     if noise > MAX_NOISE:
         needed = math.ceil(particles * (noise / MAX_NOISE) ** 2 / 1000) * 1000
         raise ValueError(
-            f"particles = {particles}, so heavy that they would move the disc by {noise:.1f} km/s at random: "
+            f"{name} = {particles}, so heavy that they would move the disc by {noise:.1f} km/s at random: "
             f"allowed is at least {needed} here, where it is {MAX_NOISE:g} km/s; a million make it about 0.4"
         )

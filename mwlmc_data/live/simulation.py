@@ -20,12 +20,12 @@ from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.display import Displayed, fixed, number
 from mwlmc_data.live.aiming import AIMING_PARTICLES, AIMING_ROWS, MAX_SHOTS, Aim, aim, refuse_start
-from mwlmc_data.live.compression import compress, expand_again
+from mwlmc_data.live.compression import QUANTUM, compress, expand_again
 from mwlmc_data.live.field import LiveField
 from mwlmc_data.live.replay import move_stars
 from mwlmc_data.live.running import describe_settings, read_arrays, refuse_other_run, run, stamp, write_arrays
-from mwlmc_data.live.settings import LiveSettings, find_body, make_settings, read_settings
-from mwlmc_data.live.start import Galaxies, make_galaxies
+from mwlmc_data.live.settings import LiveSettings, find_body, make_settings, read_settings, refuse_noise
+from mwlmc_data.live.start import Galaxies, make_galaxies, start_state
 from mwlmc_data.live.state import State
 from mwlmc_data.live.track import RunRow, stack_rows
 from mwlmc_data.simulator import constants as const
@@ -36,7 +36,7 @@ from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.physics import require_standard
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.simulator.stars import Halo
-from mwlmc_data.simulator.streams import halo_stream
+from mwlmc_data.simulator.streams import halo_stream, live_stream
 from mwlmc_data.storage.homes import DATA_DIR, expand_home, find_user_cache
 from mwlmc_data.storage.npz import NpzError
 from mwlmc_data.storage.writing import make_folder
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 _STORED = DATA_DIR / "live"
 #: Columns of :attr:`LiveSimulation.masses` after the time.
 MASS_NAMES = ("m_lmc_bound", "m_lmc_8p7", "m_lmc_50", "m_mw_50")
+#: Largest size of a stored run [bytes].
+MAX_SIZE = 200_000
+#: Number of particles from which no allowed galaxy has too few.
+_PLENTY = 500_000
 #: Fields of the parameters that are stored.
 _PARAMETERS = ("m200_mw", "m_lmc", "log10_lambda_df", "beta0", "r_dehnen", "c200", "a_lmc", *CARTESIAN_NAMES)
 
@@ -212,10 +216,15 @@ class LiveSimulation(Displayed):
             **self._table,
             **describe_settings(self.settings),
         }
-        for g in range(len(self.field.potential)):
-            parts = compress(self.field.potential[g], self.field.slope[g])
-            arrays |= {f"galaxy_{g}_{name}": array for name, array in parts.items()}
-        write_arrays(expand_home("path", path), arrays, compressed=True)
+        target, quantum = expand_home("path", path), QUANTUM
+        while quantum < 1.0:
+            for g in range(len(self.field.potential)):
+                parts = compress(self.field.potential[g], self.field.slope[g], quantum)
+                arrays |= {f"galaxy_{g}_{name}": array for name, array in parts.items()}
+            write_arrays(target, arrays, compressed=True)
+            if target.stat().st_size <= MAX_SIZE:
+                break
+            quantum *= 2.0  # few particles: their noise in coarser steps
 
 
 
@@ -280,14 +289,18 @@ def simulate_live(
     aiming_particles = as_whole("aiming_particles", aiming_particles, minimum=100)
     show = bool(as_flag("progress", progress))
     galaxies = make_galaxies(parameters)
-    path = _choose_checkpoint(checkpoint, settings, parameters)
+    # before minutes are spent on the start
+    _refuse_few("particles", settings.particles, galaxies, settings.seed)
+    if start is not None:
+        start = as_floats("start", start, shape=(6,))
+        refuse_start(start, parameters)
+    path = _choose_checkpoint(checkpoint, settings, parameters, start, aiming_particles)
     wanted = parameters.lmc_phase_space
     if start is None:
+        _refuse_few("aiming_particles", aiming_particles, galaxies, settings.seed)
         where = _aim_once(parameters, galaxies, aiming_particles, settings, path, show).start
     else:
-        where = as_floats("start", start, shape=(6,))
-        refuse_start(where, parameters)
-        wanted = np.full(6, np.nan)
+        where, wanted = start, np.full(6, np.nan)
     made = run_live(parameters, galaxies, where, settings, path, show, wanted)
     if path is not None:
         for file in (path, _aim_file(path)):
@@ -378,8 +391,19 @@ def _with_present_day(parameters: Parameters, present: Float64Array) -> Paramete
     return Parameters(**(fields | dict(zip(CARTESIAN_NAMES, present.tolist(), strict=True))))
 
 
+def _refuse_few(name: str, particles: int, galaxies: Galaxies, seed: int) -> None:
+    """Raise ValueError if there are too few particles for the disc's noise; more than these never are."""
+    if particles < _PLENTY:
+        state = start_state(galaxies, np.zeros(6), particles, live_stream(seed))
+        refuse_noise(state, galaxies.body, particles, name)
+
+
 def _choose_checkpoint(
-    checkpoint: str | os.PathLike[str] | None, settings: LiveSettings, parameters: Parameters
+    checkpoint: str | os.PathLike[str] | None,
+    settings: LiveSettings,
+    parameters: Parameters,
+    start: Any,
+    aiming_particles: int,
 ) -> Path | None:
     """The file of an unfinished run; None if the user has no cache."""
     if checkpoint is not None:
@@ -389,7 +413,8 @@ def _choose_checkpoint(
         return None
     folder = cache / "live"
     make_folder(folder)
-    key = repr((tuple(settings), parameters.to_dict())).encode()
+    where = aiming_particles if start is None else start.tolist()
+    key = repr((tuple(settings), parameters.to_dict(), where)).encode()
     return folder / f"{hashlib.sha256(key).hexdigest()[:16]}.npz"
 
 

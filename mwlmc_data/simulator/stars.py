@@ -30,7 +30,7 @@ class Halo(Displayed):
         Galactocentric positions [kpc] and velocities [km/s] relative to the Milky Way's centre. They must be finite;
         quantities in other units are converted.
     source : str
-        Where the stars come from: ``"simulation"`` or ``"store"``.
+        Where the stars come from: ``"simulation"``, ``"store"``, or ``"live"``, a live run.
     parameters : Parameters or None
         Parameters of the simulation that made the stars, if known.
     """

@@ -91,6 +91,16 @@ def test_a_file_is_small_and_gives_the_same_run(live, file):
     np.testing.assert_allclose(stored[far].mean(0), run[far].mean(0), atol=1.5)
 
 
+def test_a_noisy_run_is_stored_in_coarser_steps(live, tmp_path, monkeypatch):
+    usual, coarse = tmp_path / "usual.npz", tmp_path / "coarse.npz"
+    live.save(usual)
+    monkeypatch.setattr(module, "MAX_SIZE", int(0.9 * usual.stat().st_size))
+    live.save(coarse)
+    assert coarse.stat().st_size <= module.MAX_SIZE
+    one, other = (load_live(path).field.find_expansions(1.0)[0].slope[24:, 0, 0] for path in (usual, coarse))
+    np.testing.assert_allclose(one, other, rtol=5e-3)
+
+
 def test_objects_show_themselves_in_a_line(live, file):
     for thing in (live, live.field, load_live(file), live.settings):
         assert len(repr(thing).splitlines()) == 1
@@ -131,6 +141,7 @@ def test_a_file_of_another_version_is_refused(file, monkeypatch):
         ),
         ({"particles": 1e3 + 0.5}, "particles = 1000.5: allowed is a whole number"),
         ({"particles": 2000}, "particles = 2000, so heavy .* allowed is at least"),
+        ({"aiming_particles": 2000, "start": None}, "aiming_particles = 2000, so heavy .* allowed is at least"),
         ({"seed": -1}, "seed = -1: allowed"),
         ({"start": np.zeros(5)}, r"start = an array of shape \(5,\): allowed is the shape \(6,\)"),
         ({"start": np.full(6, np.nan)}, "start"),
