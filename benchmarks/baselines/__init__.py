@@ -16,6 +16,7 @@ nle                  neural likelihood estimation, with the posterior on a grid
 bins-mdn             of sets of stars: summaries in radial bins, and a mixture density network
 deepsets             of sets of stars: deep sets, and a mixture given their mean
 set-transformer      of sets of stars: induced attention, and a mixture given what it pools
+minimum-distance     of sets of stars: the mixture of bins-mdn given the summaries whose stars would be nearest
 bins-classifier      of the task `models`: summaries in radial bins, and a network that gives probabilities
 deepsets-classifier  of the task `models`: deep sets, and probabilities given their mean
 ===================  ==========================================================================
