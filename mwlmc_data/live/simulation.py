@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 #: Stored runs that come with the package.
 _STORED = DATA_DIR / "live"
-#: Columns of :attr:`LiveSimulation.masses` after the time.
+#: Columns of `masses` of :class:`~mwlmc_data.LiveSimulation` after the time.
 MASS_NAMES = ("m_lmc_bound", "m_lmc_8p7", "m_lmc_50", "m_mw_50")
 #: Largest size of a stored run [bytes].
 MAX_SIZE = 200_000
@@ -207,7 +207,7 @@ class LiveSimulation(Displayed):
         return pd.DataFrame(rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the run to a file of at most 200 kB, from which :func:`load_live` reads it."""
+        """Write the run to a file of at most 200 kB, from which :func:`~mwlmc_data.load_live` reads it."""
         arrays: dict[str, Any] = {
             "parameters": np.array([getattr(self.parameters, name) for name in _PARAMETERS]),
             "wanted": self.wanted,
@@ -317,7 +317,7 @@ def run_live(
     progress: bool = False,
     wanted: Float64Array | None = None,
 ) -> LiveSimulation:
-    """Run galaxies from a start; what :func:`simulate_live` does once it has one."""
+    """Run galaxies from a start; what :func:`~mwlmc_data.simulate_live` does once it has one."""
     with _show_progress(progress, settings.rows + 1, "live run") as on_row:
         state, rows = run(galaxies, start, settings, checkpoint, on_row=on_row)
     return finish(parameters, settings, rows, state, wanted)
@@ -330,7 +330,7 @@ def finish(
     state: State,
     wanted: Float64Array | None = None,
 ) -> LiveSimulation:
-    """Make a finished run's :class:`LiveSimulation` of its rows and its last state."""
+    """Make a finished run's :class:`~mwlmc_data.LiveSimulation` of its rows and its last state."""
     table = stack_rows(rows)
     field = LiveField(
         table["time"], table["body"], table["lmc"], np.moveaxis(table["potential"], 1, 0),
@@ -349,7 +349,7 @@ def load_live(name: str | os.PathLike[str]) -> LiveSimulation:
     Parameters
     ----------
     name : str or path
-        Name of a run that comes with the package, or a file that :meth:`LiveSimulation.save` wrote.
+        Name of a run that comes with the package, or a file that :meth:`~mwlmc_data.LiveSimulation.save` wrote.
 
     Returns
     -------
