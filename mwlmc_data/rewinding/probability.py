@@ -340,7 +340,7 @@ def count_probability(
     ValueError
         If none of them is observed.
     """
-    blocks = [(parameters, selection, _BLOCK, (*seed, i)) for i in range(math.ceil(n_stars / _BLOCK))]
+    blocks: list[_Job] = [(parameters, selection, _BLOCK, (*seed, i), None) for i in range(math.ceil(n_stars / _BLOCK))]
     counts = np.array(list(apply(_count_observed, blocks)), float)
     if not counts.sum() > 0.0:
         raise ValueError(f"selection = {selection!r}: allowed is one that observes some of {n_stars:,} stars")

@@ -1,6 +1,7 @@
 """The probability that a star is observed, as a function of the parameters."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mwlmc_data.rewinding.probability import (
     compute_coordinates,
     count_coefficients,
     count_points,
+    count_probability,
     draw_observed,
     fit_probability,
 )
@@ -117,3 +119,17 @@ def test_a_selection_of_hardly_any_star_is_refused():
         fit_probability(make_design(count_points(2)), NAMES, rare, 1000, (1,))
     with pytest.raises(ValueError, match=r"observes more than 0\.001 of the stars"):
         draw_observed(make_design(2)[0], rare, 1000, (1,))
+
+
+def test_a_counted_probability_is_that_of_the_fit_and_has_its_error():
+    """Two counts of the same point agree within their errors, and with the stars of a simulation."""
+    p = mw.Parameters(m200_mw=1.1e12, m_lmc=1.5e11, log10_lambda_df=0.0)
+    first, second = (count_probability(p, mw.Selection(), 60_000, (9, k)) for k in range(2))
+    assert first[0] != second[0] and abs(first[0] - second[0]) < 4.5 * math.hypot(first[1], second[1])
+    part = math.exp(first[0])
+    assert first[1] == pytest.approx(math.sqrt((1 - part) / part / 60_000), rel=1e-6)
+    halo = mw.simulate(p, seed=4, n_stars=20_000).halo
+    outer = (np.linalg.norm(halo.positions.astype(float), axis=1) > 50).mean()
+    assert abs(outer - part) < 4.5 * math.sqrt(part * (1 - part) * (1 / 60_000 + 1 / 20_000))
+    half = count_probability(p, mw.Selection(fraction=0.5), 60_000, (9, 0))
+    assert half[0] == pytest.approx(first[0] + math.log(0.5)) and half[1] == pytest.approx(first[1])
