@@ -24,7 +24,7 @@ from mwlmc_data.scoring.star_surveys import get_selection
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
 #: Raised when the same stars give another file.
-VERSION = 1
+VERSION = 2
 #: Draws of a posterior.
 N_DRAWS = 2_000
 #: What separates the seed of the second run from those of all rows.

@@ -30,6 +30,8 @@ from mwlmc_data.simulator.parameters import Parameters
 #: Draws of all stars of the first search, about, and the fewest of a star; draws of a star at a pivot, and the most.
 _FIRST_DRAWS, _FEWEST = 8_192, 8
 N_DRAWS, _MOST = 64, 512
+#: Half-widths of the windows of ln P, in standard deviations: over the wide posteriors a polynomial would not fit more.
+_WIDTHS = 6.0, 5.0
 #: Times that the pivot moves before ln P is computed.
 _MOVES = 2
 #: Where draws are calibrated: this many standard deviations from the pivot, along each axis of the posterior.
@@ -75,6 +77,7 @@ class ObservedSearch(StarSearch):
     ) -> None:
         super().__init__(likelihood, selection, n_total, seed, checkpoint, log)
         self._stars, self._relative_errors = stars, stars.e_distance
+        self._widths = _WIDTHS
         self._dispersion = estimate_dispersion(stars)
         self._pivot: Parameters | None = None
         self._around: list[Parameters] = []

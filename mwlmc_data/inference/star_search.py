@@ -143,6 +143,8 @@ class StarSearch:
         self._stage = "search"
         #: Errors of ln distance, if the selection acts on distances with errors.
         self._relative_errors: Float64Array | None = None
+        #: Half-widths of the windows, in standard deviations of the posterior found so far.
+        self._widths = _FIRST_WINDOW, _WINDOW
         self._probability: PassProbability | None = None
         self._window: _Window | None = None
         self._sums: Float64Array = np.empty(0)
@@ -181,7 +183,7 @@ class StarSearch:
 
     def _approach(self, exploration: Exploration) -> Exploration:
         """Compute ln P over windows until one holds the posterior, and is made of enough stars."""
-        d, width, n_stars = len(self._names), _FIRST_WINDOW, self._count_stars(_FIRST_STARS)
+        d, width, n_stars = len(self._names), self._widths[0], self._count_stars(_FIRST_STARS)
         for i in range(_MAX_WINDOWS):
             self._window = _Window(exploration.mean, exploration.covariance, width)
             exploration = self._move(exploration, i)
@@ -191,7 +193,7 @@ class StarSearch:
             if edge < MAX_EDGE:
                 if n_stars == self._count_stars(_STARS):
                     return exploration
-                width, n_stars = _WINDOW, self._count_stars(_STARS)
+                width, n_stars = self._widths[1], self._count_stars(_STARS)
         raise RuntimeError(
             f"the posterior left {_MAX_WINDOWS} windows in which the selection's probability was computed: "
             f"{edge:.1%} of it is at the edge of the last"
@@ -209,7 +211,7 @@ class StarSearch:
             counted = min(_COUNTED * self._n, _MOST_COUNTED) if n_stars == self._count_stars(_STARS) else 0
             fit = fit_probability(
                 design, self._names, self._selection, n_stars, seed, self._likelihood.apply, counted,
-                self._relative_errors,
+                self._relative_errors, cubic=self._relative_errors is not None,
             )  # fmt: skip
             return fit.to_arrays()
 

@@ -3,8 +3,9 @@
 The likelihood of n observed stars holds n ln P(theta), so that ln P is needed to about 0.1 / n. Counting simulated
 stars does not reach that. Here simulations with K different parameters theta_k are drawn, the observed stars of all are
 rewound in all K, and the ratios of the P_k follow from the densities (:mod:`mwlmc_data.rewinding.bennett`). They are
-fitted with a quadratic polynomial in coordinates in which ln P is nearly linear. The same with disjoint parts of the
-stars gives the error; the counts of observed stars, which the ratios do not use, give a test, and the constant.
+fitted with a quadratic polynomial in coordinates in which ln P is nearly linear; over a wide design it has cubes too.
+The same with disjoint parts of the stars gives the error; the counts of observed stars, which the ratios do not use,
+give a test, and the constant.
 """
 
 from __future__ import annotations
@@ -74,11 +75,11 @@ def compute_coordinates(values: Mapping[str, ArrayLike], names: Sequence[str]) -
     return np.stack([_COORDINATES[name](x) if name in _COORDINATES else x for name, x in columns.items()], axis=1)
 
 
-def _expand(x: Float64Array) -> Float64Array:
-    """Terms (n, c) of a quadratic polynomial in x (n, d)."""
+def _expand(x: Float64Array, cubic: bool) -> Float64Array:
+    """Terms (n, c) of a quadratic polynomial in x (n, d), and the cubes of its coordinates."""
     d = x.shape[1]
     squares = [x[:, i] * x[:, j] for i in range(d) for j in range(i, d)]
-    return np.stack([np.ones(len(x)), *x.T, *squares], axis=1)
+    return np.stack([np.ones(len(x)), *x.T, *squares, *(x.T**3 if cubic else ())], axis=1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -180,7 +181,8 @@ class PassProbability(Displayed):
         return math.hypot(math.sqrt(noise2), self.misfit)
 
     def _terms(self, coordinates: Float64Array) -> Float64Array:
-        terms = _expand((coordinates - self._centre) / self._scale)
+        is_cubic = len(self._coefficients) > count_coefficients(len(self._centre))
+        terms = _expand((coordinates - self._centre) / self._scale, is_cubic)
         terms[:, 0] = 0.0  # ln P is given at the centre
         return terms
 
@@ -194,6 +196,7 @@ def fit_probability(
     apply: Map = map,
     n_counted: int = 0,
     relative_errors: Float64Array | None = None,
+    cubic: bool = False,
 ) -> PassProbability:
     """Compute ln P over a design of parameters.
 
@@ -215,6 +218,8 @@ def fit_probability(
         Stars to simulate at the centre besides, to count which of them are observed: for the constant of ln P.
     relative_errors : ndarray, shape (m,), optional
         Errors of ln distance, of which each star has one at random: the selection acts on distances with errors.
+    cubic : bool
+        Whether the polynomial has the cubes of the coordinates, for a design of wide range.
 
     Returns
     -------
@@ -254,7 +259,7 @@ def fit_probability(
         )
     x = compute_coordinates({name: [getattr(p, name) for p in design] for name in names}, names)
     scale = x.std(axis=0)
-    terms = _expand((x - x[0]) / scale)
+    terms = _expand((x - x[0]) / scale, cubic)
     inverse = np.linalg.pinv(terms)
     log_p_parts = np.array([solve(part == i).log_p for i in range(N_PARTS)])
     coefficients, of_parts = inverse @ whole.log_p, log_p_parts @ inverse.T

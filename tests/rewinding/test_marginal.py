@@ -10,6 +10,7 @@ import mwlmc_data as mw
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.marginal import calibrate, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars
+from mwlmc_data.rewinding.probability import draw_observed
 from mwlmc_data.rewinding.proposal import estimate_dispersion
 from mwlmc_data.simulator.constants import KMS_PER_MASYR_KPC, SUN_POSITION, SUN_VELOCITY
 from tests.helpers.observed_stars import make_errors
@@ -88,6 +89,20 @@ def test_with_vanishing_errors_it_is_the_exact_likelihood(stars):
         exact = log_density_stars(stars, parameters) + jacobian
         found = draws.log_density(parameters)
         assert found == pytest.approx(exact, abs=0.03) and found.sum() == pytest.approx(exact.sum(), abs=0.3)
+
+
+def test_the_mean_ratio_given_the_data_is_the_ratio_of_their_densities():
+    """Over selected stars of b, f_a / f_b at the true place and Z_a / Z_b of the data have the same mean."""
+    b, a = PIVOT, mw.Parameters(**{**TRUTH, "beta0": 0.45, "m200_mw": 1e12})
+    true = draw_observed(b, mw.Selection(), 500, (8,))[:500].astype(float)
+    errors = make_errors(len(true), 0.12, 10.0, 0.08)
+    errors.v_los[::3] = np.nan
+    errors.pm_l[1::3] = errors.pm_b[1::3] = np.nan
+    seen = observe_stars(true, errors, np.random.default_rng(5))
+    exact = np.exp(log_density_stars(true, a) - log_density_stars(true, b))
+    draws = draw_at_pivots(seen, [b, a], estimate_dispersion(seen), 64, (2,))
+    apart = exact - np.exp(draws.log_density(a) - draws.log_density(b))
+    assert abs(apart.mean()) < 3.5 * apart.std() / np.sqrt(len(apart)) and apart.std() > 0.01
 
 
 def test_more_draws_agree_and_calibration_makes_few_draws_better(stars):

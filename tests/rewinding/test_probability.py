@@ -66,6 +66,18 @@ def test_the_ratios_of_other_stars_agree_within_the_error(fitted):
     assert 1e-5 < errors[0] < 2e-3
 
 
+def test_cubes_follow_a_wide_design():
+    """The error that more stars would not remove is less than half, and the fit survives being stored."""
+    design = make_design(28, width=0.5)
+    fits = [
+        fit_probability(design, NAMES, mw.Selection(), 40_000, (1, 2), relative_errors=np.array([0.1]), cubic=cubic)
+        for cubic in (False, True)
+    ]
+    assert fits[1].misfit < 0.5 * fits[0].misfit
+    again = PassProbability.from_arrays(NAMES, fits[1].to_arrays())
+    assert again.log_probability(design[3]) == fits[1].log_probability(design[3])
+
+
 def test_the_random_part_is_a_constant(fitted):
     half = fit_probability(make_design(count_points(2)), NAMES, mw.Selection(fraction=0.5), 20_000, (1, 2))
     here = mw.Parameters(**CENTRE)
