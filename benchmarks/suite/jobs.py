@@ -222,15 +222,20 @@ def draw(baseline: Baseline, task: Task, seed: int) -> tuple[dict[str, Any], dic
 
 
 def draw_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int) -> tuple[Float32Array, Draws]:
-    """Draw in the form of a submission: float32 inside the support, and from the prior where there are no draws."""
+    """Draw in the form of a submission: float32 inside the support, and from the prior where there are no draws.
+
+    Draws that are all the same number of float32 are none: far from its training set a network may put all of them at
+    the edge of the support.
+    """
     drawn = baseline.sample(x, n, seed)
-    theta = drawn.theta.copy()
-    missing = np.flatnonzero(~drawn.complete)
+    low, high = (edge.astype(np.float32) for edge in box_of(task.prior))
+    theta = np.clip(drawn.theta.astype(np.float32), low, high)
+    complete = drawn.complete & (theta.max(axis=1) > theta.min(axis=1)).all(axis=1)
+    missing = np.flatnonzero(~complete)
     if len(missing):
         of_prior = metrics.prior_draws(task.prior, n * len(missing), seed)
-        theta[missing] = of_prior.reshape(len(missing), n, -1)
-    low, high = box_of(task.prior)
-    return np.clip(theta.astype(np.float32), low.astype(np.float32), high.astype(np.float32)), drawn
+        theta[missing] = np.clip(of_prior.reshape(len(missing), n, -1).astype(np.float32), low, high)
+    return theta, dataclasses.replace(drawn, complete=complete)
 
 
 def sum_training_cost(kept: models.Models, job: Job, source: Learnable) -> float:

@@ -189,3 +189,22 @@ def test_cases_are_drawn_with_another_set(tmp_path):
     jobs.run_cases(tmp_path, "wide", "linear-gaussian", 0, EFFORT)
     with np.load(jobs.cases_path(tmp_path, "wide", "linear-gaussian", 0)) as file:
         np.testing.assert_array_equal(file["samples"], first)
+
+
+def test_draws_that_are_all_at_the_edge_of_the_support_are_none():
+    """As of a network far from its training set: the prior is handed in, and the row counts as incomplete."""
+    task = get_task("budget-1000")
+
+    class AtTheEdge(find_baselines()["prior"]):
+        name = "prior"
+
+        def sample(self, x, n, seed=0):
+            drawn = super().sample(x, n, seed)
+            drawn.theta[1, :, 0] = task.prior.support["m_lmc"][1]
+            return drawn
+
+    baseline = AtTheEdge()
+    baseline.fit(task)
+    theta, drawn = jobs.draw_for(baseline, task, task.observations.x[:3], 50, 0)
+    assert drawn.complete.tolist() == [True, False, True] and (np.ptp(theta, axis=1) > 0).all()
+    assert np.isfinite(task.prior.log_prob(theta.reshape(-1, 3).astype(float))).all()
