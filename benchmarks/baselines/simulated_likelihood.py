@@ -20,7 +20,7 @@ from benchmarks.baselines.training import Trained, Training
 from benchmarks.common.sets import Learnable
 from benchmarks.references.design import NUISANCES, THETA
 from benchmarks.references.history import past_velocities
-from benchmarks.references.rows import TRAVEL
+from benchmarks.references.statistics import TRAVEL
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.encoding import Scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
     Parameters
     ----------
     source : Path
-        As ``python -m benchmarks references`` writes it.
+        As ``python -m benchmarks references`` or ``star-references`` writes it; its name says what it is given.
     directory : Path
         That of the package by default.
 
@@ -69,13 +70,17 @@ def embed_references(source: Path, directory: Path = release.DATA_DIR) -> Path:
 
     Raises
     ------
+    ValueError
+        If no task looks for a file of this name; then nothing is written.
     DamagedFileError
         If it is not such a file; then nothing is written.
     """
+    if source.stem not in references.NAMES:
+        raise ValueError(f"source = {str(source)!r}: allowed is {', '.join(references.NAMES)}, with .parquet")
     found = references.read_references(source)
-    target = directory / f"{references.NAME}.parquet"
+    target = directory / f"{source.stem}.parquet"
     shutil.copyfile(source, target)
-    embedded.register(target, references.NAME, len(found), SIMULATOR_VERSION)
+    embedded.register(target, source.stem, len(found), SIMULATOR_VERSION)
     return target
 
 
@@ -118,13 +123,13 @@ def embed_limit(run: Path, directory: Path = release.DATA_DIR) -> Path:
     return write_limit(limit, str(submission.manifest["method"]), directory)
 
 
-def main(networks: Path | None, source: Path | None, run: Path | None) -> None:
+def main(networks: Path | None, sources: Sequence[Path], run: Path | None) -> None:
     """Embed what is given."""
-    if networks is None and source is None and run is None:
+    if networks is None and not sources and run is None:
         raise ValueError("nothing to embed: allowed is --networks, --references or --run, or several of them")
     found = embed_networks(networks, effort=Effort(progress=True)) if networks else []
     # references first: the limit is measured against them
-    found += [embed_references(source)] if source else []
+    found += [embed_references(source) for source in sources]
     found += [embed_limit(run)] if run else []
     for path in found:
         print(f"embedded: {path.name}, {path.stat().st_size / 1e6:.2f} MB")

@@ -12,18 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.c2st import c2st
-from benchmarks.references import conditional, importance, inference, simulations
+from benchmarks.references import conditional, draws, importance, inference, simulations
 from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import Certificate
 from benchmarks.references.history import integrate_histories as integrate
 from benchmarks.references.importance import ImportanceCheck, Proposals
 from benchmarks.references.inference import Inferred, Integrate
 from benchmarks.references.rows import Row
-from benchmarks.references.simulations import SEED, Simulated, Simulator, join, simulate_travel
+from benchmarks.references.simulations import SEED, Simulated, Simulator, join
 from mwlmc_data.inference.grid import Grid
 
-#: Number of rows to check: the first, which are the cases and 29 test rows.
-N_CHECKED = 32
 #: Raised when the same simulations give another outcome.
 CHECK_VERSION = 3
 #: Stream of random numbers of the importance sampling.
@@ -38,30 +36,40 @@ def simulate(
     n: int,
     n_kept: int | None = None,
     integrate: Integrate = integrate,
-    simulator: Simulator = simulate_travel,
+    simulator: Simulator | None = None,
 ) -> None:
     """Simulate another design of a row and the points of its importance sampling, unless their files exist.
 
     The other design is as large as all parts of the row's own. The points stay where that grows later: the model only
     places them.
     """
-    for stream, times in simulations.RERUN[: simulations.count_parts(out, row)]:
-        simulations.make(out, row, stream, times * n, simulator)
+    for k in range(simulations.count_parts(out, row)):
+        inference.make_part(out, row, n, simulations.RERUN, k, integrate, simulator)
     path = simulations.path_of(out, row, _IMPORTANCE)
     n_pool, n_kept = _count_points(row, n_kept)
     about = _settings(row, n, n_pool, n_kept)
     if path.exists():
         simulations.check(path, about)
         return
+    proposals = _propose(out, row, n, n_pool, n_kept, integrate)
+    again = np.repeat(proposals.points, row.statistics.replicates, axis=0)
+    data = simulations.run_points(row, again, _IMPORTANCE, simulator)
+    simulations.save(path, about, values=proposals.points, probability=proposals.probability, data=data)
+
+
+def _propose(out: Path, row: Row, n: int, n_pool: int, n_kept: int, integrate: Integrate) -> Proposals:
+    """Choose the points of a row's importance sampling."""
+    seed = (SEED, row.number, _IMPORTANCE)
+    if row.statistics.fix_nuisances:
+        found = inference.infer(row, simulations.load_parts(out, row, n), integrate).inference
+        assert isinstance(found, draws.Inference)
+        return importance.propose_around(row, found.grid, seed, n_kept)
     model, travel = _model(out, row, n, integrate), np.array(row.observation)
 
     def log_density(points: NDArray) -> NDArray:
         return model.log_density(travel, points, integrate(points, lmc=row.lmc))
 
-    proposals = importance.propose(log_density, (SEED, row.number, _IMPORTANCE), n_pool, n_kept)
-    twice = np.repeat(proposals.points, importance.REPLICATES, axis=0)
-    data = simulations.run_points(row, twice, _IMPORTANCE, simulator)
-    simulations.save(path, about, values=proposals.points, probability=proposals.probability, data=data)
+    return importance.propose(log_density, seed, n_pool, n_kept)
 
 
 def compute(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: Integrate = integrate) -> None:
@@ -81,7 +89,11 @@ def compute(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: I
     seeds = [(SEED, row.number, which) for which in (2, 3)]
     samples, others = (g.sample(_N_CLASSIFIED, s) for g, s in zip((grid, other.inference.grid), seeds, strict=True))
     proposals, vectors, covariances = load(out, row, n, n_kept)
-    weighed = importance.check(grid, proposals, travel, vectors, covariances)
+    if row.statistics.fix_nuisances:
+        matrices = found.fitted.model.covariances(proposals.points)
+    else:
+        matrices = importance.as_matrices(covariances.mean(axis=1))
+    weighed = importance.check(grid, proposals, travel, vectors, matrices)
     refit = compare(grid, _refit(row, found, other, proposals, vectors, covariances, integrate))
     outcome = {
         "rerun": dataclasses.asdict(rerun),
@@ -116,7 +128,7 @@ def attach(out: Path, row: Row, certificate: Certificate) -> Certificate:
 
 
 def load(out: Path, row: Row, n: int, n_kept: int | None = None) -> tuple[Proposals, NDArray, NDArray]:
-    """Read the simulations of a row's importance sampling: proposals, travel vectors (n, k, 3), covariances (n, k, 6).
+    """Read the simulations of a row's importance sampling: proposals, data (n, r, k), covariances (n, r, 6).
 
     Points with a failed simulation are left out.
     """
@@ -124,10 +136,11 @@ def load(out: Path, row: Row, n: int, n_kept: int | None = None) -> tuple[Propos
     n_pool, n_kept = _count_points(row, n_kept)
     simulations.check(path, _settings(row, n, n_pool, n_kept))
     with np.load(path) as file:
-        data = file["data"].astype(float).reshape(len(file["values"]), importance.REPLICATES, 9)
+        data = file["data"].astype(float).reshape(len(file["values"]), row.statistics.replicates, -1)
         whole = np.isfinite(data).all(axis=(1, 2))
         proposals = Proposals(file["values"][whole], file["probability"][whole], n_pool)
-    return proposals, data[whole, :, :3], data[whole, :, 3:]
+    k = len(row.statistics)
+    return proposals, data[whole, :, :k], data[whole, :, k:]
 
 
 def path_of(out: Path, row: Row) -> Path:
@@ -149,11 +162,11 @@ def _refit(
     vectors: NDArray,
     covariances: NDArray,
     integrate: Integrate,
-) -> Grid:
+) -> Grid | draws.Drawn:
     """Infer from all simulations of a row, most of them near the observation."""
     k = vectors.shape[1]
     points = np.repeat(proposals.points.astype(float), k, axis=0)
-    close = Simulated(points[:, :3], points[:, 3:], vectors.reshape(-1, 3), covariances.reshape(-1, 6))
+    close = Simulated(points[:, :3], points[:, 3:], vectors.reshape(-1, vectors.shape[2]), covariances.reshape(-1, 6))
     past = np.repeat(integrate(proposals.points, lmc=row.lmc), k, axis=0)
     everything = join([found.simulated, other.simulated, close])
     model = conditional.fit(everything, np.concatenate([found.past, other.past, past])).model
@@ -167,11 +180,17 @@ def _model(out: Path, row: Row, n: int, integrate: Integrate) -> conditional.Con
 
 
 def _count_points(row: Row, n_kept: int | None) -> tuple[int, int]:
-    """Return the draws of the prior and the average number to keep: twice as many for a case, whose LMC is heavy."""
+    """Return the draws of the prior and the average number to keep: twice as many for a case, whose LMC is heavy.
+
+    Around a posterior on draws all points are kept.
+    """
+    if row.statistics.fix_nuisances:
+        kept = n_kept or importance.N_DRAWN
+        return kept, kept
     times = 1 if row.kind == "test" else 2
     return times * importance.N_POOL, n_kept or times * importance.N_KEPT
 
 
 def _settings(row: Row, n: int, n_pool: int, n_kept: int) -> dict[str, object]:
     about = {**simulations.settings(row, _IMPORTANCE, n), "pool": n_pool, "kept": n_kept}
-    return {**about, "replicates": importance.REPLICATES}
+    return {**about, "replicates": row.statistics.replicates}

@@ -1,15 +1,16 @@
-"""Model of the travel vector given the parameters and nuisances: Gaussian, with a smooth mean and covariance.
+"""Model of a halo's numbers given the parameters and nuisances: Gaussian, with a smooth mean and covariance.
 
 The mean is a polynomial in the six parameters and the principal components of the Milky Way's past velocity
 (`benchmarks.references.history`). The covariance's Cholesky factor is that of the errors of the reflex fits, smoothed
-over the parameters, times a small correction by maximum likelihood on leave-one-out residuals: the covariance therefore
-includes the error of the mean.
+over the parameters, for the travel vector, and that of the residuals for the other numbers; times a correction by
+maximum likelihood on leave-one-out residuals: the covariance therefore includes the error of the mean.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from mwlmc_data.array_types import Float64Array
 
 N_COMPONENTS = 8
 _COMPONENT_COSTS = (1.0, 1.0, 1.0, 1.0, 1.5, 1.5, 2.0, 2.0)
+_PRIOR_COSTS = (1.0,) * 6
 _PARAMETER_COSTS = (1.5, 1.5, 1.5, 1.5, 1.5, 1.5)
 _MAX_GRADE = 3.5
 #: Value at which principal components, of unit variance, are clipped.
@@ -32,12 +34,31 @@ _RIDGE = 4.0
 _MEAN = polynomials.graded_indices((*_COMPONENT_COSTS, *_PARAMETER_COSTS), _MAX_GRADE)
 _FACTOR = polynomials.graded_indices((1.0,) * 6, 2.0)
 _CORRECTION = polynomials.graded_indices((1.0,) * 6, 1.0)
-_LOWER = tuple((i, j) for i in range(3) for j in range(i + 1))
-_UPPER = tuple(itertools.combinations_with_replacement(range(3), 2))
+#: Components of the travel vector, whose errors each fit gives.
+_N_TRAVEL = 3
+#: Costs and largest grades of two means of the other numbers: over the prior, and around a posterior.
+_OTHER_COSTS = ((2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 3.0, *_PRIOR_COSTS), (*_COMPONENT_COSTS, *_PRIOR_COSTS))
+_OTHER_GRADES = (4.0, 2.0)
+_OTHER_MEANS = tuple(map(polynomials.graded_indices, _OTHER_COSTS, _OTHER_GRADES))
+#: Prior precision of the coefficients by which the spread of the other numbers varies, in numbers of simulations.
+_OTHER_RIDGE = 1_000.0
+#: Half-width of a design around a posterior in standard deviations of its points, and where coordinates are clipped.
+_SPREAD, _EDGE = 3.2, 1.1
+_UPPER = tuple(itertools.combinations_with_replacement(range(_N_TRAVEL), 2))
+
+
+def _lower(k: int) -> tuple[tuple[int, int], ...]:
+    """Elements of a triangular matrix (k, k), in the order of its rows."""
+    return tuple((i, j) for i in range(k) for j in range(i + 1))
+
+
+def _count_numbers(n_elements: int) -> int:
+    """Size k of a triangular matrix with k (k + 1) / 2 elements."""
+    return math.isqrt(2 * n_elements)
 
 
 def coordinates(points: NDArray) -> Float64Array:
-    """Return coordinates in which the travel vector varies smoothly, in about [-1, 1] over a design.
+    """Return coordinates in which a halo's numbers vary smoothly, in about [-1, 1] over a design.
 
     Parameters
     ----------
@@ -63,29 +84,44 @@ def coordinates(points: NDArray) -> Float64Array:
 
 @dataclasses.dataclass(frozen=True)
 class Conditional:
-    """Gaussian model of the travel vector given the parameters.
+    """Gaussian model of k numbers given the parameters, the travel vector first.
 
     Attributes
     ----------
     centre, components : ndarray, shape (h,) and (h, 8)
         Mean of the histories, and their principal components.
     mean : ndarray, shape (p, 3)
-        Coefficients of the mean [km/s].
-    factor : ndarray, shape (28, 6)
+        Coefficients of the mean of the travel vector [km/s].
+    other_mean : ndarray, shape (q, k - 3)
+        The same of the other numbers.
+    factor : ndarray, shape (28, k (k + 1) / 2)
         Coefficients of the smoothed Cholesky factor, logarithms on its diagonal; elements in the order of its rows.
-    correction : ndarray, shape (7, 6)
+    correction : ndarray, shape (7, k (k + 1) / 2)
         Coefficients of the matrix that whitens further, logarithms on its diagonal.
+    middle, stretch : ndarray, shape (6,)
+        Middle and half-width of the design in `coordinates`; 0 and 1 for a design over the whole prior.
     """
 
     centre: NDArray
     components: NDArray
     mean: NDArray
+    other_mean: NDArray
     factor: NDArray
     correction: NDArray
+    middle: NDArray
+    stretch: NDArray
+
+    def localise(self, points: NDArray) -> Float64Array:
+        """Coordinates (n, 6) of points, in about [-1, 1] over the design."""
+        return np.clip((coordinates(points) - self.middle) / self.stretch, -_EDGE, _EDGE)
 
     def predict(self, points: NDArray, histories: NDArray) -> Float64Array:
-        """Predict the mean travel vector [km/s], shape (n, 3), at points (n, 6) with histories (n, h)."""
-        return self._mean_basis(coordinates(points), histories) @ self.mean
+        """Predict the mean, shape (n, k), at points (n, 6) with histories (n, h)."""
+        x = self.localise(points)
+        travel = self._mean_basis(x, histories) @ self.mean
+        if not self.other_mean.size:
+            return travel
+        return np.concatenate([travel, self._mean_basis(x, histories, _OTHER_MEANS[0]) @ self.other_mean], axis=1)
 
     def whiten(self, points: NDArray, residuals: NDArray) -> tuple[NDArray, NDArray]:
         """Whiten residuals.
@@ -94,29 +130,36 @@ class Conditional:
         ----------
         points : ndarray, shape (n, 6)
             Columns `design.DIMENSIONS`.
-        residuals : ndarray, shape (n, 3)
-            Travel vectors minus their mean [km/s].
+        residuals : ndarray, shape (n, k)
+            Numbers minus their mean.
 
         Returns
         -------
-        whitened : ndarray, shape (n, 3)
+        whitened : ndarray, shape (n, k)
             Standard Gaussian if the model is right.
         log_determinant : ndarray, shape (n,)
             Logarithm of the whitening matrix's determinant.
         """
-        x = coordinates(points)
+        x = self.localise(points)
         once, first = _forward(polynomials.basis(x, _FACTOR) @ self.factor, residuals)
         again, second = _multiply(polynomials.basis(x, _CORRECTION) @ self.correction, once)
         return again, first + second
 
-    def log_density(self, travel: NDArray, points: NDArray, histories: NDArray) -> Float64Array:
-        """Compute the log density (n,) of a travel vector (3,) or vectors (n, 3) [per (km/s)^3]."""
-        whitened, log_determinant = self.whiten(points, travel - self.predict(points, histories))
-        return log_determinant - 0.5 * np.square(whitened).sum(axis=1) - 1.5 * np.log(2.0 * np.pi)
+    def log_density(self, observed: NDArray, points: NDArray, histories: NDArray) -> Float64Array:
+        """Compute the log density (n,) of observed numbers (k,) or (n, k) [per their units]."""
+        whitened, log_determinant = self.whiten(points, observed - self.predict(points, histories))
+        return _log_normal(whitened, log_determinant)
 
-    def _mean_basis(self, x: NDArray, histories: NDArray) -> NDArray:
+    def covariances(self, points: NDArray) -> Float64Array:
+        """Covariances (n, k, k) of the numbers at points (n, 6)."""
+        k = _count_numbers(self.factor.shape[1])
+        columns = [self.whiten(points, np.tile(np.eye(k)[i], (len(points), 1)))[0] for i in range(k)]
+        whitening = np.stack(columns, axis=2)
+        return np.linalg.inv(np.swapaxes(whitening, 1, 2) @ whitening)
+
+    def _mean_basis(self, x: NDArray, histories: NDArray, indices: NDArray = _MEAN) -> NDArray:
         past = np.clip((histories - self.centre) @ self.components / _CLIP, -1.0, 1.0)
-        return polynomials.basis(np.concatenate([past, x], axis=1), _MEAN)
+        return polynomials.basis(np.concatenate([past, x], axis=1), indices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +169,7 @@ class Fitted:
     Attributes
     ----------
     model : Conditional
-    left_out : ndarray, shape (n, 3)
+    left_out : ndarray, shape (n, k)
         Whitened residual of each simulation from the mean fitted to all others.
     log_likelihood : float
         Mean log density of simulations left out of the mean's fit [nats].
@@ -152,26 +195,69 @@ def fit(simulated: Simulated, histories: NDArray) -> Fitted:
     Fitted
     """
     points = np.concatenate([simulated.theta, simulated.nuisances], axis=1)
-    x = coordinates(points)
+    k, x = simulated.data.shape[1], coordinates(points)
+    middle, stretch = np.zeros(6), np.ones(6)
+    if k > _N_TRAVEL:
+        middle, stretch = x.mean(axis=0), _SPREAD * x.std(axis=0)
+        x = np.clip((x - middle) / stretch, -_EDGE, _EDGE)
     centre = histories.mean(axis=0, dtype=np.float64)
     _, spread, directions = np.linalg.svd(histories - centre, full_matrices=False)
     scale = np.sqrt(len(x)) / np.maximum(spread[:N_COMPONENTS], 1e-9 * spread[0])
     components = directions[:N_COMPONENTS].T * scale
     factor = _fit_factor(x, simulated.covariances)
-    blank = Conditional(centre, components, np.zeros((len(_MEAN), 3)), factor, np.zeros((len(_CORRECTION), 6)))
+    blank = Conditional(
+        centre=centre,
+        components=components,
+        mean=np.zeros((len(_MEAN), _N_TRAVEL)),
+        other_mean=np.zeros((len(_OTHER_MEANS[0]), 0)),
+        factor=np.zeros((len(_FACTOR), len(_lower(k)))),
+        correction=np.zeros((len(_CORRECTION), len(_lower(k)))),
+        middle=middle,
+        stretch=stretch,
+    )
     design = blank._mean_basis(x, histories)
     degree = _MEAN @ np.array((*_COMPONENT_COSTS, *_PARAMETER_COSTS))
     errors = np.sqrt(simulated.covariances[:, [0, 3, 5]])
     smooth = _smooth_errors(polynomials.basis(x, _FACTOR) @ factor)
     smooth = np.clip(smooth, 0.2 * np.median(errors, axis=0), 5.0 * np.median(errors, axis=0))
-    fits = [polynomials.fit(design, simulated.travel[:, i], smooth[:, i], degree) for i in range(3)]
-    left_out = np.stack([f.left_out for f in fits], axis=1)
+    fits = [polynomials.fit(design, simulated.data[:, i], smooth[:, i], degree) for i in range(_N_TRAVEL)]
     mean = np.stack([f.coefficients for f in fits], axis=1)
-    model = dataclasses.replace(blank, mean=mean)
+    others = _fit_others(blank._mean_basis(x, histories, _OTHER_MEANS[0]), simulated.data[:, _N_TRAVEL:])
+    left_out = np.stack([f.left_out for f in (*fits, *others)], axis=1)
+    factors = np.concatenate([factor, *(_spread_factor(i, f) for i, f in enumerate(others, _N_TRAVEL))], axis=1)
+    model = dataclasses.replace(blank, mean=mean, factor=factors)
+    if others:
+        model = dataclasses.replace(model, other_mean=np.stack([f.coefficients for f in others], axis=1))
     model = dataclasses.replace(model, correction=_fit_correction(x, model.whiten(points, left_out)[0]))
     whitened, log_determinant = model.whiten(points, left_out)
-    log_density = log_determinant - 0.5 * np.square(whitened).sum(axis=1) - 1.5 * np.log(2.0 * np.pi)
-    return Fitted(model, whitened, float(log_density.mean()))
+    return Fitted(model, whitened, float(_log_normal(whitened, log_determinant).mean()))
+
+
+def _log_normal(whitened: NDArray, log_determinant: NDArray) -> Float64Array:
+    """Log density (n,) of whitened residuals (n, k)."""
+    return log_determinant - 0.5 * np.square(whitened).sum(axis=1) - 0.5 * whitened.shape[1] * np.log(2.0 * np.pi)
+
+
+def _fit_others(design: NDArray, data: NDArray) -> list[polynomials.Fit]:
+    """Fit the means of numbers (n, k) whose errors are not known, each with the better of two sets of terms."""
+    rich, plain = (means @ np.array(costs) for means, costs in zip(_OTHER_MEANS, _OTHER_COSTS, strict=True))
+    places = [int(np.flatnonzero((_OTHER_MEANS[0] == powers).all(axis=1))[0]) for powers in _OTHER_MEANS[1]]
+    found = []
+    for column in data.T:
+        error = np.full(len(column), column.std())
+        few = polynomials.fit(design[:, places], column, error, plain)
+        coefficients = np.zeros(design.shape[1])
+        coefficients[places] = few.coefficients
+        fits = [polynomials.fit(design, column, error, rich), polynomials.Fit(coefficients, few.left_out)]
+        found.append(min(fits, key=lambda fit: float(np.square(fit.left_out).mean())))
+    return found
+
+
+def _spread_factor(i: int, fit: polynomials.Fit) -> Float64Array:
+    """Coefficients (28, i + 1) of row i of a factor that is the residuals' constant spread."""
+    row = np.zeros((len(_FACTOR), i + 1))
+    row[0, i] = np.log(fit.left_out.std())
+    return row
 
 
 def _fit_factor(x: NDArray, covariances: NDArray) -> NDArray:
@@ -182,7 +268,7 @@ def _fit_factor(x: NDArray, covariances: NDArray) -> NDArray:
     roots = np.linalg.cholesky(matrices)
     design, degree = polynomials.basis(x, _FACTOR), _FACTOR.sum(axis=1)
     columns = []
-    for i, j in _LOWER:
+    for i, j in _lower(_N_TRAVEL):
         target = np.log(roots[:, i, i]) if i == j else roots[:, i, j]
         error = np.full(len(x), max(float(np.std(target)), 1e-6))
         columns.append(polynomials.fit(design, target, error, degree).coefficients)
@@ -192,14 +278,18 @@ def _fit_factor(x: NDArray, covariances: NDArray) -> NDArray:
 def _fit_correction(x: NDArray, whitened: NDArray) -> NDArray:
     """Fit coefficients of the further whitening by maximum likelihood with a ridge; its rows are independent."""
     design = polynomials.basis(x, _CORRECTION)
-    penalty = np.full(len(_CORRECTION), _RIDGE)
-    penalty[0] = 0.0
-    found = np.zeros((len(_CORRECTION), len(_LOWER)))
-    for row in range(3):
-        columns = [k for k, (i, _) in enumerate(_LOWER) if i == row]
+    ridges = np.where(np.arange(whitened.shape[1]) < _N_TRAVEL, _RIDGE, _OTHER_RIDGE)
+    elements = _lower(whitened.shape[1])
+    found = np.zeros((len(_CORRECTION), len(elements)))
+    for row in range(whitened.shape[1]):
+        columns = [k for k, (i, _) in enumerate(elements) if i == row]
         shape = (len(_CORRECTION), row + 1)
+        penalty = np.full(len(_CORRECTION), ridges[row])
+        penalty[0] = 0.0
 
-        def loss(flat: NDArray, row: int = row, shape: tuple[int, int] = shape) -> tuple[float, NDArray]:
+        def loss(
+            flat: NDArray, row: int = row, shape: tuple[int, int] = shape, penalty: NDArray = penalty
+        ) -> tuple[float, NDArray]:
             coefficients = flat.reshape(shape)
             terms = design @ coefficients
             scale = np.exp(terms[:, row])
@@ -215,27 +305,28 @@ def _fit_correction(x: NDArray, whitened: NDArray) -> NDArray:
 
 def _smooth_errors(terms: NDArray) -> NDArray:
     """Return standard errors of the three components from elements of the log-Cholesky factor (n, 6)."""
-    squares = np.stack([np.exp(2.0 * terms[:, k]) if i == j else terms[:, k] ** 2 for k, (i, j) in enumerate(_LOWER)])
-    rows = np.array([i for i, _ in _LOWER])
+    lower = _lower(_N_TRAVEL)
+    squares = np.stack([np.exp(2.0 * terms[:, k]) if i == j else terms[:, k] ** 2 for k, (i, j) in enumerate(lower)])
+    rows = np.array([i for i, _ in lower])
     return np.sqrt(np.stack([squares[rows == i].sum(axis=0) for i in range(3)], axis=1))
 
 
 def _forward(terms: NDArray, residuals: NDArray) -> tuple[NDArray, NDArray]:
-    """Solve with the Cholesky factor of elements `terms` (n, 6); return also the log determinant of its inverse."""
-    solved = np.empty_like(residuals)
-    for k, (i, j) in enumerate(_LOWER):
+    """Solve with the Cholesky factor of elements `terms`; return also the log determinant of its inverse."""
+    solved, elements = np.empty_like(residuals), _lower(residuals.shape[1])
+    for k, (i, j) in enumerate(elements):
         if j == 0:
             rest = residuals[:, i].copy()
         if i == j:
             solved[:, i] = rest * np.exp(-terms[:, k])
         else:
             rest -= terms[:, k] * solved[:, j]
-    return solved, -terms[:, [k for k, (i, j) in enumerate(_LOWER) if i == j]].sum(axis=1)
+    return solved, -terms[:, [k for k, (i, j) in enumerate(elements) if i == j]].sum(axis=1)
 
 
 def _multiply(terms: NDArray, residuals: NDArray) -> tuple[NDArray, NDArray]:
-    """Multiply by the triangular matrix of elements `terms` (n, 6); return also its log determinant."""
-    product = np.zeros_like(residuals)
-    for k, (i, j) in enumerate(_LOWER):
+    """Multiply by the triangular matrix of elements `terms`; return also its log determinant."""
+    product, elements = np.zeros_like(residuals), _lower(residuals.shape[1])
+    for k, (i, j) in enumerate(elements):
         product[:, i] += (np.exp(terms[:, k]) if i == j else terms[:, k]) * residuals[:, j]
-    return product, terms[:, [k for k, (i, j) in enumerate(_LOWER) if i == j]].sum(axis=1)
+    return product, terms[:, [k for k, (i, j) in enumerate(elements) if i == j]].sum(axis=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import chdtr, ndtr, ndtri
 from scipy.stats import qmc
 
 from mwlmc_data.array_types import Float32Array, Float64Array
@@ -83,6 +83,36 @@ def from_unit(unit: NDArray) -> Float32Array:
         else:
             values[:, i] = marginal.quantile(unit[:, i])
     return values
+
+
+def draw_around(
+    mean: NDArray, covariance: NDArray, width: float, n: int, seed: tuple[int, ...]
+) -> tuple[Float64Array, Float64Array]:
+    """Draw quasi-random points in an ellipsoid, denser towards its centre than uniform.
+
+    Parameters
+    ----------
+    mean, covariance : ndarray, shapes (d,) and (d, d)
+        Centre of the ellipsoid, and its shape.
+    width : float
+        Its half-axes, in standard deviations.
+    n : int
+        Number of points, a power of two.
+    seed : tuple of int
+        Seed of the scrambling.
+
+    Returns
+    -------
+    unit, points : ndarray, shape (n, d)
+        In the open unit cube, and the points.
+    """
+    d = len(mean)
+    sampler = qmc.Sobol(d, scramble=True, rng=np.random.default_rng(seed))
+    unit = np.clip(sampler.random(n), 2.0**-40, 1.0 - 2.0**-40)
+    normal = ndtri(unit)
+    squared = np.square(normal).sum(axis=1)
+    radius = width * chdtr(d, squared) ** (1.0 / 3.0)
+    return unit, mean + (normal * (radius / np.sqrt(squared))[:, None]) @ np.linalg.cholesky(covariance).T
 
 
 def central_box() -> Float64Array:

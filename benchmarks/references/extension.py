@@ -9,7 +9,7 @@ from benchmarks.references.certificate import MAX_HALVES, find_excess
 from benchmarks.references.history import integrate_histories as integrate
 from benchmarks.references.inference import Integrate
 from benchmarks.references.rows import Row
-from benchmarks.references.simulations import PARTS, Simulator, simulate_travel
+from benchmarks.references.simulations import PARTS, Simulator
 
 MAX_PARTS = len(PARTS)
 
@@ -17,11 +17,12 @@ MAX_PARTS = len(PARTS)
 def is_short(out: Path, row: Row, n: int) -> bool:
     """Return whether an inferred row needs and may have more simulations.
 
-    A case gets all: there are only three, and they lie where simulations are rare.
+    A case gets all: there are only three, and they lie where simulations are rare. A row whose data determine the
+    nuisances gets two at least: the second lies around its posterior.
     """
     if not inference.path_of(out, row).exists() or simulations.count_parts(out, row) >= MAX_PARTS:
         return False
-    if row.kind != "test":
+    if row.kind != "test" or (row.statistics.fix_nuisances and simulations.count_parts(out, row) < 2):
         return True
     certificate = checks.attach(out, row, inference.load(out, row, n).certificate)
     if certificate.importance is not None and not certificate.certified:
@@ -29,8 +30,7 @@ def is_short(out: Path, row: Row, n: int) -> bool:
     return any(find_excess("halves", certificate.halves, MAX_HALVES))
 
 
-def make(out: Path, row: Row, n: int, integrate: Integrate = integrate, simulator: Simulator = simulate_travel) -> None:
+def make(out: Path, row: Row, n: int, integrate: Integrate = integrate, simulator: Simulator | None = None) -> None:
     """Simulate the next part of a row's design and infer its posterior from all parts."""
-    stream, times = PARTS[simulations.count_parts(out, row)]
-    simulations.make(out, row, stream, times * n, simulator)
+    inference.make_part(out, row, n, PARTS, simulations.count_parts(out, row), integrate, simulator)
     inference.make(out, row, n, integrate)

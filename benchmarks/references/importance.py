@@ -10,6 +10,9 @@ N(mu, C / k), and
 has the expectation N(observation; mu, C): an unbiased estimate of the likelihood that does not take mu from the
 conditional model (pseudo-marginal importance sampling, Andrieu & Roberts 2009). The model only places the points. The
 differences between the k, in which the mean cancels, test that C is right and the noise Gaussian.
+
+Where the data determine the nuisances as well, almost no draw of the prior would be kept. There the points are draws of
+a Student t around the reference, as wide as the posterior in all six parameters, and C is that of the model.
 """
 
 from __future__ import annotations
@@ -23,10 +26,13 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from benchmarks.common.features import SCALE
+from benchmarks.references import draws
 from benchmarks.references.design import CONFIG, DIMENSIONS
 from benchmarks.references.gaussianity import mardia_kurtosis
+from benchmarks.references.rows import Row
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.inference.grid import Grid
+from mwlmc_data.inference.importance import Proposal
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 
 #: Factor by which the likelihood is widened.
@@ -34,8 +40,8 @@ WIDENED = 3.0
 N_POOL = 32_768
 #: Average number of points kept.
 N_KEPT = 7_500
-#: Simulations of each point; with `N_KEPT` at most 20,000 a row.
-REPLICATES = 2
+#: Points around a reference on draws, and the factor on the covariance of its proposal.
+N_DRAWN, STRETCHED = 2_500, 1.4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +53,9 @@ class Proposals:
     points : ndarray, shape (n, 6), float32
         Columns `design.DIMENSIONS`.
     probability : ndarray, shape (n,)
-        Probability with which each was kept.
+        Probability with which each was kept; the density of their proposal over the prior's, if they have one.
     n_pool : int
-        Draws of the prior that they were selected from.
+        Draws of the prior that they were selected from, or of the proposal.
     """
 
     points: NDArray
@@ -101,6 +107,15 @@ def propose(
     return Proposals(pool[kept], probability[kept], n_pool)
 
 
+def propose_around(row: Row, found: draws.Drawn, seed: tuple[int, ...], n: int = N_DRAWN) -> Proposals:
+    """Choose points around a posterior on draws: n of a Student t that is wider, without the prior's far tails."""
+    mean = found.weights @ found.scores
+    apart = found.scores - mean
+    proposal = Proposal(mean, STRETCHED * (apart * found.weights[:, None]).T @ apart)
+    cloud = draws.Cloud.draw(row, proposal, n, seed, lambda points: np.empty((len(points), 0)))
+    return Proposals(cloud.points.astype(np.float32), np.exp(-cloud.log_ratio), len(cloud.points))
+
+
 @dataclasses.dataclass(frozen=True)
 class ImportanceCheck:
     """Agreement of a reference with importance sampling.
@@ -137,28 +152,27 @@ class ImportanceCheck:
 
 
 def check(
-    reference: Grid, proposals: Proposals, travel: NDArray, vectors: NDArray, covariances: NDArray
+    reference: Grid | draws.Drawn, proposals: Proposals, observed: NDArray, data: NDArray, matrices: NDArray
 ) -> ImportanceCheck:
     """Weight simulations and compare them with a reference.
 
     Parameters
     ----------
-    reference : Grid
+    reference : Grid or Drawn
     proposals : Proposals
         n points.
-    travel : ndarray, shape (3,)
-        The observation [km/s].
-    vectors : ndarray, shape (n, k, 3)
-        Travel vectors of k simulations of each point [km/s].
-    covariances : ndarray, shape (n, k, 6)
-        Of their errors: xx, xy, xz, yy, yz, zz.
+    observed : ndarray, shape (d,)
+        The observation.
+    data : ndarray, shape (n, k, d)
+        Numbers of k simulations of each point.
+    matrices : ndarray, shape (n, d, d)
+        Covariance of the numbers at each point.
 
     Returns
     -------
     ImportanceCheck
     """
-    matrices = as_matrices(covariances.mean(axis=1))
-    log_weight = log_likelihoods(travel, vectors, matrices) - np.log(proposals.probability)
+    log_weight = log_likelihoods(observed, data, matrices) - np.log(proposals.probability)
     log_total = float(logsumexp(log_weight))
     w = np.exp(log_weight - log_total)
     effective = float(1.0 / np.square(w).sum())
@@ -168,7 +182,7 @@ def check(
     found = w @ theta
     error = np.sqrt(np.square(w) @ np.square(theta - found))
     spread = (w @ np.square(theta - found)) / sigma**2
-    differences = whitened_differences(vectors, matrices)
+    differences = whitened_differences(data, matrices)
     scale = np.square(differences).sum()
     p_scale = float(stats.chi2.cdf(scale, differences.size))
     kurtosis, p_kurtosis = mardia_kurtosis(differences)
@@ -187,7 +201,7 @@ def check(
     )
 
 
-def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> Float64Array:
+def log_likelihoods(observed: NDArray, data: NDArray, matrices: NDArray) -> Float64Array:
     """Return logarithms (n,) of unbiased estimates of the likelihood from k simulations of each of n points.
 
     Raises
@@ -195,18 +209,18 @@ def log_likelihoods(travel: NDArray, vectors: NDArray, matrices: NDArray) -> Flo
     ValueError
         If there is only one simulation of each point.
     """
-    k = vectors.shape[1]
+    k, d = data.shape[1:]
     if k < 2:
         raise ValueError(f"simulations of each point = {k}: allowed is 2 or more")
     factor = np.linalg.cholesky((1.0 - 1.0 / k) * matrices)
-    z = np.linalg.solve(factor, (travel - vectors.mean(axis=1))[..., None])[..., 0]
+    z = np.linalg.solve(factor, (observed - data.mean(axis=1))[..., None])[..., 0]
     log_root = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
-    return -0.5 * np.square(z).sum(axis=1) - log_root - 1.5 * np.log(2.0 * np.pi)
+    return -0.5 * np.square(z).sum(axis=1) - log_root - 0.5 * d * np.log(2.0 * np.pi)
 
 
-def whitened_differences(vectors: NDArray, matrices: NDArray) -> Float64Array:
-    """Whiten the differences (n, 3) of each point's first two simulations: standard Gaussian if C is right."""
-    difference = (vectors[:, 0] - vectors[:, 1]) / np.sqrt(2.0)
+def whitened_differences(data: NDArray, matrices: NDArray) -> Float64Array:
+    """Whiten the differences (n, d) of each point's first two simulations: standard Gaussian if C is right."""
+    difference = (data[:, 0] - data[:, 1]) / np.sqrt(2.0)
     return np.linalg.solve(np.linalg.cholesky(matrices), difference[..., None])[..., 0]
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.features import SCALE
-from benchmarks.references import conditional, gaussianity, posterior, simulations
+from benchmarks.references import conditional, draws, gaussianity, posterior, simulations
 from benchmarks.references.agreement import Agreement, compare
 from benchmarks.references.certificate import MAX_INTERPOLATION, Certificate
 from benchmarks.references.history import integrate_histories as integrate
 from benchmarks.references.rows import Row
-from benchmarks.references.simulations import SEED, Simulated
+from benchmarks.references.simulations import SEED, Parts, Simulated, Simulator
 from mwlmc_data.array_types import Float32Array
+from mwlmc_data.inference.grid import Grid
 
 #: Raised when the same simulations give another posterior.
 INFERENCE_VERSION = 3
@@ -38,16 +39,18 @@ class Inferred:
     Attributes
     ----------
     fitted : conditional.Fitted
-    inference : posterior.Inference
+    inference : posterior.Inference or draws.Inference
+        On a grid of theta, or on draws of all parameters where the data determine the nuisances.
     interpolation : float
-        Root mean square error of the log density due to lattice and grid.
+        Root mean square error of the log density due to lattice and grid; error of the log evidence due to the number
+        of draws.
     simulated : Simulated
     points, past : ndarray, shape (n, 6) and (n, h)
         Its parameters and the Milky Way's past.
     """
 
     fitted: conditional.Fitted
-    inference: posterior.Inference
+    inference: posterior.Inference | draws.Inference
     interpolation: float
     simulated: Simulated
     points: NDArray
@@ -93,11 +96,13 @@ def infer(row: Row, simulated: Simulated, integrate: Integrate = integrate) -> I
     points = np.concatenate([simulated.theta, simulated.nuisances], axis=1)
     past = integrate(points, lmc=row.lmc)
     fitted = conditional.fit(simulated, past)
+    histories, seed = partial(integrate, lmc=row.lmc), (SEED, row.number, 1)
+    if row.statistics.fix_nuisances:
+        drawn = draws.infer(row, fitted.model, histories, seed)
+        return Inferred(fitted, drawn, float(drawn.missed[0]), simulated, points, past)
     travel = np.array(row.observation)
     box = posterior.first_box(fitted.model.log_density(travel, points, past), simulated.theta / SCALE)
-    histories = partial(integrate, lmc=row.lmc)
     inference = posterior.infer(fitted.model, travel, histories, box)
-    seed = (SEED, row.number, 1)
     error = posterior.measure_interpolation_error(inference, fitted.model, travel, histories, seed)
     for _ in range(_REFINEMENTS):
         if error <= MAX_INTERPOLATION:
@@ -111,7 +116,7 @@ def certify(row: Row, found: Inferred, n_failed: int) -> Certificate:
     """Test a posterior as far as its own simulations allow."""
     model, travel, grid = found.fitted.model, np.array(row.observation), found.inference.grid
     offsets = travel - model.predict(found.points, found.past)
-    distances = np.linalg.norm(model.whiten(found.points, offsets)[0], axis=1)
+    distances = gaussianity.scale_distances(np.linalg.norm(model.whiten(found.points, offsets)[0], axis=1), len(travel))
     near = gaussianity.select_near(distances)
     halves, z = split_halves(found, travel)
     tests = gaussianity.test_whitened(z[near], conditional.coordinates(found.points[near]))
@@ -121,11 +126,21 @@ def certify(row: Row, found: Inferred, n_failed: int) -> Certificate:
         n_near=len(near),
         log_likelihood=found.fitted.log_likelihood,
         log_evidence=grid.log_evidence,
-        nearest=float(distances.min()),
+        nearest=min(float(distances.min()), _find_nearest(found, travel)),
         interpolation=found.interpolation,
         halves=halves,
         tests=tests,
     )
+
+
+def _find_nearest(found: Inferred, observed: NDArray) -> float:
+    """Distance of the observation from the nearest prediction at draws of the posterior; infinite on a grid."""
+    if not isinstance(found.inference, draws.Inference):
+        return np.inf
+    cloud, model = found.inference.lattice, found.fitted.model
+    offsets = observed - model.predict(cloud.points, cloud.histories)
+    distances = np.linalg.norm(model.whiten(cloud.points, offsets)[0], axis=1)
+    return float(gaussianity.scale_distances(distances.min(keepdims=True), len(observed))[0])
 
 
 def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
@@ -135,16 +150,18 @@ def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
     -------
     agreement : Agreement
         Between the two posteriors.
-    whitened : ndarray, shape (n, 3)
+    whitened : ndarray, shape (n, k)
         Residual of each simulation from the model fitted to the other half, whitened by that model.
     """
     middle = len(found.simulated) // 2
     halves = (slice(0, middle), slice(middle, None))
+    if isinstance(found.inference, draws.Inference):  # later parts lie closer to the posterior
+        halves = (slice(0, None, 2), slice(1, None, 2))
     models = [conditional.fit(found.simulated.take(half), found.past[half]).model for half in halves]
     grids = [found.inference.lattice.infer(model, travel)[0] for model in models]
     whitened = []
     for model, other in zip(reversed(models), halves, strict=True):
-        residuals = found.simulated.travel[other] - model.predict(found.points[other], found.past[other])
+        residuals = found.simulated.data[other] - model.predict(found.points[other], found.past[other])
         whitened.append(model.whiten(found.points[other], residuals)[0])
     return compare(*grids), np.concatenate(whitened)
 
@@ -160,23 +177,59 @@ def make(out: Path, row: Row, n: int, integrate: Integrate = integrate) -> None:
     simulated = simulations.load_parts(out, row, n)
     found = infer(row, simulated, integrate)
     grid = found.inference.grid
-    certificate = certify(row, found, simulations.n_points(parts, n) - len(simulated))
+    certificate = certify(row, found, simulations.n_points(row, parts, n) - len(simulated))
     truth = np.array(row.truth) / SCALE
     log_prob, ranks = np.nan, [np.nan] * 3
     if np.isfinite(truth).all():
-        model, travel = found.fitted.model, np.array(row.observation)
-        past = partial(integrate, lmc=row.lmc)
-        log_prob = float(posterior.log_probability(model, travel, truth[None], past, grid.log_evidence)[0])
+        log_prob = compute_log_prob(row, found, truth, partial(integrate, lmc=row.lmc))
         ranks = [float(grid.cumulative(i, truth[i : i + 1])[0]) for i in range(3)]
     samples = (grid.sample(N_DRAWN, (SEED, row.number, 0)) * SCALE).astype(np.float32)
     simulations.save(
         path,
         {**settings(row, n, parts), "certificate": dataclasses.asdict(certificate)},
-        axes=np.stack(grid.axes),
-        density=grid.density.astype(np.float32),
+        **_describe_density(grid),
         samples=samples,
         truth=np.array([log_prob, *ranks]),
     )
+
+
+def compute_log_prob(row: Row, found: Inferred, theta: NDArray, histories: Callable[[NDArray], NDArray]) -> float:
+    """Log posterior density of theta (3,), per unit of `SCALE`."""
+    model = found.fitted.model
+    if isinstance(found.inference, draws.Inference):
+        return draws.log_probability(row, model, found.inference, theta, histories, (SEED, row.number, 5))
+    travel, evidence = np.array(row.observation), found.inference.grid.log_evidence
+    return float(posterior.log_probability(model, travel, theta[None], histories, evidence)[0])
+
+
+def _describe_density(grid: Grid | draws.Drawn) -> dict[str, NDArray]:
+    """Arrays of a file beside its samples: the density on a grid, or moments and scores of all six parameters."""
+    if isinstance(grid, Grid):
+        return {"axes": np.stack(grid.axes), "density": grid.density.astype(np.float32)}
+    return {"scores": grid.scores.astype(np.float32), "weights": grid.weights.astype(np.float32)}
+
+
+def make_part(
+    out: Path,
+    row: Row,
+    n: int,
+    design: Parts,
+    k: int,
+    integrate: Integrate = integrate,
+    simulator: Simulator | None = None,
+) -> None:
+    """Simulate part k of a design, unless its file exists.
+
+    Where the data determine the nuisances, all parts but the first lie around the posterior that the parts before give:
+    a design over the whole prior leaves few simulations there.
+    """
+    stream, times = design[k]
+    if not (k and row.statistics.fix_nuisances) or simulations.path_of(out, row, stream).exists():
+        simulations.make(out, row, stream, times * n, simulator)
+        return
+    found = infer(row, simulations.load_parts(out, row, n, design[:k]), integrate).inference
+    assert isinstance(found, draws.Inference)
+    simulations.make(out, row, stream, times * n, simulator, partial(draws.draw_design, row, found.grid))
 
 
 def load(out: Path, row: Row, n: int) -> Reference:

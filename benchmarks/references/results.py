@@ -14,9 +14,10 @@ from benchmarks.references.certificate import Certificate
 from benchmarks.references.design import CONFIG, THETA
 from benchmarks.references.gaussianity import TESTS
 from benchmarks.references.inference import Reference
-from benchmarks.references.rows import TRAVEL, Row
-from mwlmc_data.dataset.schema import table_schema
-from mwlmc_data.scoring.reference_columns import COLUMNS, N_DRAWS
+from benchmarks.references.rows import Row
+from benchmarks.references.statistics import REFLEX_MOTION, Statistics
+from mwlmc_data.dataset.schema import get_column, table_schema
+from mwlmc_data.scoring.reference_columns import N_DRAWS
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from mwlmc_data.storage import parquet
@@ -25,7 +26,10 @@ from mwlmc_data.storage.writing import replace_file
 if TYPE_CHECKING:
     import pyarrow
 
-FILE = "references.parquet"
+
+def path_of(out: Path, statistics: Statistics) -> Path:
+    """Return the file of all references of a run."""
+    return out / f"{statistics.file}.parquet"
 
 
 def collect(out: Path, rows: list[Row], n: int) -> str:
@@ -58,9 +62,10 @@ def collect(out: Path, rows: list[Row], n: int) -> str:
         certificate = checks.attach(out, row, reference.certificate)
         found.append((row, dataclasses.replace(reference, certificate=certificate)))
     order = sorted(found, key=lambda pair: pair[0].number if pair[0].kind == "test" else -1)
-    replace_file(out / FILE, lambda temporary: parquet.write_table(build_table(order), temporary))
+    path = path_of(out, rows[0].statistics)
+    replace_file(path, lambda temporary: parquet.write_table(build_table(order), temporary))
     missing = f"; {len(rows) - len(there)} of {len(rows)} rows are not inferred yet" if len(there) < len(rows) else ""
-    return f"{describe(order)}\n{out / FILE}: {len(there)} rows{missing}"
+    return f"{describe(order)}\n{path}: {len(there)} rows{missing}"
 
 
 def build_table(found: list[tuple[Row, Reference]]) -> pyarrow.Table:
@@ -69,12 +74,13 @@ def build_table(found: list[tuple[Row, Reference]]) -> pyarrow.Table:
     Returns
     -------
     pyarrow.Table
-        `reference_columns.COLUMNS`.
+        The columns of the rows' statistics.
     """
     import pyarrow as pa
 
     records = [build_record(row, reference) for row, reference in found]
-    schema = table_schema(COLUMNS, {"config": CONFIG, "simulator_version": SIMULATOR_VERSION})
+    columns = found[0][0].statistics.columns if found else REFLEX_MOTION.columns
+    schema = table_schema(columns, {"config": CONFIG, "simulator_version": SIMULATOR_VERSION})
     return pa.Table.from_pylist(records, schema=schema)
 
 
@@ -89,7 +95,7 @@ def build_record(row: Row, reference: Reference) -> dict[str, Any]:
         "config": CONFIG,
         "simulator_version": SIMULATOR_VERSION,
         **dict(zip(CARTESIAN_NAMES, row.vector, strict=True)),
-        **dict(zip(TRAVEL, row.observation, strict=True)),
+        **dict(zip(row.statistics.names, map(_number, row.statistics.names, row.observation), strict=True)),
         **truth,
         **{f"samples_{name}": reference.samples[:N_DRAWS, i].tolist() for i, name in enumerate(THETA)},
         "log_prob_truth": _known(reference.log_prob_truth),
@@ -171,6 +177,11 @@ def _checked(found: list[tuple[Row, Reference]]) -> list[str]:
 
 def _spread(name: str, values: np.ndarray) -> str:
     return f"{name}: median {np.median(values):.3f}, largest {values.max():.3f}"
+
+
+def _number(name: str, value: float) -> float | int:
+    """A number as its column stores it."""
+    return int(value) if get_column(name).base == "int32" else value
 
 
 def _known(value: float) -> float | None:

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from benchmarks.references.design import CONFIG, THETA
+from benchmarks.references.statistics import REFLEX_MOTION, Statistics
 from mwlmc_data import load_catalogue, validation_cases
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.scoring.observations import REFERENCE_ROWS, test_ids
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
-
-TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +35,11 @@ class Row:
     vector : tuple of float
         x_lmc ... vz_lmc [kpc, km/s].
     observation : tuple of float
-        vx_travel, vy_travel, vz_travel [km/s].
+        The numbers of `statistics`.
     truth : tuple of float
         m_lmc, m200_mw [Msun], log10_lambda_df; NaN where a case does not quote it.
+    statistics : Statistics
+        What is observed; by default vx_travel, vy_travel, vz_travel [km/s].
     """
 
     name: str
@@ -49,6 +50,7 @@ class Row:
     vector: tuple[float, ...]
     observation: tuple[float, ...]
     truth: tuple[float, ...]
+    statistics: Statistics = REFLEX_MOTION
 
 
 def reference_ids() -> np.ndarray:
@@ -56,14 +58,20 @@ def reference_ids() -> np.ndarray:
     return test_ids(REFERENCE_ROWS)
 
 
-def all_rows() -> list[Row]:
+def all_rows(statistics: Statistics = REFLEX_MOTION) -> list[Row]:
     """List the cases, then the test rows spread out, so that part of a run is useful.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        What is observed; the cases quote the reflex motion alone.
 
     Returns
     -------
     list of Row
     """
-    return [*case_rows(), *spread(test_rows())]
+    cases = case_rows() if statistics == REFLEX_MOTION else []
+    return [*cases, *spread(test_rows(statistics))]
 
 
 def case_rows() -> list[Row]:
@@ -80,16 +88,16 @@ def case_rows() -> list[Row]:
     return rows
 
 
-def test_rows() -> list[Row]:
+def test_rows(statistics: Statistics = REFLEX_MOTION) -> list[Row]:
     """Build a row for each test row with a reference, in the order of sim_id."""
-    columns = ["sim_id", *SKY_NAMES, *CARTESIAN_NAMES, *TRAVEL, *THETA]
+    columns = ["sim_id", *SKY_NAMES, *CARTESIAN_NAMES, *statistics.names, *THETA]
     table = load_catalogue("test", config=CONFIG, columns=columns).set_index("sim_id", drop=False)
     rows = []
     for number, sim_id in enumerate(reference_ids().tolist()):
         data = {name: float(value) for name, value in table.loc[sim_id].items()}
-        take = [tuple(data[name] for name in names) for names in (CARTESIAN_NAMES, TRAVEL, THETA)]
+        take = [tuple(data[name] for name in names) for names in (CARTESIAN_NAMES, statistics.names, THETA)]
         lmc = {name: data[name] for name in SKY_NAMES}
-        rows.append(Row(f"test-{sim_id:06d}", "test", sim_id, number, lmc, *take))
+        rows.append(Row(f"test-{sim_id:06d}", "test", sim_id, number, lmc, *take, statistics))
     return rows
 
 

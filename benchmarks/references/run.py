@@ -9,13 +9,19 @@ from benchmarks.references import checks, extension, inference, results, simulat
 from benchmarks.references.comparison import compare_files
 from benchmarks.references.rows import Row, all_rows
 from benchmarks.references.simulations import N_POINTS
+from benchmarks.references.statistics import find_statistics
 from mwlmc_data.workers import available_cores
 
 STAGES = ("simulate", "infer", "extend", "check", "collect")
 
 
 def main(
-    out: Path, stage: str = "all", rows: int | None = None, workers: int | None = None, before: Path | None = None
+    out: Path,
+    stage: str = "all",
+    rows: int | None = None,
+    workers: int | None = None,
+    before: Path | None = None,
+    task: str = "summary-9",
 ) -> None:
     """Run one stage or all.
 
@@ -31,15 +37,18 @@ def main(
         Processes; by default all cores.
     before : Path, optional
         An earlier file of references, to compare the collected one with.
+    task : str
+        Name of the task whose data the references are given: summary-9 or summary-24.
 
     Raises
     ------
     ValueError
-        If there is no such stage, or the folder holds files of other settings.
+        If there is no such stage or task, or the folder holds files of other settings.
     """
     if stage not in (*STAGES, "all"):
         raise ValueError(f"stage = {stage!r}: allowed is {', '.join(STAGES)} or all")
-    chosen, count, n = all_rows()[:rows], workers or available_cores(), N_POINTS
+    statistics = find_statistics(task)
+    chosen, count, n = all_rows(statistics)[:rows], workers or available_cores(), N_POINTS
     wanted = STAGES if stage == "all" else (stage,)
     if "simulate" in wanted:
         run_calls([(simulations.make, (out, row, 0, n)) for row in chosen], count, "simulate")
@@ -50,7 +59,7 @@ def main(
         for _ in range(extension.MAX_PARTS - 1):
             _extend(out, simulated, n, count)
     if "check" in wanted:
-        checked = simulated[: checks.N_CHECKED]
+        checked = simulated[: statistics.n_checked]
         for _ in range(extension.MAX_PARTS):
             run_calls([(checks.make, (out, row, n)) for row in checked], count, "check")
             checked = _extend(out, checked, n, count)
@@ -59,7 +68,7 @@ def main(
     if "collect" in wanted:
         print(results.collect(out, chosen, n))
         if before is not None:
-            print(compare_files(before, out / results.FILE))
+            print(compare_files(before, results.path_of(out, statistics)))
 
 
 def _extend(out: Path, rows: list[Row], n: int, workers: int) -> list[Row]:

@@ -17,29 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, draw_design
-from benchmarks.references.rows import TRAVEL, Row
+from benchmarks.references.rows import Row
+from benchmarks.references.statistics import SEED
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.many import simulate_row
 from mwlmc_data.storage.npz import write_npz
 from mwlmc_data.storage.writing import write_bytes
 
-#: Seed of the references' stars and designs, unlike all of the catalogues' (`release.CATALOGUE_SEEDS`).
-SEED = 20250720
 #: Simulations of a row's first design.
 N_POINTS = 2048
 #: Designs that a row may have: the stream of each, and its size in units of the first; their sums are powers of two.
 PARTS = ((0, 1), (3, 1), (4, 2))
 #: The same for the other design of a row that is checked. Stream 2 is that of its importance sampling.
 RERUN = ((1, 1), (5, 1), (6, 2))
-COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
 #: Largest fraction of a row's simulations that may fail.
 MAX_FAILURES = 0.01
 #: Range of sim_id for a design, so that no two rows or designs share one.
 _STRIDE = 1 << 20
 
-#: Maps a row of parameters to the travel vector and its covariances (9 numbers).
+#: Maps a row of parameters to the k numbers of its statistics and the travel vector's covariances (k + 6 numbers).
 Simulator = Callable[[dict[str, Any]], NDArray]
+#: Draws the points of a design: a number and a seed to points of the unit cube and parameters.
+Draw = Callable[[int, tuple[int, ...]], tuple[NDArray, NDArray]]
 #: The parts of a design: stream and size of each.
 Parts = tuple[tuple[int, int], ...]
 
@@ -54,15 +53,15 @@ class Simulated:
         m_lmc, m200_mw [Msun], log10_lambda_df.
     nuisances : ndarray, shape (n, 3)
         m_lmc_8p7 [Msun], beta0, r_dehnen [kpc].
-    travel : ndarray, shape (n, 3)
-        Travel vector [km/s].
+    data : ndarray, shape (n, k)
+        Numbers of the row's statistics, the travel vector [km/s] first.
     covariances : ndarray, shape (n, 6)
-        Covariance of its errors from each fit [km^2/s^2]: xx, xy, xz, yy, yz, zz.
+        Covariance of the travel vector's errors from each fit [km^2/s^2]: xx, xy, xz, yy, yz, zz.
     """
 
     theta: NDArray
     nuisances: NDArray
-    travel: NDArray
+    data: NDArray
     covariances: NDArray
 
     def __len__(self) -> int:
@@ -75,7 +74,7 @@ class Simulated:
     @property
     def successful(self) -> Simulated:
         """The simulations that did not fail."""
-        return self.take(np.isfinite(self.travel).all(axis=1))
+        return self.take(np.isfinite(self.data).all(axis=1))
 
 
 def join(parts: Sequence[Simulated]) -> Simulated:
@@ -83,16 +82,7 @@ def join(parts: Sequence[Simulated]) -> Simulated:
     return Simulated(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Simulated)))
 
 
-def simulate_travel(row: dict[str, Any]) -> Float32Array:
-    """Simulate a travel vector and its covariances; NaN where that fails."""
-    try:
-        found = simulate_row((row, SEED, const.N_STARS, "numba"))
-    except (ValueError, RuntimeError, FloatingPointError):
-        return np.full(9, np.nan, dtype=np.float32)
-    return np.array([found[name] for name in (*TRAVEL, *COVARIANCES)], dtype=np.float32)
-
-
-def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator = simulate_travel) -> Float32Array:
+def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator | None = None) -> Float32Array:
     """Simulate points at the LMC's present day of a row.
 
     Parameters
@@ -103,18 +93,19 @@ def run_points(row: Row, values: NDArray, stream: int, simulator: Simulator = si
         Columns `DIMENSIONS`.
     stream : int
         Number of the design: simulations of different rows, streams and points have different stars.
-    simulator : callable
-        Simulates one row.
+    simulator : callable, optional
+        Simulates one row; by default that of the row's statistics.
 
     Returns
     -------
-    ndarray, shape (n, 9)
-        Travel vector and covariances.
+    ndarray, shape (n, k + 6)
+        Statistics and covariances.
     """
+    simulate = simulator or row.statistics.simulate
     first = (row.number * 64 + stream) * _STRIDE
     table = [dict(zip(DIMENSIONS, point, strict=True)) for point in np.asarray(values, float).tolist()]
     jobs = [{**point, **row.lmc, "sim_id": first + i} for i, point in enumerate(table)]
-    return np.array([simulator(job) for job in jobs], dtype=np.float32)
+    return np.array([simulate(job) for job in jobs], dtype=np.float32)
 
 
 def settings(row: Row, stream: int, n: int) -> dict[str, Any]:
@@ -128,6 +119,7 @@ def settings(row: Row, stream: int, n: int) -> dict[str, Any]:
         "design": DESIGN_VERSION,
         "simulator": const.SIMULATOR_VERSION,
         "n_stars": const.N_STARS,
+        "statistics": row.statistics.label,
     }
 
 
@@ -136,13 +128,23 @@ def path_of(out: Path, row: Row, stream: int) -> Path:
     return out / "simulations" / f"{row.name}.{stream}.npz"
 
 
-def make(out: Path, row: Row, stream: int, n: int = N_POINTS, simulator: Simulator = simulate_travel) -> None:
-    """Simulate a design and write its file, unless it exists."""
+def make(
+    out: Path,
+    row: Row,
+    stream: int,
+    n: int = N_POINTS,
+    simulator: Simulator | None = None,
+    draw: Draw = draw_design,
+) -> None:
+    """Simulate a design and write its file, unless it exists.
+
+    `draw` takes the number of points and a seed, and returns them in the unit cube and as parameters.
+    """
     path = path_of(out, row, stream)
     if path.exists():
         check(path, settings(row, stream, n))
         return
-    unit, values = draw_design(n, (SEED, row.number, stream))
+    unit, values = draw(n, (SEED, row.number, stream))
     data = run_points(row, values, stream, simulator)
     save(path, settings(row, stream, n), unit=unit.astype(np.float32), values=values, data=data)
 
@@ -176,20 +178,25 @@ def count_parts(out: Path, row: Row, design: Parts = PARTS) -> int:
     return there.index(False) if False in there else len(there)
 
 
-def n_points(parts: int, n: int = N_POINTS) -> int:
-    """Return the number of simulations in the first parts."""
-    return n * sum(times for _, times in PARTS[:parts])
+def n_points(row: Row, parts: int, n: int = N_POINTS) -> int:
+    """Return the number of simulations in the first parts that count."""
+    return n * sum(times for _, times in choose_parts(row, PARTS[:parts]))
+
+
+def choose_parts(row: Row, parts: Parts) -> Parts:
+    """Choose the parts that count: later ones alone, where these lie around what the first gave."""
+    return parts[1:] if row.statistics.fix_nuisances and len(parts) > 1 else parts
 
 
 def load_parts(out: Path, row: Row, n: int = N_POINTS, design: Parts = PARTS) -> Simulated:
-    """Read all parts of a design that exist, in order: each half has low discrepancy.
+    """Read all parts of a design that exist and count, in order: each half has low discrepancy.
 
     Raises
     ------
     ValueError
         As `load`.
     """
-    parts = design[: count_parts(out, row, design)] or design[:1]
+    parts = choose_parts(row, design[: count_parts(out, row, design)] or design[:1])
     return join([load(out, row, stream, times * n) for stream, times in parts])
 
 
@@ -205,8 +212,8 @@ def load(out: Path, row: Row, stream: int, n: int = N_POINTS) -> Simulated:
     check(path, settings(row, stream, n))
     with np.load(path) as file:
         values, data = file["values"].astype(float), file["data"].astype(float)
-    k = len(THETA)
-    found = Simulated(values[:, :k], values[:, k:], data[:, :3], data[:, 3:])
+    d, k = len(THETA), len(row.statistics)
+    found = Simulated(values[:, :d], values[:, d:], data[:, :k], data[:, k:])
     failed = len(found) - len(found.successful)
     if failed > MAX_FAILURES * len(found):
         raise ValueError(f"failed simulations of {path} = {failed} of {len(found)}: allowed is {MAX_FAILURES:.0%}")

@@ -274,14 +274,15 @@ def add_c2st(report: Report, task: SummaryTask, samples: NDArray) -> Report:
 def settings(job: Job, effort: Effort) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the draws of a job depend on, and what their scores depend on in addition."""
     made_with = models.identity(create(job.baseline, effort), get_task(job.task), job.seed)
-    return made_with, {"format": FORMAT, "result_version": RESULT_VERSION, "references_sha256": references_hash()}
+    return made_with, {"format": FORMAT, "result_version": RESULT_VERSION, "references_sha256": references_hash(job.task)}
 
 
-def references_hash() -> str | None:
-    """Return the hash of the embedded reference posteriors."""
+def references_hash(task: str = "summary-9") -> str | None:
+    """Return the hash of the embedded reference posteriors of a task, those of summary-9 for one without its own."""
     from mwlmc_data.scoring import embedded, references
 
-    entry = embedded.load_registry().get(references.NAME)
+    name = getattr(get_task(task), "reference_name", None) or references.NAME
+    entry = embedded.load_registry().get(name)
     return None if entry is None else str(entry["sha256"])
 
 

@@ -17,6 +17,11 @@ from mwlmc_data.workers import available_cores
 
 #: The tasks of a run, unless others are requested.
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
+#: Names of several tasks: those on the board, and those made of more numbers or of the stars themselves.
+GROUPS = {
+    "board": TASKS,
+    "stars": ("summary-24", "velocity-bins", "stars-budget-1000", "stars-budget-10000"),
+}
 #: The tasks of a fast run, unless others are requested.
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
 #: Number of trainings in each task with a budget.
@@ -102,7 +107,7 @@ def main(
     fast : bool
         A fifth of the epochs and of the draws, one seed, `FAST_TASKS`: a quick look, without scores to quote.
     tasks, baselines : sequence of str, optional
-        Names; by default `TASKS`, or `FAST_TASKS` if fast, and all baselines.
+        Names, of tasks also those of `GROUPS`; by default `TASKS`, or `FAST_TASKS` if fast, and all baselines.
     seeds : int, optional
         Number of seeds in the tasks with a budget; by default `BUDGET_SEEDS`, or 1 if fast.
     workers : int, optional
@@ -115,7 +120,8 @@ def main(
     ValueError
         If there is no such task, baseline or device.
     """
-    waves = plan_waves(tasks or (FAST_TASKS if fast else TASKS), baselines, 1 if fast and seeds is None else seeds)
+    chosen = [name for each in tasks or (FAST_TASKS if fast else TASKS) for name in GROUPS.get(each, (each,))]
+    waves = plan_waves(list(dict.fromkeys(chosen)), baselines, 1 if fast and seeds is None else seeds)
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     effort = Effort(fast=fast, device=device_of(device))

@@ -61,6 +61,11 @@ _UCDS: dict[str, str] = {
     "log_evidence": "stat.likelihood",
     "nearest": "stat.fit.goodness",
     "interpolation": "stat.error",
+    "n_stars": "meta.number",
+    "n_effective": "meta.number",
+    "n_evaluations": "meta.number",
+    "cpu_seconds": "time.duration",
+    "edge": "stat.fit.goodness",
     **_SPHERICAL,
     **{f"err_{name}": f"stat.error;{ucd}" for name, ucd in _SPHERICAL.items()},
     **{f"{axis}{of}": f"pos.cartesian.{axis};pos.galactocentric" for axis in "xyz" for of in _OF},
@@ -81,6 +86,9 @@ _CHECKS = {
     "halves_": "stat.fit.goodness",
     "rerun_": "stat.fit.goodness",
     "refit_": "stat.fit.goodness",
+    "sampler_": "stat.fit.goodness",
+    "rank_": "stat.probability",
+    "error_": "stat.error",
     "importance_": "stat.fit.goodness",
 }
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
 
 from mwlmc_data.arguments.arrays import as_choice, check_names
 from mwlmc_data.array_types import Float64Array
@@ -21,6 +22,9 @@ from mwlmc_data.simulator.physics import take_physics
 PHYSICS_NAME = "physics"
 #: Parameters that are free by default.
 FREE = ("m_lmc", "m200_mw", "log10_lambda_df", "m_lmc_8p7", "beta0", "r_dehnen")
+
+#: Smallest probability that has a score: below it 1 - p is 1.
+_SMALLEST = 2.0**-53
 
 
 class FreeParameters(Displayed):
@@ -80,6 +84,22 @@ class FreeParameters(Displayed):
             given = found[GIVEN] if GIVEN in found else np.full(len(scores), self.held[GIVEN])
             found[CONDITIONAL] = np.asarray(ENCLOSED_MASS.quantile(below[CONDITIONAL], given), float)
         return {name: found[name] for name in self.free}
+
+    def compute_scores(self, values: Mapping[str, ArrayLike]) -> Float64Array:
+        """Normal scores (n, d) of free parameters (n,) by name: the inverse of :meth:`convert`.
+
+        Values outside the prior's support get the score of its edge, 8.2.
+        """
+        marginals, columns = MARGINALS[self.config], []
+        for name in self.free:
+            x = np.atleast_1d(np.asarray(values[name], float))
+            if name == CONDITIONAL:
+                given = np.atleast_1d(np.asarray(values[GIVEN], float)) if GIVEN in self.free else self.held[GIVEN]
+                below = ENCLOSED_MASS.cdf(x, np.broadcast_to(given, x.shape))
+            else:
+                below = marginals[name].cdf(x)
+            columns.append(ndtri(np.clip(below, _SMALLEST, 1.0 - _SMALLEST)))
+        return np.stack(columns, axis=1)
 
     def build(self, score: Float64Array) -> Parameters:
         """Parameters at one point (d,) of the scores; raises ValueError where they are impossible together."""

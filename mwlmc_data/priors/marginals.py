@@ -109,6 +109,12 @@ class NormalBelowFraction:
             _take_probabilities(u), self.loc, self.scale, self.low, self.fraction * _take_values(given, "given")
         )
 
+    def cdf(self, x: ArrayLike, given: ArrayLike) -> np.ndarray:
+        """Probabilities below `x`, the inverse of `quantile`."""
+        high = self.fraction * _take_values(given, "given")
+        below, above = (ndtr((edge - self.loc) / self.scale) for edge in (self.low, high))
+        return np.clip((ndtr((_take_values(x) - self.loc) / self.scale) - below) / (above - below), 0.0, 1.0)
+
     def log_pdf(self, x: ArrayLike, given: ArrayLike) -> np.ndarray:
         """Logarithm of the density at `x`; -inf outside."""
         # Where `given` is impossible its own density is zero, but the range here must stay positive.

@@ -119,6 +119,23 @@ def read_table(path: Path, columns: Sequence[str], parse: Callable[[pa.Table], T
         raise DamagedFileError(path, f"a table with the columns {', '.join(columns)}", f"another ({error})") from error
 
 
+def read_names(path: Path) -> list[str]:
+    """Read the names of the columns of an embedded table.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not a table.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return list(pq.read_schema(path).names)
+    except pa.ArrowException as error:
+        raise DamagedFileError(path, "a table", f"another ({error})") from error
+
+
 def register(path: Path, name: str, rows: int, simulator_version: str) -> dict[str, Any]:
     """Enter a file into the registry beside it.
 

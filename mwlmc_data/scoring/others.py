@@ -52,3 +52,24 @@ def score(
         "hits_95": metrics.hits(samples, truth, names, 0.95),
     }
     return Section("others", entries)
+
+
+def measure_gap(samples: NDArray, exact: NDArray, truth: NDArray, scale: Sequence[float]) -> Entry:
+    """Energy score minus that of reference posteriors.
+
+    Parameters
+    ----------
+    samples, exact : ndarray, shapes (n, m, k) and (n, p, k)
+        Draws, and those of the references.
+    truth : ndarray, shape (n, k)
+        Truths.
+    scale : sequence of float
+        What each parameter is divided by.
+
+    Returns
+    -------
+    Entry
+        With its paired bootstrap error.
+    """
+    own, ideal = (scoring.energy_score(draws, truth, scale) for draws in (samples, exact))
+    return metrics.paired_entry(own, ideal, "0: the best possible")

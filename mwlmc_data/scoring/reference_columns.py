@@ -1,14 +1,22 @@
-"""Columns of the file of reference posteriors: a row has an observation, its posterior and how that was tested."""
+"""Columns of the files of reference posteriors: a row has an observation, its posterior and how that was tested.
+
+`COLUMNS` are those of the references given the nine numbers, `COLUMNS_OF_24` of those given the 24, and
+`COLUMNS_OF_STARS` of those given stars.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.schema import Column
 
 #: What is inferred, in the order of the last axis of draws.
 THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
-#: Draws of each reference that are kept.
-N_DRAWS = 2000
+#: The other drawn parameters of a halo, of which references given stars have draws as well.
+NUISANCES = ("m_lmc_8p7", "beta0", "r_dehnen")
+#: Draws of each reference that are kept, and of each given stars.
+N_DRAWS, N_STAR_DRAWS = 2000, 1000
 #: Tests of the whitened residuals of simulations near the observation, each with what it is.
 TESTS = {
     "normal": "Kolmogorov and Smirnov's test of its components",
@@ -17,6 +25,15 @@ TESTS = {
     "mean": "F test of a dependence of its mean on the parameters",
     "spread": "F test of a dependence of its length on the parameters",
 }
+
+#: Data of the references given 24 numbers, beside the LMC's position and velocity: columns of the catalogue.
+DATA_OF_24 = (
+    "vx_travel", "vy_travel", "vz_travel",
+    "mean_v_r", "mean_v_phi", "mean_v_theta",
+    "sigma_v_los", "sigma_v_l", "sigma_v_b",
+    *(f"v{axis}_travel_{shell}" for shell in ("50_100", "50_300") for axis in "xyz"),
+    "n_stars_fit", "n_stars_fit_50_100", "n_stars_fit_50_300",
+)  # fmt: skip
 
 _UNKNOWN = "null where the case quotes none"
 _AGREEMENTS = {
@@ -40,14 +57,19 @@ def _real(name: str, description: str, unit: str = "", *, nullable: bool = False
     return Column(name, "float32", unit, description, nullable)
 
 
+def name_samples(parameter: str) -> str:
+    """Name of the column with the draws of a parameter."""
+    return f"samples_{parameter}"
+
+
 def _truth(name: str) -> Column:
     what = f"Truth: {name} of the observation; {_UNKNOWN}"
     return _real(f"truth_{name}", what, schema.get_column(name).unit, nullable=True)
 
 
-def _samples(name: str) -> Column:
-    what = f"{N_DRAWS:,} draws of {name} from the posterior; the same draw has the same place in all columns of samples"
-    return Column(f"samples_{name}", f"float32[{N_DRAWS}]", schema.get_column(name).unit, what)
+def _samples(name: str, n: int = N_DRAWS) -> Column:
+    what = f"{n:,} draws of {name} from the posterior; the same draw has the same place in all columns of samples"
+    return Column(name_samples(name), f"float32[{n}]", schema.get_column(name).unit, what)
 
 
 def _agreement(name: str) -> tuple[Column, ...]:
@@ -72,7 +94,7 @@ def _marginal(name: str) -> tuple[Column, ...]:
     )
 
 
-#: Columns of the file, in its order.
+#: Columns of the file given the nine numbers, in its order.
 COLUMNS: tuple[Column, ...] = (
     Column("name", "string", "", "Name of the observation: test- and the sim_id, or that of the validation case"),
     Column("kind", "string", "", "test, or the kind of the validation case: rigid, deforming or cosmological"),
@@ -109,4 +131,72 @@ COLUMNS: tuple[Column, ...] = (
     _importance("noise_scale", "variance of the noise over what the reflex fits say"),
     _importance("noise_kurtosis", "kurtosis of the noise over that of a Gaussian"),
     *(column for name in THETA for column in _marginal(name)),
+)
+
+_MARGINAL_DISTANCE = "Largest difference of the marginal distribution functions of {}"
+_AT = {column.name: i for i, column in enumerate(COLUMNS)}
+_OF_24 = {
+    "log_evidence": "Log density of the 18 numbers beside the LMC's, averaged over the prior, in the units of their "
+    "columns [nats]",
+    "interpolation": "Error of the log evidence that comes of the number of draws [nats]",
+    "importance_noise_scale": f"Importance sampling: variance of the noise over that of the model; {_NOT_MADE}",
+    "halves_distance": _MARGINAL_DISTANCE.format(_AGREEMENTS["halves"]),
+    "rerun_distance": f"{_MARGINAL_DISTANCE.format(_AGREEMENTS['rerun'])}; {_NOT_MADE}",
+    "refit_distance": f"{_MARGINAL_DISTANCE.format(_AGREEMENTS['refit'])}; {_NOT_MADE}",
+}
+#: The same given the 24 numbers: more data, and a posterior on draws in place of a grid.
+COLUMNS_OF_24: tuple[Column, ...] = tuple(
+    replace(column, description=_OF_24.get(column.name, column.description))
+    for column in (
+        *COLUMNS[: _AT["vx_travel"]],
+        *(schema.get_column(name) for name in DATA_OF_24),
+        *COLUMNS[_AT["vz_travel"] + 1 :],
+    )
+)
+
+_SIX = (*THETA, *NUISANCES)
+_OTHER_RUNS = {
+    "rerun": "the draws and those of another seed, with other stars behind the selection's probability",
+    "sampler": "the draws and those of another library's sampler",
+}
+#: The same given stars.
+COLUMNS_OF_STARS: tuple[Column, ...] = (
+    Column("name", "string", "", "Name of the observation: test- and the sim_id"),
+    Column("kind", "string", "", "test"),
+    _count("sim_id", "Number of the simulation in the set gaussian"),
+    *COLUMNS[_AT["config"] : _AT["vx_travel"]],
+    _count("n_stars", "Stars of the observation"),
+    *(_real(f"truth_{name}", f"Truth: {name} of the observation", schema.get_column(name).unit) for name in _SIX),
+    *(_samples(name, N_STAR_DRAWS) for name in _SIX),
+    _real(
+        "log_prob_truth",
+        "Log posterior density of the truth per 1e10 Msun of m_lmc, 1e11 Msun of m200_mw and dex [nats]",
+    ),
+    *(COLUMNS[_AT[name]] for name in ("certified", "reasons")),
+    _real("n_effective", "Effective number of the draws that these are chosen from"),
+    _count("n_evaluations", "Evaluations of the stars' likelihood"),
+    _real("cpu_seconds", "Time on one core", "s"),
+    _real("log_evidence", "Log density of the stars given their number, averaged over the prior [nats]"),
+    _real("error_sampling", "Error of log_evidence that comes of the number of draws [nats]"),
+    _real("error_selection", "Error of the sum of ln P over the stars, over the posterior, up to a constant [nats]"),
+    _real("error_probability", "Error of the sum of ln P over the stars that is common to all parameters [nats]"),
+    _real("error_density", "Error of log_prob_truth that comes of the number of draws [nats]"),
+    _real("edge", "Part of the posterior near the edge of the region in which ln P was computed"),
+    _real("p_value", "Fraction of sets of stars simulated at the posterior's mean that are at least as unusual"),
+    *(_real(f"rank_{name}", f"Part of the draws of {name} below its truth") for name in _SIX),
+    *(
+        _real(
+            f"{run}_{part}",
+            {
+                "distance": f"Largest Kolmogorov-Smirnov distance of a marginal between {words}; {_NOT_MADE}",
+                "shift": f"Greatest difference of the means of {words}, in standard deviations; {_NOT_MADE}",
+                "spread": f"Greatest ratio of the variances of {words}, that above one; {_NOT_MADE}",
+            }[part],
+            nullable=True,
+        )
+        for run, words in _OTHER_RUNS.items()
+        for part in _DIFFERENCES
+    ),
+    _real("sampler_evidence", f"Difference of the other sampler's log evidence [nats]; {_NOT_MADE}", nullable=True),
+    _real("sampler_effective", f"Effective number of the other sampler's draws; {_NOT_MADE}", nullable=True),
 )

@@ -1,13 +1,15 @@
 """Reference posteriors of fixed test rows and of the validation cases.
 
-``python -m benchmarks references`` makes them with the simulator itself; the package embeds them as
-`data/references.parquet`. Without that file there are no references, and reports say so.
+``python -m benchmarks references`` makes those of the nine numbers with the simulator itself, and with ``--task
+summary-24`` those of 24; ``python -m benchmarks star-references`` makes those of the stars. The package embeds such a
+file as `data/NAME.parquet` under a `NAME` of its registry. Without it a task has no references, and reports say so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,18 +19,18 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.scoring import embedded
-from mwlmc_data.scoring.reference_columns import THETA
+from mwlmc_data.scoring.reference_columns import THETA, name_samples
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Name in the registry of the benchmark's files.
-NAME = "references"
+#: Names in the registry of the benchmark's files: references given the nine numbers, the 24, and the stars.
+NAME, OF_24, OF_STARS = "references", "references-24", "references-stars"
+NAMES = (NAME, OF_24, OF_STARS)
 #: Units of `THETA` for the file's densities: per 1e10 Msun, 1e11 Msun and dex.
 DENSITY_UNIT = (1e10, 1e11, 1.0)
-_SAMPLES = tuple(f"samples_{name}" for name in THETA)
-#: Columns to read; the file has more, including the complete certificates (`reference_columns.COLUMNS`).
-_READ = ("name", "kind", "sim_id", *_SAMPLES, "log_prob_truth", "certified")
+#: Columns to read; the file has more, including the complete certificates (`reference_columns`).
+_READ = ("name", "kind", "sim_id", *map(name_samples, THETA), "log_prob_truth", "certified")
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +49,10 @@ class ReferenceSet(Displayed):
         Log posterior density of the truth [nats, per unit of `THETA`], NaN where a truth is not quoted in full.
     certified : ndarray of bool, shape (n,)
         Whether the reference passed all its checks, as scores require.
+    other_names : tuple of str
+        Further parameters of which the file has draws.
+    other_samples : ndarray, shape (n, k, len(other_names)), float32
+        The same draws of them.
     """
 
     names: tuple[str, ...]
@@ -55,6 +61,8 @@ class ReferenceSet(Displayed):
     samples: Float32Array
     log_prob_truth: Float64Array
     certified: NDArray[np.bool_]
+    other_names: tuple[str, ...] = ()
+    other_samples: Float32Array = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -77,13 +85,15 @@ class ReferenceSet(Displayed):
         return np.array([of_name.get(key, -1) for key in wanted], dtype=np.intp)
 
 
-def load_references(directory: Path | None = None) -> ReferenceSet | None:
-    """Load the embedded reference posteriors.
+def load_references(directory: Path | None = None, name: str = NAME) -> ReferenceSet | None:
+    """Load embedded reference posteriors.
 
     Parameters
     ----------
     directory : Path, optional
         Folder of the embedded files; that of the package by default.
+    name : str
+        Name in the registry.
 
     Returns
     -------
@@ -95,7 +105,7 @@ def load_references(directory: Path | None = None) -> ReferenceSet | None:
     DamagedFileError
         If the file is registered and is missing, has another hash, or is not a file of references.
     """
-    path = embedded.verify_file(NAME, directory)
+    path = embedded.verify_file(name, directory)
     return None if path is None else read_references(path)
 
 
@@ -105,7 +115,7 @@ def read_references(path: Path) -> ReferenceSet:
     Parameters
     ----------
     path : Path
-        Parquet, with columns of `reference_columns.COLUMNS`; log_prob_truth per `DENSITY_UNIT`.
+        Parquet, with columns of `reference_columns`; log_prob_truth per `DENSITY_UNIT`.
 
     Returns
     -------
@@ -116,12 +126,18 @@ def read_references(path: Path) -> ReferenceSet:
     DamagedFileError
         If it is not such a file.
     """
-    return embedded.read_table(path, _READ, _parse)
+    others = _find_others(path)
+    return embedded.read_table(path, (*_READ, *map(name_samples, others)), partial(_parse, others=others))
 
 
-def _parse(table: pa.Table) -> ReferenceSet:
-    flat = [table[name].combine_chunks().flatten().to_numpy() for name in _SAMPLES]
-    draws = np.stack([values.reshape(table.num_rows, -1) for values in flat], axis=2)
+def _find_others(path: Path) -> tuple[str, ...]:
+    """Find the parameters beside `THETA` of which a file has draws, in its order."""
+    first = name_samples("")
+    found = [name.removeprefix(first) for name in embedded.read_names(path) if name.startswith(first)]
+    return tuple(name for name in found if name not in THETA)
+
+
+def _parse(table: pa.Table, others: tuple[str, ...]) -> ReferenceSet:
     ids = table["sim_id"].to_numpy().astype(np.int64)
     columns = {name: table[name].to_pylist() for name in ("name", "kind", "log_prob_truth", "certified")}
     log_prob = [np.nan if value is None else value for value in columns["log_prob_truth"]]
@@ -129,7 +145,16 @@ def _parse(table: pa.Table) -> ReferenceSet:
         names=tuple(columns["name"]),
         kinds=tuple(columns["kind"]),
         sim_id=ids,
-        samples=draws.astype(np.float32, copy=False),
+        samples=_stack(table, THETA),
         log_prob_truth=np.array(log_prob, dtype=np.float64) - np.log(DENSITY_UNIT).sum(),
         certified=np.array(columns["certified"], dtype=bool),
+        other_names=others,
+        other_samples=_stack(table, others) if others else np.empty((table.num_rows, 0, 0), np.float32),
     )
+
+
+def _stack(table: pa.Table, names: Sequence[str]) -> Float32Array:
+    """Stack the draws of parameters, (rows, draws, parameters)."""
+    flat = [table[name_samples(name)].combine_chunks().flatten().to_numpy() for name in names]
+    draws = np.stack([values.reshape(table.num_rows, -1) for values in flat], axis=2)
+    return draws.astype(np.float32, copy=False)

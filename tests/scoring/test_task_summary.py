@@ -1,5 +1,7 @@
 """The tasks of summaries: their rows, their reports, and the gap to reference posteriors."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -164,7 +166,7 @@ class TestReferences:
         def make(certified=None):
             path = write_references(tmp_path / "references.parquet", summary9, *exact, certified)
             embedded.register(path, "references", 103, "1.0.0")
-            monkeypatch.setattr(summary, "load_references", lambda: references.load_references(tmp_path))
+            monkeypatch.setattr(summary, "load_references", partial(references.load_references, tmp_path))
             return tmp_path
 
         return make

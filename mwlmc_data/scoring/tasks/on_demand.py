@@ -22,7 +22,7 @@ from mwlmc_data.scoring.observations import (
     test_columns,
 )
 from mwlmc_data.scoring.task import Array, Scored
-from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask, choose_observations
+from mwlmc_data.scoring.tasks.summary import FIXED, REFERENCE, SummaryTask, choose_observations
 
 
 class OnDemandTask(SummaryTask):
@@ -96,11 +96,23 @@ class OnDemandTask(SummaryTask):
             return replace(scored, notes=[*scored.notes, note])
         rows = self.observations.rows(FIXED)
         truth = np.asarray(self.observations.others, dtype=np.float64)[rows]
-        section = others.score(
-            arrays["other_samples"][rows].astype(np.float64), truth, self.other_names, self.other_scale,
-            self.load_population(),
-        )  # fmt: skip
+        samples = arrays["other_samples"].astype(np.float64)
+        section = others.score(samples[rows], truth, self.other_names, self.other_scale, self.load_population())
+        held, exact = self._find_exact()
+        if len(held) > 1:
+            truth = np.asarray(self.observations.others, dtype=np.float64)[held]
+            gap = others.measure_gap(samples[held], exact, truth, self.other_scale)
+            section = replace(section, entries={**section.entries, "gap_to_reference": gap})
         return replace(scored, sections=[*scored.sections, section])
+
+    def _find_exact(self) -> tuple[NDArray[np.intp], NDArray]:
+        """Find the observations with a certified reference of the other parameters (n,), and its draws (n, k, m)."""
+        references = self.references()
+        if references is None or references.other_names != self.other_names:
+            return np.empty(0, np.intp), np.empty((0, 0, len(self.other_names)))
+        held = self.observations.rows(REFERENCE)
+        places = references.places(self.observations.sim_id[held].tolist())
+        return held[places >= 0], references.other_samples[places[places >= 0]].astype(np.float64)
 
     def load_population(self) -> NDArray:
         """Load the other parameters over the training split: what is known of them without data."""

@@ -19,7 +19,7 @@ from mwlmc_data.scoring.observations import (
     test_columns,
     test_ids,
 )
-from mwlmc_data.scoring.references import THETA, ReferenceSet, load_references
+from mwlmc_data.scoring.references import NAME, THETA, ReferenceSet, load_references
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.task import Array, Scored, Task
 from mwlmc_data.scoring.yardstick import ScoreLimit, compute_gains, load_limit
@@ -70,7 +70,12 @@ class SummaryTask(Task):
 
     def references(self) -> ReferenceSet | None:
         """Load reference posteriors; None if this version of the package has none for these parameters and data."""
-        return load_references() if self._is_embedded else None
+        return None if self.reference_name is None else load_references(name=self.reference_name)
+
+    @property
+    def reference_name(self) -> str | None:
+        """Name of the embedded references of this question (`mwlmc_data.scoring.references`), None for another."""
+        return NAME if self._is_embedded else None
 
     def limit(self) -> ScoreLimit | None:
         """Load scores of a nearly exact posterior for the observations "fixed".

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from mwlmc_data.dataset import schema
+from mwlmc_data.scoring.reference_columns import DATA_OF_24, THETA
+from mwlmc_data.scoring.references import OF_24
 from mwlmc_data.scoring.tasks.summary import NINE, SummaryTask
 
-#: Motion of the halo in the fit, beside the reflex motion.
-MEANS = ("mean_v_r", "mean_v_phi", "mean_v_theta")
-#: Dispersions about the fit.
-DISPERSIONS = ("sigma_v_los", "sigma_v_l", "sigma_v_b")
-#: Outer radii of the shells beyond 50 kpc that are fitted on their own, as in the names of columns.
-SHELLS = ("50_100", "50_300")
-#: Travel velocities of the shells.
-SHELL_VECTORS = tuple(f"v{axis}_travel_{shell}" for shell in SHELLS for axis in "xyz")
-#: Numbers of stars beyond 50 kpc, and in the shells.
-COUNTS = ("n_stars_fit", *(f"n_stars_fit_{shell}" for shell in SHELLS))
+#: Data of the task: the nine numbers, and the others that references given 24 are conditioned on.
+TWENTY_FOUR = (*NINE, *DATA_OF_24[len(schema.REFLEX) :])
 
 
 class Summary24(SummaryTask):
@@ -24,11 +18,17 @@ class Summary24(SummaryTask):
     dispersions about the fit [km/s]; the travel velocities of the stars within 100 and within 300 kpc [km/s]; and the
     numbers of stars in the three fits. Left out is what a row says twice (vx_travel to vz_travel are the reflex
     motion), and the covariances and errors, which say how well the others are known. There are no validation cases: the
-    paper quotes only their reflex motion. This version has no reference posteriors for the task.
+    paper quotes only their reflex motion. ``python -m benchmarks references --task summary-24`` makes reference
+    posteriors; this version has none.
     """
 
     name = "summary-24"
-    x_names = (*NINE, *MEANS, *DISPERSIONS, *SHELL_VECTORS, *COUNTS)
+    x_names = TWENTY_FOUR
+
+    @property
+    def reference_name(self) -> str | None:
+        """Name of the embedded references of this question, None for another."""
+        return OF_24 if (self.theta_names, self.x_names) == (THETA, TWENTY_FOUR) else None
 
 
 class Summary24Budget1000(Summary24):

@@ -15,7 +15,7 @@ from benchmarks.baselines.weights import Weighed
 from benchmarks.references import history
 from benchmarks.references.design import NUISANCES, THETA
 from benchmarks.references.history import integrate_histories, past_velocities
-from benchmarks.references.rows import TRAVEL
+from benchmarks.references.statistics import TRAVEL
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.inference.encoding import Scores
 from mwlmc_data.priors import ENCLOSED_MASS, Prior

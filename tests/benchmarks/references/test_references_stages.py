@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import __main__ as program
 from benchmarks.common.features import SCALE
-from benchmarks.references import checks, extension, importance, inference, results, rows, run, simulations
+from benchmarks.references import checks, extension, importance, inference, results, rows, run, simulations, statistics
 from benchmarks.references.agreement import Agreement
 from benchmarks.references.marginal_likelihood import Nodes
 from mwlmc_data import Parameters, simulate_many
@@ -123,7 +123,7 @@ def test_a_killed_run_leaves_nothing_half_made(tmp_path):
     simulations.make(tmp_path, analytic.row(), 0, 64, analytic.simulate)
     simulations.make(tmp_path / "again", analytic.row(), 0, 64, analytic.simulate)
     first, second = (simulations.load(p, analytic.row(), 0, 64) for p in (tmp_path, tmp_path / "again"))
-    assert np.array_equal(first.travel, second.travel) and len(first) == 64
+    assert np.array_equal(first.data, second.data) and len(first) == 64
 
 
 def test_files_of_other_settings_are_refused(finished, monkeypatch):
@@ -160,7 +160,7 @@ def test_no_two_simulations_have_the_same_stars():
             simulations.run_points(row, values, stream, lambda job: (seen.append(job["sim_id"]), fail(job))[1])
     assert len(set(seen)) == len(seen) and max(seen) < 2**63
     assert simulations.SEED not in release.CATALOGUE_SEEDS.values()
-    assert importance.REPLICATES * 2 * importance.N_POOL < simulations._STRIDE
+    assert statistics.REFLEX_MOTION.replicates * 2 * importance.N_POOL < simulations._STRIDE
 
 
 def test_a_simulation_of_a_row_is_made_like_the_catalogue():
@@ -171,10 +171,10 @@ def test_a_simulation_of_a_row_is_made_like_the_catalogue():
     kept = load_catalogue("test").set_index("sim_id", drop=False).loc[[row.sim_id]]
     job = {name: float(kept[name].iloc[0]) for name in (*simulations.DIMENSIONS, *row.lmc)}
     again = simulate_many(kept[[*job, "sim_id"]].reset_index(drop=True), seed=release.CATALOGUE_SEEDS["gaussian"])
-    assert again[list(rows.TRAVEL)].iloc[0].to_numpy() == pytest.approx(row.observation, abs=1e-3)
-    mine = simulations.simulate_travel({**job, "sim_id": 5})
+    assert again[list(statistics.TRAVEL)].iloc[0].to_numpy() == pytest.approx(row.observation, abs=1e-3)
+    mine = row.statistics.simulate({**job, "sim_id": 5})
     other = simulate_many(kept[list(job)].assign(sim_id=5).reset_index(drop=True), seed=simulations.SEED)
-    assert mine == pytest.approx(other[[*rows.TRAVEL, *simulations.COVARIANCES]].iloc[0].to_numpy(), rel=1e-6)
+    assert mine == pytest.approx(other[[*statistics.TRAVEL, *statistics.COVARIANCES]].iloc[0].to_numpy(), rel=1e-6)
 
 
 def test_a_case_is_simulated_at_its_vector():
@@ -224,12 +224,13 @@ def test_importance_sampling_finds_the_known_posterior_and_a_wrong_one():
     data = simulations.run_points(row, np.repeat(proposals.points, 2, axis=0), 7, analytic.simulate).reshape(-1, 2, 9)
     axes = tuple(np.linspace(*ends, 72) for ends in ((2.5, 30.0), (1.0, 38.0), (-3.0, 1.0)))
     truth = analytic.exact(travel, axes)
-    good = importance.check(truth, proposals, travel, data[..., :3], data[..., 3:])
+    matrices = importance.as_matrices(data[..., 3:].mean(axis=1))
+    good = importance.check(truth, proposals, travel, data[..., :3], matrices)
     assert good.effective > 100 and min(good.distribution) > 1e-3
     assert all(abs(s) < 4 * e for s, e in zip(good.shift, good.shift_error, strict=True))
     assert abs(good.evidence) < 4 * good.evidence_error and good.noise_scale == pytest.approx(1.0, abs=0.1)
     wrong = analytic.exact(travel + np.array([0.0, 0.0, 8.0]), axes)
-    bad = importance.check(wrong, proposals, travel, data[..., :3], data[..., 3:])
+    bad = importance.check(wrong, proposals, travel, data[..., :3], matrices)
     assert min(bad.distribution) < 1e-6 and max(np.abs(bad.shift) / bad.shift_error) > 5
 
 

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
+from benchmarks.common.samplers import SAMPLERS, find_start
 from benchmarks.studies import samplers as module
 
 
 @pytest.fixture(scope="module")
 def target():
-    return module.Target(7)
+    return module.build_target(7)
 
 
 def test_the_target_is_deterministic_and_counts(target):
-    points = module._start(target, 2)
+    points = find_start(target, 2)
     before = target.evaluations
     values = target.evaluate(points)
     assert target(points[0]) == values[0] and target.evaluations == before + 3 and target.seconds > 0.0
@@ -20,7 +21,7 @@ def test_the_target_is_deterministic_and_counts(target):
 
 
 def test_a_start_is_possible_everywhere(target):
-    start = module._start(target, 4)
+    start = find_start(target, 4)
     assert start.shape == (4, 6) and np.isfinite(target.evaluate(start)).all()
 
 
@@ -28,7 +29,7 @@ def test_a_library_that_is_not_installed_is_said_to_be_so(monkeypatch):
     def missing(target):
         raise ImportError("No module named 'zeus'")
 
-    monkeypatch.setitem(module.SAMPLERS, "zeus", missing)
+    monkeypatch.setitem(SAMPLERS, "zeus", missing)
     assert module.describe("zeus", 7) == "zeus       not installed (No module named 'zeus')"
 
 

@@ -134,7 +134,7 @@ class TestJob:
 
     def test_other_references_are_scored_with_the_same_draws(self, run, monkeypatch):
         drawn = (JOB.entry_path(run) / "samples.npz").stat().st_mtime_ns
-        monkeypatch.setattr(jobs, "references_hash", lambda: "another")
+        monkeypatch.setattr(jobs, "references_hash", lambda *_: "another")
         monkeypatch.setattr(models.Models, "get", None)
         jobs.run(run, JOB, EFFORT)
         assert result(run)["references_sha256"] == "another"

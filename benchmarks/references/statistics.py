@@ -1,0 +1,109 @@
+"""Which numbers of a halo a reference posterior is conditioned on, beside the LMC's position and velocity."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from mwlmc_data import get_task
+from mwlmc_data.array_types import Float32Array
+from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX, Column
+from mwlmc_data.scoring import references
+from mwlmc_data.scoring.reference_columns import COLUMNS, COLUMNS_OF_24
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.many import simulate_row
+
+#: Seed of the references' stars and designs, unlike all of the catalogues' (`release.CATALOGUE_SEEDS`).
+SEED = 20250720
+#: The reflex motion as a vector, whose covariance the fit to a halo gives.
+TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
+COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
+#: Name of a file -> its columns.
+_COLUMNS = {references.NAME: COLUMNS, references.OF_24: COLUMNS_OF_24}
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """Numbers of a halo that a task gives.
+
+    Attributes
+    ----------
+    file : str
+        Name of the file of references, without its ending.
+    names : tuple of str
+        Columns of a catalogue's row, the travel vector first.
+    """
+
+    file: str
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def fix_nuisances(self) -> bool:
+        """Whether they determine the nuisances, so that the posterior is computed on draws of all six parameters.
+
+        The travel vector alone leaves the nuisances where the prior has them: a posterior of three parameters on a
+        grid, averaged over few values of them.
+        """
+        return len(self.names) > len(TRAVEL)
+
+    @property
+    def replicates(self) -> int:
+        """Simulations of each point of the importance sampling: of more numbers, fewer are a noisy likelihood."""
+        return 4 if self.fix_nuisances else 2
+
+    @property
+    def n_checked(self) -> int:
+        """Number of rows that are checked with further simulations; the first, the validation cases among them."""
+        return 10 if self.fix_nuisances else 32
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns of the file of references."""
+        return _COLUMNS[self.file]
+
+    @property
+    def label(self) -> list[str] | None:
+        """What files of simulations record; None for the travel vector alone."""
+        return list(self.names) if self.fix_nuisances else None
+
+    def simulate(self, row: dict[str, Any]) -> Float32Array:
+        """Simulate the numbers and the covariances of the travel vector (k + 6,); NaN where that fails."""
+        try:
+            found = simulate_row((row, SEED, const.N_STARS, "numba"))
+        except (ValueError, RuntimeError, FloatingPointError):
+            return np.full(len(self) + len(COVARIANCES), np.nan, dtype=np.float32)
+        return np.array([found[name] for name in (*self.names, *COVARIANCES)], dtype=np.float32)
+
+
+#: The reflex motion of summary-9, of the tasks with its data, and of the validation cases.
+REFLEX_MOTION = Statistics(references.NAME, TRAVEL)
+
+
+def find_statistics(task_name: str) -> Statistics:
+    """Find what a task conditions on.
+
+    Parameters
+    ----------
+    task_name : str
+        Name of a task.
+
+    Returns
+    -------
+    Statistics
+
+    Raises
+    ------
+    ValueError
+        If there is no such task, or its data are not the LMC's vector, the reflex motion and further columns of the
+        catalogue for which a file of references is described.
+    """
+    task = get_task(task_name)
+    name = getattr(task, "reference_name", None)
+    if name not in _COLUMNS or task.on_demand:
+        raise ValueError(f"task = {task_name!r}: allowed is one with data of summary-9 or summary-24")
+    return Statistics(name, (*TRAVEL, *(x for x in task.x_names if x not in (*LMC_VECTOR, *REFLEX))))

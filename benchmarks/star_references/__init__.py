@@ -1,0 +1,1 @@
+"""Reference posteriors given stars, by their exact likelihood: ``python -m benchmarks star-references``."""

@@ -1,0 +1,165 @@
+"""The table of references given stars, and its description."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmarks.star_references import certificate, checks, posterior
+from benchmarks.star_references.checks import StarChecks
+from benchmarks.star_references.posterior import StarReference
+from benchmarks.star_references.rows import StarRow
+from mwlmc_data.array_types import Float32Array
+from mwlmc_data.dataset.schema import table_schema
+from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.scoring.observations import CONFIG
+from mwlmc_data.scoring.reference_columns import COLUMNS_OF_STARS, N_STAR_DRAWS, name_samples
+from mwlmc_data.scoring.references import OF_STARS
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES
+from mwlmc_data.storage import parquet
+from mwlmc_data.storage.writing import replace_file
+
+if TYPE_CHECKING:
+    import pyarrow
+
+FILE = f"{OF_STARS}.parquet"
+#: Draws are stored to this part of the posterior's standard deviation or better, so that the file is small.
+PRECISION = 1.0 / 128.0
+
+
+@dataclasses.dataclass(frozen=True)
+class StarResult:
+    """A reference and its checks, where they were made."""
+
+    row: StarRow
+    reference: StarReference
+    checks: StarChecks | None
+
+    @property
+    def failures(self) -> list[str]:
+        """The failed tests; empty if it is certified."""
+        return certificate.list_failures(self.reference, self.checks)
+
+
+def collect(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS) -> str:
+    """Write the table of all references that exist, and describe it.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run, where the table is written.
+    rows : sequence of StarRow
+        Rows to look for.
+    n : int
+        Draws of a posterior.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    found = read_results(out, rows, n)
+    replace_file(out / FILE, lambda temporary: parquet.write_table(build_table(found), temporary))
+    missing = f"; {len(rows) - len(found)} of {len(rows)} rows are not inferred yet" if len(found) < len(rows) else ""
+    return f"{describe(found)}\n{out / FILE}: {len(found)} rows{missing}"
+
+
+def read_results(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS) -> list[StarResult]:
+    """Read all references of rows that exist, in the order of the task; raise ValueError if there are none."""
+    there = sorted((row for row in rows if posterior.path_of(out, row).exists()), key=lambda row: row.number)
+    if not there:
+        raise ValueError(f"out = {str(out)!r}: allowed is a folder with posteriors, which --stage infer makes")
+    return [StarResult(row, posterior.load(out, row, n), checks.load(out, row, n)) for row in there]
+
+
+def build_table(found: Sequence[StarResult]) -> pyarrow.Table:
+    """Build the table, a row a reference, with the columns `COLUMNS_OF_STARS`."""
+    import pyarrow as pa
+
+    schema = table_schema(COLUMNS_OF_STARS, {"config": CONFIG, "simulator_version": SIMULATOR_VERSION})
+    return pa.Table.from_pylist([_build_record(each) for each in found], schema=schema)
+
+
+def _build_record(each: StarResult) -> dict[str, Any]:
+    row, reference = each.row, each.reference
+    samples = round_draws(reference.samples[:N_STAR_DRAWS])
+    return {
+        "name": row.name,
+        "kind": "test",
+        "sim_id": row.sim_id,
+        "config": CONFIG,
+        "simulator_version": SIMULATOR_VERSION,
+        **dict(zip(CARTESIAN_NAMES, row.vector, strict=True)),
+        **{f"truth_{name}": row.truth[name] for name in FREE},
+        **{name_samples(name): samples[:, i].tolist() for i, name in enumerate(FREE)},
+        "log_prob_truth": reference.log_prob_truth,
+        "certified": not each.failures,
+        "reasons": "; ".join(each.failures),
+        **reference.numbers,
+        **_flatten(each.checks),
+    }
+
+
+def _flatten(found: StarChecks | None) -> dict[str, float | None]:
+    """Numbers of the checks by flat names; None where they were not made."""
+    flat: dict[str, float | None] = {}
+    for run in ("rerun", "sampler"):
+        for part in ("distance", "shift", "spread"):
+            flat[f"{run}_{part}"] = None if found is None else getattr(getattr(found, run), part)
+    for name in ("sampler_evidence", "sampler_effective"):
+        flat[name] = None if found is None else getattr(found, name)
+    return flat
+
+
+def round_draws(samples: NDArray) -> Float32Array:
+    """Round draws (n, d) to a power of two that is at most `PRECISION` of the standard deviation of each parameter."""
+    step = 2.0 ** np.floor(np.log2(PRECISION * samples.std(axis=0)))
+    return (np.round(samples / step) * step).astype(np.float32)
+
+
+def describe(found: Sequence[StarResult]) -> str:
+    """Describe references in words."""
+    lines = [f"{sum(not each.failures for each in found)} of {len(found)} references given stars are certified"]
+    lines += [f"  not {each.row.name}: {'; '.join(each.failures)}" for each in found if each.failures]
+    scores = np.array([-each.reference.log_prob_truth for each in found])
+    error = f" +- {scores.std(ddof=1) / np.sqrt(len(scores)):.3f}" if len(scores) > 1 else ""
+    lines.append(f"mean negative log posterior of the truth: {scores.mean():.3f}{error} nats")
+    ranks = np.array([[each.reference.numbers[f"rank_{name}"] for name in FREE] for each in found])
+    uniform = [stats.kstest(column, "uniform").pvalue for column in ranks.T]
+    lines.append("uniformity of the truths' ranks, p: " + _list_numbers(uniform))
+    for level in (0.68, 0.95):
+        inside = (np.abs(ranks - 0.5) < 0.5 * level).mean(axis=0)
+        lines.append(f"part of the truths in {level:.0%} intervals: {_list_numbers(inside)}")
+    for name, words in (
+        ("cpu_seconds", "seconds of a core"), ("n_evaluations", "evaluations"), ("n_effective", "effective draws"),
+        ("error_selection", "error of the sum of ln P [nats]"),
+        ("error_density", "error of the truth's density [nats]"), ("p_value", "p-value of the stars"),
+    ):  # fmt: skip
+        values = np.array([each.reference.numbers[name] for each in found])
+        lines.append(f"{words}: median {np.median(values):.3g}, from {values.min():.3g} to {values.max():.3g}")
+    checked = [(each.row.name, each.checks) for each in found if each.checks is not None]
+    lines.append(f"{len(checked)} references checked with another seed and another sampler")
+    for name, outcome in checked:
+        runs = ", ".join(
+            f"{run} distance {a.distance:.3f}, shift {a.shift:.3f}, spread {a.spread:.3f}"
+            for run, a in (("rerun", outcome.rerun), ("sampler", outcome.sampler))
+        )
+        lines.append(
+            f"  {name:14s} {runs}; log evidence {outcome.sampler_evidence:+.3f} +- {outcome.sampler_error:.3f}"
+        )
+    return "\n".join(lines)
+
+
+def _list_numbers(values: Sequence[float] | NDArray) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in zip(FREE, values, strict=True))

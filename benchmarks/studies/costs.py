@@ -1,0 +1,164 @@
+"""What a posterior from stars costs: amortised networks beside the exact likelihood, in seconds and in accuracy.
+
+A network is trained once and draws in an instant; the likelihood is evaluated some thousand times for each halo and
+learns nothing. Both are compared on the observations whose posterior by the likelihood is at hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.star_references import results
+from benchmarks.star_references.results import StarResult
+from benchmarks.star_references.rows import all_rows
+from benchmarks.suite import models
+from mwlmc_data import get_task, scoring
+from mwlmc_data.scoring.references import DENSITY_UNIT
+from mwlmc_data.scoring.submission import read_submission
+from mwlmc_data.scoring.task import Task
+from mwlmc_data.scoring.tasks.on_demand import OnDemandTask
+
+LIKELIHOOD = "exact likelihood"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """A line of the table.
+
+    Attributes
+    ----------
+    method : str
+        Name of the baseline, and its seed.
+    training : float
+        Processor seconds of all trainings, those on the other parameters among them.
+    drawing : float
+        Processor seconds of a posterior.
+    energy_score, gap, gap_error : float
+        Mean over the observations at hand, and less that of the exact posteriors, with its paired error.
+    gap_nats, gap_nats_error : float
+        Mean log density of the truths of the exact posteriors, less that of the method; NaN without densities.
+    """
+
+    method: str
+    training: float
+    drawing: float
+    energy_score: float
+    gap: float = 0.0
+    gap_error: float = 0.0
+    gap_nats: float = 0.0
+    gap_nats_error: float = 0.0
+
+
+def measure(run: Path, stars: Path, task_name: str) -> tuple[list[Cost], int]:
+    """Measure all entries of a run in a task of stars.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the suite.
+    stars : Path
+        Folder of posteriors by the exact likelihood.
+    task_name : str
+        The task.
+
+    Returns
+    -------
+    costs : list of Cost
+        The exact likelihood first, then by energy score.
+    n : int
+        Number of observations at hand.
+
+    Raises
+    ------
+    ValueError
+        If it is no task of stars, or there are no posteriors, or no entries.
+    """
+    task = get_task(task_name)
+    if not isinstance(task, OnDemandTask) or task.form != "sets":
+        raise ValueError(f"task = {task_name!r}: allowed is one of stars, such as stars-budget-1000")
+    exact = results.read_results(stars, all_rows())
+    rows = np.array([each.row.number for each in exact])
+    paths = sorted((run / "results" / task.name).glob("*.json"))
+    if not paths:
+        raise ValueError(f"run = {str(run)!r}: allowed is a folder with results of {task.name}")
+    samples = np.stack([each.reference.samples[: task.n_draws, : len(task.theta_names)] for each in exact])
+    truth = task.observations.theta[rows].astype(np.float64)
+    ideal = scoring.energy_score(samples, truth, task.scale)
+    best = np.array([each.reference.log_prob_truth for each in exact])
+    first = Cost(LIKELIHOOD, 0.0, float(np.mean([_seconds(each) for each in exact])), float(ideal.mean()))
+    found = [_measure_entry(run, json.loads(path.read_text(encoding="utf-8")), task, rows, ideal, best) for path in paths]
+    return [first, *sorted(found, key=lambda cost: cost.energy_score)], len(rows)
+
+
+def _seconds(each: StarResult) -> float:
+    return each.reference.numbers["cpu_seconds"]
+
+
+def _measure_entry(
+    run: Path, result: dict[str, Any], task: OnDemandTask, rows: NDArray, ideal: NDArray, best: NDArray
+) -> Cost:
+    """Costs of a stored result, and the accuracy of its entry on some rows."""
+    name = f"{result['baseline']}-s{result['seed']}"
+    arrays = read_submission(run / "entries" / task.name / name, task).arrays
+    truth = task.observations.theta[rows].astype(np.float64)
+    own = scoring.energy_score(arrays["samples"][rows].astype(np.float64), truth, task.scale)
+    training = float(result["model"]["cpu_seconds"]) + _sum_others(run, task, name)
+    total = float(result["manifest"]["cost"]["cpu_seconds"])
+    gap = scoring.paired_difference(own, ideal) if len(rows) > 1 else None
+    nats = best - (arrays["log_prob_truth"][rows] + np.log(DENSITY_UNIT).sum()) if "log_prob_truth" in arrays else None
+    return Cost(
+        method=name,
+        training=training,
+        drawing=max(total - training, 0.0) / len(task.observations),
+        energy_score=float(own.mean()),
+        gap=float((own - ideal).mean()),
+        gap_error=math.nan if gap is None else gap.error,
+        gap_nats=math.nan if nats is None else float(nats.mean()),
+        gap_nats_error=math.nan if nats is None or len(rows) < 2 else float(nats.std(ddof=1) / math.sqrt(len(rows))),
+    )
+
+
+def _sum_others(run: Path, task: Task, name: str) -> float:
+    """Processor seconds of the training on the other parameters, 0 if its file is not there."""
+    path = run / "models" / f"{task.id}-others" / f"{name}.safetensors"
+    return float(models.read_about(path)["cpu_seconds"]) if path.exists() else 0.0
+
+
+def describe(costs: list[Cost], n: int, n_observations: int) -> str:
+    """The table as text, with the number of haloes from which training pays."""
+    exact = costs[0]
+    lines = [
+        f"{n} observations with a posterior by the exact likelihood; processor seconds",
+        f"{'':<24} {'training':>9} {'a posterior':>12} {f'for {n_observations:,}':>10} {'energy score':>13} "
+        f"{'gap':>17} {'gap [nats]':>15} {'pays from':>10}",
+    ]
+    for cost in costs:
+        total = cost.training + n_observations * cost.drawing
+        is_exact = cost is exact
+        pays = "" if is_exact else f"{math.ceil(cost.training / max(exact.drawing - cost.drawing, 1e-9)):,}"
+        gap = "" if is_exact else f"{cost.gap:+.4f} ± {cost.gap_error:.4f}"
+        nats = "" if is_exact or math.isnan(cost.gap_nats) else f"{cost.gap_nats:+.2f} ± {cost.gap_nats_error:.2f}"
+        lines.append(
+            f"{cost.method:<24} {cost.training:9.0f} {cost.drawing:12.4f} {total:10.0f} {cost.energy_score:13.4f} "
+            f"{gap:>17} {nats:>15} {pays:>10}"
+        )
+    fastest = min(costs[1:], key=lambda cost: cost.drawing)
+    ratio = exact.drawing / max(fastest.drawing, 1e-9)
+    lines.append(
+        f"Once trained, {fastest.method} draws a posterior {ratio:,.0f} times faster than the likelihood; its training "
+        f"costs as much as {fastest.training / exact.drawing:.1f} posteriors by the likelihood."
+    )
+    return "\n".join(lines)
+
+
+def main(run: Path, stars: Path, task_name: str) -> None:
+    """Print the table of a task."""
+    costs, n = measure(run, stars, task_name)
+    print(describe(costs, n, len(get_task(task_name).observations)))
