@@ -28,7 +28,7 @@ class Example(NamedTuple):
 EXAMPLES = {
     "README.md": Example(
         1,
-        {"task.score(samples)": "task.score, task.theta_names"},
+        {"task.score(samples)": "task.score, task.theta_names", "mw.infer_stars(halo) ": "mw.infer_stars "},
         after="print(len(table), halo.source, task)",
         expected="108000 store <Task summary-9@1.0: m_lmc, m200_mw, log10_lambda_df from 9 data>",
     ),

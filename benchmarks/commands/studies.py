@@ -14,6 +14,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
         _add_stars_calibration, _add_samplers, _add_model_evidences, _add_detectors, _add_live,
+        _add_costs, _add_information,
     ):  # fmt: skip
         add_one(commands)
 
@@ -303,3 +304,40 @@ def _live(options: argparse.Namespace) -> None:
     live.main(
         options.out, options.reference, options.particles, options.parts, options.runs, range(options.seeds)
     )
+
+
+def _add_costs(commands: argparse._SubParsersAction) -> None:
+    costs = commands.add_parser("costs", help="seconds and accuracy of networks beside the exact likelihood of stars")
+    add_run(costs)
+    costs.add_argument(
+        "--stars", type=Path, default=Path("build/references-stars"), help="posteriors of star-references"
+    )
+    costs.add_argument("--task", default="stars-budget-1000", help="task of stars (default: %(default)s)")
+    costs.set_defaults(run=_costs)
+
+
+def _costs(options: argparse.Namespace) -> None:
+    from benchmarks.studies import costs
+
+    costs.main(options.folder, options.stars, options.task)
+
+
+def _add_information(commands: argparse._SubParsersAction) -> None:
+    information = commands.add_parser("information", help="what a halo's numbers lose of what its stars say")
+    information.add_argument("--out", type=Path, default=Path("build/information"), help="folder, which it resumes")
+    information.add_argument(
+        "--stars", type=Path, default=Path("build/references-stars"), help="run of star-references"
+    )
+    information.add_argument(
+        "--numbers", type=Path, default=Path("build/references-24"), help="run of references --task summary-24"
+    )
+    information.add_argument(
+        "--disturbed", type=integer_from(0), default=1, help="haloes with wrong distances (default: %(default)s)"
+    )
+    information.set_defaults(run=_information)
+
+
+def _information(options: argparse.Namespace) -> None:
+    from benchmarks.studies import information
+
+    information.main(options.out, options.stars, options.numbers, options.disturbed)

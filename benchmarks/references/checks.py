@@ -30,6 +30,27 @@ _IMPORTANCE = 2
 _N_CLASSIFIED = 2000
 
 
+@dataclasses.dataclass(frozen=True)
+class Weighed:
+    """A posterior on the points of importance sampling.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n, 6)
+        Columns `design.DIMENSIONS`.
+    weights : ndarray, shape (n,)
+        Their sum is one.
+    """
+
+    points: NDArray
+    weights: NDArray
+
+    def moments(self) -> tuple[NDArray, NDArray]:
+        """Means and variances of the six parameters, (6,) each."""
+        mean = self.weights @ self.points
+        return mean, self.weights @ np.square(self.points - mean)
+
+
 def simulate(
     out: Path,
     row: Row,
@@ -141,6 +162,26 @@ def load(out: Path, row: Row, n: int, n_kept: int | None = None) -> tuple[Propos
         proposals = Proposals(file["values"][whole], file["probability"][whole], n_pool)
     k = len(row.statistics)
     return proposals, data[whole, :, :k], data[whole, :, k:]
+
+
+def weigh(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: Integrate = integrate) -> Weighed:
+    """Weigh the simulations of a row's importance sampling: its posterior without the model of the mean.
+
+    Raises
+    ------
+    ValueError
+        If they were not made, or belong to other settings.
+    """
+    if not simulations.path_of(out, row, _IMPORTANCE).exists():
+        raise ValueError(f"out = {str(out)!r}: allowed is a folder in which --stage check has simulated {row.name}")
+    proposals, data, covariances = load(out, row, n, n_kept)
+    if row.statistics.fix_nuisances:
+        matrices = _model(out, row, n, integrate).covariances(proposals.points)
+    else:
+        matrices = importance.as_matrices(covariances.mean(axis=1))
+    logs = importance.log_likelihoods(np.array(row.observation), data, matrices) - np.log(proposals.probability)
+    weights = np.exp(logs - logs.max())
+    return Weighed(proposals.points.astype(float), weights / weights.sum())
 
 
 def path_of(out: Path, row: Row) -> Path:

@@ -154,16 +154,17 @@ def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
         Residual of each simulation from the model fitted to the other half, whitened by that model.
     """
     middle = len(found.simulated) // 2
-    halves = (slice(0, middle), slice(middle, None))
+    order = np.arange(len(found.simulated))
     if isinstance(found.inference, draws.Inference):  # later parts lie closer to the posterior
-        halves = (slice(0, None, 2), slice(1, None, 2))
+        order = np.random.default_rng(SEED).permutation(order)
+    halves = (order[:middle], order[middle:])
     models = [conditional.fit(found.simulated.take(half), found.past[half]).model for half in halves]
     grids = [found.inference.lattice.infer(model, travel)[0] for model in models]
     whitened = []
     for model, other in zip(reversed(models), halves, strict=True):
         residuals = found.simulated.data[other] - model.predict(found.points[other], found.past[other])
         whitened.append(model.whiten(found.points[other], residuals)[0])
-    return compare(*grids), np.concatenate(whitened)
+    return compare(*grids), np.concatenate(whitened)[np.argsort(np.concatenate(halves))]
 
 
 def make(out: Path, row: Row, n: int, integrate: Integrate = integrate) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.scoring.observations import REFERENCE_ROWS, test_ids
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,16 +98,18 @@ def test_rows(statistics: Statistics = REFLEX_MOTION) -> list[Row]:
     rows = []
     for number, sim_id in enumerate(reference_ids().tolist()):
         data = {name: float(value) for name, value in table.loc[sim_id].items()}
-        take = [tuple(data[name] for name in names) for names in (CARTESIAN_NAMES, statistics.names, THETA)]
+        vector, observed, truth = (
+            tuple(data[name] for name in names) for names in (CARTESIAN_NAMES, statistics.names, THETA)
+        )
         lmc = {name: data[name] for name in SKY_NAMES}
-        rows.append(Row(f"test-{sim_id:06d}", "test", sim_id, number, lmc, *take, statistics))
+        rows.append(Row(f"test-{sim_id:06d}", "test", sim_id, number, lmc, vector, observed, truth, statistics))
     return rows
 
 
 test_rows.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest
 
 
-def spread(rows: list[Row]) -> list[Row]:
+def spread(rows: list[T]) -> list[T]:
     """Put rows in bit-reversed order."""
     bits = max(1, (len(rows) - 1).bit_length())
     return [rows[i] for i in sorted(range(len(rows)), key=lambda i: int(f"{i:0{bits}b}"[::-1], 2))]

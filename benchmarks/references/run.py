@@ -8,7 +8,6 @@ from benchmarks.common.parallel import run_calls
 from benchmarks.references import checks, extension, inference, results, simulations
 from benchmarks.references.comparison import compare_files
 from benchmarks.references.rows import Row, all_rows
-from benchmarks.references.simulations import N_POINTS
 from benchmarks.references.statistics import find_statistics
 from mwlmc_data.workers import available_cores
 
@@ -48,7 +47,7 @@ def main(
     if stage not in (*STAGES, "all"):
         raise ValueError(f"stage = {stage!r}: allowed is {', '.join(STAGES)} or all")
     statistics = find_statistics(task)
-    chosen, count, n = all_rows(statistics)[:rows], workers or available_cores(), N_POINTS
+    chosen, count, n = all_rows(statistics)[:rows], workers or available_cores(), statistics.n_points
     wanted = STAGES if stage == "all" else (stage,)
     if "simulate" in wanted:
         run_calls([(simulations.make, (out, row, 0, n)) for row in chosen], count, "simulate")

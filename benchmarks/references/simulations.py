@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from benchmarks.references.design import DESIGN_VERSION, DIMENSIONS, THETA, draw_design
 from benchmarks.references.rows import Row
-from benchmarks.references.statistics import SEED
+from benchmarks.references.statistics import REFLEX_MOTION, SEED
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.storage.npz import write_npz
 from mwlmc_data.storage.writing import write_bytes
 
-#: Simulations of a row's first design.
-N_POINTS = 2048
+#: Simulations of a row's first design given the travel vector.
+N_POINTS = REFLEX_MOTION.n_points
 #: Designs that a row may have: the stream of each, and its size in units of the first; their sums are powers of two.
 PARTS = ((0, 1), (3, 1), (4, 2))
 #: The same for the other design of a row that is checked. Stream 2 is that of its importance sampling.

@@ -52,6 +52,11 @@ class Statistics:
         return len(self.names) > len(TRAVEL)
 
     @property
+    def n_points(self) -> int:
+        """Simulations of a row's first design: around a posterior, fewer tell as much as over the whole prior."""
+        return 1024 if self.fix_nuisances else 2048
+
+    @property
     def replicates(self) -> int:
         """Simulations of each point of the importance sampling: of more numbers, fewer are a noisy likelihood."""
         return 4 if self.fix_nuisances else 2

@@ -115,8 +115,8 @@ def load(out: Path, row: StarRow, n: int = posterior.N_DRAWS, sampler: str = SAM
     simulations.check(path, settings(row, n, sampler))
     with np.load(path) as file:
         outcome = json.loads(str(file["settings"]))["outcome"]
-    agreements = {name: Agreement(**outcome.pop(name)) for name in ("rerun", "sampler")}
-    return StarChecks(**agreements, **outcome)
+    rerun, run = (Agreement(**outcome.pop(name)) for name in ("rerun", "sampler"))
+    return StarChecks(rerun=rerun, sampler=run, **outcome)
 
 
 def path_of(out: Path, row: StarRow) -> Path:

@@ -7,9 +7,11 @@ accuracy           the simulator beside agama and its own float64 yardstick; pri
 assembly           the star kernel compiled for another processor, to read and to count
 calibration        whether `infer` is calibrated for errors unlike the catalogue's
 choices            why the reflex fit starts at 50 kpc and reports robust errors
+costs              seconds and accuracy of networks beside the exact likelihood of stars
 cuda               simulations a second on a GPU
 detectors          how well detectors find the shifted observations of `shift` and `stars-shift`
 equilibrium        how the halo contracts without an LMC, and how far out its stars lie
+information        what a halo's numbers lose of what its stars say, and what that gain rests on
 live               how good and how fast live galaxies are, beside what is allowed
 loading            what haloes cost as files, and how fast they load
 model_evidences    evidences of the five models of the task `models`, its references

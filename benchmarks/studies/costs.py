@@ -93,7 +93,8 @@ def measure(run: Path, stars: Path, task_name: str) -> tuple[list[Cost], int]:
     ideal = scoring.energy_score(samples, truth, task.scale)
     best = np.array([each.reference.log_prob_truth for each in exact])
     first = Cost(LIKELIHOOD, 0.0, float(np.mean([_seconds(each) for each in exact])), float(ideal.mean()))
-    found = [_measure_entry(run, json.loads(path.read_text(encoding="utf-8")), task, rows, ideal, best) for path in paths]
+    stored = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = [_measure_entry(run, result, task, rows, ideal, best) for result in stored]
     return [first, *sorted(found, key=lambda cost: cost.energy_score)], len(rows)
 
 

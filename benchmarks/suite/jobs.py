@@ -274,7 +274,8 @@ def add_c2st(report: Report, task: SummaryTask, samples: NDArray) -> Report:
 def settings(job: Job, effort: Effort) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the draws of a job depend on, and what their scores depend on in addition."""
     made_with = models.identity(create(job.baseline, effort), get_task(job.task), job.seed)
-    return made_with, {"format": FORMAT, "result_version": RESULT_VERSION, "references_sha256": references_hash(job.task)}
+    scored_with = {"format": FORMAT, "result_version": RESULT_VERSION, "references_sha256": references_hash(job.task)}
+    return made_with, scored_with
 
 
 def references_hash(task: str = "summary-9") -> str | None:

@@ -152,7 +152,7 @@ def test_the_limit_holds_the_network_scores_row_by_row(tmp_path, monkeypatch):
 
 def test_references_are_copied_and_a_foreign_file_is_not(tmp_path):
     (tmp_path / "data").mkdir()
-    source = tmp_path / "made.parquet"
+    source = tmp_path / "references.parquet"
     shutil.copyfile(embedded.verify_file("references"), source)
     path = embed.embed_references(source, tmp_path / "data")
     assert path.read_bytes() == source.read_bytes()
@@ -161,3 +161,7 @@ def test_references_are_copied_and_a_foreign_file_is_not(tmp_path):
     with pytest.raises(DamagedFileError):
         embed.embed_references(source, tmp_path / "data")
     assert embedded.verify_file("references", tmp_path / "data") == path
+    other = source.with_name("references-of-mine.parquet")
+    shutil.copyfile(path, other)
+    with pytest.raises(ValueError, match="allowed is references, references-24, references-stars, with"):
+        embed.embed_references(other, tmp_path / "data")

@@ -35,6 +35,14 @@ def entries_of(waves, function):
 
 
 class TestPlan:
+    def test_groups_are_tasks_that_exist(self, tmp_path, monkeypatch):
+        known = {name.partition("@")[0] for name in list_tasks()}
+        assert all(set(names) <= known for names in plan.GROUPS.values()) and plan.GROUPS["board"] == plan.TASKS
+        asked = []
+        monkeypatch.setattr(plan, "plan_waves", lambda tasks, *_: asked.append(tasks) or [])
+        plan.main(tmp_path, tasks=["stars", "summary-24", "shift"])
+        assert asked == [[*plan.GROUPS["stars"], "shift"]]
+
     @pytest.mark.parametrize("tasks", [plan.TASKS, [name.partition("@")[0] for name in list_tasks()]])
     def test_every_baseline_enters_every_task_whose_data_it_accepts(self, tasks):
         entries = entries_of(plan.plan_waves(tasks), jobs.run)

@@ -1,0 +1,302 @@
+"""What a halo's numbers lose of what its stars say, per parameter, and what that gain rests on.
+
+Three posteriors of the same test rows are compared: given the nine numbers (the embedded references), given 24 numbers
+and given the first 1,024 stars beyond 50 kpc (the folders of their references, as far as they are made). They differ in
+the data alone.
+
+For rows whose posterior given 24 numbers was computed by simulations alone (importance sampling, the stage "check" of
+``python -m benchmarks references --task summary-24``), the stars' posterior must agree with it: the 24 numbers are a
+function of the stars beyond 50 kpc and of their number, so that the difference of the two means has the variance
+var_24 - var_stars, averaged over the data. Here the stars are all of those, and their number counts (`n_total`).
+
+The gain rests on the model. One halo is inferred again with distances that are wrong, which are taken as right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmarks.references import checks, rows, simulations
+from benchmarks.references.statistics import find_statistics
+from benchmarks.star_references.rows import StarRow, list_rows
+from mwlmc_data import Prior, Selection, infer_stars, load_halo
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.inference.posterior import get_unit
+from mwlmc_data.inference.stars import ALGORITHM
+from mwlmc_data.rewinding.rewind import take_table
+from mwlmc_data.scoring.observations import CONFIG
+from mwlmc_data.scoring.reference_columns import THETA
+from mwlmc_data.scoring.references import OF_24, OF_STARS, ReferenceSet, load_references, read_references
+from mwlmc_data.simulator import constants as const
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+
+#: Seed of the posteriors of this study.
+SEED = 20250901
+#: Draws of each.
+N_DRAWS = 1_000
+#: Relative errors of all distances with which a halo is inferred again.
+DISTANCES = (0.0, 0.01, 0.03)
+
+
+@dataclasses.dataclass(frozen=True)
+class Widths:
+    """Posteriors of the same rows given different data.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows for which all of them are at hand.
+    sigmas : dict of str to ndarray, shape (3,)
+        Data -> median standard deviation of the posterior of each of `THETA`, over that of the prior.
+    gains : dict of str to float
+        Data -> mean log density of the truth above the prior's [nats].
+    """
+
+    n_rows: int
+    sigmas: dict[str, Float64Array]
+    gains: dict[str, float]
+
+
+def compare_widths(found: dict[str, ReferenceSet]) -> Widths:
+    """Compare references of the same rows.
+
+    Parameters
+    ----------
+    found : dict of str to ReferenceSet
+        Data -> references.
+
+    Returns
+    -------
+    Widths
+
+    Raises
+    ------
+    ValueError
+        If they have no row in common.
+    """
+    common = sorted(set.intersection(*({int(i) for i in each.sim_id if i >= 0} for each in found.values())))
+    if not common:
+        raise ValueError("the references have no row in common: allowed are files with references of the same rows")
+    prior = Prior(CONFIG, THETA)
+    width = np.array([marginal.std for marginal in prior.marginals.values()])
+    sigmas, gains = {}, {}
+    for data, each in found.items():
+        places = [int(np.flatnonzero(each.sim_id == i)[0]) for i in common]
+        sigmas[data] = np.median(each.samples[places].astype(float).std(axis=1), axis=0) / width
+        gains[data] = float(each.log_prob_truth[places].mean())
+    truth = {row.sim_id: [row.truth[name] for name in THETA] for row in list_rows()}
+    of_prior = float(prior.log_prob(np.array([truth[i] for i in common])).mean())
+    return Widths(len(common), sigmas, {data: gain - of_prior for data, gain in gains.items()})
+
+
+def describe_widths(found: Widths) -> str:
+    """Table of the widths, as text."""
+    lines = [
+        f"{found.n_rows} rows; median standard deviation of the posterior over that of the prior, and mean gain",
+        f"{'':<16}" + "".join(f"{name:>17}" for name in THETA) + f"{'gain [nats]':>14}",
+    ]
+    for data, sigma in found.sigmas.items():
+        numbers = "".join(f"{value:17.3f}" for value in sigma)
+        lines.append(f"{data:<16}{numbers}{found.gains[data]:14.2f}")
+    return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Agreement24:
+    """The stars' posterior beside that of 24 numbers by simulations alone, for one row.
+
+    Attributes
+    ----------
+    name : str
+        Of the row.
+    effective : float
+        Effective number of simulations.
+    ratio : ndarray, shape (6,)
+        Variance given the stars over that given 24 numbers.
+    z2 : ndarray, shape (6,)
+        Squared difference of the means over the difference of the variances; NaN where that is not positive.
+    """
+
+    name: str
+    effective: float
+    ratio: Float64Array
+    z2: Float64Array
+
+
+def compare_with_24(out: Path, numbers: Path, wanted: Sequence[StarRow]) -> list[Agreement24]:
+    """Compare the posteriors of rows that the folder of 24 numbers has weighed by simulations.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the stars' posteriors, one of which is computed where it is missing.
+    numbers : Path
+        Folder of the references given 24 numbers.
+    wanted : sequence of StarRow
+        Rows to look for.
+
+    Returns
+    -------
+    list of Agreement24
+    """
+    statistics = find_statistics("summary-24")
+    of_24 = {row.sim_id: row for row in rows.all_rows(statistics)}
+    found = []
+    for row in wanted:
+        other = of_24[row.sim_id]
+        if not checks.path_of(numbers, other).exists():
+            continue
+        weighed = checks.weigh(numbers, other, statistics.n_points)
+        mean, variance = weighed.moments()
+        samples = infer_whole(out, row)
+        apart = variance - samples.var(axis=0)
+        z2 = np.where(apart > 0.0, np.square(samples.mean(axis=0) - mean) / np.where(apart > 0.0, apart, 1.0), np.nan)
+        effective = 1.0 / float(weighed.weights @ weighed.weights)
+        found.append(Agreement24(row.name, effective, samples.var(axis=0) / variance, z2))
+    return found
+
+
+def infer_whole(out: Path, row: StarRow) -> Float64Array:
+    """Draws (n, 6) of a row's posterior given all its stars beyond 50 kpc and their number, from a file or computed."""
+    path, about = out / "whole" / f"{row.name}.npz", {"name": row.name, "seed": SEED, "versions": _versions()}
+    if path.exists():
+        simulations.check(path, about)
+        with np.load(path) as file:
+            return file["samples"]
+    stars = take_table("halo", load_halo(row.sim_id))
+    samples = _infer(stars, row, n_total=const.N_STARS)[0]
+    simulations.save(path, about, samples=samples)
+    return samples
+
+
+def describe_agreement(found: Sequence[Agreement24]) -> str:
+    """Table of the agreement, as text."""
+    lines = [
+        f"{len(found)} rows whose posterior given 24 numbers is known by simulations alone; all stars beyond 50 kpc",
+        f"{'':<14}{'effective':>10}" + "".join(f"{name:>17}" for name in FREE) + "   var_stars / var_24, (z^2)",
+    ]
+    for each in found:
+        cells = "".join(f"{f'{r:.2f} ({z:.1f})':>17}" for r, z in zip(each.ratio, each.z2, strict=True))
+        lines.append(f"{each.name:<14}{each.effective:10.0f}{cells}")
+    if found:
+        z2 = np.array([each.z2 for each in found])
+        narrower = np.mean([each.ratio < 1.0 for each in found], axis=0)
+        known = np.isfinite(z2)
+        p = [stats.chi2.sf(z2[known[:, i], i].sum(), known[:, i].sum()) for i in range(len(FREE))]
+        lines.append(f"{'narrower':<24}" + "".join(f"{part:17.0%}" for part in narrower))
+        lines.append(f"{'p of chi-squared':<24}" + "".join(f"{value:17.3f}" for value in p))
+    return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Disturbed:
+    """A halo inferred with wrong distances.
+
+    Attributes
+    ----------
+    error : float
+        Relative error of all distances.
+    mean, sigma : ndarray, shape (6,)
+        Of the posterior.
+    p_value : float
+        Of the stars.
+    """
+
+    error: float
+    mean: Float64Array
+    sigma: Float64Array
+    p_value: float
+
+
+def disturb(out: Path, row: StarRow, errors: Sequence[float] = DISTANCES) -> Iterator[Disturbed]:
+    """Infer the stars of a row beyond 50 kpc with distances that are all wrong by the same part, and taken as right.
+
+    What is measured besides, the direction, the line-of-sight velocity and the proper motion, stays.
+    """
+    halo = take_table("halo", load_halo(row.sim_id))
+    for error in errors:
+        about = {"name": row.name, "seed": SEED, "versions": _versions(), "error": error}
+        path = out / "disturbed" / f"{row.name}-{error:g}.npz"
+        if path.exists():
+            simulations.check(path, about)
+            with np.load(path) as file:
+                samples, p_value = file["samples"], float(file["p_value"])
+        else:
+            samples, p_value = _infer(scale_distances(halo, 1.0 + error), row)
+            simulations.save(path, about, samples=samples, p_value=np.array(p_value))
+        yield Disturbed(error, samples.mean(axis=0), samples.std(axis=0), p_value)
+
+
+def scale_distances(stars: NDArray, factor: float) -> Float64Array:
+    """Stars (n, 6) as they seem with heliocentric distances times a factor, at the same proper motions."""
+    x, v = stars[:, :3] - const.SUN_POSITION, stars[:, 3:] - const.SUN_VELOCITY
+    direction = x / np.linalg.norm(x, axis=1, keepdims=True)
+    along = np.einsum("ni,ni->n", v, direction)[:, None] * direction
+    moved = along + factor * (v - along)
+    return np.hstack([factor * x + const.SUN_POSITION, moved + const.SUN_VELOCITY])
+
+
+def describe_disturbed(row: StarRow, found: Sequence[Disturbed]) -> str:
+    """Table of a halo with wrong distances, as text."""
+    lines = [f"{row.name}, all stars beyond 50 kpc, distances wrong by the same part: mean ± standard deviation"]
+    units = [get_unit(name) for name in FREE]
+    lines.append(f"{'':<10}" + "".join(f"{name:>18}" for name in FREE) + f"{'p-value':>10}")
+    truth = "".join(f"{row.truth[name] / scale:18.3f}" for name, (scale, _) in zip(FREE, units, strict=True))
+    lines.append(f"{'truth':<10}{truth}")
+    for each in found:
+        cells = zip(each.mean, each.sigma, units, strict=True)
+        numbers = "".join(f"{f'{mean / scale:.3f} ± {sigma / scale:.3f}':>18}" for mean, sigma, (scale, _) in cells)
+        lines.append(f"{each.error:<+10.0%}{numbers}{each.p_value:10.3f}")
+    return "\n".join(lines)
+
+
+def _infer(stars: Float64Array, row: StarRow, n_total: int | None = None) -> tuple[Float64Array, float]:
+    """Draws (n, 6), and the p-value, of a row with these stars."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a p-value of 0 is part of the result
+        found = infer_stars(
+            stars, selection=Selection(), config=CONFIG, lmc=row.lmc, n_total=n_total, n=N_DRAWS,
+            seed=SEED + row.number, progress=False,
+        )  # fmt: skip
+    return found.samples[list(FREE)].to_numpy(), found.p_value
+
+
+def _versions() -> list[object]:
+    return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS]
+
+
+def main(out: Path, stars: Path, numbers: Path, disturbed: int) -> None:
+    """Print the tables for which posteriors are at hand; compute those of the study itself.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the study's own posteriors.
+    stars, numbers : Path
+        Folders of the references given stars and given 24 numbers.
+    disturbed : int
+        Number of rows that are inferred again with wrong distances.
+    """
+    known = load_references()
+    found = {} if known is None else {"nine numbers": known}
+    for data, path in (("24 numbers", numbers / f"{OF_24}.parquet"), ("1,024 stars", stars / f"{OF_STARS}.parquet")):
+        if path.exists():
+            found[data] = read_references(path)
+    if len(found) < 2:
+        raise ValueError(
+            f"stars = {str(stars)!r}, numbers = {str(numbers)!r}: allowed are folders with collected references"
+        )
+    print(describe_widths(compare_widths(found)), flush=True)
+    agreement = compare_with_24(out, numbers, list_rows())
+    if agreement:
+        print("\n" + describe_agreement(agreement), flush=True)
+    for row in list_rows()[:disturbed]:
+        print("\n" + describe_disturbed(row, list(disturb(out, row))), flush=True)
