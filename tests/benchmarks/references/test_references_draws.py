@@ -9,7 +9,17 @@ from scipy.special import logsumexp
 
 from benchmarks import __main__ as program
 from benchmarks.common.features import SCALE
-from benchmarks.references import checks, draws, extension, importance, inference, results, rows, simulations
+from benchmarks.references import (
+    checks,
+    draws,
+    extension,
+    importance,
+    inference,
+    polynomials,
+    results,
+    rows,
+    simulations,
+)
 from benchmarks.references.design import DIMENSIONS
 from benchmarks.references.gaussianity import scale_distances
 from benchmarks.references.statistics import REFLEX_MOTION, TRAVEL, Statistics, find_statistics
@@ -64,6 +74,7 @@ def row():
 def fewer_draws():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(draws, "N_POINTS", 2_000)
+        patch.setattr(polynomials, "_STEPS", 25)
         yield
 
 
