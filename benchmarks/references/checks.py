@@ -31,7 +31,7 @@ _N_CLASSIFIED = 2000
 
 
 @dataclasses.dataclass(frozen=True)
-class Weighed:
+class WeighedPoints:
     """A posterior on the points of importance sampling.
 
     Attributes
@@ -83,7 +83,7 @@ def _propose(out: Path, row: Row, n: int, n_pool: int, n_kept: int, integrate: I
     seed = (SEED, row.number, _IMPORTANCE)
     if row.statistics.fix_nuisances:
         found = inference.infer(row, simulations.load_parts(out, row, n), integrate).inference
-        assert isinstance(found, draws.Inference)
+        assert isinstance(found, draws.DrawnInference)
         return importance.propose_around(row, found.grid, seed, n_kept)
     model, travel = _model(out, row, n, integrate), np.array(row.observation)
 
@@ -164,7 +164,7 @@ def load(out: Path, row: Row, n: int, n_kept: int | None = None) -> tuple[Propos
     return proposals, data[whole, :, :k], data[whole, :, k:]
 
 
-def weigh(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: Integrate = integrate) -> Weighed:
+def weigh(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: Integrate = integrate) -> WeighedPoints:
     """Weigh the simulations of a row's importance sampling: its posterior without the model of the mean.
 
     Raises
@@ -181,7 +181,7 @@ def weigh(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: Int
         matrices = importance.as_matrices(covariances.mean(axis=1))
     logs = importance.log_likelihoods(np.array(row.observation), data, matrices) - np.log(proposals.probability)
     weights = np.exp(logs - logs.max())
-    return Weighed(proposals.points.astype(float), weights / weights.sum())
+    return WeighedPoints(proposals.points.astype(float), weights / weights.sum())
 
 
 def path_of(out: Path, row: Row) -> Path:

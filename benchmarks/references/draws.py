@@ -132,7 +132,7 @@ class Cloud:
 
 
 @dataclasses.dataclass(frozen=True)
-class Inference:
+class DrawnInference:
     """A posterior and the points behind it.
 
     Attributes
@@ -148,7 +148,7 @@ class Inference:
     missed: NDArray
 
 
-def infer(row: Row, model: Conditional, histories: Histories, seed: tuple[int, ...]) -> Inference:
+def infer(row: Row, model: Conditional, histories: Histories, seed: tuple[int, ...]) -> DrawnInference:
     """Compute the posterior of a row.
 
     Parameters
@@ -163,7 +163,7 @@ def infer(row: Row, model: Conditional, histories: Histories, seed: tuple[int, .
 
     Returns
     -------
-    Inference
+    DrawnInference
 
     Raises
     ------
@@ -181,7 +181,7 @@ def infer(row: Row, model: Conditional, histories: Histories, seed: tuple[int, .
     exploration.search(look_up, _SEARCHED)
     cloud = Cloud.draw(row, exploration.propose(), N_POINTS, (*seed, 1), histories)
     drawn, missed = cloud.infer(model, observed)
-    return Inference(drawn, cloud, missed)
+    return DrawnInference(drawn, cloud, missed)
 
 
 def draw_design(row: Row, found: Drawn, n: int, seed: tuple[int, ...]) -> tuple[Float64Array, Float32Array]:
@@ -203,7 +203,7 @@ def log_likelihood(row: Row, model: Conditional, scores: Float64Array, histories
 
 
 def log_probability(
-    row: Row, model: Conditional, found: Inference, theta: NDArray, histories: Histories, seed: tuple[int, ...]
+    row: Row, model: Conditional, found: DrawnInference, theta: NDArray, histories: Histories, seed: tuple[int, ...]
 ) -> float:
     """Log posterior density of theta (3,), in units of `SCALE`, averaged over the nuisances."""
     wanted = np.asarray(theta, float) * SCALE

@@ -39,7 +39,7 @@ class Inferred:
     Attributes
     ----------
     fitted : conditional.Fitted
-    inference : posterior.Inference or draws.Inference
+    inference : posterior.Inference or draws.DrawnInference
         On a grid of theta, or on draws of all parameters where the data determine the nuisances.
     interpolation : float
         Root mean square error of the log density due to lattice and grid; error of the log evidence due to the number
@@ -50,7 +50,7 @@ class Inferred:
     """
 
     fitted: conditional.Fitted
-    inference: posterior.Inference | draws.Inference
+    inference: posterior.Inference | draws.DrawnInference
     interpolation: float
     simulated: Simulated
     points: NDArray
@@ -135,7 +135,7 @@ def certify(row: Row, found: Inferred, n_failed: int) -> Certificate:
 
 def _find_nearest(found: Inferred, observed: NDArray) -> float:
     """Distance of the observation from the nearest prediction at draws of the posterior; infinite on a grid."""
-    if not isinstance(found.inference, draws.Inference):
+    if not isinstance(found.inference, draws.DrawnInference):
         return np.inf
     cloud, model = found.inference.lattice, found.fitted.model
     offsets = observed - model.predict(cloud.points, cloud.histories)
@@ -155,7 +155,7 @@ def split_halves(found: Inferred, travel: NDArray) -> tuple[Agreement, NDArray]:
     """
     middle = len(found.simulated) // 2
     order = np.arange(len(found.simulated))
-    if isinstance(found.inference, draws.Inference):  # later parts lie closer to the posterior
+    if isinstance(found.inference, draws.DrawnInference):  # later parts lie closer to the posterior
         order = np.random.default_rng(SEED).permutation(order)
     halves = (order[:middle], order[middle:])
     models = [conditional.fit(found.simulated.take(half), found.past[half]).model for half in halves]
@@ -197,7 +197,7 @@ def make(out: Path, row: Row, n: int, integrate: Integrate = integrate) -> None:
 def compute_log_prob(row: Row, found: Inferred, theta: NDArray, histories: Callable[[NDArray], NDArray]) -> float:
     """Log posterior density of theta (3,), per unit of `SCALE`."""
     model = found.fitted.model
-    if isinstance(found.inference, draws.Inference):
+    if isinstance(found.inference, draws.DrawnInference):
         return draws.log_probability(row, model, found.inference, theta, histories, (SEED, row.number, 5))
     travel, evidence = np.array(row.observation), found.inference.grid.log_evidence
     return float(posterior.log_probability(model, travel, theta[None], histories, evidence)[0])
@@ -229,7 +229,7 @@ def make_part(
         simulations.make(out, row, stream, times * n, simulator)
         return
     found = infer(row, simulations.load_parts(out, row, n, design[:k]), integrate).inference
-    assert isinstance(found, draws.Inference)
+    assert isinstance(found, draws.DrawnInference)
     simulations.make(out, row, stream, times * n, simulator, partial(draws.draw_design, row, found.grid))
 
 

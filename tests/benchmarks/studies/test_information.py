@@ -54,7 +54,7 @@ def compared(tmp_path, monkeypatch):
 
         def weigh(out, row, n):
             points = np.random.default_rng(row.number).standard_normal((20_000, 6))
-            return number_checks.Weighed(points, np.full(20_000, 1 / 20_000))
+            return number_checks.WeighedPoints(points, np.full(20_000, 1 / 20_000))
 
         def infer_whole(out, row):
             centre = np.sqrt(0.75) * rng.standard_normal(6) + error
