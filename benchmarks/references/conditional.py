@@ -41,7 +41,7 @@ _OTHER_COSTS = ((2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 3.0, *_PRIOR_COSTS), (*_COMP
 _OTHER_GRADES = (4.0, 2.0)
 _OTHER_MEANS = tuple(map(polynomials.graded_indices, _OTHER_COSTS, _OTHER_GRADES))
 #: Prior precision of the coefficients by which the spread of the other numbers varies, in numbers of simulations.
-_OTHER_RIDGE = 1_000.0
+_OTHER_RIDGE = 10_000.0
 #: Half-width of a design around a posterior in standard deviations of its points, and where coordinates are clipped.
 _SPREAD, _EDGE = 3.2, 1.1
 _UPPER = tuple(itertools.combinations_with_replacement(range(_N_TRAVEL), 2))
@@ -228,9 +228,25 @@ def fit(simulated: Simulated, histories: NDArray) -> Fitted:
     model = dataclasses.replace(blank, mean=mean, factor=factors)
     if others:
         model = dataclasses.replace(model, other_mean=np.stack([f.coefficients for f in others], axis=1))
-    model = dataclasses.replace(model, correction=_fit_correction(x, model.whiten(points, left_out)[0]))
+    correction = _fit_correction(x, model.whiten(points, left_out)[0])
+    if others:
+        correction = _widen(correction, np.sqrt(1.0 - (k + 2) / len(x)))
+    model = dataclasses.replace(model, correction=correction)
     whitened, log_determinant = model.whiten(points, left_out)
     return Fitted(model, whitened, float(_log_normal(whitened, log_determinant).mean()))
+
+
+def _widen(correction: NDArray, factor: float) -> Float64Array:
+    """Multiply a whitening matrix by a factor below one: the inverse of an estimated covariance is too large.
+
+    Of n simulations of k numbers by n / (n - k - 2) on average (Hartlap, Simon & Schneider 2007, A&A 464, 399).
+    """
+    widened = factor * correction
+    for element, (i, j) in enumerate(_lower(_count_numbers(correction.shape[1]))):
+        if i == j:  # logarithms
+            widened[:, element] = correction[:, element]
+            widened[0, element] += np.log(factor)
+    return widened
 
 
 def _log_normal(whitened: NDArray, log_determinant: NDArray) -> Float64Array:

@@ -42,6 +42,9 @@ from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 SEED = 20250901
 #: Draws of each.
 N_DRAWS = 1_000
+_OF_24 = "24 numbers"
+#: Number of rows up to which each is printed.
+_FEW = 10
 #: Relative errors of all distances with which a halo is inferred again.
 DISTANCES = (0.0, 0.01, 0.03)
 
@@ -52,17 +55,20 @@ class Widths:
 
     Attributes
     ----------
-    n_rows : int
-        Rows for which all of them are at hand.
-    sigmas : dict of str to ndarray, shape (3,)
-        Data -> median standard deviation of the posterior of each of `THETA`, over that of the prior.
-    gains : dict of str to float
-        Data -> mean log density of the truth above the prior's [nats].
+    names : tuple of str
+        Rows for which all of them are at hand, by increasing anisotropy, on which the widths depend most.
+    beta0 : ndarray, shape (n,)
+        Their anisotropy.
+    sigmas : dict of str to ndarray, shape (n, 3)
+        Data -> standard deviation of the posterior of each of `THETA`, over that of the prior.
+    gains : dict of str to ndarray, shape (n,)
+        Data -> log density of the truth above the prior's [nats].
     """
 
-    n_rows: int
+    names: tuple[str, ...]
+    beta0: Float64Array
     sigmas: dict[str, Float64Array]
-    gains: dict[str, float]
+    gains: dict[str, Float64Array]
 
 
 def compare_widths(found: dict[str, ReferenceSet]) -> Widths:
@@ -82,31 +88,39 @@ def compare_widths(found: dict[str, ReferenceSet]) -> Widths:
     ValueError
         If they have no row in common.
     """
-    common = sorted(set.intersection(*({int(i) for i in each.sim_id if i >= 0} for each in found.values())))
+    common = set.intersection(*({int(i) for i in each.sim_id if i >= 0} for each in found.values()))
     if not common:
         raise ValueError("the references have no row in common: allowed are files with references of the same rows")
+    wanted = sorted((row for row in list_rows() if row.sim_id in common), key=lambda row: row.truth["beta0"])
     prior = Prior(CONFIG, THETA)
     width = np.array([marginal.std for marginal in prior.marginals.values()])
+    of_prior = prior.log_prob(np.array([[row.truth[name] for name in THETA] for row in wanted]))
     sigmas, gains = {}, {}
     for data, each in found.items():
-        places = [int(np.flatnonzero(each.sim_id == i)[0]) for i in common]
-        sigmas[data] = np.median(each.samples[places].astype(float).std(axis=1), axis=0) / width
-        gains[data] = float(each.log_prob_truth[places].mean())
-    truth = {row.sim_id: [row.truth[name] for name in THETA] for row in list_rows()}
-    of_prior = float(prior.log_prob(np.array([truth[i] for i in common])).mean())
-    return Widths(len(common), sigmas, {data: gain - of_prior for data, gain in gains.items()})
+        places = [int(np.flatnonzero(each.sim_id == row.sim_id)[0]) for row in wanted]
+        sigmas[data] = each.samples[places].astype(float).std(axis=1) / width
+        gains[data] = each.log_prob_truth[places] - of_prior
+    beta0 = np.array([row.truth["beta0"] for row in wanted])
+    return Widths(tuple(row.name for row in wanted), beta0, sigmas, gains)
 
 
 def describe_widths(found: Widths) -> str:
-    """Table of the widths, as text."""
+    """Table of the widths, as text: medians, and each row where they are few."""
     lines = [
-        f"{found.n_rows} rows; median standard deviation of the posterior over that of the prior, and mean gain",
-        f"{'':<16}" + "".join(f"{name:>17}" for name in THETA) + f"{'gain [nats]':>14}",
+        f"{len(found.names)} rows; standard deviation of the posterior over that of the prior (median), and gain (mean)",
+        f"{'':<28}" + "".join(f"{name:>17}" for name in THETA) + f"{'gain [nats]':>14}",
     ]
     for data, sigma in found.sigmas.items():
-        numbers = "".join(f"{value:17.3f}" for value in sigma)
-        lines.append(f"{data:<16}{numbers}{found.gains[data]:14.2f}")
+        lines.append(_format_widths(data, np.median(sigma, axis=0), float(found.gains[data].mean())))
+    if len(found.names) <= _FEW:
+        for i, name in enumerate(found.names):
+            lines.append(f"{name}, beta0 {found.beta0[i]:.2f}")
+            lines += [_format_widths(f"  {data}", s[i], float(found.gains[data][i])) for data, s in found.sigmas.items()]
     return "\n".join(lines)
+
+
+def _format_widths(words: str, sigma: Float64Array, gain: float) -> str:
+    return f"{words:<28}" + "".join(f"{value:17.3f}" for value in sigma) + f"{gain:14.2f}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,13 +301,15 @@ def main(out: Path, stars: Path, numbers: Path, disturbed: int) -> None:
     """
     known = load_references()
     found = {} if known is None else {"nine numbers": known}
-    for data, path in (("24 numbers", numbers / f"{OF_24}.parquet"), ("1,024 stars", stars / f"{OF_STARS}.parquet")):
+    for data, path in ((_OF_24, numbers / f"{OF_24}.parquet"), ("1,024 stars", stars / f"{OF_STARS}.parquet")):
         if path.exists():
             found[data] = read_references(path)
     if len(found) < 2:
         raise ValueError(
             f"stars = {str(stars)!r}, numbers = {str(numbers)!r}: allowed are folders with collected references"
         )
+    if len(found) > 2:  # the rows given 24 numbers may be fewer
+        print(describe_widths(compare_widths({k: v for k, v in found.items() if k != _OF_24})) + "\n")
     print(describe_widths(compare_widths(found)), flush=True)
     agreement = compare_with_24(out, numbers, list_rows())
     if agreement:

@@ -28,13 +28,14 @@ def references(rows, width, log_prob):
 def test_widths_are_those_of_the_common_rows():
     rows = list_rows()[:5]
     found = module.compare_widths({"few": references(rows, 0.5, -66.0), "many": references(rows[1:], 0.1, -60.0)})
-    assert found.n_rows == 4
+    assert set(found.names) == {row.name for row in rows[1:]} and (np.diff(found.beta0) > 0).all()
     assert found.sigmas["few"] == pytest.approx(0.5, rel=0.05) and found.sigmas["many"] == pytest.approx(0.1, rel=0.05)
     assert found.gains["many"] - found.gains["few"] == pytest.approx(6.0)
-    truth = np.array([[row.truth[name] for name in THETA] for row in rows[1:]])
-    assert found.gains["few"] == pytest.approx(-66.0 - Prior("gaussian", THETA).log_prob(truth).mean())
+    by_name = {row.name: row for row in rows}
+    truth = np.array([[by_name[name].truth[parameter] for parameter in THETA] for name in found.names])
+    assert found.gains["few"] == pytest.approx(-66.0 - Prior("gaussian", THETA).log_prob(truth))
     text = module.describe_widths(found)
-    assert text.startswith("4 rows;") and "\nmany " in text
+    assert text.startswith("4 rows;") and "\nmany " in text and f"{found.names[0]}, beta0" in text
     with pytest.raises(ValueError, match="no row in common"):
         module.compare_widths({"few": references(rows[:1], 0.5, 0.0), "many": references(rows[1:], 0.1, 0.0)})
 
