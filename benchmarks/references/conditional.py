@@ -40,8 +40,9 @@ _N_TRAVEL = 3
 _OTHER_COSTS = ((2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 3.0, *_PRIOR_COSTS), (*_COMPONENT_COSTS, *_PRIOR_COSTS))
 _OTHER_GRADES = (4.0, 2.0)
 _OTHER_MEANS = tuple(map(polynomials.graded_indices, _OTHER_COSTS, _OTHER_GRADES))
-#: Prior precision of the coefficients by which the spread of the other numbers varies, in numbers of simulations.
-_OTHER_RIDGE = 10_000.0
+#: Prior precision of the coefficients by which correlations and spread of the other numbers vary, in numbers of
+#: simulations: they are many, and vary little around a posterior.
+_OTHER_RIDGES = (10_000.0, 300.0)
 #: Half-width of a design around a posterior in standard deviations of its points, and where coordinates are clipped.
 _SPREAD, _EDGE = 3.2, 1.1
 _UPPER = tuple(itertools.combinations_with_replacement(range(_N_TRAVEL), 2))
@@ -294,13 +295,14 @@ def _fit_factor(x: NDArray, covariances: NDArray) -> NDArray:
 def _fit_correction(x: NDArray, whitened: NDArray) -> NDArray:
     """Fit coefficients of the further whitening by maximum likelihood with a ridge; its rows are independent."""
     design = polynomials.basis(x, _CORRECTION)
-    ridges = np.where(np.arange(whitened.shape[1]) < _N_TRAVEL, _RIDGE, _OTHER_RIDGE)
     elements = _lower(whitened.shape[1])
     found = np.zeros((len(_CORRECTION), len(elements)))
     for row in range(whitened.shape[1]):
         columns = [k for k, (i, _) in enumerate(elements) if i == row]
         shape = (len(_CORRECTION), row + 1)
-        penalty = np.full(len(_CORRECTION), ridges[row])
+        penalty = np.full(shape, _RIDGE if row < _N_TRAVEL else _OTHER_RIDGES[0])
+        if row >= _N_TRAVEL:
+            penalty[:, row] = _OTHER_RIDGES[1]
         penalty[0] = 0.0
 
         def loss(
@@ -312,8 +314,8 @@ def _fit_correction(x: NDArray, whitened: NDArray) -> NDArray:
             z = scale * whitened[:, row] + (terms[:, :row] * whitened[:, :row]).sum(axis=1)
             slope = z[:, None] * np.concatenate([whitened[:, :row], (scale * whitened[:, row])[:, None]], axis=1)
             slope[:, row] -= 1.0
-            value = 0.5 * z @ z - terms[:, row].sum() + 0.5 * (penalty[:, None] * coefficients**2).sum()
-            return float(value), (design.T @ slope + penalty[:, None] * coefficients).ravel()
+            value = 0.5 * z @ z - terms[:, row].sum() + 0.5 * (penalty * coefficients**2).sum()
+            return float(value), (design.T @ slope + penalty * coefficients).ravel()
 
         found[:, columns] = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B").x.reshape(shape)
     return found

@@ -107,7 +107,7 @@ def compare_widths(found: dict[str, ReferenceSet]) -> Widths:
 def describe_widths(found: Widths) -> str:
     """Table of the widths, as text: medians, and each row where they are few."""
     lines = [
-        f"{len(found.names)} rows; standard deviation of the posterior over that of the prior (median), and gain (mean)",
+        f"{len(found.names)} rows; standard deviation of the posterior over the prior's (median), and gain (mean)",
         f"{'':<28}" + "".join(f"{name:>17}" for name in THETA) + f"{'gain [nats]':>14}",
     ]
     for data, sigma in found.sigmas.items():
@@ -115,7 +115,8 @@ def describe_widths(found: Widths) -> str:
     if len(found.names) <= _FEW:
         for i, name in enumerate(found.names):
             lines.append(f"{name}, beta0 {found.beta0[i]:.2f}")
-            lines += [_format_widths(f"  {data}", s[i], float(found.gains[data][i])) for data, s in found.sigmas.items()]
+            for data, sigma in found.sigmas.items():
+                lines.append(_format_widths(f"  {data}", sigma[i], float(found.gains[data][i])))
     return "\n".join(lines)
 
 
