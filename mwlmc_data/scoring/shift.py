@@ -21,6 +21,9 @@ from mwlmc_data.scoring.checks import (
 )
 from mwlmc_data.scoring.coverage import binomial_interval
 
+#: Logarithm of the determinant of a correlation matrix below which draws count as lying in a plane.
+_FLAT = -33.0
+
 
 def z_of_truth(samples: ArrayLike, truth: ArrayLike) -> Float64Array:
     """Distance of the truth from the posterior mean in posterior standard deviations (Schad et al. 2021).
@@ -100,7 +103,7 @@ def hits(samples: ArrayLike, truth: ArrayLike, level: float) -> Hits:
     return Hits(level, inside, count, count / len(known), low, high)
 
 
-def log_volume(samples: ArrayLike, scale: ArrayLike) -> Float64Array:
+def log_volume(samples: ArrayLike, scale: ArrayLike, allow_flat: bool = False) -> Float64Array:
     """Half the log determinant of the posterior covariance (generalised variance; Wilks 1932) of each observation.
 
     A statistic for `detection_auroc` that any entry has: an entry that knows its limits answers a shifted
@@ -112,6 +115,8 @@ def log_volume(samples: ArrayLike, scale: ArrayLike) -> Float64Array:
         Posterior draws, more than d an observation.
     scale : array_like, shape (d,)
         What each parameter is divided by, in its unit.
+    allow_flat : bool
+        Give draws that lie in a plane the smallest volume that rounding can tell from it, instead of refusing them.
 
     Returns
     -------
@@ -133,8 +138,10 @@ def log_volume(samples: ArrayLike, scale: ArrayLike) -> Float64Array:
     correlation = np.einsum("nmi,nmj->nij", standard, standard) / (m - 1)
     sign, log_determinant = np.linalg.slogdet(correlation)
     # rounding gives draws in a plane a determinant of about the precision, of either sign
-    flat = np.flatnonzero((sign <= 0) | (log_determinant < -33.0))
-    if flat.size:
+    is_flat = (sign <= 0) | (log_determinant < _FLAT)
+    log_determinant = np.where(is_flat, _FLAT, log_determinant)
+    flat = np.flatnonzero(is_flat)
+    if flat.size and not allow_flat:
         raise ValueError(f"samples of observation {int(flat[0])} lie in a plane: allowed are draws in {d} directions")
     return np.log(std / unit).sum(axis=1) + 0.5 * log_determinant
 

@@ -156,3 +156,14 @@ def test_a_score_needs_no_stars_and_sees_a_shift(task, forbidden):
     assert report["scores"]["stream-20"]["auroc_statistic"]["value"] > 0.95
     assert abs(report["scores"]["stream-5"]["auroc_statistic"]["value"] - 0.5) < 0.2
     assert report["headline"]["auroc_statistic"]["value"] == pytest.approx(0.5 + 0.48 / 13, abs=0.06)
+
+
+def test_draws_in_a_plane_are_scored(task, forbidden):
+    """Nearly all at the edge of the support, as of a network far from its training set."""
+    samples = prior_samples(task)
+    row = int(task.observations.rows("errors-2")[0])
+    high = np.float32(task.prior.support["m_lmc"][1])
+    samples[row, 1:, 0] = high
+    samples[row, :, 2] = samples[row, :, 1] / np.float32(1e14)
+    volume = task.score(samples)["scores"]["errors-2"]["auroc_volume"]["value"]
+    assert 0.0 <= volume <= 1.0
