@@ -164,6 +164,6 @@ def test_draws_in_a_plane_are_scored(task, forbidden):
     row = int(task.observations.rows("errors-2")[0])
     high = np.float32(task.prior.support["m_lmc"][1])
     samples[row, 1:, 0] = high
-    samples[row, :, 2] = samples[row, :, 1] / np.float32(1e14)
+    samples[row, :, 2] = samples[row, :, 1] * np.float32(2.0**-44)
     volume = task.score(samples)["scores"]["errors-2"]["auroc_volume"]["value"]
     assert 0.0 <= volume <= 1.0
