@@ -9,12 +9,12 @@ import numpy as np
 
 from benchmarks.references.certificate import MAX_RERUN
 from benchmarks.survey_references.posterior import PARTS, SurveyReference
+from mwlmc_data.scoring.references import OF_SURVEY
 from mwlmc_data.scoring.star_surveys import PATTERNS
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file
 
-#: Name of the table, and of the references in the package's registry.
-FILE = "references-survey.parquet"
+FILE = f"{OF_SURVEY}.parquet"
 #: Effective draws; p-value of the stars; part of the posterior near the edge of the region in which ln P was computed.
 MIN_EFFECTIVE, MIN_P, MAX_EDGE = 1_000.0, 1e-3, 0.05
 #: Errors of the sum of ln P, and of that of ln L, over the posterior [nats].

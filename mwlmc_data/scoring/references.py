@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Names in the registry of the benchmark's files: references given the nine numbers, the 24, and the stars.
 NAME, OF_24, OF_STARS = "references", "references-24", "references-stars"
 NAMES = (NAME, OF_24, OF_STARS)
+#: Name of those given surveys, which are made by ``python -m benchmarks survey-references`` and not embedded yet.
+OF_SURVEY = "references-survey"
 #: Units of `THETA` for the file's densities: per 1e10 Msun, 1e11 Msun and dex.
 DENSITY_UNIT = (1e10, 1e11, 1.0)
 #: Columns to read; the file has more, including the complete certificates (`reference_columns`).

@@ -18,6 +18,7 @@ from tests.helpers.observed_stars import make_errors
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
+    mw.list_tasks()  # all are known before the list is replaced
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MWLMC_DATA_DIR", str(tmp_path_factory.mktemp("store")))
         patch.setattr(task_module, "_KNOWN", copy.deepcopy(task_module._KNOWN))

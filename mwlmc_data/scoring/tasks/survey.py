@@ -13,6 +13,8 @@ from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.made import Recipe, load_made
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.observations import stack_columns
+from mwlmc_data.scoring.reference_columns import NUISANCES, THETA
+from mwlmc_data.scoring.references import OF_SURVEY
 from mwlmc_data.scoring.report import Section
 from mwlmc_data.scoring.star_surveys import (
     MAX_STARS,
@@ -48,9 +50,15 @@ class StarsSurvey(OnDemandTask):
     form = "survey"
     budget = schema.BUDGETS[1]
     x_names = ("stars", "errors", "measured", "mask", *schema.LMC_VECTOR)
-    other_names = ("m_lmc_8p7", "beta0", "r_dehnen")
+    other_names = NUISANCES
     # over the training split, four digits
     other_scale = (6.547e9, 0.2596, 1.439)
+
+    @property
+    def reference_name(self) -> str | None:
+        """Name of the embedded references of this question, None for another."""
+        asked = (self.theta_names, self.other_names, self.x_names)
+        return OF_SURVEY if asked == (THETA, NUISANCES, StarsSurvey.x_names) else None
 
     @property
     def selection(self) -> Selection:
