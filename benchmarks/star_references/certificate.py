@@ -10,8 +10,9 @@ from benchmarks.star_references.posterior import StarReference
 
 #: Effective draws.
 MIN_EFFECTIVE = 1_000.0
-#: Error of the sum of ln P over the stars, over the posterior, and that of the log density of the truth [nats].
-MAX_SELECTION, MAX_DENSITY = 0.3, 0.15
+#: Error of the sum of ln P over the stars, over the posterior, and that of the log density of the truth [nats]. The
+#: first moves a mean by up to as many standard deviations, and two runs apart by root two times that.
+MAX_SELECTION, MAX_DENSITY = 0.1, 0.15
 #: Part of the posterior near the edge of the region in which ln P was computed.
 MAX_EDGE = 0.05
 #: p-value of the stars at the posterior's mean: below it none of 1,000 simulated sets was as unusual.

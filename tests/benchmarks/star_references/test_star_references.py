@@ -185,7 +185,7 @@ def reference(**changes):
 @pytest.mark.parametrize(
     ("changes", "failure"),
     [({"n_effective": 900.0}, "n_effective 900, at least 1000"), ({"p_value": 0.0}, "p_value 0, at least 0.001"),
-     ({"error_selection": 0.5}, "error_selection 0.5, at most 0.3"), ({"edge": 0.2}, "edge 0.2, at most 0.05"),
+     ({"error_selection": 0.5}, "error_selection 0.5, at most 0.1"), ({"edge": 0.2}, "edge 0.2, at most 0.05"),
      ({"error_density": 0.3}, "error_density 0.3, at most 0.15")],
 )  # fmt: skip
 def test_a_certificate_names_what_fails(changes, failure):
