@@ -67,8 +67,11 @@ EXAMPLES = {
         expected="100.0 True 0.0 ('axes: those of the snapshot',)",
     ),
     "docs/BENCHMARK.md": Example(
-        3,
-        {"stars.train": 'stars.load_split("train", 4)'},
+        4,
+        {
+            "stars.train": 'stars.load_split("train", 4)',
+            "models.train.theta, models.train.x.stars": 'models.load_split("train", 4)',
+        },
         before="""
 import os
 from mwlmc_data.scoring import metrics
@@ -78,9 +81,11 @@ def my_method(task):
     task.n_draws, n = 20, len(task.observations)
     log_prob_truth = task.prior.log_prob(task.observations.theta)
     return metrics.prior_draws(task.prior, 20 * n, seed=1).reshape(n, 20, 3).astype("float32")
+def my_classifier(x):
+    return [[0.2] * 5] * len(x.stars)
 """,
         after='print(report["task"], samples.shape, sorted(os.listdir("my-entry")), train.x.stars.shape)',
-        expected="summary-9@1.0 (1100, 20, 3) ['manifest.json', 'samples.npz'] (4, 1024, 6)",
+        expected="models@1.0 (1100, 20, 3) ['manifest.json', 'samples.npz'] (4, 1024, 6)",
         left_out="## Units",  # tests/benchmarks/baselines/test_units_of_theta.py
     ),
 }  # fmt: skip
