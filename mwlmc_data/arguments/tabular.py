@@ -121,6 +121,16 @@ def as_row(name: str, value: Any) -> dict[str, Any]:
     return row
 
 
+def refuse_indexed(name: str, value: Any) -> None:
+    """Refuse a pandas object with an index of its own where rows go by position; 0, 1, 2, ... is no such index."""
+    index: Any = getattr(value, "index", None) if type(value).__module__.startswith("pandas") else None
+    if hasattr(index, "equals") and list(index) != list(range(len(index))):
+        raise ValueError(
+            f"{name} = rows with an index of their own: allowed is an array without one (.to_numpy()), in the order of "
+            "the particles"
+        )
+
+
 def refuse_misaligned(values: Mapping[str, Any]) -> None:
     """Refuse pandas objects whose indices differ: they would be paired by position, contrary to their indices.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 import sys
 import warnings
 from pathlib import Path
@@ -23,9 +22,6 @@ _VELOCITIES = {"v_los": "km/s", "pm_l": "mas/yr", "pm_b": "mas/yr"}
 _OBSERVABLES = {"l": "deg", "b": "deg", "distance": "kpc", **_VELOCITIES}
 _ERRORS = {f"err_{name}": _OBSERVABLES[name] for name in ("distance", *_VELOCITIES)}
 _CORRELATION = {"corr_pm": ""}
-#: Words in the names that other tables use for the correlation.
-_CORRELATION_WORDS = {"corr", "correlation", "rho", "corrpm", "pmcorr", "corrcoef"}
-_MOTION_WORDS = {"pm", "l", "b", "pml", "pmb", "err", "error", "errors", "cosb", "mu", "coefficient"}
 #: Number of names in a header, and of characters in a name, that a message shows.
 _NAMES, _SHOWN = 12, 60
 _MAY_BE_EMPTY = {*_VELOCITIES, *(f"err_{name}" for name in _VELOCITIES), *_CORRELATION}
@@ -114,9 +110,10 @@ def _header(stars: StarFile) -> str:
 
 def _refuse_other_correlations(stars: StarFile) -> None:
     """Refuse a correlation of the proper motions under another name, which would silently be left out."""
+    from mwlmc_data.simulator.observed_columns import is_correlation
+
     for name in stars.header:
-        words = set(re.findall("[a-z]+", name.lower()))
-        if name not in _CORRELATION and words & _CORRELATION_WORDS and words <= _CORRELATION_WORDS | _MOTION_WORDS:
+        if name not in _CORRELATION and is_correlation(name):
             raise ValueError(
                 f"{stars.path} has a column {name!r}, which has no meaning here: allowed is corr_pm for the "
                 "correlation of pm_l and pm_b; do you mean 'corr_pm'? (if not, leave the column out)"

@@ -349,7 +349,8 @@ def load_live(name: str | os.PathLike[str]) -> LiveSimulation:
     Parameters
     ----------
     name : str or path
-        Name of a run that comes with the package, or a file that :meth:`~mwlmc_data.LiveSimulation.save` wrote.
+        Name of a run that comes with the package (none does yet), or a file that
+        :meth:`~mwlmc_data.LiveSimulation.save` wrote.
 
     Returns
     -------
@@ -407,7 +408,10 @@ def _choose_checkpoint(
 ) -> Path | None:
     """The file of an unfinished run; None if the user has no cache."""
     if checkpoint is not None:
-        return expand_home("checkpoint", checkpoint)
+        path = expand_home("checkpoint", checkpoint)
+        if not path.name or path.is_dir() or not path.absolute().parent.is_dir():
+            raise ValueError(f"checkpoint = {shorten(str(path))}: allowed is a file in a folder that exists")
+        return path
     cache = find_user_cache()
     if cache is None:
         return None

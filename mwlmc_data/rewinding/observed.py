@@ -21,7 +21,7 @@ from mwlmc_data.rewinding.likelihood import EXACT_RADIUS
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import heliocentric_basis, sky_basis, spherical_angles
-from mwlmc_data.simulator.observed_columns import VELOCITY_UNITS, check_observables
+from mwlmc_data.simulator.observed_columns import VELOCITY_UNITS, check_observables, is_correlation
 
 #: Columns of a table of observed stars: those of :func:`~mwlmc_data.fit_reflex_observed` and of ``mwlmc reflex``.
 COLUMNS = ("l", "b", "distance", *VELOCITY_UNITS)
@@ -117,7 +117,7 @@ def take_observed(table: Any) -> ObservedStars:
     table : table
         Columns l, b [deg], distance [kpc], v_los [km/s], pm_l, pm_b [mas/yr], and their errors err_distance, err_v_los,
         err_pm_l, err_pm_b, and optionally corr_pm. A velocity is NaN where it is not measured; its column may be
-        missing if no star has it. Other columns are ignored.
+        missing, with that of its error, if no star has it. Other columns are ignored.
 
     Returns
     -------
@@ -126,7 +126,8 @@ def take_observed(table: Any) -> ObservedStars:
     Raises
     ------
     ValueError
-        If a column is missing, or a number is masked, not finite or out of range.
+        If a column is missing, errors have no measurement, the correlation has another name, or a number is masked,
+        not finite or out of range.
     """
     columns = as_table("table", table)
     given = {name: columns.get(name) for name in COLUMNS}
@@ -134,6 +135,16 @@ def take_observed(table: Any) -> ObservedStars:
     needed = [ERROR_COLUMNS[name] for name in ("distance", *VELOCITY_UNITS) if name not in absent]
     if missing := [name for name in needed if name not in columns]:
         raise ValueError(f"table lacks {', '.join(missing)}: allowed are observables with their errors")
+    if widowed := [name for name in absent if ERROR_COLUMNS[name] in columns]:
+        raise ValueError(
+            f"table has {', '.join(ERROR_COLUMNS[name] for name in widowed)} and no {', '.join(widowed)}: allowed are "
+            "measurements with their errors; leave out the errors of what no star has"
+        )
+    if others := [name for name in columns if name != ERROR_COLUMNS["corr"] and is_correlation(str(name))]:
+        raise ValueError(
+            f"table has a column {others[0]!r}: allowed is corr_pm for the correlation of pm_l and pm_b; if it is not "
+            "that, leave it out"
+        )
     errors = {name: columns[column] for name, column in ERROR_COLUMNS.items() if column in columns}
     taken = check_observables(
         given, errors, lambda name: f"table[{name!r}]", lambda name: f"table[{ERROR_COLUMNS[name]!r}]"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.arguments.conversion import refuse_masked
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, number
@@ -73,6 +74,7 @@ class Selection(Displayed):
         object.__setattr__(self, "fraction", as_float("fraction", self.fraction, above=0.0, maximum=1.0))
         if self.footprint is not None and not callable(self.footprint):
             values: Any = self.footprint
+            refuse_masked("footprint", values, "fill them with 0, where nothing is observed")
             if np.asarray(values).dtype == bool:
                 values = np.asarray(values).astype(float)
             pixels = as_floats("footprint", values, shape=("n",), minimum=0.0, maximum=1.0)
@@ -80,6 +82,8 @@ class Selection(Displayed):
                 raise ValueError(
                     f"footprint = {len(pixels)} pixels: allowed are 12 nside^2 with nside from 1 to {MAX_NSIDE}"
                 )
+            pixels = pixels.copy()
+            pixels.setflags(write=False)
             object.__setattr__(self, "_map", pixels)
 
     def _summary(self) -> str:
@@ -126,7 +130,9 @@ class Selection(Displayed):
         longitude = np.mod(longitude, 360.0)
         if self._map is not None:
             return self._map[find_pixels(get_nside(len(self._map)), longitude, latitude)]
-        given = np.asarray(cast(Footprint, self.footprint)(longitude, latitude))
+        answer = cast(Footprint, self.footprint)(longitude, latitude)
+        refuse_masked("footprint(l, b)", answer, "fill them with 0, where nothing is observed")
+        given = np.asarray(answer)
         if given.shape != longitude.shape or given.dtype.kind not in "bfiu":
             raise ValueError(
                 f"footprint(l, b) = {shorten(given)} for {len(longitude)} directions: allowed is an array of as many "

@@ -70,13 +70,15 @@ def take_arrays(given: Mapping[str, Any]) -> tuple[dict[str, Float64Array], list
     arrays : dict of str to ndarray
         Arrays of numbers, which may be infinite or NaN (`find_array_problems` refuses those).
     problems : list of str
-        Sentences on the others: masked, with a unit, ragged, of text, or overflowing their precision.
+        Sentences on the others: tables, masked, with a unit, ragged, of text, or overflowing their precision.
     """
     arrays, problems = {}, []
     for name, value in given.items():
         is_half = getattr(value, "dtype", None) == np.float16
         try:
             refuse_masked(name, value)
+            if hasattr(value, "columns"):
+                raise ValueError(f"{name} = a table with named columns: allowed is an array of numbers (.to_numpy())")
             arrays[name] = as_floats(name, value, allow_nan=not is_half, allow_infinite=not is_half)
         except ValueError as error:
             problems.append(str(error))

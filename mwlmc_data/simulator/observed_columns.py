@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,6 +28,15 @@ MAX_ERRORS = {"distance": MAX_DISTANCE, "v_los": 1e5, "pm_l": 1e4, "pm_b": 1e4, 
 _MIN_DISTANCE = 1e-3
 #: A speed is refused if it exceeds that of light by more than this many of its errors.
 _MAX_SIGMAS = 10.0
+#: Words of the names under which tables hold the correlation of the proper motions.
+_CORRELATION_WORDS = {"corr", "correlation", "rho", "corrpm", "pmcorr", "corrcoef"}
+_MOTION_WORDS = {"pm", "l", "b", "pml", "pmb", "err", "error", "errors", "cosb", "mu", "coefficient"}
+
+
+def is_correlation(name: str) -> bool:
+    """Whether a column's name says that it is the correlation of the proper motions."""
+    words = set(re.findall("[a-z]+", name.lower()))
+    return bool(words & _CORRELATION_WORDS) and words <= _CORRELATION_WORDS | _MOTION_WORDS
 
 
 def _name_plainly(name: str) -> str:

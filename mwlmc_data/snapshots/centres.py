@@ -21,6 +21,8 @@ SHRINK, LAST_COUNT, LAST_PART = 0.9, 100, 0.01
 VELOCITY_SCALE = 10.0
 #: Fewest particles that have a centre.
 MIN_PARTICLES = 20
+#: Fewest particles in effect, by their weights, whose mean is the velocity of a centre.
+MIN_EFFECTIVE = 2
 #: Cells along a side of the grid in which the fullest place of a periodic box is found.
 _CELLS = 32
 
@@ -101,7 +103,13 @@ def find_centre(
         )
     velocity = np.average(v, axis=0, weights=kernel)
     share = kernel / kernel.sum()
-    error = math.sqrt(float((share**2 @ _squares(v - velocity)) / 3.0))
+    squared = float(share @ share)
+    if squared > 1.0 / MIN_EFFECTIVE:
+        raise ValueError(
+            f"positions = {1.0 / squared:.3g} particles in effect within some {VELOCITY_SCALE:g} kpc of the centre, "
+            f"{centre.tolist()} kpc: allowed are {MIN_EFFECTIVE} or more, from which its velocity follows"
+        )
+    error = math.sqrt(float((share**2 @ _squares(v - velocity)) / (3.0 * (1.0 - squared))))
     return Centre(np.r_[centre, velocity], error, count)
 
 

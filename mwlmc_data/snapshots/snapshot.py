@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats, as_ids, as_whole, check_names
+from mwlmc_data.arguments.conversion import refuse_masked
 from mwlmc_data.arguments.messages import shorten
-from mwlmc_data.arguments.tabular import as_vectors, refuse_misaligned
+from mwlmc_data.arguments.tabular import as_vectors, refuse_indexed, refuse_misaligned
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator.reflex import MAX_DISTANCE, MAX_SPEED, MOTION_NAMES, POSITION_NAMES
@@ -21,6 +22,8 @@ from mwlmc_data.simulator.reflex import MAX_DISTANCE, MAX_SPEED, MOTION_NAMES, P
 DARK, STARS = 1, 4
 #: Largest type; SWIFT has seven types.
 MAX_TYPE = 7
+#: Largest rate of expansion [km/s/kpc]: that of a redshift of eight; today's is 0.07.
+MAX_HUBBLE = 1.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +75,7 @@ class Snapshot(Displayed):
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        refuse_misaligned({"positions": self.positions, "velocities": self.velocities, "masses": self.masses})
+        refuse_misaligned({name: getattr(self, name) for name in ("positions", "velocities", "masses", "ids", "types")})
         x = as_vectors("positions", self.positions, POSITION_NAMES, "kpc", limit=MAX_DISTANCE)
         n = len(x)
         if n == 0:
@@ -89,7 +92,7 @@ class Snapshot(Displayed):
             if len(values) != n:
                 raise ValueError(f"{name} = {len(values)} numbers: allowed is one for each of {n} particles")
             self._set(name, values.astype(kind))
-        self._set("hubble", as_float("hubble", self.hubble, minimum=0.0))
+        self._set("hubble", as_float("hubble", self.hubble, unit="km/s/kpc", minimum=0.0, maximum=MAX_HUBBLE))
         self._set("box", as_float("box", self.box, unit="kpc", above=0.0, allow_infinite=True))
 
     def _set(self, name: str, value: Any) -> None:
@@ -131,7 +134,9 @@ class Snapshot(Displayed):
     def select(self, name: str, which: Any) -> NDArray[np.bool_]:
         """Select particles by a boolean array or by types; raise ValueError, naming the argument, if there are none."""
         if is_mask(which):
-            found = np.asarray(which)
+            refuse_masked(name, which, "fill them with False or True")
+            refuse_indexed(name, which)
+            found = np.asarray(which, dtype=bool)
             if found.shape != (len(self),) or not found.any():
                 raise ValueError(
                     f"{name} = a boolean array of shape {found.shape} with {int(found.sum())} particles: allowed is "

@@ -47,8 +47,10 @@ def expand_home(name: str, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     ValueError
-        If the path begins with ~ and the user has no home folder.
+        If it is not a path, or begins with ~ and the user has no home folder.
     """
+    if not isinstance(path, str) and not (isinstance(path, os.PathLike) and isinstance(path.__fspath__(), str)):
+        raise ValueError(f"{name} = {repr(path)[:80]}: allowed is a path")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -147,6 +147,9 @@ def test_a_file_of_another_version_is_refused(file, monkeypatch):
         ({"start": np.full(6, np.nan)}, "start"),
         ({"start": [0, 30, 0, 0, 0, 0]}, "start = an LMC 30 kpc from the Milky Way"),
         ({"progress": "yes"}, "progress = 'yes'"),
+        ({"checkpoint": "/nonexistent/run.npz"}, "checkpoint = '/nonexistent/run.npz': allowed is a file in a folder"),
+        ({"checkpoint": "."}, r"checkpoint = '\.': allowed is a file"),
+        ({"checkpoint": 3}, "checkpoint = 3: allowed is a path"),
     ],
 )
 def test_bad_input_is_refused(arguments, message, tmp_path):

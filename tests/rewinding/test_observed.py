@@ -44,6 +44,16 @@ def test_errors_have_the_sizes_and_the_correlation_that_the_table_states():
     assert np.cov(seen.pm_l, seen.pm_b) == pytest.approx(0.05**2 * np.array([[1.0, 0.6], [0.6, 1.0]]), rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [("v_los", "vlos", "table has err_v_los and no v_los"), ("corr_pm", "pm_corr", "table has a column 'pm_corr'")],
+)
+def test_columns_that_would_be_ignored_in_silence_are_refused(old, new, words):
+    frame = to_table(observe_stars(STARS, make_errors(2, 0.1, 1e-3, 0.05, corr=0.5), np.random.default_rng(0)))
+    with pytest.raises(ValueError, match=words):
+        take_observed(frame.rename(columns={old: new}))
+
+
 def test_tables_of_any_library_give_the_same_stars():
     seen = observe_stars(STARS, make_errors(2, 0.1, 1e-3, 0.05, missing=(0,)), np.random.default_rng(0))
     frame = to_table(seen)

@@ -128,3 +128,16 @@ def test_the_first_guess_is_the_dehnen_profile():
     expected = np.sum(0.5 * (density[1:] + density[:-1]) * np.diff(r))
     assert estimate_fraction(mw.Selection(r_min=50.0, r_max=80.0), 12.0) == pytest.approx(expected, rel=1e-6)
     assert estimate_fraction(mw.Selection(r_min=0.0), 12.0) == 1.0
+
+
+def test_masks_of_a_footprint_are_refused_and_its_map_is_kept():
+    sky = np.ones(12, dtype=bool)
+    with pytest.raises(ValueError, match="footprint = 1 masked or missing value of 12"):
+        mw.Selection(footprint=np.ma.array(sky, mask=[True] + [False] * 11))
+    hiding = mw.Selection(footprint=lambda l, b: np.ma.array(np.ones(len(l)), mask=np.ones(len(l), dtype=bool)))
+    with pytest.raises(ValueError, match=r"footprint\(l, b\) = 1 masked or missing value"):
+        hiding.compute_completeness([[60.0, 0.0, 0.0]])
+    whole = np.ones(12)
+    selection = mw.Selection(footprint=whole)
+    whole[:] = 0.0
+    assert selection.compute_completeness([[60.0, 0.0, 0.0]]).tolist() == [1.0]

@@ -1,6 +1,7 @@
 """The task of models: its rows, the scores of probabilities, and the evidences beside."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mwlmc_data as mw
@@ -102,6 +103,7 @@ def test_right_probabilities_win_and_overconfident_ones_lose(task, forbidden):
         (lambda p: p * 2, r"probabilities of row 0 = .*200 such in total: allowed are numbers from 0 to 1 that sum"),
         (lambda p: p - np.eye(5)[[0] * N] + np.eye(5)[[1] * N], r"probabilities of row 0 = -0\.8"),
         (lambda p: p[:-1], r"shape of probabilities = \(199, 5\): allowed is \(200, 5\)"),
+        (lambda p: pd.DataFrame(p, columns=list(PHYSICS)[::-1]), "probabilities = a table with named columns"),
         (lambda p: p * np.nan, r"probabilities at \(0, 0\) = nan"),
     ],
 )

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,12 +55,37 @@ class TestSnapshot:
             ("ids", np.full(2200, -1)),
             ("types", np.full(2200, 9)),
             ("hubble", -1.0),
+            ("hubble", 70.0),
             ("box", 0.0),
         ],
     )
     def test_arrays_that_do_not_fit_are_refused_by_name(self, world, name, value):
         with pytest.raises(ValueError, match=f"^{name}.* = "):
             Snapshot(**world.fields() | {name: value})
+
+    @pytest.mark.parametrize("name", ["masses", "ids", "types"])
+    def test_rows_of_another_index_are_refused(self, world, name):
+        fields, turned = world.fields(), np.arange(len(world.x))[::-1]
+        fields |= {"positions": pd.DataFrame(world.x), name: pd.Series(fields[name]).loc[turned]}
+        with pytest.raises(ValueError, match=f"{name} = rows with another index"):
+            Snapshot(**fields)
+
+    def test_masks_hold_no_missing_values_and_no_index_of_their_own(self, snapshot):
+        chosen = np.zeros(len(snapshot), dtype=bool)
+        chosen[5:] = True
+        assert snapshot.select("tracers", pd.Series(chosen)).tolist() == chosen.tolist()
+        assert snapshot.select("tracers", pd.array(chosen, dtype="boolean")).tolist() == chosen.tolist()
+        for hidden in (np.ma.array(chosen, mask=chosen), pd.array([None, *chosen[1:]], dtype="boolean")):
+            with pytest.raises(ValueError, match=r"tracers = .* masked or missing value"):
+                snapshot.select("tracers", hidden)
+        with pytest.raises(ValueError, match="tracers = rows with an index of their own"):
+            snapshot.select("tracers", pd.Series(chosen)[::-1])
+
+    def test_a_centre_that_one_particle_makes_has_no_velocity(self):
+        x = np.random.default_rng(0).uniform(-100.0, 100.0, (100, 3))
+        x[0] = 0.0
+        with pytest.raises(ValueError, match=r"positions = 1.* particles in effect"):
+            find_centre(x, np.zeros((100, 3)), np.r_[1e6, np.ones(99)])
 
     def test_a_source_that_is_none_is_refused(self):
         with pytest.raises(TypeError, match="source = a int: allowed is a Snapshot"):

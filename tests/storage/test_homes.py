@@ -136,3 +136,9 @@ assert double(4.0) == 8.0
 """
     )
     run(program, tmp_path, NUMBA_CACHE_DIR="/proc/nowhere")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"run.npz"])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(ValueError, match=r"out = .*: allowed is a path"):
+        homes.expand_home("out", path)

@@ -42,7 +42,7 @@ _SUM_ERROR = 1e-3
 
 
 class ModelsTask(Task):
-    """Which of five physics made the stars of a halo: probabilities, from up to 1,024 stars beyond 50 kpc.
+    """Which of five models of the physics made a halo's stars: probabilities, from up to 1,024 stars beyond 50 kpc.
 
     The models are those of `mwlmc_data.simulator.physics`: the standard one, a Milky Way that does not fall towards the
     LMC, no dynamical friction, an anisotropy after Osipkov and Merritt, and an NFW LMC. Each is as probable as the
