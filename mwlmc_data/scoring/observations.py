@@ -269,4 +269,4 @@ def load_cases(theta_names: Sequence[str], x_names: Sequence[str]) -> Cases:
 
 def _stack_rows(rows: Sequence[Sequence[float]], width: int) -> Float32Array:
     """Stack rows, shape (n, width), even if there are none."""
-    return np.array(rows, dtype=np.float32).reshape(-1, width)
+    return np.array(rows, dtype=np.float32).reshape(len(rows), width)

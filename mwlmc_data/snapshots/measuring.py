@@ -115,6 +115,8 @@ def measure(
 
 
 def _read_truth(truth: Mapping[str, Any] | None) -> dict[str, float]:
+    if truth is not None and not isinstance(truth, Mapping):
+        raise ValueError(f"truth = {shorten(truth)}: allowed is a mapping of parameters to their true values")
     found = {}
     for name, value in (truth or {}).items():
         found[name] = as_float(f"truth[{name!r}]", value, unit=schema.get_column(name).unit)

@@ -121,7 +121,11 @@ def check_pericentre(vector: Float64Array) -> float:
 
 
 def turn_azimuth(pericentre: Float64Array, target: Float64Array) -> Float64Array:
-    """Rotation (3, 3) about the z axis by which the pericentre gets the target's azimuth."""
+    """Rotation (3, 3) about the z axis by which the pericentre gets the target's azimuth; ValueError if it has none."""
+    if not math.hypot(pericentre[0], pericentre[1]) > 0.0:
+        raise ValueError(
+            f"pericentre = {pericentre[:3].tolist()} kpc: allowed is a place off the disc's axis, which has an azimuth"
+        )
     angle = math.atan2(target[1], target[0]) - math.atan2(pericentre[1], pericentre[0])
     cosine, sine = math.cos(angle), math.sin(angle)
     return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])

@@ -67,6 +67,10 @@ def test_rows_are_simulated_in_their_own_model(task, monkeypatch):
     assert folders == {"stars-1024", *(f"stars-1024-{name}" for name in PHYSICS if name != "standard")}
 
 
+def test_no_validation_case_quotes_stars(task):
+    assert task.cases.names == () and task.cases.theta.shape == (0, 0)
+
+
 def test_equal_probabilities_score_what_is_known_of_them(task, forbidden):
     report = task.score(probabilities=np.full((N, 5), 0.2))
     head = report["headline"]

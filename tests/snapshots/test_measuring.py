@@ -87,6 +87,14 @@ class TestSnapshot:
         with pytest.raises(ValueError, match=r"positions = 1.* particles in effect"):
             find_centre(x, np.zeros((100, 3)), np.r_[1e6, np.ones(99)])
 
+    def test_what_cannot_be_turned_or_true_is_refused(self, snapshot):
+        for arguments, words in [
+            ({"rotate": "azimuth", "pericentre": np.zeros(6)}, "pericentre = .*allowed is a place off the disc's axis"),
+            ({"truth": [1]}, r"truth = \[1\]: allowed is a mapping"),
+        ]:
+            with pytest.raises(ValueError, match=words):
+                measure(snapshot, SATELLITE, **arguments)
+
     def test_a_source_that_is_none_is_refused(self):
         with pytest.raises(TypeError, match="source = a int: allowed is a Snapshot"):
             measure(3, LMC)
