@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.live.garavito import RUNS, prepare
-from mwlmc_data.live.simulation import load_live, run_live
+from mwlmc_data.live.simulating import run_live
+from mwlmc_data.live.simulation import load_live
 from mwlmc_data.storage.writing import make_folder
 from mwlmc_data.workers import count_processes, start_pool
 

@@ -8,13 +8,16 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float64Array
+
+if TYPE_CHECKING:
+    from benchmarks.baselines.training import Training
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class Effort:
     def scale_epochs(self, n: int) -> int:
         """Return how many of n epochs to run."""
         return max(3, n // 5) if self.fast else n
+
+    def shorten(self, setting: Training) -> Training:
+        """Return the settings of a training, with fewer epochs if it is to be fast."""
+        return setting.shorten(self.scale_epochs) if self.fast else setting
 
 
 class Baseline(abc.ABC):

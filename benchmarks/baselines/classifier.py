@@ -76,20 +76,19 @@ class NetworkClassifier(Classifier, abc.ABC):
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
         """Train on the train split and keep the weights that are best on the validation split."""
-        import torch
-
         device = self.effort.device
         data = [
             (loop.to_tensor(split.theta, device), loop.to_tensor(self.pack(split.x), device))
             for split in (task.train, task.validation)
         ]
         setting = self.training or self.choose_training(len(task.train))
-        setting = setting.shorten(self.effort.scale_epochs) if self.effort.fast else setting
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self._net = self.build(len(task.theta_names)).to(device)
-            self._net.standardise(data[0][1])
-            self.outcome = loop.train(self._net, data[0], data[1], setting, self.effort.progress)
+
+        def build() -> Any:
+            net = self.build(len(task.theta_names)).to(device)
+            net.standardise(data[0][1])
+            return net
+
+        self._net, self.outcome = loop.train_new(build, data[0], data[1], setting, self.effort, seed)
         self._net.eval()
 
     def choose_training(self, n: int) -> Training:

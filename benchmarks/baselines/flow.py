@@ -71,7 +71,7 @@ class Flow(Baseline, abc.ABC):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self._net = self._build(*data[0])
-            settings, progress = self._settings(), self.effort.progress
+            settings, progress = self.effort.shorten(self.training), self.effort.progress
             self.outcome = loop.train(self._net, data[0], data[1], settings, progress, self.validate_with)
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
@@ -146,9 +146,6 @@ class Flow(Baseline, abc.ABC):
     def _sampler(self, net: Any) -> Sampler:
         """Return what draws from the network: the library's own method."""
         return lambda n, x: net.sample((n,), x).transpose(0, 1)
-
-    def _settings(self) -> Training:
-        return self.training if not self.effort.fast else self.training.shorten(self.effort.scale_epochs)
 
     def _tensor(self, theta: NDArray) -> Any:
         """Convert the task's parameters to the variables of the flow."""

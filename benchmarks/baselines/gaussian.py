@@ -44,8 +44,7 @@ class ConditionalGaussian:
     def fit(self, training: Pair, validation: Pair, setting: Training, effort: Effort) -> None:
         """Train by the likelihood of y, and keep the weights that are best on the validation rows."""
         data = [(loop.to_tensor(y), loop.to_tensor(x)) for y, x in (training, validation)]
-        setting = setting.shorten(effort.scale_epochs) if effort.fast else setting
-        self.outcome = loop.train(self._net, data[0], data[1], setting, effort.progress)
+        self.outcome = loop.train(self._net, data[0], data[1], effort.shorten(setting), effort.progress)
 
     def log_density(self, y: NDArray, x: NDArray) -> Float64Array:
         """Compute the log density (n,) of y (n, d)."""

@@ -113,15 +113,12 @@ def train_mixture(
         With the weights that are best on the validation pair.
     outcome : Trained
     """
-    import torch
-
     values, given = data[0]
-    setting = setting.shorten(effort.scale_epochs) if effort.fast else setting
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = define_network()((given.shape[1], *hidden), n_components, values.shape[1], dropout(len(values)))
-        net = net.to(effort.device)
-        outcome = loop.train(net, data[0], data[1], setting, effort.progress)
+
+    def build() -> Any:
+        return define_network()((given.shape[1], *hidden), n_components, values.shape[1], dropout(len(values)))
+
+    net, outcome = loop.train_new(build, data[0], data[1], setting, effort, seed)
     return Mixture.from_state(loop.state_of(net), values.shape[1]), outcome
 
 

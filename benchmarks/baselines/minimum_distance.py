@@ -91,11 +91,7 @@ class MinimumDistance(Baseline):
         kept = rng.permutation(len(means[0]))[:2000]
         self._arrays |= {"start": self._scale(summaries[0][kept]), "embedding": means[0][kept]}
         setting = Training(epochs=60, learning_rate=3e-3, max_batch=256, weight_decay=1e-3, fused=True)
-        setting = setting.shorten(self.effort.scale_epochs) if self.effort.fast else setting
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self._net = self._build().to(device)
-            self.outcome = loop.train(self._net, data[0], data[1], setting, self.effort.progress)
+        self._net, self.outcome = loop.train_new(self._build, data[0], data[1], setting, self.effort, seed)
         self._net.eval()
         with torch.no_grad():
             rest = (self._net.layers(data[1][1]) - data[1][0]).cpu().numpy().astype(np.float64)

@@ -85,8 +85,6 @@ class SetEstimator(Baseline, abc.ABC):
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
         """Train on the train split and keep the weights that are best on the validation split."""
-        import torch
-
         scores, device = Scores(task.prior), self.effort.device
         self._form = task.form
         data = [
@@ -94,12 +92,13 @@ class SetEstimator(Baseline, abc.ABC):
             for split in (task.train, task.validation)
         ]
         setting = self.training or default_training(len(task.train))
-        setting = setting.shorten(self.effort.scale_epochs) if self.effort.fast else setting
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self._net = self._build(len(task.theta_names), dropout(len(task.train))).to(device)
-            self._net.standardise(data[0][1][:_N_STANDARD])
-            self.outcome = loop.train(self._net, data[0], data[1], setting, self.effort.progress)
+
+        def build() -> Any:
+            net = self._build(len(task.theta_names), dropout(len(task.train))).to(device)
+            net.standardise(data[0][1][:_N_STANDARD])
+            return net
+
+        self._net, self.outcome = loop.train_new(build, data[0], data[1], setting, self.effort, seed)
         self._take_head(len(task.theta_names))
         self._scores = scores
 

@@ -20,6 +20,8 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     import torch
 
+    from benchmarks.baselines.base import Effort
+
 
 @dataclass(frozen=True)
 class Training:
@@ -170,6 +172,41 @@ def train(
     net.load_state_dict(best_state)
     net.eval()
     return found
+
+
+def train_new(
+    build: Callable[[], Any], training: Pair, validation: Pair, setting: Training, effort: Effort, seed: int
+) -> tuple[Any, Trained]:
+    """Build a network and train it, with all random numbers from a seed of their own.
+
+    Parameters
+    ----------
+    build : callable
+        Returns the network.
+    training, validation : tuple of two tensors
+        The arrays, on the device of `effort`.
+    setting : Training
+        Of a whole training; a fast one is shorter.
+    effort : Effort
+    seed : int
+
+    Returns
+    -------
+    net : torch.nn.Module
+        With the best weights, on the device.
+    outcome : Trained
+
+    Raises
+    ------
+    RuntimeError
+        If the validation loss is never finite.
+    """
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = build().to(effort.device)
+        return net, train(net, training, validation, effort.shorten(setting), effort.progress)
 
 
 def _epoch(net: Any, optimiser: Any, cycle: Any, data: Pair, batch: int, clip: float) -> float:

@@ -33,18 +33,16 @@ class MarginalFlow(Detector):
 
     def fit(self, train: Float64Array, validation: Float64Array, seed: int = 0) -> None:
         """Train the flow until the validation split's density no longer rises."""
-        import torch
         from sbi.neural_nets.factory import ZukoFlowType, marginal_nn
 
         device = self.effort.device
         x, held = (loop.to_tensor(part.astype(np.float32), device) for part in (train, validation))
         setting = Training(epochs=60, learning_rate=1e-3, max_batch=256, weight_decay=1e-2)
-        setting = setting.shorten(self.effort.scale_epochs) if self.effort.fast else setting
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            flow = marginal_nn(ZukoFlowType.MAF, num_transforms=3, hidden_features=48)(x.cpu())
-            self._net = define_wrapper()(flow).to(device)
-            loop.train(self._net, (x, x), (held, held), setting, self.effort.progress)
+
+        def build() -> Any:
+            return define_wrapper()(marginal_nn(ZukoFlowType.MAF, num_transforms=3, hidden_features=48)(x.cpu()))
+
+        self._net, _ = loop.train_new(build, (x, x), (held, held), setting, self.effort, seed)
         self._net.eval()
 
     def compute_statistic(self, features: Float64Array) -> Float64Array:

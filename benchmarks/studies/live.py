@@ -27,7 +27,8 @@ from mwlmc_data.live.garavito import RUNS, prepare
 from mwlmc_data.live.replay import move_stars
 from mwlmc_data.live.running import follow, run
 from mwlmc_data.live.settings import make_settings
-from mwlmc_data.live.simulation import LiveSimulation, finish, load_live, run_live
+from mwlmc_data.live.simulating import run_live
+from mwlmc_data.live.simulation import LiveSimulation, finish, load_live
 from mwlmc_data.live.spheres import hernquist_sphere
 from mwlmc_data.live.start import Galaxies, make_galaxies, start_state
 from mwlmc_data.live.stepping import advance, renew_live

@@ -8,6 +8,7 @@ that `track` describes by the `settings`; `aiming` finds the start. What is left
 """
 
 from mwlmc_data.live.field import LiveField
-from mwlmc_data.live.simulation import LiveSimulation, load_live, simulate_live
+from mwlmc_data.live.simulating import simulate_live
+from mwlmc_data.live.simulation import LiveSimulation, load_live
 
 __all__ = ["LiveField", "LiveSimulation", "load_live", "simulate_live"]

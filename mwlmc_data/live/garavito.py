@@ -53,7 +53,7 @@ RUNS = MappingProxyType(
 
 
 def prepare(name: str, particles: int, seed: int) -> tuple[Parameters, Galaxies, LiveSettings, Float64Array]:
-    """Prepare one of the runs for :func:`~mwlmc_data.live.simulation.run_live`.
+    """Prepare one of the runs for :func:`~mwlmc_data.live.simulating.run_live`.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 import pytest
 
 from mwlmc_data import Parameters, integrate_orbit
-from mwlmc_data.live.simulation import simulate_live
+from mwlmc_data.live.simulating import simulate_live
 
 PARAMETERS = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=-0.3)
 

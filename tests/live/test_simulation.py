@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from mwlmc_data import Parameters, simulate
-from mwlmc_data.live import simulation as module
-from mwlmc_data.live.simulation import MASS_NAMES, load_live, simulate_live
+from mwlmc_data.live import simulating as module
+from mwlmc_data.live import simulation
+from mwlmc_data.live.simulating import simulate_live
+from mwlmc_data.live.simulation import MASS_NAMES, load_live
 from mwlmc_data.simulator import constants as const
 
 PARAMETERS = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=-0.3)
@@ -94,9 +96,9 @@ def test_a_file_is_small_and_gives_the_same_run(live, file):
 def test_a_noisy_run_is_stored_in_coarser_steps(live, tmp_path, monkeypatch):
     usual, coarse = tmp_path / "usual.npz", tmp_path / "coarse.npz"
     live.save(usual)
-    monkeypatch.setattr(module, "MAX_SIZE", int(0.9 * usual.stat().st_size))
+    monkeypatch.setattr(simulation, "MAX_SIZE", int(0.9 * usual.stat().st_size))
     live.save(coarse)
-    assert coarse.stat().st_size <= module.MAX_SIZE
+    assert coarse.stat().st_size <= simulation.MAX_SIZE
     one, other = (load_live(path).field.find_expansions(1.0)[0].slope[24:, 0, 0] for path in (usual, coarse))
     np.testing.assert_allclose(one, other, rtol=5e-3)
 
