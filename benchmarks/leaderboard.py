@@ -25,6 +25,7 @@ from mwlmc_data.dataset import release
 from mwlmc_data.scoring import paired_difference
 from mwlmc_data.scoring.submission import SAMPLES, read_submission
 from mwlmc_data.scoring.yardstick import find_impossible
+from mwlmc_data.storage.hashing import sha256_of
 
 #: Names and contents of the result files of one method in one task.
 Results = Sequence[tuple[Path, dict[str, Any]]]
@@ -184,7 +185,7 @@ def add_submission(directory: Path, results: Path = RESULTS) -> Path:
         "baseline": None,
         "title": manifest["method"],
         "manifest": manifest,
-        "samples_sha256": release.sha256_of(Path(directory) / SAMPLES),
+        "samples_sha256": sha256_of(Path(directory) / SAMPLES),
         "scores": {key: value for key, value in report.items() if key not in ("submission", "task")},
     }
     write_json(path, result)

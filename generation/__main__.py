@@ -154,7 +154,20 @@ def _make_parser() -> argparse.ArgumentParser:
     live.add_argument("--particles", type=int, default=2_000_000, help="of each run (default: %(default)s)")
     live.add_argument("--seed", type=int, default=0, help="of the particles (default: %(default)s)")
     live.add_argument("--workers", type=int, help="processes, one to a run (default: all cores)")
+    live.add_argument("--embed", action="store_true", help="copy the files into the package and register them")
     live.set_defaults(run=_live)
+    live_set = commands.add_parser("live-set", help="make the set of live simulations, or continue to make it")
+    live_set.add_argument("--out", type=Path, required=True, help="folder of the set; an interrupted run continues")
+    live_set.add_argument(
+        "--simulations", type=int, required=True, help="number of simulations, those that miss included"
+    )
+    live_set.add_argument("--particles", type=int, default=500_000, help="of each (default: %(default)s)")
+    live_set.add_argument(
+        "--aiming-particles", type=int, default=70_000, help="of each small run that aims (default: %(default)s)"
+    )
+    live_set.add_argument("--seed", type=int, default=20250713, help="of the set (default: %(default)s)")
+    _add_machines(live_set)
+    live_set.set_defaults(run=_live_set)
     disc = commands.add_parser("disc", help="fit the disc's terms for the kernels")
     add_out(disc, (".npz",), "write the terms", required=True)
     disc.add_argument("--terms", type=int, default=11, help="number of terms (default: %(default)s)")
@@ -208,8 +221,9 @@ def _prepare_machines(options: argparse.Namespace) -> dict[str, Any]:
 def _catalogue(options: argparse.Namespace) -> int:
     from generation.catalogue import check_embeddable, embed, make_catalogue, simulate_table
     from generation.plan import Plan
-    from mwlmc_data.dataset.release import CATALOGUE_SEEDS, sha256_of
+    from mwlmc_data.dataset.release import CATALOGUE_SEEDS
     from mwlmc_data.simulator import SIMULATOR_VERSION
+    from mwlmc_data.storage.hashing import sha256_of
 
     plan = Plan(
         out=options.out,
@@ -268,17 +282,34 @@ def _card(options: argparse.Namespace) -> int:
 
 
 def _live(options: argparse.Namespace) -> int:
-    from generation.live import make_runs
+    from generation.live import embed_runs, make_runs
     from mwlmc_data.live.garavito import RUNS
 
-    for path in make_runs(options.out, options.runs or tuple(RUNS), options.particles, options.seed, options.workers):
+    paths = make_runs(options.out, options.runs or tuple(RUNS), options.particles, options.seed, options.workers)
+    for path in embed_runs(paths) if options.embed else paths:
+        print(f"{path}: {path.stat().st_size} bytes")
+    return 0
+
+
+def _live_set(options: argparse.Namespace) -> int:
+    from generation.live_set import LivePlan, make_simulations
+    from generation.live_tables import assemble
+    from mwlmc_data.simulator import SIMULATOR_VERSION
+
+    plan = LivePlan(
+        options.out, options.simulations, options.particles, options.aiming_particles, seed=options.seed,
+        simulator_version=SIMULATOR_VERSION,
+    )  # fmt: skip
+    files = assemble(make_simulations(plan, **_prepare_machines(options)))
+    print(f"{plan.out}: {len(files.runs)} of {plan.simulations} simulations arrived")
+    for path in (files.haloes, files.simulations, files.frictions, files.misses):
         print(f"{path}: {path.stat().st_size} bytes")
     return 0
 
 
 def _rewrite(options: argparse.Namespace) -> int:
     from generation.rewriting import rewrite
-    from mwlmc_data.dataset.release import sha256_of
+    from mwlmc_data.storage.hashing import sha256_of
 
     for path in rewrite():
         print(f"{path}: {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}")

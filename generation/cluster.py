@@ -26,7 +26,7 @@ from typing import Any
 
 import mwlmc_data
 from generation.pool import MakeShard, Progress, RunShards
-from mwlmc_data.dataset.release import sha256_of
+from mwlmc_data.storage.hashing import sha256_of
 
 #: Shards submitted at a time: enough for any cluster, and the scheduler's memory stays constant.
 WINDOW = 1000

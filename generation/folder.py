@@ -30,6 +30,7 @@ from mwlmc_data.dataset.catalogue import load_catalogue
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -188,7 +189,7 @@ def _check_shard(source: store.Store, entry: store.ListedFile, catalogue: pa.Tab
     path = source.path(entry)
     if not path.is_file():
         raise DamagedFileError(path, f"SHA-256 {entry.sha256}", "no such file")
-    found = release.sha256_of(path)
+    found = sha256_of(path)
     if found != entry.sha256:
         raise DamagedFileError(path, f"SHA-256 {entry.sha256}", found)
     with parquet.open_file(path) as file:
@@ -223,7 +224,7 @@ def _put(path: Path, content: bytes) -> None:
 
 def _place(source: Path, target: Path, sha256: str) -> None:
     """Link or copy a shard, unless it exists."""
-    if target.is_file() and (target.samefile(source) or release.sha256_of(target) == sha256):
+    if target.is_file() and (target.samefile(source) or sha256_of(target) == sha256):
         return
     make_folder(target.parent)
     replace_file(target, lambda temporary: _link(source, temporary, sha256))
@@ -234,7 +235,7 @@ def _link(source: Path, target: Path, sha256: str) -> None:
         os.link(source, target)
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
-        found = release.sha256_of(target)
+        found = sha256_of(target)
         if found != sha256:
             raise DamagedFileError(target, f"SHA-256 {sha256}", found) from None
 
@@ -268,5 +269,5 @@ def _write_texts(manifest: store.Manifest, notice: str | None, date: str, url: s
 def _write_sums(out: Path, manifest: store.Manifest) -> str:
     """Write the hashes of all files but the sums themselves, as ``sha256sum -c`` reads them."""
     hashes = {entry.path: entry.sha256 for entry in manifest.files}
-    hashes |= {name: release.sha256_of(out / name) for name in _TEXTS if name != SUMS}
+    hashes |= {name: sha256_of(out / name) for name in _TEXTS if name != SUMS}
     return "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from generation.haloes import ROW_GROUP, write_shard
 from mwlmc_data.dataset import library, release, schema, store
-from mwlmc_data.scoring import embedded, ladders, reference_columns, references, yardstick
-from mwlmc_data.storage import parquet
+from mwlmc_data.scoring import ladders, reference_columns, references, yardstick
+from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.storage.writing import replace_file, write_bytes
 
 _BENCHMARK: dict[str, Sequence[schema.Column]] = {

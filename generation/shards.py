@@ -17,9 +17,10 @@ from generation.cluster import SHARE, ClusterLostError, open_cluster
 from generation.plan import Run, RunMismatchError, is_pinned, pin_run, refuse_differences, refuse_other_draws
 from generation.pool import MakeShard, Progress, RunShards, run_shards
 from mwlmc_data.arguments.arrays import as_whole
-from mwlmc_data.dataset import release, schema
+from mwlmc_data.dataset import schema
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 from mwlmc_data.storage.writing import make_folder, remove_leftovers, write_bytes
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _is_whole(run: Run, shard: int) -> bool:
         digest = run.hash_path(shard).read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return False
-    return path.is_file() and digest.decode(errors="replace").strip() == release.sha256_of(path)
+    return path.is_file() and digest.decode(errors="replace").strip() == sha256_of(path)
 
 
 def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Table:
@@ -187,7 +188,7 @@ class _OtherRowsError(RuntimeError):
 
 def finish(run: Run, shard: int) -> None:
     """Write the hash of a complete shard: a shard counts as finished only with a matching hash."""
-    digest = release.sha256_of(run.shard_path(shard))
+    digest = sha256_of(run.shard_path(shard))
     write_bytes(run.hash_path(shard), f"{digest}\n".encode())
 
 

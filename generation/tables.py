@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mwlmc_data.dataset import release, schema
-from mwlmc_data.scoring import embedded, ladders, reference_columns
-from mwlmc_data.storage import parquet
+from mwlmc_data.scoring import ladders, reference_columns
+from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.validation import VALIDATION_COLUMNS, validation_table
 
 #: Columns of every config of the published folder.

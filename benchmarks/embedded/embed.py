@@ -15,11 +15,12 @@ from benchmarks.suite import models
 from benchmarks.suite.jobs import Job
 from mwlmc_data.dataset import release
 from mwlmc_data.inference.networks import NETWORKS
-from mwlmc_data.scoring import embedded, energy_score, references
+from mwlmc_data.scoring import energy_score, references
 from mwlmc_data.scoring.submission import read_submission
 from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
 from mwlmc_data.scoring.yardstick import ScoreLimit, write_limit
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.storage import embedded
 
 #: Seed of the training whose entry in summary-9 is the limit.
 SEED = 0

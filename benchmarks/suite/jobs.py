@@ -280,7 +280,8 @@ def settings(job: Job, effort: Effort) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def references_hash(task: str = "summary-9") -> str | None:
     """Return the hash of the embedded reference posteriors of a task, those of summary-9 for one without its own."""
-    from mwlmc_data.scoring import embedded, references
+    from mwlmc_data.scoring import references
+    from mwlmc_data.storage import embedded
 
     name = getattr(get_task(task), "reference_name", None) or references.NAME
     entry = embedded.load_registry().get(name)

@@ -15,6 +15,7 @@ from benchmarks.baselines.base import Baseline, Effort, create
 from benchmarks.common.sets import Learnable
 from mwlmc_data.arguments.messages import refuse
 from mwlmc_data.dataset import release
+from mwlmc_data.storage.hashing import sha256_of
 
 _ABOUT = "about"
 
@@ -62,12 +63,12 @@ class Models:
             about = read_about(path)
             if {key: about.get(key) for key in wanted} == wanted:
                 baseline.restore(task, read_arrays(path))
-                return baseline, {**about, "sha256": release.sha256_of(path)}
+                return baseline, {**about, "sha256": sha256_of(path)}
         start = cpu_seconds()
         baseline.fit(task, seed)
         about = {**wanted, **describe(baseline), "cpu_seconds": round(cpu_seconds() - start, 1)}
         write(path, baseline.state(), about)
-        return baseline, {**about, "sha256": release.sha256_of(path)}
+        return baseline, {**about, "sha256": sha256_of(path)}
 
     def _part(self, name: str, task: Learnable, seed: int) -> Baseline:
         return self.get(name, task, seed)[0]

@@ -11,13 +11,13 @@ Versions: PATCH if the same values are written differently, MINOR if columns or 
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 from mwlmc_data.storage.homes import DATA_DIR
 from mwlmc_data.storage.writing import write_bytes
 
@@ -28,32 +28,11 @@ DATA_VERSION = "1.0.0"
 CATALOGUE_SEEDS: dict[str, int] = {"gaussian": 20250710, "flat": 20250711, "wide": 20250712}
 
 
-_BLOCK = 1 << 20
 _EMPTY: dict[str, Any] = {"files": {}, "manifest": None, "mirrors": [], "retracted": None}
 
 
 class RetractedVersionWarning(UserWarning):
     """The loaded version of the data was retracted; the warning gives the erratum."""
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file.
-
-    Parameters
-    ----------
-    path : Path
-        An existing file.
-
-    Returns
-    -------
-    str
-        Its SHA-256 in hexadecimal.
-    """
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def load_registry(directory: Path | None = None) -> dict[str, dict[str, dict[str, Any]]]:

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from mwlmc_data.dataset.manifest import MANIFEST, ListedFile, Manifest
-from mwlmc_data.dataset.release import DATA_DIR, DATA_VERSION, sha256_of
+from mwlmc_data.dataset.release import DATA_DIR, DATA_VERSION
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 from mwlmc_data.storage.homes import expand_home, find_user_cache
 from mwlmc_data.storage.writing import write_bytes
 

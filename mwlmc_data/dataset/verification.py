@@ -19,6 +19,7 @@ from mwlmc_data.dataset.store import MANIFEST, ListedFile, Store
 from mwlmc_data.display import Displayed
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -148,7 +149,7 @@ def _find_file_problems(store: Store, entry: ListedFile, known: dict[str, Any]) 
     if size != entry.bytes:
         yield f"it has {size} bytes, not {entry.bytes}"
         return
-    digest = release.sha256_of(path)
+    digest = sha256_of(path)
     if digest != entry.sha256:
         yield f"its SHA-256 is {digest}, not {entry.sha256}"
         return
@@ -235,7 +236,7 @@ def _find_manifest_problems(store: Store, record: dict[str, Any]) -> Iterator[st
         if seed != wanted:
             yield f"the seed of {config} is {seed} in the manifest, not {wanted}"
     if record["manifest"] is not None and "gaussian" in {entry.config for entry in manifest.files}:
-        digest = release.sha256_of(store.root / MANIFEST)
+        digest = sha256_of(store.root / MANIFEST)
         if digest != record["manifest"]:
             yield f"{MANIFEST}: its SHA-256 is {digest}, not that of the published one, {record['manifest']}"
 
@@ -278,7 +279,7 @@ def _find_checksum_problems(store: Store, partial: bool) -> Iterator[str]:
         elif not file.is_file():
             if not partial:
                 yield f"{name} is missing"
-        elif release.sha256_of(file) != digest:
+        elif sha256_of(file) != digest:
             yield f"{name}: its SHA-256 is not that of {CHECKSUMS}"
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mwlmc_data.dataset.manifest import ListedFile
-from mwlmc_data.dataset.release import sha256_of
 from mwlmc_data.dataset.store import get_data_dir
 from mwlmc_data.fetching.connections import open_session
 from mwlmc_data.fetching.downloading import download
@@ -15,6 +14,7 @@ from mwlmc_data.fetching.errors import FetchError
 from mwlmc_data.fetching.manifest import hold_lock
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Halt, NoMirrorHelpsError
+from mwlmc_data.storage.hashing import sha256_of
 
 #: Folder of these files, beside those of the data's versions.
 FOLDER = "outside"

@@ -12,7 +12,7 @@ from mwlmc_data.arguments.arrays import as_choice
 from mwlmc_data.display import Displayed
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
 from mwlmc_data.priors import Prior
-from mwlmc_data.scoring import embedded
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 
 #: Names of the embedded networks in the registry, by training set.

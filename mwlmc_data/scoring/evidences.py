@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import schema
 from mwlmc_data.display import Displayed
-from mwlmc_data.scoring import embedded
 from mwlmc_data.simulator.physics import PHYSICS
-from mwlmc_data.storage import parquet
+from mwlmc_data.storage import embedded, parquet
 
 #: Name in the registry of the benchmark's files.
 NAME = "evidences"

@@ -20,8 +20,7 @@ from scipy.special import ndtri
 from mwlmc_data.arguments.angles import compute_longitude
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.dataset import release, schema
-from mwlmc_data.scoring import embedded
-from mwlmc_data.storage import parquet
+from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.storage.errors import DamagedFileError
 
 #: Name of the embedded file in the registry of the benchmark's files.

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.display import Displayed
-from mwlmc_data.scoring import embedded
 from mwlmc_data.scoring.reference_columns import THETA, name_samples
+from mwlmc_data.storage import embedded
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import schema
 from mwlmc_data.display import Displayed
-from mwlmc_data.scoring import embedded
 from mwlmc_data.scoring.energy import paired_difference
 from mwlmc_data.scoring.report import Entry
-from mwlmc_data.storage import parquet
+from mwlmc_data.storage import embedded, parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa

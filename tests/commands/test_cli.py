@@ -14,6 +14,7 @@ import mwlmc_data
 from mwlmc_data import cli
 from mwlmc_data.dataset import release, schema
 from mwlmc_data.simulator import SIMULATOR_VERSION
+from mwlmc_data.storage.hashing import sha256_of
 from tests.helpers.footers import needs_reader, read_footer
 from tests.helpers.halo_folders import copy_of_mini
 
@@ -124,7 +125,7 @@ class TestInfo:
         status, out, _ = run("info")
         assert status == 0
         assert "123 simulations" in out
-        assert f"{release.sha256_of(folder / 'gaussian.parquet')}: verified" in out
+        assert f"{sha256_of(folder / 'gaussian.parquet')}: verified" in out
         for column in schema.COLUMNS:
             assert column.description in out
 

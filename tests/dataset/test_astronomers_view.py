@@ -12,8 +12,8 @@ from astropy.table import Table
 
 from generation.rewriting import rewrite
 from mwlmc_data.dataset import release, schema, store
-from mwlmc_data.scoring import embedded, ladders, reference_columns, yardstick
-from mwlmc_data.storage import parquet, votable
+from mwlmc_data.scoring import ladders, reference_columns, yardstick
+from mwlmc_data.storage import embedded, parquet, votable
 from mwlmc_data.validation import VALIDATION_COLUMNS, validation_schema
 from tests.helpers.footers import IS_READ_BY_ASTROPY, needs_reader, read_footer
 

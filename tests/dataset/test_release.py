@@ -8,6 +8,7 @@ import pytest
 
 from mwlmc_data.dataset import release
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 
 
 @pytest.fixture
@@ -65,11 +66,11 @@ def replace_by_an_error_page(path):
 @pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty, replace_by_an_error_page])
 def test_a_damaged_file_is_named_with_both_hashes(folder, damage):
     path = folder / "gaussian.parquet"
-    expected = release.sha256_of(path)
+    expected = sha256_of(path)
     damage(path)
     with pytest.raises(DamagedFileError) as caught:
         release.verify_embedded("gaussian", directory=folder)
-    for part in (str(path), expected, release.sha256_of(path)):
+    for part in (str(path), expected, sha256_of(path)):
         assert part in str(caught.value)
     assert isinstance(caught.value, OSError)
 

@@ -13,6 +13,7 @@ from mwlmc_data.dataset import library, release, schema, store
 from mwlmc_data.dataset.verification import verify
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 from tests.helpers.halo_folders import copy_of_mini, rot, with_checksums
 
 PATH = "haloes/haloes-test-00000-of-00001.parquet"
@@ -103,7 +104,7 @@ def test_a_file_says_whether_its_pages_have_checksums(tmp_path):
 def test_a_file_without_them_is_hashed_by_every_process(tmp_path, forget, monkeypatch):
     _, entry = shard(tmp_path, checksums=False)
     hashed = []
-    monkeypatch.setattr(store, "sha256_of", lambda path: hashed.append(path.name) or release.sha256_of(path))
+    monkeypatch.setattr(store, "sha256_of", lambda path: hashed.append(path.name) or sha256_of(path))
     for _ in range(2):
         forget()
         store.verify_file(tmp_path, entry)

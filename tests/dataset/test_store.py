@@ -8,6 +8,7 @@ import pytest
 
 from mwlmc_data.dataset import library, release, store
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 from tests.helpers.halo_folders import copy_of_mini, with_checksums
 
 
@@ -21,7 +22,7 @@ def hashed(monkeypatch):
     """Names of the files that are hashed, in order."""
     names = []
     monkeypatch.setattr(store, "_VERIFIED", {})
-    monkeypatch.setattr(store, "sha256_of", lambda path: names.append(path.name) or release.sha256_of(path))
+    monkeypatch.setattr(store, "sha256_of", lambda path: names.append(path.name) or sha256_of(path))
     return names
 
 

@@ -15,6 +15,7 @@ from mwlmc_data.dataset import library, release, sameness, store
 from mwlmc_data.dataset.sameness import compare_haloes
 from mwlmc_data.dataset.verification import verify
 from mwlmc_data.simulator import Halo
+from mwlmc_data.storage.hashing import sha256_of
 from tests.helpers.halo_folders import copy_of_mini
 
 #: Version of the simulator that made the embedded files.
@@ -175,7 +176,7 @@ def test_a_series_must_be_complete(mini):
 
 
 def test_a_manifest_must_be_the_published_one_once_that_is_known(mini, monkeypatch):
-    digest = release.sha256_of(mini.root / store.MANIFEST)
+    digest = sha256_of(mini.root / store.MANIFEST)
     registry = release.load_registry()
     monkeypatch.setattr(release, "load_registry", lambda directory=None: registry)
     registry[release.DATA_VERSION]["manifest"] = "0" * 64
@@ -202,7 +203,7 @@ def test_haloes_of_another_simulator_cannot_be_checked(mini):
 
 def test_documents_are_checked_by_their_sums(mini):
     (mini.root / "README.md").write_text("text")
-    lines = [f"{release.sha256_of(mini.root / 'README.md')}  README.md"]
+    lines = [f"{sha256_of(mini.root / 'README.md')}  README.md"]
     lines += [f"{entry.sha256}  {entry.path}" for entry in mini.manifest.files]
     (mini.root / "SHA256SUMS").write_text("\n".join(lines) + "\n")
     assert verify(mini.root, sample=0).problems == []

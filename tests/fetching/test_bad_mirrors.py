@@ -12,6 +12,7 @@ from mwlmc_data.dataset import release, store
 from mwlmc_data.dataset.store import Store
 from mwlmc_data.fetching import FetchError, connections, fetch_files, manifest, retrying
 from mwlmc_data.fetching.retrying import Patience
+from mwlmc_data.storage.hashing import sha256_of
 from tests.helpers.bad_manifests import BAD
 from tests.helpers.halo_folders import rot
 from tests.helpers.read_only_disk import read_only
@@ -297,7 +298,7 @@ class TestManifests:
         assert problem(haloes=haloes(rows)) == reported
 
     def test_the_registered_manifest_is_kept(self, fetch, serve, root, original, registered):
-        registered(manifest=release.sha256_of(original / MANIFEST))
+        registered(manifest=sha256_of(original / MANIFEST))
         bad = serve()
         for name in SHARDS:
             bad.always[name] = status(404)

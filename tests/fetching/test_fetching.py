@@ -16,6 +16,7 @@ import mwlmc_data
 from mwlmc_data.dataset import library, release, schema, store
 from mwlmc_data.fetching import FetchError, downloading, manifest, mirrors
 from mwlmc_data.fetching.errors import format_size
+from mwlmc_data.storage.hashing import sha256_of
 from tests.helpers.release_server import SHARDS, TRAIN, files_in, moved, small_release, write_manifest
 
 MANIFEST = store.MANIFEST
@@ -200,7 +201,7 @@ class TestSecondFetch:
         forgotten()
         (root / store.STAMPS / f"{paths[1].name}.json").unlink()
         hashed = []
-        monkeypatch.setattr(store, "sha256_of", lambda path: hashed.append(path) or release.sha256_of(path))
+        monkeypatch.setattr(store, "sha256_of", lambda path: hashed.append(path) or sha256_of(path))
         assert fetch(mirrors=server.url) == paths
         assert hashed == [paths[1]]
         assert len(server.seen) == requests
@@ -290,13 +291,13 @@ class TestManifest:
             fetch(mirrors=original, split="test")
 
     def test_it_must_be_the_registered_manifest(self, fetch, published, original, root, registered):
-        registered(manifest=release.sha256_of(original / MANIFEST))
+        registered(manifest=sha256_of(original / MANIFEST))
         write_manifest(published, entries_of(published)[1:])
-        self.refused(fetch, published, root, "SHA-256", release.sha256_of(original / MANIFEST))
+        self.refused(fetch, published, root, "SHA-256", sha256_of(original / MANIFEST))
         assert same_bytes(fetch(mirrors=[published, original]), original, root)
 
     def test_the_registered_manifest_is_known_without_a_mirror(self, fetch, original, root, registered):
-        registered(manifest=release.sha256_of(original / MANIFEST))
+        registered(manifest=sha256_of(original / MANIFEST))
         shutil.copytree(original, root)
         assert len(fetch()) == 4
 

@@ -7,7 +7,7 @@ import pytest
 
 from generation import cluster
 from generation.cluster import ClusterLostError, ClusterSetupError, Expected, get_versions
-from mwlmc_data.dataset.release import sha256_of
+from mwlmc_data.storage.hashing import sha256_of
 
 
 @pytest.fixture

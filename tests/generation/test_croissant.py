@@ -14,6 +14,7 @@ import yaml
 from generation import croissant, responsible
 from generation.tables import CONFIG_COLUMNS, splits_of
 from mwlmc_data.dataset import release, schema, store
+from mwlmc_data.storage.hashing import sha256_of
 
 mlcroissant = pytest.importorskip("mlcroissant")
 
@@ -111,7 +112,7 @@ class TestDescription:
         for name, node in objects.items():
             path = published / node["contentUrl"]
             assert path.name == node["name"] == name
-            assert node["sha256"] == release.sha256_of(path)
+            assert node["sha256"] == sha256_of(path)
             assert node["contentSize"] == f"{path.stat().st_size} B"
             assert node["encodingFormat"] == "application/x-parquet"
 

@@ -22,9 +22,9 @@ from generation.plan import DamagedRunError, RunMismatchError, pin_run
 from generation.pool import Progress
 from generation.shards import is_finished, read_shard
 from mwlmc_data.dataset import release, store
-from mwlmc_data.dataset.release import sha256_of
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.storage.errors import WriteError
+from mwlmc_data.storage.hashing import sha256_of
 from tests.helpers.read_only_disk import read_only
 from tests.helpers.stand_in_simulator import make, plan_for
 

@@ -18,10 +18,10 @@ from generation.folder import StrangerError, make_release
 from generation.tables import CONFIG_COLUMNS
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.verification import verify
-from mwlmc_data.scoring import embedded
 from mwlmc_data.simulator import SIMULATOR_VERSION
-from mwlmc_data.storage import parquet
+from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
 from mwlmc_data.validation import validation_cases, validation_schema
 from tests.helpers.folder_contents import contents, files_in
 
@@ -62,7 +62,7 @@ def rewrite_shard(root, change):
     (entry,) = (entry for entry in manifest["files"] if entry["split"] == "test")
     path = root / entry["path"]
     pq.write_table(change(pq.read_table(path)), path)
-    entry |= {"sha256": release.sha256_of(path), "bytes": path.stat().st_size}
+    entry |= {"sha256": sha256_of(path), "bytes": path.stat().st_size}
     rewrite_manifest(root, files=manifest["files"])
 
 

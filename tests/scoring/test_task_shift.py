@@ -6,9 +6,10 @@ from scipy import stats
 
 import mwlmc_data as mw
 from mwlmc_data.dataset import release, schema
-from mwlmc_data.scoring import embedded, ladders
+from mwlmc_data.scoring import ladders
 from mwlmc_data.scoring.observations import test_columns as columns_of_rows
 from mwlmc_data.scoring.tasks.shift import HALO_ROWS, LADDER_ROWS
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 from tests.helpers.example_entries import prior_samples
 

@@ -10,9 +10,10 @@ from scipy import stats
 
 from benchmarks.references.rows import reference_ids
 from mwlmc_data.dataset import schema
-from mwlmc_data.scoring import embedded, references
+from mwlmc_data.scoring import references
 from mwlmc_data.scoring.reference_columns import THETA
 from mwlmc_data.scoring.tasks import summary
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 from tests.helpers.example_entries import SHORT, prior_samples
 from tests.helpers.prior_laws import LAWS

@@ -10,8 +10,8 @@ from benchmarks.baselines.classifier import Classifier
 from benchmarks.baselines.training import use_one_thread
 from benchmarks.suite import jobs, models
 from mwlmc_data import Prior, get_task
-from mwlmc_data.dataset import release
 from mwlmc_data.scoring.star_sets import StarSets
+from mwlmc_data.storage.hashing import sha256_of
 from tests.helpers.star_tasks import StarTask
 
 pytest.importorskip("sbi", reason="sbi is not installed: the networks cannot be built")
@@ -109,7 +109,7 @@ class TestEveryBaseline:
     def test_it_survives_being_saved_and_loaded(self, name, kept, task):
         baseline, about = kept(name)
         path = kept.store.path(name, task, 0)
-        assert release.sha256_of(path) == about["sha256"] and about["n_parameters"] == baseline.n_parameters
+        assert sha256_of(path) == about["sha256"] and about["n_parameters"] == baseline.n_parameters
         again, found = kept.store.get(name, task, 0)
         assert again is not baseline and found == about
         x = task.observations.x[:2]

@@ -15,9 +15,10 @@ from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task, scoring
 from mwlmc_data.dataset import release
 from mwlmc_data.inference.networks import NETWORKS
-from mwlmc_data.scoring import embedded, yardstick
+from mwlmc_data.scoring import yardstick
 from mwlmc_data.scoring.submission import write_submission
 from mwlmc_data.scoring.task import Task
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 from tests.helpers.example_entries import prior_samples
 

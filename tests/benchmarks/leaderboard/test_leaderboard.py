@@ -11,10 +11,10 @@ from benchmarks import __main__ as command
 from benchmarks import leaderboard, leaderboard_text
 from benchmarks.suite import jobs, plan
 from mwlmc_data import get_task, list_tasks
-from mwlmc_data.dataset import release
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.submission import write_submission
+from mwlmc_data.storage.hashing import sha256_of
 
 COST = {"cpu_seconds": 12.0, "simulations": 0, "parameters": 0}
 
@@ -91,7 +91,7 @@ def test_a_submission_is_scored_and_listed_beside_the_others(entry, scored):
     text = leaderboard_text.format_markdown(leaderboard.rebuild(scored))
     assert "| 1 | The prior, again | 1 |" in text and list_tasks()["budget-1000@1.0"] in text
     (path,) = scored.rglob("*.json")
-    assert json.loads(path.read_text())["samples_sha256"] == release.sha256_of(entry / "samples.npz")
+    assert json.loads(path.read_text())["samples_sha256"] == sha256_of(entry / "samples.npz")
 
 
 def stored(folder, name, observations=None, **headline):

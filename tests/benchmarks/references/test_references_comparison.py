@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.references.comparison import compare_draws, compare_files
-from mwlmc_data.scoring import embedded, references
+from mwlmc_data.scoring import references
+from mwlmc_data.storage import embedded
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,11 @@ from mwlmc_data.inference.free_parameters import FREE, FreeParameters
 from mwlmc_data.inference.stars import StarPosterior
 from mwlmc_data.rewinding.probability import PassProbability, count_coefficients
 from mwlmc_data.rewinding.selection import Selection
-from mwlmc_data.scoring import embedded, references
+from mwlmc_data.scoring import references
 from mwlmc_data.scoring.reference_columns import COLUMNS_OF_STARS, N_STAR_DRAWS, THETA
 from mwlmc_data.scoring.tasks import summary
 from mwlmc_data.simulator.limits import SKY_NAMES
+from mwlmc_data.storage import embedded
 
 #: Width of a posterior in normal scores.
 WIDTH = 0.2

@@ -11,8 +11,8 @@ from benchmarks.suite import jobs, models, plan
 from benchmarks.suite.curves import LEVELS
 from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task, list_tasks
-from mwlmc_data.dataset import release
 from mwlmc_data.scoring.submission import SubmissionError, read_submission
+from mwlmc_data.storage.hashing import sha256_of
 
 JOB = Job("budget-1000", "linear-gaussian", 1)
 EFFORT = Effort()
@@ -132,7 +132,7 @@ class TestJob:
 
     def test_its_weights_are_kept_with_their_hash(self, run):
         path = run / "models" / "budget-1000@1.0" / "linear-gaussian-s1.safetensors"
-        assert release.sha256_of(path) == result(run)["model"]["sha256"]
+        assert sha256_of(path) == result(run)["model"]["sha256"]
         assert models.read_about(path)["seed"] == 1 and path.read_bytes()[:1] != b"\x80", "no pickle"
 
     def test_finished_jobs_are_not_repeated(self, run):

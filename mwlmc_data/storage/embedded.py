@@ -1,8 +1,8 @@
-"""Small files of the benchmark that the package embeds, each checked against its hash before it is read.
+"""Small files that the package embeds, each checked against its hash before it is read.
 
 They are not sets of simulations, so they have their own registry beside that of the release
-(`mwlmc_data.dataset.release`), in the same form: `data/benchmark.json`, name -> file, sha256, bytes, rows,
-simulator_version.
+(`mwlmc_data.dataset.release`), in the same form: `data/benchmark.json`, name -> file (relative to the registry),
+sha256, bytes, rows, simulator_version (of the program that made the numbers: of `mwlmc_data.live` for a live run).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mwlmc_data.dataset import release
 from mwlmc_data.storage.errors import DamagedFileError
+from mwlmc_data.storage.hashing import sha256_of
+from mwlmc_data.storage.homes import DATA_DIR
 from mwlmc_data.storage.writing import write_bytes
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def verify_file(name: str, directory: Path | None = None) -> Path | None:
     expected = f"SHA-256 {entry['sha256']} ({entry['bytes']} bytes)"
     if not path.is_file():
         raise DamagedFileError(path, expected, "no such file")
-    found = release.sha256_of(path)
+    found = sha256_of(path)
     if found != entry["sha256"]:
         raise DamagedFileError(path, expected, f"{found} ({path.stat().st_size} bytes)")
     return path
@@ -136,37 +137,42 @@ def read_names(path: Path) -> list[str]:
         raise DamagedFileError(path, "a table", f"another ({error})") from error
 
 
-def register(path: Path, name: str, rows: int, simulator_version: str) -> dict[str, Any]:
-    """Enter a file into the registry beside it.
+def register(
+    path: Path, name: str, rows: int, simulator_version: str, directory: Path | None = None
+) -> dict[str, Any]:
+    """Enter a file into the registry.
 
     Parameters
     ----------
     path : Path
-        An existing file in the folder of the registry, which is created if missing.
+        An existing file in the folder of the registry, or in a folder of it.
     name : str
         Name to look it up by.
     rows : int
         Number of its rows.
     simulator_version : str
         Version of the simulator that made its numbers.
+    directory : Path, optional
+        Folder of the registry, which is created if missing; that of the file by default.
 
     Returns
     -------
     dict
         The new entry.
     """
-    entries = load_registry(path.parent)
+    directory = path.parent if directory is None else directory
+    entries = load_registry(directory)
     entries[name] = {
-        "file": path.name,
-        "sha256": release.sha256_of(path),
+        "file": path.relative_to(directory).as_posix(),
+        "sha256": sha256_of(path),
         "bytes": path.stat().st_size,
         "rows": rows,
         "simulator_version": simulator_version,
     }
     text = json.dumps(entries, indent=2, sort_keys=True)
-    write_bytes(path.parent / REGISTRY, f"{text}\n".encode())
+    write_bytes(directory / REGISTRY, f"{text}\n".encode())
     return entries[name]
 
 
 def _directory(directory: Path | None) -> Path:
-    return release.DATA_DIR if directory is None else directory
+    return DATA_DIR if directory is None else directory
