@@ -13,7 +13,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     for add_one in (
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
-        _add_stars_calibration, _add_samplers, _add_model_evidences, _add_detectors, _add_live,
+        _add_stars_calibration, _add_samplers, _add_model_evidences, _add_detectors, _add_live, _add_live_reflex,
         _add_costs, _add_information,
     ):  # fmt: skip
         add_one(commands)
@@ -289,10 +289,10 @@ def _samplers(options: argparse.Namespace) -> None:
 
 def _add_live(commands: argparse._SubParsersAction) -> None:
     live = commands.add_parser("live", help="how good and how fast live galaxies are, beside what is allowed")
-    live.add_argument("--reference", type=Path, help="folder with gc19/ and gc21_orbits/, for the part orbits")
+    live.add_argument("--reference", type=Path, help="folder with the runs of others, for orbits and others")
     live.add_argument("--out", type=Path, default=Path("build/live"), help="folder of the runs, which continue there")
     live.add_argument("--particles", type=integer_from(24_000), default=2_000_000, help="default: %(default)s")
-    live.add_argument("--parts", type=split_names, help="some of forces,isolated,orbits,reflex,replay,aim,speed")
+    live.add_argument("--parts", type=split_names, help="some of forces,isolated,orbits,others,reflex,replay,aim,speed")
     live.add_argument("--runs", type=split_names, help="some of gc19-lmc1 to gc19-lmc4, for the part orbits")
     live.add_argument("--seeds", type=integer_from(1), default=3, help="runs of the part reflex (default: %(default)s)")
     live.set_defaults(run=_live)
@@ -303,6 +303,28 @@ def _live(options: argparse.Namespace) -> None:
 
     live.main(
         options.out, options.reference, options.particles, options.parts, options.runs, range(options.seeds)
+    )
+
+
+def _add_live_reflex(commands: argparse._SubParsersAction) -> None:
+    reflex = commands.add_parser("live-reflex", help="the reflex by radius of the stored live runs, beside rigid ones")
+    reflex.add_argument("--runs", type=split_names, help="some of gc19-lmc1 to gc19-lmc4 (default: all)")
+    reflex.add_argument("--haloes", type=integer_from(2), default=8, help="of each run (default: %(default)s)")
+    reflex.add_argument("--stars", type=integer_from(1000), default=10_000, help="of a halo (default: %(default)s)")
+    reflex.add_argument("--beta0", type=float, default=0.0, help="of the haloes (default: %(default)s)")
+    reflex.add_argument("--r-dehnen", type=float, default=12.0, help="of the haloes [kpc] (default: %(default)s)")
+    reflex.add_argument(
+        "--singles", type=integer_from(0), default=50, help="single haloes of the paper's case (default: %(default)s)"
+    )
+    reflex.add_argument("--figure", type=Path, help="draw the figure there (.png)")
+    reflex.set_defaults(run=_live_reflex)
+
+
+def _live_reflex(options: argparse.Namespace) -> None:
+    from benchmarks.studies import live_reflex
+
+    live_reflex.main(
+        options.runs, options.haloes, options.stars, options.beta0, options.r_dehnen, options.singles, options.figure
     )
 
 

@@ -12,7 +12,8 @@ cuda               simulations a second on a GPU
 detectors          how well detectors find the shifted observations of `shift` and `stars-shift`
 equilibrium        how the halo contracts without an LMC, and how far out its stars lie
 information        what a halo's numbers lose of what its stars say, and what that gain rests on
-live               how good and how fast live galaxies are, beside what is allowed
+live               how good and how fast live galaxies are, beside what is allowed, and beside others' runs
+live_reflex        the reflex by radius of the stored live runs, beside rigid galaxies
 loading            what haloes cost as files, and how fast they load
 model_evidences    evidences of the five models of the task `models`, its references
 outskirts          how far in a catalogue's row may leave out stars

@@ -2,7 +2,8 @@
 
 Each figure is printed beside what is allowed at production numbers (2 million particles); with few particles noise
 exceeds some of it. Orbits are compared row by row with those of N-body runs that others made (``--reference DIR`` with
-``gc19/`` and ``gc21_orbits/``). Runs are kept in the folder ``--out`` and go on there after an interruption.
+``gc19/``, ``gc21_orbits/``, ``lilleengen23/`` and ``halodance/``). The runs that the package holds are taken from it;
+others are kept in the folder ``--out`` and go on there after an interruption.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from benchmarks.studies.live_figure import LiveFigure
+from benchmarks.studies.live_others import measure_others
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.aiming import aim
@@ -28,7 +30,7 @@ from mwlmc_data.live.replay import move_stars
 from mwlmc_data.live.running import follow, run
 from mwlmc_data.live.settings import make_settings
 from mwlmc_data.live.simulating import run_live
-from mwlmc_data.live.simulation import LiveSimulation, finish, load_live
+from mwlmc_data.live.simulation import LiveSimulation, finish, list_live, load_live
 from mwlmc_data.live.spheres import hernquist_sphere
 from mwlmc_data.live.start import Galaxies, make_galaxies, start_state
 from mwlmc_data.live.stepping import advance, renew_live
@@ -53,24 +55,6 @@ RAW_FILES = {
     "gc19-lmc3": "LMC3_1.8e11_orbit.txt",
     "gc19-lmc4": "LMC4_2.5e11_orbit.txt",
 }
-
-
-class LiveFigure(NamedTuple):
-    """A measured figure and what is allowed."""
-
-    what: str
-    found: float
-    allowed: float
-    unit: str = ""
-
-    def __str__(self) -> str:
-        verdict = "" if math.isnan(self.allowed) else f"{self.allowed:>8.3g} {'met' if self.is_met else 'NOT met'}"
-        return f"{self.what:<66} {self.found:>10.4g} {self.unit:<8} {verdict}".rstrip()
-
-    @property
-    def is_met(self) -> bool:
-        """Whether the figure is at most what is allowed."""
-        return self.found <= self.allowed
 
 
 def draw_hernquist(n: int, scale: float, rng: np.random.Generator) -> Float64Array:
@@ -127,7 +111,11 @@ def measure_isolated(particles: int) -> Iterator[LiveFigure]:
 
 
 def load_run(out: Path, name: str, particles: int, seed: int = 0) -> LiveSimulation:
-    """A published run with this number of particles: from the folder, or made there."""
+    """A published run with this number of particles: from the package, from the folder, or made there."""
+    if name in list_live():
+        stored = load_live(name)
+        if (stored.settings.particles, stored.settings.seed) == (particles, seed):
+            return stored
     make_folder(out)
     path = out / f"{name}-{particles}-{seed}.npz"
     if not path.exists():
@@ -164,6 +152,8 @@ def measure_orbits(out: Path, reference: Path, names: Sequence[str], particles: 
             whats = ("place, rms", "motion, rms", "place, last row", "motion, last row")
             for what, value, limit, unit in zip(whats, found, limits, units, strict=True):
                 yield LiveFigure(f"{name} against the {kind} orbit, {n} rows: {what}", value, limit, unit)
+            near, theirs = (float(np.linalg.norm(x[:, :3], axis=1).min()) for x in (live.orbit.relative[:n], orbit[:n]))
+            yield LiveFigure(f"{name} against the {kind} orbit: pericentre less theirs", near - theirs, math.nan, "kpc")
 
 
 def measure_reflex(
@@ -304,7 +294,9 @@ def _measure_trees(n: int) -> Iterator[LiveFigure]:
             yield LiveFigure(f"the expansion's time over that of {name}", ours / seconds, 1 / 50)
 
 
-PARTS = ("forces", "isolated", "orbits", "reflex", "replay", "aim", "speed")
+PARTS = ("forces", "isolated", "orbits", "others", "reflex", "replay", "aim", "speed")
+#: Parts that need ``--reference``.
+_COMPARED = ("orbits", "others")
 
 
 def main(
@@ -316,16 +308,18 @@ def main(
     seeds: Sequence[int] = (0, 1, 2),
 ) -> None:
     """Measure parts, and print each figure as soon as it is known."""
-    chosen = [part for part in PARTS if part != "orbits" or reference is not None] if parts is None else list(parts)
+    possible = [part for part in PARTS if reference is not None or part not in _COMPARED]
+    chosen = possible if parts is None else list(parts)
     names = list(RUNS) if runs is None else list(runs)
     check_names("--parts", chosen, PARTS)
     check_names("--runs", names, tuple(RUNS))
-    if "orbits" in chosen and reference is None:
-        raise ValueError("--parts = orbits without --reference: allowed is with the folder of gc19/ and gc21_orbits/")
+    if reference is None and (lacking := [part for part in chosen if part in _COMPARED]):
+        raise ValueError(f"--parts = {lacking[0]} without --reference: allowed is with the folder of others' runs")
     measures: dict[str, Callable[[], Iterator[LiveFigure]]] = {
         "forces": lambda: measure_forces(particles),
         "isolated": lambda: measure_isolated(particles),
         "orbits": lambda: measure_orbits(out, Path(reference or ""), names, particles),
+        "others": lambda: measure_others(Path(reference or ""), particles),
         "reflex": lambda: measure_reflex(out, particles, seeds),
         "replay": lambda: measure_replay(out, particles),
         "aim": measure_aim,
