@@ -7,9 +7,12 @@ from pathlib import Path
 
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.live.garavito import RUNS, prepare
+from mwlmc_data.live.settings import LIVE_VERSION
 from mwlmc_data.live.simulating import run_live
-from mwlmc_data.live.simulation import load_live
-from mwlmc_data.storage.writing import make_folder
+from mwlmc_data.live.simulation import FOLDER, load_live
+from mwlmc_data.storage import embedded
+from mwlmc_data.storage.homes import DATA_DIR
+from mwlmc_data.storage.writing import make_folder, write_bytes
 from mwlmc_data.workers import count_processes, start_pool
 
 #: Particles of a stored run.
@@ -74,3 +77,34 @@ def make_run(job: tuple[Path, str, int, int]) -> Path:
     run_live(parameters, galaxies, start, settings, unfinished, progress=True).save(path)
     unfinished.unlink(missing_ok=True)
     return path
+
+
+def embed_runs(paths: Sequence[Path], directory: Path = DATA_DIR) -> list[Path]:
+    """Copy stored runs into the package, and enter their hashes into its registry.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files that :func:`make_runs` made; a run is called as its file.
+    directory : Path
+        Folder of the embedded files; that of the package by default.
+
+    Returns
+    -------
+    list of Path
+        The embedded files.
+
+    Raises
+    ------
+    ValueError
+        If a file holds no finished live run of this version.
+    """
+    make_folder(directory / FOLDER)
+    targets = []
+    for path in paths:
+        rows = len(load_live(path).field.time)
+        target = directory / FOLDER / path.name
+        write_bytes(target, path.read_bytes())
+        embedded.register(target, path.stem, rows, LIVE_VERSION, directory)
+        targets.append(target)
+    return targets

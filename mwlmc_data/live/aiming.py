@@ -19,7 +19,7 @@ from mwlmc_data.display import describe_tuple
 from mwlmc_data.live.running import run
 from mwlmc_data.live.settings import make_settings
 from mwlmc_data.live.start import make_galaxies
-from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
 from mwlmc_data.simulator.orbit import integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
 
@@ -33,6 +33,8 @@ GOOD_MISS, WORST_MISS = (0.5, 3.0), (3.0, 15.0)
 MAX_SHOTS = 8
 #: Allowed distance of the start [kpc]: apart, and not beyond where the live halo ends.
 START_RANGE = (60.0, 1000.0)
+#: Largest speed of the start [km/s], as of a present day: a faster LMC comes from nowhere near, or does not stay.
+MAX_START_SPEED = LIMITS["vx_lmc"][1]
 
 #: Share of the rigid derivative that is applied.
 _SHARE = 0.55
@@ -41,6 +43,10 @@ _STEPS = np.array([0.5, 0.5, 0.5, 2.0, 2.0, 2.0])
 _SCALES = np.array([1.0, 1.0, 1.0, 5.0, 5.0, 5.0])
 #: Longest correction in those scales: beyond, the derivative means nothing.
 _LONGEST = 60.0
+
+
+class MissedError(ValueError):
+    """An LMC that does not arrive at its present day, or whose start a live run cannot hold."""
 
 
 class Aim(NamedTuple):
@@ -75,8 +81,10 @@ def aim(
 
     Raises
     ------
+    MissedError
+        If the start is nearer, farther or faster than a live run can hold, or the last shot still misses.
     ValueError
-        If the start is nearer or farther than a live run can hold, or the last shot still misses.
+        If there are too few particles.
     """
     wanted = parameters.lmc_phase_space
     galaxies, settings = make_galaxies(parameters), make_settings(particles, seed, AIMING_ROWS, AIMING_STEPS)
@@ -96,7 +104,7 @@ def aim(
     best = int(np.argmin([np.linalg.norm(miss / _SCALES) for miss in misses]))
     if not _is_within(misses[best], WORST_MISS):
         place, motion = np.linalg.norm(misses[best][:3]), np.linalg.norm(misses[best][3:])
-        raise ValueError(
+        raise MissedError(
             f"parameters = {parameters.brief()}, for which the LMC misses its present day by {place:.1f} kpc and "
             f"{motion:.0f} km/s after {len(misses)} shots: allowed is a miss of {WORST_MISS[0]:g} kpc and "
             f"{WORST_MISS[1]:g} km/s; give start= yourself, or another log10_lambda_df for the first guess"
@@ -105,14 +113,19 @@ def aim(
 
 
 def refuse_start(start: Float64Array, parameters: Parameters) -> None:
-    """Raise ValueError if a live run cannot begin there."""
+    """Raise MissedError if a live run cannot begin there."""
     distance = float(np.linalg.norm(start[:3]))
     if not START_RANGE[0] <= distance <= START_RANGE[1]:
         remedy = "a smaller" if distance > START_RANGE[1] else "a larger"
-        raise ValueError(
+        raise MissedError(
             f"start = an LMC {distance:.0f} kpc from the Milky Way ({parameters.brief()}): allowed is from "
             f"{START_RANGE[0]:g} to {START_RANGE[1]:g} kpc, where two live galaxies can begin; for the first guess try "
             f"{remedy} log10_lambda_df, or give start="
+        )
+    speed = float(np.linalg.norm(start[3:]))
+    if speed > MAX_START_SPEED:
+        raise MissedError(
+            f"start = an LMC with {speed:.6g} km/s ({parameters.brief()}): allowed is at most {MAX_START_SPEED:g} km/s"
         )
 
 

@@ -28,6 +28,8 @@ _THIN = 2
 _CALM = 40.0
 #: Largest level of a number in 16 bits, and the usual step of an amplitude, in units of the galaxy's own pull.
 _LEVELS, QUANTUM = 32767, 3e-4
+#: Coarsest step of an amplitude that is still a run's field.
+COARSEST = 1e-2
 
 
 def compress(potential: NDArray, slope: NDArray, quantum: float = QUANTUM) -> dict[str, NDArray]:

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 
+from mwlmc_data.arguments.arrays import as_float, as_floats, as_whole
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, fixed
 from mwlmc_data.live.body import Body, evaluate_body_potential, kick_by_body
 from mwlmc_data.live.expansion import Expansion, restore
 from mwlmc_data.live.force import evaluate
-from mwlmc_data.live.harmonics import find_l_max
+from mwlmc_data.live.harmonics import count_pairs, find_l_max
 from mwlmc_data.simulator import constants as const
 
 
@@ -56,6 +57,13 @@ class LiveField(Displayed):
     def _rows(self) -> list[tuple[str, str]]:
         return [("field", self._summary())]
 
+    def truncate(self, l_max: int) -> LiveField:
+        """The same field without harmonics above `l_max`: with 0, both galaxies are spheres about their centres."""
+        pairs = count_pairs(as_whole("l_max", l_max, 0, find_l_max(self.potential.shape[3])))
+        return dataclasses.replace(
+            self, potential=self.potential[..., :pairs, :].copy(), slope=self.slope[..., :pairs, :].copy()
+        )
+
     def find_body(self, time: float) -> Float64Array:
         """Position and velocity of bulge and disc at a time, (6,)."""
         spline = self._splines[0]  # type: ignore[attr-defined]
@@ -79,8 +87,29 @@ class LiveField(Displayed):
         ]
 
     def evaluate(self, positions: Float64Array, time: float) -> tuple[Float64Array, Float64Array]:
-        """Acceleration [km^2 s^-2 kpc^-1], (n, 3), and potential [km^2 s^-2], (n,), at positions [kpc] and a time."""
-        positions = np.ascontiguousarray(positions, float)
+        """Acceleration and potential at a time.
+
+        Parameters
+        ----------
+        positions : array_like, shape (n, 3)
+            Places in the field's inertial frame [kpc]; the disc is at :meth:`find_body`.
+        time : float
+            Time since the start [kpc / (km/s)], one of those of the run; the last of `time` is today.
+
+        Returns
+        -------
+        acceleration : ndarray, shape (n, 3)
+            In km^2 s^-2 kpc^-1.
+        potential : ndarray, shape (n,)
+            In km^2 s^-2.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not allowed: the field is not known before or after the run.
+        """
+        positions = np.ascontiguousarray(as_floats("positions", positions, unit="kpc", shape=("n", 3)))
+        time = as_float("time", time, minimum=float(self.time[0]), maximum=float(self.time[-1]))
         centre, spans = self.find_body(time)[:3], np.ones(len(positions), np.float32)
         acceleration = np.zeros_like(positions)
         kick_by_body(

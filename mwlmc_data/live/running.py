@@ -121,12 +121,12 @@ def _write_checkpoint(path: Path, whose: dict[str, Any], state: State, rows: lis
     write_arrays(path, arrays | whose)
 
 
-def write_arrays(path: Path, arrays: dict[str, Any], compressed: bool = False) -> None:
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Write a file of a live run, completely or not at all."""
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            (np.savez_compressed if compressed else np.savez)(file, **arrays)
+            np.savez(file, **arrays)
 
     replace_file(path, write)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import itertools
 import os
 from collections.abc import Sequence
@@ -12,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_floats, as_whole
+from mwlmc_data.arguments.arrays import as_float, as_floats, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.display import Displayed, fixed, number
-from mwlmc_data.live.compression import QUANTUM, compress, expand_again
+from mwlmc_data.live.compression import COARSEST, QUANTUM, compress, expand_again
 from mwlmc_data.live.field import LiveField
 from mwlmc_data.live.replay import move_stars
-from mwlmc_data.live.running import describe_settings, read_arrays, write_arrays
+from mwlmc_data.live.running import describe_settings, read_arrays
 from mwlmc_data.live.settings import LiveSettings, find_body, read_settings
 from mwlmc_data.live.state import State
 from mwlmc_data.live.track import RunRow, stack_rows
@@ -31,14 +32,17 @@ from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.simulator.streams import halo_stream
-from mwlmc_data.storage.homes import DATA_DIR, expand_home
+from mwlmc_data.storage import embedded
+from mwlmc_data.storage.homes import expand_home
 from mwlmc_data.storage.npz import NpzError
+from mwlmc_data.storage.writing import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
-#: Stored runs that come with the package.
-_STORED = DATA_DIR / "live"
+#: Folder of the runs that come with the package, within that of its data.
+FOLDER = "live"
 #: Columns of `masses` of :class:`~mwlmc_data.LiveSimulation` after the time.
 MASS_NAMES = ("m_lmc_bound", "m_lmc_8p7", "m_lmc_50", "m_mw_50")
 #: Largest size of a stored run [bytes].
@@ -197,8 +201,61 @@ class LiveSimulation(Displayed):
             rows.append(row | {f"err_v{a}_travel": e for a, e in zip("xyz", errors.tolist(), strict=True)})
         return pd.DataFrame(rows)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the run to a file of at most 200 kB, from which :func:`~mwlmc_data.load_live` reads it."""
+    def plot(self, times: Sequence[float] = (-0.6, -0.3, -0.1, 0.0), width: float = 150.0) -> Figure:
+        """Draw pictures of the passage: how the halo's density has changed, and where the LMC and the disc went.
+
+        Needs matplotlib (extra ``plot``). The pictures show a plane through the place where the disc was at the start,
+        in the inertial frame of :attr:`field`: it holds the disc's axis z, and is as near to the LMC's orbit as one
+        that does.
+
+        Parameters
+        ----------
+        times : sequence of float
+            Times [Gyr] of the pictures, 0 is today; each is that of the nearest row.
+        width : float
+            Half the width of a picture [kpc].
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If a time is not one of the run, or the width is not allowed.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> load_live("gc19-lmc3").plot().savefig("passage.png", dpi=150)  # doctest: +SKIP
+        """
+        from mwlmc_data.plotting.passage import plot_passage
+
+        first = float(self.orbit.time[0])
+        chosen = as_floats("times", times, unit="Gyr", shape=("n",), minimum=first, maximum=0.0)
+        if len(chosen) < 1:
+            raise ValueError(f"times = {shorten(times)}: allowed is at least one [Gyr]")
+        half = as_float("width", width, unit="kpc", minimum=10.0, maximum=1000.0)
+        return plot_passage(self, chosen.tolist(), half)
+
+    def save(self, path: str | os.PathLike[str], max_size: int = MAX_SIZE) -> None:
+        """Write the run to a small file, from which :func:`~mwlmc_data.load_live` reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        max_size : int
+            Largest size of the file [bytes]. Where it does not suffice, amplitudes are stored in coarser steps, of at
+            most ``COARSEST`` of a galaxy's own pull, as the noise of few particles needs.
+
+        Raises
+        ------
+        ValueError
+            If the run does not fit into `max_size` bytes. Nothing is written then.
+        """
+        target, allowed = expand_home("path", path), as_whole("max_size", max_size, minimum=1)
         arrays: dict[str, Any] = {
             "parameters": np.array([getattr(self.parameters, name) for name in _PARAMETERS]),
             "wanted": self.wanted,
@@ -207,16 +264,22 @@ class LiveSimulation(Displayed):
             **self._table,
             **describe_settings(self.settings),
         }
-        target, quantum = expand_home("path", path), QUANTUM
-        while quantum < 1.0:
+        quantum, size = QUANTUM, 0
+        while quantum <= COARSEST:
             for g in range(len(self.field.potential)):
                 parts = compress(self.field.potential[g], self.field.slope[g], quantum)
                 arrays |= {f"galaxy_{g}_{name}": array for name, array in parts.items()}
-            write_arrays(target, arrays, compressed=True)
-            if target.stat().st_size <= MAX_SIZE:
-                break
-            quantum *= 2.0  # few particles: their noise in coarser steps
-
+            content = io.BytesIO()
+            np.savez_compressed(content, **arrays)
+            size = content.tell()
+            if size <= allowed:
+                write_bytes(target, content.getvalue())
+                return
+            quantum *= 2.0
+        raise ValueError(
+            f"max_size = {max_size}: allowed is at least {size} for {self.settings.particles} particles and "
+            f"{self.settings.rows} rows, whose amplitudes are then in steps of {quantum / 2:.2g} of a galaxy's pull"
+        )
 
 
 def finish(
@@ -239,14 +302,22 @@ def finish(
     return LiveSimulation(reached, np.full(6, np.nan) if wanted is None else wanted, settings, field, kept)
 
 
+def list_live() -> tuple[str, ...]:
+    """Names of the live runs that come with the package."""
+    entries = embedded.load_registry()
+    return tuple(sorted(name for name, entry in entries.items() if entry["file"].startswith(f"{FOLDER}/")))
+
+
 def load_live(name: str | os.PathLike[str]) -> LiveSimulation:
     """Load a stored live run.
 
     Parameters
     ----------
     name : str or path
-        Name of a run that comes with the package (none does yet), or a file that
-        :meth:`~mwlmc_data.LiveSimulation.save` wrote.
+        Name of a run that comes with the package, or a file that :meth:`~mwlmc_data.LiveSimulation.save` wrote.
+        ``gc19-lmc1`` to ``gc19-lmc4`` are the models of Garavito-Camargo et al. 2019 (LMCs of 0.8, 1.0, 1.8 and
+        2.5e11 Msun, of which the third is the fiducial), run again with two million particles each
+        (:mod:`mwlmc_data.live.garavito`).
 
     Returns
     -------
@@ -256,12 +327,22 @@ def load_live(name: str | os.PathLike[str]) -> LiveSimulation:
     ------
     ValueError
         If there is no such run, or the file is damaged, holds no finished live run, or one of another version.
+    DamagedFileError
+        If a run of the package does not match its hash.
+
+    Examples
+    --------
+    >>> live = load_live("gc19-lmc3")
+    >>> round(live.orbit.pericentre, 1)
+    47.5
+    >>> live.halo(beta0=0.5, r_dehnen=12, seed=1).positions.shape      # about a second
+    (4500, 3)
     """
-    names = sorted(path.stem for path in _STORED.glob("*.npz"))
-    path = _STORED / f"{name}.npz" if str(name) in names else expand_home("name", name)
-    if not path.is_file():
-        stored = f"one of {', '.join(names)}, or " if names else ""
-        raise ValueError(f"name = {shorten(str(name))}: allowed is {stored}a file that LiveSimulation.save wrote")
+    stored = list_live()
+    path = embedded.verify_file(str(name)) if str(name) in stored else expand_home("name", name)
+    if path is None or not path.is_file():
+        known = f"one of {', '.join(stored)}, or " if stored else ""
+        raise ValueError(f"name = {shorten(str(name))}: allowed is {known}a file that LiveSimulation.save wrote")
     arrays = read_arrays(path)
     needed = {"parameters", "wanted", "body_path", "lmc_path", "masses", "lagrange", "checks", "total_mass"}
     if missing := sorted(needed - arrays.keys()):

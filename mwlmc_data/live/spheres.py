@@ -42,7 +42,7 @@ def make_grid(cut: float) -> Float64Array:
     return np.exp(np.arange(np.log(_INNER), np.log(cut * _LEAST ** (1.0 / _STEEPNESS)), _SPACING))
 
 
-def _cut_sphere(radius: Float64Array, density: Float64Array, cut: float) -> Sphere:
+def cut_sphere(radius: Float64Array, density: Float64Array, cut: float) -> Sphere:
     """Cut a density with the inner slope -1 on the grid, and integrate its mass."""
     density = density * np.exp(-((radius / cut) ** _STEEPNESS))
     shell = CubicSpline(np.log(radius), 4.0 * np.pi * radius**3 * density)
@@ -55,11 +55,11 @@ def nfw_sphere(m200: float, c200: float, cut: float = MW_CUT) -> Sphere:
     r_s, m_s = nfw_scales(m200, c200)
     radius = make_grid(cut)
     x = radius / r_s
-    return _cut_sphere(radius, m_s / (4.0 * np.pi * r_s**3) / (x * (1.0 + x) ** 2), cut)
+    return cut_sphere(radius, m_s / (4.0 * np.pi * r_s**3) / (x * (1.0 + x) ** 2), cut)
 
 
 def hernquist_sphere(mass: float, scale: float, cut: float = LMC_CUT) -> Sphere:
     """The Hernquist sphere of total mass `mass` [Msun] and scale radius `scale` [kpc], cut at `cut` [kpc]."""
     radius = make_grid(cut)
     x = radius / scale
-    return _cut_sphere(radius, mass / (2.0 * np.pi * scale**3) / (x * (1.0 + x) ** 3), cut)
+    return cut_sphere(radius, mass / (2.0 * np.pi * scale**3) / (x * (1.0 + x) ** 3), cut)

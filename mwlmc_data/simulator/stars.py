@@ -107,7 +107,8 @@ class Halo(Displayed):
         r_min : float
             Galactocentric radius [kpc] beyond which stars are mapped and fitted.
         orbit : Orbit, optional
-            Orbit whose LMC is drawn on the sky; by default that of `parameters`. Without either, no orbit is drawn.
+            Orbit whose LMC is drawn on the sky; by default that of `parameters`, but of a live halo, whose run has the
+            orbit. Without either, no orbit is drawn.
         reflex : Reflex, optional
             The reflex motion; by default it is fitted to the stars beyond `r_min`.
         kernel : float
@@ -136,6 +137,7 @@ class Halo(Displayed):
         """
         from mwlmc_data.plotting.halo import plot_halo
 
-        if orbit is None and self.parameters is not None:
+        # a live halo's parameters do not hold its orbit: their friction means nothing
+        if orbit is None and self.parameters is not None and self.source != "live":
             orbit = integrate_orbit(self.parameters)
         return plot_halo(self, r_min, orbit, reflex, kernel, title, figure)

@@ -98,3 +98,17 @@ def test_the_centres_follow_their_paths():
     np.testing.assert_allclose(satellite.centre, [100 - t**3, t, 50 + t**2], atol=1e-5)
     far, _ = field.evaluate(np.array([[0.0, 0.0, 5e3]]), t)
     assert -far[0, 2] == pytest.approx(const.G * field.body.mass / 5e3**2, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("positions", "time", "message"),
+    [
+        (np.zeros((3, 2)), 0.5, "positions = an array of shape"),
+        ([[0.0, np.nan, 1.0]], 0.5, "positions"),
+        ([[50.0, 0.0, 0.0]], -0.01, r"time = -0.01: allowed"),
+        ([[50.0, 0.0, 0.0]], 1.01, r"time = 1.01: allowed"),
+    ],
+)
+def test_a_field_is_not_known_beside_its_run(history, positions, time, message):
+    with pytest.raises(ValueError, match=message):
+        field_of(*history).evaluate(positions, time)

@@ -5,7 +5,6 @@ import pytest
 
 from mwlmc_data import Parameters, simulate
 from mwlmc_data.live import simulating as module
-from mwlmc_data.live import simulation
 from mwlmc_data.live.simulating import simulate_live
 from mwlmc_data.live.simulation import MASS_NAMES, load_live
 from mwlmc_data.simulator import constants as const
@@ -93,14 +92,29 @@ def test_a_file_is_small_and_gives_the_same_run(live, file):
     np.testing.assert_allclose(stored[far].mean(0), run[far].mean(0), atol=1.5)
 
 
-def test_a_noisy_run_is_stored_in_coarser_steps(live, tmp_path, monkeypatch):
+def test_a_noisy_run_is_stored_in_coarser_steps(live, tmp_path):
     usual, coarse = tmp_path / "usual.npz", tmp_path / "coarse.npz"
     live.save(usual)
-    monkeypatch.setattr(simulation, "MAX_SIZE", int(0.9 * usual.stat().st_size))
-    live.save(coarse)
-    assert coarse.stat().st_size <= simulation.MAX_SIZE
+    allowed = int(0.9 * usual.stat().st_size)
+    live.save(coarse, max_size=allowed)
+    assert coarse.stat().st_size <= allowed
     one, other = (load_live(path).field.find_expansions(1.0)[0].slope[24:, 0, 0] for path in (usual, coarse))
     np.testing.assert_allclose(one, other, rtol=5e-3)
+
+
+def test_a_run_that_does_not_fit_is_not_written(live, tmp_path):
+    path = tmp_path / "run.npz"
+    with pytest.raises(ValueError, match=r"max_size = 20000: allowed is at least \d+ for 24000 particles and 110 rows"):
+        live.save(path, max_size=20_000)
+    assert not path.exists()
+    live.save(path)
+    kept = path.read_bytes()
+    with pytest.raises(ValueError, match="max_size"):
+        live.save(path, max_size=20_000)
+    assert path.read_bytes() == kept
+    for wrong in (0, 1.5, "much"):
+        with pytest.raises(ValueError, match="max_size"):
+            live.save(path, max_size=wrong)
 
 
 def test_objects_show_themselves_in_a_line(live, file):
@@ -148,6 +162,8 @@ def test_a_file_of_another_version_is_refused(file, monkeypatch):
         ({"start": np.zeros(5)}, r"start = an array of shape \(5,\): allowed is the shape \(6,\)"),
         ({"start": np.full(6, np.nan)}, "start"),
         ({"start": [0, 30, 0, 0, 0, 0]}, "start = an LMC 30 kpc from the Milky Way"),
+        ({"start": [0, 250, 80, 0, 0, -3e5]}, "start = an LMC with 300000 km/s .*allowed is at most 1500 km/s"),
+        ({"start": [0, 250, 80, 0, 1200, -1200]}, "start = an LMC with 1697.06 km/s"),
         ({"progress": "yes"}, "progress = 'yes'"),
         ({"checkpoint": "/nonexistent/run.npz"}, "checkpoint = '/nonexistent/run.npz': allowed is a file in a folder"),
         ({"checkpoint": "."}, r"checkpoint = '\.': allowed is a file"),
