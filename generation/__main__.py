@@ -130,6 +130,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_sims(haloes)
     haloes.add_argument("--shard-size", type=int, default=SHARD, help="haloes per shard (default: %(default)s)")
     _add_machines(haloes)
+    haloes.add_argument("--keep-sums", action="store_true", help="write the hashes to generation/haloes.sha256")
     haloes.set_defaults(run=_haloes)
     release = commands.add_parser(
         "release",
@@ -243,8 +244,18 @@ def _catalogue(options: argparse.Namespace) -> int:
 
 
 def _haloes(options: argparse.Namespace) -> int:
+    from generation.haloes import SHARD
+    from generation.sums import compare_sums, write_sums
+
+    default = (options.config, options.sims, options.shard_size)
+    if options.keep_sums and default != ("gaussian", None, SHARD):
+        raise ValueError("--keep-sums = given with another set, part or shard: allowed is the complete Gaussian set")
     made = _make_haloes(options, options.out)
     files = made.manifest.files
+    if options.keep_sums:
+        write_sums(entry for entry in files if entry.config == "haloes")
+    elif compared := compare_sums(files):
+        print(compared)
     rows, size = sum(entry.rows for entry in files), sum(entry.bytes for entry in files)
     print(f"{made.root}: {rows} haloes in {len(files)} files, {size} bytes")
     return 0

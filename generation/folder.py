@@ -24,6 +24,7 @@ import yaml
 from tqdm import tqdm
 
 from generation import card, croissant, zenodo
+from generation.sums import format_sums
 from generation.tables import CONFIG_COLUMNS, files_of, read_split, splits_of
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.catalogue import load_catalogue
@@ -270,4 +271,4 @@ def _write_sums(out: Path, manifest: store.Manifest) -> str:
     """Write the hashes of all files but the sums themselves, as ``sha256sum -c`` reads them."""
     hashes = {entry.path: entry.sha256 for entry in manifest.files}
     hashes |= {name: sha256_of(out / name) for name in _TEXTS if name != SUMS}
-    return "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))
+    return format_sums(hashes)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.conversion import refuse_masked, strip_unit, to_array, to_floats, to_whole
+from mwlmc_data.arguments.conversion import refuse_indexed, refuse_masked, strip_unit, to_array, to_floats, to_whole
 from mwlmc_data.arguments.messages import describe_range, refuse, shorten, suggest
 from mwlmc_data.array_types import Float64Array
 
@@ -97,6 +97,15 @@ def as_floats(
 def as_float(name: str, value: Any, **options: Any) -> float:
     """Take one real number from a user; options and errors are those of :func:`as_floats`."""
     return float(as_floats(name, value, shape=(), **options))
+
+
+def as_vector(name: str, value: Any, size: int, **options: Any) -> Float64Array:
+    """Take the components of one vector from a user; options and errors are those of :func:`as_floats`.
+
+    Components go by position: a pandas object whose index names them otherwise is refused.
+    """
+    refuse_indexed(name, value, "the documented order")
+    return as_floats(name, value, shape=(size,), **options)
 
 
 def as_whole(name: str, value: Any, minimum: int = 0, maximum: int = 2**63 - 1) -> int:

@@ -199,3 +199,18 @@ def to_whole(value: Any) -> int | None:
 
 def _count(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
+
+
+def find_index(value: Any) -> Any:
+    """Find the index of the rows of a pandas object; None if it has none."""
+    index = getattr(value, "index", None) if type(value).__module__.startswith("pandas") else None
+    return index if hasattr(index, "equals") else None
+
+
+def refuse_indexed(name: str, value: Any, order: str) -> None:
+    """Refuse a pandas object with an index of its own where values go by position; 0, 1, 2, ... is no such index."""
+    index = find_index(value)
+    if index is not None and not np.array_equal(index, np.arange(len(index))):
+        raise ValueError(
+            f"{name} = rows with an index of their own: allowed is an array without one (.to_numpy()), in {order}"
+        )

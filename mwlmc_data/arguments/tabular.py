@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.arguments.conversion import find_index
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 
@@ -121,22 +122,6 @@ def as_row(name: str, value: Any) -> dict[str, Any]:
     return row
 
 
-def _find_index(value: Any) -> Any:
-    """Find the index of the rows of a pandas object; None if it has none."""
-    index = getattr(value, "index", None) if type(value).__module__.startswith("pandas") else None
-    return index if hasattr(index, "equals") else None
-
-
-def refuse_indexed(name: str, value: Any) -> None:
-    """Refuse a pandas object with an index of its own where rows go by position; 0, 1, 2, ... is no such index."""
-    index = _find_index(value)
-    if index is not None and not np.array_equal(index, np.arange(len(index))):
-        raise ValueError(
-            f"{name} = rows with an index of their own: allowed is an array without one (.to_numpy()), in the order of "
-            "the particles"
-        )
-
-
 def refuse_misaligned(values: Mapping[str, Any]) -> None:
     """Refuse pandas objects whose indices differ: they would be paired by position, contrary to their indices.
 
@@ -152,7 +137,7 @@ def refuse_misaligned(values: Mapping[str, Any]) -> None:
     """
     first: tuple[str, Any] | None = None
     for name, value in values.items():
-        index = _find_index(value)
+        index = find_index(value)
         if index is None:
             continue
         if first is None:

@@ -16,10 +16,8 @@ from mwlmc_data.display import Displayed
 from mwlmc_data.priors.marginals import CONDITIONAL, ENCLOSED_MASS, GIVEN, MARGINALS
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES, in_range
 from mwlmc_data.simulator.parameters import Parameters
-from mwlmc_data.simulator.physics import take_physics
+from mwlmc_data.simulator.physics import PHYSICS_NAME, take_physics
 
-#: What is held besides numbers: which physics holds.
-PHYSICS_NAME = "physics"
 #: Parameters that are free by default.
 FREE = ("m_lmc", "m200_mw", "log10_lambda_df", "m_lmc_8p7", "beta0", "r_dehnen")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mwlmc_data.arguments.arrays import as_flag, as_floats, as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_flag, as_seed, as_vector, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.aiming import AIMING_PARTICLES, AIMING_ROWS, MAX_SHOTS, Aim, aim, refuse_start
@@ -96,7 +96,7 @@ def simulate_live(
     # before minutes are spent on the start
     _refuse_few("particles", settings.particles, galaxies, settings.seed)
     if start is not None:
-        start = as_floats("start", start, shape=(6,))
+        start = as_vector("start", start, 6)
         refuse_start(start, parameters)
     path = _choose_checkpoint(checkpoint, settings, parameters, start, aiming_particles)
     wanted = parameters.lmc_phase_space

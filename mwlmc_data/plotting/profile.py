@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.arguments.arrays import as_floats, as_vector
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.plotting.skymap import as_stars
@@ -95,7 +95,7 @@ def radial_profile(
     if len(limits) < 2 or not limits[0] > 0 or not (np.diff(limits) > 0).all():
         raise ValueError(f"edges = {limits.tolist()} kpc: allowed are two radii or more, increasing from above 0")
     spherical = np.einsum("nki,ni->nk", galactocentric_basis(x), v)
-    axis = np.full(3, np.nan) if direction is None else as_floats("direction", direction, shape=(3,))
+    axis = np.full(3, np.nan) if direction is None else as_vector("direction", direction, 3)
     if not axis.any():
         raise ValueError("direction = (0, 0, 0): allowed is a vector with a length above 0")
     along = v @ (axis / np.linalg.norm(axis))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mwlmc_data.arguments.angles import wrap_degrees
-from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.arguments.arrays import as_floats, as_vector
 from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.plotting.skymap import SkyMap, galactic_angles
 from mwlmc_data.plotting.style import SMALL, YELLOW, import_optional
@@ -77,7 +77,7 @@ def draw_apex(ax: Axes, apex: ArrayLike, ms: float = 16.0) -> None:
 def draw_today(ax: Axes, relative: ArrayLike) -> None:
     """Mark the LMC today at the position `relative` to the Milky Way, (3,) [kpc]."""
     style = {"color": "black", "ms": 9, "mfc": "white", "mew": 1.8, "zorder": 4}
-    place = as_floats("relative", relative, unit="kpc", shape=(3,))
+    place = as_vector("relative", relative, 3, unit="kpc")
     draw_place(ax, galactic_angles(place[None])[0], "o", label="LMC today", **style)
 
 

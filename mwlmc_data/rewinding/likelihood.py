@@ -246,7 +246,7 @@ def log_densities(
 
 def _key_of_field(parameters: Parameters) -> tuple[float, ...]:
     """What determines the orbits: all but the stars' own parameters."""
-    numbers = (value for name, value in parameters.to_dict().items() if name not in ("beta0", "r_dehnen"))
+    numbers = (value for name, value in parameters.to_numbers().items() if name not in ("beta0", "r_dehnen"))
     return (*parameters.model, *numbers)
 
 

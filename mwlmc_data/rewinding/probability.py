@@ -153,7 +153,7 @@ class PassProbability(Displayed):
         -------
         float
         """
-        return float(self.evaluate(compute_coordinates(parameters.to_dict(), self.names))[0])
+        return float(self.evaluate(compute_coordinates(parameters.to_numbers(), self.names))[0])
 
     def evaluate(self, coordinates: Float64Array) -> Float64Array:
         """Ln P (n,) at coordinates (n, d), from :func:`compute_coordinates`."""

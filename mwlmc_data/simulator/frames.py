@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mwlmc_data.arguments.angles import compute_longitude
-from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.arguments.arrays import as_floats, as_vector
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 
@@ -159,7 +159,7 @@ def galactocentric_to_sky(phase_space: ArrayLike) -> Float64Array:
 
 def heliocentric_basis(positions: ArrayLike, sun_position: ArrayLike = const.SUN_POSITION) -> Float64Array:
     """Unit vectors e_los, e_l, e_b at Galactocentric positions (n, 3), as seen from the Sun: (n, 3, 3)."""
-    sun = as_floats("sun_position", sun_position, unit="kpc", shape=(3,))
+    sun = as_vector("sun_position", sun_position, 3, unit="kpc")
     return sky_basis(*spherical_angles(as_floats("positions", positions, unit="kpc") - sun))
 
 

@@ -187,7 +187,7 @@ def job_parameters(row: Mapping[str, Any]) -> Parameters:
 
 def stored_precision(parameters: Parameters) -> Parameters:
     """The same parameters as a catalogue stores them, in float32 (what is simulated is what is stored)."""
-    values = {k: float(np.float32(v)) for k, v in parameters.to_dict().items() if k not in CARTESIAN_NAMES}
+    values = {k: float(np.float32(v)) for k, v in parameters.to_numbers().items() if k not in CARTESIAN_NAMES}
     return Parameters(**values, physics=parameters.physics)  # type: ignore[arg-type]
 
 

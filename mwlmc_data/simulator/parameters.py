@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, OBSERVED_LMC, SKY_NAMES, in_range
-from mwlmc_data.simulator.physics import PHYSICS, STANDARD, Physics, take_physics
+from mwlmc_data.simulator.physics import PHYSICS, PHYSICS_NAME, STANDARD, Physics, take_physics
 from mwlmc_data.simulator.potentials import (
+    AGREEMENT,
     concentration,
+    concentration_follows,
     coulomb_logarithm,
     hernquist_mass,
     lmc_scale_radius,
@@ -147,8 +150,8 @@ class Parameters(Displayed):
         return ", ".join(texts) + self._describe_physics()
 
     def _rows(self) -> list[tuple[str, str]]:
-        rows = [(name, f"{number(value)} {LIMITS[name][2]}".rstrip()) for name, value in self.to_dict().items()]
-        return rows if self.physics == STANDARD else [*rows, ("physics", self.physics)]
+        rows = [(name, f"{number(value)} {LIMITS[name][2]}".rstrip()) for name, value in self.to_numbers().items()]
+        return rows if self.physics == STANDARD else [*rows, (PHYSICS_NAME, self.physics)]
 
     def _complete_present_day(self) -> None:
         """Fill in the present day on the sky or in Cartesian coordinates, whichever was not given."""
@@ -180,7 +183,8 @@ class Parameters(Displayed):
         Parameters
         ----------
         row : mapping of str to float, or a row of a table of pandas, astropy or numpy
-            Parameters by name, in the units of the columns or as quantities, and the catalogue's other columns.
+            Parameters by name, in the units of the columns or as quantities, `physics`, and the catalogue's other
+            columns.
         derived : {"checked", "given"}
             What counts if `c200` or `a_lmc` does not follow from the masses in the row; see
             :func:`simulate_many`, which treats the rows of a table in the same way.
@@ -204,9 +208,52 @@ class Parameters(Displayed):
         """
         return cls(**read_row(row, derived))
 
-    def to_dict(self) -> dict[str, float]:
+    def to_numbers(self) -> dict[str, float]:
         """All numbers by name, including the derived ones: the parameters without `physics`."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name in LIMITS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers by name, including the derived ones, and `physics` unless it is the standard one.
+
+        :meth:`from_row` reads it again.
+        """
+        return self.to_numbers() | ({} if self.physics == STANDARD else {PHYSICS_NAME: self.physics})
+
+    def replace(self, **changes: Any) -> Parameters:
+        """Return these parameters with some of them changed.
+
+        Parameters
+        ----------
+        **changes
+            New values by name. What followed from a changed one follows again: `c200` from `m200_mw` unless it was
+            given, `a_lmc` from the LMC's masses, `m_lmc_8p7` from `a_lmc`, and the LMC's place on the sky from its
+            Galactocentric vector or the other way round.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, a value is not allowed, or the LMC is moved both on the sky and as a vector.
+
+        Examples
+        --------
+        >>> p = Parameters(m200_mw=9.1e11, m_lmc=2.3e11, log10_lambda_df=0.7)
+        >>> p.replace(m_lmc=1.5e11, physics="no-friction").brief()
+        'm_lmc 1.500e11 Msun, m200_mw 9.100e11 Msun, log10_lambda_df 0.7, physics no-friction'
+        """
+        check_names("changes", changes, tuple(field.name for field in dataclasses.fields(self)))
+        kept: dict[str, Any] = {**self.to_numbers(), PHYSICS_NAME: self.physics}
+        if "m200_mw" in changes and concentration_follows(self.m200_mw, self.c200, AGREEMENT):
+            del kept["c200"]
+        if not changes.keys().isdisjoint(("m_lmc", "m_lmc_8p7", "a_lmc")):
+            del kept["m_lmc_8p7" if "a_lmc" in changes else "a_lmc"]
+        is_moved_vector = not changes.keys().isdisjoint(CARTESIAN_NAMES)
+        for name in SKY_NAMES if is_moved_vector else CARTESIAN_NAMES:
+            del kept[name]
+        made = Parameters(**{**kept, **changes})
+        if changes.keys().isdisjoint((*SKY_NAMES, *CARTESIAN_NAMES)):
+            for name in CARTESIAN_NAMES:  # not by way of the sky, which would round them
+                made._set(name, getattr(self, name))
+        return made
 
     @property
     def model(self) -> Physics:

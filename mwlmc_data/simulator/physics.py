@@ -43,6 +43,8 @@ class Physics(NamedTuple):
 
 
 STANDARD = "standard"
+#: Its name among the parameters, which are numbers otherwise.
+PHYSICS_NAME = "physics"
 #: Every physics by name.
 PHYSICS = MappingProxyType(
     {

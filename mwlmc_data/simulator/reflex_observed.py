@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.arguments.arrays import as_vector
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import sky_basis
@@ -118,10 +118,8 @@ def fit_reflex_observed(
     given = {"l": l, "b": b, "distance": distance, "v_los": v_los, "pm_l": pm_l, "pm_b": pm_b}
     stars = check_observables(given, errors)
     shell = as_shell(r_min, r_max)
-    sun = as_floats(
-        "sun_position", sun_position, unit="kpc", shape=(3,), minimum=-MAX_DISTANCE, maximum=MAX_DISTANCE
-    )
-    motion = as_floats("sun_velocity", sun_velocity, unit="km/s", shape=(3,), minimum=-MAX_SPEED, maximum=MAX_SPEED)
+    sun = as_vector("sun_position", sun_position, 3, unit="kpc", minimum=-MAX_DISTANCE, maximum=MAX_DISTANCE)
+    motion = as_vector("sun_velocity", sun_velocity, 3, unit="km/s", minimum=-MAX_SPEED, maximum=MAX_SPEED)
     basis = sky_basis(stars["l"], stars["b"])
     x = sun + stars["distance"][:, None] * basis[:, 0]
     radius = np.linalg.norm(x, axis=1)

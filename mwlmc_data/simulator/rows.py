@@ -24,6 +24,7 @@ from mwlmc_data.dataset import schema
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_to_galactocentric
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES, rounded_limits
+from mwlmc_data.simulator.physics import PHYSICS_NAME, require_standard, take_physics
 from mwlmc_data.simulator.potentials import (
     AGREEMENT,
     concentration,
@@ -45,7 +46,7 @@ _ENCLOSED = re.compile(r"m_(mw|lmc)_\d+(p\d+)?")
 #: Results, which are not parameters.
 _RESULTS = (*(n for n in schema.CATALOGUE_NAMES if n not in LIMITS), *(c.name for c in schema.STARS))
 #: Parameters first, as a message about an unknown column lists the first few.
-_KNOWN = ("sim_id", *LIMITS, *(n for n in _RESULTS if n != "sim_id"))
+_KNOWN = ("sim_id", *LIMITS, PHYSICS_NAME, *(n for n in _RESULTS if n != "sim_id"))
 #: Columns that only a simulated row has.
 _SIMULATED = frozenset(_RESULTS) - {"sim_id", "split"}
 
@@ -62,6 +63,7 @@ def read_table(name: str, table: Any, derived: str) -> tuple[list[dict[str, floa
     """
     columns = as_table(name, table)
     check_names(name, columns, _KNOWN, NEEDED)
+    _require_standard(name, columns)
     numbers = _read_numbers(name, {c: values for c, values in columns.items() if c in LIMITS})
     rows = _choose_numbers(name, numbers, derived, is_simulated=not _SIMULATED.isdisjoint(columns), given=columns)
     ids = _ids(name, columns, get_index(table))
@@ -109,11 +111,18 @@ def read_masses(name: str, table: Any, derived: str) -> tuple[Columns, pd.Index 
     """
     columns = {c: values for c, values in as_table(name, table).items() if c in LIMITS or not _ENCLOSED.fullmatch(c)}
     check_names(name, columns, _KNOWN, ("m200_mw", "m_lmc"))
+    _require_standard(name, columns)
     if not {"a_lmc", "m_lmc_8p7"} & set(columns):
         raise ValueError(f"{name} lacks a_lmc and m_lmc_8p7: {_NO_SCALE}")
     numbers = _read_numbers(name, {c: columns[c] for c in _MASSES if c in columns}, limited=True)
     is_simulated = not _SIMULATED.isdisjoint(columns)
     return _choose_masses(name, numbers, derived, is_simulated), get_index(table)
+
+
+def _require_standard(name: str, columns: dict[str, Any]) -> None:
+    """Refuse a table with rows of another physics than the standard one: its functions know no other."""
+    for physics in columns.get(PHYSICS_NAME, ()):
+        require_standard(f"a row of {name}", take_physics(physics))
 
 
 _NO_SCALE = (
@@ -156,7 +165,7 @@ def _ids(name: str, columns: dict[str, Any], index: pd.Index | None) -> NDArray[
     return level
 
 
-def read_row(row: Any, derived: str) -> dict[str, float]:
+def read_row(row: Any, derived: str) -> dict[str, Any]:
     """Read one row as arguments of Parameters; see :meth:`~mwlmc_data.Parameters.from_row`."""
     cells = as_row("row", row)
     check_names("row", cells, _KNOWN, NEEDED)
@@ -165,7 +174,8 @@ def read_row(row: Any, derived: str) -> dict[str, float]:
         for column, value in cells.items()
         if column in LIMITS
     }
-    return _choose_numbers("row", numbers, derived, is_simulated=not _SIMULATED.isdisjoint(cells), given=cells)[0]
+    found = _choose_numbers("row", numbers, derived, is_simulated=not _SIMULATED.isdisjoint(cells), given=cells)[0]
+    return found if PHYSICS_NAME not in cells else {**found, PHYSICS_NAME: take_physics(cells[PHYSICS_NAME])}
 
 
 def _choose_numbers(

@@ -96,7 +96,7 @@ class Simulation(Displayed):
         errors = reflex.errors
         row: dict[str, Any] = {"sim_id": self.sim_id, "simulator_version": const.SIMULATOR_VERSION}
         p = self.parameters
-        row |= p.to_dict()
+        row |= p.to_numbers()
         row |= {"coulomb_log": p.coulomb_log}
         masses = compute_masses(const.ENCLOSED_RADIUS, p.m200_mw, p.c200, p.m_lmc, p.a_lmc)
         row |= {name: float(mass) for name, mass in masses.items()}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.arguments.arrays import as_float, as_floats, as_vector
 from mwlmc_data.arguments.tabular import as_vectors
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import describe_tuple
@@ -91,7 +91,7 @@ def find_centre(
         _require(int(usable.sum()), len(x), "with mass")
         centre = np.average(x[usable], axis=0, weights=m[usable])
     else:
-        centre = as_floats("start", start, unit="kpc", shape=(3,))
+        centre = as_vector("start", start, 3, unit="kpc")
         usable = (m > 0.0) & (_squares(x - centre) < radius**2)
         _require(int(usable.sum()), len(x), f"with mass within {radius:g} kpc of the start")
     centre, count = shrink_sphere(x[usable], m[usable], centre)

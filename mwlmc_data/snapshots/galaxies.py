@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_float, as_floats, as_ids, as_whole, check_names
+from mwlmc_data.arguments.arrays import as_float, as_ids, as_vector, as_whole, check_names
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.snapshots.snapshot import Snapshot, is_mask
@@ -39,6 +40,11 @@ def find_satellite(snapshot: Snapshot, satellite: Any) -> NDArray[np.bool_]:
     ------
     ValueError
         If it is none of these, what it needs is not in the snapshot, or it holds for no particle or for all.
+
+    Warns
+    -----
+    UserWarning
+        If the snapshot lacks some of the identifiers.
     """
     if is_mask(satellite):
         found = snapshot.select("satellite", satellite)
@@ -83,6 +89,14 @@ def _find(snapshot: Snapshot, key: str, value: Any) -> NDArray[np.bool_]:
         return found
     ids = as_ids(name, value, maximum=largest)
     if key == "ids":
+        absent = int((~np.isin(ids, snapshot.ids)).sum())
+        if absent:
+            warnings.warn(
+                f"{name}: {absent:,} of its {len(ids):,} identifiers are not in the snapshot: the satellite is what is "
+                "there of it",
+                UserWarning,
+                stacklevel=5,
+            )
         return np.isin(snapshot.ids, ids)
     if len(ids) != 2 or ids[0] > ids[1]:
         raise ValueError(f"{name} = {shorten(value)}: allowed are the first and the last identifier")
@@ -119,7 +133,7 @@ def read_place(satellite: Any) -> tuple[Float64Array, float] | None:
     if not (isinstance(satellite, Mapping) and {"near", "radius"} & set(satellite)):
         return None
     check_names("satellite", satellite, ("near", "radius"), ("near", "radius"))
-    near = as_floats("satellite['near']", satellite["near"], unit="kpc", shape=(3,))
+    near = as_vector("satellite['near']", satellite["near"], 3, unit="kpc")
     return near, as_float("satellite['radius']", satellite["radius"], unit="kpc", above=0.0)
 
 
@@ -127,4 +141,4 @@ def read_vector(satellite: Any) -> Float64Array | None:
     """Read a satellite that is given by its vector (6,) relative to the host; None if it is told otherwise."""
     if isinstance(satellite, str | Mapping) or is_mask(satellite):
         return None
-    return as_floats("satellite", satellite, shape=(6,))
+    return as_vector("satellite", satellite, 6)

@@ -14,7 +14,7 @@ from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.dataset import schema
 from mwlmc_data.display import number
 from mwlmc_data.rewinding.selection import Selection, keep_observed
-from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, rounded_limits
 from mwlmc_data.simulator.reflex import Reflex
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.snapshots.preparing import Tracers, prepare
@@ -119,7 +119,10 @@ def _read_truth(truth: Mapping[str, Any] | None) -> dict[str, float]:
         raise ValueError(f"truth = {shorten(truth)}: allowed is a mapping of parameters to their true values")
     found = {}
     for name, value in (truth or {}).items():
-        found[name] = as_float(f"truth[{name!r}]", value, unit=schema.get_column(name).unit)
+        column = schema.get_column(name)
+        low, high = rounded_limits(name) if name in LIMITS else (-math.inf, math.inf)
+        above = 0.0 if column.unit == "Msun" and name not in LIMITS else None
+        found[name] = as_float(f"truth[{name!r}]", value, unit=column.unit, minimum=low, maximum=high, above=above)
     return found
 
 

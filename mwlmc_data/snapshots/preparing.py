@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_choice, as_float, as_floats
+from mwlmc_data.arguments.arrays import as_choice, as_float, as_vector
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, fixed, number
@@ -156,7 +156,7 @@ def prepare(
         raise ValueError(f"{given[0]} = given without rotate: allowed is rotate='azimuth' or 'orbit' with it")
     notes = list(snapshot.notes)
     vector, place = read_vector(satellite), read_place(satellite)
-    fullest = _find_middle(snapshot, start if host is None else as_floats("host", host, shape=(6,))[:3])
+    fullest = _find_middle(snapshot, start if host is None else as_vector("host", host, 6)[:3])
     x = wrap_about(snapshot.positions, fullest, snapshot.box)
     if vector is not None:
         is_satellite = np.zeros(len(snapshot), dtype=bool)
@@ -215,7 +215,7 @@ def _find_middle(snapshot: Snapshot, start: Any) -> Float64Array:
     if not math.isfinite(snapshot.box):
         return np.zeros(3)
     if start is not None:
-        return as_floats("start", start, unit="kpc", shape=(3,))
+        return as_vector("start", start, 3, unit="kpc")
     chosen = _default_centre(snapshot)
     weights = None if snapshot.masses is None else snapshot.masses[chosen]
     return find_fullest(snapshot.positions[chosen], weights, snapshot.box)
@@ -235,7 +235,7 @@ def _find_host(
     if host is not None:
         if centre is not None:
             raise ValueError("centre = given beside host: allowed is one of the two")
-        return Centre(as_floats("host", host, shape=(6,)), 0.0, 0)
+        return Centre(as_vector("host", host, 6), 0.0, 0)
     if centre is None:
         chosen = _default_centre(snapshot) & ~is_satellite
         chosen = chosen if chosen.any() else ~is_satellite
@@ -302,7 +302,7 @@ def _find_rotation(
             at = vector
             done.append(f"the snapshot counts as the satellite's pericentre (radial part of its velocity {radial:.2f})")
         else:
-            at = as_floats("pericentre", pericentre, shape=(6,))
+            at = as_vector("pericentre", pericentre, 6)
         at = np.r_[rotation @ at[:3], rotation @ at[3:]]
         target = find_lmc_pericentre(like)
         rotation = (turn_azimuth if rotate == "azimuth" else turn_orbit)(at, target) @ rotation

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats, as_ids, as_whole, check_names
-from mwlmc_data.arguments.conversion import refuse_masked
+from mwlmc_data.arguments.conversion import refuse_indexed, refuse_masked
 from mwlmc_data.arguments.messages import shorten
-from mwlmc_data.arguments.tabular import as_vectors, refuse_indexed, refuse_misaligned
+from mwlmc_data.arguments.tabular import as_vectors, refuse_misaligned
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator.reflex import MAX_DISTANCE, MAX_SPEED, MOTION_NAMES, POSITION_NAMES
@@ -135,7 +135,7 @@ class Snapshot(Displayed):
         """Select particles by a boolean array or by types; raise ValueError, naming the argument, if there are none."""
         if is_mask(which):
             refuse_masked(name, which, "fill them with False or True")
-            refuse_indexed(name, which)
+            refuse_indexed(name, which, "the order of the particles")
             found = np.asarray(which, dtype=bool)
             if found.shape != (len(self),) or not found.any():
                 raise ValueError(

@@ -294,3 +294,12 @@ def test_quantities_of_other_libraries_are_converted_or_refused():
     Pint.units = "parsec_per_fortnight"
     with pytest.raises(ValueError, match="x = numbers in parsec_per_fortnight"):
         arrays.as_floats("x", Pint(), unit="kpc")
+
+
+def test_components_go_by_position_and_an_index_that_names_them_is_refused():
+    assert arrays.as_vector("place", pd.Series([1.0, 2.0, 3.0]), 3).tolist() == [1.0, 2.0, 3.0]
+    for index in ("zyx", (2, 1, 0)):
+        with pytest.raises(ValueError, match=r"^place = rows with an index of their own: allowed is an array without"):
+            arrays.as_vector("place", pd.Series([1.0, 2.0, 3.0], index=list(index)), 3)
+    with pytest.raises(ValueError, match=r"place = an array of shape \(2,\): allowed is the shape \(3,\)"):
+        arrays.as_vector("place", [1.0, 2.0], 3)

@@ -94,3 +94,40 @@ def test_stored_precision_is_idempotent(m200, m_lmc, friction, beta0):
     once = stored_precision(Parameters(m200_mw=m200, m_lmc=m_lmc, log10_lambda_df=friction, beta0=np.float32(beta0)))
     assert stored_precision(once) == once
     assert once.m200_mw == np.float32(once.m200_mw)
+
+
+VECTOR = dict(zip(CARTESIAN_NAMES, (-1.1, -41.3, -27.2, -57.0, -225.0, 221.0), strict=True))
+
+
+class TestReplace:
+    """Changed parameters: what followed from a changed one follows again, and the rest keeps its bits."""
+
+    @pytest.mark.parametrize("given", [{}, VECTOR, {"c200": 11.0, "a_lmc": 20.0}, {"physics": "no-friction"}])
+    def test_nothing_else_moves(self, given):
+        p = Parameters(**MASSES, **given)
+        assert p.replace() == p
+        changed = p.replace(beta0=0.3)
+        assert (changed.beta0, changed.replace(beta0=p.beta0)) == (0.3, p)
+        assert p.replace(physics="nfw-lmc").to_numbers() == p.to_numbers()
+
+    def test_what_follows_from_the_masses_follows_again(self):
+        p = Parameters(**MASSES)
+        assert p.replace(m200_mw=1.3e12) == Parameters(**(MASSES | {"m200_mw": 1.3e12}))
+        assert p.replace(m_lmc=1e11) == Parameters(**(MASSES | {"m_lmc": 1e11}))
+        assert p.replace(m_lmc_8p7=2e10) == Parameters(**MASSES, m_lmc_8p7=2e10)
+        assert p.replace(a_lmc=20.0) == Parameters(**MASSES, a_lmc=20.0)
+
+    def test_a_given_concentration_is_kept(self):
+        assert Parameters(**MASSES, c200=11.0).replace(m200_mw=1.3e12).c200 == 11.0
+
+    def test_the_lmc_moves_on_the_sky_or_as_a_vector(self):
+        p = Parameters(**MASSES, **VECTOR)
+        assert p.replace(x_lmc=3.0) == Parameters(**MASSES, **(VECTOR | {"x_lmc": 3.0}))
+        moved = p.replace(distance_lmc=55.0)
+        assert moved.distance_lmc == 55.0 and moved.ra_lmc == p.ra_lmc and moved.x_lmc != p.x_lmc
+        with pytest.raises(ValueError, match="given twice"):
+            p.replace(distance_lmc=55.0, x_lmc=3.0)
+
+    def test_an_unknown_name_is_refused_with_the_nearest(self):
+        with pytest.raises(ValueError, match=r"changes holds 'm200': allowed is .*m200_mw"):
+            Parameters(**MASSES).replace(m200=1e12)

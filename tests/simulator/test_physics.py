@@ -2,6 +2,7 @@
 
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +43,9 @@ def test_an_unknown_physics_is_refused_with_the_known_ones():
 def test_it_is_kept_and_shown(name):
     p = make(name)
     assert stored_precision(p).physics == p.physics == name
-    assert "physics" not in p.to_dict() and len(p.to_dict()) == len(make().to_dict())
+    assert p.to_numbers().keys() == make().to_dict().keys()
+    assert p.to_dict().get("physics", "standard") == name
+    assert Parameters.from_row(p.to_dict()) == p
     for text in (str(p), repr(p), p._repr_html_(), p.brief()):
         assert (name in text) == (name != "standard"), text
 
@@ -54,6 +57,15 @@ def test_what_knows_the_standard_physics_alone_refuses_others(name):
         mw.simulate(p, n_stars=200).row()
     with pytest.raises(ValueError, match=rf"physics = '{name}' for engine = \"agama\": allowed is 'standard'"):
         registry.get("agama")(p, 5, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_table_with_another_physics_is_not_taken_for_the_standard_one(name):
+    table = pd.DataFrame([make().to_dict() | {"physics": "standard"}, make(name).to_dict()])
+    for function in (mw.enclosed_masses, mw.simulate_many):
+        with pytest.raises(ValueError, match=rf"physics = '{name}' for a row of .*: allowed is 'standard'"):
+            function(table)
+    assert mw.enclosed_masses(table[:1]).equals(mw.enclosed_masses(table[:1].drop(columns="physics")))
 
 
 def test_the_nfw_lmc_has_both_masses_and_ends():

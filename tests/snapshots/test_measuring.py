@@ -81,6 +81,17 @@ class TestSnapshot:
         with pytest.raises(ValueError, match="tracers = rows with an index of their own"):
             snapshot.select("tracers", pd.Series(chosen)[::-1])
 
+    def test_a_vector_with_an_index_is_not_taken_by_position(self, snapshot):
+        turned = pd.Series(LMC, index=["vx_lmc", "vy_lmc", "vz_lmc", "x_lmc", "y_lmc", "z_lmc"])
+        with pytest.raises(ValueError, match="satellite = rows with an index of their own"):
+            prepare(snapshot, turned)
+        assert prepare(snapshot, pd.Series(LMC)).lmc.tolist() == prepare(snapshot, LMC).lmc.tolist()
+
+    def test_identifiers_that_the_snapshot_lacks_are_counted(self, snapshot):
+        ids = [*snapshot.ids[:7].tolist(), 2**62, 2**62 + 1]
+        with pytest.warns(UserWarning, match=r"satellite\['ids'\]: 2 of its 9 identifiers are not in the snapshot"):
+            assert find_satellite(snapshot, {"ids": ids}).sum() == 7
+
     def test_a_centre_that_one_particle_makes_has_no_velocity(self):
         x = np.random.default_rng(0).uniform(-100.0, 100.0, (100, 3))
         x[0] = 0.0
@@ -462,6 +473,8 @@ class TestCase:
             ({"r_dehnen": -1.0}, "r_dehnen = -1"),
             ({"seed": -1}, "seed = -1"),
             ({"truth": {"m_lmc": "heavy"}}, r"truth\['m_lmc'\]"),
+            ({"truth": {"m_lmc": 18.0}}, r"truth\['m_lmc'\] = 18.0.*allowed is a finite number from 1e\+08 to 1e\+12"),
+            ({"truth": {"m_lmc_50": -1e10}}, r"truth\['m_lmc_50'\] = -1.*allowed is a finite number above 0 Msun"),
             ({"selection": Selection(r_min=290, r_max=299)}, "allowed are 20 or more"),
         ],
     )
