@@ -356,7 +356,7 @@ def concentration(m200: float) -> float:
     return math.exp(brentq(excess, low, high, xtol=1e-13, rtol=1e-14))
 
 
-def concentration_follows(m200: Float64Array, c200: Float64Array, tolerance: float) -> NDArray[np.bool_]:
+def concentration_follows(m200: Numbers, c200: Numbers, tolerance: float) -> Any:
     """Whether concentrations agree with :func:`concentration`, to a fraction of the halo's mass within 8.3 kpc."""
     mass = nfw_mass(const.CIRCULAR_SPEED_RADIUS, m200, c200)
     return np.abs(mass / _halo_mass_at_the_sun() - 1.0) <= tolerance
