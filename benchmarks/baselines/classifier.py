@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import training as loop
-from benchmarks.baselines.base import Baseline, Draws, Effort
-from benchmarks.baselines.training import Trained, Training
+from benchmarks.baselines.base import Baseline, Draws
+from benchmarks.baselines.network import NetworkBaseline
+from benchmarks.baselines.training import Training
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.scoring.star_sets import StarSets
@@ -42,7 +43,7 @@ class Classifier(Baseline, abc.ABC):
         raise TypeError(f"{self.title} gives probabilities of models: allowed is classify")
 
 
-class NetworkClassifier(Classifier, abc.ABC):
+class NetworkClassifier(NetworkBaseline, Classifier, abc.ABC):
     """A network that is trained on the cross entropy.
 
     Parameters
@@ -59,12 +60,6 @@ class NetworkClassifier(Classifier, abc.ABC):
     """
 
     hidden = (128, 128)
-
-    def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
-        super().__init__(effort)
-        self.training = training
-        self.outcome = Trained()
-        self._net: Any = None
 
     @abc.abstractmethod
     def build(self, n_classes: int) -> Any:
@@ -106,16 +101,6 @@ class NetworkClassifier(Classifier, abc.ABC):
                 for i in range(0, len(packed), _BLOCK)
             ]
         return np.asarray(torch.cat(blocks).cpu().numpy())
-
-    @property
-    def history(self) -> list[tuple[float, float]]:
-        """Mean training and validation loss after each epoch [nats]."""
-        return self.outcome.history
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of trained weights."""
-        return sum(p.numel() for p in self._require_fitted().parameters())
 
     def state(self) -> dict[str, NDArray]:
         """Return the weights, and what standardises the data."""

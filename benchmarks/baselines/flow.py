@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import training as loop
-from benchmarks.baselines.base import Baseline, Draws, Effort, in_support
-from benchmarks.baselines.training import Trained, Training
+from benchmarks.baselines.base import Draws, Effort, in_support
+from benchmarks.baselines.network import NetworkBaseline
+from benchmarks.baselines.training import Training
 from benchmarks.baselines.truncation import draw_inside
 from benchmarks.common.sets import Learnable, box_of
 from mwlmc_data.array_types import Float64Array
@@ -26,7 +27,7 @@ _BLOCK = 64
 _N_MASS = 2000
 
 
-class Flow(Baseline, abc.ABC):
+class Flow(NetworkBaseline, abc.ABC):
     """A density estimator of sbi, trained with our own loop.
 
     Parameters
@@ -53,10 +54,7 @@ class Flow(Baseline, abc.ABC):
     default: ClassVar[Training]
 
     def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
-        super().__init__(effort)
-        self.training = training or self.default
-        self.outcome = Trained()
-        self._net: Any = None
+        super().__init__(effort, training or self.default)
         self._task: Learnable | None = None
         self._inputs: Inputs | None = None
 
@@ -71,7 +69,7 @@ class Flow(Baseline, abc.ABC):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self._net = self._build(*data[0])
-            settings, progress = self.effort.shorten(self.training), self.effort.progress
+            settings, progress = self.effort.shorten(self.training or self.default), self.effort.progress
             self.outcome = loop.train(self._net, data[0], data[1], settings, progress, self.validate_with)
 
     def sample(self, x: NDArray, n: int, seed: int = 0) -> Draws:
@@ -109,16 +107,6 @@ class Flow(Baseline, abc.ABC):
             with np.errstate(divide="ignore"):
                 found = found - np.log(self._widths(task)).sum() - np.log(np.maximum(acceptance, 1e-6))
         return np.where(in_support(theta, *box_of(task.prior)), found, -np.inf)
-
-    @property
-    def history(self) -> list[tuple[float, float]]:
-        """Mean training and validation loss after each epoch."""
-        return self.outcome.history
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of trained weights."""
-        return sum(p.numel() for p in self._require_fitted()[0].parameters())
 
     def state(self) -> dict[str, NDArray]:
         """Return the weights of the network, and what standardises its data."""

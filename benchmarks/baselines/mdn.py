@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import training as loop
-from benchmarks.baselines.base import Baseline, Draws, Effort
+from benchmarks.baselines.base import Draws, Effort
+from benchmarks.baselines.network import NetworkBaseline
 from benchmarks.baselines.training import Trained, Training
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float64Array
@@ -22,7 +23,7 @@ from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.mixture import MAX_LOG_DIAGONAL, Mixture, count_outputs
 
 
-class Mdn(Baseline):
+class Mdn(NetworkBaseline):
     """Mixture of Gaussians with full covariances, on normal scores of the prior.
 
     Parameters
@@ -47,9 +48,7 @@ class Mdn(Baseline):
     n_components = 8
 
     def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
-        super().__init__(effort)
-        self.training = training
-        self.outcome = Trained()
+        super().__init__(effort, training)
         self._scores: Scores | None = None
         self._inputs: Inputs | None = None
         self._mixture: Mixture | None = None
@@ -74,11 +73,6 @@ class Mdn(Baseline):
         """Compute the log posterior density per unit of theta; -inf outside the support."""
         mixture, scores, inputs = self._require_fitted()
         return scores.log_density(mixture.log_prob(scores.forward(theta), inputs(x)), theta)
-
-    @property
-    def history(self) -> list[tuple[float, float]]:
-        """Mean training and validation loss after each epoch, in normal scores."""
-        return self.outcome.history
 
     @property
     def n_parameters(self) -> int:

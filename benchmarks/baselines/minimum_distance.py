@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import training as loop
-from benchmarks.baselines.base import Baseline, Draws, Effort
+from benchmarks.baselines.base import Draws, Effort
 from benchmarks.baselines.bins_mdn import BinsMdn, summarise
 from benchmarks.baselines.mdn import Mdn
-from benchmarks.baselines.training import Trained, Training
+from benchmarks.baselines.network import NetworkBaseline
+from benchmarks.baselines.training import Training
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
@@ -41,7 +42,7 @@ _RIDGE = 1e-3
 _ARRAYS = ("frequency", "phase", "centre", "spread", "start", "embedding", "inverse", "weight")
 
 
-class MinimumDistance(Baseline):
+class MinimumDistance(NetworkBaseline):
     """Summaries in radial bins of the model that are nearest to the observed stars, and the mixture of `bins-mdn`.
 
     Its statistic is the distance that is left.
@@ -64,9 +65,7 @@ class MinimumDistance(Baseline):
 
     def __init__(self, effort: Effort | None = None) -> None:
         super().__init__(effort)
-        self.outcome = Trained()
         self._part: BinsMdn | None = None
-        self._net: Any = None
         self._arrays: dict[str, NDArray] = {}
 
     def fit(self, task: Learnable, seed: int = 0) -> None:
@@ -146,15 +145,9 @@ class MinimumDistance(Baseline):
         return (scaled * self._arrays["spread"] + self._arrays["centre"]).astype(np.float32), distance.astype(float)
 
     @property
-    def history(self) -> list[tuple[float, float]]:
-        """Mean squared distance of training and validation after each epoch."""
-        return self.outcome.history
-
-    @property
     def n_parameters(self) -> int:
         """Number of trained weights, those of the mixture included."""
-        part = self._require_fitted()
-        return sum(p.numel() for p in self._net.parameters()) + part.n_parameters
+        return super().n_parameters + self._require_fitted().n_parameters
 
     def state(self) -> dict[str, NDArray]:
         """Return the features, what standardises the summaries, the weights, and the seed of the mixture."""

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import training as loop
-from benchmarks.baselines.base import Baseline, Draws, Effort
+from benchmarks.baselines.base import Draws, Effort
 from benchmarks.baselines.mdn import train_mixture
-from benchmarks.baselines.training import Trained, Training
+from benchmarks.baselines.network import NetworkBaseline
+from benchmarks.baselines.training import Training
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
@@ -24,7 +25,7 @@ from mwlmc_data.inference.travel_likelihood import TravelLikelihood, rest_of, sp
 _LARGE = 20_000
 
 
-class Nle(Baseline):
+class Nle(NetworkBaseline):
     """A mixture of Gaussians for the travel velocity, given the parameters and the LMC's vector.
 
     Torch trains it; `mwlmc_data.inference.travel_likelihood` defines it and finds the posterior, with NumPy alone.
@@ -58,9 +59,7 @@ class Nle(Baseline):
         return super().accepts(task) and _holds(task)
 
     def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
-        super().__init__(effort)
-        self.training = training
-        self.outcome = Trained()
+        super().__init__(effort, training)
         self._likelihood: TravelLikelihood | None = None
         self._task: Learnable | None = None
         self._evidence: dict[bytes, float] = {}
@@ -117,11 +116,6 @@ class Nle(Baseline):
         """Number of trained weights; 0 without the reflex motion."""
         self._require_fitted()
         return 0 if self._likelihood is None else self._likelihood.mixture.size
-
-    @property
-    def history(self) -> list[tuple[float, float]]:
-        """Mean training and validation loss after each epoch, for the standardised travel velocity."""
-        return self.outcome.history
 
     def state(self) -> dict[str, NDArray]:
         """Return what `TravelLikelihood.from_state` takes; nothing without the reflex motion."""

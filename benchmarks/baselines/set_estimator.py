@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import training as loop
-from benchmarks.baselines.base import Baseline, Draws, Effort
+from benchmarks.baselines.base import Draws, Effort
 from benchmarks.baselines.mdn import define_network, dropout
+from benchmarks.baselines.network import NetworkBaseline
 from benchmarks.baselines.star_features import CHANNELS, FORMS, N_FEATURES, compute_features, pack
-from benchmarks.baselines.training import Trained, Training
+from benchmarks.baselines.training import Training
 from benchmarks.common.sets import Learnable
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.inference.encoding import Scores
@@ -40,7 +41,7 @@ _N_STANDARD = 1024
 _BLOCK = 128
 
 
-class SetEstimator(Baseline, abc.ABC):
+class SetEstimator(NetworkBaseline, abc.ABC):
     """Base of the baselines with a network of sets.
 
     Parameters
@@ -66,12 +67,9 @@ class SetEstimator(Baseline, abc.ABC):
     n_components = 6
 
     def __init__(self, effort: Effort | None = None, training: Training | None = None) -> None:
-        super().__init__(effort)
-        self.training = training
-        self.outcome = Trained()
+        super().__init__(effort, training)
         self._scores: Scores | None = None
         self._form = self.form
-        self._net: Any = None
         self._head: Mixture | None = None
 
     @classmethod
@@ -124,17 +122,6 @@ class SetEstimator(Baseline, abc.ABC):
                 for i in range(0, len(packed), _BLOCK)
             ]
         return np.concatenate(blocks)
-
-    @property
-    def history(self) -> list[tuple[float, float]]:
-        """Mean training and validation loss after each epoch, in normal scores."""
-        return self.outcome.history
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of trained weights."""
-        self._require_fitted()
-        return sum(p.numel() for p in self._net.parameters())
 
     def state(self) -> dict[str, NDArray]:
         """Return the weights, and what standardises the inputs of the mixture."""

@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
         _add_stars_calibration, _add_samplers, _add_model_evidences, _add_detectors, _add_live, _add_live_reflex,
-        _add_costs, _add_information,
+        _add_costs, _add_information, _add_brute_force,
     ):  # fmt: skip
         add_one(commands)
 
@@ -363,3 +363,20 @@ def _information(options: argparse.Namespace) -> None:
     from benchmarks.studies import information
 
     information.main(options.out, options.stars, options.numbers, options.disturbed)
+
+
+def _add_brute_force(commands: argparse._SubParsersAction) -> None:
+    brute = commands.add_parser("brute-force", help="posteriors given stars beside those of 24 numbers by simulations")
+    brute.add_argument("--out", type=Path, default=Path("build/brute-force"), help="folder, which it resumes")
+    brute.add_argument("--stars", type=Path, default=Path("build/references-stars"), help="run of star-references")
+    brute.add_argument(
+        "--numbers", type=Path, default=Path("build/references-24"), help="run of references --task summary-24"
+    )
+    brute.add_argument("--rows", type=integer_from(1), default=10, help="rows, the first (default: %(default)s)")
+    brute.set_defaults(run=_brute_force)
+
+
+def _brute_force(options: argparse.Namespace) -> None:
+    from benchmarks.studies import brute_force
+
+    brute_force.main(options.out, options.stars, options.numbers, options.rows)

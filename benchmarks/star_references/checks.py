@@ -15,6 +15,7 @@ from benchmarks.common.samplers import SAMPLERS, Target
 from benchmarks.references import simulations
 from benchmarks.references.agreement import Agreement
 from benchmarks.references.comparison import compare_draws
+from benchmarks.references.from_stars import SECOND
 from benchmarks.star_references import posterior
 from benchmarks.star_references.rows import SEED, StarRow
 from mwlmc_data.array_types import Float64Array
@@ -30,8 +31,6 @@ SAMPLER = "nautilus"
 CHECK_VERSION = 1
 #: Draws of the second run.
 _N_RERUN = 1_000
-#: What separates the seed of the second run from those of all rows.
-_OTHER = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +67,7 @@ def make(out: Path, row: StarRow, stars: Float64Array, n: int = posterior.N_DRAW
         simulations.check(path, wanted)
         return
     found = posterior.load(out, row, n)
-    again = posterior.infer(row, stars, SEED + _OTHER + row.number, min(n, _N_RERUN)).samples[list(FREE)].to_numpy()
+    again = posterior.infer(row, stars, SEED + SECOND + row.number, min(n, _N_RERUN)).samples[list(FREE)].to_numpy()
     target = build_target(row, stars, found)
     try:
         run = SAMPLERS[sampler](target)

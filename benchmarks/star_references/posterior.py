@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import time
-import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,24 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.references import draws, simulations
+from benchmarks.references import draws, from_stars
+from benchmarks.references.from_stars import N_DRAWS
 from benchmarks.star_references.rows import SEED, StarRow
-from mwlmc_data import Prior, Selection, infer_stars
+from mwlmc_data import Prior, Selection
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE, FreeParameters
 from mwlmc_data.inference.star_likelihood import evaluate_points
-from mwlmc_data.inference.stars import ALGORITHM, StarPosterior
+from mwlmc_data.inference.stars import StarPosterior
 from mwlmc_data.rewinding.probability import PassProbability, compute_coordinates
 from mwlmc_data.rewinding.selection import estimate_fraction
 from mwlmc_data.scoring.observations import CONFIG
 from mwlmc_data.scoring.reference_columns import THETA
 from mwlmc_data.scoring.references import DENSITY_UNIT
-from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
 #: Raised when the same stars give another file.
 VERSION = 1
-#: Draws of a posterior, and effective draws to reach.
-N_DRAWS = 2_000
 #: Standard deviations of the posterior from its mean within which ln P holds, as in the search for the posterior.
 _WINDOW = 6.5
 #: What an impossible star costs far from the posterior, and how far below it all is there [nats].
@@ -62,56 +57,22 @@ class StarReference:
 
 
 def infer(row: StarRow, stars: Float64Array, seed: int, n: int = N_DRAWS, resume: Path | None = None) -> StarPosterior:
-    """Draw the posterior of a row's six parameters given its stars and their number.
-
-    Parameters
-    ----------
-    row : StarRow
-    stars : ndarray, shape (m, 6)
-    seed : int
-        Seed of all draws.
-    n : int
-        Draws.
-    resume : Path, optional
-        File that keeps what was computed.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the certificate states what they say
-        return infer_stars(
-            stars, selection=Selection(), config=CONFIG, free=FREE, lmc=row.lmc, n=n, seed=seed, workers=1,
-            resume=resume, progress=False,
-        )  # fmt: skip
+    """Draw the posterior of a row's six parameters given its stars (m, 6) and their number."""
+    return from_stars.infer(row, stars, Selection(), seed, n, resume=resume)
 
 
 def make(out: Path, row: StarRow, stars: Float64Array, n: int = N_DRAWS) -> None:
     """Compute a row's posterior and write its file, unless it exists; an interrupted one goes on."""
-    path, wanted = path_of(out, row), settings(row, n)
-    if path.exists():
-        simulations.check(path, wanted)
-        return
-    unfinished = out / "unfinished" / f"{row.name}.npz"
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    started = time.process_time()
-    found = infer(row, stars, SEED + row.number, n, unfinished)
-    log_prob, error = compute_log_prob(row, stars, found, row.truth, (SEED, row.number))
-    truth = np.array([row.truth[name] for name in FREE])
-    samples = found.samples[list(FREE)].to_numpy()
-    numbers = {
-        "n_stars": found.n_stars,
-        "n_effective": found.n_effective,
-        "n_evaluations": found.n_evaluations,
-        "cpu_seconds": time.process_time() - started,
-        "log_evidence": found.log_evidence,
-        **{f"error_{part}": found.error_parts[part] for part in ("sampling", "selection", "probability")},
-        "error_density": error,
-        "edge": found.edge,
-        "p_value": found.p_value,
-        **{f"rank_{name}": rank for name, rank in zip(FREE, (samples < truth).mean(axis=0).tolist(), strict=True)},
-    }
-    about = {**wanted, "numbers": numbers, "log_prob_truth": log_prob}
-    probability = {f"probability/{name}": value for name, value in found.probability.to_arrays().items()}
-    simulations.save(path, about, samples=samples, **probability)
-    unfinished.unlink()
+
+    def compute(unfinished: Path) -> StarPosterior:
+        return infer(row, stars, SEED + row.number, n, unfinished)
+
+    def beside(found: StarPosterior) -> tuple[dict[str, Any], dict[str, NDArray]]:
+        log_prob, error = compute_log_prob(row, stars, found, row.truth, (SEED, row.number))
+        arrays = {f"probability/{name}": value for name, value in found.probability.to_arrays().items()}
+        return {"log_prob_truth": log_prob, "numbers": {"error_density": error}}, arrays
+
+    from_stars.make(out, path_of(out, row), settings(row, n), row, compute, beside)
 
 
 def compute_log_prob(
@@ -224,13 +185,13 @@ def load(out: Path, row: StarRow, n: int = N_DRAWS) -> StarReference:
     ValueError
         If the file has other settings.
     """
-    path = path_of(out, row)
-    simulations.check(path, settings(row, n))
-    with np.load(path) as file:
-        about = json.loads(str(file["settings"]))
-        parts = {name.partition("/")[2]: file[name] for name in file.files if name.startswith("probability/")}
-        probability = PassProbability.from_arrays(FREE, parts)
-        return StarReference(file["samples"], about["log_prob_truth"], about["numbers"], probability)
+    read = from_stars.read(path_of(out, row), settings(row, n))
+    if read is None:
+        raise FileNotFoundError(f"{path_of(out, row)}: there is no such posterior")
+    samples, about, arrays = read
+    parts = {name.partition("/")[2]: array for name, array in arrays.items()}
+    probability = PassProbability.from_arrays(FREE, parts)
+    return StarReference(samples, about["log_prob_truth"], about["numbers"], probability)
 
 
 def path_of(out: Path, row: StarRow) -> Path:
@@ -240,12 +201,4 @@ def path_of(out: Path, row: StarRow) -> Path:
 
 def settings(row: StarRow, n: int) -> dict[str, Any]:
     """Return what a file's posterior depends on."""
-    return {
-        "name": row.name,
-        "lmc": dict(row.lmc),
-        "seed": SEED,
-        "draws": n,
-        "version": VERSION,
-        "algorithm": ALGORITHM,
-        "simulator": SIMULATOR_VERSION,
-    }
+    return from_stars.settings(row, SEED, n, VERSION)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.references.from_stars import ObservedHalo, read_haloes
 from benchmarks.references.rows import spread
 from mwlmc_data import get_task
 from mwlmc_data.array_types import Float64Array
@@ -23,49 +24,27 @@ SEED = 20250815
 
 
 @dataclasses.dataclass(frozen=True)
-class StarRow:
-    """An observation.
+class StarRow(ObservedHalo):
+    """An observation; `lmc` is the LMC's present day on the sky, as simulated.
 
     Attributes
     ----------
-    name : str
-        ``"test-"`` and the sim_id.
-    sim_id : int
-        Of the test row.
     group : str
         "reference" or "fixed", as in the task.
-    number : int
-        Place among the task's observations; key of the random numbers.
-    lmc : mapping
-        The LMC's present day on the sky, as simulated.
     vector : tuple of float
         x_lmc ... vz_lmc [kpc, km/s].
-    truth : mapping
-        The six parameters by name.
     """
 
-    name: str
-    sim_id: int
     group: str
-    number: int
-    lmc: Mapping[str, float]
     vector: tuple[float, ...]
-    truth: Mapping[str, float]
 
 
 def list_rows(group: str = REFERENCE) -> list[StarRow]:
     """List the observations of a group, spread over their numbers, so that part of a run is useful."""
     seen = get_task(TASK).observations
     places = seen.rows(group)
-    table = test_columns(seen.sim_id[places], [*SKY_NAMES, *CARTESIAN_NAMES, *FREE])
-    found = []
-    for i, place in enumerate(places.tolist()):
-        lmc, vector, truth = (
-            {name: float(table[name][i]) for name in names} for names in (SKY_NAMES, CARTESIAN_NAMES, FREE)
-        )
-        sim_id = int(seen.sim_id[place])
-        found.append(StarRow(f"test-{sim_id:06d}", sim_id, group, place, lmc, tuple(vector.values()), truth))
-    return spread(found)
+    haloes = read_haloes(seen.sim_id[places], places, SKY_NAMES, FREE, CARTESIAN_NAMES)
+    return spread([StarRow(*values, group, tuple(vector.values())) for *values, vector in haloes])
 
 
 def all_rows() -> list[StarRow]:

@@ -4,44 +4,36 @@ Three posteriors of the same test rows are compared: given the nine numbers (the
 and given the first 1,024 stars beyond 50 kpc (the folders of their references, as far as they are made). They differ in
 the data alone.
 
-For rows whose posterior given 24 numbers was computed by simulations alone (importance sampling, the stage "check" of
-``python -m benchmarks references --task summary-24``), the stars' posterior must agree with it: the 24 numbers are a
-function of the stars beyond 50 kpc and of their number, so that the difference of the two means has the variance
-var_24 - var_stars, averaged over the data. Here the stars are all of those, and their number counts (`n_total`).
-
 The gain rests on the model. One halo is inferred again with distances that are wrong, which are taken as right.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from benchmarks.references import checks, rows, simulations
-from benchmarks.references.statistics import find_statistics
+from benchmarks.references import from_stars, simulations
 from benchmarks.star_references.rows import StarRow, list_rows
-from mwlmc_data import Prior, Selection, infer_stars, load_halo
+from mwlmc_data import Prior, Selection, load_halo
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.posterior import get_unit
-from mwlmc_data.inference.stars import ALGORITHM
 from mwlmc_data.rewinding.rewind import take_table
 from mwlmc_data.scoring.observations import CONFIG
 from mwlmc_data.scoring.reference_columns import THETA
 from mwlmc_data.scoring.references import OF_24, OF_STARS, ReferenceSet, load_references, read_references
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
 #: Seed of the posteriors of this study.
 SEED = 20250901
 #: Draws of each.
 N_DRAWS = 1_000
+#: Raised when the same stars give another file.
+VERSION = 2
 _OF_24 = "24 numbers"
 #: Number of rows up to which each is printed.
 _FEW = 10
@@ -125,93 +117,6 @@ def _format_widths(words: str, sigma: Float64Array, gain: float) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Agreement24:
-    """The stars' posterior beside that of 24 numbers by simulations alone, for one row.
-
-    Attributes
-    ----------
-    name : str
-        Of the row.
-    effective : float
-        Effective number of simulations.
-    ratio : ndarray, shape (6,)
-        Variance given the stars over that given 24 numbers.
-    z2 : ndarray, shape (6,)
-        Squared difference of the means over the difference of the variances; NaN where that is not positive.
-    """
-
-    name: str
-    effective: float
-    ratio: Float64Array
-    z2: Float64Array
-
-
-def compare_with_24(out: Path, numbers: Path, wanted: Sequence[StarRow]) -> list[Agreement24]:
-    """Compare the posteriors of rows that the folder of 24 numbers has weighed by simulations.
-
-    Parameters
-    ----------
-    out : Path
-        Folder of the stars' posteriors, one of which is computed where it is missing.
-    numbers : Path
-        Folder of the references given 24 numbers.
-    wanted : sequence of StarRow
-        Rows to look for.
-
-    Returns
-    -------
-    list of Agreement24
-    """
-    statistics = find_statistics("summary-24")
-    of_24 = {row.sim_id: row for row in rows.all_rows(statistics)}
-    found = []
-    for row in wanted:
-        other = of_24[row.sim_id]
-        if not checks.path_of(numbers, other).exists():
-            continue
-        weighed = checks.weigh(numbers, other, statistics.n_points)
-        mean, variance = weighed.moments()
-        samples = infer_whole(out, row)
-        apart = variance - samples.var(axis=0)
-        z2 = np.where(apart > 0.0, np.square(samples.mean(axis=0) - mean) / np.where(apart > 0.0, apart, 1.0), np.nan)
-        effective = 1.0 / float(weighed.weights @ weighed.weights)
-        found.append(Agreement24(row.name, effective, samples.var(axis=0) / variance, z2))
-    return found
-
-
-def infer_whole(out: Path, row: StarRow) -> Float64Array:
-    """Draws (n, 6) of a row's posterior given all its stars beyond 50 kpc and their number, from a file or computed."""
-    path, about = out / "whole" / f"{row.name}.npz", {"name": row.name, "seed": SEED, "versions": _versions()}
-    if path.exists():
-        simulations.check(path, about)
-        with np.load(path) as file:
-            return file["samples"]
-    stars = take_table("halo", load_halo(row.sim_id))
-    samples = _infer(stars, row, n_total=const.N_STARS)[0]
-    simulations.save(path, about, samples=samples)
-    return samples
-
-
-def describe_agreement(found: Sequence[Agreement24]) -> str:
-    """Table of the agreement, as text."""
-    lines = [
-        f"{len(found)} rows whose posterior given 24 numbers is known by simulations alone; all stars beyond 50 kpc",
-        f"{'':<14}{'effective':>10}" + "".join(f"{name:>17}" for name in FREE) + "   var_stars / var_24, (z^2)",
-    ]
-    for each in found:
-        cells = "".join(f"{f'{r:.2f} ({z:.1f})':>17}" for r, z in zip(each.ratio, each.z2, strict=True))
-        lines.append(f"{each.name:<14}{each.effective:10.0f}{cells}")
-    if found:
-        z2 = np.array([each.z2 for each in found])
-        narrower = np.mean([each.ratio < 1.0 for each in found], axis=0)
-        known = np.isfinite(z2)
-        p = [stats.chi2.sf(z2[known[:, i], i].sum(), known[:, i].sum()) for i in range(len(FREE))]
-        lines.append(f"{'narrower':<24}" + "".join(f"{part:17.0%}" for part in narrower))
-        lines.append(f"{'p of chi-squared':<24}" + "".join(f"{value:17.3f}" for value in p))
-    return "\n".join(lines)
-
-
-@dataclasses.dataclass(frozen=True)
 class Disturbed:
     """A halo inferred with wrong distances.
 
@@ -238,14 +143,15 @@ def disturb(out: Path, row: StarRow, errors: Sequence[float] = DISTANCES) -> Ite
     """
     halo = take_table("halo", load_halo(row.sim_id))
     for error in errors:
-        about = {"name": row.name, "seed": SEED, "versions": _versions(), "error": error}
+        about = {**from_stars.settings(row, SEED, N_DRAWS, VERSION), "error": error}
         path = out / "disturbed" / f"{row.name}-{error:g}.npz"
         if path.exists():
             simulations.check(path, about)
             with np.load(path) as file:
                 samples, p_value = file["samples"], float(file["p_value"])
         else:
-            samples, p_value = _infer(scale_distances(halo, 1.0 + error), row)
+            again = from_stars.infer(row, scale_distances(halo, 1.0 + error), Selection(), SEED + row.number, N_DRAWS)
+            samples, p_value = again.samples[list(FREE)].to_numpy(), again.p_value
             simulations.save(path, about, samples=samples, p_value=np.array(p_value))
         yield Disturbed(error, samples.mean(axis=0), samples.std(axis=0), p_value)
 
@@ -273,21 +179,6 @@ def describe_disturbed(row: StarRow, found: Sequence[Disturbed]) -> str:
     return "\n".join(lines)
 
 
-def _infer(stars: Float64Array, row: StarRow, n_total: int | None = None) -> tuple[Float64Array, float]:
-    """Draws (n, 6), and the p-value, of a row with these stars."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a p-value of 0 is part of the result
-        found = infer_stars(
-            stars, selection=Selection(), config=CONFIG, lmc=row.lmc, n_total=n_total, n=N_DRAWS,
-            seed=SEED + row.number, progress=False,
-        )  # fmt: skip
-    return found.samples[list(FREE)].to_numpy(), found.p_value
-
-
-def _versions() -> list[object]:
-    return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS]
-
-
 def main(out: Path, stars: Path, numbers: Path, disturbed: int) -> None:
     """Print the tables for which posteriors are at hand; compute those of the study itself.
 
@@ -312,8 +203,5 @@ def main(out: Path, stars: Path, numbers: Path, disturbed: int) -> None:
     if len(found) > 2:  # the rows given 24 numbers may be fewer
         print(describe_widths(compare_widths({k: v for k, v in found.items() if k != _OF_24})) + "\n")
     print(describe_widths(compare_widths(found)), flush=True)
-    agreement = compare_with_24(out, numbers, list_rows())
-    if agreement:
-        print("\n" + describe_agreement(agreement), flush=True)
     for row in list_rows()[:disturbed]:
         print("\n" + describe_disturbed(row, list(disturb(out, row))), flush=True)

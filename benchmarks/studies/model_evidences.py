@@ -24,7 +24,7 @@ from mwlmc_data import Parameters, Selection, get_task, infer_stars
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.star_search import ImpossibleStarsError
 from mwlmc_data.inference.stars import ALGORITHM
-from mwlmc_data.rewinding.probability import count_probability
+from mwlmc_data.rewinding.simulated import count_probability
 from mwlmc_data.scoring import classification
 from mwlmc_data.scoring.evidences import Evidences, write_evidences
 from mwlmc_data.scoring.tasks.models import REFERENCE, ModelsTask

@@ -22,6 +22,7 @@ from scipy.stats import kstest
 from benchmarks.common.parallel import run_calls
 from mwlmc_data import Parameters, Prior, infer_stars, simulate
 from mwlmc_data.array_types import Float64Array
+from mwlmc_data.dataset.made import NumberedHalo
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.stars import ALGORITHM
 from mwlmc_data.scoring.star_surveys import SurveySets, get_selection, observe_halo
@@ -71,7 +72,7 @@ def compute_halo(folder: Path, config: str, i: int, is_survey: bool = False) -> 
     stars: Any = simulate(truth, seed=SEED, sim_id=i).halo
     selection = None
     if is_survey:
-        held = observe_halo(np.concatenate([stars.positions, stars.velocities], axis=1), i)
+        held = observe_halo(NumberedHalo(i, np.concatenate([stars.positions, stars.velocities], axis=1)))
         arrays: dict[str, Any] = {name: values[None] for name, values in held.items()}
         stars, selection = SurveySets(lmc=np.zeros((1, 6), np.float32), **arrays).to_table(0), get_selection()
     started = time.process_time()

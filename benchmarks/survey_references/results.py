@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.references.certificate import MAX_RERUN
+from benchmarks.references import from_stars
+from benchmarks.references.certificate import MAX_RERUN, find_excess
 from benchmarks.survey_references.posterior import PARTS, SurveyReference
 from mwlmc_data.scoring.references import OF_SURVEY
 from mwlmc_data.scoring.star_surveys import PATTERNS
@@ -15,25 +16,17 @@ from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file
 
 FILE = f"{OF_SURVEY}.parquet"
-#: Effective draws; p-value of the stars; part of the posterior near the edge of the region in which ln P was computed.
-MIN_EFFECTIVE, MIN_P, MAX_EDGE = 1_000.0, 1e-3, 0.05
 #: Errors of the sum of ln P, and of that of ln L, over the posterior [nats].
 MAX_SELECTION, MAX_DRAWS = 0.3, 0.3
 
 
 def find_failures(found: SurveyReference) -> Iterator[str]:
     """Yield the failed tests of a reference, each with its number and what is allowed."""
-    for name, allowed in {"n_effective": MIN_EFFECTIVE, "p_value": MIN_P}.items():
-        if found.numbers[name] < allowed:
-            yield f"{name} {found.numbers[name]:.3g}, at least {allowed:g}"
-    for name, allowed in {"error_selection": MAX_SELECTION, "error_draws": MAX_DRAWS, "edge": MAX_EDGE}.items():
-        if found.numbers[name] > allowed:
-            yield f"{name} {found.numbers[name]:.3g}, at most {allowed:g}"
+    yield from from_stars.find_failures(
+        found.numbers, {"error_selection": MAX_SELECTION, "error_draws": MAX_DRAWS}
+    )
     if found.rerun is not None:
-        for name in ("distance", "shift", "spread"):
-            value, allowed = getattr(found.rerun, name), getattr(MAX_RERUN, name)
-            if value > allowed:
-                yield f"rerun: {name} {value:.3g}, at most {allowed:g}"
+        yield from find_excess("rerun", found.rerun, MAX_RERUN)
 
 
 def write(out: Path, found: Sequence[SurveyReference], free: tuple[str, ...]) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from benchmarks.references.from_stars import ObservedHalo, read_haloes
 from mwlmc_data import get_task
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
@@ -21,33 +22,18 @@ SEED = 20_260_711
 
 
 @dataclasses.dataclass(frozen=True)
-class SurveyRow:
-    """An observation.
+class SurveyRow(ObservedHalo):
+    """An observation; `lmc` is the LMC's vector, as the task gives it.
 
     Attributes
     ----------
-    name : str
-        ``"test-"`` and the sim_id.
-    sim_id : int
-        Of the test row.
     pattern : str
         What is measured.
-    number : int
-        Place among the task's observations; key of the random numbers.
-    lmc : mapping
-        The LMC's vector, as the task gives it.
-    truth : mapping
-        The six parameters by name.
     table : mapping
         Observed stars as `infer_stars` takes them; empty until they are loaded.
     """
 
-    name: str
-    sim_id: int
     pattern: str
-    number: int
-    lmc: Mapping[str, float]
-    truth: Mapping[str, float]
     table: Mapping[str, Float64Array] = dataclasses.field(default_factory=dict)
 
 
@@ -59,13 +45,8 @@ def list_rows(n: int) -> list[SurveyRow]:
     # the how manieth of its pattern a row is
     turn = np.array([(pattern[:i] == pattern[i]).sum() for i in range(len(places))])
     chosen = np.lexsort((pattern, turn))[:n]
-    table = test_columns(seen.sim_id[places[chosen]], [*LMC_VECTOR, *FREE])
-    found = []
-    for i, place in enumerate(places[chosen].tolist()):
-        lmc, truth = ({name: float(table[name][i]) for name in names} for names in (LMC_VECTOR, FREE))
-        sim_id = int(seen.sim_id[place])
-        found.append(SurveyRow(f"test-{sim_id:06d}", sim_id, PATTERNS[pattern[chosen[i]]], place, lmc, truth))
-    return found
+    haloes = read_haloes(seen.sim_id[places[chosen]], places[chosen], LMC_VECTOR, FREE)
+    return [SurveyRow(*values, PATTERNS[i]) for values, i in zip(haloes, pattern[chosen], strict=True)]
 
 
 def load_stars(rows: list[SurveyRow]) -> list[SurveyRow]:

@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import library, release, store
-from mwlmc_data.display import Displayed
+from mwlmc_data.display import Displayed, describe_tuple
 from mwlmc_data.storage.npz import NpzError, load_members, read_members, write_npz
 from mwlmc_data.storage.writing import replace_file
 from mwlmc_data.workers import count_processes, start_pool
@@ -63,6 +63,22 @@ def simulate_outer_stars(
         yield stars[np.square(stars[:, :3].astype(np.float64)).sum(axis=1) > FIT_R_MIN**2]
 
 
+class NumberedHalo(NamedTuple):
+    """All stars of a halo, and its number."""
+
+    sim_id: int
+    stars: Float32Array  # (n, 6) [kpc, km/s], in their order, which is random
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
+
+
+def simulate_haloes(rows: list[dict[str, Any]], seed: int) -> Iterator[NumberedHalo]:
+    """Simulate the whole haloes of catalogue rows, which takes twice the time of `simulate_outer_stars`."""
+    for row, stars in zip(rows, _simulate(rows, seed, outskirts=False), strict=True):
+        yield NumberedHalo(int(row["sim_id"]), stars)
+
+
 def _simulate(
     rows: list[dict[str, Any]], seed: int, outskirts: bool, physics: str = "standard"
 ) -> Iterator[Float32Array]:
@@ -89,23 +105,20 @@ class Recipe(Displayed):
     version : int
         Raised when the same stars give other arrays.
     reduce : callable
-        Takes the stars of a halo beyond 50 kpc, (n, 6) float32 [kpc, km/s], in the order of the halo, and `options`;
-        returns arrays by name, of the same shapes for every halo. It is a function of an importable module, because
-        other processes run it.
+        Takes what `simulate` yields for a halo, by default its stars beyond 50 kpc, (n, 6) float32 [kpc, km/s], and
+        `options`; returns arrays by name, of the same shapes for every halo. It is a function of an importable module,
+        because other processes run it.
     options : mapping
         Further arguments of `reduce`, as JSON can hold them.
-    whole : bool
-        Whether `reduce` takes all stars of the halo, which costs twice the time, and its number as `sim_id`.
     simulate : callable, optional
-        Unless `whole`: takes rows of the catalogue and the seed of the set, and yields what `reduce` takes for each; a
-        function of an importable module, or a `functools.partial` of one; by default `simulate_outer_stars`.
+        Takes rows of the catalogue and the seed of the set, and yields what `reduce` takes for each; a function of an
+        importable module, or a `functools.partial` of one; by default `simulate_outer_stars`.
     """
 
     name: str
     version: int
     reduce: Callable[..., Arrays]
     options: Mapping[str, Any] = field(default_factory=dict)
-    whole: bool = False
     simulate: Callable[[list[dict[str, Any]], int], Iterator[Any]] | None = None
 
 
@@ -212,13 +225,8 @@ def _make(
 
 
 def _make_block(recipe: Recipe, rows: list[dict[str, Any]], seed: int) -> Arrays:
-    if recipe.whole:
-        numbers = [int(row["sim_id"]) for row in rows]
-        haloes = zip(numbers, _simulate(rows, seed, outskirts=False), strict=True)
-        made = [recipe.reduce(stars, sim_id=number, **recipe.options) for number, stars in haloes]
-    else:
-        simulate = recipe.simulate or simulate_outer_stars
-        made = [recipe.reduce(stars, **recipe.options) for stars in simulate(rows, seed)]
+    simulate = recipe.simulate or simulate_outer_stars
+    made = [recipe.reduce(halo, **recipe.options) for halo in simulate(rows, seed)]
     return {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
 
 
@@ -230,7 +238,6 @@ def _identify(recipe: Recipe, config: str) -> bytes:
         "version": recipe.version,
         "options": dict(recipe.options),
         "config": config,
-        **({"whole": True} if recipe.whole else {}),
         **{key: entry[key] for key in ("sha256", "seed", "simulator_version")},
     }
     return json.dumps(content, sort_keys=True).encode()

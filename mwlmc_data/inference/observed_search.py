@@ -127,6 +127,8 @@ class ObservedSearch(StarSearch):
                 break
             self.n_draws *= 2
             exploration = self._move(exploration, 0)
+        self._refine(exploration, weights)
+        exploration.search(self._value, 40 * exploration.d)
         draws = self._likelihood.stars
         found = self._draw(exploration.propose(), n_effective, max_evaluations)
         constant = math.sqrt(float((1.0 / draws.effective).sum())) if isinstance(draws, StarDraws) else 0.0

@@ -9,8 +9,8 @@ import numpy as np
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.observed import ObservedStars
-from mwlmc_data.rewinding.probability import draw_observed
 from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.rewinding.simulated import draw_observed
 from mwlmc_data.rewinding.survey import simulate_survey
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.parameters import Parameters

@@ -32,6 +32,7 @@ from mwlmc_data.rewinding.probability import (
     fit_probability,
 )
 from mwlmc_data.rewinding.selection import Selection, estimate_fraction
+from mwlmc_data.rewinding.slope import Goal, make_simplex, refine_slope
 from mwlmc_data.simulator.parameters import Parameters
 
 #: What an impossible star costs while the parameters are searched at which none is [nats].
@@ -40,13 +41,15 @@ _PENALTY = 100.0
 _FIRST_WINDOW, _WINDOW = 8.0, 6.5
 #: Part of a window's width beyond which a point is near its edge, and the largest part of a posterior there.
 _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
-#: Observed stars of a first and of a last ln P, for each star of the data: their noise adds the reciprocal to the
-#: posterior's variance. The least and the most of them.
+#: Observed stars of a first and of a last ln P over a window, for each star of the data: their noise adds the
+#: reciprocal to the posterior's variance. The least and the most of them.
 _FIRST_STARS, _STARS = 15, 100
 _FEWEST, _MOST = 4_000, 250_000
-#: Stars that are simulated for the constant of a last ln P, which the evidence holds n times: for each star of the
-#: data, and the most of them.
-_COUNTED, _MOST_COUNTED = 800, 2_000_000
+#: Noise of the slope of the sum of ln P over the posterior [nats] at which no more stars are drawn for it; the stars of
+#: a first set for each star of the data, and the most of all.
+_SLOPE_NOISE, _SLOPE_STARS, _MOST_FOR_SLOPE = 0.06, 300, 2_500_000
+#: Where these stars are drawn, in standard deviations of the posterior along each axis.
+_CORNER = 0.7
 #: Number of windows after which a search is given up.
 _MAX_WINDOWS = 8
 #: Effective points of a search, for each dimension, before ln P is known and after.
@@ -174,8 +177,40 @@ class StarSearch:
 
     def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
         """Search on until a proposal fits, and draw from it."""
+        weights = exploration.search(self._value, _LAST_EFFECTIVE * exploration.d)
+        self._refine(exploration, weights)
         exploration.search(self._value, _LAST_EFFECTIVE * exploration.d)
         return self._draw(exploration.propose(), n_effective, max_evaluations)
+
+    def _refine(self, exploration: Exploration, weights: Float64Array) -> None:
+        """Determine the slope of ln P at the posterior that was found."""
+        fitted, parameters = self._probability, self._likelihood.parameters
+        if fitted is None:
+            raise RuntimeError("no ln P has been computed")
+        self._log("selection", 0)
+        corners = self._make_corners(exploration)
+        chosen = weights > 0.0
+        coordinates = compute_coordinates(parameters.convert(exploration.points[chosen]), self._names)
+        goal = Goal(coordinates, weights[chosen], _SLOPE_NOISE / self._n, _MOST_FOR_SLOPE)
+        n_first = min(max(_SLOPE_STARS * self._n, _FEWEST), _MOST_FOR_SLOPE)
+
+        def compute() -> Results:
+            return refine_slope(
+                fitted, corners, self._selection, goal, n_first, (self._seed, 10), self._likelihood.apply,
+                self._relative_errors,
+            ).to_arrays()  # fmt: skip
+
+        self._probability = PassProbability.from_arrays(self._names, self._checkpoint.get(compute))
+
+    def _make_corners(self, exploration: Exploration) -> list[Parameters]:
+        """Parameters at the corners of a simplex that has the posterior's covariance, or a smaller one."""
+        steps = _CORNER * make_simplex(exploration.d) @ np.linalg.cholesky(exploration.covariance).T
+        for _ in range(_MAX_WINDOWS):
+            try:
+                return [self._likelihood.parameters.build(exploration.mean + step) for step in steps]
+            except ValueError:  # masses that exclude each other
+                steps *= 0.5
+        raise RuntimeError("the posterior has no neighbourhood in which its parameters are possible")
 
     def _move(self, exploration: Exploration, stage: int) -> Exploration:
         """Prepare the likelihood for the region that was found, and go on there; for exact stars there is no need."""
@@ -207,11 +242,9 @@ class StarSearch:
         design = self._make_design(window, i)
 
         def compute() -> Results:
-            seed = (self._seed, 1, i)
-            counted = min(_COUNTED * self._n, _MOST_COUNTED) if n_stars == self._count_stars(_STARS) else 0
             fit = fit_probability(
-                design, self._names, self._selection, n_stars, seed, self._likelihood.apply, counted,
-                self._relative_errors, cubic=self._relative_errors is not None,
+                design, self._names, self._selection, n_stars, (self._seed, 1, i), self._likelihood.apply,
+                self._relative_errors, cubic=self._relative_errors is not None, n_data=self._n,
             )  # fmt: skip
             return fit.to_arrays()
 

@@ -11,8 +11,8 @@ give a test, and the constant.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,8 @@ from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.rewinding.bennett import Ratios, solve_ratios
 from mwlmc_data.rewinding.likelihood import log_density_stars
-from mwlmc_data.rewinding.selection import Selection, keep_observed
-from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.engines import registry
+from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.rewinding.simulated import BLOCK, Job, Map, draw_first_block, draw_job, fit_constant
 from mwlmc_data.simulator.parameters import Parameters
 
 #: Number of disjoint parts of the stars from which the error is computed.
@@ -35,17 +34,14 @@ POINTS_PER_COEFFICIENT = 2
 #: The probability is refused if chance gives a larger disagreement with the counts more rarely than this, or if fewer
 #: effective stars than this determine the ratio at a point.
 MIN_AGREEMENT, MIN_EFFECTIVE = 1e-4, 100.0
-#: Stars drawn at a time.
-_BLOCK = 20_000
-#: Smallest probability of a selection: of rarer stars it takes too many to draw enough.
-MIN_PROBABILITY = 1e-3
+
+#: Largest second derivative of ln P in the coordinates (about 0.5, in ln r_dehnen), and the size of a term of the sum
+#: over all stars of the data [nats], one scale of the design from its centre, below which it is left out.
+MAX_CURVATURE, _NEGLIGIBLE = 1.0, 0.1
 
 #: Fields of a fit that are numbers and arrays.
 _SCALARS = ("n_points", "n_stars", "residual", "misfit", "agreement", "effective", "largest", "log_p", "log_p_error")
 _ARRAYS = ("centre", "scale", "coefficients", "of_parts")
-
-#: A function that applies another to many arguments, in order: `map`, or that of a pool of processes.
-Map = Callable[..., Any]
 
 
 def count_coefficients(n_free: int) -> int:
@@ -160,7 +156,7 @@ class PassProbability(Displayed):
         return self.log_p + self._terms(coordinates) @ self._coefficients
 
     def estimate_error(self, coordinates: Float64Array, weights: Float64Array) -> float:
-        """Error of ln P over a posterior, beyond a constant.
+        """Error of ln P over a posterior, beyond a constant: its noise, and the misfit of the polynomial.
 
         Parameters
         ----------
@@ -172,13 +168,40 @@ class PassProbability(Displayed):
         Returns
         -------
         float
-            Root mean square over draws and parts of the stars, and the misfit of the polynomial.
         """
+        return math.hypot(self.estimate_noise(coordinates, weights), self.misfit)
+
+    def estimate_noise(self, coordinates: Float64Array, weights: Float64Array) -> float:
+        """The part of :meth:`estimate_error` that more stars would remove: root mean square over draws and parts."""
         values = self._terms(coordinates) @ self._of_parts.T
         values -= weights @ values
         apart = values - values.mean(axis=1, keepdims=True)
         noise2 = float(weights @ (apart**2).sum(axis=1)) / (N_PARTS * (N_PARTS - 1))
-        return math.hypot(math.sqrt(noise2), self.misfit)
+        return math.sqrt(noise2)
+
+    def without_noise(self) -> PassProbability:
+        """The same as if it were exact but for its misfit."""
+        return replace(self, _of_parts=np.tile(self._coefficients, (N_PARTS, 1)))
+
+    def with_slope(self, coordinates: Float64Array, log_p: Float64Array, of_parts: Float64Array) -> PassProbability:
+        """The same with another slope, so that the differences of ln P at some points are those given.
+
+        Parameters
+        ----------
+        coordinates : ndarray, shape (d + 1, d)
+            Of the points, not in one plane.
+        log_p : ndarray, shape (d + 1,)
+            ln P there, up to a constant.
+        of_parts : ndarray, shape (N_PARTS, d + 1)
+            The same from disjoint parts of the stars.
+        """
+        d = len(self._centre)
+        terms, plane = self._terms(coordinates), np.ones((d + 1, d + 1))
+        plane[:, 1:] = terms[:, 1 : d + 1]
+        given = np.vstack([log_p, of_parts])
+        coefficients = np.vstack([self._coefficients, self._of_parts])
+        coefficients[:, 1 : d + 1] += np.linalg.solve(plane, given.T - terms @ coefficients.T)[1:].T
+        return replace(self, _coefficients=coefficients[0], _of_parts=coefficients[1:])
 
     def _terms(self, coordinates: Float64Array) -> Float64Array:
         is_cubic = len(self._coefficients) > count_coefficients(len(self._centre))
@@ -194,9 +217,9 @@ def fit_probability(
     n_stars: int,
     seed: tuple[int, ...],
     apply: Map = map,
-    n_counted: int = 0,
     relative_errors: Float64Array | None = None,
     cubic: bool = False,
+    n_data: int | None = None,
 ) -> PassProbability:
     """Compute ln P over a design of parameters.
 
@@ -214,12 +237,13 @@ def fit_probability(
         Of the stars.
     apply : callable
         `map`, or that of a pool.
-    n_counted : int
-        Stars to simulate at the centre besides, to count which of them are observed: for the constant of ln P.
     relative_errors : ndarray, shape (m,), optional
         Errors of ln distance, of which each star has one at random: the selection acts on distances with errors.
     cubic : bool
         Whether the polynomial has the cubes of the coordinates, for a design of wide range.
+    n_data : int, optional
+        Number of stars for whose likelihood ln P is wanted: products of coordinates that cannot matter to them are left
+        out, whose coefficients would be noise. By default all are fitted.
 
     Returns
     -------
@@ -233,10 +257,10 @@ def fit_probability(
         If the ratios are not determined, or contradict the counts.
     """
     k = len(design)
-    first = _draw_first(design[0], selection, (*seed, k), relative_errors)
-    n_drawn = math.ceil(n_stars / k * _BLOCK / len(first))
+    first = draw_first_block(Job(design[0], selection, BLOCK, (*seed, k), relative_errors))
+    n_drawn = math.ceil(n_stars / k * BLOCK / len(first))
     stars = list(apply(
-        _draw_observed, [(p, selection, n_drawn, (*seed, i), relative_errors) for i, p in enumerate(design)]
+        draw_job, [Job(p, selection, n_drawn, (*seed, i), relative_errors) for i, p in enumerate(design)]
     ))
     counts = np.array([len(s) for s in stars], float)
     together = np.concatenate(stars)
@@ -260,19 +284,17 @@ def fit_probability(
     x = compute_coordinates({name: [getattr(p, name) for p in design] for name in names}, names)
     scale = x.std(axis=0)
     terms = _expand((x - x[0]) / scale, cubic)
-    inverse = np.linalg.pinv(terms)
+    kept = _choose_terms(scale, terms.shape[1], n_data)
+    inverse = np.zeros((terms.shape[1], k))
+    inverse[kept] = np.linalg.pinv(terms[:, kept])
     log_p_parts = np.array([solve(part == i).log_p for i in range(N_PARTS)])
     coefficients, of_parts = inverse @ whole.log_p, log_p_parts @ inverse.T
-    freedom = max(k - terms.shape[1], 1)
+    freedom = max(k - int(kept.sum()), 1)
     residual2 = float(((whole.log_p - terms @ coefficients) ** 2).sum()) / freedom
     noise2 = float(((log_p_parts - of_parts @ terms.T) ** 2).sum()) / freedom / N_PARTS**2
     relative = (terms - terms[0]) @ coefficients
     agreement = _compare_counts(counts, n_drawn, relative)
-    n_blocks = math.ceil(n_counted / _BLOCK)
-    blocks = [(design[0], selection, _BLOCK, (*seed, k + 1, i), relative_errors) for i in range(n_blocks)]
-    drawn = np.array([n_drawn] * k + [_BLOCK] * len(blocks), float)
-    counts = np.concatenate([counts, np.array(list(apply(_count_observed, blocks)), float)])
-    log_p, error = _fit_constant(counts, drawn, np.concatenate([relative, np.zeros(len(blocks))]))
+    log_p, error = fit_constant(np.full(k, float(n_drawn)), counts, relative)
     found = PassProbability(
         names=tuple(names),
         n_points=k,
@@ -297,114 +319,23 @@ def fit_probability(
     return found
 
 
-def _fit_constant(counts: Float64Array, drawn: Float64Array, relative: Float64Array) -> tuple[float, float]:
-    """The constant of ln P that makes counts of observed stars most likely, and its error.
-
-    `relative` is ln P less the constant, for each of the counts.
-    """
-    if counts.sum() == drawn.sum():  # everything is observed
-        return 0.0, 0.0
-    log_p = math.log(counts.sum() / (drawn * np.exp(relative)).sum())
-    for _ in range(20):  # Newton's method for the likelihood of binomial counts
-        p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
-        information = float((drawn * p / (1.0 - p)).sum())
-        log_p += float(((counts - drawn * p) / (1.0 - p)).sum()) / information
-    return log_p, 1.0 / math.sqrt(information)
+def _choose_terms(scale: Float64Array, n_terms: int, n_data: int | None) -> NDArray[np.bool_]:
+    """Terms of the polynomial that are fitted, of a design with these scales of its coordinates."""
+    kept, d = np.ones(n_terms, bool), len(scale)
+    if n_data is not None:
+        size = n_data * MAX_CURVATURE * np.outer(scale, scale)
+        kept[1 + d : count_coefficients(d)] = size[np.triu_indices(d)] > _NEGLIGIBLE
+    return kept
 
 
 def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) -> float:
     """Probability that counts of observed stars differ by more from the ratios of P than they do, by chance."""
-    log_p, error = _fit_constant(counts, np.full(len(counts), float(n_drawn)), relative)
+    log_p, error = fit_constant(np.full(len(counts), float(n_drawn)), counts, relative)
     if error == 0.0:
         return 1.0
     p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
     chi2 = float(((counts - n_drawn * p) ** 2 / (n_drawn * p * (1.0 - p))).sum())
     return float(chdtrc(len(counts) - 1, chi2))
-
-
-def count_probability(
-    parameters: Parameters, selection: Selection, n_stars: int, seed: tuple[int, ...], apply: Map = map
-) -> tuple[float, float]:
-    """Estimate ln P at one point from simulated stars alone, and its error: the constant that ratios leave open.
-
-    Parameters
-    ----------
-    parameters : Parameters
-        The point.
-    selection : Selection
-        What is observed.
-    n_stars : int
-        Stars to simulate, rounded up to whole blocks of 20,000.
-    seed : tuple of int
-        Of the stars.
-    apply : callable
-        `map`, or that of a pool.
-
-    Raises
-    ------
-    ValueError
-        If none of them is observed.
-    """
-    blocks: list[_Job] = [(parameters, selection, _BLOCK, (*seed, i), None) for i in range(math.ceil(n_stars / _BLOCK))]
-    counts = np.array(list(apply(_count_observed, blocks)), float)
-    if not counts.sum() > 0.0:
-        raise ValueError(f"selection = {selection!r}: allowed is one that observes some of {n_stars:,} stars")
-    log_p, error = _fit_constant(counts, np.full(len(counts), float(_BLOCK)), np.zeros(len(counts)))
-    return log_p + math.log(selection.fraction), error
-
-
-def draw_observed(parameters: Parameters, selection: Selection, n_stars: int, seed: tuple[int, ...]) -> FloatArray:
-    """Simulate until about `n_stars` stars (m, 6) are observed, the random part not counted."""
-    first = _draw_first(parameters, selection, (*seed, 0))
-    missing = math.ceil(max(n_stars - len(first), 0) * _BLOCK / len(first))
-    if not missing:
-        return first
-    return np.concatenate([first, _draw_observed((parameters, selection, missing, (*seed, 1), None))])
-
-
-#: Parameters, selection, number of simulated stars, seed, and errors of ln distance if there are any.
-_Job = tuple[Parameters, Selection, int, tuple[int, ...], Float64Array | None]
-
-
-def _draw_first(
-    parameters: Parameters, selection: Selection, seed: tuple[int, ...], relative_errors: Float64Array | None = None
-) -> FloatArray:
-    """Observed stars of a first block; raise ValueError if they are too few."""
-    first = _draw_observed((parameters, selection, _BLOCK, seed, relative_errors))
-    refuse_rare(len(first), _BLOCK, selection)
-    return first
-
-
-def refuse_rare(n_observed: int, n_drawn: int, selection: Selection) -> None:
-    """Refuse a selection that observes too few of the stars."""
-    if n_observed < MIN_PROBABILITY * n_drawn:
-        raise ValueError(
-            f"selection = {selection!r}: allowed is one that observes more than {MIN_PROBABILITY:g} of the stars, but "
-            f"here {n_observed} of {n_drawn:,}"
-        )
-
-
-def draw_blocks(
-    parameters: Parameters, n_stars: int, rng: np.random.Generator, outskirts: bool
-) -> Iterator[FloatArray]:
-    """Simulate stars (m, 6) of today, in blocks; with `outskirts` those that end within 50 kpc may be left out."""
-    engine = registry.get("auto", outskirts=outskirts)
-    for i in range(0, n_stars, _BLOCK):
-        yield engine(parameters, min(_BLOCK, n_stars - i), rng)[1]
-
-
-def _draw_observed(job: _Job) -> FloatArray:
-    """Observed stars (m, 6), without the random part, of a number of simulated ones."""
-    parameters, selection, n_stars, seed, relative_errors = job
-    rng = np.random.default_rng(seed)
-    # stars that cannot be beyond 50 kpc need not be moved if none within is observed
-    outskirts = selection.r_min >= const.FIT_R_MIN and relative_errors is None
-    blocks = draw_blocks(parameters, n_stars, rng, outskirts)
-    return np.concatenate([keep_observed(stars, selection, rng, relative_errors)[0] for stars in blocks])
-
-
-def _count_observed(job: _Job) -> int:
-    return len(_draw_observed(job))
 
 
 def _evaluate(job: tuple[FloatArray, Parameters]) -> Float64Array:

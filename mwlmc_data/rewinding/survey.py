@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars
-from mwlmc_data.rewinding.probability import draw_blocks, refuse_rare
 from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.rewinding.simulated import draw_blocks, refuse_rare
 from mwlmc_data.simulator.parameters import Parameters
 
 #: Stars that are simulated first, to learn which part of them is observed.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float32Array, Float64Array
+from mwlmc_data.dataset.made import NumberedHalo
 from mwlmc_data.scoring.star_sets import StarSets, pad_stars
 
 if TYPE_CHECKING:
@@ -97,15 +98,13 @@ def _choose(rng: np.random.Generator) -> int:
     return int(rng.random() * len(PATTERNS))
 
 
-def observe_halo(stars: Float32Array, sim_id: int) -> dict[str, NDArray]:
+def observe_halo(halo: NumberedHalo) -> dict[str, NDArray]:
     """Observe a halo.
 
     Parameters
     ----------
-    stars : ndarray, shape (n, 6)
-        All stars of the halo [kpc, km/s], in their order, which is random.
-    sim_id : int
-        Its number.
+    halo : NumberedHalo
+        All its stars; its number chooses what is measured.
 
     Returns
     -------
@@ -114,7 +113,7 @@ def observe_halo(stars: Float32Array, sim_id: int) -> dict[str, NDArray]:
     """
     from mwlmc_data.rewinding.observed import observe_stars
 
-    rng = _start(sim_id)
+    stars, rng = halo.stars, _start(halo.sim_id)
     pattern = PATTERNS[_choose(rng)]
     wanted = MIN_STARS + int(rng.random() * (MAX_STARS - MIN_STARS + 1))
     seen = observe_stars(stars, _draw_errors(len(stars), pattern, rng), rng)

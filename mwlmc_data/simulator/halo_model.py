@@ -91,3 +91,13 @@ def draw_halo(model: HaloModel, n_stars: int, rng: np.random.Generator) -> Float
     radial = position * (np.einsum("ni,ni->n", position, velocity) / r2)[:, None]
     shrink = 1.0 / np.sqrt(1.0 + r2 * model.inverse_r2)
     return np.hstack([position, radial + shrink[:, None] * (velocity - radial)])
+
+
+def compute_mass_fraction(model: HaloModel, radius: Float64Array) -> Float64Array:
+    """Part (n,) of the stars that :func:`draw_halo` places within radii (n,) [kpc], which may be infinite."""
+    tables = model if isinstance(model, Equilibrium) else model.isotropic
+    x = radius / tables.scale_radius
+    with np.errstate(divide="ignore"):
+        inside = 1.0 / (1.0 + tables.b / x)  # also at zero and infinity
+        added = np.interp(np.log(x), np.log(tables.x), tables.excess)
+    return (inside**2 + added) / (1.0 + tables.excess[-1])

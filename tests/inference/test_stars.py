@@ -84,7 +84,8 @@ def test_the_error_of_the_evidence_adds_its_parts(posterior):
     assert set(parts) == {"sampling", "selection", "probability"} and min(parts.values()) > 0.0
     assert posterior.log_evidence_error == pytest.approx(np.sqrt(sum(part**2 for part in parts.values())))
     assert parts["probability"] == pytest.approx(posterior.n_stars * posterior.probability.log_p_error)
-    assert parts["selection"] < 0.5
+    # the limit of a reference; a hundred stars of the design for each star of the data leave 0.14
+    assert parts["selection"] < 0.1 and parts["probability"] < 0.7
 
 
 def test_it_does_not_depend_on_the_workers(posterior, halo):

@@ -10,8 +10,8 @@ import mwlmc_data as mw
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.marginal import calibrate, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars
-from mwlmc_data.rewinding.probability import draw_observed
 from mwlmc_data.rewinding.proposal import estimate_dispersion
+from mwlmc_data.rewinding.simulated import draw_observed
 from mwlmc_data.simulator.constants import KMS_PER_MASYR_KPC, SUN_POSITION, SUN_VELOCITY
 from tests.helpers.observed_stars import make_errors
 

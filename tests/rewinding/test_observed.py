@@ -8,10 +8,10 @@ from astropy.table import QTable
 from scipy.stats import norm
 
 import mwlmc_data as mw
-from mwlmc_data.rewinding import probability as module
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars, take_observed
 from mwlmc_data.rewinding.probability import count_points, fit_probability
 from mwlmc_data.rewinding.selection import keep_observed, smear_positions
+from mwlmc_data.rewinding.simulated import draw_blocks
 from mwlmc_data.rewinding.survey import simulate_survey
 from mwlmc_data.simulator.constants import SUN_POSITION
 from mwlmc_data.simulator.frames import ICRS_TO_GALACTIC, galactocentric_to_sky
@@ -103,7 +103,7 @@ def test_smeared_distances_are_on_the_same_line_of_sight():
 def test_the_selection_acts_on_observed_distances_and_keeps_true_ones():
     """Numbers of stars from each side of the radius, against the Gaussian chance of ln distance of each star."""
     errors, selection, rng = np.array([0.1, 0.3]), mw.Selection(r_min=60.0), np.random.default_rng(2)
-    stars = np.vstack(list(module.draw_blocks(mw.Parameters(**CENTRE), 20_000, rng, outskirts=False))).astype(float)
+    stars = np.vstack(list(draw_blocks(mw.Parameters(**CENTRE), 20_000, rng, outskirts=False))).astype(float)
     kept = keep_observed(stars, selection, rng, errors)[1]
     apart = stars[:, :3] - SUN_POSITION
     distance = np.linalg.norm(apart, axis=1)

@@ -7,6 +7,7 @@ import pytest
 
 import mwlmc_data as mw
 from mwlmc_data.dataset import made
+from mwlmc_data.dataset.made import NumberedHalo
 from mwlmc_data.rewinding.observed import observe_stars, take_observed
 from mwlmc_data.scoring import star_surveys as module
 from mwlmc_data.scoring import task as task_module
@@ -68,7 +69,7 @@ def test_the_data_are_the_true_ones_with_the_errors_that_are_stated():
     stars = np.concatenate([halo.positions, halo.velocities], axis=1)
     z = {name: [] for name in ("distance", "v_los", "pm_l", "pm_b")}
     for sim_id in np.flatnonzero(choose_patterns(np.arange(60)) == 0)[:8]:
-        seen = take_observed(module.SurveySets(**add_axis(observe_halo(stars, int(sim_id)))).to_table(0))
+        seen = take_observed(module.SurveySets(**add_axis(observe_halo(NumberedHalo(int(sim_id), stars)))).to_table(0))
         exact = observe_stars(stars, make_errors(len(stars), 0.0, 0.0, 0.0), np.random.default_rng(0))
         cosines = seen.basis[:, 0] @ exact.basis[:, 0].T
         true = exact[np.argmax(cosines, axis=1)]
@@ -88,7 +89,7 @@ def add_axis(arrays):
 
 def test_a_survey_follows_from_the_stars_and_the_number():
     stars = np.random.default_rng(0).normal(0.0, 80.0, (1500, 6)).astype(np.float32)
-    first, again, other = observe_halo(stars, 5), observe_halo(stars, 5), observe_halo(stars, 6)
+    first, again, other = (observe_halo(NumberedHalo(i, stars)) for i in (5, 5, 6))
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["stars"], other["stars"])
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mwlmc_data import scoring
 from mwlmc_data.dataset import schema
-from mwlmc_data.dataset.made import Recipe, load_made
+from mwlmc_data.dataset.made import Recipe, load_made, simulate_haloes
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.observations import stack_columns
 from mwlmc_data.scoring.reference_columns import NUISANCES, THETA
@@ -32,7 +32,7 @@ from mwlmc_data.scoring.tasks.summary import FIXED
 if TYPE_CHECKING:
     from mwlmc_data.rewinding.selection import Selection
 
-RECIPE = Recipe("stars-survey", 1, observe_halo, whole=True)
+RECIPE = Recipe("stars-survey", 1, observe_halo, simulate=simulate_haloes)
 
 
 class StarsSurvey(OnDemandTask):

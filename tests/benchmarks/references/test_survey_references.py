@@ -47,7 +47,7 @@ def test_rows_take_the_patterns_in_turn_and_are_those_with_references(rows):
         ({"p_value": 0.0}, ["p_value 0, at least 0.001"]),
         ({"error_draws": 0.31, "edge": 0.2}, ["error_draws 0.31, at most 0.3", "edge 0.2, at most 0.05"]),
         ({"error_selection": 0.4}, ["error_selection 0.4, at most 0.3"]),
-        ({"rerun": Agreement(0.05, 0.3, 1.1)}, ["rerun: shift 0.3, at most 0.2"]),
+        ({"rerun": Agreement(0.05, 0.3, 1.1)}, ["rerun: shift 0.300, at most 0.2"]),
         ({"rerun": Agreement(0.05, 0.1, 1.1)}, []),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_posterior_is_made_once_and_read_again(tmp_path, monkeypatch, capsys):
     seen = seen[get_selection().compute_completeness(seen.positions) > 0.0]
     lmc = {name: getattr(parameters, name) for name in ("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc")}
     table = {name: column.to_numpy() for name, column in to_table(seen).items()}
-    row = SurveyRow("test-000007", 7, "complete", 3, lmc, truth, table)
+    row = SurveyRow("test-000007", 7, 3, lmc, truth, "complete", table)
     monkeypatch.setattr(run, "list_rows", lambda n: [row])
     monkeypatch.setattr(run, "load_stars", lambda rows: rows)
     free = ("m200_mw",)

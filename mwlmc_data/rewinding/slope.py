@@ -1,0 +1,186 @@
+"""The slope of ln P(theta) at the posterior, from many stars at few parameters.
+
+Of a polynomial fitted to ln P over a design (:mod:`mwlmc_data.rewinding.probability`), the slope carries the noise:
+with the information that n stars hold of themselves, N rewound stars leave an error of sqrt(d / N) / sqrt(n) standard
+deviations of ln P over a posterior in d dimensions. The curvature is known far better. So further stars are simulated
+at the d + 1 corners of a simplex that has the posterior's covariance, and rewound at these corners alone, an eighth of
+the cost of a star of the design. A linear function is added to the polynomial, so that the ratios at the corners are
+those of the further stars; of their parts, the parts' polynomials. Their number follows from the error that a first set
+leaves. What is counted among them gives the constant of ln P.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import helmert
+
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.display import Displayed, describe_tuple
+from mwlmc_data.rewinding.bennett import solve_ratios
+from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.rewinding.probability import N_PARTS, PassProbability, compute_coordinates
+from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.rewinding.simulated import (
+    BLOCK,
+    Count,
+    Job,
+    Map,
+    draw_counted,
+    draw_first_block,
+    fit_controlled_constant,
+)
+from mwlmc_data.simulator.parameters import Parameters
+
+#: Blocks of stars that are simulated and rewound together.
+_BLOCKS = 5
+#: Stars beyond the estimate that are drawn in a second set, and the most sets.
+_MARGIN, _MAX_SETS = 1.15, 4
+
+
+def make_simplex(d: int) -> Float64Array:
+    """Corners (d + 1, d) of a simplex about zero, whose covariance is the identity."""
+    return np.asarray(helmert(d + 1).T * math.sqrt(d + 1))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Goal(Displayed):
+    """How well ln P must be known over a posterior.
+
+    Attributes
+    ----------
+    coordinates : ndarray, shape (m, d)
+        Draws of the posterior, as :func:`~mwlmc_data.rewinding.probability.compute_coordinates` gives them.
+    weights : ndarray, shape (m,)
+        Of the draws, whose sum is one.
+    noise : float
+        Largest noise of ln P over the posterior that comes of its slope.
+    most : int
+        Most observed stars to rewind.
+    """
+
+    coordinates: Float64Array
+    weights: Float64Array
+    noise: float
+    most: int
+
+
+def refine_slope(
+    fitted: PassProbability,
+    corners: Sequence[Parameters],
+    selection: Selection,
+    goal: Goal,
+    n_first: int,
+    seed: tuple[int, ...],
+    apply: Map = map,
+    relative_errors: Float64Array | None = None,
+) -> PassProbability:
+    """Determine the slope and the constant of ln P from further stars.
+
+    Parameters
+    ----------
+    fitted : PassProbability
+        Over a design that holds the corners.
+    corners : sequence of Parameters
+        One more than there are free parameters, around the posterior, not in one plane.
+    selection : Selection
+        What is observed.
+    goal : Goal
+        When to end.
+    n_first : int
+        Observed stars of the first set, about.
+    seed : tuple of int
+        Of the stars.
+    apply, relative_errors
+        As for :func:`~mwlmc_data.rewinding.probability.fit_probability`.
+
+    Returns
+    -------
+    PassProbability
+        The number of stars, the error of the constant and the noise are those of the further stars.
+
+    Raises
+    ------
+    ValueError
+        If fewer than one star in a thousand is observed.
+    RuntimeError
+        If the ratios are not determined.
+    """
+    k, n_parameters = len(corners), len(fitted.names)
+    if k != n_parameters + 1:
+        raise ValueError(f"corners = {k}: allowed is one more than the {n_parameters} free parameters")
+    n_observed = len(draw_first_block(Job(corners[0], selection, BLOCK, (*seed, 0), relative_errors)))
+    x = compute_coordinates({name: [getattr(p, name) for p in corners] for name in fitted.names}, fitted.names)
+    rewound: list[_Rewound] = []
+    wanted, n_stars = n_first, 0
+    for i in range(_MAX_SETS):
+        n_blocks = max(math.ceil((wanted - n_stars) / (n_observed * k)), 1)
+        rewound += apply(_draw_and_rewind, [
+            _Work(Job(corner, selection, n * BLOCK, (*seed, 1 + i, j, m), relative_errors), tuple(corners), j)
+            for j, corner in enumerate(corners)
+            for m, n in enumerate(_share(n_blocks, _BLOCKS))
+        ])  # fmt: skip
+        n_stars = sum(each.log_f.shape[1] for each in rewound)
+        log_p, of_parts = _solve(rewound, k)
+        found = fitted.with_slope(x, log_p, of_parts)
+        # of the slope alone: no further star lowers the noise of the curvature
+        noise = fitted.without_noise().with_slope(x, log_p, of_parts).estimate_noise(goal.coordinates, goal.weights)
+        if noise <= goal.noise or n_stars >= goal.most:
+            break
+        wanted = min(math.ceil(_MARGIN * n_stars * (noise / goal.noise) ** 2), goal.most)
+    relative = found.evaluate(x) - found.log_p
+    of_counts = np.concatenate([np.full(len(each.counts), relative[each.source]) for each in rewound])
+    constant, error = fit_controlled_constant([count for each in rewound for count in each.counts], of_counts)
+    return replace(
+        found, n_stars=fitted.n_stars + n_stars, log_p=constant + math.log(selection.fraction), log_p_error=error
+    )
+
+
+def _share(n: int, most: int) -> list[int]:
+    """Parts of n, none larger than `most`."""
+    return [min(most, n - i) for i in range(0, n, most)]
+
+
+class _Work(NamedTuple):
+    job: Job
+    corners: tuple[Parameters, ...]
+    source: int  # corner of the job
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
+
+
+class _Rewound(NamedTuple):
+    log_f: Float64Array  # (k, m): ln f at each corner, of the observed stars of one
+    counts: list[Count]
+    source: int
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
+
+
+def _draw_and_rewind(work: _Work) -> _Rewound:
+    """Draw the stars of a job, and rewind them at all corners."""
+    drawn, counts = draw_counted(work.job)
+    stars = drawn.astype(float)
+    log_f = np.array([log_density_stars(stars, p) for p in work.corners])
+    # a star may be impossible at its own parameters by rounding alone
+    return _Rewound(log_f[:, np.isfinite(log_f[work.source])], counts, work.source)
+
+
+def _solve(rewound: Sequence[_Rewound], k: int) -> tuple[Float64Array, Float64Array]:
+    """Ln P (k,) at the corners, up to a constant, from all stars, and from disjoint parts of them (N_PARTS, k)."""
+    log_f = np.concatenate([each.log_f for each in rewound], axis=1)
+    source = np.concatenate([np.full(each.log_f.shape[1], each.source) for each in rewound])
+    part = np.concatenate([np.arange(each.log_f.shape[1]) % N_PARTS for each in rewound])
+
+    def solve(used: NDArray[np.bool_]) -> Float64Array:
+        return solve_ratios(log_f[:, used], np.bincount(source[used], minlength=k).astype(float)).log_p
+
+    whole = solve_ratios(log_f, np.bincount(source, minlength=k).astype(float)).log_p
+    return whole, np.array([solve(part == i) for i in range(N_PARTS)])

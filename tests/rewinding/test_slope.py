@@ -1,0 +1,99 @@
+"""The slope of ln P at a posterior: further stars at few points, in place of the noise of the design's."""
+
+import numpy as np
+import pytest
+
+import mwlmc_data as mw
+from mwlmc_data.rewinding.probability import compute_coordinates, count_points, fit_probability
+from mwlmc_data.rewinding.simulated import Job, draw_job
+from mwlmc_data.rewinding.slope import Goal, make_simplex, refine_slope
+from tests.rewinding.test_probability import CENTRE, NAMES, make_design
+
+#: Relative widths of a posterior in both parameters, and its correlation.
+WIDTH, CORRELATION = 0.02, 0.5
+
+
+def make_points(offsets):
+    """Parameters at relative offsets (n, 2) from the centre."""
+    return [
+        mw.Parameters(**{**CENTRE, **{name: CENTRE[name] * (1.0 + o) for name, o in zip(NAMES, row, strict=True)}})
+        for row in offsets
+    ]
+
+
+ROOT = WIDTH * np.linalg.cholesky([[1.0, CORRELATION], [CORRELATION, 1.0]])
+CORNERS = make_points(make_simplex(2) @ ROOT.T)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return fit_probability(make_design(count_points(2)), NAMES, mw.Selection(), 8_000, (1, 2))
+
+
+def make_goal(noise, most=200_000):
+    offsets = np.random.default_rng(0).standard_normal((500, 2)) @ ROOT.T
+    values = {name: CENTRE[name] * (1.0 + column) for name, column in zip(NAMES, offsets.T, strict=True)}
+    return Goal(compute_coordinates(values, NAMES), np.full(500, 1 / 500), noise, most)
+
+
+def refine(fitted, seed, noise=2e-4, most=200_000, n_first=10_000):
+    return refine_slope(fitted, CORNERS, mw.Selection(), make_goal(noise, most), n_first, (seed,))
+
+
+@pytest.mark.parametrize("d", [1, 2, 6])
+def test_a_simplex_has_the_covariance_of_the_scores(d):
+    corners = make_simplex(d)
+    assert corners.shape == (d + 1, d) and corners.mean(axis=0) == pytest.approx(0.0, abs=1e-12)
+    assert corners.T @ corners / (d + 1) == pytest.approx(np.eye(d), abs=1e-12)
+
+
+def test_more_stars_are_drawn_until_the_noise_is_what_is_wanted(fitted):
+    goal = make_goal(2e-4)
+    before, found = fitted.estimate_noise(goal.coordinates, goal.weights), refine(fitted, 5)
+    assert before > 4e-4 and found.estimate_noise(goal.coordinates, goal.weights) < 2.5e-4
+    assert found.n_stars > fitted.n_stars + 20_000
+    assert found.misfit == fitted.misfit and found.n_points == fitted.n_points
+    few = refine(fitted, 5, noise=1e-6, most=20_000)
+    assert 20_000 <= few.n_stars - fitted.n_stars < 60_000
+
+
+def test_the_slope_of_other_stars_is_the_same_whatever_it_was(fitted):
+    """Of a fit whose slope is wrong by 0.01 across the posterior, too: within the noise of both."""
+    x = compute_coordinates({name: [getattr(p, name) for p in CORNERS] for name in NAMES}, NAMES)
+    given = fitted.evaluate(x) + np.array([0.01, -0.01, 0.0])
+    wrong = fitted.with_slope(x, given, np.tile(given, (8, 1)))
+    goal = make_goal(2e-4)
+
+    def compare(one, two):
+        return float(np.std(one.evaluate(goal.coordinates) - two.evaluate(goal.coordinates)))
+
+    assert compare(refine(fitted, 5), refine(wrong, 6)) < 8.5e-4
+    assert compare(fitted, wrong) > 5e-3
+
+
+def test_the_ratios_at_the_corners_are_those_of_the_further_stars(fitted):
+    """With a slope given, the differences between the corners are it, and the curvature is kept."""
+    x = compute_coordinates({name: [getattr(p, name) for p in CORNERS] for name in NAMES}, NAMES)
+    log_p = np.array([0.1, -0.2, 0.05])
+    found = fitted.with_slope(x, log_p, log_p + 0.01 * np.arange(8)[:, None] * np.array([1.0, 0.0, -1.0]))
+    assert np.diff(found.evaluate(x)) == pytest.approx(np.diff(log_p), abs=1e-10)
+    middle = x.mean(axis=0)
+    bend = [each.evaluate(np.array([middle + step, middle, middle - step])) @ [1.0, -2.0, 1.0]
+            for each in (fitted, found) for step in (0.05,)]  # fmt: skip
+    assert bend[1] == pytest.approx(bend[0], abs=1e-10)
+    assert found.estimate_noise(x, np.full(3, 1 / 3)) > 1e-3, "the parts differ"
+
+
+def test_the_constant_is_that_of_counted_stars(fitted):
+    found = refine(fitted, 5, n_first=160_000)
+    there, n = mw.Parameters(**CENTRE), 200_000
+    p = len(draw_job(Job(there, mw.Selection(), n, (9,)))) / n
+    error = np.hypot(np.sqrt((1.0 - p) / (n * p)), found.log_p_error)
+    assert found.log_probability(there) == pytest.approx(np.log(p), abs=4.0 * error)
+    drawn = (found.n_stars - fitted.n_stars) / p
+    assert found.log_p_error < 0.85 * np.sqrt((1.0 - p) / (drawn * p)), "the control lowers it"
+
+
+def test_the_wrong_number_of_corners_is_refused(fitted):
+    with pytest.raises(ValueError, match="corners = 2: allowed is one more than the 2 free parameters"):
+        refine_slope(fitted, CORNERS[:2], mw.Selection(), make_goal(1e-3), 1000, (1,))
