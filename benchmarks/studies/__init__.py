@@ -5,6 +5,7 @@ Each module is the command of its name with hyphens, such as ``python -m benchma
 =================  ====================================================================================
 accuracy           the simulator beside agama and its own float64 yardstick; prints `published_stars` too
 assembly           the star kernel compiled for another processor, to read and to count
+brute_force        posteriors given stars beside those of 24 numbers by simulations alone
 calibration        whether `infer` is calibrated for errors unlike the catalogue's
 choices            why the reflex fit starts at 50 kpc and reports robust errors
 costs              seconds and accuracy of networks beside the exact likelihood of stars

@@ -24,7 +24,7 @@ from mwlmc_data.display import Displayed, number
 from mwlmc_data.rewinding.bennett import Ratios, solve_ratios
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.selection import Selection
-from mwlmc_data.rewinding.simulated import BLOCK, Job, Map, draw_first_block, draw_job, fit_constant
+from mwlmc_data.rewinding.simulated import BLOCK, DrawJob, Map, draw_first_block, draw_job, fit_constant
 from mwlmc_data.simulator.parameters import Parameters
 
 #: Number of disjoint parts of the stars from which the error is computed.
@@ -257,10 +257,10 @@ def fit_probability(
         If the ratios are not determined, or contradict the counts.
     """
     k = len(design)
-    first = draw_first_block(Job(design[0], selection, BLOCK, (*seed, k), relative_errors))
+    first = draw_first_block(DrawJob(design[0], selection, BLOCK, (*seed, k), relative_errors))
     n_drawn = math.ceil(n_stars / k * BLOCK / len(first))
     stars = list(apply(
-        draw_job, [Job(p, selection, n_drawn, (*seed, i), relative_errors) for i, p in enumerate(design)]
+        draw_job, [DrawJob(p, selection, n_drawn, (*seed, i), relative_errors) for i, p in enumerate(design)]
     ))
     counts = np.array([len(s) for s in stars], float)
     together = np.concatenate(stars)

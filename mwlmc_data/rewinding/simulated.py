@@ -31,7 +31,7 @@ MIN_PROBABILITY = 1e-3
 Map = Callable[..., Any]
 
 
-class Job(NamedTuple):
+class DrawJob(NamedTuple):
     """Stars to simulate."""
 
     parameters: Parameters
@@ -65,7 +65,7 @@ def draw_blocks(
         yield engine(parameters, min(BLOCK, n_stars - i), rng)[1]
 
 
-def draw_job(job: Job) -> FloatArray:
+def draw_job(job: DrawJob) -> FloatArray:
     """Observed stars (m, 6), without the random part of the selection, of a number of simulated ones."""
     rng = np.random.default_rng(job.seed)
     # stars that cannot be beyond 50 kpc need not be moved if none within is observed
@@ -74,7 +74,7 @@ def draw_job(job: Job) -> FloatArray:
     return np.concatenate([keep_observed(stars, job.selection, rng, job.relative_errors)[0] for stars in blocks])
 
 
-def draw_counted(job: Job) -> tuple[FloatArray, list[Count]]:
+def draw_counted(job: DrawJob) -> tuple[FloatArray, list[Count]]:
     """The same, and what became of the stars of each block; its stars are those of a job with another seed."""
     model, shell = build_equilibrium(job.parameters), (job.selection.r_min, job.selection.r_max)
     inside = compute_mass_fraction(model, np.array(shell))
@@ -91,7 +91,7 @@ def draw_counted(job: Job) -> tuple[FloatArray, list[Count]]:
     return np.concatenate(stars), counts
 
 
-def draw_first_block(job: Job) -> FloatArray:
+def draw_first_block(job: DrawJob) -> FloatArray:
     """Observed stars of a job of some thousand; raise ValueError if they are too few."""
     first = draw_job(job)
     refuse_rare(len(first), job.n_stars, job.selection)
@@ -100,11 +100,11 @@ def draw_first_block(job: Job) -> FloatArray:
 
 def draw_observed(parameters: Parameters, selection: Selection, n_stars: int, seed: tuple[int, ...]) -> FloatArray:
     """Simulate until about `n_stars` stars (m, 6) are observed, the random part not counted."""
-    first = draw_first_block(Job(parameters, selection, BLOCK, (*seed, 0)))
+    first = draw_first_block(DrawJob(parameters, selection, BLOCK, (*seed, 0)))
     missing = math.ceil(max(n_stars - len(first), 0) * BLOCK / len(first))
     if not missing:
         return first
-    return np.concatenate([first, draw_job(Job(parameters, selection, missing, (*seed, 1)))])
+    return np.concatenate([first, draw_job(DrawJob(parameters, selection, missing, (*seed, 1)))])
 
 
 def refuse_rare(n_observed: int, n_drawn: int, selection: Selection) -> None:
@@ -184,7 +184,7 @@ def count_probability(
     ValueError
         If none of them is observed.
     """
-    jobs = [Job(parameters, selection, BLOCK, (*seed, i)) for i in range(math.ceil(n_stars / BLOCK))]
+    jobs = [DrawJob(parameters, selection, BLOCK, (*seed, i)) for i in range(math.ceil(n_stars / BLOCK))]
     counts = [count for _, found in apply(draw_counted, jobs) for count in found]
     if not any(count.observed for count in counts):
         raise ValueError(f"selection = {selection!r}: allowed is one that observes some of {n_stars:,} stars")

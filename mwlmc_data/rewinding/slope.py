@@ -29,7 +29,7 @@ from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.rewinding.simulated import (
     BLOCK,
     Count,
-    Job,
+    DrawJob,
     Map,
     draw_counted,
     draw_first_block,
@@ -114,14 +114,14 @@ def refine_slope(
     k, n_parameters = len(corners), len(fitted.names)
     if k != n_parameters + 1:
         raise ValueError(f"corners = {k}: allowed is one more than the {n_parameters} free parameters")
-    n_observed = len(draw_first_block(Job(corners[0], selection, BLOCK, (*seed, 0), relative_errors)))
+    n_observed = len(draw_first_block(DrawJob(corners[0], selection, BLOCK, (*seed, 0), relative_errors)))
     x = compute_coordinates({name: [getattr(p, name) for p in corners] for name in fitted.names}, fitted.names)
     rewound: list[_Rewound] = []
     wanted, n_stars = n_first, 0
     for i in range(_MAX_SETS):
         n_blocks = max(math.ceil((wanted - n_stars) / (n_observed * k)), 1)
         rewound += apply(_draw_and_rewind, [
-            _Work(Job(corner, selection, n * BLOCK, (*seed, 1 + i, j, m), relative_errors), tuple(corners), j)
+            _Work(DrawJob(corner, selection, n * BLOCK, (*seed, 1 + i, j, m), relative_errors), tuple(corners), j)
             for j, corner in enumerate(corners)
             for m, n in enumerate(_share(n_blocks, _BLOCKS))
         ])  # fmt: skip
@@ -147,7 +147,7 @@ def _share(n: int, most: int) -> list[int]:
 
 
 class _Work(NamedTuple):
-    job: Job
+    job: DrawJob
     corners: tuple[Parameters, ...]
     source: int  # corner of the job
 

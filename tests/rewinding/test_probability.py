@@ -14,7 +14,7 @@ from mwlmc_data.rewinding.probability import (
     count_points,
     fit_probability,
 )
-from mwlmc_data.rewinding.simulated import Job, draw_job, draw_observed
+from mwlmc_data.rewinding.simulated import DrawJob, draw_job, draw_observed
 
 CENTRE = {"m200_mw": 1.2e12, "m_lmc": 1.2e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
 NAMES = ("m200_mw", "r_dehnen")
@@ -42,7 +42,7 @@ def test_it_agrees_with_counted_stars(fitted):
     for change in ({}, {"m200_mw": 1.28e12, "r_dehnen": 12.8}):
         there = mw.Parameters(**{**CENTRE, **change})
         n = 200_000
-        observed = len(draw_job(Job(there, mw.Selection(), n, (9,))))
+        observed = len(draw_job(DrawJob(there, mw.Selection(), n, (9,))))
         p = observed / n
         error = np.hypot(np.sqrt((1 - p) / (n * p)), np.hypot(fitted.log_p_error, 2e-3))
         assert fitted.log_probability(there) == pytest.approx(np.log(p), abs=4.0 * error)

@@ -8,7 +8,7 @@ import pytest
 import mwlmc_data as mw
 from mwlmc_data.rewinding.simulated import (
     Count,
-    Job,
+    DrawJob,
     count_probability,
     draw_counted,
     draw_job,
@@ -33,10 +33,10 @@ def test_the_part_within_a_radius_is_that_of_the_drawn_stars(changes):
 
 
 def test_counted_stars_are_those_drawn_and_began_as_the_profile_says():
-    stars, counts = draw_counted(Job(P, mw.Selection(), 50_000, (3,)))
+    stars, counts = draw_counted(DrawJob(P, mw.Selection(), 50_000, (3,)))
     assert [count.drawn for count in counts] == [20_000, 20_000, 10_000]
     assert sum(count.observed for count in counts) == len(stars)
-    assert np.array_equal(stars[: counts[0].observed], draw_job(Job(P, mw.Selection(), 20_000, (3, 0))))
+    assert np.array_equal(stars[: counts[0].observed], draw_job(DrawJob(P, mw.Selection(), 20_000, (3, 0))))
     for count in counts:
         assert abs(count.began - count.expected) < 4.5 * math.sqrt(count.expected)
     # most of those that are observed began there

@@ -5,7 +5,7 @@ import pytest
 
 import mwlmc_data as mw
 from mwlmc_data.rewinding.probability import compute_coordinates, count_points, fit_probability
-from mwlmc_data.rewinding.simulated import Job, draw_job
+from mwlmc_data.rewinding.simulated import DrawJob, draw_job
 from mwlmc_data.rewinding.slope import Goal, make_simplex, refine_slope
 from tests.rewinding.test_probability import CENTRE, NAMES, make_design
 
@@ -87,7 +87,7 @@ def test_the_ratios_at_the_corners_are_those_of_the_further_stars(fitted):
 def test_the_constant_is_that_of_counted_stars(fitted):
     found = refine(fitted, 5, n_first=160_000)
     there, n = mw.Parameters(**CENTRE), 200_000
-    p = len(draw_job(Job(there, mw.Selection(), n, (9,)))) / n
+    p = len(draw_job(DrawJob(there, mw.Selection(), n, (9,)))) / n
     error = np.hypot(np.sqrt((1.0 - p) / (n * p)), found.log_p_error)
     assert found.log_probability(there) == pytest.approx(np.log(p), abs=4.0 * error)
     drawn = (found.n_stars - fitted.n_stars) / p
