@@ -308,6 +308,7 @@ def _live(options: argparse.Namespace) -> None:
 
 def _add_live_reflex(commands: argparse._SubParsersAction) -> None:
     reflex = commands.add_parser("live-reflex", help="the reflex by radius of the stored live runs, beside rigid ones")
+    reflex.add_argument("--out", type=Path, default=Path("build/live-reflex"), help="folder of what is measured")
     reflex.add_argument("--runs", type=split_names, help="some of gc19-lmc1 to gc19-lmc4 (default: all)")
     reflex.add_argument("--haloes", type=integer_from(2), default=8, help="of each run (default: %(default)s)")
     reflex.add_argument("--stars", type=integer_from(1000), default=10_000, help="of a halo (default: %(default)s)")
@@ -324,8 +325,9 @@ def _live_reflex(options: argparse.Namespace) -> None:
     from benchmarks.studies import live_reflex
 
     live_reflex.main(
-        options.runs, options.haloes, options.stars, options.beta0, options.r_dehnen, options.singles, options.figure
-    )
+        options.out, options.runs, options.haloes, options.stars, options.beta0, options.r_dehnen, options.singles,
+        options.figure,
+    )  # fmt: skip
 
 
 def _add_costs(commands: argparse._SubParsersAction) -> None:

@@ -4,7 +4,7 @@ Every halo is moved three times from the same start: in the live field, in the l
 (all harmonics above l = 0 taken out, which shows what the shape adds), and by the rigid simulator with the same masses
 and present day and the friction that reproduces the live orbit best (what then differs is the orbit, what the LMC
 loses, and how the disc moves). Errors are those of the mean over the haloes; the disc's random motion, about 0.3 km/s
-with two million particles, is in none of them.
+with two million particles, is in none of them. What is measured of a run is kept in the folder ``--out``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from mwlmc_data import Parameters, load_live, simulate
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.friction import STRENGTHS, Friction, fit_friction
+from mwlmc_data.live.running import write_arrays
 from mwlmc_data.live.simulation import LiveSimulation, list_live
 from mwlmc_data.plotting.style import BLUE, GREEN, MEDIUM, ORANGE, SMALL, new_figure, tidy
 from mwlmc_data.simulator.frames import spherical_angles
 from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.simulator.stars import Halo
+from mwlmc_data.storage.npz import load_members, read_members
+from mwlmc_data.storage.writing import make_folder
 from mwlmc_data.validation import validation_cases
 
 #: Shells [kpc] of the table, and of the figure.
@@ -84,6 +87,23 @@ def measure(name: str, haloes: int, stars: int, beta0: float, r_dehnen: float) -
                 fit = fit_reflex(halo.positions, halo.velocities, r_min=low, r_max=high)
                 found[way][low, high].append(fit.vector)
     return Reflexes(name, friction, {way: {s: np.array(v) for s, v in rows.items()} for way, rows in found.items()})
+
+
+def keep(out: Path, name: str, haloes: int, stars: int, beta0: float, r_dehnen: float) -> Reflexes:
+    """Measure one stored run, or read what was measured before from a file in a folder."""
+    path = out / f"{name}-{haloes}-{stars}-{beta0:g}-{r_dehnen:g}.npz"
+    if not path.exists():
+        found = measure(name, haloes, stars, beta0, r_dehnen)
+        arrays = {f"{way} {low:g} {high:g}": v for way in WAYS for (low, high), v in found.vectors[way].items()}
+        make_folder(out)
+        write_arrays(path, {**arrays, "friction": np.array(found.friction or (), float)})
+    arrays = load_members(path, read_members(path).values())
+    friction = arrays.pop("friction")
+    vectors: dict[str, dict[tuple[float, float], Float64Array]] = {way: {} for way in WAYS}
+    for key, values in arrays.items():
+        way, low, high = key.split()
+        vectors[way][float(low), float(high)] = values
+    return Reflexes(name, Friction(*friction.tolist()) if len(friction) else None, vectors)
 
 
 def describe(found: Reflexes) -> Iterator[str]:
@@ -183,6 +203,7 @@ def _describe_apex(vectors: Float64Array) -> tuple[tuple[float, float], ...]:
 
 
 def main(
+    out: Path,
     runs: Sequence[str] | None,
     haloes: int,
     stars: int,
@@ -196,7 +217,7 @@ def main(
     check_names("--runs", names, list_live())
     measured = []
     for name in names:
-        measured.append(measure(name, haloes, stars, beta0, r_dehnen))
+        measured.append(keep(out, name, haloes, stars, beta0, r_dehnen))
         print("\n".join(describe(measured[-1])), flush=True)
         if name == FIDUCIAL and singles:
             print("\n".join(describe_case(measured[-1], draw_singles(singles))), flush=True)

@@ -7,10 +7,26 @@ from benchmarks.__main__ import main
 from benchmarks.studies import live_reflex as module
 from mwlmc_data import load_live
 
+SETTINGS = {"name": "gc19-lmc3", "haloes": 2, "stars": 2500, "beta0": 0.0, "r_dehnen": 12.0}
+
 
 @pytest.fixture(scope="module")
-def found():
-    return module.measure("gc19-lmc3", haloes=2, stars=3000, beta0=0.0, r_dehnen=12.0)
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("measured")
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return module.keep(folder, **SETTINGS)
+
+
+def test_what_was_measured_is_read_again(found, folder, monkeypatch):
+    monkeypatch.setattr(module, "measure", None)
+    again = module.keep(folder, **SETTINGS)
+    assert again.friction == pytest.approx(found.friction)
+    for way in module.WAYS:
+        assert list(again.vectors[way]) == list(found.vectors[way])
+        np.testing.assert_array_equal(again.vectors[way][50.0, np.inf], found.vectors[way][50.0, np.inf])
 
 
 def test_live_and_rigid_haloes_begin_alike_and_end_apart(found):
