@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from generation.shards import finish, is_finished, make_shards
 from mwlmc_data.arguments.arrays import as_seed, as_whole
@@ -31,7 +32,6 @@ from mwlmc_data.simulator.constants import N_STARS
 from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.simulation import Simulation
-from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file
 
 #: Seed of the set, of which the parameters are drawn; the next number is that of the haloes' own parameters.
@@ -196,7 +196,8 @@ def make_shard(plan: LivePlan, shard: int, advance: Callable[[int], None]) -> No
         missed, content, rows = simulate(plan, shard)
         columns = {"sim_id": [shard], **plan.drawn(shard), "missed": [missed], "run": [content], "rows": [rows]}
         table = pa.Table.from_pydict(columns, schema=plan.schema)
-        replace_file(plan.shard_path(shard), lambda temporary: parquet.write_table(table, temporary))
+        # no table for users: a file within a file, and rows within a row
+        replace_file(plan.shard_path(shard), lambda temporary: pq.write_table(table, temporary))
         finish(plan, shard)
     advance(1)
 

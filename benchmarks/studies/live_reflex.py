@@ -36,7 +36,7 @@ from mwlmc_data.validation import validation_cases
 
 #: Shells [kpc] of the table, and of the figure.
 SHELLS = ((50.0, math.inf), (50.0, 100.0), (100.0, 300.0))
-EDGES = (50.0, 60.0, 72.0, 86.0, 104.0, 125.0, 150.0, 200.0, 300.0)
+EDGES = (50.0, 65.0, 85.0, 110.0, 150.0, 200.0, 300.0)
 #: Ways in which a halo is moved.
 WAYS = ("live", "spheres", "rigid")
 #: The run that the paper's case gc19-fiducial is.
@@ -168,38 +168,32 @@ def _find_error(values: Float64Array) -> Float64Array:
 
 
 def draw(runs: Sequence[Reflexes]) -> Figure:
-    """Draw speed and apex by radius, a column for each run."""
-    figure = new_figure(3.0 * len(runs) + 0.4, 7.0)
+    """Draw the vector by radius, a column for each run and a row for each axis; near the pole l says little."""
+    figure = new_figure(3.0 * len(runs) + 0.4, 6.6)
     axes = figure.subplots(3, len(runs), sharex=True, sharey="row", squeeze=False)
     shells = list(itertools.pairwise(EDGES))
     centre = np.array([math.sqrt(low * high) for low, high in shells])
-    styles = {"live": (BLUE, "o", "live"), "spheres": (GREEN, "s", "as spheres"), "rigid": (ORANGE, "^", "rigid")}
+    styles = {"live": (BLUE, "o", "live"), "spheres": (GREEN, "s", "live, as spheres"), "rigid": (ORANGE, "^", "rigid")}
     for column, found in enumerate(runs):
         for place, (way, (color, marker, label)) in enumerate(styles.items()):
-            numbers = [_describe_apex(found.vectors[way][shell]) for shell in shells]
-            for row, values in enumerate(np.array(numbers).transpose(1, 2, 0)):
-                ax = tidy(axes[row, column])
-                at = centre * (1.0 + 0.02 * (place - 1))
-                ax.errorbar(at, *values, color=color, marker=marker, ms=4, lw=1.2, label=label if row == 0 else None)
+            vectors = [found.vectors[way][shell] for shell in shells]
+            mean, error = (np.array([function(v) for v in vectors]).T for function in (_find_mean, _find_error))
+            at = centre * (1.0 + 0.025 * (place - 1))
+            for ax, values, errors in zip(axes[:, column], mean, error, strict=True):
+                tidy(ax).errorbar(at, values, errors, color=color, marker=marker, ms=4, lw=1.2, label=label)
         mass = load_live(found.name).parameters.m_lmc
         axes[0, column].set_title(f"{found.name}, {mass / 1e11:.1f}e11 Msun", fontsize=MEDIUM)
         radii = [50, 100, 200, 300]
         axes[2, column].set(xscale="log", xlabel="r [kpc]", xticks=radii, xticklabels=radii)
         axes[2, column].minorticks_off()
-    for ax, label in zip(axes[:, 0], ("v travel [km/s]", "l apex [deg]", "b apex [deg]"), strict=True):
-        ax.set_ylabel(label)
+    for axis, ax in zip("xyz", axes[:, 0], strict=True):
+        ax.set_ylabel(f"v{axis} travel [km/s]")
     axes[0, 0].legend(fontsize=SMALL, frameon=False)
     return figure
 
 
-def _describe_apex(vectors: Float64Array) -> tuple[tuple[float, float], ...]:
-    """Speed, l and b of the mean with their errors, from the scatter of the vectors."""
-    mean, error = vectors.mean(0), _find_error(vectors)
-    speed = float(np.linalg.norm(mean))
-    l, b = (float(angle) for angle in spherical_angles(mean))
-    of_speed = float(np.linalg.norm(error * mean / speed))
-    across = math.degrees(float(np.linalg.norm(error)) / math.sqrt(3.0) / speed)
-    return (speed, of_speed), (l, across / max(math.cos(math.radians(b)), 1e-3)), (b, across)
+def _find_mean(values: Float64Array) -> Float64Array:
+    return values.mean(0)
 
 
 def main(

@@ -24,7 +24,8 @@ def test_a_model_is_read_in_its_units(tmp_path):
     write_model(tmp_path / "ErkalLMC.model.gz", 0.15, 0.07)
     found = module.read_model(tmp_path / "ErkalLMC.model.gz")
     expected = hernquist_sphere(0.15 * module.MASS, 0.07 * module.LENGTH)
-    np.testing.assert_allclose(found.mass[200:], expected.mass[200:], rtol=2e-3)
+    inside = expected.radius > 0.1  # the table begins at 3e-4 kpc
+    np.testing.assert_allclose(found.mass[inside], expected.mass[inside], rtol=2e-3)
     # 282 kpc (190 / 1.4 km/s)^2 / G
     assert pytest.approx(1.2076e12, rel=1e-3) == module.MASS
 

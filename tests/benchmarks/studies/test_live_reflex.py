@@ -48,14 +48,6 @@ def test_the_rigid_pair_has_the_present_day_of_the_live_one():
     assert (rigid.m_lmc, rigid.c200, rigid.a_lmc) == (1e11, live.parameters.c200, 12.7)
 
 
-def test_errors_of_the_apex_follow_from_those_of_the_vector():
-    vectors = np.array([[1.0, 0.0, -30.0], [1.0, 0.0, -32.0]])
-    (speed, of_speed), (l, _), (b, _) = module._describe_apex(vectors)
-    assert speed == pytest.approx(np.hypot(31, 1))
-    assert of_speed == pytest.approx(1.0, abs=0.01)
-    assert (l, b) == (pytest.approx(0.0), pytest.approx(-np.degrees(np.arctan(31))))
-
-
 def test_the_case_is_compared_with_what_the_paper_quotes(found):
     draws = np.array([[2.6, -5.4, -28.7], [3.0, -3.5, -27.0], [2.0, -6.0, -33.0]])
     lines = list(module.describe_case(found, draws))
