@@ -24,7 +24,13 @@ FOLDER = Path(__file__).resolve().parent
 #: Time limit of a cell [s]: several times that of the slowest.
 CELL_LIMIT = 300
 #: Compiles kernels and builds matplotlib's font cache, which would otherwise print messages in a notebook.
-WARM_UP = "import mwlmc_data as mw; mw.load_halo(0, source='simulation').plot()._repr_png_()"
+WARM_UP = """
+import mwlmc_data as mw
+
+mw.load_halo(0, source="simulation").plot()._repr_png_()
+live = mw.load_live("gc19-lmc3")
+live.halo(n_stars=10), live.field.evaluate([[50.0, 0.0, 0.0]], 1.0)
+"""
 
 
 class ThisPython(KernelSpecManager):

@@ -1,10 +1,11 @@
 """Live runs from the starts of two N-body suites that others made, beside how those ended.
 
 Lilleengen et al. 2023 (MNRAS 518, 774; github.com/sophialilleengen/mwlmc, MIT licence): a Milky Way with a live disc
-and an LMC, by basis functions (EXP), which ends where the LMC is; its haloes are read from its own tables, its disc and
-bulge have the masses that the XMC-Atlas lists for it. HaloDance (Sheng, Ting & Xue 2025, arXiv:2507.03663): tree-code
-runs over 2 Gyr, of which the start and the end of the LMC are published; what its table does not say is assumed here
-and printed: the LMC is a Hernquist sphere with the catalogue's mass within 8.7 kpc, bulge and disc are this package's.
+and an LMC, by basis functions (EXP), which ends where the LMC is. Its haloes are read from its own tables, its disc and
+bulge have the masses that the XMC-Atlas lists for it; the velocities of its tracks scatter by 5 to 10 km/s. HaloDance
+(Sheng, Ting & Xue 2025, arXiv:2507.03663): tree-code runs over 2 Gyr, of which the start and the end of the LMC are
+published; what its table does not say is assumed: the LMC is a Hernquist sphere with the catalogue's mass within
+8.7 kpc, bulge and disc are this package's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -31,13 +33,19 @@ from mwlmc_data.simulator.potentials import lmc_scale_radius
 #: Units of Lilleengen et al.'s files: length [kpc], velocity [km/s], mass [Msun]; time follows.
 LENGTH, VELOCITY = 282.0, 190.0 / 1.4
 MASS = VELOCITY**2 * LENGTH / const.G
-#: Its present day, in those units; and its disc and bulge as the XMC-Atlas lists them [Msun, kpc].
+#: Its present day, in those units.
 TODAY = 1.19925
-DISC, BULGE = (6.8e10, 3.0), (5e9, 0.5)
+#: Disc and bulge [Msun, kpc]. The XMC-Atlas lists 6.8e10 Msun, 3 kpc and 5e9 Msun, 0.5 kpc with a halo of 7.92e11 Msun
+#: and 12.8 kpc, which in the files' units is the unit of mass and 18.4 kpc: the run is scaled to the LMC's present day.
+_HEAVIER, _LONGER = MASS / 7.92e11, LENGTH / 15.3 / 12.8
+DISC, BULGE = (6.8e10 * _HEAVIER, 3.0 * _LONGER), (5e9 * _HEAVIER, 0.5 * _LONGER)
 #: Duration of a HaloDance run [Gyr], and the LMC's mass within 8.7 kpc [Msun] that is assumed for it.
 HALODANCE_SPAN, HALODANCE_8P7 = 2.0, 1.7e10
 #: The HaloDance model: isotropic, and the one whose halo is nearest to a sphere among those near the prior's mean.
 _MASSES = ((0.9, 1.3), (14.0, 20.0))
+
+
+_HEAD = re.compile(r"powerhalo,.*1\.?/(?P<inverse>[\d.]+?),alpha=1\.,beta=(?P<beta>\d)\.,rc=0\.0*,")
 
 
 class Comparison(NamedTuple):
@@ -49,16 +57,24 @@ class Comparison(NamedTuple):
 
 
 def read_model(path: Path) -> Sphere:
-    """Read a spherical model of EXP: radius, density and mass in its units, cut as a live halo is."""
+    """Read a spherical model of EXP, ``rho ~ 1 / (x (1 + x)^beta)``, cut as a live halo is.
+
+    Scale and beta are in its first line, and its mass within 50 kpc gives the normalisation: the densities of the table
+    have seven decimals, too few far out for an equilibrium.
+    """
     with gzip.open(path, "rt") as file:
-        lines = [line for line in file if not line.startswith(("!", "#"))]
-    table = np.array([line.split() for line in lines[1:]], float)
-    radius, density = table[:, 0] * LENGTH, table[:, 1] * MASS / LENGTH**3
+        head, _, count, *lines = file.read().splitlines()
+    found = _HEAD.search(head)
+    if found is None:
+        raise ValueError(f"{path} begins with {head[:80]!r}: allowed is a powerhalo with alpha=1 and rc=0")
+    table = np.array([line.split() for line in lines[: int(count)]], float)
     cut = MW_CUT if "MW" in path.name else LMC_CUT
     grid = make_grid(cut)
-    inside = density > 0
-    log_density = np.interp(np.log(grid), np.log(radius[inside]), np.log(density[inside]))
-    return cut_sphere(grid, np.exp(log_density), cut)
+    x = grid / (LENGTH / float(found["inverse"]))
+    sphere = cut_sphere(grid, 1.0 / (x * (1.0 + x) ** float(found["beta"])), cut)
+    within = MASS * np.interp(const.ENCLOSED_RADIUS, LENGTH * table[:, 0], table[:, 2])
+    scale = float(within / np.interp(const.ENCLOSED_RADIUS, sphere.radius, sphere.mass))
+    return Sphere(grid, scale * sphere.density, scale * sphere.mass)
 
 
 def read_centres(path: Path) -> Float64Array:
@@ -72,6 +88,9 @@ def read_centres(path: Path) -> Float64Array:
 def run_lilleengen(folder: Path, particles: int, seed: int = 0) -> Comparison:
     """Run the pair of Lilleengen et al. 2023 from its start."""
     tracks = {name: read_centres(folder / f"{name}.orient.run9mlde.smth.gz") for name in ("lmc", "disc")}
+    # in the first rows, some 10 Myr, the LMC's centre stands still at what must be their last place
+    first = int(np.flatnonzero((tracks["lmc"][:, 1:4] != tracks["lmc"][0, 1:4]).any(1))[0])
+    tracks = {name: track[first:] for name, track in tracks.items()}
     theirs = tracks["lmc"][:, 1:] - tracks["disc"][:, 1:]
     clock = tracks["lmc"][:, 0] - tracks["lmc"][0, 0]
     settings = make_settings(particles, seed, rows=110, span=float(clock[-1]) * const.GYR_PER_TIME_UNIT)

@@ -89,12 +89,21 @@ def _assemble(
     static, radius = load_static(), _radii()
     with announce_compiling():
         radial = make_cubics(static.radius, baryons, static.to_cubic, 1.0, 1.0, 0.0)
-        factor = np.array([radial_factor(r * r, radial) for r in radius])
+        factor = _evaluate_radial(radius, radial)
     # Phi = -int_r^inf g r dr = -int g r^2 dln r; beyond the table the mass is all within
     falling = CubicSpline(np.log(radius), factor * radius**2).antiderivative()
     outermost = factor[-1] * radius[-1] ** 2
     potential = falling(np.log(radius)) - falling(np.log(radius[-1])) - outermost
     return Body(radial, disc, height, mass, radius, enclosed, potential)
+
+
+@kernel
+def _evaluate_radial(radius, radial):
+    """G M / r^3 of the cubics; a kernel, as the inlined function would be compiled again in every process."""
+    out = np.empty(radius.shape[0])
+    for i in range(radius.shape[0]):
+        out[i] = radial_factor(radius[i] * radius[i], radial)
+    return out
 
 
 def evaluate_body_potential(body: Body, offsets: Float64Array) -> Float64Array:

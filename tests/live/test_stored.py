@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -121,6 +123,15 @@ def test_a_friction_reproduces_the_orbit_of_a_live_lmc(fiducial):
     assert found.place < 10
     shifted = dataclasses.replace(fiducial.orbit, lmc=fiducial.orbit.lmc + np.array([60.0, 0, 0, 0, 0, 0]))
     assert fit_friction(fiducial.parameters, shifted) is None
+
+
+def test_a_halo_needs_nothing_compiled_that_was_compiled_before(fiducial):
+    fiducial.halo(0.0, 12.0, n_stars=10)
+    fiducial.field.evaluate([[50.0, 0.0, 0.0]], 1.0)
+    program = "import mwlmc_data as mw; live = mw.load_live('gc19-lmc3'); live.halo(0.0, 12.0, n_stars=10)"
+    program += "; live.field.evaluate([[50.0, 0.0, 0.0]], 1.0)"
+    made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "compiling" not in made.stderr
 
 
 def test_a_name_that_is_not_there_lists_those_that_are():
