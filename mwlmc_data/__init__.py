@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         simulate_many,
     )
     from mwlmc_data.simulator.astropy_frame import galactocentric_frame
+    from mwlmc_data.surveys import mock_survey
     from mwlmc_data.validation import Case, validation_cases
 
 #: Module of each public name; a name that is its own home is a package.
@@ -68,6 +69,7 @@ _HOME = {
     "load_live": "live",
     "log_density": "rewinding",
     "log_likelihood": "rewinding",
+    "mock_survey": "surveys",
     "observations": "observations",
     "rewind": "rewinding",
     "simulate": "simulator",
@@ -107,6 +109,7 @@ __all__ = [
     "load_live",
     "log_density",
     "log_likelihood",
+    "mock_survey",
     "observations",
     "rewind",
     "simulate",

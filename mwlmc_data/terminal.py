@@ -80,11 +80,18 @@ _HANDLER = "mwlmc_data.plain"
 codecs.register_error(_HANDLER, _as_plain)
 
 
-def add_out(parser: argparse.ArgumentParser, suffixes: Sequence[str], text: str, required: bool = False) -> None:
-    """Add ``--out FILE``, which :func:`check_out` checks, and ``--overwrite``."""
-    parser.add_argument("--out", type=Path, metavar="FILE", required=required, help=f"{text} as {_listed(suffixes)}")
+def add_out(
+    parser: argparse.ArgumentParser, suffixes: Sequence[str], text: str, required: bool = False, folder: str = ""
+) -> None:
+    """Add ``--out FILE``, which :func:`check_out` checks, and ``--overwrite``.
+
+    `folder` says what a name without a suffix is for, if that is allowed: a new folder.
+    """
+    text = f"{text} as {_listed(suffixes)}" + (f"; {folder}" if folder else "")
+    metavar = "FILE or DIR" if folder else "FILE"
+    parser.add_argument("--out", type=Path, metavar=metavar, required=required, help=text)
     parser.add_argument("--overwrite", action="store_true", help="let --out replace a file that exists")
-    parser.set_defaults(suffixes=tuple(suffixes))
+    parser.set_defaults(suffixes=tuple(suffixes), takes_folder=bool(folder))
 
 
 def check_out(options: argparse.Namespace) -> None:
@@ -98,8 +105,8 @@ def check_out(options: argparse.Namespace) -> None:
     Raises
     ------
     ValueError
-        If the suffix is not allowed, the folder does not exist, a file would be replaced without --overwrite, or the
-        path is not writable.
+        If the suffix is not allowed, the folder does not exist, a file would be replaced without --overwrite (or a
+        folder for several files is not empty), or the path is not writable.
     """
     path: Path | None = options.out
     if path is None:
@@ -107,6 +114,9 @@ def check_out(options: argparse.Namespace) -> None:
             raise ValueError("--overwrite is given without --out: allowed is both, or --out alone")
         return
     name = f"--out = {str(path)!r}"
+    if options.takes_folder and not path.suffix:
+        _check_folder(name, path, options.overwrite)
+        return
     if path.suffix not in options.suffixes:
         raise ValueError(f"{name}: allowed is a name that ends in {_listed(options.suffixes)}")
     if not path.parent.is_dir():
@@ -115,6 +125,17 @@ def check_out(options: argparse.Namespace) -> None:
         raise ValueError(f"{name}: allowed is the name of a file; there is a folder of this name")
     if os.path.lexists(path) and not options.overwrite:
         raise ValueError(f"{name}: allowed is a new file, and this one exists; --overwrite replaces it")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"{name}: allowed is a path that is writable")
+
+
+def _check_folder(name: str, path: Path, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise ValueError(f"{name}: allowed is a folder in one that exists; there is no {str(path.parent)!r}")
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{name}: allowed is a folder; there is a file of this name")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise ValueError(f"{name}: allowed is a new or empty folder; --overwrite replaces files in this one")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ValueError(f"{name}: allowed is a path that is writable")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.commands.options import add_config, add_seed, add_workers
+from benchmarks.commands.options import add_config, add_seed, add_workers, integer_from
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -18,6 +18,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     paper.add_argument("--reference", type=Path, help="folder of published orbits to fit (gc19/, fire/)")
     add_workers(paper)
     paper.set_defaults(run=_paper)
+
+    shells = commands.add_parser("case-shells", help="each validation case in each shell of stars")
+    shells.add_argument("--haloes", type=integer_from(10), default=200, help="of each case (default: %(default)s)")
+    add_seed(shells)
+    add_workers(shells)
+    shells.set_defaults(run=_shells)
 
     friction = commands.add_parser("friction", help="which friction reproduces a published orbit of the LMC")
     friction.add_argument(
@@ -37,6 +43,12 @@ def _paper(options: argparse.Namespace) -> None:
     from benchmarks.paper import run
 
     run.main(options.out, options.fast, options.seed, options.config, options.reference, options.workers)
+
+
+def _shells(options: argparse.Namespace) -> None:
+    from benchmarks.paper import shells
+
+    shells.main(options.haloes, options.seed, options.workers)
 
 
 def _friction(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from benchmarks.commands.options import add_config, add_run, add_seed, add_workers, integer_from, split_names
@@ -14,7 +15,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
         _add_stars_calibration, _add_samplers, _add_model_evidences, _add_detectors, _add_live, _add_live_reflex,
-        _add_costs, _add_information, _add_brute_force,
+        _add_costs, _add_information, _add_brute_force, _add_survey_moments, _add_milky_way,
     ):  # fmt: skip
         add_one(commands)
 
@@ -182,13 +183,16 @@ def _add_calibration(commands: argparse._SubParsersAction) -> None:
     calibration.add_argument(
         "--fresh", type=integer_from(0), default=120, help="new simulations (default: %(default)s)"
     )
+    calibration.add_argument(
+        "--r-max", type=float, default=math.inf, help="shell of the network [kpc]: 100, 300 or inf (default)"
+    )
     calibration.set_defaults(run=_calibration)
 
 
 def _calibration(options: argparse.Namespace) -> None:
     from benchmarks.studies import calibration
 
-    calibration.main(options.config, options.rows, options.fresh)
+    calibration.main(options.config, options.rows, options.fresh, options.r_max)
 
 
 def _add_assembly(commands: argparse._SubParsersAction) -> None:
@@ -234,6 +238,44 @@ def _stars_calibration(options: argparse.Namespace) -> None:
     from benchmarks.studies import stars_calibration
 
     stars_calibration.main(options.out, options.config, options.haloes, options.workers, options.survey)
+
+
+def _add_survey_moments(commands: argparse._SubParsersAction) -> None:
+    moments = commands.add_parser("survey-moments", help="whether infer_stars by moments is calibrated")
+    moments.add_argument(
+        "--mocks", type=integer_from(250), default=1000, help="simulated, a fifth held out (default: %(default)s)"
+    )
+    moments.add_argument("--out", type=Path, default=Path("build/survey-moments"), help="folder of the mocks")
+    moments.add_argument("--reference", type=Path, help="folder of reference tables, for the N-body mock (reflex/)")
+    add_workers(moments)
+    moments.set_defaults(run=_survey_moments)
+
+
+def _survey_moments(options: argparse.Namespace) -> None:
+    from benchmarks.studies import survey_moments
+
+    survey_moments.main(options.out, options.mocks, options.reference, options.workers)
+
+
+def _add_milky_way(commands: argparse._SubParsersAction) -> None:
+    real = commands.add_parser("milky-way", help="every published motion through infer, and the K giants' selection")
+    real.add_argument(
+        "--parts", type=split_names, default=["published"], help="published (default), giants, selection, with commas"
+    )
+    real.add_argument(
+        "--mocks", type=integer_from(250), default=2000, help="simulated surveys of the giants (default: %(default)s)"
+    )
+    real.add_argument("--haloes", type=integer_from(2), default=60, help="of the part selection (default: %(default)s)")
+    real.add_argument("--out", type=Path, default=Path("build/milky-way"), help="folder of the mocks")
+    real.add_argument("--reference", type=Path, help="folder of reference tables (reflex/); otherwise they are fetched")
+    add_workers(real)
+    real.set_defaults(run=_milky_way)
+
+
+def _milky_way(options: argparse.Namespace) -> None:
+    from benchmarks.studies import milky_way
+
+    milky_way.main(options.out, options.parts, options.mocks, options.haloes, options.reference, options.workers)
 
 
 def _add_model_evidences(commands: argparse._SubParsersAction) -> None:

@@ -30,8 +30,10 @@ from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.deconvolved import TRAVEL, DeconvolvedLikelihood
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.mixture import DeconvolvedMixture
+from mwlmc_data.inference.shells import WHOLE
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.tasks.summary import Summary9
+from mwlmc_data.simulator.reflex import Shell, name_shell
 
 NAME = "deconvolved travel velocity"
 #: Version of the training: a network of another version is trained again.
@@ -41,13 +43,12 @@ HIDDEN = (128, 128, 128)
 N_COMPONENTS = 6
 THETA = Summary9.theta_names
 COVARIANCE = tuple(f"cov_v{a}_v{b}" for a, b in ("xx", "xy", "xz", "yy", "yz", "zz"))
-COLUMNS = (*THETA, *LMC_VECTOR, *TRAVEL, *COVARIANCE)
 _UPPER = np.triu_indices(3)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Simulations as input of the training.
+    """Simulations as input of the training, with the fits to the stars of one shell.
 
     Attributes
     ----------
@@ -67,19 +68,19 @@ class Rows:
     covariance: Float64Array
 
     @classmethod
-    def of(cls, table: Mapping[str, NDArray]) -> Rows:
-        """Take the columns `COLUMNS` of a table."""
+    def of(cls, table: Mapping[str, NDArray], shell: Shell = WHOLE) -> Rows:
+        """Take the columns `list_columns` of a table."""
         chosen = (np.stack([np.asarray(table[c], np.float64) for c in names], axis=1) for names in
-                  (THETA, LMC_VECTOR, TRAVEL, COVARIANCE))  # fmt: skip
+                  (THETA, LMC_VECTOR, *_fitted(shell)))  # fmt: skip
         theta, lmc, vector, upper = chosen
         covariance = np.empty((len(upper), 3, 3))
         covariance[:, _UPPER[0], _UPPER[1]] = covariance[:, _UPPER[1], _UPPER[0]] = upper
         return cls(theta, lmc, vector, covariance)
 
     @classmethod
-    def load(cls, split: str, config: str) -> Rows:
+    def load(cls, split: str, config: str, shell: Shell = WHOLE) -> Rows:
         """Load a split of an embedded set."""
-        return cls.of(load_catalogue(split, config=config, columns=list(COLUMNS), format="numpy"))
+        return cls.of(load_catalogue(split, config=config, columns=list_columns(shell), format="numpy"), shell)
 
     def where(self, chosen: NDArray[np.bool_] | slice) -> Rows:
         """Select rows."""
@@ -91,6 +92,17 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.theta)
+
+
+def list_columns(shell: Shell = WHOLE) -> list[str]:
+    """Names of the columns that `Rows` takes."""
+    return [*THETA, *LMC_VECTOR, *(name for names in _fitted(shell) for name in names)]
+
+
+def _fitted(shell: Shell) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns of a shell's travel velocity and of its covariance."""
+    travel, covariance = (tuple(f"{n}{name_shell(*shell)}" for n in names) for names in (TRAVEL, COVARIANCE))
+    return travel, covariance
 
 
 def train(
@@ -170,8 +182,10 @@ def define_network() -> type[Any]:
 _MIN_VARIANCE = 1e-8
 
 
-def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = None) -> Path:
-    """Find the network of a set in a folder, or train it there.
+def get(
+    folder: Path, config: str, shell: Shell = WHOLE, seed: int = SEED, effort: Effort | None = None
+) -> Path:
+    """Find the network of a set and a shell in a folder, or train it there.
 
     Parameters
     ----------
@@ -179,6 +193,8 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
         Created if missing. A network of another training, version or seed in it is replaced.
     config : str
         Set to learn from.
+    shell : (float, float)
+        Shell of the fitted stars [kpc], one of those of the catalogue.
     seed, effort
         As for `train`.
 
@@ -188,14 +204,15 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
         File of arrays, for `DeconvolvedLikelihood.from_state`, with their description.
     """
     effort = effort or Effort()
-    path, wanted = folder / f"{config}-s{seed}.safetensors", identity(config, seed, effort)
+    wanted = identity(config, shell, seed, effort)
+    path = folder / f"{config}{name_shell(*shell).replace('_', '-')}-s{seed}.safetensors"
     if path.exists():
         about = models.read_about(path)
         if {key: about.get(key) for key in wanted} == wanted:
             return path
     loop.use_one_thread()
     start = models.cpu_seconds()
-    training, validation = (Rows.load(split, config) for split in ("train", "validation"))
+    training, validation = (Rows.load(split, config, shell) for split in ("train", "validation"))
     likelihood, outcome = train(training, validation, config, seed, effort)
     about = {
         **wanted,
@@ -209,8 +226,9 @@ def get(folder: Path, config: str, seed: int = SEED, effort: Effort | None = Non
     return path
 
 
-def identity(config: str, seed: int, effort: Effort) -> dict[str, Any]:
-    """Return what must agree for a trained network to be usable."""
-    data = release.get_entry(config)["sha256"]
-    return {"network": NAME, "version": VERSION, "config": config, "data_sha256": data, "seed": seed,
+def identity(config: str, shell: Shell, seed: int, effort: Effort) -> dict[str, Any]:
+    """Return what must agree for a trained network to be usable; no outer radius is None."""
+    data, (r_min, r_max) = release.get_entry(config)["sha256"], shell
+    return {"network": NAME, "version": VERSION, "config": config, "r_min": r_min,
+            "r_max": None if math.isinf(r_max) else r_max, "data_sha256": data, "seed": seed,
             "fast": effort.fast}  # fmt: skip

@@ -20,13 +20,19 @@ from mwlmc_data.scoring.submission import read_submission
 from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
 from mwlmc_data.scoring.yardstick import ScoreLimit, write_limit
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.simulator.reflex import Shell
 from mwlmc_data.storage import embedded
 
 #: Seed of the training whose entry in summary-9 is the limit.
 SEED = 0
 
 
-def embed_networks(folder: Path, directory: Path = release.DATA_DIR, effort: Effort | None = None) -> list[Path]:
+def embed_networks(
+    folder: Path,
+    directory: Path = release.DATA_DIR,
+    effort: Effort | None = None,
+    chosen: Sequence[tuple[str, Shell]] = tuple(NETWORKS),
+) -> list[Path]:
     """Put the networks of `mwlmc_data.inference` into a folder of embedded files; train those that are missing.
 
     Parameters
@@ -37,13 +43,15 @@ def embed_networks(folder: Path, directory: Path = release.DATA_DIR, effort: Eff
         That of the package by default.
     effort : Effort, optional
         Effort of the training.
+    chosen : sequence of (str, (float, float))
+        Training sets and shells; all by default.
 
     Returns
     -------
     list of Path
         Files, registered with their hash.
     """
-    made = {name: deconvolution.get(folder, config, effort=effort) for config, name in NETWORKS.items()}
+    made = {NETWORKS[key]: deconvolution.get(folder, *key, effort=effort) for key in chosen}
     written = []
     for name, source in made.items():
         about, target = models.read_about(source), directory / f"{name}.safetensors"

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import page
 from benchmarks.common.features import LABELS, ScaledPrior
-from benchmarks.paper import figures, figures_sky
+from benchmarks.paper import figures, figures_sky, shells
 from benchmarks.paper.outcome import Outcome
 from benchmarks.paper.predictive import Prediction
 from benchmarks.paper.published import match_halo
@@ -32,6 +32,7 @@ def render(outcome: Outcome) -> str:
         ("misses", "What is missed", _misses(outcome)),
         ("scores", "Scores", _scores(outcome)),
         ("cases", "Validation cases", _cases(outcome)),
+        ("shells", "Cases in each shell", _shells(outcome)),
         ("predictive", "Predictive check", _predictive(outcome)),
         ("orbit", "Sky and orbit", _orbit(outcome)),
         ("friction", "Friction", _friction(outcome)),
@@ -73,7 +74,8 @@ def _misses(o: Outcome) -> str:
     """Write first what went wrong, from the numbers of this run."""
     misses = collect_misses(o)
     if misses:
-        inner = page.paragraph("What the paper's estimator, trained here, misses:") + page.bullets(misses)
+        lead = "What the paper's estimator, trained here, misses; a case of another shell is that shell's network's:"
+        inner = page.paragraph(lead) + page.bullets(misses)
     else:
         inner = page.paragraph("No rank test fails on the test split, and every quoted truth lies in its 68% interval.")
     return page.box(inner) + _reasons(o)
@@ -153,6 +155,27 @@ def _case(o: Outcome, name: str, prior_draws: NDArray) -> str:
     out += page.table(("sigmas from the prior", *support), [("", *(f"{v:+.1f}" for v in support.values()))])
     drawn = {entry: r.draws for entry, r in results.items() if r.summaries}
     return out + page.image(figures.corner_figure(main, drawn, prior_draws), f"Posterior of the case {name}.")
+
+
+def _shells(o: Outcome) -> str:
+    """Show each case in each shell of stars, and which of them its motion supports."""
+    out = page.paragraph(
+        "The apex depends on the shell of the stars, and the paper says of every case that they are beyond 50 kpc. "
+        "Here each case is taken as a measurement in each shell of the catalogue. Its quoted vector is compared with "
+        "haloes simulated at its quoted parameters: by the Mahalanobis distance from their mean in their own scatter "
+        "(one halo, and the parameters that are not quoted), and by the Gaussian log density against that of the "
+        f"densest shell. The posteriors are those of the networks for each shell, trained on the set "
+        f"“{shells.CONFIG}”, which contains every case, with the scatter of one halo as the error; p is the p-value of "
+        "the vector at the case's LMC. A star marks the shell that the package gives the case."
+    )
+    for name, results in o.shells.items():
+        case = o.main.cases[name].case
+        out += page.subheading(f"{name} ({case.kind})") + page.paragraph(shells.describe(case, results))
+        if results:
+            out += page.table(shells.HEADER, shells.shell_rows(results), text_columns=(1,))
+        for note in case.notes:
+            out += page.paragraph(note, "note")
+    return out
 
 
 def _predictive(o: Outcome) -> str:

@@ -10,6 +10,7 @@ from benchmarks.paper.evaluate import CaseResult, Evaluation
 from benchmarks.paper.friction import FrictionFit
 from benchmarks.paper.orbits import OrbitBand
 from benchmarks.paper.predictive import PERCENTS, Prediction
+from benchmarks.paper.shells import ShellResult
 from mwlmc_data.plotting.skymap import SkyMap
 
 
@@ -49,6 +50,8 @@ class Outcome:
         Posterior predictive check of each case that has a posterior.
     at_truth : dict of str to dict
         The same with the quoted truth in place of posterior draws.
+    shells : dict of str to list of ShellResult
+        Each case in each shell of stars; without results where `at_truth` has too few simulations.
     bands : dict of str to OrbitBand
         Past orbits.
     sky : SkyMap, optional
@@ -71,6 +74,7 @@ class Outcome:
     entries: dict[str, EstimatorResult]
     predictions: dict[str, dict[str, Prediction]] = field(default_factory=dict)
     at_truth: dict[str, dict[str, Prediction]] = field(default_factory=dict)
+    shells: dict[str, list[ShellResult]] = field(default_factory=dict)
     bands: dict[str, OrbitBand] = field(default_factory=dict)
     sky: SkyMap | None = None
     apex: tuple[float, float] | None = None
@@ -94,6 +98,7 @@ class Outcome:
             "estimators": {name: entry.as_dict() for name, entry in self.entries.items()},
             "check_predictions": {name: _predictions(p) for name, p in self.predictions.items()},
             "simulated_at_quoted_truth": {name: _predictions(p) for name, p in self.at_truth.items()},
+            "shells": {name: [result.as_dict() for result in results] for name, results in self.shells.items()},
             "friction": {name: fit.as_dict() for name, fit in self.friction.items()},
             "short_arc": self.arc,
             "seconds": self.seconds,

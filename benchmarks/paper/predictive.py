@@ -7,7 +7,7 @@ total mass) is drawn from the prior.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -186,9 +186,7 @@ def check_all_predictions(
     simulate_many: Simulator | None = None,
     **options: Any,
 ) -> dict[str, dict[str, Prediction]]:
-    """Check several cases like `check_predictions`, those with the same columns in one run of the simulator.
-
-    One run, because its processes take seconds to start.
+    """Check several cases like `check_predictions`.
 
     Parameters
     ----------
@@ -204,6 +202,43 @@ def check_all_predictions(
     dict of str to dict
         Predictions of each case, in the order of the tables.
     """
+    simulated = simulate_together(parameters, REFLEX, seed, simulate_many, **options)
+    return {name: compare_predictions(table, observations[name]) for name, table in simulated.items()}
+
+
+def compare_predictions(simulated: pd.DataFrame, observation: Mapping[str, float]) -> dict[str, Prediction]:
+    """Compare simulated columns of `schema.REFLEX` with an observation, datum by datum."""
+    return {
+        datum: summarise_predictions(simulated[datum].to_numpy(), float(observation[datum]), datum == "l_apex")
+        for datum in REFLEX
+    }
+
+
+def simulate_together(
+    parameters: Mapping[str, pd.DataFrame],
+    columns: Sequence[str],
+    seed: int = 0,
+    simulate_many: Simulator | None = None,
+    **options: Any,
+) -> dict[str, pd.DataFrame]:
+    """Simulate several tables of parameters, those with the same columns in one run of the simulator.
+
+    One run, because its processes take seconds to start.
+
+    Parameters
+    ----------
+    parameters : dict of str to DataFrame
+        A table for each case.
+    columns : sequence of str
+        Columns of the simulations to keep.
+    seed, simulate_many, **options
+        As for `check_predictions`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        In the order of the tables.
+    """
     import pandas as pd
 
     if simulate_many is None:
@@ -216,13 +251,11 @@ def check_all_predictions(
     found = {}
     for names in alike.values():
         together = pd.concat([parameters[name] for name in names], ignore_index=True)
-        simulated = simulate_many(together, seed=seed, **options)[list(REFLEX)]
-        ends = np.cumsum([len(parameters[name]) for name in names])
-        for name, values in zip(names, np.split(simulated.to_numpy(), ends[:-1]), strict=True):
-            found[name] = {
-                datum: summarise_predictions(values[:, j], float(observations[name][datum]), datum == "l_apex")
-                for j, datum in enumerate(REFLEX)
-            }
+        simulated = simulate_many(together, seed=seed, **options)[list(columns)]
+        start = 0
+        for name in names:
+            found[name] = simulated.iloc[start : start + len(parameters[name])]
+            start += len(parameters[name])
     return {name: found[name] for name in parameters}
 
 

@@ -20,6 +20,7 @@ from benchmarks.baselines.training import Training, use_one_thread
 from benchmarks.common.sets import SPLITS, SimulationSet
 from benchmarks.paper.evaluate import Evaluation, evaluate, infer_case
 from benchmarks.paper.outcome import EstimatorResult, Outcome
+from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.workers import available_cores, start_pool
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Settings:
     @classmethod
     def fast(cls) -> Settings:
         """Return settings for a quick look at everything, with scores that are not the baseline's."""
-        return cls(200, 2000, 12, 8, 4, 20, 8)
+        return cls(200, 2000, 12, 12, 4, 20, 8)
 
 
 class Steps:
@@ -206,7 +207,14 @@ def _load_torch() -> None:
 def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int | None, quiet: bool) -> None:
     """Run the simulator on posterior draws and quoted truths, and rewind orbits."""
     from benchmarks.paper.orbits import rewind_draws
-    from benchmarks.paper.predictive import check_all_predictions, map_sky, tabulate_draws, tabulate_quoted
+    from benchmarks.paper.predictive import (
+        check_all_predictions,
+        compare_predictions,
+        map_sky,
+        simulate_together,
+        tabulate_draws,
+    )
+    from benchmarks.paper.shells import check_shells, list_columns, tabulate_cases
 
     seed, config = outcome.seed, outcome.config
     options: dict[str, Any] = {"seed": seed, "workers": workers, "progress": not quiet}
@@ -220,8 +228,11 @@ def _simulate(outcome: Outcome, settings: Settings, steps: Steps, workers: int |
         }
         outcome.predictions = check_all_predictions(tables, observations, **options)
     with steps.step("simulating the quoted truths", f"{settings.at_truth} simulations a case"):
-        tables = {name: tabulate_quoted(case, settings.at_truth, config, seed) for name, case in cases.items()}
-        outcome.at_truth = check_all_predictions(tables, observations, **options)
+        tables = tabulate_cases(cases, settings.at_truth, config, seed)
+        simulated = simulate_together(tables, [*REFLEX, *list_columns()], **options)
+        outcome.at_truth = {name: compare_predictions(simulated[name], observations[name]) for name in cases}
+    with steps.step("cases in every shell"):
+        outcome.shells = {name: check_shells(case, simulated[name], seed=seed) for name, case in cases.items()}
     with steps.step("orbits", f"{settings.orbits} a case"):
         for name, result in inferred.items():
             outcome.bands[name] = rewind_draws(result.draws[: settings.orbits], result.case, config, seed)

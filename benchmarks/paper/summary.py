@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from numpy.typing import NDArray
 
 from benchmarks.common.features import LABELS, UNITS
+from benchmarks.paper import shells
 from benchmarks.paper.evaluate import CaseResult, Evaluation, quote_interval
 from benchmarks.paper.friction import FrictionFit
 from benchmarks.paper.outcome import Outcome
 from benchmarks.paper.predictive import Prediction
+from benchmarks.paper.text import align_columns, wrap
+from mwlmc_data.inference.shells import TRAINED_SHELLS
 
-WIDTH = 98
 #: Beyond this many sigmas of the prior a datum counts as outside it.
 OUTSIDE = 3.0
 
@@ -101,10 +102,19 @@ def support_line(result: CaseResult) -> str:
 
 
 def collect_misses(outcome: Outcome) -> list[str]:
-    """List sentences on the paper's estimator: parameters not calibrated, truths outside its intervals."""
+    """List what is missed, in sentences: parameters not calibrated, and truths of cases outside the intervals.
+
+    A case is judged in its own shell of stars: the paper's estimator knows stars beyond 50 kpc alone, so that another
+    shell is that of the embedded network for it.
+    """
     entry = outcome.main
     sentences = [f"test split: {text}" for text in entry.evaluation.list_misses()]
-    return sentences + [f"{name}: {text}" for name, result in entry.cases.items() for text in result.list_misses()]
+    for name, result in entry.cases.items():
+        in_shells = outcome.shells.get(name, [])
+        is_judged_here = (result.case.r_min, result.case.r_max) == TRAINED_SHELLS[0] or not in_shells
+        misses = result.list_misses() if is_judged_here else shells.list_misses(in_shells)
+        sentences += [f"{name}: {text}" for text in misses]
+    return sentences
 
 
 def friction_text(fit: FrictionFit) -> str:
@@ -116,7 +126,7 @@ def friction_text(fit: FrictionFit) -> str:
 
 
 def format_summary(outcome: Outcome) -> str:
-    """Format everything as plain text, with lines of at most `WIDTH` characters."""
+    """Format everything as plain text, with lines of at most `text.WIDTH` characters."""
     rows, entries = outcome.rows, outcome.entries
     main = outcome.main.estimator
     lines = [
@@ -141,6 +151,10 @@ def format_summary(outcome: Outcome) -> str:
         )
         table = [header, *case_rows([entry.cases[name] for entry in entries.values()])]
         lines += align_columns(table, (16, 5, *(w for _ in entries for w in (18, 5)), 24))
+    for name, results in outcome.shells.items():
+        lines += ["", *wrap(shells.describe(outcome.main.cases[name].case, results))]
+        if results:
+            lines += shells.format_rows(results)
     if outcome.predictions:
         lines += ["", "posterior predictive check, two-sided tail probability of the observation:"]
         lines += [f"  {name:<16} {_tails(p)}" for name, p in outcome.predictions.items()]
@@ -156,25 +170,3 @@ def format_summary(outcome: Outcome) -> str:
 
 def _tails(predictions: dict[str, Prediction]) -> str:
     return ", ".join(f"{datum} {p.tail:.2f}" for datum, p in predictions.items())
-
-
-def align_columns(rows: list[tuple[str, ...]], widths: tuple[int, ...]) -> list[str]:
-    """Align columns: the first and last to the left, with a rule below the header."""
-    out = []
-    for i, row in enumerate(rows):
-        last = len(row) - 1
-        cells = [_fit(c, w, left=k in (0, last)) for k, (c, w) in enumerate(zip(row, widths, strict=True))]
-        out.append(" ".join(cells).rstrip())
-        if i == 0:
-            out.append("-" * min(WIDTH, sum(widths) + len(widths) - 1))
-    return out
-
-
-def _fit(cell: str, width: int, left: bool) -> str:
-    cell = cell if len(cell) <= width else cell[: width - 1] + "…"
-    return cell.ljust(width) if left else cell.rjust(width)
-
-
-def wrap(text: str, indent: str = "") -> list[str]:
-    """Break text at `WIDTH`."""
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")

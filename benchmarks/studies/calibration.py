@@ -3,12 +3,13 @@
 Four kinds of errors are tested on measurements of known truth: rows of the test split with the covariance of their own
 fits (C_row); the same with noise added up to four times that covariance (4 C_row); with noise added up to one
 covariance for all rows, which carries no information on the parameters (fixed); and fresh simulations of ten times as
-many stars (about C_row / 10). The rank of the truth in its marginal posteriors and the p-values must be uniform
-(simulation-based calibration: Talts et al. 2018, arXiv:1804.06788).
+many stars (about C_row / 10). Each shell that has a network is tested by itself. The rank of the truth in its marginal
+posteriors and the p-values must be uniform (simulation-based calibration: Talts et al. 2018, arXiv:1804.06788).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,8 +22,11 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.networks import load_network
 from mwlmc_data.inference.predictive import p_value
+from mwlmc_data.inference.shells import WHOLE, require_trained_shell
 from mwlmc_data.priors import Prior
-from mwlmc_data.simulator import Parameters, simulate
+from mwlmc_data.simulator import Parameters, fit_reflex, simulate
+from mwlmc_data.simulator.constants import FIT_R_MIN
+from mwlmc_data.simulator.reflex import Shell, describe_shell
 
 LEVELS = (0.5, 0.68, 0.95)
 #: Stars of a fresh simulation, ten times as many as in the catalogue.
@@ -65,9 +69,9 @@ class KindCalibration:
         return (np.abs(self.ranks - 0.5) < 0.5 * level).mean(axis=0)
 
 
-def calibrate(config: str, kind: str, rows: Rows) -> KindCalibration:
+def calibrate(config: str, kind: str, rows: Rows, shell: Shell = WHOLE) -> KindCalibration:
     """Infer from each row with its covariance, and compare with its truth."""
-    likelihood = load_network(config).likelihood
+    likelihood = load_network(config, shell).likelihood
     u = likelihood.scores.forward(rows.theta)
     ranks, p_values, gain = np.empty((len(rows), 3)), np.empty(len(rows)), np.empty(len(rows))
     for i in range(len(rows)):
@@ -87,12 +91,13 @@ def add_noise(rows: Rows, added: NDArray) -> Rows:
     return Rows(rows.theta, rows.lmc, vector, rows.covariance + added)
 
 
-def simulate_fresh(config: str, n: int, n_stars: int = MANY_STARS) -> Rows:
-    """Simulate n draws of the prior, with `n_stars` stars each."""
+def simulate_fresh(config: str, n: int, n_stars: int = MANY_STARS, shell: Shell = WHOLE) -> Rows:
+    """Simulate n draws of the prior, with `n_stars` stars each, and fit those in the shell."""
     found: dict[str, list[NDArray]] = {"theta": [], "lmc": [], "vector": [], "covariance": []}
     for i, draw in enumerate(Prior(config).sample(n, seed=SEED).to_dict("records")):
         parameters = Parameters(**draw)
-        fit = simulate(parameters, seed=SEED + i, n_stars=n_stars).reflex
+        halo = simulate(parameters, seed=SEED + i, n_stars=n_stars).halo
+        fit = fit_reflex(halo.positions, halo.velocities, *shell)
         found["theta"].append(np.array([draw[name] for name in THETA]))
         found["lmc"].append(np.array([getattr(parameters, name) for name in LMC_VECTOR]))
         found["vector"].append(fit.vector)
@@ -100,17 +105,17 @@ def simulate_fresh(config: str, n: int, n_stars: int = MANY_STARS) -> Rows:
     return Rows(**{name: np.stack(values) for name, values in found.items()})
 
 
-def load_kinds(config: str, n: int, n_fresh: int) -> Iterator[tuple[str, Rows]]:
+def load_kinds(config: str, n: int, n_fresh: int, shell: Shell = WHOLE) -> Iterator[tuple[str, Rows]]:
     """Yield measurements with each kind of errors."""
-    rows = Rows.load("test", config).first(n)
+    rows = Rows.load("test", config, shell).first(n)
     yield "C_row", rows
     yield "4 C_row", add_noise(rows, 3.0 * rows.covariance)
-    fixed = 4.0 * load_network(config).likelihood.halo_covariance
+    fixed = 4.0 * load_network(config, shell).likelihood.halo_covariance
     inside = np.linalg.eigvalsh(fixed - rows.covariance)[:, 0] > 0.0
     some = rows.where(inside)
     yield "fixed", add_noise(some, fixed - some.covariance)
     if n_fresh:
-        yield f"{MANY_STARS:,} stars", simulate_fresh(config, n_fresh)
+        yield f"{MANY_STARS:,} stars", simulate_fresh(config, n_fresh, shell=shell)
 
 
 def describe(found: KindCalibration) -> str:
@@ -129,16 +134,18 @@ def describe(found: KindCalibration) -> str:
     return "\n".join(lines)
 
 
-def describe_likelihood(config: str) -> str:
+def describe_likelihood(config: str, shell: Shell = WHOLE) -> str:
     """Format the mean log density of the fitted vectors of the test split, each with its own covariance."""
-    likelihood, rows = load_network(config).likelihood, Rows.load("test", config)
+    likelihood, rows = load_network(config, shell).likelihood, Rows.load("test", config, shell)
     each = likelihood.log_likelihood(likelihood.scores.forward(rows.theta), rows.vector, rows.covariance, rows.lmc)
-    return (f"{config}: mean log p(fitted vector | theta, LMC) of the {len(rows):,} test rows {each.mean():.4f} +- "
+    return (f"{config}, stars{describe_shell(*shell)}: mean log p(fitted vector | theta, LMC) of the {len(rows):,} "
+            f"test rows {each.mean():.4f} +- "
             f"{each.std() / np.sqrt(len(rows)):.4f}")  # fmt: skip
 
 
-def main(config: str, n: int, n_fresh: int) -> None:
-    """Print the likelihood and the calibration of each kind of errors."""
-    print(describe_likelihood(config), flush=True)
-    for kind, rows in load_kinds(config, n, n_fresh):
-        print(describe(calibrate(config, kind, rows)), flush=True)
+def main(config: str, n: int, n_fresh: int, r_max: float = math.inf) -> None:
+    """Print the likelihood and the calibration of each kind of errors, for one shell."""
+    shell = require_trained_shell("--r-max", "stars", FIT_R_MIN, r_max)
+    print(describe_likelihood(config, shell), flush=True)
+    for kind, rows in load_kinds(config, n, n_fresh, shell):
+        print(describe(calibrate(config, kind, rows, shell)), flush=True)

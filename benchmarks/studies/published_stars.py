@@ -88,14 +88,14 @@ def compare(reference: Path) -> dict[str, Reflex]:
 
 
 def _fit(path: Path, rows: int | None) -> Reflex:
-    observables, errors = _read_mock(path, rows) if "mock" in path.name else _read_giants(path)
+    observables, errors = read_mock(path, rows) if "mock" in path.name else read_giants(path)
     # the tables hold the shell of the published fit, K giants from 40 kpc too: no cut at 50 kpc
     names = ("l", "b", "distance", "v_los", "pm_l", "pm_b")
     columns: dict[str, Any] = {**dict(zip(names, observables, strict=True)), "errors": errors}
     return fit_reflex_observed(**columns, r_min=0.0, sun_position=SUN_POSITION, sun_velocity=SUN_VELOCITY)
 
 
-def _read_giants(path: Path) -> tuple[NDArray, dict[str, NDArray]]:
+def read_giants(path: Path) -> tuple[NDArray, dict[str, NDArray]]:
     """Read rows x y z vx vy vz l b d v_los pm_l pm_b, then errors of d v_los pm_l pm_b and the correlation."""
     rows = np.loadtxt(path, ndmin=2)
     if len(rows) != 17:
@@ -103,7 +103,7 @@ def _read_giants(path: Path) -> tuple[NDArray, dict[str, NDArray]]:
     return rows[6:12], dict(zip(("distance", "v_los", "pm_l", "pm_b", "corr"), rows[12:17], strict=True))
 
 
-def _read_mock(path: Path, rows: int | None) -> tuple[NDArray, dict[str, NDArray]]:
+def read_mock(path: Path, rows: int | None) -> tuple[NDArray, dict[str, NDArray]]:
     """Read the same as columns, without the correlation, for stars in the footprint from 40 to 150 kpc."""
     stars = np.loadtxt(path, skiprows=1, ndmin=2, max_rows=rows)
     if stars.shape[1] < 19:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: Endings of files of stars that are written, and the name of the format for those that astropy writes.
 _ASTROPY = {".fits": "fits", ".ecsv": "ascii.ecsv"}
 STAR_KINDS = (".npz", ".parquet", *_ASTROPY)
+#: Covariances of the travel velocity by the catalogue's names, and their places in the matrix.
+COVARIANCE = {f"cov_v{'xyz'[i]}_v{'xyz'[j]}": (i, j) for i in range(3) for j in range(i, 3)}
 PHASE_SPACE = ("x", "y", "z", "vx", "vy", "vz")
 
 
@@ -97,7 +99,16 @@ def get_reflex_numbers(reflex: Reflex) -> dict[str, Any]:
 
     numbers = {"v_travel": reflex.v_travel, "l_apex": reflex.l_apex, "b_apex": reflex.b_apex}
     numbers |= dict(zip(REFLEX_NAMES, reflex.values.tolist(), strict=True))
-    return {**_replace_nan(numbers), "errors": _replace_nan(reflex.errors), "n_stars_fit": reflex.n_stars}
+    covariance = {name: float(reflex.covariance[i, j]) for name, (i, j) in COVARIANCE.items()}
+    shell = {"r_min": reflex.r_min, "r_max": reflex.r_max if math.isfinite(reflex.r_max) else None}
+    errors = _replace_nan(reflex.errors)
+    return {
+        **_replace_nan(numbers),
+        "errors": errors,
+        **_replace_nan(covariance),
+        "n_stars_fit": reflex.n_stars,
+        **shell,
+    }
 
 
 def print_reflex(reflex: Reflex) -> None:

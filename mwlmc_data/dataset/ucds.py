@@ -39,6 +39,8 @@ _UCDS: dict[str, str] = {
     "l_apex": "pos.galactic.lon;stat.fit.param",
     "b_apex": "pos.galactic.lat;stat.fit.param",
     "n_stars_fit": "meta.number",
+    "r_min": "pos.distance;pos.galactocentric;stat.min",
+    "r_max": "pos.distance;pos.galactocentric;stat.max",
     "pericentre_lmc": "pos.distance;src.orbital.periastron",
     "t_pericentre_lmc": "time.epoch;src.orbital.periastron",
     "distance_lmc_start": "pos.distance;time.start",

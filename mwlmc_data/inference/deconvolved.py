@@ -81,10 +81,10 @@ class DeconvolvedLikelihood(Displayed):
         ----------
         u : ndarray, shape (n, 3)
             Scores of the parameters.
-        lmc : ndarray, shape (6,)
+        lmc : ndarray, shape (6,) or (n, 6)
             The LMC's vector [kpc, km/s].
         """
-        log_weight, mean, factor = self.mixture.components(self._context(u, lmc[None]))
+        log_weight, mean, factor = self.mixture.components(self._context(u, np.atleast_2d(lmc)))
         scaled = self.width[:, None] * factor
         return log_weight, self.centre + self.width * mean, scaled @ np.swapaxes(scaled, -1, -2)
 

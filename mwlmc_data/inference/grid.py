@@ -104,6 +104,14 @@ class Grid(Displayed):
             columns.append(axis[at] + np.where(rng.uniform(size=n) * (left + right) < left, -left, right) * offset)
         return np.stack(columns, axis=1)
 
+    def log_density(self, points: NDArray) -> Float64Array:
+        """Log density (n,) of points (n, 3), as `sample` draws them; -inf outside the grid."""
+        from scipy.interpolate import RegularGridInterpolator
+
+        found = RegularGridInterpolator(self.axes, self.density, bounds_error=False, fill_value=0.0)(points)
+        with np.errstate(divide="ignore"):
+            return np.log(found)
+
     def distance(self, other: Grid) -> float:
         """Total variation distance from another density on the same points.
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
 from mwlmc_data.array_types import Float64Array
@@ -67,6 +68,12 @@ class Proposal(Displayed):
 def count_effective(log_weights: Float64Array) -> float:
     """Effective number of points, ``(sum w)^2 / sum w^2``."""
     return float(np.exp(2.0 * logsumexp(log_weights) - logsumexp(2.0 * log_weights)))
+
+
+def resample(weights: Float64Array, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose n places in proportion to normalised weights (m,), by systematic resampling, in random order."""
+    places = np.searchsorted(np.cumsum(weights), (rng.random() + np.arange(n)) / n)
+    return rng.permutation(np.minimum(places, len(weights) - 1))
 
 
 class Exploration:

@@ -18,12 +18,13 @@ from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.display import Displayed
 from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.inference.encoding import travel_vectors
-from mwlmc_data.inference.shells import TRAINED_SHELLS, require_trained_shell
+from mwlmc_data.inference.present_day import PresentDay
+from mwlmc_data.inference.shells import TRAINED_SHELLS, WHOLE, require_trained_shell
 from mwlmc_data.observations.observation import Observation
 from mwlmc_data.simulator.frames import sky_basis, sky_to_galactocentric, spherical_angles
-from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES, in_range
+from mwlmc_data.simulator.limits import LIMITS, OBSERVED_LMC, SKY_NAMES, in_range
 from mwlmc_data.simulator.parameters import Parameters
-from mwlmc_data.simulator.reflex import Reflex, as_shell
+from mwlmc_data.simulator.reflex import Reflex, Shell, as_shell
 from mwlmc_data.validation import Case
 
 #: Largest travel velocity [km/s]: a faster disc would leave the heaviest halo of any prior of this package.
@@ -33,6 +34,7 @@ MIN_ERROR = 0.1
 #: Largest error of the apex on the sky [deg] that is converted to a Gaussian error of the vector.
 MAX_ANGLE_ERROR = 45.0
 _LMC = (*SKY_NAMES, *LMC_VECTOR)
+_LMC_ERRORS = tuple(f"err_{name}" for name in SKY_NAMES)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,22 +49,25 @@ class Measurement(Displayed):
         Covariance of its errors [km^2/s^2]; None if none is given.
     reflex : dict of str to float
         The vector as v_travel [km/s], l_apex, b_apex [deg].
-    lmc : dict of str to float
-        x_lmc ... vz_lmc [kpc, km/s].
+    lmc : PresentDay
+        The LMC's present day, with its errors if it has any.
+    shell : (float, float)
+        Shell of the stars' Galactocentric radii [kpc].
     reach : float
-        Outermost radius of the stars [kpc]; infinity if it is not known.
+        Outermost radius of the stars [kpc], where it is less than the shell's; infinity if it is not known.
     """
 
     vector: Float64Array
     covariance: Float64Array | None
     reflex: dict[str, float]
-    lmc: dict[str, float]
+    lmc: PresentDay
+    shell: Shell = WHOLE
     reach: float = math.inf
 
     @property
     def data(self) -> dict[str, float]:
         """The LMC's vector and the reflex motion."""
-        return {**self.lmc, **self.reflex}
+        return {**dict(zip(LMC_VECTOR, self.lmc.vector.tolist(), strict=True)), **self.reflex}
 
 
 def read_measurement(
@@ -104,8 +109,7 @@ def read_measurement(
         raise TypeError(
             f"observation = a {type(observation).__name__}: allowed is a Reflex, an Observation, a Case or a mapping"
         )
-    if shell is not None:
-        require_trained_shell("shell", "a travel velocity of stars", *_read_shell(shell))
+    of_stars = WHOLE if shell is None else _read_shell(shell)
     given = {name: observation[name] for name in observation.keys()}
     place = {name: given.pop(name) for name in _LMC if name in given}
     if place and lmc is not None:
@@ -125,34 +129,45 @@ def read_measurement(
         )
     vector, reflex = _vector(given, names)
     covariance = None if errors is None else _covariance(errors, names, reflex)
-    return Measurement(vector, covariance, reflex, _lmc(place if lmc is None else lmc))
+    return Measurement(vector, covariance, reflex, _lmc(place if lmc is None else lmc), of_stars)
 
 
-def _read_shell(shell: Any) -> tuple[float, float]:
+def _read_shell(shell: Any) -> Shell:
     try:
         inner, outer = shell
     except (TypeError, ValueError) as error:
-        raise ValueError(f"shell = {shell!r}: allowed is (r_min, r_max) in kpc, such as {TRAINED_SHELLS[0]}") from error
-    return as_shell(inner, outer)
+        raise ValueError(f"shell = {shell!r}: allowed is (r_min, r_max) in kpc, such as {TRAINED_SHELLS[1]}") from error
+    return require_trained_shell("shell", "a travel velocity of stars", *as_shell(inner, outer))
 
 
 def read_lmc(lmc: Parameters | Observation | Mapping[str, Any] | None) -> dict[str, float]:
-    """Galactocentric vector of the LMC's present day, by name, from what `infer` takes as `lmc`; raises as it does."""
+    """Galactocentric vector of the LMC's present day, by name, from what `infer` takes as `lmc`; raises as it does.
+
+    The errors of an observation are left out, and those in a mapping are refused.
+    """
+    given = {} if lmc is None else lmc.values if isinstance(lmc, Observation) else _lmc_mapping(lmc)
+    if errors := [name for name in given if name in _LMC_ERRORS]:
+        raise ValueError(f"lmc holds {', '.join(errors)}: allowed is an exact LMC here")
+    return dict(zip(LMC_VECTOR, _lmc(given).vector.tolist(), strict=True))
+
+
+def read_place(lmc: Parameters | Observation | Mapping[str, Any] | None) -> PresentDay:
+    """The LMC's present day with its errors, from what `infer` takes as `lmc`; raises as it does."""
     return _lmc({} if lmc is None else _lmc_mapping(lmc))
 
 
 def _lmc_mapping(lmc: Parameters | Observation | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(lmc, Observation):
-        return lmc.values
+        return {**lmc.values, **{f"err_{name}": error for name, error in lmc.errors.items()}}
     return {name: getattr(lmc, name) for name in LMC_VECTOR} if isinstance(lmc, Parameters) else as_row("lmc", lmc)
 
 
 def _of_fit(fit: Reflex, errors: Any, lmc: Mapping[str, Any] | None) -> Measurement:
     if errors is not None:
         raise ValueError("errors = given beside a Reflex: allowed is one of the two, as a fit has its covariance")
-    require_trained_shell("observation", "a fit of stars", fit.r_min, fit.r_max)
+    shell = require_trained_shell("observation", "a fit of stars", fit.r_min, fit.r_max)
     vector, reflex = _vector(dict(zip(TRAVEL, fit.vector, strict=True)), TRAVEL)
-    return Measurement(vector, _check_covariance("covariance", fit.covariance[:3, :3]), reflex, _lmc(lmc or {}))
+    return Measurement(vector, _check_covariance("covariance", fit.covariance[:3, :3]), reflex, _lmc(lmc or {}), shell)
 
 
 def _of_case(case: Case, errors: Any, lmc: Any, shell: Any) -> Measurement:
@@ -162,8 +177,8 @@ def _of_case(case: Case, errors: Any, lmc: Any, shell: Any) -> Measurement:
             raise ValueError(f"{name} = given beside the case {case.name!r}: allowed is none, as a case has its own")
     if case.reflex is not None:
         return _of_fit(case.reflex, errors, case.lmc)
-    require_trained_shell("observation", f"the case {case.name!r}, stars", case.r_min, case.r_max)
-    return read_measurement(case.observation, errors)
+    shell = require_trained_shell("observation", f"the case {case.name!r}, stars", case.r_min, case.r_max)
+    return read_measurement(case.observation, errors, shell=shell)
 
 
 def _of_published(published: Observation, errors: Any, lmc: Mapping[str, Any] | None) -> Measurement:
@@ -183,10 +198,11 @@ def _of_published(published: Observation, errors: Any, lmc: Mapping[str, Any] | 
         )
     if published.r_min is None or published.r_max is None:
         raise ValueError(f"observation = {published.name!r}, which gives no shell: allowed is one of a known shell")
-    require_trained_shell("observation", f"{published.name!r}, stars", published.r_min, published.r_max)
+    shell = require_trained_shell("observation", f"{published.name!r}, stars", published.r_min, published.r_max)
     vector, reflex = _vector({name: published.values[name] for name in REFLEX}, REFLEX)
     covariance = _covariance(own if errors is None else errors, REFLEX, reflex)
-    return Measurement(vector, covariance, reflex, _lmc(lmc or {}), published.reach or math.inf)
+    reach = math.inf if published.reach is None or published.reach >= shell[1] else published.reach
+    return Measurement(vector, covariance, reflex, _lmc(lmc or {}), shell, reach)
 
 
 def _vector(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Float64Array, dict[str, float]]:
@@ -208,9 +224,9 @@ def _vector(given: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Float64Ar
     return travel_vectors(np.array([list(reflex.values())]))[0], reflex
 
 
-def _lmc(given: Mapping[str, Any]) -> dict[str, float]:
-    """The LMC's Galactocentric vector; by default the observed one."""
-    check_names("lmc", given, _LMC)
+def _lmc(given: Mapping[str, Any]) -> PresentDay:
+    """The LMC's present day; by default the observed one, exact."""
+    check_names("lmc", given, (*_LMC, *_LMC_ERRORS))
     sky, cartesian = ([name for name in names if name in given] for names in (SKY_NAMES, LMC_VECTOR))
     if sky and cartesian:
         raise ValueError(
@@ -218,6 +234,11 @@ def _lmc(given: Mapping[str, Any]) -> dict[str, float]:
             "allowed is one of the two"
         )
     names = LMC_VECTOR if cartesian else SKY_NAMES
+    errors = {name: given[f"err_{name}"] for name in SKY_NAMES if f"err_{name}" in given}
+    if errors and not sky:
+        raise ValueError(
+            f"lmc holds {', '.join(f'err_{name}' for name in errors)}: allowed is beside {', '.join(SKY_NAMES)}"
+        )
     missing = [name for name in names if name not in given] if given else []
     if missing:
         raise ValueError(
@@ -225,8 +246,17 @@ def _lmc(given: Mapping[str, Any]) -> dict[str, float]:
             f"or all of {', '.join(LMC_VECTOR)}, or nothing"
         )
     values = [in_range(name, given.get(name, seen)) for name, seen in zip(names, OBSERVED_LMC, strict=True)]
-    vector = values if cartesian else sky_to_galactocentric(*values).tolist()
-    return dict(zip(LMC_VECTOR, vector, strict=True))
+    if cartesian:
+        return PresentDay(np.array(values))
+    sigma = np.array([_lmc_error(name, errors[name]) if name in errors else 0.0 for name in SKY_NAMES])
+    vector = sky_to_galactocentric(*values)
+    return PresentDay(vector, np.array(values), sigma) if sigma.any() else PresentDay(vector)
+
+
+def _lmc_error(name: str, value: Any) -> float:
+    """A standard error of the LMC's present day, at most a tenth of the allowed range of the value."""
+    low, high, unit = LIMITS[name]
+    return as_float(f"err_{name}", value, unit=unit, minimum=0.0, maximum=0.1 * (high - low))
 
 
 def _covariance(errors: Any, names: tuple[str, ...], reflex: Mapping[str, float]) -> Float64Array:

@@ -1,4 +1,4 @@
-"""The networks that the package embeds, one for each training set."""
+"""The networks that the package embeds, one for each training set and shell of stars."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from typing import Any
 from mwlmc_data.arguments.arrays import as_choice
 from mwlmc_data.display import Displayed
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
+from mwlmc_data.inference.shells import TRAINED_SHELLS, WHOLE, require_trained_shell
 from mwlmc_data.priors import Prior
+from mwlmc_data.simulator.reflex import Shell, describe_shell, name_shell
 from mwlmc_data.storage import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 
-#: Names of the embedded networks in the registry, by training set.
-NETWORKS = {"gaussian": "posterior-gaussian", "wide": "posterior-wide"}
+#: Training sets that have networks.
+CONFIGS = ("gaussian", "wide")
+#: Names of the networks in the registry, by training set and shell. A version may lack one (`list_configs`).
+NETWORKS = {
+    (config, shell): f"posterior-{config}{name_shell(*shell).replace('_', '-')}"
+    for config in CONFIGS
+    for shell in TRAINED_SHELLS
+}
 _ABOUT = "about"
 
 
@@ -28,20 +36,46 @@ class Network(Displayed):
     ----------
     likelihood : DeconvolvedLikelihood
     about : mapping
-        Its training set, seed, size, and how it was trained.
+        Its training set, shell, seed, size, and how it was trained.
     """
 
     likelihood: DeconvolvedLikelihood
     about: Mapping[str, Any]
 
 
-def load_network(config: str) -> Network:
+def list_configs(shell: Shell = WHOLE) -> tuple[str, ...]:
+    """Training sets that have an embedded network for a shell, the preferred one first.
+
+    Raises
+    ------
+    ValueError
+        If no network is trained on this shell.
+    """
+    require_trained_shell("shell", "stars", *shell)
+    embedded_here = embedded.load_registry()
+    return tuple(config for config in CONFIGS if NETWORKS[config, shell] in embedded_here)
+
+
+def choose_config(config: str | None, shell: Shell) -> str:
+    """The training set that a user names, or the preferred one; refuse one without a network for the shell."""
+    if config is not None:
+        as_choice("config", config, CONFIGS)
+    there = list_configs(shell)
+    if not there or (config is not None and config not in there):
+        named = " or ".join(repr(name) for name in there) or "none, as this version lacks them"
+        raise ValueError(f"config = {config!r} for stars{describe_shell(*shell)}: allowed is {named}")
+    return there[0] if config is None else config
+
+
+def load_network(config: str, shell: Shell = WHOLE) -> Network:
     """Load an embedded network.
 
     Parameters
     ----------
     config : str
         Training set of the network.
+    shell : (float, float)
+        Shell of the stars, one of `TRAINED_SHELLS` [kpc].
 
     Returns
     -------
@@ -50,15 +84,19 @@ def load_network(config: str) -> Network:
     Raises
     ------
     ValueError
-        If there is no network for this set.
+        If there is no network for this set and shell.
     DamagedFileError
         If its file is not the released one.
     """
     from safetensors import SafetensorError, safe_open
 
-    path = embedded.verify_file(NETWORKS[as_choice("config", config, tuple(NETWORKS))])
+    require_trained_shell("shell", "stars", *shell)
+    path = embedded.verify_file(NETWORKS[as_choice("config", config, CONFIGS), shell])
     if path is None:
-        raise ValueError(f"config = {config!r}: allowed is a set with an embedded network, which this version lacks")
+        raise ValueError(
+            f"config = {config!r} for stars{describe_shell(*shell)}: allowed is a set with an embedded network, which "
+            "this version lacks"
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {})[_ABOUT])

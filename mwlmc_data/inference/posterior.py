@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mwlmc_data.arguments.arrays import as_flag
 from mwlmc_data.dataset.schema import get_column
 from mwlmc_data.display import Displayed, fixed, html_table
+from mwlmc_data.priors import Prior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 PERCENTS = (16, 50, 84)
 #: A p-value below this raises a warning.
 MIN_P_VALUE = 0.01
+#: Draws of the prior behind a corner plot.
+_N_PRIOR = 20_000
 _MASSES = {"m_lmc": (1e10, "1e10 Msun"), "m_lmc_8p7": (1e10, "1e10 Msun"), "m200_mw": (1e11, "1e11 Msun")}
 
 
@@ -85,7 +89,7 @@ class Posterior(Displayed):
         columns = {f"p{percent:g}": row for percent, row in zip(percents, values, strict=True)}
         return pd.DataFrame(columns, index=self.samples.columns)
 
-    def plot(self, truths: Any = None, title: str | None = None) -> Figure:
+    def plot(self, truths: Any = None, title: str | None = None, prior: bool = False) -> Figure:
         """Draw the distributions of all parameters and of every pair of them (:func:`~mwlmc_data.corner_plot`).
 
         Parameters
@@ -94,6 +98,8 @@ class Posterior(Displayed):
             Values to mark.
         title : str, optional
             Heading.
+        prior : bool
+            Draw the prior too, in grey.
 
         Returns
         -------
@@ -108,7 +114,9 @@ class Posterior(Displayed):
         """
         from mwlmc_data.plotting.corners import corner_plot
 
-        return corner_plot(self.samples, list(self.samples.columns), truths=truths, title=title)
+        names = [str(name) for name in self.samples.columns]
+        behind = Prior(self.config, names).sample(_N_PRIOR, seed=0) if as_flag("prior", prior) else None
+        return corner_plot(self.samples, names, truths=truths, title=title, behind=behind)
 
     def to_arviz(self) -> Any:
         """The draws in ArviZ's form, as one chain.

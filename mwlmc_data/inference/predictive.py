@@ -16,8 +16,8 @@ from mwlmc_data.inference.grid import Grid
 N_PREDICTIVE = 1000
 #: Points of the prior over which evidences are averaged, a power of two.
 _N_NODES = 2048
-#: Posterior draws for the mean and the covariance of the posterior predictive.
-_N_DRAWS = 2000
+#: Draws of the LMC's vector for a p-value, if it has errors.
+N_PLACES = N_PREDICTIVE + _N_NODES
 #: Number of data whose densities are in memory at once.
 _BLOCK = 64
 
@@ -30,8 +30,10 @@ def p_value(
     Parameters
     ----------
     likelihood : DeconvolvedLikelihood
-    vector, covariance, lmc : ndarray, shape (3,), (3, 3), (6,)
-        What was measured [km/s, km^2/s^2, kpc and km/s].
+    vector, covariance : ndarray, shape (3,), (3, 3)
+        What was measured [km/s, km^2/s^2].
+    lmc : ndarray, shape (6,) or (N_PLACES, 6)
+        The LMC's vector [kpc, km/s], or draws of it: one for each of the data, and one for each node of the evidence.
     seed : tuple of int
         Seed of the draws.
 
@@ -47,14 +49,22 @@ def p_value(
     data are drawn independently of that sequence.
     """
     rng = np.random.default_rng((*seed, 1))
-    log_weight, mean, true = likelihood.components(rng.normal(size=(N_PREDICTIVE, 3)), lmc)
-    chosen = (np.cumsum(np.exp(log_weight), axis=1) < rng.uniform(size=(N_PREDICTIVE, 1))).sum(axis=1)
-    rows, chosen = np.arange(N_PREDICTIVE), np.minimum(chosen, log_weight.shape[1] - 1)
-    factor = np.linalg.cholesky(true[rows, chosen] + covariance)
-    data = mean[rows, chosen] + np.einsum("nij,nj->ni", factor, rng.normal(size=(N_PREDICTIVE, 3)))
+    of_data, of_nodes = (lmc, lmc) if lmc.ndim == 1 else (lmc[:N_PREDICTIVE], lmc[N_PREDICTIVE:])
+    data = draw_vectors(likelihood, rng.normal(size=(N_PREDICTIVE, 3)), covariance, of_data, rng)
     nodes = (qmc.Sobol(3, scramble=False).random(_N_NODES) + rng.uniform(size=3)) % 1.0
-    evidence = log_evidence(likelihood, np.vstack([vector, data]), covariance, lmc, ndtri(nodes))
+    evidence = log_evidence(likelihood, np.vstack([vector, data]), covariance, of_nodes, ndtri(nodes))
     return float(np.mean(evidence[1:] <= evidence[0]))
+
+
+def draw_vectors(
+    likelihood: DeconvolvedLikelihood, u: NDArray, covariance: NDArray | None, lmc: NDArray, rng: np.random.Generator
+) -> Float64Array:
+    """Draw a vector (n, 3) [km/s] at each of the scores u (n, 3), with noise of that covariance, or true ones."""
+    log_weight, mean, true = likelihood.components(u, lmc)
+    chosen = (np.cumsum(np.exp(log_weight), axis=1) < rng.uniform(size=(len(u), 1))).sum(axis=1)
+    rows, chosen = np.arange(len(u)), np.minimum(chosen, log_weight.shape[1] - 1)
+    factor = np.linalg.cholesky(true[rows, chosen] + (0.0 if covariance is None else covariance))
+    return mean[rows, chosen] + np.einsum("nij,nj->ni", factor, rng.normal(size=(len(u), 3)))
 
 
 def log_evidence(
@@ -84,21 +94,18 @@ def _log_sum(logs: NDArray) -> Float64Array:
 
 
 def predictive_distance(
-    likelihood: DeconvolvedLikelihood,
-    grid: Grid,
-    vector: NDArray,
-    covariance: NDArray,
-    lmc: NDArray,
-    seed: tuple[int, ...],
+    likelihood: DeconvolvedLikelihood, u: NDArray, vector: NDArray, covariance: NDArray, lmc: NDArray
 ) -> float:
     """Distance of a measurement from its posterior predictive, joint in the three velocities [sigma].
 
     Parameters
     ----------
-    likelihood, vector, covariance, lmc, seed
+    likelihood, vector, covariance
         As for `p_value`.
-    grid : Grid
-        Posterior of the scores.
+    u : ndarray, shape (n, 3)
+        Scores drawn from the posterior.
+    lmc : ndarray, shape (6,) or (n, 6)
+        The LMC's vector, or that of each draw.
 
     Returns
     -------
@@ -106,7 +113,7 @@ def predictive_distance(
         The Mahalanobis distance from the mean of the posterior predictive, whose covariance includes the errors: 95% of
         data that the model describes are closer than 2.8 in three dimensions.
     """
-    mean, spread = predict_vector(likelihood, grid.sample(_N_DRAWS, (*seed, 2)), lmc)
+    mean, spread = predict_vector(likelihood, u, lmc)
     away = vector - mean
     return float(np.sqrt(away @ np.linalg.solve(spread + covariance, away)))
 

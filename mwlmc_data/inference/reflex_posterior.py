@@ -1,42 +1,43 @@
-"""The posterior of a measured reflex motion from an embedded network, without torch and without training.
+"""The posterior of a measured reflex motion from an embedded network: what `infer` returns.
 
-The network gives the density of the true travel velocity (`mwlmc_data.inference.deconvolved`). It is convolved with the
-measurement's errors and multiplied by the prior of the masses and the friction, and the posterior is computed on a
-grid. The result also says whether the model produces such a measurement at all (`mwlmc_data.inference.predictive`).
+The network gives the density of the true travel velocity of stars in a shell (`mwlmc_data.inference.deconvolved`), and
+there is one for each shell of `mwlmc_data.inference.shells`. It is convolved with the measurement's errors and
+multiplied by the prior of the masses and the friction, and the posterior is computed on a grid
+(`mwlmc_data.inference.joint_draws`). The result also says whether the model produces such a measurement at all
+(`mwlmc_data.inference.predictive`).
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from mwlmc_data.arguments.arrays import as_floats, as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_flag, as_floats, as_seed
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import REFLEX
-from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
-from mwlmc_data.inference.grid import Grid
-from mwlmc_data.inference.measurement import read_measurement
-from mwlmc_data.inference.networks import NETWORKS, load_network
+from mwlmc_data.inference.deconvolved import TRAVEL, DeconvolvedLikelihood
+from mwlmc_data.inference.joint_draws import PosteriorDraws
+from mwlmc_data.inference.networks import CONFIGS
 from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
-from mwlmc_data.inference.predictive import N_PREDICTIVE, marginal_distances, p_value, predictive_distance
-from mwlmc_data.observations.observation import Observation
+from mwlmc_data.inference.predictive import draw_vectors
 from mwlmc_data.priors import standard_normal_log_density
-from mwlmc_data.simulator.parameters import Parameters
-from mwlmc_data.simulator.reflex import Reflex
-from mwlmc_data.validation import Case, beyond_prior, support
+from mwlmc_data.simulator.frames import spherical_angles
+from mwlmc_data.simulator.reflex import describe_shell
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 #: A total variation distance between the networks' marginals above this raises a warning.
 MAX_DISAGREEMENT = 0.1
+#: Fewer effective draws than this raise a warning.
+_MIN_EFFECTIVE = 400
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +53,7 @@ class ReflexPosterior(Posterior):
     log_evidence : float
         Logarithm of the density of the measured vector [(km/s)^-3] given the LMC.
     log_evidence_error : float
-        0, as the evidence is computed on a grid.
+        Its standard error: 0 for an exact LMC, where the evidence is computed on a grid.
     p_value : float
         Fraction of the data drawn from the prior predictive, for this LMC and covariance, whose evidence is not
         greater. Uniformly distributed for data drawn from the model. 0 means less than 1 / `n_predictive`. If the LMC
@@ -76,10 +77,17 @@ class ReflexPosterior(Posterior):
         Data to which the network extrapolates, so that the answer is a guess: those of the LMC beyond the prior of its
         position and motion; v_travel, l_apex and b_apex if `p_value` is 0.
     disagreement : mapping
-        Total variation distance of each parameter's marginal from that of the network trained on the other set; empty
-        if the LMC is outside the prior of that set.
+        Total variation distance of each parameter's marginal from that of the network trained on the other set and the
+        same shell; empty if there is none, or the LMC is outside the prior of that set.
+    r_min, r_max : float
+        Shell of the network and of the measured stars [kpc].
     reach : float
-        Outermost radius of the measured stars [kpc]; infinity if it is not known.
+        Outermost radius of the measured stars [kpc], where it is less than `r_max`; infinity if it is not known.
+    lmc_samples : DataFrame or None
+        x_lmc ... vz_lmc [kpc, km/s] of each draw of `samples`, if the LMC was given with errors: draws from the errors,
+        weighted by the density of the data.
+    n_effective : float
+        Number of independent draws that the computation is worth; that of `samples` for an exact LMC.
     """
 
     observation: Mapping[str, float]
@@ -89,11 +97,14 @@ class ReflexPosterior(Posterior):
     in_support: Mapping[str, float]
     outside: tuple[str, ...]
     disagreement: Mapping[str, float]
+    r_min: float
+    r_max: float
     reach: float
-    _grid: Grid
+    lmc_samples: pd.DataFrame | None
+    n_effective: float
     _likelihood: DeconvolvedLikelihood
     _vector: Float64Array
-    _lmc: Float64Array
+    _drawn: PosteriorDraws
 
     def log_prob(self, theta: pd.DataFrame | NDArray) -> Float64Array:
         """Log density of parameters.
@@ -112,8 +123,61 @@ class ReflexPosterior(Posterior):
         values = as_floats("theta", theta if isinstance(theta, np.ndarray) else theta[names], shape=("n", len(names)))
         scores = self._likelihood.scores
         u = scores.forward(values)
-        log_likelihood = self._likelihood.log_likelihood(u, self._vector, self.covariance, self._lmc)
-        return scores.log_density(log_likelihood + standard_normal_log_density(u) - self._grid.log_evidence, values)
+        given = [self._likelihood.log_likelihood(u, self._vector, self.covariance, at) for at in self._drawn.nodes]
+        log_likelihood = logsumexp(given, axis=0) - math.log(len(given))
+        return scores.log_density(log_likelihood + standard_normal_log_density(u) - self.log_evidence, values)
+
+    def predict(self, with_errors: bool = True, seed: int = 0) -> pd.DataFrame:
+        """Draw the posterior predictive: the motion that the model makes at the draws of `samples`.
+
+        Parameters
+        ----------
+        with_errors : bool
+            Whether to add the errors of the measurement, as for another measurement like it.
+        seed : int
+            Seed of the draws.
+
+        Returns
+        -------
+        DataFrame
+            vx_travel, vy_travel, vz_travel, v_travel [km/s], l_apex, b_apex [deg], one row for each draw.
+        """
+        import pandas as pd
+
+        drawn = self._drawn
+        vectors = draw_vectors(
+            self._likelihood,
+            drawn.scores,
+            self.covariance if as_flag("with_errors", with_errors) else None,
+            drawn.lmc,
+            np.random.default_rng((as_seed("seed", seed), 11)),
+        )
+        longitude, latitude = spherical_angles(vectors)
+        reflex = (np.linalg.norm(vectors, axis=1), longitude, latitude)
+        return pd.DataFrame(dict(zip((*TRAVEL, *REFLEX), (*vectors.T, *reflex), strict=True)))
+
+    def plot_predictive(self, title: str | None = None) -> Figure:
+        """Draw the measured speed and apex beside those that the model makes at the draws.
+
+        Parameters
+        ----------
+        title : str, optional
+            Heading.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed (extra ``plot``).
+        """
+        from mwlmc_data.plotting.predictive import plot_motions
+
+        rng = np.random.default_rng((0, 12))
+        measured = rng.multivariate_normal(self._vector, self.covariance, size=len(self.samples))
+        return plot_motions(self.predict(with_errors=False), measured, self._vector, title)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -131,17 +195,23 @@ class ReflexPosterior(Posterior):
                 f"The LMC is outside the network's training set {self.config!r} in {far}: draws and p-value are "
                 "extrapolated, and may be wrong."
             )
+        if self.lmc_samples is not None and self.n_effective < _MIN_EFFECTIVE:
+            found.append(
+                f"The draws are worth {self.n_effective:.0f} independent ones: the errors of the LMC move the vector "
+                "by far more than the measurement's own."
+            )
         apart = {name: value for name, value in self.disagreement.items() if value > MAX_DISAGREEMENT}
         if apart:
             far = ", ".join(f"{name} ({value:.2f})" for name, value in apart.items())
             found.append(
-                f"The networks trained on {' and '.join(NETWORKS)} disagree in {far}: total variation between their "
+                f"The networks trained on {' and '.join(CONFIGS)} disagree in {far}: total variation between their "
                 f"marginals, above {MAX_DISAGREEMENT:g}."
             )
         if math.isfinite(self.reach):
+            limit = f"reach {self.r_max:g} kpc" if math.isfinite(self.r_max) else "have no outer limit"
             found.append(
-                f"The measured stars reach {self.reach:g} kpc at most, and those of the network's training set have no "
-                "outer limit: the apex depends on it, and the errors do not contain that."
+                f"The measured stars reach {self.reach:g} kpc at most, and those of the network's training set "
+                f"{limit}: the apex depends on it, and the errors do not contain that."
             )
         return tuple(found)
 
@@ -152,179 +222,9 @@ class ReflexPosterior(Posterior):
         whose = "as given" if self.errors_given else "none given: those of 4,500 simulated stars"
         return (
             f"v_travel {data['v_travel']:.1f} km/s towards l {data['l_apex']:.1f}, b {data['b_apex']:.1f} deg; "
-            f"errors of x, y, z {sigma[0]:.1f}, {sigma[1]:.1f}, {sigma[2]:.1f} km/s ({whose})",
+            f"errors of x, y, z {sigma[0]:.1f}, {sigma[1]:.1f}, {sigma[2]:.1f} km/s ({whose})"
+            f"{'' if self.lmc_samples is None else '; LMC with its errors'}",
             f"{self._p_text()}, {self.distance:.1f} sigma from its posterior predictive; "
-            f"{len(self.samples):,} draws, network trained on {self.config!r}",
+            f"{len(self.samples):,} draws, network trained on {self.config!r}, stars"
+            f"{describe_shell(self.r_min, self.r_max)}",
         )
-
-
-@overload
-def infer(
-    observation: Reflex,
-    errors: None = None,
-    *,
-    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
-    n: int = 10_000,
-    seed: int = 0,
-    config: Literal["gaussian", "wide"] = "gaussian",
-) -> ReflexPosterior: ...
-@overload
-def infer(
-    observation: Case,
-    errors: Mapping[str, Any] | ArrayLike | None = None,
-    *,
-    n: int = 10_000,
-    seed: int = 0,
-    config: Literal["gaussian", "wide"] = "gaussian",
-) -> ReflexPosterior: ...
-@overload
-def infer(
-    observation: Observation,
-    errors: Mapping[str, Any] | ArrayLike | None = None,
-    *,
-    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
-    n: int = 10_000,
-    seed: int = 0,
-    config: Literal["gaussian", "wide"] = "gaussian",
-) -> ReflexPosterior: ...
-@overload
-def infer(
-    observation: Mapping[str, Any],
-    errors: Mapping[str, Any] | ArrayLike | None = None,
-    *,
-    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
-    shell: Sequence[float] | None = None,
-    n: int = 10_000,
-    seed: int = 0,
-    config: Literal["gaussian", "wide"] = "gaussian",
-) -> ReflexPosterior: ...
-def infer(
-    observation: Reflex | Observation | Case | Mapping[str, Any],
-    errors: Mapping[str, Any] | ArrayLike | None = None,
-    *,
-    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
-    shell: Sequence[float] | None = None,
-    n: int = 10_000,
-    seed: int = 0,
-    config: str = "gaussian",
-) -> ReflexPosterior:
-    """Draw the posterior of the LMC's mass, the Milky Way's mass and the friction, given a measured reflex motion.
-
-    Parameters
-    ----------
-    observation : Reflex, Observation, Case or mapping
-        A fit to stars beyond 50 kpc (`fit_reflex`, `fit_reflex_observed`), whose robust covariance is used; a published
-        measurement of such stars (`mwlmc_data.observations`), with the mean of its errors upwards and downwards; a case
-        of such stars with its own LMC (`validation_cases`, `snapshots.measure`), by its fit if it has one; or
-        v_travel [km/s], l_apex, b_apex [deg] of such stars, or vx_travel, vy_travel, vz_travel [km/s]. A mapping may
-        also hold the LMC's present day, like `lmc`. Numbers may be astropy quantities.
-    errors : mapping or array_like, shape (3, 3), optional
-        For a mapping: standard errors of v_travel, l_apex (along l, not times cos b) and b_apex, taken as independent
-        and propagated to a covariance of the vector; or of vx_travel, vy_travel, vz_travel; or the covariance of the
-        vector [km^2/s^2]. A fit has its own, and takes none; a published measurement takes them only if its own could
-        not be read. The default for a mapping is the mean covariance, over
-        the training set, of a fit to 4,500 stars without measurement errors (about 2, 2 and 4 km/s along x, y, z),
-        which is right for simulated haloes of that size and too small for observed stars.
-    lmc : Parameters, Observation or mapping, optional
-        The LMC's present day: that of a simulation's parameters, one of `observations.load_lmc`, or a mapping or row of
-        a table, either on the sky (ra_lmc ... pm_dec_lmc) or as x_lmc ... vz_lmc [kpc, km/s]. If neither this nor the
-        observation gives it, it is the observed one (`Parameters`).
-    shell : (float, float), optional
-        For a mapping: the shell of Galactocentric radii of its stars [kpc], (50, inf) by default. The other kinds of
-        observation know theirs.
-    n : int
-        Number of draws.
-    seed : int
-        Seed of the draws.
-    config : str
-        Training set of the network: "gaussian", whose LMC scatters about the observed one by several times the
-        measurement errors (5 kpc in distance, where the error is 0.5 kpc), or "wide", which contains every validation
-        case.
-
-    Returns
-    -------
-    ReflexPosterior
-
-    Warns
-    -----
-    UserWarning
-        For each of `Posterior.warnings`: the model does not produce such data (p-value below 0.01), the LMC is outside
-        the training set, the networks of the two sets disagree, or the stars end at a radius while the shell does not.
-
-    Raises
-    ------
-    TypeError
-        If the observation is neither a fit, nor a published one, nor a case, nor a mapping.
-    ValueError
-        If a name is unknown; a value is missing, given twice, masked, not finite, has an incompatible unit or is
-        impossible (a speed below 0 or above 1,000 km/s, b_apex outside -90 to 90 deg, l_apex outside -180 to 360 deg,
-        an LMC beyond the limits of `Parameters`); errors are not a covariance, are below 0.1 km/s, or above 45 deg
-        along l (times cos b) or b, where the covariance of the vector is needed instead; the stars are of another
-        shell; a published measurement lacks the apex, errors or a shell; `n` or `seed` is not an integer; or there is
-        no network for this set.
-    DamagedFileError
-        If an embedded file is not the released one.
-
-    Notes
-    -----
-    The answer holds for a Milky Way and an LMC that do not deform and for a fit without an outer radius; the dataset
-    card says what an outer radius or a deforming halo changes. The network is trained on fitted vectors with their
-    covariances removed, so that the errors given here are counted once.
-
-    Examples
-    --------
-    >>> posterior = infer({"v_travel": 35.0, "l_apex": 60.0, "b_apex": -70.0}, n=1000)
-    >>> posterior.samples.shape, posterior.outside, posterior.p_value > 0.01
-    ((1000, 3), (), True)
-    """
-    n, seed = as_whole("n", n, minimum=1), as_seed("seed", seed)
-    likelihood, measured = load_network(config).likelihood, read_measurement(observation, errors, lmc, shell)
-    covariance = likelihood.halo_covariance if measured.covariance is None else measured.covariance
-    place = np.array(list(measured.lmc.values()))
-    given = measured.vector, covariance, place
-    grid = likelihood.grid(*given)
-    strange = p_value(likelihood, *given, seed=(seed,))
-    sigmas, outside = support(measured.data, config)
-    import pandas as pd
-
-    theta = likelihood.scores.inverse(grid.sample(n, (seed,)))
-    found = ReflexPosterior(
-        samples=pd.DataFrame(theta, columns=list(likelihood.scores.prior.parameters)),
-        observation=MappingProxyType(measured.data),
-        covariance=covariance,
-        errors_given=measured.covariance is not None,
-        p_value=strange,
-        n_predictive=N_PREDICTIVE,
-        distance=predictive_distance(likelihood, grid, *given, seed=(seed,)),
-        in_support=MappingProxyType(sigmas),
-        outside=outside + (REFLEX if strange == 0.0 else ()),
-        config=config,
-        log_evidence=grid.log_evidence,
-        log_evidence_error=0.0,
-        disagreement=MappingProxyType(_disagreement(config, measured.data, likelihood, grid, *given)),
-        reach=measured.reach,
-        _grid=grid,
-        _likelihood=likelihood,
-        _vector=measured.vector,
-        _lmc=place,
-    )
-    for text in found.warnings:
-        warnings.warn(text, stacklevel=2)
-    return found
-
-
-def _disagreement(
-    config: str,
-    data: Mapping[str, float],
-    likelihood: DeconvolvedLikelihood,
-    grid: Grid,
-    vector: NDArray,
-    covariance: NDArray,
-    lmc: NDArray,
-) -> dict[str, float]:
-    """Distance of each marginal from that of the other set's network, if that set contains such an LMC."""
-    (other,) = (name for name in NETWORKS if name != config)
-    if beyond_prior(data, other):
-        return {}
-    second = load_network(other).likelihood
-    return marginal_distances(grid, likelihood.scores, second.grid(vector, covariance, lmc), second.scores)

@@ -9,22 +9,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from mwlmc_data._version import __version__
 from mwlmc_data.arguments.arrays import as_choice, as_flag, as_seed, as_whole
 from mwlmc_data.arguments.messages import shorten
-from mwlmc_data.arguments.tabular import as_row
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import fixed
 from mwlmc_data.inference.checkpoint import Checkpoint
 from mwlmc_data.inference.free_parameters import FREE, FreeParameters
-from mwlmc_data.inference.measurement import read_lmc
+from mwlmc_data.inference.held import hold_values
+from mwlmc_data.inference.importance import resample
+from mwlmc_data.inference.moments import MomentsPosterior
 from mwlmc_data.inference.observed_search import MAX_ERROR, ObservedSearch, draw_first
 from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
 from mwlmc_data.inference.star_likelihood import StarLikelihood
+from mwlmc_data.inference.star_moments import infer_by_moments
 from mwlmc_data.inference.star_predictive import N_SETS, compute_observed_p_value, compute_p_value
 from mwlmc_data.inference.star_search import Found, StarSearch
 from mwlmc_data.inference.star_tables import take_selected
@@ -33,7 +35,7 @@ from mwlmc_data.rewinding.observed import ObservedStars
 from mwlmc_data.rewinding.probability import PassProbability
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
-from mwlmc_data.simulator.limits import CARTESIAN_NAMES, SKY_NAMES
+from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.workers import count_processes
@@ -41,8 +43,8 @@ from mwlmc_data.workers import count_processes
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The method of `infer_stars`.
-METHODS = ("likelihood",)
+#: The methods of `infer_stars`.
+METHODS = ("likelihood", "moments")
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused.
 ALGORITHM = 2
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
@@ -154,6 +156,42 @@ class StarPosterior(Posterior):
         ]
 
 
+@overload
+def infer_stars(
+    table: Any,
+    *,
+    selection: Selection | None = None,
+    method: Literal["likelihood"] = "likelihood",
+    config: str = "gaussian",
+    free: Sequence[str] = FREE,
+    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
+    held: Mapping[str, Any] | None = None,
+    n_total: int | None = None,
+    n_mocks: int = 2_000,
+    n: int = 1_000,
+    seed: int = 0,
+    workers: int | None = None,
+    resume: str | Path | None = None,
+    progress: bool = True,
+) -> StarPosterior: ...
+@overload
+def infer_stars(
+    table: Any,
+    *,
+    selection: Selection | None = None,
+    method: Literal["moments"],
+    config: str = "gaussian",
+    free: Sequence[str] = FREE,
+    lmc: Parameters | Observation | Mapping[str, Any] | None = None,
+    held: Mapping[str, Any] | None = None,
+    n_total: int | None = None,
+    n_mocks: int = 2_000,
+    n: int = 1_000,
+    seed: int = 0,
+    workers: int | None = None,
+    resume: str | Path | None = None,
+    progress: bool = True,
+) -> MomentsPosterior: ...
 def infer_stars(
     table: Any,
     *,
@@ -164,16 +202,18 @@ def infer_stars(
     lmc: Parameters | Observation | Mapping[str, Any] | None = None,
     held: Mapping[str, Any] | None = None,
     n_total: int | None = None,
+    n_mocks: int = 2_000,
     n: int = 1_000,
     seed: int = 0,
     workers: int | None = None,
     resume: str | Path | None = None,
     progress: bool = True,
-) -> StarPosterior:
+) -> StarPosterior | MomentsPosterior:
     """Draw the posterior of a halo's parameters given the positions and velocities of its stars.
 
-    The stars are rewound to 2.2 Gyr ago, where the density of the equilibrium halo from which
-    :func:`~mwlmc_data.simulate` draws is known: the likelihood is exact.
+    By the likelihood: the stars are rewound to 2.2 Gyr ago, where the density of the equilibrium halo from which
+    :func:`~mwlmc_data.simulate` draws is known: it is exact. By moments: the survey is simulated some thousand times
+    with parameters from the prior, and the moments of the velocities are compared.
 
     Parameters
     ----------
@@ -184,25 +224,32 @@ def infer_stars(
         NaN where it is not measured, and its column may be missing. Stars outside the selection are left out.
     selection : Selection, optional
         Which stars of the halo were observed, from 20 kpc on; by default all beyond 50 kpc. It acts on observed
-        distances; where these have errors, it must begin so far out that three errors do not lead within 20 kpc.
-    method : {"likelihood"}
-        How the posterior is found.
+        distances; where these have errors, it must begin so far out that three errors do not lead within 20 kpc. With
+        method "moments" the default is not a selection: each mock then has the sky and the distances of the stars
+        (:func:`~mwlmc_data.mock_survey` with `like`), so that the answer needs no knowledge of how they were selected
+        and uses their velocities alone.
+    method : {"likelihood", "moments"}
+        How the posterior is found: by the exact likelihood, or by simulated surveys, which say themselves whether they
+        are calibrated (:class:`~mwlmc_data.inference.MomentsPosterior`) and need observed stars.
     config : str
         Set whose prior holds: "gaussian", "flat" or "wide".
     free : sequence of str
         Free parameters, of those that the prior draws.
     lmc : Parameters or mapping, optional
         The LMC's present day, as for :func:`~mwlmc_data.infer`, unless `free` contains it; by default that of a halo
-        whose parameters are known, and the observed one otherwise.
+        whose parameters are known, and the observed one otherwise. Errors that come with it count with method
+        "moments" alone, whose mocks draw it within them.
     held : mapping of str to float, optional
         Values of the other parameters that are not free. `m_lmc_8p7` is 1.7e10 Msun by default, or 0.8 m_lmc where that
         is less. ``physics`` is the name of another physics (:class:`Parameters`), whose posterior and evidence are
         wanted; that of a halo whose parameters are known is not taken from it.
     n_total : int, optional
         Number of all stars of the halo, if it is known: how many of them are observed then counts too. By default the
-        likelihood is conditional on the number of observed stars.
+        likelihood is conditional on the number of observed stars. Not for method "moments".
+    n_mocks : int
+        Number of simulated surveys of method "moments", rounded up to a multiple of 50; a fifth of them is held out.
     n : int
-        Number of draws, and of effective draws to reach.
+        Number of draws, and of effective draws to reach by the likelihood.
     seed : int
         Seed of all draws.
     workers : int, optional
@@ -216,21 +263,22 @@ def infer_stars(
 
     Returns
     -------
-    StarPosterior
+    StarPosterior or MomentsPosterior
 
     Warns
     -----
     UserWarning
-        For each of `StarPosterior.warnings`.
+        For each of the posterior's `warnings`.
 
     Raises
     ------
     ValueError
         If stars, names or values are not allowed; the selection begins within 20 kpc, where rewound stars are not
         exact; no star is in the selection; the selection observes fewer than one star in a thousand; stars could not
-        have been bound to the Milky Way at any parameters; or `resume` belongs to other settings.
+        have been bound to the Milky Way at any parameters; `resume` belongs to other settings; or method "moments" is
+        given exact stars, `n_total`, or fewer mocks than it needs (210 for six parameters).
     RuntimeError
-        If the posterior is not found, or the selection's probability is not determined.
+        If the posterior is not found, the selection's probability is not determined, or mocks cannot be made.
     WriteError
         If `resume` cannot be written.
 
@@ -259,13 +307,24 @@ def infer_stars(
         workers = as_whole("workers", workers, minimum=1)
     if resume is not None and not isinstance(resume, str | Path):
         raise ValueError(f"resume = {shorten(resume)}: allowed is the path of a file")
+    if lmc is None and isinstance(table, Halo) and not set(SKY_NAMES) & set(free):
+        lmc = table.parameters
+    if method == "moments":
+        n_mocks = as_whole("n_mocks", n_mocks, minimum=1)
+        if n_total is not None:
+            raise ValueError(f"n_total = {shorten(n_total)} with method = 'moments': allowed is None, as moments do "
+                             "not count the stars")  # fmt: skip
+        with _Progress(progress, "mocks") as shown:
+            settings: tuple[Any, ...] = (selection, config, free, lmc, held, n, n_mocks, seed, workers, resume)
+            of_moments = infer_by_moments(table, *settings, shown.advance)
+        for text in of_moments.warnings:
+            warnings.warn(text, stacklevel=2)
+        return of_moments
     selection = Selection() if selection is None else selection
     stars, n_given, completeness = take_selected(table, selection)
     if n_total is not None:
         n_total = as_whole("n_total", n_total, minimum=len(stars))
-    if lmc is None and isinstance(table, Halo) and not set(SKY_NAMES) & set(free):
-        lmc = table.parameters
-    parameters = FreeParameters(config, free, _hold(free, lmc, held))
+    parameters = FreeParameters(config, free, hold_values(free, lmc, held))
     key = _compute_key(stars, selection, parameters, n_total, n, seed)
     checkpoint = Checkpoint(None if resume is None else Path(resume), key)
     n_processes = count_processes(workers, MAX_EVALUATIONS)
@@ -310,20 +369,6 @@ def _compute_p_value(
     return compute_p_value(stars, parameters, selection, seed)
 
 
-def _hold(
-    free: Sequence[str], lmc: Parameters | Observation | Mapping[str, Any] | None, held: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """All values that are not free, the LMC's present day included."""
-    values = {} if held is None else dict(as_row("held", held))
-    if not set(SKY_NAMES) & set(free):
-        if place := sorted({*SKY_NAMES, *CARTESIAN_NAMES} & set(values)):
-            raise ValueError(f"held = {', '.join(place)}: allowed is the LMC's present day as lmc")
-        return {**values, **read_lmc(lmc)}
-    if lmc is not None:
-        raise ValueError("lmc = given, but its coordinates are free: allowed are its other coordinates in held")
-    return values
-
-
 def _compute_key(
     stars: Float64Array | ObservedStars,
     selection: Selection,
@@ -344,19 +389,17 @@ def _resample(result: Found, parameters: FreeParameters, n: int, seed: int) -> p
     """Draws of equal weight, by systematic resampling, in random order."""
     import pandas as pd
 
-    rng = np.random.default_rng((seed, 5))
-    places = np.searchsorted(np.cumsum(result.weights), (rng.random() + np.arange(n)) / n)
-    drawn = result.points[rng.permutation(np.minimum(places, len(result.points) - 1))]
+    drawn = result.points[resample(result.weights, n, np.random.default_rng((seed, 5)))]
     return pd.DataFrame(parameters.convert(drawn))
 
 
 class _Progress:
     """Counts evaluations on standard error."""
 
-    def __init__(self, shown: bool) -> None:
+    def __init__(self, shown: bool, unit: str = "evaluations") -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(disable=not shown, unit=" evaluations", desc="infer_stars")
+        self._bar = tqdm(disable=not shown, unit=f" {unit}", desc="infer_stars")
 
     def __enter__(self) -> _Progress:
         return self

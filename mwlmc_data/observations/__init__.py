@@ -4,7 +4,7 @@ Each states its source with the version, the stars' shell, the errors, and where
 be read at its source is absent.
 """
 
-from mwlmc_data.observations.footprints import fetch_footprint, in_legacy_surveys
+from mwlmc_data.observations.footprints import fetch_footprint, in_legacy_surveys, off_sagittarius
 from mwlmc_data.observations.observation import Observation
 from mwlmc_data.observations.published import load_lmc, load_observation, load_observations
 from mwlmc_data.observations.published_tables import StarTable, fetch_stars, load_star_tables
@@ -19,4 +19,5 @@ __all__ = [
     "load_observation",
     "load_observations",
     "load_star_tables",
+    "off_sagittarius",
 ]

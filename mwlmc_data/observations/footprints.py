@@ -8,12 +8,15 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mwlmc_data.arguments.arrays import as_floats
+from mwlmc_data.arguments.arrays import as_float, as_floats
 from mwlmc_data.dataset.manifest import ListedFile
 from mwlmc_data.simulator.frames import ICRS_TO_GALACTIC, sky_basis, spherical_angles
 
 #: Bounds of the Legacy Surveys [deg]: declination, and distance from the Galactic plane.
 LEGACY_DECLINATION, LEGACY_LATITUDE = (-18.0, 84.0), 18.0
+
+#: Pole of the plane of the Sagittarius stream in Galactic coordinates, and how far from the plane it is cut [deg].
+SAGITTARIUS_POLE, SAGITTARIUS_WIDTH = (93.75, 13.46), 15.0
 
 #: Map of Bystrom et al. (2025): HEALPix, nside 32, ring order, Galactic, one boolean per pixel.
 _DESI_HOME = (
@@ -62,6 +65,41 @@ def in_legacy_surveys(l: ArrayLike, b: ArrayLike) -> NDArray[np.bool_]:
     declination = spherical_angles(directions)[1]
     low, high = LEGACY_DECLINATION
     return (declination > low) & (declination < high) & (np.abs(latitude) > LEGACY_LATITUDE)
+
+
+def off_sagittarius(l: ArrayLike, b: ArrayLike, width: float = SAGITTARIUS_WIDTH) -> NDArray[np.bool_]:
+    """Whether directions are off the plane of the stream of the Sagittarius dwarf, as seen from the Sun.
+
+    The plane is that of the stream's heliocentric coordinates (Majewski et al. 2003, ApJ 599, 1082; Law & Majewski
+    2010, ApJ 714, 229), whose pole the Euler angles 183.75 and 76.54 deg of Galactic coordinates give (as in
+    ``gala.coordinates.SagittariusLaw10``): l 93.75, b 13.46 deg. How far from it the stream reaches is our choice.
+
+    Parameters
+    ----------
+    l, b : array_like, shape (n,)
+        Galactic longitude and latitude [deg].
+    width : float
+        Smallest distance from the plane, on either side [deg].
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        ``Selection(footprint=off_sagittarius)`` takes the function.
+
+    Raises
+    ------
+    ValueError
+        If an angle is masked or not finite, or the width is not between 0 and 90 deg.
+
+    Examples
+    --------
+    >>> off_sagittarius([93.75, 5.6, 183.75], [13.46, -14.1, 0.0]).tolist()
+    [True, False, False]
+    """
+    latitude = as_float("width", width, unit="deg", minimum=0.0, maximum=90.0)
+    directions = sky_basis(as_floats("l", l, unit="deg"), as_floats("b", b, unit="deg"))[..., 0, :]
+    pole = sky_basis(*SAGITTARIUS_POLE)[0]
+    return np.abs(directions @ pole) > np.sin(np.radians(latitude))
 
 
 def fetch_footprint(

@@ -11,7 +11,7 @@ from mwlmc_data.arguments.arrays import as_float, as_floats
 from mwlmc_data.arguments.tabular import as_row, as_table
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import schema
-from mwlmc_data.plotting.style import BLUE, LARGE, MEDIUM, RED, SMALL, import_optional, new_figure
+from mwlmc_data.plotting.style import BLUE, GREY, LARGE, MEDIUM, RED, SMALL, import_optional, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +22,8 @@ MAX_COLUMNS = 16
 PANEL, LOWER, UPPER = 1.9, 1.1, 0.5
 #: Fractions of the rows inside the contours.
 LEVELS = (0.39, 0.68, 0.95)
+#: Bins of each axis for a table that is drawn behind another.
+_N_BINS_BEHIND = 25
 #: Unit in which masses are drawn [Msun], and its name.
 _MASSES = {
     **dict.fromkeys(("m200_mw", "m_mw_50"), (1e11, "1e11 Msun")),
@@ -34,6 +36,7 @@ def corner_plot(
     columns: Sequence[str],
     truths: Any = None,
     title: str | None = None,
+    behind: Any = None,
 ) -> Figure:
     """Draw the distributions of columns of a table, and of every pair of them, with contours of 39, 68 and 95%.
 
@@ -52,6 +55,9 @@ def corner_plot(
         catalogue may be given.
     title : str, optional
         Heading.
+    behind : table, optional
+        A second table with these columns, such as draws of the prior: drawn behind, in grey, on axes that hold its
+        central 99%.
 
     Returns
     -------
@@ -70,26 +76,36 @@ def corner_plot(
     >>> table = load_catalogue("test")                                     # doctest: +SKIP
     >>> corner_plot(table, ["m_lmc", "v_travel", "l_apex"], truths=table.iloc[0])    # doctest: +SKIP
     """
-    given = as_table("table", table)
-    names = _check_names(given, columns)
-    numbers = [as_floats(f"table[{n!r}]", given[n], unit=schema.get_input_unit(n), shape=("n",)) for n in names]
-    if len({len(column) for column in numbers}) > 1:
-        raise ValueError(f"table = columns of lengths {[len(column) for column in numbers]}: allowed is one length")
-    values = np.stack([column / _scale(name) for column, name in zip(numbers, names, strict=True)], axis=1)
-    if len(values) < max(2, len(names)):
-        needed = max(2, len(names))
-        raise ValueError(f"table = {len(values)} rows: allowed are {needed} or more for {len(names)} columns")
+    names, values = _read("table", table, columns)
+    second = None if behind is None else _read("behind", behind, names)[1]
     known = {} if truths is None else as_row("truths", truths)
     marks = [_truth(known, name) for name in names]
     corner = import_optional("corner")
     size = max(PANEL * len(names) + LOWER + UPPER, 4.5)
     figure = new_figure(size, size, layout="none")
+    spans = [_span(column, mark) for column, mark in zip(values.T, marks, strict=True)]
+    if second is not None:
+        ends = np.percentile(second, (0.5, 99.5), axis=0).T
+        spans = [(min(low, a), max(high, b)) for (low, high), (a, b) in zip(spans, ends, strict=True)]
+        corner.corner(
+            second,
+            fig=figure,
+            range=spans,
+            color=GREY,
+            levels=LEVELS[1:],
+            plot_density=False,
+            plot_datapoints=False,
+            bins=_N_BINS_BEHIND,
+            smooth=1.0,
+            hist_kwargs={"lw": 1.0, "density": True},
+            contour_kwargs={"linewidths": 0.8},
+        )
     corner.corner(
         values,
         fig=figure,
         labels=[label(name).replace(" [", "\n[") for name in names],
         truths=marks,
-        range=[_span(column, mark) for column, mark in zip(values.T, marks, strict=True)],
+        range=spans,
         color=BLUE,
         truth_color=RED,
         levels=LEVELS,
@@ -101,7 +117,7 @@ def corner_plot(
         label_kwargs={"fontsize": MEDIUM},
         max_n_ticks=4,
         data_kwargs={"ms": 1.5 if len(values) > 2000 else 3.0, "alpha": float(np.clip(1e3 / len(values), 0.1, 1.0))},
-        hist_kwargs={"lw": 1.4},
+        hist_kwargs={"lw": 1.4, "density": second is not None},
     )
     figure.subplots_adjust(left=LOWER / size, bottom=LOWER / size, right=1 - UPPER / size, top=1 - UPPER / size)
     is_constant = np.ptp(values, axis=0) == 0
@@ -117,6 +133,20 @@ def corner_plot(
     return figure
 
 
+def _read(what: str, table: Any, columns: Sequence[str]) -> tuple[list[str], Float64Array]:
+    """Names and values (n, k) of the columns, in the units in which they are drawn."""
+    given = as_table(what, table)
+    names = _check_names(what, given, columns)
+    numbers = [as_floats(f"{what}[{n!r}]", given[n], unit=schema.get_input_unit(n), shape=("n",)) for n in names]
+    if len({len(column) for column in numbers}) > 1:
+        raise ValueError(f"{what} = columns of lengths {[len(column) for column in numbers]}: allowed is one length")
+    values = np.stack([column / _scale(name) for column, name in zip(numbers, names, strict=True)], axis=1)
+    if len(values) < max(2, len(names)):
+        needed = max(2, len(names))
+        raise ValueError(f"{what} = {len(values)} rows: allowed are {needed} or more for {len(names)} columns")
+    return names, values
+
+
 def label(name: str) -> str:
     """A column's name and, if the schema knows it, its unit in the figure."""
     if name not in schema.CATALOGUE_NAMES:
@@ -129,7 +159,7 @@ def _scale(name: str) -> float:
     return _MASSES[name][0] if name in _MASSES else 1.0
 
 
-def _check_names(table: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+def _check_names(what: str, table: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
     """Check that each name is a column of the table and occurs once."""
     if isinstance(columns, str):
         raise ValueError(f"columns = {columns!r}: allowed is a sequence of names, such as [{columns!r}]")
@@ -139,6 +169,8 @@ def _check_names(table: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
     for name in names:
         if name not in table:
             allowed = ", ".join(str(key) for key in table if key not in schema.TEXT)
+            if what != "table":
+                raise ValueError(f"{what} lacks {name!r}: allowed is a table with all of {', '.join(names)}")
             raise ValueError(f"columns = {name!r}: allowed are {allowed}")
     return names
 

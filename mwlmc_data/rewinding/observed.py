@@ -177,7 +177,9 @@ def refuse_near(stars: ObservedStars, selection: Selection) -> None:
         )
 
 
-def observe_stars(stars: NDArray, errors: ObservedStars, rng: np.random.Generator) -> ObservedStars:
+def observe_stars(
+    stars: NDArray, errors: ObservedStars, rng: np.random.Generator, scores: Float64Array | None = None
+) -> ObservedStars:
     """Observe stars of known phase space.
 
     Parameters
@@ -188,6 +190,8 @@ def observe_stars(stars: NDArray, errors: ObservedStars, rng: np.random.Generato
         Of as many stars, in order: their errors are taken, and what they have not measured is not measured here.
     rng : numpy.random.Generator
         Of the errors.
+    scores : ndarray, shape (n,), optional
+        Errors of ln distance in units of their standard deviation; by default they are drawn.
 
     Returns
     -------
@@ -200,6 +204,8 @@ def observe_stars(stars: NDArray, errors: ObservedStars, rng: np.random.Generato
     speeds = np.einsum("nki,ni->nk", heliocentric_basis(stars[:, :3]), stars[:, 3:] - const.SUN_VELOCITY)
     motion = speeds[:, 1:] / (const.KMS_PER_MASYR_KPC * distance)[:, None]
     normal = rng.standard_normal((len(stars), 4))
+    if scores is not None:
+        normal[:, 0] = scores
     second = errors.corr * normal[:, 2] + np.sqrt(1.0 - errors.corr**2) * normal[:, 3]
     measured = errors.measured
     return ObservedStars(

@@ -159,14 +159,14 @@ def estimate_fraction(selection: Selection, r_dehnen: float) -> float:
     return mass[1] - mass[0]
 
 
-def find_selected(positions: Float64Array, selection: Any) -> Float64Array:
+def find_selected(positions: Float64Array, selection: Any, name: str = "table") -> Float64Array:
     """Completeness (n,) at the stars' positions; raise ValueError if the selection can hold none of them."""
     if not isinstance(selection, Selection):
         raise ValueError(f"selection = {shorten(selection)}: allowed is a mwlmc_data.Selection")
     completeness = selection.compute_completeness(positions)
     if not (completeness > 0.0).any():
         raise ValueError(
-            f"table = {len(positions)} stars, none of them in the selection ({selection!r}): allowed is at least one"
+            f"{name} = {len(positions)} stars, none of them in the selection ({selection!r}): allowed is at least one"
         )
     return completeness
 

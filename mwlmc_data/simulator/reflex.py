@@ -27,6 +27,8 @@ from mwlmc_data.simulator.identifiability import VELOCITY_NAMES
 
 #: Order of the nine parameters in ``Reflex.values`` and ``Reflex.covariance``.
 REFLEX_NAMES = (*VELOCITY_NAMES, "sigma_v_los", "sigma_v_l", "sigma_v_b")
+#: A shell of Galactocentric radii: r_min, r_max [kpc].
+Shell = tuple[float, float]
 #: Columns of a table of positions, and of a table of velocities.
 POSITION_NAMES, MOTION_NAMES = ("x", "y", "z"), ("vx", "vy", "vz")
 #: Smallest number of stars that is fitted.
@@ -178,6 +180,11 @@ def describe_shell(r_min: float, r_max: float) -> str:
     return f" beyond {r_min:g} kpc" if r_min > 0 else ""
 
 
+def name_shell(r_min: float, r_max: float) -> str:
+    """End of the names of a shell's columns in a catalogue, such as "_50_100"; empty without an outer radius."""
+    return f"_{r_min:g}_{r_max:g}" if math.isfinite(r_max) else ""
+
+
 def _degrees(error: float) -> str:
     return "" if math.isnan(error) else f" ± {fixed(error, 0)}°"
 
@@ -200,7 +207,7 @@ def design_matrix(positions: Float64Array, basis: Float64Array) -> Float64Array:
     return np.concatenate([-basis, basis @ np.swapaxes(galactocentric_basis(positions), 1, 2)], axis=2)
 
 
-def as_shell(r_min: float, r_max: float) -> tuple[float, float]:
+def as_shell(r_min: float, r_max: float) -> Shell:
     """Check the bounds of a shell [kpc] given by a user; raise ValueError if the shell is empty."""
     try:
         inner = as_float("r_min", r_min, unit="kpc", minimum=0.0)

@@ -18,7 +18,7 @@ from mwlmc_data.simulator.masses import compute_masses
 from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.physics import require_standard
-from mwlmc_data.simulator.reflex import REFLEX_NAMES, Reflex
+from mwlmc_data.simulator.reflex import REFLEX_NAMES, Reflex, name_shell
 from mwlmc_data.simulator.reflex_fit import fit_reflex, fit_shells
 from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.simulator.streams import halo_stream
@@ -106,10 +106,10 @@ class Simulation(Displayed):
         row |= {f"err_{name}": errors[name] for name in REFLEX_NAMES[3:]}
         row["n_stars_fit"] = reflex.n_stars
         for shell in shells:
-            name = f"{shell.r_min:.0f}_{shell.r_max:.0f}"
-            row |= {f"v{a}_travel_{name}": float(v) for a, v in zip("xyz", shell.vector, strict=True)}
-            row |= _covariance_of(shell, f"_{name}")
-            row[f"n_stars_fit_{name}"] = shell.n_stars
+            name = name_shell(shell.r_min, shell.r_max)
+            row |= {f"v{a}_travel{name}": float(v) for a, v in zip("xyz", shell.vector, strict=True)}
+            row |= _covariance_of(shell, name)
+            row[f"n_stars_fit{name}"] = shell.n_stars
         row["pericentre_lmc"], row["t_pericentre_lmc"] = self.orbit.pericentre, self.orbit.t_pericentre
         row["distance_lmc_start"] = float(self.orbit.distance[0])
         return row

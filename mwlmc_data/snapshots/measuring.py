@@ -97,7 +97,7 @@ def measure(
     reflex, notes = _fit(tracers, chosen, r_dehnen, n_stars, as_seed("seed", seed))
     observation = dict(zip(CARTESIAN_NAMES, tracers.lmc.tolist(), strict=True))
     observation |= {key: float(getattr(reflex, key)) for key in schema.REFLEX}
-    sigmas, outside = support(observation)
+    sigmas, outside = support(observation, shell=(reflex.r_min, reflex.r_max))
     return Case(
         name=name,
         kind="cosmological" if tracers.is_cosmological else "snapshot",

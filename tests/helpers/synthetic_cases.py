@@ -1,5 +1,6 @@
 """Validation cases whose truths are known, observed with the formula of `synthetic_catalogue`."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,9 @@ class SyntheticCase:
     in_support: dict = field(default_factory=lambda: {"x_lmc": 0.1, "v_travel": -0.4})
     extrapolates: bool = False
     paper: dict = field(default_factory=dict)
+    r_min: float = 50.0
+    r_max: float = math.inf
+    notes: tuple = ()
 
 
 def synthetic_cases():

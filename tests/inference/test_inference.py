@@ -253,9 +253,10 @@ class TestErrors:
 
     def test_a_fit_of_another_shell_is_refused(self):
         halo = mw.simulate(mw.Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=0.0), seed=4).halo
-        for shell in ({"r_max": 100.0}, {"r_min": 40.0}):
+        for shell in ({"r_max": 150.0}, {"r_min": 40.0}, {"r_min": 40.0, "r_max": 100.0}):
             fit = mw.fit_reflex(halo.positions, halo.velocities, **shell)
-            with pytest.raises(ValueError, match=r"= a fit of stars at .* allowed is a fit of all beyond 50 kpc"):
+            with pytest.raises(ValueError, match=r"= a fit of stars at .* allowed is a fit of all beyond 50 kpc.*, all "
+                               r"at 50 to 100 kpc .* or all at 50 to 300 kpc"):  # fmt: skip
                 mw.infer(fit)
 
     def test_errors_of_speed_and_apex_become_a_covariance_by_their_derivatives(self):
@@ -336,7 +337,10 @@ class TestInfer:
         for name, case in cases.items():
             found, wide = (quiet(case.observation, n=200, config=c) for c in ("gaussian", "wide"))
             assert found.outside[: len(case.outside)] == case.outside, name
-            assert dict(found.in_support) == dict(case.in_support), name
+            sky = {datum: case.in_support[datum] for datum in SKY_NAMES}
+            assert {datum: found.in_support[datum] for datum in SKY_NAMES} == sky, name
+            own = quiet(case, n=50)
+            assert (own.r_min, own.r_max) == (case.r_min, case.r_max)
             assert any("outside the network's training set" in text for text in found.warnings) == bool(case.outside)
             assert not set(wide.outside) & set(SKY_NAMES)
         assert quiet(cases["fire-m12b"].observation, n=10).outside
@@ -465,8 +469,17 @@ class TestCommand:
         assert found["observation"] == dict(expected.observation) and found["reach"] == 200.0
         assert found["percentiles"] == expected.percentiles((2.5, 16, 50, 84, 97.5)).to_dict(orient="index")
 
+    def test_the_shell_is_that_of_the_case_or_an_option(self, capsys):
+        observation = mw.validation_cases()["gc19-fiducial"].observation
+        for words, shell in (([], (50, 100)), (["--r-max", "inf"], (50, math.inf)), (["--r-max", "300"], (50, 300))):
+            assert cli.main(["infer", "--case", "gc19-fiducial", *words, "--n", "100", "--json"]) == 0
+            found = json.loads(capsys.readouterr().out)
+            assert (found["r_min"], found["r_max"]) == (50.0, None if math.isinf(shell[1]) else shell[1])
+            expected = quiet(observation, n=100, shell=shell).percentiles((2.5, 16, 50, 84, 97.5))
+            assert found["percentiles"] == expected.to_dict(orient="index")
+
     def test_a_case_outside_the_model_warns(self, capsys):
-        assert cli.main(["infer", "--case", "gc19-fiducial", "--n", "100"]) == 0
+        assert cli.main(["infer", "--case", "fire-m12b", "--n", "100"]) == 0
         assert "outside the network's training set" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
@@ -477,6 +490,8 @@ class TestCommand:
             (["--case", "rigid", "--published", "li26"], "allowed is one of the two"),
             (["--published", "bystrom25"], "whose errors could not be read"),
             (["--published", "yaaqib24-40-50"], "stars at 40 < r < 50 kpc: allowed is a fit of all beyond 50 kpc"),
+            (["--published", "yaaqib24-50", "--r-max", "100"], "shell = (50.0, 100.0) beside"),
+            ([*words_of(REFLEX), "--r-max", "150"], "at 50 < r < 150 kpc: allowed is a fit of all beyond 50 kpc"),
             (["--published", "yaaqib"], "name = 'yaaqib': allowed is"),
             ([*words_of(REFLEX), "--lmc", "hst"], "name = 'hst': allowed is 'kallivayalil13'"),
             (["--v-travel", "3"], "lacks l_apex"),

@@ -39,6 +39,8 @@ def cases_section(run: SuiteRun, cases: Mapping[str, Case], posteriors: Mapping[
 def _case(run: SuiteRun, case: Case, posteriors: list[CasePosterior], prior: NDArray) -> str:
     out = page.subheading(f"{case.name} ({case.kind})", f"case-{case.name}")
     out += page.paragraph(f"Source: {case.source}. {_support(case)}", "note")
+    for note in case.notes:
+        out += page.paragraph(f"{note}. The posteriors below take its stars as the paper does, beyond 50 kpc.", "note")
     if not posteriors:
         return out + page.paragraph("This run has no posterior for this case.")
     swatches = [None, *(color_of(run, posterior) for posterior in posteriors)]

@@ -29,24 +29,34 @@ NOISE = np.array([[4.0, 1.0, 0.0], [1.0, 5.0, -2.0], [0.0, -2.0, 16.0]])
 def networks(tmp_path):
     """A folder that holds the embedded networks in the form that the training writes."""
     folder = tmp_path / "networks"
-    for config, name in NETWORKS.items():
-        about = deconvolution.identity(config, deconvolution.SEED, Effort())
-        state = models.read_arrays(embedded.verify_file(name))
-        path = folder / f"{config}-s{deconvolution.SEED}.safetensors"
+    for (config, shell), name in NETWORKS.items():
+        about = deconvolution.identity(config, shell, deconvolution.SEED, Effort())
+        state = models.read_arrays(embedded.verify_file(name) or embedded.verify_file("posterior-wide"))
+        path = folder / f"{name.removeprefix('posterior-')}-s{deconvolution.SEED}.safetensors"
         models.write(path, state, {**about, "theta_names": list(deconvolution.THETA), "simulations": 7, "history": []})
     return folder
 
 
 def test_networks_are_copied_registered_and_described(networks, tmp_path):
     written = embed.embed_networks(networks, tmp_path / "data")
-    assert [path.name for path in written] == ["posterior-gaussian.safetensors", "posterior-wide.safetensors"]
-    for (config, name), path in zip(NETWORKS.items(), written, strict=True):
+    assert [path.stem for path in written] == [
+        *("posterior-gaussian", "posterior-gaussian-50-100", "posterior-gaussian-50-300"),
+        *("posterior-wide", "posterior-wide-50-100", "posterior-wide-50-300"),
+    ]
+    for ((config, _), name), path in zip(NETWORKS.items(), written, strict=True):
         assert embedded.verify_file(name, tmp_path / "data") == path
         about = models.read_about(path)
         assert about["data_sha256"] == release.get_entry(config)["sha256"] and "history" not in about
         assert about["simulations"] == embedded.load_registry(tmp_path / "data")[name]["rows"] == 7
-        for key, values in models.read_arrays(embedded.verify_file(name)).items():
+        source = embedded.verify_file(name) or embedded.verify_file("posterior-wide")
+        for key, values in models.read_arrays(source).items():
             np.testing.assert_array_equal(models.read_arrays(path)[key], values)
+
+
+def test_some_networks_may_be_chosen(networks, tmp_path):
+    written = embed.embed_networks(networks, tmp_path / "data", chosen=[("wide", (50.0, 300.0))])
+    assert [path.stem for path in written] == ["posterior-wide-50-300"]
+    assert list(embedded.load_registry(tmp_path / "data")) == ["posterior-wide-50-300"]
 
 
 def test_a_network_is_trained_again_only_if_it_is_of_another_training(networks, monkeypatch):
@@ -57,10 +67,10 @@ def test_a_network_is_trained_again_only_if_it_is_of_another_training(networks, 
         raise InterruptedError
 
     monkeypatch.setattr(deconvolution, "train", stop)
-    for config in NETWORKS:
-        assert deconvolution.get(networks, config).parent == networks
+    for config, shell in NETWORKS:
+        assert deconvolution.get(networks, config, shell).parent == networks
     assert asked == []
-    path = networks / "wide-s0.safetensors"
+    path = networks / "wide-50-100-s0.safetensors"
     models.write(path, models.read_arrays(path), {**models.read_about(path), "version": 0})
     with pytest.raises(InterruptedError):
         embed.embed_networks(networks)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.paper import summary
+from benchmarks.paper import summary, text
 from benchmarks.paper.evaluate import CaseResult, Evaluation, quote_interval
 from mwlmc_data import scoring
 from tests.helpers.synthetic_cases import SyntheticCase
@@ -109,5 +109,5 @@ def test_cases_have_a_pair_of_columns_per_estimator():
 
 
 def test_terminal_columns_are_aligned_and_cut():
-    lines = summary.align_columns([("a", "b"), ("long text here", "1.0")], (6, 5))
+    lines = text.align_columns([("a", "b"), ("long text here", "1.0")], (6, 5))
     assert lines == ["a      b", "-" * 12, "long … 1.0"]

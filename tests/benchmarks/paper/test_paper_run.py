@@ -13,13 +13,14 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.common import sets
 from benchmarks.common.sets import SimulationSet
-from benchmarks.paper import document, run, summary
+from benchmarks.paper import document, run, shells, summary
 from benchmarks.paper.evaluate import CaseResult
+from benchmarks.paper.text import WIDTH
 from mwlmc_data import load_catalogue
 from tests.helpers.synthetic_cases import synthetic_cases
 from tests.helpers.synthetic_catalogue import synthetic_catalogue
 
-TINY = run.Settings(100, 400, 3, 2, 1, 3, 4)
+TINY = run.Settings(100, 400, 3, 12, 1, 3, 4)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,8 @@ def test_results_are_plain_json_with_every_part(outcome):
     assert found["estimators"]["bounded"]["scores"]["leakage"]["largest"] == 0
     assert found["settings"] == dataclasses.asdict(TINY) and found["versions"]["sbi"]
     assert found["friction"] == {}
+    assert [result["r_max"] for result in found["shells"]["rigid"]] == [None, 100.0, 300.0]
+    assert found["shells"]["rigid"][0]["haloes"] == 12
 
 
 def test_report_is_one_page_that_needs_nothing_else(outcome):
@@ -56,11 +59,13 @@ def test_report_is_one_page_that_needs_nothing_else(outcome):
     for sentence in summary.collect_misses(outcome):
         assert sentence.replace("'", "&#x27;") in html
     assert "The published orbit was not available" in html
+    for name, results in outcome.shells.items():
+        assert shells.describe(outcome.main.cases[name].case, results) in html
 
 
 def test_terminal_table_fits_and_names_every_case(outcome):
     text = summary.format_summary(outcome)
-    assert max(map(len, text.splitlines())) <= summary.WIDTH
+    assert max(map(len, text.splitlines())) <= WIDTH
     assert "rigid: inside the prior" in text and "far: outside the prior (x_lmc +12.3σ)" in text
     assert f"{outcome.main.evaluation.log_score.mean:.3f}" in text
 
@@ -97,7 +102,11 @@ def test_main_writes_the_report_from_the_embedded_catalogue(tmp_path, monkeypatc
     cases = found["estimators"]["paper"]["cases"]
     assert set(cases) == {"rigid", "gc19-fiducial", "fire-m12b"}
     assert cases["gc19-fiducial"]["extrapolates"] and not cases["rigid"]["extrapolates"]
-    assert "report.html" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "report.html" in text and "gc19-fiducial: the quoted motion (27.9 km/s" in text
+    # the deforming case is judged as what it is: stars at 50 to 100 kpc
+    of_gc19 = [line for line in text.splitlines() if line.startswith("  - gc19-fiducial")]
+    assert all("as stars at 50 to 100 kpc" in line for line in of_gc19)
 
 
 @pytest.mark.parametrize(

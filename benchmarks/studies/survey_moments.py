@@ -1,0 +1,89 @@
+"""Whether `mw.infer_stars(..., method="moments")` is calibrated, on surveys whose truth is known.
+
+The survey is a mock: stars of a halo with known parameters, at 50 to 125 kpc in the sky of the Legacy Surveys, 250 of
+them, with the errors of K giants. The run simulates mocks like it, holds a fifth of them out, and prints how often the
+posteriors of those hold their truth: in at least 200 mocks for 1,000 simulated ones. Each batch of 50 mocks is kept in
+a file of the folder, so that a run continues where it stopped, and a longer one keeps what a shorter one computed.
+
+With a folder of reference tables the stars of a live N-body model (Petersen & Penarrubia 2021, its first 15,000 rows in
+the footprint of SDSS) are inferred in the same way. Its masses are not published with it: what counts is the p-value
+of moments that a deforming Milky Way makes.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.studies.published_stars import read_mock
+from mwlmc_data import Parameters, Selection, infer_stars, mock_survey, simulate
+from mwlmc_data.inference import MomentsPosterior
+from mwlmc_data.observations import in_legacy_surveys, load_lmc
+
+#: Parameters of the halo that is surveyed, and its seed, which no set uses.
+TRUTH = {"m200_mw": 1.1e12, "m_lmc": 1.6e11, "log10_lambda_df": 0.0, "beta0": 0.5, "r_dehnen": 12.0}
+SEED, N_SIMULATED = 40_000, 40_000
+#: The survey: shell [kpc], stars, and the errors of K giants: relative in distance, km/s and mas/yr.
+R_MIN, R_MAX, N_STARS = 50.0, 125.0, 250
+ERRORS = {"distance": 0.16, "v_los": 5.0, "pm_l": 0.1, "pm_b": 0.1}
+
+
+def make_survey() -> pd.DataFrame:
+    """Observe the halo."""
+    halo = simulate(Parameters(**TRUTH), seed=SEED, n_stars=N_SIMULATED).halo
+    chosen = Selection(r_min=R_MIN, r_max=R_MAX, footprint=in_legacy_surveys)
+    return mock_survey(halo, selection=chosen, errors=ERRORS, n=N_STARS, seed=SEED)
+
+
+def read_nbody(reference: Path) -> pd.DataFrame:
+    """Read the N-body mock of a folder of reference tables; raise ValueError if it is not there."""
+    path = reference / "reflex" / "mock_live_s14.txt.gz"
+    if not path.is_file():
+        raise ValueError(f"--reference = {str(reference)!r}: allowed is a folder with reflex/mock_live_s14.txt.gz")
+    observables, errors = read_mock(path, 15_000)
+    columns = dict(zip(("l", "b", "distance", "v_los", "pm_l", "pm_b"), observables, strict=True))
+    return pd.DataFrame({**columns, **{f"err_{name}": values for name, values in errors.items()}})
+
+
+def infer(name: str, table: pd.DataFrame, out: Path, n_mocks: int, workers: int | None) -> MomentsPosterior:
+    """Infer from a table, whose mocks are kept in the folder."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # printed
+        return infer_stars(
+            table,
+            method="moments",
+            lmc=load_lmc(),
+            n_mocks=n_mocks,
+            n=4000,
+            seed=SEED,
+            workers=workers,
+            resume=out / f"mocks-{name}.npz",
+        )
+
+
+def describe(name: str, found: MomentsPosterior, truth: dict[str, float], seconds: float) -> str:
+    """Format a posterior, its calibration, and where the truth lies."""
+    lines = [f"{name}, {seconds:.0f} s", str(found), found.calibration.round(3).to_string()]
+    for parameter, value in truth.items():
+        rank = float((found.samples[parameter] < value).mean())
+        lines.append(f"truth of {parameter}: {value:.4g}, at {100 * rank:.0f}% of the draws")
+    return "\n".join(lines)
+
+
+def main(out: Path, n_mocks: int, reference: Path | None, workers: int | None) -> None:
+    """Infer from the survey, and from the N-body mock if its table is given."""
+    out.mkdir(parents=True, exist_ok=True)
+    tables = {"survey": (make_survey(), TRUTH)}
+    if reference is not None:
+        tables["nbody"] = (read_nbody(reference), {})
+    for name, (table, truth) in tables.items():
+        start = time.monotonic()
+        found = infer(name, table, out, n_mocks, workers)
+        print(describe(name, found, truth, time.monotonic() - start), flush=True)
+        if name == "survey":
+            held = np.asarray(found.calibration["inside_68"])
+            print(f"all parameters within their 68% intervals: {held.mean():.3f}\n", flush=True)

@@ -1,0 +1,183 @@
+"""Simulated surveys with parameters drawn from the prior, and the moments of each: what `infer_stars` learns from."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mwlmc_data.array_types import Float64Array
+from mwlmc_data.dataset.schema import LMC_VECTOR
+from mwlmc_data.display import Displayed
+from mwlmc_data.inference.checkpoint import Checkpoint, Results
+from mwlmc_data.inference.free_parameters import FreeParameters
+from mwlmc_data.inference.present_day import PresentDay
+from mwlmc_data.rewinding.observed import ObservedStars
+from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.rewinding.simulated import draw_blocks
+from mwlmc_data.rewinding.survey import simulate_survey
+from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.reflex import REFLEX_NAMES
+from mwlmc_data.surveys.mock import observe_like
+from mwlmc_data.surveys.moments import measure_moments
+from mwlmc_data.workers import start_pool
+
+#: Mocks of a batch, which is what a file keeps.
+BATCH = 50
+#: Simulated stars for each observed one, at least and at most in all, from which those like the observed are chosen.
+_FOR_EACH, _LEAST, _MOST = 60, 20_000, 400_000
+#: Part of the mocks that may fail before the run is given up.
+_MAX_FAILED = 0.1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mocks(Displayed):
+    """Simulated surveys.
+
+    Attributes
+    ----------
+    scores : ndarray, shape (n, d)
+        Scores of the free parameters.
+    moments : ndarray, shape (n, 9)
+        Of each mock, as `mwlmc_data.surveys.Moments.values`; all NaN where it could not be made.
+    """
+
+    scores: Float64Array
+    moments: Float64Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MockRecipe(Displayed):
+    """How a survey is simulated.
+
+    Attributes
+    ----------
+    stars : ObservedStars
+        The observed stars.
+    selection : Selection or None
+        What is observed; None if each mock has the sky and the distances of `stars`.
+    parameters : FreeParameters
+        Those that are drawn, and the values of the others.
+    place : PresentDay or None
+        The LMC's, drawn within its errors; None if it is among the free parameters.
+    seed : int
+        Of all draws.
+    n_simulated : int
+        Stars of each halo, from which those like the observed are chosen; with a selection as many as it needs.
+    """
+
+    stars: ObservedStars
+    selection: Selection | None
+    parameters: FreeParameters
+    place: PresentDay | None
+    seed: int
+    n_simulated: int
+
+    def simulate(self, i: int) -> tuple[Float64Array, Float64Array]:
+        """Scores (d,) and moments (9,) of the mock with this number."""
+        rng = np.random.default_rng((self.seed, 20, i))
+        score = rng.standard_normal(len(self.parameters.free))
+        lmc = None if self.place is None else self.place.draw(1, rng)[0]
+        try:
+            seen = self._observe(self._build(score, lmc), i, rng)
+            return score, measure_moments(seen).values
+        except (ValueError, RuntimeError):
+            return score, np.full(len(REFLEX_NAMES), np.nan)
+
+    def _build(self, score: Float64Array, lmc: Float64Array | None) -> Parameters:
+        values = {name: float(value[0]) for name, value in self.parameters.convert(score[None]).items()}
+        held: dict[str, Any] = dict(self.parameters.held)
+        if lmc is not None:
+            held |= dict(zip(LMC_VECTOR, lmc.tolist(), strict=True))
+        return Parameters(**{**held, **values})
+
+    def _observe(self, parameters: Parameters, i: int, rng: np.random.Generator) -> ObservedStars:
+        if self.selection is None:
+            blocks = draw_blocks(parameters, self.n_simulated, rng, outskirts=False)
+            stars = np.concatenate(list(blocks)).astype(float)
+            return observe_like(stars, self.stars, rng)[0]
+        seen = simulate_survey(parameters, self.selection, self.stars, len(self.stars), (self.seed, 21, i))
+        while len(seen) < len(self.stars):
+            more = simulate_survey(
+                parameters, self.selection, self.stars, len(self.stars), (self.seed, 22, i, len(seen))
+            )
+            seen = ObservedStars.from_array(np.concatenate([seen.to_array(), more.to_array()]))
+        return seen[rng.choice(len(seen), len(self.stars), replace=False)]
+
+
+def count_simulated(n_stars: int) -> int:
+    """Stars of a halo from which so many like the observed are chosen."""
+    return int(np.clip(_FOR_EACH * n_stars, _LEAST, _MOST))
+
+
+def simulate_mocks(
+    recipe: MockRecipe, n: int, processes: int, checkpoint: Checkpoint, advance: Callable[[str, int], None]
+) -> Mocks:
+    """Simulate n mocks; those that a file holds are not simulated again.
+
+    Parameters
+    ----------
+    recipe : MockRecipe
+    n : int
+        Number of mocks.
+    processes : int
+        Number of processes; 0 or 1 for this one alone.
+    checkpoint : Checkpoint
+        Keeps them.
+    advance : callable
+        Told the stage, and how many mocks more are done.
+
+    Returns
+    -------
+    Mocks
+
+    Raises
+    ------
+    RuntimeError
+        If more than a tenth of them cannot be made.
+    """
+    batches = [range(i, min(i + BATCH, n)) for i in range(0, n, BATCH)]
+    parts = []
+    for results in _run(recipe, batches, processes, checkpoint):
+        parts.append(results)
+        advance("simulating", len(results["scores"]))
+    mocks = Mocks(*(np.concatenate([part[name] for part in parts]) for name in ("scores", "moments")))
+    failed = float(np.isnan(mocks.moments).all(axis=1).mean())
+    if failed > _MAX_FAILED:
+        raise RuntimeError(f"{failed:.0%} of {n} simulated surveys cannot be made or fitted")
+    return mocks
+
+
+def _run(recipe: MockRecipe, batches: list[range], processes: int, checkpoint: Checkpoint) -> Iterator[Results]:
+    if processes <= 1 or not _can_travel(recipe):
+        for batch in batches:
+            yield checkpoint.get(lambda numbers=batch: _simulate_batch(recipe, numbers))
+        return
+    # a process takes a part of each batch, so that a batch is complete when it is kept
+    with start_pool(processes) as pool:
+        for batch in batches:
+            yield checkpoint.get(lambda numbers=batch: _simulate_shared(pool, recipe, numbers, processes))
+
+
+def _can_travel(recipe: MockRecipe) -> bool:
+    """Whether another process can be given the recipe: a footprint may be a function that it cannot import."""
+    try:
+        pickle.dumps(recipe)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
+
+
+def _simulate_shared(pool: Any, recipe: MockRecipe, numbers: range, processes: int) -> Results:
+    parts = [numbers[k::processes] for k in range(processes)]
+    found = list(pool.map(_simulate_batch, [recipe] * processes, parts))
+    order = np.argsort(np.concatenate([np.array(part) for part in parts]))
+    return {name: np.concatenate([each[name] for each in found])[order] for name in found[0]}
+
+
+def _simulate_batch(recipe: MockRecipe, numbers: range) -> Results:
+    pairs = [recipe.simulate(i) for i in numbers]
+    return {"scores": np.stack([score for score, _ in pairs]), "moments": np.stack([moments for _, moments in pairs])}
