@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mwlmc_data.validation import Case
 
 #: Set whose networks contain every case.
-CONFIG = "wide"
+CONFIG: Literal["wide"] = "wide"
 #: Fewest haloes whose scatter is measured.
 MIN_HALOES = 10
 #: Titles of the columns of `shell_rows`, and their widths in the terminal.

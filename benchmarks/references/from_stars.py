@@ -57,8 +57,10 @@ class ObservedHalo:
     truth: Mapping[str, float]
 
 
-def read_haloes(sim_ids: NDArray[np.integer], places: NDArray[np.integer], *groups: Sequence[str]) -> Iterator[Any]:
-    """Yield what identifies test rows, and their values in groups of columns.
+def read_haloes(
+    sim_ids: NDArray[np.integer], places: NDArray[np.integer], lmc: Sequence[str], also: Sequence[str] = ()
+) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
+    """Yield the fields of an `ObservedHalo` for test rows, and further columns.
 
     Parameters
     ----------
@@ -66,18 +68,22 @@ def read_haloes(sim_ids: NDArray[np.integer], places: NDArray[np.integer], *grou
         Of the test rows.
     places : ndarray, shape (n,)
         Among a task's observations.
-    groups : sequence of str
-        Names of columns.
+    lmc, also : sequence of str
+        Names of the columns of the LMC's present day, and of the further ones.
 
     Yields
     ------
-    name, sim_id, number, values ...
-        `values` is a dict for each group.
+    fields : dict
+        Arguments of `ObservedHalo`.
+    values : dict of str to float
+        The further columns.
     """
+    groups = (tuple(lmc), FREE, tuple(also))
     table = test_columns(sim_ids, list(dict.fromkeys(name for names in groups for name in names)))
     for i, (sim_id, place) in enumerate(zip(sim_ids.tolist(), places.tolist(), strict=True)):
-        values = ({name: float(table[name][i]) for name in names} for names in groups)
-        yield f"test-{sim_id:06d}", sim_id, place, *values
+        present, truth, values = ({name: float(table[name][i]) for name in names} for names in groups)
+        fields = {"name": f"test-{sim_id:06d}", "sim_id": sim_id, "number": place, "lmc": present, "truth": truth}
+        yield fields, values
 
 
 def infer(

@@ -11,7 +11,6 @@ from benchmarks.references.from_stars import ObservedHalo, read_haloes
 from benchmarks.references.rows import spread
 from mwlmc_data import get_task
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.scoring.observations import test_columns
 from mwlmc_data.scoring.tasks.stars import StarsTask
 from mwlmc_data.scoring.tasks.summary import FIXED, REFERENCE
@@ -43,8 +42,8 @@ def list_rows(group: str = REFERENCE) -> list[StarRow]:
     """List the observations of a group, spread over their numbers, so that part of a run is useful."""
     seen = get_task(TASK).observations
     places = seen.rows(group)
-    haloes = read_haloes(seen.sim_id[places], places, SKY_NAMES, FREE, CARTESIAN_NAMES)
-    return spread([StarRow(*values, group, tuple(vector.values())) for *values, vector in haloes])
+    haloes = read_haloes(seen.sim_id[places], places, SKY_NAMES, CARTESIAN_NAMES)
+    return spread([StarRow(**fields, group=group, vector=tuple(vector.values())) for fields, vector in haloes])
 
 
 def all_rows() -> list[StarRow]:

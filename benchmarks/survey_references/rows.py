@@ -11,7 +11,6 @@ from benchmarks.references.from_stars import ObservedHalo, read_haloes
 from mwlmc_data import get_task
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
-from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.scoring.observations import test_columns
 from mwlmc_data.scoring.star_surveys import PATTERNS, SurveySets, choose_patterns
 from mwlmc_data.scoring.tasks.summary import REFERENCE
@@ -45,8 +44,8 @@ def list_rows(n: int) -> list[SurveyRow]:
     # the how manieth of its pattern a row is
     turn = np.array([(pattern[:i] == pattern[i]).sum() for i in range(len(places))])
     chosen = np.lexsort((pattern, turn))[:n]
-    haloes = read_haloes(seen.sim_id[places[chosen]], places[chosen], LMC_VECTOR, FREE)
-    return [SurveyRow(*values, PATTERNS[i]) for values, i in zip(haloes, pattern[chosen], strict=True)]
+    haloes = read_haloes(seen.sim_id[places[chosen]], places[chosen], LMC_VECTOR)
+    return [SurveyRow(**fields, pattern=PATTERNS[i]) for (fields, _), i in zip(haloes, pattern[chosen], strict=True)]
 
 
 def load_stars(rows: list[SurveyRow]) -> list[SurveyRow]:

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +199,7 @@ def _write_folder(posterior: ReflexPosterior, folder: Path) -> None:
     text = json.dumps(_collect_numbers(posterior), indent=2, allow_nan=False)
     write_bytes(folder / "posterior.json", f"{text}\n".encode())
     for name, figure in (("corner", posterior.plot(prior=True)), ("predictive", posterior.plot_predictive())):
-        replace_file(folder / f"{name}.png", lambda path, drawn=figure: drawn.savefig(path, format="png", dpi=150))
+        replace_file(folder / f"{name}.png", partial(figure.savefig, format="png", dpi=150))
 
 
 def _collect_numbers(posterior: ReflexPosterior) -> dict[str, object]:

@@ -106,7 +106,8 @@ def fit_emulator(x: Float64Array, values: Float64Array) -> Emulator:
     penalty = np.where(of_few > 0, _WIDTH_PENALTY * 10.0 ** (of_few - 1.0), 0.0)
     width = np.linalg.solve(few.T @ few + np.diag(penalty), few.T @ logs)
     away = residuals / np.exp(0.5 * (few @ width))
-    return Emulator(low, high, mean, width, np.linalg.cholesky(away.T @ away / len(away)))
+    factor = np.asarray(np.linalg.cholesky(away.T @ away / len(away)), dtype=np.float64)
+    return Emulator(low, high, mean, width, factor)
 
 
 def _fit_means(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -154,12 +155,12 @@ def simulate_mocks(
 def _run(recipe: MockRecipe, batches: list[range], processes: int, checkpoint: Checkpoint) -> Iterator[Results]:
     if processes <= 1 or not _can_travel(recipe):
         for batch in batches:
-            yield checkpoint.get(lambda numbers=batch: _simulate_batch(recipe, numbers))
+            yield checkpoint.get(partial(_simulate_batch, recipe, batch))
         return
     # a process takes a part of each batch, so that a batch is complete when it is kept
     with start_pool(processes) as pool:
         for batch in batches:
-            yield checkpoint.get(lambda numbers=batch: _simulate_shared(pool, recipe, numbers, processes))
+            yield checkpoint.get(partial(_simulate_shared, pool, recipe, batch, processes))
 
 
 def _can_travel(recipe: MockRecipe) -> bool:

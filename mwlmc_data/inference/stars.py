@@ -315,8 +315,9 @@ def infer_stars(
             raise ValueError(f"n_total = {shorten(n_total)} with method = 'moments': allowed is None, as moments do "
                              "not count the stars")  # fmt: skip
         with _Progress(progress, "mocks") as shown:
-            settings: tuple[Any, ...] = (selection, config, free, lmc, held, n, n_mocks, seed, workers, resume)
-            of_moments = infer_by_moments(table, *settings, shown.advance)
+            of_moments = infer_by_moments(
+                table, selection, config, free, lmc, held, n, n_mocks, seed, workers, resume, shown.advance
+            )
         for text in of_moments.warnings:
             warnings.warn(text, stacklevel=2)
         return of_moments

@@ -62,7 +62,7 @@ def _describe(vectors: Float64Array) -> dict[str, Float64Array]:
 
 def _draw(ax: Axes, made: Float64Array, seen: Float64Array, at: float) -> None:
     low, high = np.percentile(np.concatenate([made, seen]), (0.3, 99.7))
-    bins = np.linspace(min(low, at), max(high, at), _N_BINS)
+    bins = np.linspace(min(low, at), max(high, at), _N_BINS).tolist()
     ax.hist(made, bins, density=True, color=PALE, ec=BLUE, histtype="stepfilled", label="the model, at the draws")
     ax.hist(seen, bins, density=True, color=RED, histtype="step", lw=1.4, label="measured, with its errors")
     ax.axvline(at, color=RED, lw=1.4)
