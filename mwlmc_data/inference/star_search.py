@@ -255,21 +255,38 @@ class StarSearch:
         d, wanted = len(self._names), count_points(len(self._names))
         engine = qmc.MultivariateNormalQMC(np.zeros(d), seed=np.random.default_rng((self._seed, 2, i)))
         # a power of two, as Sobol's sequence wants, and enough for those that are left out
-        normal = engine.random(2 ** math.ceil(math.log2(4 * wanted)))
+        normal = engine.random(2 ** math.ceil(math.log2(16 * wanted)))
         squared = (normal**2).sum(axis=1)
         # denser towards the centre than uniform
         radius = window.width * chdtr(d, squared) ** (1.0 / 3.0)
         offsets = normal * (radius / np.sqrt(squared))[:, None]
         root = np.linalg.cholesky(window.covariance)
+        points = window.centre + np.vstack([np.zeros(d), offsets]) @ root.T
+        if self._relative_errors is None:
+            points = points[self._are_near(points, window.centre + normal @ root.T, window.width)]
         design: list[Parameters] = []
-        for offset in (np.zeros(d), *offsets):
+        for point in points:
             try:
-                design.append(self._likelihood.parameters.build(window.centre + root @ offset))
+                design.append(self._likelihood.parameters.build(point))
             except ValueError:  # masses that exclude each other
                 continue
             if len(design) == wanted:
                 break
         return design
+
+    def _are_near(self, points: Float64Array, posterior: Float64Array, width: float) -> NDArray[np.bool_]:
+        """Whether points (n, d) are as near to draws of the posterior in the coordinates of ln P, the first always.
+
+        Where a coordinate is curved, as that of friction is where there is hardly any, a few standard deviations of the
+        scores are many of the coordinate: no polynomial would hold from there to the posterior.
+        """
+        convert = self._likelihood.parameters.convert
+        x, draws = (compute_coordinates(convert(scores), self._names) for scores in (points, posterior))
+        centre, covariance = draws.mean(axis=0), np.atleast_2d(np.cov(draws, rowvar=False))
+        apart = np.linalg.solve(np.linalg.cholesky(covariance), (x - centre).T)
+        near = (apart**2).sum(axis=0) <= (1.5 * width) ** 2
+        near[0] = True
+        return np.asarray(near)
 
     def _value(self, points: Float64Array) -> Float64Array:
         """Log-likelihood of all points of the search; new ones are evaluated."""
