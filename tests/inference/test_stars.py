@@ -11,9 +11,14 @@ from astropy.table import Table
 
 import mwlmc_data as mw
 from mwlmc_data.inference import stars as module
+from mwlmc_data.inference.checkpoint import Checkpoint
+from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.star_likelihood import StarLikelihood
+from mwlmc_data.inference.star_search import StarSearch, _Window
+from mwlmc_data.rewinding.probability import compute_coordinates, count_points
 from mwlmc_data.rewinding.rewind import take_table
 from mwlmc_data.simulator.constants import FIT_R_MIN
+from mwlmc_data.simulator.limits import SKY_NAMES
 
 TRUTH = {"m200_mw": 1.1e12, "m_lmc": 1.4e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
 FREE = ("m200_mw", "beta0")
@@ -86,6 +91,29 @@ def test_the_error_of_the_evidence_adds_its_parts(posterior):
     assert parts["probability"] == pytest.approx(posterior.n_stars * posterior.probability.log_p_error)
     # the limit of a reference; a hundred stars of the design for each star of the data leave 0.14
     assert parts["selection"] < 0.1 and parts["probability"] < 0.7
+
+
+def test_the_design_of_ln_p_stays_near_where_a_coordinate_is_curved():
+    """Where there is hardly any friction, its logarithm may rise by standard deviations before ln P notices."""
+    free = ("m200_mw", "log10_lambda_df")
+    lmc = {name: getattr(mw.Parameters(**TRUTH), name) for name in SKY_NAMES}
+    held = {name: value for name, value in TRUTH.items() if name not in free}
+    parameters = FreeParameters("gaussian", free, {**lmc, **held})
+    mean, sigma = np.array([0.0, -1.3]), np.array([0.05, 0.27])
+    window = _Window(mean, np.diag(sigma**2), 6.5)
+    with StarLikelihood(np.zeros((1, 6)), parameters, 0) as likelihood:
+        search = StarSearch(likelihood, mw.Selection(), None, 0, Checkpoint(None, "00"), lambda *_: None)
+        design = search._make_design(window, 1)
+
+    def measure(scores):
+        return compute_coordinates(parameters.convert(scores), free)
+
+    draws = measure(mean + sigma * np.random.default_rng(1).standard_normal((4000, 2)))
+    x = compute_coordinates({name: [getattr(p, name) for p in design] for name in free}, free)
+    apart = np.abs(x - draws.mean(axis=0)) / draws.std(axis=0)
+    assert len(design) == count_points(2) and (apart < 10.5).all()
+    edge = measure((mean + np.array([0.0, 6.5]) * sigma)[None])[0]
+    assert (edge - draws.mean(axis=0))[1] > 12.0 * draws[:, 1].std(), "the ellipsoid of the scores reaches farther"
 
 
 def test_it_does_not_depend_on_the_workers(posterior, halo):
