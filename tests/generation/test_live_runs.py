@@ -6,6 +6,7 @@ import generation.live as module
 from generation.__main__ import main
 from mwlmc_data.live import garavito
 from mwlmc_data.live.simulation import load_live
+from mwlmc_data.storage import embedded
 
 
 @pytest.fixture
@@ -27,6 +28,20 @@ def test_runs_are_made_once_and_kept(short, tmp_path, monkeypatch, capsys):
     assert main([*words, "--workers", "1"]) == 0
     assert main([*words[:-1], "40000", "--workers", "1"]) == 2
     assert "has 30000 particles and seed 0: allowed are 40000 and 0" in capsys.readouterr().err
+
+
+def test_runs_are_embedded_with_their_hashes(short, tmp_path):
+    (path,) = module.make_runs(tmp_path / "runs", ["gc19-lmc2"], 30_000, workers=1)
+    data = tmp_path / "data"
+    (target,) = module.embed_runs([path], data)
+    assert target == data / "live" / "gc19-lmc2.npz"
+    assert target.read_bytes() == path.read_bytes()
+    entry = embedded.load_registry(data)["gc19-lmc2"]
+    assert (entry["file"], entry["rows"], entry["bytes"]) == ("live/gc19-lmc2.npz", 4, path.stat().st_size)
+    assert embedded.verify_file("gc19-lmc2", data) == target
+    (tmp_path / "other.npz").write_bytes(b"no run")
+    with pytest.raises(ValueError, match="other"):
+        module.embed_runs([tmp_path / "other.npz"], data)
 
 
 def test_unknown_runs_are_refused(tmp_path, capsys):

@@ -11,7 +11,7 @@ from generation.__main__ import main
 from generation.live_set import LivePlan, make_simulations, split_of_live
 from generation.live_tables import FRICTIONS, MISSES, TRUTHS, assemble
 from generation.plan import RunMismatchError
-from mwlmc_data import Prior, load_live
+from mwlmc_data import Parameters, Prior, load_live
 from mwlmc_data.dataset import schema
 from mwlmc_data.live.aiming import Aim, MissedError
 from mwlmc_data.simulator import SIMULATOR_VERSION, fit_reflex, integrate_orbit
@@ -30,6 +30,7 @@ def quick(monkeypatch):
 
     monkeypatch.setattr(module, "aim", aim)
     monkeypatch.setattr(module, "HALOES", 2)
+    monkeypatch.setattr(module, "MAX_PASSAGES", 9)
     # a rigid start misses by some kpc, which may leave the prior's box
     monkeypatch.setattr(module, "is_within_prior", lambda sky: True)
     return aimed
@@ -83,6 +84,19 @@ def test_an_lmc_that_ends_outside_the_prior_is_a_miss(quick, tmp_path, monkeypat
     monkeypatch.setattr(module, "is_within_prior", lambda sky: False)
     missed, content, rows = module.simulate(plan_of(tmp_path), 0)
     assert missed.startswith("the LMC ends outside the prior: ra_lmc ") and not content and not rows
+
+
+def test_an_lmc_that_has_met_the_milky_way_before_is_not_aimed_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "aim", None)
+    missed, content, rows = module.simulate(plan_of(tmp_path), 0)
+    assert missed == "the rigid pair has met 2 times in 2.2 Gyr: no start is looked for" and not content and not rows
+
+
+def test_pericentres_are_counted():
+    once, twice = (
+        integrate_orbit(Parameters(m200_mw=m200, m_lmc=1e11, log10_lambda_df=-0.3)) for m200 in (8e11, 2.4e12)
+    )
+    assert (module.count_passages(once), module.count_passages(twice)) == (1, 2)
 
 
 def test_the_prior_is_that_of_the_catalogue():
