@@ -59,7 +59,15 @@ html_theme_options = {"navigation_with_keys": False}
 
 #: The table of contents, which would be in the way in README.md itself: caption, then pages.
 CONTENTS = {
-    "Start": ["examples/README", "docs/PACKAGE", "docs/STARS", "docs/OBSERVATIONS", "docs/SNAPSHOTS", "docs/api/index"],
+    "Start": [
+        "examples/README",
+        "docs/PACKAGE",
+        "docs/STARS",
+        "docs/OBSERVATIONS",
+        "docs/MILKY_WAY",
+        "docs/SNAPSHOTS",
+        "docs/api/index",
+    ],
     "Benchmark": ["docs/BENCHMARK", "docs/RESULTS", "docs/information", "LEADERBOARD"],
     "Simulator": ["docs/ACCURACY", "docs/SPEED", "docs/live"],
     "Data": ["DATASET_CARD", "docs/MAKING_DATA", "docs/PUBLISHING"],

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +98,15 @@ def fit_stars(stars: pd.DataFrame) -> Reflex:
     return quiet(fit_reflex_observed, **given, errors=errors)
 
 
-def infer_giants(stars: pd.DataFrame, out: Path, n_mocks: int, workers: int | None) -> MomentsPosterior:
-    """Infer from the moments of the K giants by mocks with their sky, distances and errors."""
+def infer_giants(
+    stars: pd.DataFrame, out: Path, n_mocks: int, workers: int | None, moments: Sequence[str] | None = TRAVEL
+) -> MomentsPosterior:
+    """Infer from moments of the K giants, the travel velocity by default, by mocks with their sky and errors."""
     return quiet(
         infer_stars,
         stars,
         method="moments",
+        moments=moments,
         lmc=load_lmc(),
         n_mocks=n_mocks,
         n=4000,
@@ -129,10 +132,11 @@ def describe_giants(stars: pd.DataFrame, out: Path, n_mocks: int, workers: int |
         found = quiet(infer, by_name, covariance, shell=shell, lmc=lmc, n=4000)
         yield f"{what}: {found.distance:.1f} sigma, {format_posterior(found)}"
     start = time.monotonic()
-    by_moments = infer_giants(stars, out, n_mocks, workers)
-    yield f"by mocks like them ({time.monotonic() - start:.0f} s): {format_posterior(by_moments)}"
-    yield str(by_moments)
-    yield by_moments.calibration.round(3).to_string()
+    for what, names in (("the travel velocity", TRAVEL), ("all nine moments", None)):
+        found = infer_giants(stars, out, n_mocks, workers, names)
+        yield f"{what}, by mocks like them ({time.monotonic() - start:.0f} s): {format_posterior(found)}"
+        yield str(found)
+        yield found.calibration.round(3).to_string()
 
 
 def measure_selection(stars: pd.DataFrame, posterior: MomentsPosterior, n: int) -> dict[str, Float64Array]:

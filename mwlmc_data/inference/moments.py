@@ -10,7 +10,7 @@ observed moments.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from mwlmc_data.inference.importance import count_effective, resample
 from mwlmc_data.inference.mock_simulations import MockRecipe, simulate_mocks
 from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
 from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.simulator.reflex import REFLEX_NAMES
 from mwlmc_data.surveys.moments import Moments, measure_moments
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class MomentsPosterior(Posterior):
         Number of mocks held out.
     moments : Moments
         Those observed.
+    names : tuple of str
+        Names of the moments that the answer is given.
     calibration : DataFrame
         One row per parameter: part of the mocks held out whose truth is in the central intervals (inside_68,
         inside_95), their standard errors if all is right (error_68, error_95), and the Kolmogorov-Smirnov p-value of
@@ -93,6 +96,7 @@ class MomentsPosterior(Posterior):
     """
 
     moments: Moments
+    names: tuple[str, ...]
     calibration: pd.DataFrame
     n_stars: int
     n_left_out: int
@@ -125,7 +129,7 @@ class MomentsPosterior(Posterior):
         error = float(self.calibration["error_68"].iloc[0])
         left_out = f", {self.n_left_out:,} others left out" if self.n_left_out else ""
         return [
-            f"moments of {self.n_stars:,} stars{left_out}; {self.n_mocks:,} {how}; LMC "
+            f"{len(self.names)} moments of {self.n_stars:,} stars{left_out}; {self.n_mocks:,} {how}; LMC "
             f"{'with its errors' if self.lmc_has_errors else 'exact'}",
             f"{self._p_text()}; ln evidence {fixed(self.log_evidence, 2)}; prior of {self.config!r}",
             f"in the 68% intervals of {self.n_predictive:,} mocks held out (± {error:.2f}): {inside}",
@@ -134,6 +138,7 @@ class MomentsPosterior(Posterior):
 
 def infer_moments(
     recipe: MockRecipe,
+    names: Sequence[str],
     n_left_out: int,
     n: int,
     n_mocks: int,
@@ -147,6 +152,8 @@ def infer_moments(
     ----------
     recipe : MockRecipe
         Of the mocks; holds the observed stars.
+    names : sequence of str
+        Names of the moments to use, of `REFLEX_NAMES`; those that the stars do not determine are left out.
     n_left_out : int
         Stars outside the selection.
     n : int
@@ -171,7 +178,10 @@ def infer_moments(
 
     observed = measure_moments(recipe.stars)
     mocks = simulate_mocks(recipe, n_mocks, processes, checkpoint, advance)
-    determined = np.isfinite(observed.values)
+    determined = np.isfinite(observed.values) & np.isin(REFLEX_NAMES, list(names))
+    if not determined.any():
+        raise ValueError(f"moments = {', '.join(names)}: allowed is one that the stars determine, of "
+                         f"{', '.join(observed.names)}")  # fmt: skip
     good = np.isfinite(mocks.moments[:, determined]).all(axis=1)
     scores, moments = mocks.scores[good], mocks.moments[good][:, determined]
     coordinates = find_coordinates(recipe.parameters, scores)
@@ -193,6 +203,7 @@ def infer_moments(
         p_value=float(np.mean(evidences <= evidence)),
         n_predictive=len(evidences),
         moments=observed,
+        names=tuple(name for name, used in zip(REFLEX_NAMES, determined, strict=True) if used),
         calibration=describe_ranks(ranks, recipe.parameters.free),
         n_stars=len(recipe.stars),
         n_left_out=n_left_out,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mwlmc_data._version import __version__
+from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.checkpoint import Checkpoint
 from mwlmc_data.inference.emulator import count_needed
@@ -25,6 +26,7 @@ from mwlmc_data.rewinding.selection import Selection, find_selected
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.reflex import REFLEX_NAMES
 from mwlmc_data.workers import count_processes
 
 #: Raised whenever the same input gives other mocks: checkpoints of other versions are refused.
@@ -34,6 +36,7 @@ ALGORITHM = 1
 def infer_by_moments(
     table: Any,
     selection: Selection | None,
+    moments: Sequence[str] | None,
     config: str,
     free: Sequence[str],
     lmc: Parameters | Observation | Mapping[str, Any] | None,
@@ -53,6 +56,10 @@ def infer_by_moments(
         If there are too few mocks for the free parameters, the table holds no observed stars, or none of them is in the
         selection.
     """
+    names = REFLEX_NAMES if moments is None else moments
+    if isinstance(names, str):
+        raise ValueError(f"moments = {names!r}: allowed is a sequence of names, such as [{names!r}]")
+    check_names("moments", names, REFLEX_NAMES)
     place, at = None, lmc
     if not set(SKY_NAMES) & set(free):
         place = read_place(lmc)
@@ -77,7 +84,7 @@ def infer_by_moments(
     n_mocks = -(-n_mocks // BATCH) * BATCH
     checkpoint = Checkpoint(None if resume is None else Path(resume), compute_key(recipe))
     n_left_out = len(observed) - int(inside.sum())
-    return infer_moments(recipe, n_left_out, n, n_mocks, count_processes(workers, n_mocks), checkpoint, advance)
+    return infer_moments(recipe, names, n_left_out, n, n_mocks, count_processes(workers, n_mocks), checkpoint, advance)
 
 
 def compute_key(recipe: MockRecipe) -> str:

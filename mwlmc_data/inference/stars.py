@@ -167,6 +167,7 @@ def infer_stars(
     lmc: Parameters | Observation | Mapping[str, Any] | None = None,
     held: Mapping[str, Any] | None = None,
     n_total: int | None = None,
+    moments: Sequence[str] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
     seed: int = 0,
@@ -185,6 +186,7 @@ def infer_stars(
     lmc: Parameters | Observation | Mapping[str, Any] | None = None,
     held: Mapping[str, Any] | None = None,
     n_total: int | None = None,
+    moments: Sequence[str] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
     seed: int = 0,
@@ -202,6 +204,7 @@ def infer_stars(
     lmc: Parameters | Observation | Mapping[str, Any] | None = None,
     held: Mapping[str, Any] | None = None,
     n_total: int | None = None,
+    moments: Sequence[str] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
     seed: int = 0,
@@ -246,6 +249,9 @@ def infer_stars(
     n_total : int, optional
         Number of all stars of the halo, if it is known: how many of them are observed then counts too. By default the
         likelihood is conditional on the number of observed stars. Not for method "moments".
+    moments : sequence of str, optional
+        Which moments method "moments" is given: names of the reflex fit's nine, all by default. The model's halo does
+        not rotate, for example, and a rotation that the stars have is then not held against it.
     n_mocks : int
         Number of simulated surveys of method "moments", rounded up to a multiple of 50; a fifth of them is held out.
     n : int
@@ -316,11 +322,13 @@ def infer_stars(
                              "not count the stars")  # fmt: skip
         with _Progress(progress, "mocks") as shown:
             of_moments = infer_by_moments(
-                table, selection, config, free, lmc, held, n, n_mocks, seed, workers, resume, shown.advance
+                table, selection, moments, config, free, lmc, held, n, n_mocks, seed, workers, resume, shown.advance
             )
         for text in of_moments.warnings:
             warnings.warn(text, stacklevel=2)
         return of_moments
+    if moments is not None:
+        raise ValueError("moments = given with method = 'likelihood': allowed is None, as all of the stars counts")
     selection = Selection() if selection is None else selection
     stars, n_given, completeness = take_selected(table, selection)
     if n_total is not None:

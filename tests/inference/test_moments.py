@@ -18,6 +18,7 @@ from mwlmc_data.inference.moments import infer_moments
 from mwlmc_data.inference.present_day import PresentDay
 from mwlmc_data.rewinding.observed import take_observed
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES
+from mwlmc_data.simulator.reflex import REFLEX_NAMES
 from mwlmc_data.surveys import Moments, measure_moments
 
 ERRORS = {"distance": 0.05, "v_los": 5.0, "pm_l": 0.05, "pm_b": 0.05}
@@ -93,7 +94,7 @@ class LinearRecipe(MockRecipe):
 
 
 class TestInference:
-    def run(self, table, observed, monkeypatch, n_mocks=1000):
+    def run(self, table, observed, monkeypatch, n_mocks=1000, names=REFLEX_NAMES):
         parameters = FreeParameters(
             "gaussian",
             ("m200_mw", "beta0", "r_dehnen"),
@@ -108,7 +109,7 @@ class TestInference:
         )
         recipe = LinearRecipe(take_observed(table), None, parameters, PresentDay(np.zeros(6)), 5, 0)
         monkeypatch.setattr("mwlmc_data.inference.moments.measure_moments", lambda stars: observed)
-        return infer_moments(recipe, 0, 4000, n_mocks, 1, Checkpoint(None, "00"), lambda *_: None), parameters
+        return infer_moments(recipe, names, 0, 4000, n_mocks, 1, Checkpoint(None, "00"), lambda *_: None), parameters
 
     def test_the_posterior_is_that_of_the_linear_problem(self, table, monkeypatch):
         values = np.array([1.5, -3.0, 0.6, 1.5, -3.0, 0.6, 1.5, 0.2, -0.1])
@@ -136,7 +137,16 @@ class TestInference:
         values = np.zeros(9)
         values[5:] = np.nan
         found, _ = self.run(table, Moments(values, 120), monkeypatch)
-        assert np.isfinite(found.log_evidence) and len(found.moments.names) == 5
+        assert np.isfinite(found.log_evidence) and len(found.moments.names) == len(found.names) == 5
+        with pytest.raises(ValueError, match="moments = sigma_v_b: allowed is one that the stars determine"):
+            self.run(table, Moments(values, 120), monkeypatch, names=["sigma_v_b"])
+
+    def test_moments_that_are_not_chosen_do_not_count(self, table, monkeypatch):
+        values = np.array([1.5, -3.0, 0.6, 99.0, 99.0, 99.0, 99.0, 99.0, 99.0])
+        found, parameters = self.run(table, Moments(values, 120), monkeypatch, names=REFLEX_NAMES[:3])
+        scores = parameters.compute_scores({name: found.samples[name] for name in parameters.free})
+        assert scores.mean(axis=0) == pytest.approx(0.3 * values[:3], abs=0.08)
+        assert found.names == REFLEX_NAMES[:3] and found.p_value > 0.02
 
 
 class TestMocks:
@@ -216,6 +226,9 @@ class TestRoad:
             ({"n_total": 500}, "n_total = 500 with method = 'moments': allowed is None"),
             ({"method": "moment"}, "method = 'moment': allowed is 'likelihood', 'moments'"),
             ({"n_mocks": 0}, "n_mocks = 0"),
+            ({"moments": ["v_travel"]}, "moments holds 'v_travel'"),
+            ({"moments": "sigma_v_b"}, "moments = 'sigma_v_b': allowed is a sequence"),
+            ({"method": "likelihood", "moments": ["sigma_v_b"]}, "moments = given with method = 'likelihood'"),
             ({"n_mocks": 200}, "n_mocks = 200: allowed is 210 or more for 6 free parameters"),
             ({"selection": mw.Selection(r_min=190, r_max=200)}, "none of them in the selection"),
         ],

@@ -61,7 +61,9 @@ def test_giants_are_inferred_step_by_step(giants, tmp_path, monkeypatch):
         "the same, with the fit's errors",
         "stars at 50 to 100 kpc, with the fit's errors",
     ]
-    assert "by mocks like them" in lines[4] and "in the 68% intervals of 50 mocks held out" in lines[5]
+    assert "the travel velocity, by mocks like them" in lines[4]
+    assert "3 moments of 60 stars" in lines[5] and "in the 68% intervals of 50 mocks held out" in lines[5]
+    assert "all nine moments, by mocks like them" in lines[7] and "9 moments of 60 stars" in lines[8]
 
 
 def test_shifts_are_measured_from_the_whole_shell():
