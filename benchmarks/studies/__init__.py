@@ -16,6 +16,7 @@ information        what a halo's numbers lose of what its stars say, and what th
 live               how good and how fast live galaxies are, beside what is allowed, and beside others' runs
 live_reflex        the reflex by radius of the stored live runs, beside rigid galaxies
 loading            what haloes cost as files, and how fast they load
+milky_way          the published motions of the real Milky Way through `infer`, and what shell and selection do
 model_evidences    evidences of the five models of the task `models`, its references
 outskirts          how far in a catalogue's row may leave out stars
 published_stars    the reflex fit of published samples of stars, beside the published fits
@@ -25,5 +26,6 @@ rewinding          how exact the likelihood of rewound stars is
 samplers           what samplers of other libraries make of the likelihood of a halo's stars
 speed              cost and error beside agama, gala and galpy
 stars_calibration  whether `infer_stars` is calibrated, by the ranks of fresh haloes' parameters
+survey_moments     whether the moments of a survey give calibrated posteriors
 =================  ====================================================================================
 """

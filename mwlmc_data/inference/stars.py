@@ -233,7 +233,7 @@ def infer_stars(
         and uses their velocities alone.
     method : {"likelihood", "moments"}
         How the posterior is found: by the exact likelihood, or by simulated surveys, which say themselves whether they
-        are calibrated (:class:`~mwlmc_data.inference.MomentsPosterior`) and need observed stars.
+        are calibrated (:class:`~mwlmc_data.inference.moments.MomentsPosterior`) and need observed stars.
     config : str
         Set whose prior holds: "gaussian", "flat" or "wide".
     free : sequence of str

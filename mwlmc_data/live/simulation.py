@@ -205,7 +205,7 @@ class LiveSimulation(Displayed):
         """Draw pictures of the passage: how the halo's density has changed, and where the LMC and the disc went.
 
         Needs matplotlib (extra ``plot``). The pictures show a plane through the place where the disc was at the start,
-        in the inertial frame of :attr:`field`: it holds the disc's axis z, and is as near to the LMC's orbit as one
+        in the inertial frame of ``field``: it holds the disc's axis z, and is as near to the LMC's orbit as one
         that does.
 
         Parameters

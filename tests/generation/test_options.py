@@ -21,7 +21,14 @@ DEFAULTS = {
         "embed": False,
         **MACHINES,
     },
-    "haloes --out D": {"config": "gaussian", "out": Path("D"), "sims": None, "shard_size": 4000, **MACHINES},
+    "haloes --out D": {
+        "config": "gaussian",
+        "out": Path("D"),
+        "sims": None,
+        "shard_size": 4000,
+        "keep_sums": False,
+        **MACHINES,
+    },
     "release --out D": {
         "out": Path("D"),
         "haloes": None,
@@ -41,6 +48,7 @@ DEFAULTS = {
         "start": None,
         "overwrite": False,
         "suffixes": (".npz",),
+        "takes_folder": False,
     },
 }
 GIVEN = {

@@ -13,6 +13,7 @@ import mwlmc_data as mw
 from mwlmc_data.inference import stars as module
 from mwlmc_data.inference.checkpoint import Checkpoint
 from mwlmc_data.inference.free_parameters import FreeParameters
+from mwlmc_data.inference.measurement import read_lmc
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_search import StarSearch, _Window
 from mwlmc_data.rewinding.probability import compute_coordinates, count_points
@@ -197,7 +198,9 @@ def test_stars_on_radial_orbits_are_no_exception():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"method": "moments"}, "method = 'moments': allowed is 'likelihood'"),
+        ({"method": "moment"}, "method = 'moment': allowed is 'likelihood', 'moments'; do you mean 'moments'"),
+        ({"method": "moments"}, "table = stars without l, b, distance, with method = 'moments': allowed is a table of"),
+        ({"method": "moments", "n_total": 4500}, "n_total = 4500 with method = 'moments': allowed is None"),
         ({"selection": 50.0}, "selection = 50.0: allowed is a mwlmc_data.Selection"),
         ({"selection": mw.Selection(r_min=19.0)}, "selection = .*r 19 to inf.*: allowed is r_min = 20 kpc or more"),
         ({"selection": mw.Selection(r_min=5e4)}, "table = 700 stars, none of them in the selection"),
@@ -264,7 +267,7 @@ def test_it_prints(posterior):
 def test_the_key_of_a_checkpoint_holds_all_settings(halo):
     """json: numbers of a held mapping count by value, in any order."""
     stars = take_table("table", halo)
-    parameters = module.FreeParameters("gaussian", FREE, {**HELD, **module.read_lmc(None)})
+    parameters = module.FreeParameters("gaussian", FREE, {**HELD, **read_lmc(None)})
     turned = module.FreeParameters("gaussian", FREE, dict(reversed(list(parameters.held.items()))))
     keys = [module._compute_key(stars, mw.Selection(), p, None, 10, 0) for p in (parameters, turned)]
     assert keys[0] == keys[1] and json.dumps(keys[0])

@@ -388,16 +388,16 @@ class TestTracers:
 
 class TestCase:
     def test_it_has_the_fit_of_its_shell(self, world):
-        shell = Selection(r_min=50, r_max=100)
+        shell = Selection(r_min=50, r_max=110)
         case = measure(world.fields(), SATELLITE, centre=4, selection=shell, name="toy", truth={"c200": 9})
-        assert (case.name, case.r_min, case.r_max, case.reflex.r_max) == ("toy", 50.0, 100.0, 100.0)
+        assert (case.name, case.r_min, case.r_max, case.reflex.r_max) == ("toy", 50.0, 110.0, 110.0)
         assert case.observation["v_travel"] == case.reflex.v_travel and case.truth["c200"] == 9.0
-        assert "stars at 50 to 100 kpc" in repr(case) and ("stars", "at 50 to 100 kpc") in case._rows()
+        assert "stars at 50 to 110 kpc" in repr(case) and ("stars", "at 50 to 110 kpc") in case._rows()
         assert any("velocity is good to" in note for note in case.notes)
-        with pytest.raises(ValueError, match="the shell of the networks"):
+        with pytest.raises(ValueError, match="the shells of the networks"):
             mw.infer(case)
         quoted = dataclasses.replace(case, reflex=None)
-        with pytest.raises(ValueError, match=r"observation = the case 'toy', stars at 50 < r < 100 kpc: allowed is"):
+        with pytest.raises(ValueError, match=r"observation = the case 'toy', stars at 50 < r < 110 kpc: allowed is"):
             mw.infer(quoted)
 
     def test_it_recovers_the_motion(self):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.studies import live as module
+from benchmarks.studies.live import run as module
 from mwlmc_data.live import garavito
 
 

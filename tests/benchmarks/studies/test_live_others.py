@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from benchmarks.studies import live_others as module
+from benchmarks.studies.live import others as module
 from mwlmc_data.live.spheres import hernquist_sphere
 from mwlmc_data.simulator import constants as const
 

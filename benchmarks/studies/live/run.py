@@ -1,10 +1,4 @@
-"""How good and how fast live galaxies are: forces, equilibria, orbits, reflex, replay, aim, speed.
-
-Each figure is printed beside what is allowed at production numbers (2 million particles); with few particles noise
-exceeds some of it. Orbits are compared row by row with those of N-body runs that others made (``--reference DIR`` with
-``gc19/``, ``gc21_orbits/``, ``lilleengen23/`` and ``halodance/``). The runs that the package holds are taken from it;
-others are kept in the folder ``--out`` and go on there after an interruption.
-"""
+"""The parts of the study, what each measures, and the program that prints their figures."""
 
 from __future__ import annotations
 
@@ -18,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from benchmarks.studies.live_figure import LiveFigure
-from benchmarks.studies.live_others import measure_others
+from benchmarks.studies.live.figure import LiveFigure
+from benchmarks.studies.live.others import measure_others
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.aiming import aim

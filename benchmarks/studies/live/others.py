@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.studies.live_figure import LiveFigure
+from benchmarks.studies.live.figure import LiveFigure
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.body import make_body, make_hernquist_body
 from mwlmc_data.live.running import run
