@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from generation.plan import ShardFolder
 from generation.shards import finish, is_finished, make_shards
 from mwlmc_data.arguments.arrays import as_seed, as_whole
 from mwlmc_data.dataset import schema
@@ -52,7 +53,7 @@ _HEAVY = 2e12
 
 
 @dataclass(frozen=True)
-class LivePlan:
+class LivePlan(ShardFolder):
     """What a run makes, and where: a :class:`generation.plan.Run`.
 
     Parameters
@@ -98,19 +99,6 @@ class LivePlan:
     def rows(self, shard: int) -> range:
         """Numbers of the simulations in a shard: its own."""
         return range(shard, shard + 1)
-
-    def shard_path(self, shard: int) -> Path:
-        """Where a shard is written."""
-        return self.out / "shards" / f"{shard:05d}.parquet"
-
-    def hash_path(self, shard: int) -> Path:
-        """Where the hash of a complete shard is written."""
-        return self.out / "shards" / f"{shard:05d}.parquet.sha256"
-
-    @property
-    def pins_path(self) -> Path:
-        """Where the settings that must not change are written."""
-        return self.out / "run.json"
 
     @property
     def metadata(self) -> dict[str, str]:

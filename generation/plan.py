@@ -31,7 +31,7 @@ class DamagedRunError(RuntimeError):
 
 
 class Run(Protocol):
-    """What a run makes, and where: the protocol of `Plan` and `generation.haloes.HaloPlan`."""
+    """What a run makes, and where: the protocol of the plans of the catalogue, the haloes and the live set."""
 
     @property
     def out(self) -> Path:
@@ -61,8 +61,27 @@ class Run(Protocol):
         """Where the hash of a complete shard is written."""
 
 
+class ShardFolder:
+    """Where a run whose shards are numbered writes: the paths of `Plan` and `generation.live_set.LivePlan`."""
+
+    out: Path
+
+    def shard_path(self, shard: int) -> Path:
+        """Where a shard is written."""
+        return self.out / "shards" / f"{shard:05d}.parquet"
+
+    def hash_path(self, shard: int) -> Path:
+        """Where the hash of a complete shard is written."""
+        return self.out / "shards" / f"{shard:05d}.parquet.sha256"
+
+    @property
+    def pins_path(self) -> Path:
+        """Where the settings that must not change are written."""
+        return self.out / "run.json"
+
+
 @dataclass(frozen=True)
-class Plan:
+class Plan(ShardFolder):
     """What a run makes, and where.
 
     Parameters
@@ -108,19 +127,6 @@ class Plan:
         """Values of sim_id in a shard."""
         start = shard * self.shard_size
         return range(start, min(start + self.shard_size, self.simulations))
-
-    def shard_path(self, shard: int) -> Path:
-        """Where a shard is written."""
-        return self.out / "shards" / f"{shard:05d}.parquet"
-
-    def hash_path(self, shard: int) -> Path:
-        """Where the hash of a complete shard is written."""
-        return self.out / "shards" / f"{shard:05d}.parquet.sha256"
-
-    @property
-    def pins_path(self) -> Path:
-        """Where the settings that must not change are written."""
-        return self.out / "run.json"
 
     @property
     def catalogue_path(self) -> Path:

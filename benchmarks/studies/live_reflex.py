@@ -27,7 +27,6 @@ from mwlmc_data.live.running import write_arrays
 from mwlmc_data.live.simulation import LiveSimulation, list_live
 from mwlmc_data.plotting.style import BLUE, GREEN, MEDIUM, ORANGE, SMALL, new_figure, tidy
 from mwlmc_data.simulator.frames import spherical_angles
-from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.storage.npz import load_members, read_members
@@ -54,9 +53,8 @@ class Reflexes(NamedTuple):
 def find_rigid(live: LiveSimulation, beta0: float = 0.0, r_dehnen: float = 12.0) -> tuple[Parameters, Friction | None]:
     """The rigid pair of a live run: its galaxies and present day, and the friction that fits its past, if one does."""
     friction = fit_friction(live.parameters, live.orbit)
-    fields = dataclasses.asdict(live.parameters) | dict.fromkeys(SKY_NAMES)
     strength = float(STRENGTHS[0]) if friction is None else friction.log10_lambda_df
-    return Parameters(**fields | {"log10_lambda_df": strength, "beta0": beta0, "r_dehnen": r_dehnen}), friction
+    return live.parameters.replace(log10_lambda_df=strength, beta0=beta0, r_dehnen=r_dehnen), friction
 
 
 def measure(name: str, haloes: int, stars: int, beta0: float, r_dehnen: float) -> Reflexes:

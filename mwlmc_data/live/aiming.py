@@ -8,7 +8,6 @@ derivative from the misses themselves.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from mwlmc_data.display import describe_tuple
 from mwlmc_data.live.running import run
 from mwlmc_data.live.settings import make_settings
 from mwlmc_data.live.start import make_galaxies
-from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS, SKY_NAMES
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS
 from mwlmc_data.simulator.orbit import integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
 
@@ -135,9 +134,8 @@ def _is_within(miss: Float64Array, limits: tuple[float, float]) -> bool:
 
 def _rewind(parameters: Parameters, present: Float64Array) -> Float64Array:
     """Where the rigid pair with this present day was 2.2 Gyr ago."""
-    fields = dataclasses.asdict(parameters) | dict.fromkeys(SKY_NAMES)
-    fields |= dict(zip(CARTESIAN_NAMES, present.tolist(), strict=True))
-    return integrate_orbit(Parameters(**fields), 2).relative[0]
+    moved = parameters.replace(**dict(zip(CARTESIAN_NAMES, present.tolist(), strict=True)))
+    return integrate_orbit(moved, 2).relative[0]
 
 
 def _differentiate(parameters: Parameters, present: Float64Array) -> Float64Array:

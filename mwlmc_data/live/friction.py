@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,6 @@ from scipy.optimize import minimize_scalar
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import describe_tuple
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.simulator.orbit import Orbit, integrate_orbit
 from mwlmc_data.simulator.parameters import Parameters
 
@@ -49,12 +47,11 @@ def fit_friction(parameters: Parameters, orbit: Orbit) -> Friction | None:
     Friction or None
         None if none reproduces the orbit: the best is at an end of the prior's range, or off by more than ``WORST``.
     """
-    fields = dataclasses.asdict(parameters) | dict.fromkeys(SKY_NAMES)
     inside = orbit.time >= -const.REWIND_GYR
     time, expected = orbit.time[inside], orbit.relative[inside]
 
     def gap(strength: float) -> Float64Array:
-        rigid = integrate_orbit(Parameters(**fields | {"log10_lambda_df": float(strength)}), _POINTS)
+        rigid = integrate_orbit(parameters.replace(log10_lambda_df=float(strength)), _POINTS)
         found = np.array([np.interp(time, rigid.time, column) for column in rigid.relative.T]).T
         return np.sqrt(np.mean(np.square((found - expected).reshape(-1, 2, 3)).sum(2), axis=0))
 

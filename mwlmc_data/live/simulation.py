@@ -161,8 +161,7 @@ class LiveSimulation(Displayed):
         tables = equilibrium(p.m200_mw, p.c200, beta0, r_dehnen)
         stars = draw_stars(tables, as_whole("n_stars", n_stars, minimum=1), halo_stream(seed, 0))
         moved: Float32Array = move_stars(self.field, stars).astype(np.float32)
-        fields = {name: getattr(p, name) for name in _PARAMETERS} | {"beta0": beta0, "r_dehnen": r_dehnen}
-        return Halo(moved[:, :3], moved[:, 3:], "live", Parameters(**fields))
+        return Halo(moved[:, :3], moved[:, 3:], "live", p.replace(beta0=beta0, r_dehnen=r_dehnen))
 
     def reflex_by_radius(
         self, edges: Sequence[float] = (50.0, 100.0, 300.0), n_stars: int = 20_000, **options: Any
@@ -298,7 +297,8 @@ def finish(
     total = float(state.masses.sum(dtype=float)) + field.body.mass
     kept = {name: table[name].astype(np.float32) for name in ("masses", "lagrange")}
     kept |= {"checks": table["checks"], "total_mass": np.array([total])}
-    reached = _with_present_day(parameters, table["lmc"][-1] - table["body"][-1])
+    present = table["lmc"][-1] - table["body"][-1]
+    reached = parameters.replace(**dict(zip(CARTESIAN_NAMES, present.tolist(), strict=True)))
     return LiveSimulation(reached, np.full(6, np.nan) if wanted is None else wanted, settings, field, kept)
 
 
@@ -361,9 +361,3 @@ def load_live(name: str | os.PathLike[str]) -> LiveSimulation:
     parameters = Parameters(**dict(zip(_PARAMETERS, arrays["parameters"].tolist(), strict=True)))
     table = {name: arrays[name] for name in ("masses", "lagrange", "checks", "total_mass")}
     return LiveSimulation(parameters, arrays["wanted"], settings, field, table)
-
-
-def _with_present_day(parameters: Parameters, present: Float64Array) -> Parameters:
-    """The same galaxies with another present day."""
-    fields = {name: getattr(parameters, name) for name in _PARAMETERS}
-    return Parameters(**(fields | dict(zip(CARTESIAN_NAMES, present.tolist(), strict=True))))

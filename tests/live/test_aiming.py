@@ -20,7 +20,7 @@ class LastRow:
 
 def stand_in(noise=0.0, seed=0, shift=0.0):
     """In place of a live run: the rigid pair's inverse, with other friction, less sensitive, and with noise."""
-    other = dataclasses.replace(PARAMETERS, log10_lambda_df=0.1, **dict.fromkeys(aiming.SKY_NAMES))
+    other = PARAMETERS.replace(log10_lambda_df=0.1)
     present = PARAMETERS.lmc_phase_space
     start = integrate_orbit(other, 2).relative[0]
     derivative = np.linalg.inv(aiming._differentiate(PARAMETERS, present))
