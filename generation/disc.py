@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.optimize import least_squares
 from tqdm import tqdm
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import potentials
+from mwlmc_data.simulator.tables import make_nodes
 from mwlmc_data.storage.npz import write_npz
 
 #: Target error, relative to the total force, within 1 kpc, from 1 to 9.5 kpc, and beyond.
@@ -204,11 +206,24 @@ def load(path: Path) -> Terms:
 
 
 def save(terms: Terms, path: Path) -> None:
-    """Write the terms, and the mass they lack within each radius."""
-    radius = np.geomspace(1e-3, 1e3, 481)
-    missing = potentials.disc_mass(radius) - [compute_terms_mass(terms, r) for r in radius]
+    """Write the terms, and the mass of the bulge and of what they lack within each node of the radial table."""
     with open(path, "wb") as file:
-        write_npz(file, {**terms._asdict(), "radius": radius, "missing_mass": missing})
+        write_npz(file, {**terms._asdict(), "baryon_mass": tabulate_baryons(terms)})
+
+
+def tabulate_baryons(terms: Terms) -> Float64Array:
+    """Mass of the bulge and of the disc without its terms within the radial table's nodes [Msun], (cells, 4).
+
+    What the terms lack is splined in ln r between 481 radii; it is constant beyond the last, and as r^3 within the
+    first.
+    """
+    radius = make_nodes()
+    bulge = np.full(radius.shape, const.BULGE_MASS)
+    inside = radius < 7 * const.BULGE_CUT
+    bulge[inside] = potentials.bulge_mass(radius[inside])
+    known = np.geomspace(1e-3, 1e3, 481)
+    missing = CubicSpline(np.log(known), potentials.disc_mass(known) - [compute_terms_mass(terms, r) for r in known])
+    return bulge + missing(np.log(np.clip(radius, known[0], known[-1]))) * np.minimum(radius / known[0], 1.0) ** 3
 
 
 def report(terms: Terms) -> str:

@@ -1,8 +1,8 @@
 """Tables that the kernels read: the radial force, the disc's terms, the LMC's orbit.
 
-The disc's terms are fitted once to the exact disc (``python -m generation disc``) and shipped in
-``disc.npz``, with the mass ``exact - terms`` within each radius. By Gauss's theorem this difference is the
-spherical mean that the terms miss; it joins bulge and halo in the radial table at no cost.
+The disc's terms are fitted once to the exact disc (``python -m generation disc``) and shipped in ``disc.npz``, with
+the mass of bulge and ``exact - terms`` within each node of the radial table. By Gauss's theorem this difference is the
+spherical mean that the terms miss; it joins the halo in the radial table at no cost.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from mwlmc_data.array_types import FloatArray
 from mwlmc_data.display import describe_tuple
@@ -20,7 +19,7 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import nfw
 from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.equations import CELLS_PER_OCTAVE, MAX_EXPONENT, MIN_EXPONENT
-from mwlmc_data.simulator.potentials import bulge_mass, nfw_scales, nfw_shape
+from mwlmc_data.simulator.potentials import nfw_scales, nfw_shape
 
 
 class Field(NamedTuple):
@@ -70,29 +69,23 @@ def load_static() -> Static:
     """Load the tables, once in a process."""
     with resources.files(__package__).joinpath("disc.npz").open("rb") as file, np.load(file) as data:
         disc = {name: data[name] for name in data.files}
-    # Chebyshev nodes of each cell, and the matrix from values there to powers of the cell's coordinate
-    t = 0.5 - 0.5 * np.cos((np.arange(4) + 0.5) * np.pi / 4)
+    t = _chebyshev()
+    terms = np.column_stack([const.G * disc["mass"], disc["a"], disc["b"]])
+    to_cubic = np.linalg.inv(np.vander(t, 4, increasing=True))
+    return Static(make_nodes(), disc["baryon_mass"], to_cubic, terms, float(disc["height"]))
+
+
+def make_nodes() -> FloatArray:
+    """Radii [kpc] of the four Chebyshev nodes in each cell of the radial table, shape (cells, 4)."""
     octave = 2.0 ** np.arange(MIN_EXPONENT, MAX_EXPONENT)
     lower = (octave[:, None] * (1 + np.arange(CELLS_PER_OCTAVE) / CELLS_PER_OCTAVE)).ravel()
     width = np.repeat(octave / CELLS_PER_OCTAVE, CELLS_PER_OCTAVE)
-    radius = np.sqrt(lower[:, None] + width[:, None] * t)
-    terms = np.column_stack([const.G * disc["mass"], disc["a"], disc["b"]])
-    baryons = _bulge_mass_table(radius) + _missing_disc_mass(radius, disc["radius"], disc["missing_mass"])
-    return Static(radius, baryons, np.linalg.inv(np.vander(t, 4, increasing=True)), terms, float(disc["height"]))
+    return np.sqrt(lower[:, None] + width[:, None] * _chebyshev())
 
 
-def _bulge_mass_table(radius: FloatArray) -> FloatArray:
-    """Bulge mass within `radius`; the total mass beyond the bulge's edge."""
-    partial = radius < 7 * const.BULGE_CUT
-    mass = np.full(radius.shape, const.BULGE_MASS)
-    mass[partial] = bulge_mass(radius[partial])
-    return mass
-
-
-def _missing_disc_mass(radius: FloatArray, nodes: FloatArray, missing: FloatArray) -> FloatArray:
-    """Mass that the disc's terms miss within `radius`: constant beyond the last node, as r^3 within the first."""
-    spline = CubicSpline(np.log(nodes), missing)(np.log(np.clip(radius, nodes[0], nodes[-1])))
-    return spline * np.minimum(radius / nodes[0], 1.0) ** 3
+def _chebyshev() -> FloatArray:
+    """Chebyshev nodes of a cell's coordinate in (0, 1)."""
+    return 0.5 - 0.5 * np.cos((np.arange(4) + 0.5) * np.pi / 4)
 
 
 def milky_way(m200: float, c200: float, baryons: bool = True) -> MilkyWay:

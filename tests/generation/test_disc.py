@@ -9,7 +9,7 @@ import pytest
 from generation import disc
 from generation.__main__ import main
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.simulator import potentials
+from mwlmc_data.simulator import potentials, tables
 
 SHIPPED = Path(str(resources.files("mwlmc_data.simulator") / "disc.npz"))
 
@@ -25,12 +25,13 @@ def test_shipped_terms_meet_the_goals():
 
 
 def test_masses_add_up():
-    terms = disc.load(SHIPPED)
-    with np.load(SHIPPED) as data:
-        for i in (100, 300, 480):
-            radius = data["radius"][i]
-            expected = potentials.disc_mass(radius) - disc.compute_terms_mass(terms, radius)
-            assert data["missing_mass"][i] == pytest.approx(expected, rel=1e-9)
+    """The shipped table is that of the shipped terms: bulge and disc without them, at every node."""
+    terms, static = disc.load(SHIPPED), tables.load_static()
+    assert static.baryon_mass == pytest.approx(disc.tabulate_baryons(terms), rel=1e-8)
+    for i in (400, 600, 700):
+        radius = static.radius[i, 1]
+        missing = potentials.disc_mass(radius) - disc.compute_terms_mass(terms, radius)
+        assert static.baryon_mass[i, 1] == pytest.approx(potentials.bulge_mass(radius) + missing, rel=1e-6)
 
 
 def test_a_term_has_its_nominal_mass():

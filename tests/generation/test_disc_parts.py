@@ -9,6 +9,7 @@ from scipy.integrate import quad
 from generation import disc
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import potentials
+from mwlmc_data.simulator.tables import make_nodes
 
 TERMS = disc.Terms(np.array([4e10, -1e10, 2e10]), np.array([2.0, 5.0, 0.7]), np.array([0.1, -0.2, 0.05]), 0.35)
 
@@ -118,14 +119,18 @@ def test_masses_within_a_sphere_by_quadrature(radius):
     assert disc.compute_terms_mass(TERMS, radius) == pytest.approx(-(radius**2) / const.G * through, rel=1e-6)
 
 
-def test_the_file_holds_the_terms_and_the_missing_mass(tmp_path, monkeypatch):
+def test_the_file_holds_the_terms_and_the_masses(tmp_path, monkeypatch):
+    """Between 1e-3 and 1e3 kpc the mass that terms lack is splined; it is constant beyond and as r^3 within."""
     monkeypatch.setattr(potentials, "disc_mass", lambda r: 7.0 + r)
+    monkeypatch.setattr(potentials, "bulge_mass", lambda r: 100.0 * np.ones_like(r))
     monkeypatch.setattr(disc, "compute_terms_mass", lambda terms, r: 3.0)
     disc.save(TERMS, tmp_path / "disc.npz")
+    radius = make_nodes()
+    bulge = np.where(radius < 7 * const.BULGE_CUT, 100.0, const.BULGE_MASS)
+    missing = (4.0 + np.clip(radius, 1e-3, 1e3)) * np.minimum(radius / 1e-3, 1.0) ** 3
     with np.load(tmp_path / "disc.npz") as data:
-        assert set(data.files) == {"mass", "a", "b", "height", "radius", "missing_mass"}
-        assert data["radius"] == pytest.approx(10 ** np.linspace(-3, 3, 481))
-        assert data["missing_mass"] == pytest.approx(4.0 + data["radius"])
+        assert set(data.files) == {"mass", "a", "b", "height", "baryon_mass"}
+        assert data["baryon_mass"] - bulge == pytest.approx(missing, rel=1e-6, abs=1e-4)
     again = disc.load(tmp_path / "disc.npz")
     assert all(np.array_equal(getattr(again, name), getattr(TERMS, name)) for name in TERMS._fields)
 

@@ -189,7 +189,7 @@ def test_radial_table_without_disc():
     x = radius[:, None] * np.array([0.6, 0.0, 0.8])
     mw = tables.milky_way(m200, c200)
     static = tables.load_static()
-    compute_disc_mass = static.baryon_mass - tables._bulge_mass_table(static.radius)
+    compute_disc_mass = static.baryon_mass - potentials.bulge_mass(static.radius)
     smooth = (const.G * compute_disc_mass / static.radius**3) @ static.to_cubic.T
     found = kernel_milky_way(x, mw.radial - smooth, np.array([[0.0, 1.0, 0.0]]), mw.height)
     exact = potentials.bulge_acceleration(x) + potentials.nfw_acceleration(x, m200, c200)
