@@ -24,6 +24,7 @@ refusals           which spoilt entries a score refuses or flags
 regeneration       how much a halo differs between processors, or a set from an earlier file of it
 rewinding          how exact the likelihood of rewound stars is
 samplers           what samplers of other libraries make of the likelihood of a halo's stars
+selection          how the part of the stars in a shell depends on the parameters
 speed              cost and error beside agama, gala and galpy
 stars_calibration  whether `infer_stars` is calibrated, by the ranks of fresh haloes' parameters
 survey_moments     whether the moments of a survey give calibrated posteriors

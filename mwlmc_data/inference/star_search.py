@@ -24,7 +24,7 @@ from mwlmc_data.display import Displayed
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
 from mwlmc_data.inference.importance import Exploration, Proposal, count_effective
 from mwlmc_data.inference.star_likelihood import StarLikelihood
-from mwlmc_data.rewinding.likelihood import add_selection
+from mwlmc_data.rewinding.likelihood import OF_START, add_selection
 from mwlmc_data.rewinding.probability import (
     PassProbability,
     compute_coordinates,
@@ -32,7 +32,7 @@ from mwlmc_data.rewinding.probability import (
     fit_probability,
 )
 from mwlmc_data.rewinding.selection import Selection, estimate_fraction
-from mwlmc_data.rewinding.slope import Goal, make_simplex, refine_slope
+from mwlmc_data.rewinding.slope import Goal, place_corners, refine_slope
 from mwlmc_data.simulator.parameters import Parameters
 
 #: What an impossible star costs while the parameters are searched at which none is [nats].
@@ -47,7 +47,7 @@ _FIRST_STARS, _STARS = 15, 100
 _FEWEST, _MOST = 4_000, 250_000
 #: Noise of the slope of the sum of ln P over the posterior [nats] at which no more stars are drawn for it; the stars of
 #: a first set for each star of the data, and the most of all.
-_SLOPE_NOISE, _SLOPE_STARS, _MOST_FOR_SLOPE = 0.06, 300, 2_500_000
+_SLOPE_NOISE, _SLOPE_STARS, _MOST_FOR_SLOPE = 0.07, 300, 4_000_000
 #: Where these stars are drawn, in standard deviations of the posterior along each axis.
 _CORNER = 0.7
 #: Number of windows after which a search is given up.
@@ -203,8 +203,9 @@ class StarSearch:
         self._probability = PassProbability.from_arrays(self._names, self._checkpoint.get(compute))
 
     def _make_corners(self, exploration: Exploration) -> list[Parameters]:
-        """Parameters at the corners of a simplex that has the posterior's covariance, or a smaller one."""
-        steps = _CORNER * make_simplex(exploration.d) @ np.linalg.cholesky(exploration.covariance).T
+        """Parameters at corners within the posterior's covariance, or a smaller one."""
+        of_start = np.isin(self._names, OF_START)
+        steps = _CORNER * place_corners(exploration.covariance, of_start)
         for _ in range(_MAX_WINDOWS):
             try:
                 return [self._likelihood.parameters.build(exploration.mean + step) for step in steps]

@@ -21,11 +21,11 @@ from mwlmc_data.arguments.arrays import as_float, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.rewinding.density import draw_errors, log_start_density
-from mwlmc_data.rewinding.rewind import rewind_stars, take_parameters, take_stars, take_table
+from mwlmc_data.rewinding.rewind import rewind_stars, take_stars, take_table
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
 from mwlmc_data.simulator.halo_model import build_equilibrium
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import Parameters, take_parameters
 from mwlmc_data.workers import count_processes
 
 #: Largest anisotropy for which the likelihood is right: the prior's largest. Its error for the stars of a halo beyond
@@ -33,6 +33,8 @@ from mwlmc_data.workers import count_processes
 MAX_BETA0 = 0.9
 #: Radius today [kpc] beyond which stars have made few enough orbits that the likelihood is right.
 EXACT_RADIUS = 20.0
+#: Parameters on which the orbits do not depend: stars are rewound once for all their values.
+OF_START = ("beta0", "r_dehnen")
 #: Stars that are simulated to count which part of them is selected.
 _N_COUNTED = 400_000
 
@@ -246,7 +248,7 @@ def log_densities(
 
 def _key_of_field(parameters: Parameters) -> tuple[float, ...]:
     """What determines the orbits: all but the stars' own parameters."""
-    numbers = (value for name, value in parameters.to_numbers().items() if name not in ("beta0", "r_dehnen"))
+    numbers = (value for name, value in parameters.to_numbers().items() if name not in OF_START)
     return (*parameters.model, *numbers)
 
 

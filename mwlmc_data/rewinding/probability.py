@@ -35,9 +35,13 @@ POINTS_PER_COEFFICIENT = 2
 #: effective stars than this determine the ratio at a point.
 MIN_AGREEMENT, MIN_EFFECTIVE = 1e-4, 100.0
 
-#: Largest second derivative of ln P in the coordinates (about 0.5, in ln r_dehnen), and the size of a term of the sum
-#: over all stars of the data [nats], one scale of the design from its centre, below which it is left out.
-MAX_CURVATURE, _NEGLIGIBLE = 1.0, 0.1
+#: Second derivatives of ln P in two coordinates are at most the product of these numbers, the last for parameters that
+#: are not listed. Of a shell they are 0.4 in ln r_dehnen, 0.2 in beta0, and 0.03 in others and between two
+#: (``python -m benchmarks selection``).
+_BENDS, _BEND = {"r_dehnen": 1.0, "beta0": 1.0}, 0.5
+#: Size of a term of the sum over all stars of the data [nats] below which it is left out, one scale of the design from
+#: its centre: two standard deviations of the posterior in each coordinate, for which it is a quarter.
+_NEGLIGIBLE = 0.2
 
 #: Fields of a fit that are numbers and arrays.
 _SCALARS = ("n_points", "n_stars", "residual", "misfit", "agreement", "effective", "largest", "log_p", "log_p_error")
@@ -284,7 +288,7 @@ def fit_probability(
     x = compute_coordinates({name: [getattr(p, name) for p in design] for name in names}, names)
     scale = x.std(axis=0)
     terms = _expand((x - x[0]) / scale, cubic)
-    kept = _choose_terms(scale, terms.shape[1], n_data)
+    kept = _choose_terms(names, scale, terms.shape[1], n_data)
     inverse = np.zeros((terms.shape[1], k))
     inverse[kept] = np.linalg.pinv(terms[:, kept])
     log_p_parts = np.array([solve(part == i).log_p for i in range(N_PARTS)])
@@ -319,11 +323,12 @@ def fit_probability(
     return found
 
 
-def _choose_terms(scale: Float64Array, n_terms: int, n_data: int | None) -> NDArray[np.bool_]:
+def _choose_terms(names: Sequence[str], scale: Float64Array, n_terms: int, n_data: int | None) -> NDArray[np.bool_]:
     """Terms of the polynomial that are fitted, of a design with these scales of its coordinates."""
     kept, d = np.ones(n_terms, bool), len(scale)
     if n_data is not None:
-        size = n_data * MAX_CURVATURE * np.outer(scale, scale)
+        bend = scale * np.array([_BENDS.get(name, _BEND) for name in names])
+        size = n_data * np.outer(bend, bend)
         kept[1 + d : count_coefficients(d)] = size[np.triu_indices(d)] > _NEGLIGIBLE
     return kept
 

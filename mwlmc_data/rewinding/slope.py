@@ -3,10 +3,11 @@
 Of a polynomial fitted to ln P over a design (:mod:`mwlmc_data.rewinding.probability`), the slope carries the noise:
 with the information that n stars hold of themselves, N rewound stars leave an error of sqrt(d / N) / sqrt(n) standard
 deviations of ln P over a posterior in d dimensions. The curvature is known far better. So further stars are simulated
-at the d + 1 corners of a simplex that has the posterior's covariance, and rewound at these corners alone, an eighth of
-the cost of a star of the design. A linear function is added to the polynomial, so that the ratios at the corners are
-those of the further stars; of their parts, the parts' polynomials. Their number follows from the error that a first set
-leaves. What is counted among them gives the constant of ln P.
+at d + 1 corners within the posterior's covariance, and rewound at these alone, a tenth of the cost of a star of the
+design; corners that differ in what the stars' orbits do not depend on share the rewound stars. A linear function is
+added to the polynomial, so that the ratios at the corners are those of the further stars; of their parts, the parts'
+polynomials. Their number follows from the error that a first set leaves. What is counted among them gives the constant
+of ln P.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scipy.linalg import helmert
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, describe_tuple
 from mwlmc_data.rewinding.bennett import solve_ratios
-from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.rewinding.likelihood import log_densities
 from mwlmc_data.rewinding.probability import N_PARTS, PassProbability, compute_coordinates
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.rewinding.simulated import (
@@ -46,6 +47,37 @@ _MARGIN, _MAX_SETS = 1.15, 4
 def make_simplex(d: int) -> Float64Array:
     """Corners (d + 1, d) of a simplex about zero, whose covariance is the identity."""
     return np.asarray(helmert(d + 1).T * math.sqrt(d + 1))
+
+
+def place_corners(covariance: Float64Array, of_start: NDArray[np.bool_]) -> Float64Array:
+    """Offsets (d + 1, d) of corners within a covariance (d, d), some of which differ in the stars' start alone.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (d, d)
+        Of the posterior.
+    of_start : ndarray of bool, shape (d,)
+        Which parameters the orbits do not depend on. Corners that differ in these alone are next to each other, so that
+        their stars are rewound once.
+
+    Returns
+    -------
+    ndarray
+        The corners of a simplex in the other parameters; in place of its last, which lies where the others put these
+        parameters, those of a simplex in these.
+    """
+    order = np.argsort(of_start, kind="stable")
+    n_start, d = int(of_start.sum()), len(of_start)
+    n_fields = d - n_start
+    score = np.zeros((d + 1, d))
+    if n_fields:
+        score[: n_fields + 1, :n_fields] = make_simplex(n_fields)
+        score[n_fields:, :n_fields] = score[n_fields, :n_fields]
+    if n_start:
+        score[n_fields:, n_fields:] = make_simplex(n_start)
+    found = np.empty((d + 1, d))
+    found[:, order] = score @ np.linalg.cholesky(covariance[np.ix_(order, order)]).T
+    return found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,7 +200,7 @@ def _draw_and_rewind(work: _Work) -> _Rewound:
     """Draw the stars of a job, and rewind them at all corners."""
     drawn, counts = draw_counted(work.job)
     stars = drawn.astype(float)
-    log_f = np.array([log_density_stars(stars, p) for p in work.corners])
+    log_f = np.array(list(log_densities(stars, work.corners)))
     # a star may be impossible at its own parameters by rounding alone
     return _Rewound(log_f[:, np.isfinite(log_f[work.source])], counts, work.source)
 

@@ -75,6 +75,14 @@ def test_cubes_follow_a_wide_design():
     assert again.log_probability(design[3]) == fits[1].log_probability(design[3])
 
 
+def test_products_are_judged_by_their_parameters():
+    """The product of a mass and r_dehnen is left out where the square of r_dehnen, which may be larger, is not."""
+    scale = np.array([0.002, 0.15])
+    kept = module._choose_terms(NAMES, scale, count_coefficients(2), 1024)
+    assert kept.tolist() == [True, True, True, False, False, True]
+    assert module._choose_terms(NAMES, scale, count_coefficients(2), None).all()
+
+
 def test_products_that_cannot_matter_are_not_fitted():
     """In a narrow design, for a hundred stars; the noise of what is left is smaller."""
     design, weights = make_design(count_points(2), width=0.005), np.full(20, 1 / 20)

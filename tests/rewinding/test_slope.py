@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import mwlmc_data as mw
+from mwlmc_data.rewinding.likelihood import OF_START
 from mwlmc_data.rewinding.probability import compute_coordinates, count_points, fit_probability
 from mwlmc_data.rewinding.simulated import DrawJob, draw_job
-from mwlmc_data.rewinding.slope import Goal, make_simplex, refine_slope
+from mwlmc_data.rewinding.slope import Goal, make_simplex, place_corners, refine_slope
 from tests.rewinding.test_probability import CENTRE, NAMES, make_design
 
 #: Relative widths of a posterior in both parameters, and its correlation.
@@ -22,7 +23,7 @@ def make_points(offsets):
 
 
 ROOT = WIDTH * np.linalg.cholesky([[1.0, CORRELATION], [CORRELATION, 1.0]])
-CORNERS = make_points(make_simplex(2) @ ROOT.T)
+CORNERS = make_points(place_corners(ROOT @ ROOT.T, np.isin(NAMES, OF_START)))
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,22 @@ def test_a_simplex_has_the_covariance_of_the_scores(d):
     corners = make_simplex(d)
     assert corners.shape == (d + 1, d) and corners.mean(axis=0) == pytest.approx(0.0, abs=1e-12)
     assert corners.T @ corners / (d + 1) == pytest.approx(np.eye(d), abs=1e-12)
+
+
+@pytest.mark.parametrize("of_start", [(0, 0, 0, 0, 1, 1), (1, 0, 1, 0, 0, 0), (0, 1), (0, 0, 0), (1, 1), (1,)])
+def test_corners_share_orbits_and_stay_within_the_posterior(of_start):
+    """As few fields as there can be, next to each other; scores of the size of a simplex, in no plane."""
+    of_start, d = np.array(of_start, bool), len(of_start)
+    root = np.random.default_rng(1).standard_normal((d, d))
+    covariance = root @ root.T + 0.1 * np.eye(d)
+    corners = place_corners(covariance, of_start)
+    fields = corners[:, ~of_start]
+    n_fields = 1 + int((~of_start).sum())
+    assert len(np.unique(fields, axis=0)) == (n_fields if (~of_start).any() else min(1, d))
+    assert (fields[n_fields - 1 :] == fields[n_fields - 1]).all(), "the last ones have one field"
+    assert np.linalg.matrix_rank(np.hstack([np.ones((d + 1, 1)), corners])) == d + 1
+    squared = np.einsum("ni,ij,nj->n", corners, np.linalg.inv(covariance), corners)
+    assert squared.max() == pytest.approx(d) and squared.min() > 0.4
 
 
 def test_more_stars_are_drawn_until_the_noise_is_what_is_wanted(fitted):
