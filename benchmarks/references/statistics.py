@@ -108,7 +108,7 @@ def find_statistics(task_name: str) -> Statistics:
         catalogue for which a file of references is described.
     """
     task = get_task(task_name)
-    name = getattr(task, "reference_name", None)
-    if name not in _COLUMNS or task.on_demand:
+    name = task.reference_name
+    if name is None or name not in _COLUMNS or task.on_demand:
         raise ValueError(f"task = {task_name!r}: allowed is one with data of summary-9 or summary-24")
     return Statistics(name, (*TRAVEL, *(x for x in task.x_names if x not in (*LMC_VECTOR, *REFLEX))))

@@ -283,7 +283,7 @@ def references_hash(task: str = "summary-9") -> str | None:
     from mwlmc_data.scoring import references
     from mwlmc_data.storage import embedded
 
-    name = getattr(get_task(task), "reference_name", None) or references.NAME
+    name = get_task(task).reference_name or references.NAME
     entry = embedded.load_registry().get(name)
     return None if entry is None else str(entry["sha256"])
 

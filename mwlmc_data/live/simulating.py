@@ -19,7 +19,7 @@ from mwlmc_data.live.running import read_arrays, refuse_other_run, run, stamp, w
 from mwlmc_data.live.settings import LiveSettings, make_settings, refuse_noise
 from mwlmc_data.live.simulation import LiveSimulation, finish
 from mwlmc_data.live.start import Galaxies, make_galaxies, start_state
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import Parameters, take_parameters
 from mwlmc_data.simulator.physics import require_standard
 from mwlmc_data.simulator.streams import live_stream
 from mwlmc_data.storage.homes import expand_home, find_user_cache
@@ -86,8 +86,7 @@ def simulate_live(
     >>> live.halo(beta0=0.5, r_dehnen=12).positions.shape              # doctest: +SKIP
     (4500, 3)
     """
-    if not isinstance(parameters, Parameters):
-        raise ValueError(f"parameters = {shorten(parameters)}: allowed is a mwlmc_data.Parameters")
+    parameters = take_parameters(parameters)
     require_standard("simulate_live", parameters.physics)
     settings = make_settings(as_whole("particles", particles, minimum=100), as_seed("seed", seed))
     aiming_particles = as_whole("aiming_particles", aiming_particles, minimum=100)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_float, as_floats, as_whole
+from mwlmc_data.arguments.arrays import as_float, as_floats, as_whole, check_names
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.display import Displayed, fixed, number
@@ -189,6 +189,7 @@ class LiveSimulation(Displayed):
         radii = as_floats("edges", edges, unit="kpc", shape=("n",), minimum=0.0)
         if len(radii) < 1 or (np.diff(radii) <= 0).any():
             raise ValueError(f"edges = {shorten(edges)}: allowed are growing radii [kpc], at least one")
+        check_names("options", options, ("beta0", "r_dehnen", "seed"))
         halo = self.halo(n_stars=n_stars, **options)
         rows = []
         for low, high in [(radii[0], np.inf), *itertools.pairwise(radii)]:

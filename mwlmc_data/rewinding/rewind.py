@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from mwlmc_data.arguments.arrays import as_floats
-from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.arguments.tabular import as_table, as_vectors, is_table, refuse_misaligned
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator.compiling import announce_compiling
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE
 from mwlmc_data.simulator.orbit import REVERSED, build_reversed_field
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import Parameters, take_parameters
 from mwlmc_data.simulator.reflex import MOTION_NAMES, POSITION_NAMES
 from mwlmc_data.simulator.stars import Halo
 
@@ -102,15 +101,6 @@ def take_table(name: str, value: Any) -> Float64Array:
         size = len(parts[0]) if parts else "n"
         parts.append(as_floats(f"{name}[{key!r}]", columns[key], unit=unit, shape=(size,)))
     return np.stack(parts, axis=1)
-
-
-def take_parameters(parameters: Any) -> Parameters:
-    """Take the parameters of a simulation from a user; raise ValueError for anything else."""
-    if not isinstance(parameters, Parameters):
-        raise ValueError(
-            f"parameters = {shorten(parameters)}: allowed is a mwlmc_data.Parameters (Parameters.from_row of a row)"
-        )
-    return parameters
 
 
 def rewind_stars(stars: Float64Array, parameters: Parameters) -> Float64Array:

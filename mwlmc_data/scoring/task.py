@@ -23,6 +23,7 @@ from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import yardstick
 from mwlmc_data.scoring.inputs import Array, find_array_problems, find_density_problems, find_draw_problems, take_arrays
 from mwlmc_data.scoring.observations import CONFIG, Cases, Observations, Split, load_cases, load_split
+from mwlmc_data.scoring.references import ReferenceSet, load_references
 from mwlmc_data.scoring.report import Report, Section
 
 #: Posterior draws for each observation.
@@ -186,6 +187,15 @@ class Task(abc.ABC):
     def max_simulations(self) -> int | None:
         """Simulations that an entry may use for training and validation; None for any number."""
         return None if self.budget is None else self.budget + self.budget // 10
+
+    @property
+    def reference_name(self) -> str | None:
+        """Name of the embedded references of this question (`mwlmc_data.scoring.references`); None if it has none."""
+        return None
+
+    def references(self) -> ReferenceSet | None:
+        """Load reference posteriors; None if this version of the package has none for these parameters and data."""
+        return None if self.reference_name is None else load_references(name=self.reference_name)
 
     @abc.abstractmethod
     def load_observations(self) -> Observations:

@@ -10,14 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mwlmc_data.arguments.arrays import as_whole
-from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.display import Displayed, describe_tuple, fixed
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.compiling import announce_compiling, inline, kernel
 from mwlmc_data.simulator.equations import lmc_factor
 from mwlmc_data.simulator.equations import milky_way as milky_way_acceleration
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import Parameters, take_parameters
 from mwlmc_data.simulator.potentials import bulge_density, nfw_lmc, nfw_scales
 from mwlmc_data.simulator.tables import Field, MilkyWay, hermite_quintic, milky_way, quintic, tabulate_nfw
 
@@ -307,8 +306,7 @@ def integrate_orbit(parameters: Parameters, n_output: int = N_ORBIT) -> Orbit:
         If the orbit cannot be integrated.
     """
     n_output = as_whole("n_output", n_output, minimum=2)
-    if not isinstance(parameters, Parameters):
-        raise ValueError(f"parameters = {shorten(parameters)}: allowed is a mwlmc_data.Parameters")
+    parameters = take_parameters(parameters)
     return _integrate(parameters, milky_way(parameters.m200_mw, parameters.c200), n_output)[0]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mwlmc_data.arguments.arrays import check_names
+from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.simulator import constants as const
@@ -274,3 +275,24 @@ class Parameters(Displayed):
     def coulomb_log(self) -> float:
         """Coulomb logarithm of eq. 7, never negative."""
         return float(coulomb_logarithm(self.a_lmc))
+
+
+def take_parameters(parameters: Any, name: str = "parameters") -> Parameters:
+    """Take the parameters of a simulation from a user.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    name : str
+        What the user calls them.
+
+    Raises
+    ------
+    ValueError
+        If they are anything else.
+    """
+    if not isinstance(parameters, Parameters):
+        raise ValueError(
+            f"{name} = {shorten(parameters)}: allowed is a mwlmc_data.Parameters (Parameters.from_row of a row)"
+        )
+    return parameters

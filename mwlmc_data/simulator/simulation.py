@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mwlmc_data.arguments.arrays import as_whole
-from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import FloatArray
 from mwlmc_data.display import Displayed, fixed
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
 from mwlmc_data.simulator.masses import compute_masses
 from mwlmc_data.simulator.orbit import Orbit
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import Parameters, take_parameters
 from mwlmc_data.simulator.physics import require_standard
 from mwlmc_data.simulator.reflex import REFLEX_NAMES, Reflex, name_shell
 from mwlmc_data.simulator.reflex_fit import fit_reflex, fit_shells
@@ -171,10 +170,7 @@ def run_simulation(
     parameters: Parameters, seed: int, n_stars: int, engine: str, sim_id: int, outskirts: bool
 ) -> Simulation:
     """Run a simulation; with `outskirts` its halo may lack stars that end within 50 kpc."""
-    if not isinstance(parameters, Parameters):
-        raise ValueError(
-            f"parameters = {shorten(parameters)}: allowed is a mwlmc_data.Parameters (Parameters.from_row of a row)"
-        )
+    parameters = take_parameters(parameters)
     n_stars = as_whole("n_stars", n_stars, minimum=1)
     run, stream = registry.get(engine, outskirts), halo_stream(seed, sim_id)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mwlmc_data.arguments.arrays import as_float, as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_float, as_seed, as_whole, check_names
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.dataset import schema
 from mwlmc_data.display import number
@@ -20,6 +21,9 @@ from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.snapshots.preparing import Tracers, prepare
 from mwlmc_data.snapshots.tracers import draw_weighted, weigh_profile
 from mwlmc_data.validation import Case, support
+
+#: What `measure` hands on to `prepare`.
+_OPTIONS = tuple(inspect.signature(prepare).parameters)[2:]
 
 
 def measure(
@@ -84,6 +88,7 @@ def measure(
             raise ValueError(f"{given[0]} = given beside Tracers: allowed is a Tracers alone, prepared with it")
         tracers = source
     else:
+        check_names("options", options, _OPTIONS)
         tracers = prepare(source, satellite, **options)
     chosen = Selection() if selection is None else selection
     if not isinstance(chosen, Selection):

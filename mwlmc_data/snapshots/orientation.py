@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.orbit import integrate_orbit
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import Parameters, take_parameters
 
 #: Radius within which the disc's angular momentum is summed [kpc].
 DISC_RADIUS = 10.0
@@ -90,7 +90,7 @@ def find_lmc_pericentre(like: Parameters | None = None) -> Float64Array:
     ValueError
         If its orbit has no pericentre within 2.2 Gyr.
     """
-    model = Parameters(**LMC_MODEL) if like is None else like
+    model = Parameters(**LMC_MODEL) if like is None else take_parameters(like, "like")
     orbit = integrate_orbit(model)
     t = orbit.t_pericentre
     if t <= orbit.time[0]:

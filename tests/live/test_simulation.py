@@ -184,6 +184,8 @@ def test_a_halo_refuses_what_the_simulator_does(live, arguments, message):
         live.halo(**arguments)
     with pytest.raises(ValueError, match="edges"):
         live.reflex_by_radius(edges=(100, 50))
+    with pytest.raises(ValueError, match="options holds 'beta': allowed is beta0"):
+        live.reflex_by_radius(beta=0.1)
 
 
 def test_the_start_is_looked_for_once(monkeypatch, tmp_path):

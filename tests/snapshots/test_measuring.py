@@ -102,6 +102,8 @@ class TestSnapshot:
         for arguments, words in [
             ({"rotate": "azimuth", "pericentre": np.zeros(6)}, "pericentre = .*allowed is a place off the disc's axis"),
             ({"truth": [1]}, r"truth = \[1\]: allowed is a mapping"),
+            ({"rotat": "azimuth"}, "options holds 'rotat': allowed is .*rotate"),
+            ({"rotate": "azimuth", "like": {"m_lmc": 1e11}}, "like = .*: allowed is a mwlmc_data.Parameters"),
         ]:
             with pytest.raises(ValueError, match=words):
                 measure(snapshot, SATELLITE, **arguments)

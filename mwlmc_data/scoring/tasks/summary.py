@@ -19,7 +19,7 @@ from mwlmc_data.scoring.observations import (
     test_columns,
     test_ids,
 )
-from mwlmc_data.scoring.references import NAME, THETA, ReferenceSet, load_references
+from mwlmc_data.scoring.references import NAME, THETA, ReferenceSet
 from mwlmc_data.scoring.report import Entry, Section
 from mwlmc_data.scoring.task import Array, Scored, Task
 from mwlmc_data.scoring.yardstick import ScoreLimit, compute_gains, load_limit
@@ -68,13 +68,9 @@ class SummaryTask(Task):
         table = test_columns(ids, [*self.theta_names, *self.x_names])
         return Observations(stack_columns(table, self.x_names), stack_columns(table, self.theta_names), ids, group)
 
-    def references(self) -> ReferenceSet | None:
-        """Load reference posteriors; None if this version of the package has none for these parameters and data."""
-        return None if self.reference_name is None else load_references(name=self.reference_name)
-
     @property
     def reference_name(self) -> str | None:
-        """Name of the embedded references of this question (`mwlmc_data.scoring.references`), None for another."""
+        """Name of the embedded references of this question, None for another."""
         return NAME if self._is_embedded else None
 
     def limit(self) -> ScoreLimit | None:
