@@ -38,6 +38,21 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=integer_from(1), help="processes (default: all cores)")
 
 
+def add_stars(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of the reference posteriors given stars."""
+    parser.add_argument(
+        "--stars", type=Path, default=Path("build/references-stars"), help="run of star-references"
+    )
+
+
+def add_references(parser: argparse.ArgumentParser) -> None:
+    """Add the folders of the reference posteriors given stars and given 24 numbers."""
+    add_stars(parser)
+    parser.add_argument(
+        "--numbers", type=Path, default=Path("build/references-24"), help="run of references --task summary-24"
+    )
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the folder of a run of the suite that is read."""
     parser.add_argument(

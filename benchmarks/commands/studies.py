@@ -6,7 +6,16 @@ import argparse
 import math
 from pathlib import Path
 
-from benchmarks.commands.options import add_config, add_run, add_seed, add_workers, integer_from, split_names
+from benchmarks.commands.options import (
+    add_config,
+    add_references,
+    add_run,
+    add_seed,
+    add_stars,
+    add_workers,
+    integer_from,
+    split_names,
+)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -15,7 +24,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
         _add_stars_calibration, _add_samplers, _add_model_evidences, _add_detectors, _add_live, _add_live_reflex,
-        _add_costs, _add_information, _add_brute_force, _add_survey_moments, _add_milky_way,
+        _add_costs, _add_information, _add_brute_force, _add_survey_moments, _add_milky_way, _add_selection,
     ):  # fmt: skip
         add_one(commands)
 
@@ -375,9 +384,7 @@ def _live_reflex(options: argparse.Namespace) -> None:
 def _add_costs(commands: argparse._SubParsersAction) -> None:
     costs = commands.add_parser("costs", help="seconds and accuracy of networks beside the exact likelihood of stars")
     add_run(costs)
-    costs.add_argument(
-        "--stars", type=Path, default=Path("build/references-stars"), help="posteriors of star-references"
-    )
+    add_stars(costs)
     costs.add_argument("--task", default="stars-budget-1000", help="task of stars (default: %(default)s)")
     costs.set_defaults(run=_costs)
 
@@ -391,12 +398,7 @@ def _costs(options: argparse.Namespace) -> None:
 def _add_information(commands: argparse._SubParsersAction) -> None:
     information = commands.add_parser("information", help="what a halo's numbers lose of what its stars say")
     information.add_argument("--out", type=Path, default=Path("build/information"), help="folder, which it resumes")
-    information.add_argument(
-        "--stars", type=Path, default=Path("build/references-stars"), help="run of star-references"
-    )
-    information.add_argument(
-        "--numbers", type=Path, default=Path("build/references-24"), help="run of references --task summary-24"
-    )
+    add_references(information)
     information.add_argument(
         "--disturbed", type=integer_from(0), default=1, help="haloes with wrong distances (default: %(default)s)"
     )
@@ -404,23 +406,34 @@ def _add_information(commands: argparse._SubParsersAction) -> None:
 
 
 def _information(options: argparse.Namespace) -> None:
+    from benchmarks.references.folders import ReferenceFolders
     from benchmarks.studies import information
 
-    information.main(options.out, options.stars, options.numbers, options.disturbed)
+    information.main(options.out, ReferenceFolders(options.stars, options.numbers), options.disturbed)
 
 
 def _add_brute_force(commands: argparse._SubParsersAction) -> None:
     brute = commands.add_parser("brute-force", help="posteriors given stars beside those of 24 numbers by simulations")
     brute.add_argument("--out", type=Path, default=Path("build/brute-force"), help="folder, which it resumes")
-    brute.add_argument("--stars", type=Path, default=Path("build/references-stars"), help="run of star-references")
-    brute.add_argument(
-        "--numbers", type=Path, default=Path("build/references-24"), help="run of references --task summary-24"
-    )
+    add_references(brute)
     brute.add_argument("--rows", type=integer_from(1), default=10, help="rows, the first (default: %(default)s)")
     brute.set_defaults(run=_brute_force)
 
 
 def _brute_force(options: argparse.Namespace) -> None:
+    from benchmarks.references.folders import ReferenceFolders
     from benchmarks.studies import brute_force
 
-    brute_force.main(options.out, options.stars, options.numbers, options.rows)
+    brute_force.main(options.out, ReferenceFolders(options.stars, options.numbers), options.rows)
+
+
+def _add_selection(commands: argparse._SubParsersAction) -> None:
+    selection = commands.add_parser("selection", help="how the part of the stars in a shell depends on the parameters")
+    add_config(selection)
+    selection.set_defaults(run=_selection)
+
+
+def _selection(options: argparse.Namespace) -> None:
+    from benchmarks.studies import selection
+
+    selection.main(options.config)

@@ -17,13 +17,14 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.references import checks, from_stars, rows, simulations
+from benchmarks.references.folders import ReferenceFolders
 from benchmarks.references.statistics import find_statistics
 from benchmarks.star_references.rows import StarRow, list_rows
 from mwlmc_data import Selection, load_halo
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.rewinding.rewind import take_table
-from mwlmc_data.scoring.references import OF_24, OF_STARS, read_references
+from mwlmc_data.scoring.references import read_references
 from mwlmc_data.simulator import constants as const
 
 #: Seed of the posteriors of this study, and draws of each.
@@ -76,20 +77,19 @@ class Agreement24:
     z2: Float64Array
 
 
-def find_rows(stars: Path, numbers: Path, wanted: Sequence[StarRow]) -> tuple[list[StarRow], Missing]:
+def find_rows(folders: ReferenceFolders, wanted: Sequence[StarRow]) -> tuple[list[StarRow], Missing]:
     """Find the rows that can be compared, and name the others.
 
     Parameters
     ----------
-    stars, numbers : Path
-        Folders of the references given stars and given 24 numbers.
+    folders : ReferenceFolders
     wanted : sequence of StarRow
         Rows to look for.
     """
-    of_stars, of_numbers = _read_sim_ids(stars / f"{OF_STARS}.parquet"), _read_sim_ids(numbers / f"{OF_24}.parquet")
+    of_stars, of_numbers = _read_sim_ids(folders.of_stars), _read_sim_ids(folders.of_numbers)
     of_24 = {row.sim_id: row for row in rows.all_rows(find_statistics("summary-24"))}
     both = [row for row in wanted if row.sim_id in of_stars and row.sim_id in of_numbers]
-    weighed = [row for row in both if checks.path_of(numbers, of_24[row.sim_id]).exists()]
+    weighed = [row for row in both if checks.path_of(folders.numbers, of_24[row.sim_id]).exists()]
     return weighed, Missing(
         tuple(row.name for row in wanted if row.sim_id not in of_stars),
         tuple(row.name for row in wanted if row.sim_id not in of_numbers),
@@ -184,19 +184,18 @@ def describe(found: Sequence[Agreement24]) -> str:
     return "\n".join(lines)
 
 
-def main(out: Path, stars: Path, numbers: Path, n_rows: int = N_ROWS) -> None:
+def main(out: Path, folders: ReferenceFolders, n_rows: int = N_ROWS) -> None:
     """Print which rows are missing, and the comparison of the others.
 
     Parameters
     ----------
     out : Path
         Folder of the study's own posteriors.
-    stars, numbers : Path
-        Folders of the references given stars and given 24 numbers.
+    folders : ReferenceFolders
     n_rows : int
         Rows to compare, the first.
     """
-    chosen, missing = find_rows(stars, numbers, list_rows()[:n_rows])
+    chosen, missing = find_rows(folders, list_rows()[:n_rows])
     print(describe_missing(missing), flush=True)
     if chosen:
-        print("\n" + describe(compare(out, numbers, chosen)), flush=True)
+        print("\n" + describe(compare(out, folders.numbers, chosen)), flush=True)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.references import from_stars, simulations
+from benchmarks.references.folders import ReferenceFolders
 from benchmarks.star_references.rows import StarRow, list_rows
 from mwlmc_data import Prior, Selection, load_halo
 from mwlmc_data.array_types import Float64Array
@@ -25,7 +26,7 @@ from mwlmc_data.inference.posterior import get_unit
 from mwlmc_data.rewinding.rewind import take_table
 from mwlmc_data.scoring.observations import CONFIG
 from mwlmc_data.scoring.reference_columns import THETA
-from mwlmc_data.scoring.references import OF_24, OF_STARS, ReferenceSet, load_references, read_references
+from mwlmc_data.scoring.references import ReferenceSet, load_references, read_references
 from mwlmc_data.simulator import constants as const
 
 #: Seed of the posteriors of this study.
@@ -179,26 +180,26 @@ def describe_disturbed(row: StarRow, found: Sequence[Disturbed]) -> str:
     return "\n".join(lines)
 
 
-def main(out: Path, stars: Path, numbers: Path, disturbed: int) -> None:
+def main(out: Path, folders: ReferenceFolders, disturbed: int) -> None:
     """Print the tables for which posteriors are at hand; compute those of the study itself.
 
     Parameters
     ----------
     out : Path
         Folder of the study's own posteriors.
-    stars, numbers : Path
-        Folders of the references given stars and given 24 numbers.
+    folders : ReferenceFolders
     disturbed : int
         Number of rows that are inferred again with wrong distances.
     """
     known = load_references()
     found = {} if known is None else {"nine numbers": known}
-    for data, path in ((_OF_24, numbers / f"{OF_24}.parquet"), ("1,024 stars", stars / f"{OF_STARS}.parquet")):
+    for data, path in ((_OF_24, folders.of_numbers), ("1,024 stars", folders.of_stars)):
         if path.exists():
             found[data] = read_references(path)
     if len(found) < 2:
         raise ValueError(
-            f"stars = {str(stars)!r}, numbers = {str(numbers)!r}: allowed are folders with collected references"
+            f"stars = {str(folders.stars)!r}, numbers = {str(folders.numbers)!r}: allowed are folders with collected "
+            "references"
         )
     if len(found) > 2:  # the rows given 24 numbers may be fewer
         print(describe_widths(compare_widths({k: v for k, v in found.items() if k != _OF_24})) + "\n")

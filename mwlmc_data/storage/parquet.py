@@ -37,8 +37,8 @@ def mark_schema(schema: pa.Schema) -> pa.Schema:
     The description for astronomers' tools that `pyarrow.parquet.ParquetFile.read` adds from a footer is left out, as it
     describes another file.
     """
-    described = {votable.VERSION_KEY.encode(), votable.CONTENT_KEY.encode()}
-    facts = {name: value for name, value in (schema.metadata or {}).items() if name not in described}
+    left_out = {name.encode() for name in (votable.VERSION_KEY, votable.CONTENT_KEY, *MARK)}
+    facts = {name: value for name, value in (schema.metadata or {}).items() if name not in left_out}
     return schema.with_metadata({**facts, **MARK})
 
 

@@ -106,6 +106,8 @@ def test_parts_of_files_do_not_take_their_footers_along(tmp_path):
     assert b"&lt;VOTABLE" not in metadata_of(merged)[votable.CONTENT_KEY.encode()]
     content = pq.read_metadata(merged).metadata[b"ARROW:schema"]
     assert b"IVOA" not in base64.b64decode(content)
+    marks = [path.read_bytes().count(b"page_checksums") for path in (shard, merged)]
+    assert marks[0] == marks[1], "a schema that has the mark gets no second one"
 
 
 def test_texts_of_several_parts_share_the_greatest_length(tmp_path):

@@ -14,7 +14,6 @@ that is mostly idle, and no stars travel between processes.
 from __future__ import annotations
 
 import importlib.util
-import math
 import warnings
 from collections.abc import Sequence
 
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.simulator.compiling import inline
 from mwlmc_data.simulator.engines.lane_functions import START, F, LaneField
-from mwlmc_data.simulator.engines.lanes import FIRST, MAX_STEPS, SPEED2, check_arrival, lane_field
+from mwlmc_data.simulator.engines.lanes import MAX_STEPS, check_arrival, estimate_first_step, lane_field
 from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
 from mwlmc_data.simulator.engines.step import FIRST_STEP, ROWS, STAR, TIME, ZERO, trial_step
 from mwlmc_data.simulator.orbit import Orbit
@@ -81,7 +80,7 @@ def move_star(state, x, y, z, u, v, w, field):
     state[STAR], state[STAR + 1], state[STAR + 2] = x, y, z
     state[STAR + 3], state[STAR + 4], state[STAR + 5] = u, v, w
     state[TIME] = field.scalars[START]
-    state[FIRST_STEP] = FIRST * math.sqrt((x * x + y * y + z * z) / (u * u + v * v + w * w + SPEED2))
+    state[FIRST_STEP] = estimate_first_step(x, y, z, u, v, w)
     steps = np.int32(0)
     while state[TIME] < ZERO and steps < _MAX:
         trial_step(state, field)

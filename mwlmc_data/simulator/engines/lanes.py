@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from mwlmc_data.array_types import Float32Array, Float64Array, FloatArray
-from mwlmc_data.simulator.compiling import kernel
+from mwlmc_data.simulator.compiling import inline, kernel
 from mwlmc_data.simulator.engines.lane_functions import TERMS, F, LaneField
 from mwlmc_data.simulator.engines.step import FIRST_STEP, ROWS, STAR, TIME, ZERO, trial_step
 from mwlmc_data.simulator.engines.vectors import ALIGNMENT, LANES
@@ -26,10 +26,16 @@ from mwlmc_data.simulator.tables import Field, tabulate_hernquist
 #: `_CHECKED` rounds.
 MAX_STEPS, _CHECKED = 200_000, 1024
 #: The first step is this part of r / sqrt(v^2 + (100 km/s)^2).
-FIRST, SPEED2 = F(0.1), F(1e4)
+_FIRST, _SPEED2 = F(0.1), F(1e4)
 #: Distance [kpc] of the star at rest that an idle lane holds.
 _IDLE = F(100.0)
 _PER_VECTOR = ALIGNMENT // 4
+
+
+@inline
+def estimate_first_step(x, y, z, u, v, w):
+    """Length of the first step of a star with this position and velocity."""
+    return _FIRST * math.sqrt((x * x + y * y + z * z) / (u * u + v * v + w * w + _SPEED2))
 
 
 @kernel
@@ -63,9 +69,10 @@ def _run(stars, field, t_start):
                 following += 1
             else:
                 state[STAR, k] = _IDLE
-            r2 = state[STAR, k] ** 2 + state[STAR + 1, k] ** 2 + state[STAR + 2, k] ** 2
-            v2 = state[STAR + 3, k] ** 2 + state[STAR + 4, k] ** 2 + state[STAR + 5, k] ** 2
-            state[FIRST_STEP, k] = FIRST * math.sqrt(r2 / (v2 + SPEED2))
+            state[FIRST_STEP, k] = estimate_first_step(
+                state[STAR, k], state[STAR + 1, k], state[STAR + 2, k],
+                state[STAR + 3, k], state[STAR + 4, k], state[STAR + 5, k],
+            )  # fmt: skip
         if moving == 0:
             return rounds
         arrived = trial_step(state, field)

@@ -198,35 +198,30 @@ smaller = _extreme("The smaller of two floats; the second where either is NaN.",
 larger = _extreme("The larger of two floats; the second where either is NaN.", ">")
 
 
-@intrinsic
-def magnitude(typingctx, a):
-    """Absolute value."""
-    result, arguments, _ = _elementwise(a)
-
-    def codegen(context, builder, sig, args):
-        if result is floats:
-            return _call(builder, f"llvm.fabs.v{LANES}f32", args)
-        return _call_of_target(context, builder, math.fabs, args)
-
-    return signature(result, *arguments), codegen
-
-
-@intrinsic
-def root(typingctx, a):
-    """Square root."""
-    result, arguments, _ = _elementwise(a)
-
-    def codegen(context, builder, sig, args):
-        if result is floats:
-            return _call(builder, f"llvm.sqrt.v{LANES}f32", args)
-        return _call_of_target(context, builder, math.sqrt, args)
-
-    return signature(result, *arguments), codegen
-
-
 def _call_of_target(context: Any, builder: ir.IRBuilder, function: Callable, args: Sequence[ir.Value]) -> ir.Value:
     """Call a function of one number as its target defines it: a GPU has neither LLVM's root nor its magnitude."""
     return context.get_function(function, types.float32(types.float32))(builder, args)
+
+
+def _of_one(description: str, name: str, of_number: Callable) -> Callable:
+    """Define a function of one float: LLVM's of this name for lanes, that of the target for a number."""
+
+    def function(typingctx, a):
+        result, arguments, _ = _elementwise(a)
+
+        def codegen(context, builder, sig, args):
+            if result is floats:
+                return _call(builder, f"llvm.{name}.v{LANES}f32", args)
+            return _call_of_target(context, builder, of_number, args)
+
+        return signature(result, *arguments), codegen
+
+    function.__doc__ = description
+    return intrinsic(function)
+
+
+magnitude = _of_one("Absolute value.", "fabs", math.fabs)
+root = _of_one("Square root.", "sqrt", math.sqrt)
 
 
 @intrinsic

@@ -8,11 +8,11 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.references import checks
+from benchmarks.references.folders import ReferenceFolders
 from benchmarks.star_references.rows import list_rows
 from benchmarks.studies import brute_force as module
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.scoring.reference_columns import THETA
-from mwlmc_data.scoring.references import OF_24, OF_STARS
 
 
 def write_table(path, rows):
@@ -29,14 +29,14 @@ def write_table(path, rows):
 @pytest.fixture
 def folders(tmp_path):
     """Twelve rows given stars, of which the first has none given numbers, and the second none by simulations alone."""
-    rows, stars, numbers = list_rows()[:12], tmp_path / "stars", tmp_path / "numbers"
-    write_table(stars / f"{OF_STARS}.parquet", rows)
-    write_table(numbers / f"{OF_24}.parquet", rows[1:])
+    rows, found = list_rows()[:12], ReferenceFolders(tmp_path / "stars", tmp_path / "numbers")
+    write_table(found.of_stars, rows)
+    write_table(found.of_numbers, rows[1:])
     for row in rows[2:]:
-        path = numbers / "checked" / f"{row.name}.npz"
+        path = found.numbers / "checked" / f"{row.name}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-    return stars, numbers
+    return found
 
 
 @pytest.fixture
@@ -67,9 +67,8 @@ def list_p(text):
 
 def test_rows_that_are_missing_are_named(folders, known, capsys):
     known(0.0)
-    stars, numbers = folders
-    rows = list_rows()[:13]
-    assert command.main(["brute-force", "--stars", str(stars), "--numbers", str(numbers), "--rows", "13"]) == 0
+    rows, words = list_rows()[:13], ["--stars", str(folders.stars), "--numbers", str(folders.numbers), "--rows", "13"]
+    assert command.main(["brute-force", *words]) == 0
     text = capsys.readouterr().out
     assert f"1 rows lack a reference given stars (star-references): {rows[12].name}\n" in text
     names = f"{rows[0].name}, {rows[12].name}\n"
@@ -87,8 +86,8 @@ def test_without_tables_all_rows_are_missing(tmp_path, capsys):
 
 def test_posteriors_that_belong_together_agree(folders, known):
     known(0.0)
-    chosen, _ = module.find_rows(*folders, list_rows())
-    found = module.compare(folders[0], folders[1], chosen)
+    chosen, _ = module.find_rows(folders, list_rows())
+    found = module.compare(folders.stars, folders.numbers, chosen)
     assert len(found) == 10
     assert np.array([each.ratio for each in found]) == pytest.approx(0.25, rel=0.15)
     text = module.describe(found)
@@ -97,14 +96,14 @@ def test_posteriors_that_belong_together_agree(folders, known):
 
 def test_a_posterior_that_is_off_is_seen(folders, known):
     known(2.0)
-    chosen, _ = module.find_rows(*folders, list_rows())
-    assert max(list_p(module.describe(module.compare(*folders, chosen)))) < 1e-3
+    chosen, _ = module.find_rows(folders, list_rows())
+    assert max(list_p(module.describe(module.compare(folders.stars, folders.numbers, chosen)))) < 1e-3
 
 
 def test_rows_of_few_simulations_do_not_count(folders, known):
     known(0.0, n_simulations=50)
-    chosen, _ = module.find_rows(*folders, list_rows())
-    text = module.describe(module.compare(*folders, chosen))
+    chosen, _ = module.find_rows(folders, list_rows())
+    text = module.describe(module.compare(folders.stars, folders.numbers, chosen))
     assert text.count("does not count") == 10 and "p of chi-squared" not in text
 
 
