@@ -53,6 +53,9 @@ Scores of the tasks of `mwlmc-data`, best energy score first.
   posterior as wide as the prior has the right share of hits and contracts by 0.
 - **AUROC**: detection of the shifted rows, mean over the rungs, by the volume of the posterior and by the method's own
   statistic.
+- **log score**, by which `models` ranks: mean negative log probability of the physics that made the stars; 1.609 for
+  equal probabilities. **Brier score**, **accuracy** and **calibration error** are of the same probabilities; **gap to
+  evidences** is the log score minus that of the right answer, over the observations that have one.
 - **seeds**: trainings. For several seeds this file gives the mean, whose error adds those over observations and over
   seeds in quadrature, and the median of p-values.
 - **CPU**: training and drawing, in seconds of one core.

@@ -20,7 +20,15 @@ TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000
 #: Names of several tasks: those on the board, and those made of more numbers or of the stars themselves.
 GROUPS = {
     "board": TASKS,
-    "stars": ("summary-24", "velocity-bins", "stars-budget-1000", "stars-budget-10000"),
+    "stars": (
+        "summary-24",
+        "velocity-bins",
+        "stars-budget-1000",
+        "stars-budget-10000",
+        "stars-survey",
+        "stars-shift",
+        "models",
+    ),
 }
 #: The tasks of a fast run, unless others are requested.
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
