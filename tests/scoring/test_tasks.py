@@ -16,6 +16,7 @@ from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.observations import test_columns as columns_of_rows
 from mwlmc_data.scoring.tasks import summary
+from mwlmc_data.storage import embedded
 from tests.helpers.example_entries import SHORT, arrays_of, prior_samples
 
 TASKS = [name for name in mw.list_tasks() if not mw.get_task(name).on_demand]
@@ -239,6 +240,13 @@ def test_a_report_of_a_task_can_be_extended(summary9, without_references):
     report = summary9.score(prior_samples(summary9)).with_section(Section("classifier", {"c2st": Entry(0.51, 0.01)}))
     assert report["scores"]["classifier"]["c2st"]["value"] == 0.51
     assert dataclasses.is_dataclass(report)
+
+
+@pytest.mark.parametrize("name", [name for name in mw.list_tasks() if name != CONTROL])
+def test_every_task_says_whether_it_has_references(name):
+    """The control draws its own; the others load a registered file, or none."""
+    task = mw.get_task(name)
+    assert (task.references() is not None) == (task.reference_name in embedded.load_registry())
 
 
 def test_tasks_are_listed_in_one_order_whichever_module_comes_first():
