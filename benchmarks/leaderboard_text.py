@@ -64,11 +64,6 @@ The corrected flow uses more than the task provides: the nuisances of its traini
 each of its proposals, which do not count as simulations. Its draws repeat, which C2ST detects (in the null control
 too).
 
-The entries of the suite were made on the rows of simulator 1.0.0 and compared with the references given those rows. The
-rows of 1.1.0 are the same simulations, whose travel velocities differ by at most a fifth of their errors, and the log
-densities of the truths under the references differ by 0.002 nats in the mean (CHANGELOG.md). A later run of the suite
-replaces the entries.
-
 `python -m benchmarks suite` reproduces the entries of the suite; [docs/BENCHMARK.md](docs/BENCHMARK.md) explains how to
 submit one. `python -m benchmarks leaderboard` writes this file from `benchmarks/results/`, and
 <a href="docs/leaderboard.html">docs/leaderboard.html</a>, the same tables to sort and filter in a browser.
