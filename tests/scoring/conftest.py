@@ -3,7 +3,7 @@
 import pytest
 
 import mwlmc_data as mw
-from mwlmc_data.scoring.tasks import summary
+from mwlmc_data.scoring import task as task_module
 from tests.helpers.example_entries import SHORT, Gaussian
 
 
@@ -35,4 +35,4 @@ def shift(loaded):
 
 @pytest.fixture
 def without_references(monkeypatch):
-    monkeypatch.setattr(summary, "load_references", lambda *_, **__: None)
+    monkeypatch.setattr(task_module, "load_references", lambda *_, **__: None)

@@ -36,7 +36,7 @@ def few_draws(monkeypatch):
     monkeypatch.setattr(task_module, "load_cases", _load_cases)
     monkeypatch.setattr(task_module.Task, "n_draws", DRAWS)
     monkeypatch.setattr(summary.Summary6, "n_reference_draws", 64)
-    monkeypatch.setattr(summary, "load_references", lambda *_, **__: None)
+    monkeypatch.setattr(task_module, "load_references", lambda *_, **__: None)
 
 
 @pytest.fixture

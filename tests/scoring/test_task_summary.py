@@ -11,8 +11,8 @@ from scipy import stats
 from benchmarks.references.rows import reference_ids
 from mwlmc_data.dataset import schema
 from mwlmc_data.scoring import references
+from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.reference_columns import THETA
-from mwlmc_data.scoring.tasks import summary
 from mwlmc_data.storage import embedded
 from mwlmc_data.storage.errors import DamagedFileError
 from tests.helpers.example_entries import SHORT, prior_samples
@@ -167,7 +167,7 @@ class TestReferences:
         def make(certified=None):
             path = write_references(tmp_path / "references.parquet", summary9, *exact, certified)
             embedded.register(path, "references", 103, "1.0.0")
-            monkeypatch.setattr(summary, "load_references", partial(references.load_references, tmp_path))
+            monkeypatch.setattr(task_module, "load_references", partial(references.load_references, tmp_path))
             return tmp_path
 
         return make

@@ -20,8 +20,8 @@ from mwlmc_data.inference.stars import StarPosterior
 from mwlmc_data.rewinding.probability import PassProbability, count_coefficients
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.scoring import references
+from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.reference_columns import COLUMNS_OF_STARS, N_STAR_DRAWS, THETA
-from mwlmc_data.scoring.tasks import summary
 from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.storage import embedded
 
@@ -139,7 +139,7 @@ def test_a_task_scores_against_them(tmp_path, inferred, listed, monkeypatch):
     embedded.register(tmp_path / results.FILE, references.OF_STARS, 12, "1.1.0")
     task = get_task("stars-budget-1000")
     assert task.references() is None, "this version embeds none"
-    monkeypatch.setattr(summary, "load_references", lambda name: references.load_references(tmp_path, name))
+    monkeypatch.setattr(task_module, "load_references", lambda name: references.load_references(tmp_path, name))
     found = task.references()
     assert found.samples.shape == (12, 1000, 3) and found.other_names == task.other_names
     assert found.log_prob_truth == pytest.approx(-3.0 - np.log(1e21))
