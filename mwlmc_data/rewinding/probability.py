@@ -36,8 +36,8 @@ POINTS_PER_COEFFICIENT = 2
 MIN_AGREEMENT, MIN_EFFECTIVE = 1e-4, 100.0
 
 #: Second derivatives of ln P in two coordinates are at most the product of these numbers, the last for parameters that
-#: are not listed. Of a shell they are 0.4 in ln r_dehnen, 0.2 in beta0, and 0.03 in others and between two
-#: (``python -m benchmarks selection``).
+#: are not listed. Of shells without a footprint they are at most 0.4 in ln r_dehnen, 0.1 in beta0, and 0.03 in others
+#: and between two (``python -m benchmarks selection``).
 _BENDS, _BEND = {"r_dehnen": 1.0, "beta0": 1.0}, 0.5
 #: Size of a term of the sum over all stars of the data [nats] below which it is left out, one scale of the design from
 #: its centre: two standard deviations of the posterior in each coordinate, for which it is a quarter.
