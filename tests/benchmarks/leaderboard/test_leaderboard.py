@@ -212,3 +212,20 @@ def test_a_folder_without_results_and_a_bad_submission_are_refused(tmp_path, cap
     (tmp_path / "bad").mkdir()
     assert command.main(["leaderboard", "--add", str(tmp_path / "bad")]) == 2
     assert "manifest.json is missing" in capsys.readouterr().err
+
+
+def test_probabilities_of_models_are_ranked_by_their_log_score(tmp_path):
+    task = get_task("models")
+    uniform = np.full((len(task.observations), 5), 0.2)
+    better = 0.5 * uniform + 0.5 * task.observations.theta
+    for name, given in (("Equal ones", uniform), ("Better ones", better)):
+        home = tmp_path / name
+        write_submission(home, task, probabilities=given, method=name, seeds=[0], cost=COST, code="a test")
+        leaderboard.add_submission(home, tmp_path / "results")
+    board = leaderboard.rebuild(tmp_path / "results")
+    first, second = board["tasks"][task.id]
+    assert (first["title"], second["title"]) == ("Better ones", "Equal ones")
+    assert second["metrics"]["log_score"]["value"] == pytest.approx(np.log(5.0), abs=1e-3)
+    assert second["less_first"]["value"] == pytest.approx(np.log(3.0), abs=1e-3) and second["less_first"]["is_paired"]
+    text = leaderboard_text.format_markdown(board)
+    assert "| log score [nats] | minus row 1 |" in text and "1.6094" in text
