@@ -48,8 +48,13 @@ CALIBRATION_PERIOD = 5
 #: Largest number of pericentres of the rigid pair in 2.2 Gyr. An LMC that met the Milky Way before has lost mass there:
 #: eight corrections of the rigid start still missed by 30 to 40 kpc.
 MAX_PASSAGES = 1
-#: Mass [Msun] of a Milky Way from which on aiming runs have more particles: its heavier ones move the disc.
-_HEAVY = 2e12
+#: Masses [Msun] of a Milky Way and an LMC from which on aiming runs have more particles: heavier ones move the disc.
+_HEAVY_MW, _HEAVY_LMC = 2e12, 2e11
+#: Miss [kpc, km/s] at which the search for a start ends: a third and a half of the prior's width in distance and in the
+#: line of sight. What was reached is the datum, not what was aimed at.
+GOOD_MISS = (1.5, 5.0)
+#: Largest normal score of a present day's numbers under the prior: the largest of the 128,000 rows is 4.8.
+_MAX_SCORE = 4.0
 
 
 @dataclass(frozen=True)
@@ -207,9 +212,9 @@ def simulate(plan: LivePlan, number: int) -> tuple[str, bytes, list[dict[str, An
     passages = count_passages(integrate_orbit(parameters))
     if passages > MAX_PASSAGES:
         return f"the rigid pair has met {passages} times in 2.2 Gyr: no start is looked for", b"", []
-    few = round(plan.aiming_particles * max(1.0, parameters.m200_mw / _HEAVY))
+    heavier = max(1.0, parameters.m200_mw / _HEAVY_MW, parameters.m_lmc / _HEAVY_LMC)
     try:
-        start = aim(parameters, few, seed=number).start
+        start = aim(parameters, round(plan.aiming_particles * heavier), seed=number, good=GOOD_MISS).start
     except MissedError as error:
         return str(error), b"", []
     galaxies, settings = make_galaxies(parameters), make_settings(plan.particles, number)
@@ -236,8 +241,10 @@ def count_passages(orbit: Orbit) -> int:
 
 
 def is_within_prior(sky: Mapping[str, float]) -> bool:
-    """Whether a present day of the LMC on the sky is one that the Gaussian prior may draw."""
-    return bool(np.isfinite(Prior("gaussian", SKY_NAMES).log_prob(sky)))
+    """Whether a present day of the LMC on the sky is one that the Gaussian prior draws, each number within 4 sigma."""
+    prior = Prior("gaussian", tuple(sky))
+    scores = prior.to_normal_scores(np.array(list(sky.values())))
+    return bool(np.isfinite(prior.log_prob(sky)) and np.abs(scores).max() <= _MAX_SCORE)
 
 
 def make_row(live: LiveSimulation, sim_id: int, n_stars: int, beta0: float, r_dehnen: float) -> dict[str, Any]:

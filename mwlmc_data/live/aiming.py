@@ -63,6 +63,7 @@ def aim(
     particles: int = AIMING_PARTICLES,
     seed: int = 0,
     on_row: Callable[[], object] | None = None,
+    good: tuple[float, float] = GOOD_MISS,
 ) -> Aim:
     """Find the start from which a live LMC arrives at the present day of `parameters`.
 
@@ -77,6 +78,8 @@ def aim(
         Seed of the shots' particles.
     on_row : callable, optional
         Called after each row of each shot.
+    good : tuple of float
+        Miss [kpc, km/s] at which the search ends.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def aim(
         _, rows = run(galaxies, start, settings, on_row=on_row)
         starts.append(start)
         misses.append(rows[-1].lmc - rows[-1].body - wanted)
-        if _is_within(misses[-1], GOOD_MISS):
+        if _is_within(misses[-1], good):
             break
         step = correction @ misses[-1]
         start = start - step * min(1.0, _LONGEST / float(np.linalg.norm(step / _SCALES)))

@@ -22,7 +22,8 @@ def quick(monkeypatch):
     """The rigid pair's start in place of the search, of which the second misses; two haloes."""
     aimed = []
 
-    def aim(parameters, particles, seed):
+    def aim(parameters, particles, seed, good):
+        assert good == module.GOOD_MISS
         aimed.append((seed, particles, parameters))
         if seed == 1:
             raise MissedError("start = an LMC 1200 kpc from the Milky Way")
@@ -51,7 +52,7 @@ def test_a_set_is_made_assembled_and_continued(made, quick, monkeypatch):
     drawn = Prior("gaussian").sample(2, seed=module.SEED)
     for (seed, particles, parameters), row in zip(quick, drawn.to_dict("records"), strict=True):
         assert parameters.m_lmc == pytest.approx(row["m_lmc"]) and parameters.log10_lambda_df == module.FIRST_GUESS
-        assert particles == round(30_000 * max(1.0, row["m200_mw"] / 2e12)), seed
+        assert particles == round(30_000 * max(1.0, row["m200_mw"] / 2e12, row["m_lmc"] / 2e11)), seed
     rows, truths, frictions, misses = (pq.read_table(path).to_pandas() for path in files[:4])
     assert list(rows) == list(schema.CATALOGUE_NAMES)
     assert rows["sim_id"].tolist() == [0, 1]
@@ -103,6 +104,9 @@ def test_the_prior_is_that_of_the_catalogue():
     sky = Prior("gaussian", module.SKY_NAMES).sample(1).iloc[0].astype(float).to_dict()
     assert module.is_within_prior(sky)
     assert not module.is_within_prior({**sky, "ra_lmc": 100.0})
+    # an unbounded number, in standard deviations
+    assert module.is_within_prior({**sky, "v_los_lmc": 262.2 + 39.0})
+    assert not module.is_within_prior({**sky, "v_los_lmc": 262.2 - 41.0})
 
 
 def test_splits_go_by_simulation():

@@ -45,6 +45,14 @@ def test_the_search_converges(monkeypatch):
     assert 2 <= len(sizes) <= aiming.MAX_SHOTS
 
 
+def test_a_looser_search_ends_earlier(monkeypatch):
+    monkeypatch.setattr(aiming, "run", stand_in())
+    monkeypatch.setattr(aiming, "WORST_MISS", (5.0, 30.0))
+    strict = aim(PARAMETERS).misses
+    place, motion = (np.linalg.norm(strict[-2, part]) for part in (slice(3), slice(3, None)))
+    np.testing.assert_array_equal(aim(PARAMETERS, good=(1.01 * place, 1.01 * motion)).misses, strict[:-1])
+
+
 def test_noise_does_not_mislead_it(monkeypatch):
     for seed in range(5):
         monkeypatch.setattr(aiming, "run", stand_in(0.3, seed))
