@@ -17,6 +17,7 @@ from mwlmc_data.storage.writing import replace_file, write_bytes
 
 _BENCHMARK: dict[str, Sequence[schema.Column]] = {
     references.NAME: reference_columns.COLUMNS,
+    references.OF_50_100: reference_columns.COLUMNS_OF_50_100,
     references.OF_24: reference_columns.COLUMNS_OF_24,
     references.OF_STARS: reference_columns.COLUMNS_OF_STARS,
     ladders.NAME: ladders.COLUMNS,

@@ -28,7 +28,7 @@ from mwlmc_data.display import Displayed, number
 from mwlmc_data.priors import MARGINALS, Marginal, Normal
 from mwlmc_data.scoring.circular import circular_mean
 from mwlmc_data.simulator.constants import FIT_R_MIN
-from mwlmc_data.simulator.frames import galactocentric_to_sky, spherical_angles
+from mwlmc_data.simulator.frames import galactocentric_to_sky, sky_basis, spherical_angles
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 from mwlmc_data.simulator.reflex import Reflex, Shell, describe_shell, name_shell
 
@@ -90,6 +90,14 @@ class Case(Displayed):
     def lmc(self) -> dict[str, float]:
         """The LMC's x_lmc ... vz_lmc [kpc, km/s], as :func:`~mwlmc_data.infer` takes it beside a fit."""
         return {name: self.observation[name] for name in CARTESIAN_NAMES}
+
+    @property
+    def travel(self) -> dict[str, float]:
+        """The travel velocity as a vector [km/s], under the names of its shell's columns in a catalogue."""
+        speed, l, b = (self.observation[name] for name in schema.REFLEX)
+        shell = name_shell(self.r_min, self.r_max)
+        vector = speed * sky_basis(l, b)[0]
+        return {f"v{axis}_travel{shell}": float(value) for axis, value in zip("xyz", vector, strict=True)}
 
     @property
     def extrapolates(self) -> bool:

@@ -1,4 +1,4 @@
-"""`paper` and `friction`: the reproduction."""
+"""`paper`, `case-shells`, `live-masses` and `friction`: the reproduction."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_workers(shells)
     shells.set_defaults(run=_shells)
 
+    masses = commands.add_parser("live-masses", help="the LMC's mass inferred from the four live runs, by two priors")
+    masses.add_argument("--stars", type=integer_from(500), default=20_000, help="of each halo (default: %(default)s)")
+    masses.add_argument("--out", type=Path, default=Path("build/live-masses"), help="folder for live-masses.png")
+    add_seed(masses)
+    masses.set_defaults(run=_live_masses)
+
     friction = commands.add_parser("friction", help="which friction reproduces a published orbit of the LMC")
     friction.add_argument(
         "--orbit", type=Path, required=True, help="text file of 12 columns (MW and LMC) or 7 (t, relative)"
@@ -49,6 +55,12 @@ def _shells(options: argparse.Namespace) -> None:
     from benchmarks.paper import shells
 
     shells.main(options.haloes, options.seed, options.workers)
+
+
+def _live_masses(options: argparse.Namespace) -> None:
+    from benchmarks.paper import live_masses
+
+    live_masses.main(options.out, options.stars, options.seed)
 
 
 def _friction(options: argparse.Namespace) -> None:

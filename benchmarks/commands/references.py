@@ -11,13 +11,15 @@ from benchmarks.commands.options import add_workers, integer_from, split_names
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the parsers."""
     references = commands.add_parser("references", help="make reference posteriors of fixed test rows and of the cases")
-    references.add_argument("--task", default="summary-9", help="whose data are given: summary-9 (default), summary-24")
     references.add_argument(
-        "--out", type=Path, help="folder of the run, which it resumes (default: build/references, with -24 for 24)"
+        "--task", default="summary-9", help="whose data are given: summary-9 (default), summary-9-50-100, summary-24"
+    )
+    references.add_argument(
+        "--out", type=Path, help="folder of the run, which it resumes (default: build/references, with -50-100 or -24)"
     )
     references.add_argument("--stage", default="all", help="simulate, infer, extend, check, collect or all (default)")
     references.add_argument(
-        "--rows", type=integer_from(1), help="only this many rows, the cases first (default: all 103)"
+        "--rows", type=integer_from(1), help="only this many rows, the cases first (default: all)"
     )
     references.add_argument(
         "--before", type=Path, metavar="FILE", help="earlier references.parquet, to compare the collected one with"
@@ -54,7 +56,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=[],
         dest="files",
         metavar="FILE",
-        help="references.parquet, references-24.parquet or references-stars.parquet of a run",
+        help="references.parquet, references-50-100.parquet, references-24.parquet or references-stars.parquet",
     )
     embed.set_defaults(run=_embed)
 

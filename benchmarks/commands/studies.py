@@ -195,13 +195,14 @@ def _add_calibration(commands: argparse._SubParsersAction) -> None:
     calibration.add_argument(
         "--r-max", type=float, default=math.inf, help="shell of the network [kpc]: 100, 300 or inf (default)"
     )
+    calibration.add_argument("--targets", default="total", help="of the network: total (default) or within-50")
     calibration.set_defaults(run=_calibration)
 
 
 def _calibration(options: argparse.Namespace) -> None:
     from benchmarks.studies import calibration
 
-    calibration.main(options.config, options.rows, options.fresh, options.r_max)
+    calibration.main(options.config, options.rows, options.fresh, options.r_max, options.targets)
 
 
 def _add_assembly(commands: argparse._SubParsersAction) -> None:
@@ -256,6 +257,9 @@ def _add_survey_moments(commands: argparse._SubParsersAction) -> None:
     )
     moments.add_argument("--out", type=Path, default=Path("build/survey-moments"), help="folder of the mocks")
     moments.add_argument("--reference", type=Path, help="folder of reference tables, for the N-body mock (reflex/)")
+    moments.add_argument(
+        "--parts", type=split_names, default=["survey"], help="survey (default), nbody, stream, with commas"
+    )
     add_workers(moments)
     moments.set_defaults(run=_survey_moments)
 
@@ -263,13 +267,13 @@ def _add_survey_moments(commands: argparse._SubParsersAction) -> None:
 def _survey_moments(options: argparse.Namespace) -> None:
     from benchmarks.studies import survey_moments
 
-    survey_moments.main(options.out, options.mocks, options.reference, options.workers)
+    survey_moments.main(options.out, options.mocks, options.reference, options.workers, options.parts)
 
 
 def _add_milky_way(commands: argparse._SubParsersAction) -> None:
     real = commands.add_parser("milky-way", help="every published motion through infer, and the K giants' selection")
     real.add_argument(
-        "--parts", type=split_names, default=["published"], help="published (default), giants, selection, with commas"
+        "--parts", type=split_names, default=["published"], help="published (default), masses, giants, selection"
     )
     real.add_argument(
         "--mocks", type=integer_from(250), default=2000, help="simulated surveys of the giants (default: %(default)s)"

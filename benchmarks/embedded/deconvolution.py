@@ -30,9 +30,9 @@ from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.deconvolved import TRAVEL, DeconvolvedLikelihood
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.mixture import DeconvolvedMixture
+from mwlmc_data.inference.networks import name_network
 from mwlmc_data.inference.shells import WHOLE
-from mwlmc_data.priors import Prior
-from mwlmc_data.scoring.tasks.summary import Summary9
+from mwlmc_data.inference.targets import TARGETS, TOTAL, make_prior
 from mwlmc_data.simulator.reflex import Shell, name_shell
 
 NAME = "deconvolved travel velocity"
@@ -41,7 +41,6 @@ VERSION = 1
 SEED = 0
 HIDDEN = (128, 128, 128)
 N_COMPONENTS = 6
-THETA = Summary9.theta_names
 COVARIANCE = tuple(f"cov_v{a}_v{b}" for a, b in ("xx", "xy", "xz", "yy", "yz", "zz"))
 _UPPER = np.triu_indices(3)
 
@@ -53,7 +52,7 @@ class Rows:
     Attributes
     ----------
     theta : ndarray, shape (n, 3)
-        Parameters, in the catalogue's units.
+        What is inferred, in the catalogue's units.
     lmc : ndarray, shape (n, 6)
         The LMC's vector [kpc, km/s].
     vector : ndarray, shape (n, 3)
@@ -68,19 +67,20 @@ class Rows:
     covariance: Float64Array
 
     @classmethod
-    def of(cls, table: Mapping[str, NDArray], shell: Shell = WHOLE) -> Rows:
+    def of(cls, table: Mapping[str, NDArray], shell: Shell = WHOLE, targets: str = TOTAL) -> Rows:
         """Take the columns `list_columns` of a table."""
         chosen = (np.stack([np.asarray(table[c], np.float64) for c in names], axis=1) for names in
-                  (THETA, LMC_VECTOR, *_fitted(shell)))  # fmt: skip
+                  (TARGETS[targets], LMC_VECTOR, *_fitted(shell)))  # fmt: skip
         theta, lmc, vector, upper = chosen
         covariance = np.empty((len(upper), 3, 3))
         covariance[:, _UPPER[0], _UPPER[1]] = covariance[:, _UPPER[1], _UPPER[0]] = upper
         return cls(theta, lmc, vector, covariance)
 
     @classmethod
-    def load(cls, split: str, config: str, shell: Shell = WHOLE) -> Rows:
+    def load(cls, split: str, config: str, shell: Shell = WHOLE, targets: str = TOTAL) -> Rows:
         """Load a split of an embedded set."""
-        return cls.of(load_catalogue(split, config=config, columns=list_columns(shell), format="numpy"), shell)
+        columns = list_columns(shell, targets)
+        return cls.of(load_catalogue(split, config=config, columns=columns, format="numpy"), shell, targets)
 
     def where(self, chosen: NDArray[np.bool_] | slice) -> Rows:
         """Select rows."""
@@ -94,9 +94,9 @@ class Rows:
         return len(self.theta)
 
 
-def list_columns(shell: Shell = WHOLE) -> list[str]:
+def list_columns(shell: Shell = WHOLE, targets: str = TOTAL) -> list[str]:
     """Names of the columns that `Rows` takes."""
-    return [*THETA, *LMC_VECTOR, *(name for names in _fitted(shell) for name in names)]
+    return [*TARGETS[targets], *LMC_VECTOR, *(name for names in _fitted(shell) for name in names)]
 
 
 def _fitted(shell: Shell) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -106,7 +106,12 @@ def _fitted(shell: Shell) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def train(
-    training: Rows, validation: Rows, config: str, seed: int = SEED, effort: Effort | None = None
+    training: Rows,
+    validation: Rows,
+    config: str,
+    seed: int = SEED,
+    effort: Effort | None = None,
+    targets: str = TOTAL,
 ) -> tuple[DeconvolvedLikelihood, Trained]:
     """Train a network.
 
@@ -119,6 +124,8 @@ def train(
     seed : int
         Seed of the initial weights and of the order of the rows.
     effort : Effort, optional
+    targets : str
+        What the rows' parameters are.
 
     Returns
     -------
@@ -129,7 +136,8 @@ def train(
     import torch
 
     effort = effort or Effort()
-    scores, lmc = Scores(Prior(config, THETA)), Inputs.from_data(training.lmc, LMC_VECTOR)
+    names = TARGETS[targets]
+    scores, lmc = Scores(make_prior(config, names)), Inputs.from_data(training.lmc, LMC_VECTOR)
     centre, width = training.vector.mean(axis=0), training.vector.std(axis=0)
 
     def pair(rows: Rows) -> loop.Pair:
@@ -142,7 +150,7 @@ def train(
     setting = setting.shorten(effort.scale_epochs) if effort.fast else setting
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        n_given = len(THETA) + len(LMC_VECTOR)
+        n_given = len(names) + len(LMC_VECTOR)
         net = define_network()((n_given, *HIDDEN), N_COMPONENTS, 3, mdn.dropout(len(training))).to(effort.device)
         outcome = loop.train(net, pair(training), pair(validation), setting, effort.progress)
     mixture = DeconvolvedMixture.from_state(loop.state_of(net), 3)
@@ -183,9 +191,14 @@ _MIN_VARIANCE = 1e-8
 
 
 def get(
-    folder: Path, config: str, shell: Shell = WHOLE, seed: int = SEED, effort: Effort | None = None
+    folder: Path,
+    config: str,
+    shell: Shell = WHOLE,
+    targets: str = TOTAL,
+    seed: int = SEED,
+    effort: Effort | None = None,
 ) -> Path:
-    """Find the network of a set and a shell in a folder, or train it there.
+    """Find the network of a set, a shell and targets in a folder, or train it there.
 
     Parameters
     ----------
@@ -195,6 +208,8 @@ def get(
         Set to learn from.
     shell : (float, float)
         Shell of the fitted stars [kpc], one of those of the catalogue.
+    targets : str
+        What it infers, of `mwlmc_data.inference.targets.TARGETS`.
     seed, effort
         As for `train`.
 
@@ -204,20 +219,19 @@ def get(
         File of arrays, for `DeconvolvedLikelihood.from_state`, with their description.
     """
     effort = effort or Effort()
-    wanted = identity(config, shell, seed, effort)
-    path = folder / f"{config}{name_shell(*shell).replace('_', '-')}-s{seed}.safetensors"
+    wanted = identity(config, shell, targets, seed, effort)
+    path = folder / f"{name_network(config, shell, targets)}-s{seed}.safetensors"
     if path.exists():
         about = models.read_about(path)
         if {key: about.get(key) for key in wanted} == wanted:
             return path
     loop.use_one_thread()
     start = models.cpu_seconds()
-    training, validation = (Rows.load(split, config, shell) for split in ("train", "validation"))
-    likelihood, outcome = train(training, validation, config, seed, effort)
+    training, validation = (Rows.load(split, config, shell, targets) for split in ("train", "validation"))
+    likelihood, outcome = train(training, validation, config, seed, effort, targets)
     about = {
         **wanted,
         "simulations": len(training),
-        "theta_names": list(THETA),
         "n_parameters": likelihood.mixture.size,
         "history": [[round(value, 4) for value in each] for each in outcome.history],
         "cpu_seconds": round(models.cpu_seconds() - start, 1),
@@ -226,9 +240,9 @@ def get(
     return path
 
 
-def identity(config: str, shell: Shell, seed: int, effort: Effort) -> dict[str, Any]:
+def identity(config: str, shell: Shell, targets: str, seed: int, effort: Effort) -> dict[str, Any]:
     """Return what must agree for a trained network to be usable; no outer radius is None."""
     data, (r_min, r_max) = release.get_entry(config)["sha256"], shell
     return {"network": NAME, "version": VERSION, "config": config, "r_min": r_min,
-            "r_max": None if math.isinf(r_max) else r_max, "data_sha256": data, "seed": seed,
-            "fast": effort.fast}  # fmt: skip
+            "r_max": None if math.isinf(r_max) else r_max, "theta_names": list(TARGETS[targets]), "data_sha256": data,
+            "seed": seed, "fast": effort.fast}  # fmt: skip

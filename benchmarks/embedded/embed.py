@@ -14,13 +14,12 @@ from benchmarks.embedded import deconvolution
 from benchmarks.suite import models
 from benchmarks.suite.jobs import Job
 from mwlmc_data.dataset import release
-from mwlmc_data.inference.networks import NETWORKS
+from mwlmc_data.inference.networks import NETWORKS, Key
 from mwlmc_data.scoring import energy_score, references
 from mwlmc_data.scoring.submission import read_submission
 from mwlmc_data.scoring.tasks.summary import FIXED, SummaryTask
 from mwlmc_data.scoring.yardstick import ScoreLimit, write_limit
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
-from mwlmc_data.simulator.reflex import Shell
 from mwlmc_data.storage import embedded
 
 #: Seed of the training whose entry in summary-9 is the limit.
@@ -31,7 +30,7 @@ def embed_networks(
     folder: Path,
     directory: Path = release.DATA_DIR,
     effort: Effort | None = None,
-    chosen: Sequence[tuple[str, Shell]] = tuple(NETWORKS),
+    chosen: Sequence[Key] = tuple(NETWORKS),
 ) -> list[Path]:
     """Put the networks of `mwlmc_data.inference` into a folder of embedded files; train those that are missing.
 
@@ -43,8 +42,8 @@ def embed_networks(
         That of the package by default.
     effort : Effort, optional
         Effort of the training.
-    chosen : sequence of (str, (float, float))
-        Training sets and shells; all by default.
+    chosen : sequence of (str, (float, float), str)
+        Training sets, shells and targets; all by default.
 
     Returns
     -------

@@ -11,8 +11,6 @@ import numpy as np
 from benchmarks.references.design import CONFIG, THETA
 from benchmarks.references.statistics import REFLEX_MOTION, Statistics
 from mwlmc_data import load_catalogue, validation_cases
-from mwlmc_data.dataset.schema import REFLEX
-from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.scoring.observations import REFERENCE_ROWS, test_ids
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES, SKY_NAMES
 
@@ -42,7 +40,8 @@ class Row:
     truth : tuple of float
         m_lmc, m200_mw [Msun], log10_lambda_df; NaN where a case does not quote it.
     statistics : Statistics
-        What is observed; by default vx_travel, vy_travel, vz_travel [km/s].
+        What is observed; by default vx_travel, vy_travel, vz_travel [km/s]. A case's travel vector counts as that of
+        all stars beyond 50 kpc, as the paper says, and as that of its own shell.
     """
 
     name: str
@@ -67,27 +66,27 @@ def all_rows(statistics: Statistics = REFLEX_MOTION) -> list[Row]:
     Parameters
     ----------
     statistics : Statistics
-        What is observed; the cases quote the reflex motion alone.
+        What is observed. The cases quote the reflex motion alone; in a shell of stars, those of this shell count.
 
     Returns
     -------
     list of Row
     """
-    cases = case_rows() if statistics == REFLEX_MOTION else []
-    return [*cases, *spread(test_rows(statistics))]
+    return [*case_rows(statistics), *spread(test_rows(statistics))]
 
 
-def case_rows() -> list[Row]:
-    """Build a row for each validation case."""
+def case_rows(statistics: Statistics = REFLEX_MOTION) -> list[Row]:
+    """Build a row for each validation case that quotes these numbers."""
     rows = []
     for i, case in enumerate(validation_cases().values()):
+        if statistics != REFLEX_MOTION and set(statistics.names) != set(case.travel):
+            continue
         data = case.observation
         vector = tuple(data[name] for name in CARTESIAN_NAMES)
-        reflex = np.array([[data[name] for name in REFLEX]])
-        motion = tuple(travel_vectors(reflex)[0].tolist())
+        motion = tuple(case.travel.values())
         truth = tuple(case.truth.get(name, np.nan) for name in THETA)
         lmc = dict(zip(CARTESIAN_NAMES, vector, strict=True))
-        rows.append(Row(case.name, case.kind, None, 1000 + i, lmc, vector, motion, truth))
+        rows.append(Row(case.name, case.kind, None, 1000 + i, lmc, vector, motion, truth, statistics))
     return rows
 
 

@@ -11,7 +11,7 @@ from mwlmc_data import get_task
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX, Column
 from mwlmc_data.scoring import references
-from mwlmc_data.scoring.reference_columns import COLUMNS, COLUMNS_OF_24
+from mwlmc_data.scoring.reference_columns import COLUMNS, COLUMNS_OF_24, COLUMNS_OF_50_100
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.many import simulate_row
 
@@ -21,7 +21,11 @@ SEED = 20250720
 TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
 COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
 #: Name of a file -> its columns.
-_COLUMNS = {references.NAME: COLUMNS, references.OF_24: COLUMNS_OF_24}
+_COLUMNS = {
+    references.NAME: COLUMNS,
+    references.OF_50_100: COLUMNS_OF_50_100,
+    references.OF_24: COLUMNS_OF_24,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Statistics:
     file : str
         Name of the file of references, without its ending.
     names : tuple of str
-        Columns of a catalogue's row, the travel vector first.
+        Columns of a catalogue's row, the travel vector first: of all stars beyond 50 kpc, or of a shell.
     """
 
     file: str
@@ -73,8 +77,14 @@ class Statistics:
 
     @property
     def label(self) -> list[str] | None:
-        """What files of simulations record; None for the travel vector alone."""
-        return list(self.names) if self.fix_nuisances else None
+        """What files of simulations record; None for the travel vector of all stars alone."""
+        return None if self.names == TRAVEL else list(self.names)
+
+    @property
+    def covariances(self) -> tuple[str, ...]:
+        """Columns of the travel vector's covariance."""
+        shell = self.names[0].removeprefix(TRAVEL[0])
+        return tuple(f"{name}{shell}" for name in COVARIANCES)
 
     def simulate(self, row: dict[str, Any]) -> Float32Array:
         """Simulate the numbers and the covariances of the travel vector (k + 6,); NaN where that fails."""
@@ -82,7 +92,7 @@ class Statistics:
             found = simulate_row((row, SEED, const.N_STARS, "numba"))
         except (ValueError, RuntimeError, FloatingPointError):
             return np.full(len(self) + len(COVARIANCES), np.nan, dtype=np.float32)
-        return np.array([found[name] for name in (*self.names, *COVARIANCES)], dtype=np.float32)
+        return np.array([found[name] for name in (*self.names, *self.covariances)], dtype=np.float32)
 
 
 #: The reflex motion of summary-9, of the tasks with its data, and of the validation cases.
@@ -104,11 +114,14 @@ def find_statistics(task_name: str) -> Statistics:
     Raises
     ------
     ValueError
-        If there is no such task, or its data are not the LMC's vector, the reflex motion and further columns of the
-        catalogue for which a file of references is described.
+        If there is no such task, or its data are not the LMC's vector, the reflex motion (in a shell of stars as a
+        vector) and further columns of the catalogue for which a file of references is described.
     """
     task = get_task(task_name)
     name = task.reference_name
     if name is None or name not in _COLUMNS or task.on_demand:
-        raise ValueError(f"task = {task_name!r}: allowed is one with data of summary-9 or summary-24")
-    return Statistics(name, (*TRAVEL, *(x for x in task.x_names if x not in (*LMC_VECTOR, *REFLEX))))
+        raise ValueError(
+            f"task = {task_name!r}: allowed is one with data of summary-9, summary-9-50-100 or summary-24"
+        )
+    motion = TRAVEL if set(REFLEX) <= set(task.x_names) else ()
+    return Statistics(name, (*motion, *(x for x in task.x_names if x not in (*LMC_VECTOR, *REFLEX))))

@@ -1,11 +1,13 @@
 """The real Milky Way: every published motion through `mw.infer`, and the K giants through their selection.
 
 Part `published` infers from each published measurement, with the observed LMC and its errors and with another choice of
-the LMC, or says why the package does not. Part `giants` takes the 253 K giants beyond 50 kpc of Yaaqib et al. (2024),
+the LMC, or says why the package does not. Part `masses` infers masses within 50 kpc and the anisotropy from the same
+measurements, beside the published values. Part `giants` takes the 253 K giants beyond 50 kpc of Yaaqib et al. (2024),
 from `--reference DIR` or from the authors' repository: how far their fitted vector is from what the model makes at the
 observed LMC, if the sky were whole and perfect, with its errors, and with the survey's selection; and what is inferred
-from their moments by mocks with their sky, distances and errors. Part `selection` simulates haloes at the posterior of
-the giants and prints how shell and selection move the fitted vector. Mocks and haloes are kept in the folder.
+from their moments by mocks with their sky, distances and errors, masses within 50 kpc too. Part `selection` simulates
+haloes at the posterior of the giants and prints how shell and selection move the fitted vector. Mocks and haloes are
+kept in the folder.
 """
 
 from __future__ import annotations
@@ -25,18 +27,20 @@ from mwlmc_data import Parameters, Prior, fit_reflex, fit_reflex_observed, infer
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference import MomentsPosterior, ReflexPosterior
 from mwlmc_data.inference.deconvolved import TRAVEL
+from mwlmc_data.inference.posterior import get_unit
+from mwlmc_data.inference.targets import TARGETS
 from mwlmc_data.observations import Observation, fetch_stars, load_lmc, load_observations
+from mwlmc_data.priors.enclosed import WITHIN_50, EnclosedPrior
 from mwlmc_data.rewinding.observed import take_observed
 from mwlmc_data.simulator import Reflex
 from mwlmc_data.surveys import measure_moments
 from mwlmc_data.surveys.mock import observe_like
 
-PARTS = ("published", "giants", "selection")
+PARTS = ("published", "masses", "giants", "selection")
 #: The table of stars, its file in a folder of reference tables, and its shell [kpc].
 STARS, FILE, R_MAX = "yaaqib24-50-kgiants", "kgiants_yaaqib24_r50.txt", 125.0
 #: Seed, and stars of a halo that is observed.
 SEED, N_STARS = 41_000, 40_000
-_THETA = {"m_lmc": (1e10, "1e10 Msun"), "m200_mw": (1e11, "1e11 Msun"), "log10_lambda_df": (1.0, "dex")}
 
 
 def quiet(function: Any, *args: Any, **options: Any) -> Any:
@@ -60,11 +64,13 @@ def read_stars(reference: Path | None) -> pd.DataFrame:
 
 
 def format_posterior(found: ReflexPosterior | MomentsPosterior) -> str:
-    """Format median and 68% interval of masses and friction, and the p-value."""
+    """Format median and 68% interval of masses, friction and anisotropy, and the p-value."""
     parts = []
-    for name, (unit, _) in _THETA.items():
-        low, middle, high = found.percentiles().loc[name] / unit
-        parts.append(f"{name} {middle:.1f} ({low:.1f} to {high:.1f})")
+    inner = "m_mw_50" in found.samples
+    for name in WITHIN_50 if inner else TARGETS["total"]:
+        low, middle, high = found.percentiles().loc[name] / get_unit(name)[0]
+        digits = 2 if inner else 1
+        parts.append(f"{name} {middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})")
     p = f"p {found.p_value:.3f}" if found.p_value else f"p < {1.0 / found.n_predictive:g}"
     return ", ".join([*parts, p])
 
@@ -85,6 +91,36 @@ def describe_published() -> Iterator[str]:
             )
 
 
+def describe_masses() -> Iterator[str]:
+    """Yield the published masses within 50 kpc and anisotropies, and those inferred from each published motion."""
+    entries = load_observations()
+    for name, entry in entries.items():
+        quoted = [
+            f"{each} {entry.values[each] / unit:.2f} +{entry.upper[each] / unit:.2f} -{entry.lower[each] / unit:.2f}"
+            for each in WITHIN_50
+            if each in entry.values
+            for unit in (get_unit(each)[0],)
+        ]
+        if quoted:
+            yield f"{name}, {entry.tracers}, as published ({entry.version}): {', '.join(quoted)}"
+    for name, entry in entries.items():
+        try:
+            found = quiet(infer, entry, lmc=load_lmc(), n=4000, targets="within-50")
+        except ValueError:
+            continue  # the part "published" says why
+        yield (
+            f"{name}, stars {describe_stars(entry)}, LMC of kallivayalil13: {format_posterior(found)}, "
+            f"{found.distance:.1f} sigma"
+        )
+    prior = EnclosedPrior("gaussian").sample(20_000, seed=SEED).quantile([0.16, 0.5, 0.84])
+    quantiles = ", ".join(
+        f"{name} {middle:.2f} ({low:.2f} to {high:.2f})"
+        for name in WITHIN_50
+        for low, middle, high in (prior[name] / get_unit(name)[0],)
+    )
+    yield f"prior: {quantiles}"
+
+
 def describe_stars(entry: Observation) -> str:
     """The shell of a measurement as its source gives it, and where its stars end."""
     reach = "" if entry.reach is None else f", to {entry.reach:g} kpc"
@@ -99,7 +135,12 @@ def fit_stars(stars: pd.DataFrame) -> Reflex:
 
 
 def infer_giants(
-    stars: pd.DataFrame, out: Path, n_mocks: int, workers: int | None, moments: Sequence[str] | None = TRAVEL
+    stars: pd.DataFrame,
+    out: Path,
+    n_mocks: int,
+    workers: int | None,
+    moments: Sequence[str] | None = TRAVEL,
+    targets: str = "total",
 ) -> MomentsPosterior:
     """Infer from moments of the K giants, the travel velocity by default, by mocks with their sky and errors."""
     return quiet(
@@ -107,6 +148,7 @@ def infer_giants(
         stars,
         method="moments",
         moments=moments,
+        targets=targets,
         lmc=load_lmc(),
         n_mocks=n_mocks,
         n=4000,
@@ -137,6 +179,9 @@ def describe_giants(stars: pd.DataFrame, out: Path, n_mocks: int, workers: int |
         yield f"{what}, by mocks like them ({time.monotonic() - start:.0f} s): {format_posterior(found)}"
         yield str(found)
         yield found.calibration.round(3).to_string()
+        within = infer_giants(stars, out, n_mocks, workers, names, "within-50")
+        yield f"{what}, masses within 50 kpc: {format_posterior(within)}"
+        yield within.calibration.round(3).to_string()
 
 
 def measure_selection(stars: pd.DataFrame, posterior: MomentsPosterior, n: int) -> dict[str, Float64Array]:
@@ -180,6 +225,9 @@ def main(out: Path, parts: list[str], n_mocks: int, haloes: int, reference: Path
         raise ValueError(f"--parts holds {', '.join(unknown)}: allowed is {', '.join(PARTS)}")
     if "published" in parts:
         for line in describe_published():
+            print(line, flush=True)
+    if "masses" in parts:
+        for line in describe_masses():
             print(line, flush=True)
     if not {"giants", "selection"} & set(parts):
         return

@@ -57,6 +57,8 @@ def add(commands: argparse._SubParsersAction) -> None:
                            help=f"standard error of {name}{_ALONG.get(name, '')}; all three or none")  # fmt: skip
     infer.add_argument("--config", help="training set of the network: gaussian (by default, if there is one for the "
                        "shell) or wide")  # fmt: skip
+    infer.add_argument("--targets", default="total", help="what is inferred: total (masses and friction; the default) "
+                       "or within-50 (masses within 50 kpc and anisotropy)")  # fmt: skip
     infer.add_argument("--n", type=int, default=10_000, help="draws (default: %(default)s)")
     infer.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
     add_out(infer, (".csv", ".parquet"), "write the draws", folder="into a folder, write samples.parquet, "
@@ -78,6 +80,7 @@ def _infer(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore")  # printed below, as a command does
         observation, errors, shell = _read_measured(options)
         chosen = {"n": options.n, "seed": options.seed, "config": options.config, "lmc": _read_lmc(options)}
+        chosen["targets"] = options.targets
         posterior = infer(observation, errors, **chosen, shell=shell)
     if to_folder:
         _write_folder(posterior, options.out)

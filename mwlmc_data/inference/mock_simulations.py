@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
@@ -22,7 +23,8 @@ from mwlmc_data.rewinding.simulated import draw_blocks
 from mwlmc_data.rewinding.survey import simulate_survey
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import REFLEX_NAMES
-from mwlmc_data.surveys.mock import observe_like
+from mwlmc_data.surveys.contamination import Component
+from mwlmc_data.surveys.mock import count_others, observe_like, observe_others
 from mwlmc_data.surveys.moments import measure_moments
 from mwlmc_data.workers import start_pool
 
@@ -41,7 +43,7 @@ class Mocks(Displayed):
     Attributes
     ----------
     scores : ndarray, shape (n, d)
-        Scores of the free parameters.
+        Scores of what is drawn.
     moments : ndarray, shape (n, 9)
         Of each mock, as `mwlmc_data.surveys.Moments.values`; all NaN where it could not be made.
     """
@@ -68,6 +70,8 @@ class MockRecipe(Displayed):
         Of all draws.
     n_simulated : int
         Stars of each halo, from which those like the observed are chosen; with a selection as many as it needs.
+    components : tuple of Component
+        Other populations, whose parts of the stars are drawn too where they are not known.
     """
 
     stars: ObservedStars
@@ -76,14 +80,34 @@ class MockRecipe(Displayed):
     place: PresentDay | None
     seed: int
     n_simulated: int
+    components: tuple[Component, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[Component, ...]:
+        """Components whose part is not known."""
+        return tuple(each for each in self.components if each.low < each.high)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what is drawn, in the order of the scores."""
+        return (*self.parameters.free, *(each.parameter for each in self.unknown))
+
+    def convert(self, scores: Float64Array) -> dict[str, Float64Array]:
+        """What is drawn (n,), by name, from normal scores (n, d)."""
+        found = self.parameters.convert(scores)
+        for i, each in enumerate(self.unknown, len(self.parameters.free)):
+            found[each.parameter] = each.quantile(ndtr(scores[:, i]))
+        return found
 
     def simulate(self, i: int) -> tuple[Float64Array, Float64Array]:
         """Scores (d,) and moments (9,) of the mock with this number."""
         rng = np.random.default_rng((self.seed, 20, i))
-        score = rng.standard_normal(len(self.parameters.free))
+        score = rng.standard_normal(len(self.names))
         lmc = None if self.place is None else self.place.draw(1, rng)[0]
+        drawn = self.convert(score[None])
+        parts = [float(drawn[each.parameter][0]) if each.low < each.high else each.low for each in self.components]
         try:
-            seen = self._observe(self._build(score, lmc), i, rng)
+            seen = self._observe(self._build(score, lmc), i, rng, parts)
             return score, measure_moments(seen).values
         except (ValueError, RuntimeError):
             return score, np.full(len(REFLEX_NAMES), np.nan)
@@ -95,18 +119,25 @@ class MockRecipe(Displayed):
             held |= dict(zip(LMC_VECTOR, lmc.tolist(), strict=True))
         return Parameters(**{**held, **values})
 
-    def _observe(self, parameters: Parameters, i: int, rng: np.random.Generator) -> ObservedStars:
+    def _observe(
+        self, parameters: Parameters, i: int, rng: np.random.Generator, parts: Sequence[float] = ()
+    ) -> ObservedStars:
+        others = [each.stars for each in self.components]
         if self.selection is None:
             blocks = draw_blocks(parameters, self.n_simulated, rng, outskirts=False)
             stars = np.concatenate(list(blocks)).astype(float)
-            return observe_like(stars, self.stars, rng)[0]
+            return observe_like(stars, self.stars, rng, others, parts)[0]
+        counts = count_others(len(self.stars), parts, rng)
         seen = simulate_survey(parameters, self.selection, self.stars, len(self.stars), (self.seed, 21, i))
         while len(seen) < len(self.stars):
             more = simulate_survey(
                 parameters, self.selection, self.stars, len(self.stars), (self.seed, 22, i, len(seen))
             )
             seen = ObservedStars.from_array(np.concatenate([seen.to_array(), more.to_array()]))
-        return seen[rng.choice(len(seen), len(self.stars), replace=False)]
+        kept = seen[rng.choice(len(seen), len(self.stars) - sum(counts), replace=False)].to_array()
+        return ObservedStars.from_array(
+            np.concatenate([kept, *observe_others(others, counts, self.selection, self.stars, rng)])
+        )
 
 
 def count_simulated(n_stars: int) -> int:

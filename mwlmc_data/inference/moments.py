@@ -23,11 +23,13 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import fixed
 from mwlmc_data.inference.checkpoint import Checkpoint
 from mwlmc_data.inference.emulator import Emulator, fit_emulator
-from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.importance import count_effective, resample
 from mwlmc_data.inference.mock_simulations import MockRecipe, simulate_mocks
 from mwlmc_data.inference.posterior import MIN_P_VALUE, Posterior
+from mwlmc_data.inference.targets import TOTAL
+from mwlmc_data.priors.enclosed import DRAWN_FOR_WITHIN_50
 from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.simulator.masses import enclosed_masses
 from mwlmc_data.simulator.reflex import REFLEX_NAMES
 from mwlmc_data.surveys.moments import Moments, measure_moments
 
@@ -62,7 +64,8 @@ class MomentsPosterior(Posterior):
     Attributes
     ----------
     samples : DataFrame
-        Posterior draws of equal weight, one column per free parameter.
+        Posterior draws of equal weight, one column per free parameter; or m_mw_50, m_lmc_50 [Msun], beta0. And
+        part_NAME for each component of `contamination` whose part is not known.
     config : str
         Set whose prior holds.
     log_evidence : float
@@ -105,6 +108,14 @@ class MomentsPosterior(Posterior):
     held: Mapping[str, Any]
     lmc_has_errors: bool
     n_effective: float
+    _recipe: MockRecipe
+    _targets: str
+
+    def _draw_prior(self, n: int) -> pd.DataFrame:
+        import pandas as pd
+
+        scores = np.random.default_rng(0).standard_normal((n, len(self._recipe.names)))
+        return pd.DataFrame(convert_scores(self._recipe, scores, self._targets))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -128,8 +139,9 @@ class MomentsPosterior(Posterior):
         inside = ", ".join(f"{name} {value:.2f}" for name, value in self.calibration["inside_68"].items())
         error = float(self.calibration["error_68"].iloc[0])
         left_out = f", {self.n_left_out:,} others left out" if self.n_left_out else ""
+        among = "".join(f", contaminated by {each.name}" for each in self._recipe.components)
         return [
-            f"{len(self.names)} moments of {self.n_stars:,} stars{left_out}; {self.n_mocks:,} {how}; LMC "
+            f"{len(self.names)} moments of {self.n_stars:,} stars{left_out}; {self.n_mocks:,} {how}{among}; LMC "
             f"{'with its errors' if self.lmc_has_errors else 'exact'}",
             f"{self._p_text()}; ln evidence {fixed(self.log_evidence, 2)}; prior of {self.config!r}",
             f"in the 68% intervals of {self.n_predictive:,} mocks held out (± {error:.2f}): {inside}",
@@ -145,6 +157,7 @@ def infer_moments(
     processes: int,
     checkpoint: Checkpoint,
     advance: Callable[[str, int], None],
+    targets: str = TOTAL,
 ) -> MomentsPosterior:
     """Simulate mocks and draw the posterior.
 
@@ -162,6 +175,8 @@ def infer_moments(
         Number of mocks.
     processes, checkpoint, advance
         As for `simulate_mocks`.
+    targets : str
+        What the draws and the calibration are about, as for `convert_scores`.
 
     Returns
     -------
@@ -184,19 +199,20 @@ def infer_moments(
                          f"{', '.join(observed.names)}")  # fmt: skip
     good = np.isfinite(mocks.moments[:, determined]).all(axis=1)
     scores, moments = mocks.scores[good], mocks.moments[good][:, determined]
-    coordinates = find_coordinates(recipe.parameters, scores)
+    coordinates = find_coordinates(recipe, scores)
     n_train = len(scores) - max(round(HELD_OUT * len(scores)), 1)
     emulator = fit_emulator(coordinates[:n_train], moments[:n_train])
-    prior = _PriorDraws(recipe.parameters, emulator, _N_PRIOR, recipe.seed)
+    prior = _PriorDraws(recipe, emulator, _N_PRIOR)
     log_likelihood = prior.evaluate(observed.values[determined])
     weights = np.exp(log_likelihood - logsumexp(log_likelihood))
-    few = _PriorDraws(recipe.parameters, emulator, _N_PRIOR_HELD_OUT, recipe.seed)
-    ranks, evidences = _infer_held_out(few, scores[n_train:], moments[n_train:])
+    few = _PriorDraws(recipe, emulator, _N_PRIOR_HELD_OUT)
+    truths, drawn = (convert_scores(recipe, each, targets) for each in (scores[n_train:], few.scores))
+    ranks, evidences = _infer_held_out(few, _stack(truths), _stack(drawn), moments[n_train:])
     evidence = float(logsumexp(few.evaluate(observed.values[determined])) - math.log(_N_PRIOR_HELD_OUT))
     rng = np.random.default_rng((recipe.seed, 23))
     relative = weights * len(weights)
     return MomentsPosterior(
-        samples=pd.DataFrame(recipe.parameters.convert(prior.scores[resample(weights, n, rng)])),
+        samples=pd.DataFrame(convert_scores(recipe, prior.scores[resample(weights, n, rng)], targets)),
         config=recipe.parameters.config,
         log_evidence=float(logsumexp(log_likelihood) - math.log(_N_PRIOR)),
         log_evidence_error=float(relative.std() / math.sqrt(len(relative))),
@@ -204,7 +220,7 @@ def infer_moments(
         n_predictive=len(evidences),
         moments=observed,
         names=tuple(name for name, used in zip(REFLEX_NAMES, determined, strict=True) if used),
-        calibration=describe_ranks(ranks, recipe.parameters.free),
+        calibration=describe_ranks(ranks, tuple(truths)),
         n_stars=len(recipe.stars),
         n_left_out=n_left_out,
         selection=recipe.selection,
@@ -212,23 +228,54 @@ def infer_moments(
         held=MappingProxyType(recipe.parameters.held),
         lmc_has_errors=recipe.place is not None and not recipe.place.is_exact,
         n_effective=count_effective(log_likelihood),
+        _recipe=recipe,
+        _targets=targets,
     )
 
 
-def find_coordinates(parameters: FreeParameters, scores: Float64Array) -> Float64Array:
+def find_coordinates(recipe: MockRecipe, scores: Float64Array) -> Float64Array:
     """Coordinates (n, d) in which moments vary smoothly, from scores (n, d)."""
-    values = parameters.convert(scores)
-    return np.stack([_SMOOTH.get(name, np.asarray)(values[name]) for name in parameters.free], axis=1)
+    values = recipe.convert(scores)
+    return np.stack([_SMOOTH.get(name, np.asarray)(values[name]) for name in recipe.names], axis=1)
+
+
+def convert_scores(recipe: MockRecipe, scores: Float64Array, targets: str) -> dict[str, Float64Array]:
+    """What a posterior is about (n,), by name, from scores (n, d).
+
+    Parameters
+    ----------
+    recipe : MockRecipe
+    scores : ndarray, shape (n, d)
+        Of what is drawn.
+    targets : str
+        "total" for what is drawn; "within-50" for the masses within 50 kpc and the anisotropy in the place of the free
+        parameters, which must contain what these follow from.
+
+    Returns
+    -------
+    dict of str to ndarray
+    """
+    found = recipe.convert(scores)
+    if targets == TOTAL:
+        return found
+    masses = enclosed_masses({name: found[name] for name in DRAWN_FOR_WITHIN_50 if name != "beta0"})
+    others = {each.parameter: found[each.parameter] for each in recipe.unknown}
+    return {"m_mw_50": masses["m_mw_50"].to_numpy(), "m_lmc_50": masses["m_lmc_50"].to_numpy(),
+            "beta0": found["beta0"], **others}  # fmt: skip
+
+
+def _stack(values: Mapping[str, Float64Array]) -> Float64Array:
+    return np.stack(list(values.values()), axis=1)
 
 
 class _PriorDraws:
     """Draws of the prior, and what the emulator predicts at them."""
 
-    def __init__(self, parameters: FreeParameters, emulator: Emulator, n: int, seed: int) -> None:
-        points = qmc.Sobol(len(parameters.free), seed=np.random.default_rng((seed, 24))).random(n)
+    def __init__(self, recipe: MockRecipe, emulator: Emulator, n: int) -> None:
+        points = qmc.Sobol(len(recipe.names), seed=np.random.default_rng((recipe.seed, 24))).random(n)
         self.scores = ndtri(np.clip(points, 1e-12, 1.0 - 1e-12))
         self._emulator = emulator
-        self._predicted = emulator.predict(find_coordinates(parameters, self.scores))
+        self._predicted = emulator.predict(find_coordinates(recipe, self.scores))
 
     def evaluate(self, moments: Float64Array) -> Float64Array:
         """Log likelihood (n,) of moments (k,)."""
@@ -236,14 +283,17 @@ class _PriorDraws:
 
 
 def _infer_held_out(
-    prior: _PriorDraws, scores: Float64Array, moments: Float64Array
+    prior: _PriorDraws, truths: Float64Array, drawn: Float64Array, moments: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """Marginal posterior probability below the truth (n, d), and log evidences (n,), of mocks held out."""
-    ranks, evidences = np.empty(scores.shape), np.empty(len(scores))
-    for i, (truth, values) in enumerate(zip(scores, moments, strict=True)):
+    """Marginal posterior probability below the truth (n, d), and log evidences (n,), of mocks held out.
+
+    The draws of the prior are those of `prior` in the form of the truths.
+    """
+    ranks, evidences = np.empty(truths.shape), np.empty(len(truths))
+    for i, (truth, values) in enumerate(zip(truths, moments, strict=True)):
         log_likelihood = prior.evaluate(values)
         total = logsumexp(log_likelihood)
-        ranks[i] = np.exp(log_likelihood - total) @ (prior.scores < truth)
+        ranks[i] = np.exp(log_likelihood - total) @ (drawn < truth)
         evidences[i] = total - math.log(len(log_likelihood))
     return ranks, evidences
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mwlmc_data.arguments.arrays import as_flag
-from mwlmc_data.dataset.schema import get_column
+from mwlmc_data.dataset.schema import CATALOGUE_NAMES, get_column
 from mwlmc_data.display import Displayed, fixed, html_table
-from mwlmc_data.priors import Prior
+from mwlmc_data.inference.targets import make_prior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +24,15 @@ PERCENTS = (16, 50, 84)
 MIN_P_VALUE = 0.01
 #: Draws of the prior behind a corner plot.
 _N_PRIOR = 20_000
-_MASSES = {"m_lmc": (1e10, "1e10 Msun"), "m_lmc_8p7": (1e10, "1e10 Msun"), "m200_mw": (1e11, "1e11 Msun")}
+_MASSES = {
+    **dict.fromkeys(("m200_mw", "m_mw_50"), (1e11, "1e11 Msun")),
+    **dict.fromkeys(("m_lmc", "m_lmc_8p7", "m_lmc_50"), (1e10, "1e10 Msun")),
+}
 
 
 def get_unit(name: str) -> tuple[float, str]:
     """Unit in which a parameter is shown: its size and its name."""
-    return _MASSES.get(name, (1.0, get_column(name).unit))
+    return _MASSES.get(name) or (1.0, get_column(name).unit if name in CATALOGUE_NAMES else "")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,8 +118,12 @@ class Posterior(Displayed):
         from mwlmc_data.plotting.corners import corner_plot
 
         names = [str(name) for name in self.samples.columns]
-        behind = Prior(self.config, names).sample(_N_PRIOR, seed=0) if as_flag("prior", prior) else None
+        behind = self._draw_prior(_N_PRIOR) if as_flag("prior", prior) else None
         return corner_plot(self.samples, names, truths=truths, title=title, behind=behind)
+
+    def _draw_prior(self, n: int) -> pd.DataFrame:
+        """Draws of the prior of what `samples` holds."""
+        return make_prior(self.config, [str(name) for name in self.samples.columns]).sample(n, seed=0)
 
     def to_arviz(self) -> Any:
         """The draws in ArviZ's form, as one chain.

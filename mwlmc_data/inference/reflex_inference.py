@@ -24,6 +24,7 @@ from mwlmc_data.inference.predictive import (
     predictive_distance,
 )
 from mwlmc_data.inference.reflex_posterior import ReflexPosterior
+from mwlmc_data.inference.targets import TARGETS, TOTAL, Targets
 from mwlmc_data.observations.observation import Observation
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import Reflex
@@ -39,6 +40,7 @@ def infer(
     n: int = 10_000,
     seed: int = 0,
     config: Literal["gaussian", "wide"] | None = None,
+    targets: Targets = "total",
 ) -> ReflexPosterior: ...
 @overload
 def infer(
@@ -48,6 +50,7 @@ def infer(
     n: int = 10_000,
     seed: int = 0,
     config: Literal["gaussian", "wide"] | None = None,
+    targets: Targets = "total",
 ) -> ReflexPosterior: ...
 @overload
 def infer(
@@ -58,6 +61,7 @@ def infer(
     n: int = 10_000,
     seed: int = 0,
     config: Literal["gaussian", "wide"] | None = None,
+    targets: Targets = "total",
 ) -> ReflexPosterior: ...
 @overload
 def infer(
@@ -69,6 +73,7 @@ def infer(
     n: int = 10_000,
     seed: int = 0,
     config: Literal["gaussian", "wide"] | None = None,
+    targets: Targets = "total",
 ) -> ReflexPosterior: ...
 def infer(
     observation: Reflex | Observation | Case | Mapping[str, Any],
@@ -79,6 +84,7 @@ def infer(
     n: int = 10_000,
     seed: int = 0,
     config: str | None = None,
+    targets: str = TOTAL,
 ) -> ReflexPosterior:
     """Draw the posterior of the LMC's mass, the Milky Way's mass and the friction, given a measured reflex motion.
 
@@ -115,6 +121,10 @@ def infer(
         Training set of the network: "gaussian" (by default, where there is one for the shell), whose LMC scatters about
         the observed one by several times the measurement errors (5 kpc in distance, where the error is 0.5 kpc), or
         "wide", which contains every validation case. The prior of masses and friction is the same.
+    targets : {"total", "within-50"}
+        What is inferred: m_lmc, m200_mw and log10_lambda_df; or the masses within 50 kpc of each galaxy's centre,
+        m_mw_50 and m_lmc_50, and the anisotropy beta0, by networks of their own. Draws of the total masses do not give
+        the LMC's mass within 50 kpc, which needs its scale.
 
     Returns
     -------
@@ -136,7 +146,7 @@ def infer(
         an LMC beyond the limits of `Parameters`); errors are not a covariance, are below 0.1 km/s, or above 45 deg
         along l (times cos b) or b, where the covariance of the vector is needed instead; the stars are of another
         shell; a published measurement lacks the apex, errors or a shell; `n` or `seed` is not an integer; or there is
-        no network for this set and shell.
+        no network for this set, shell and targets.
     DamagedFileError
         If an embedded file is not the released one.
 
@@ -155,9 +165,10 @@ def infer(
     n, seed = as_whole("n", n, minimum=1), as_seed("seed", seed)
     if config is not None:
         as_choice("config", config, CONFIGS)
+    as_choice("targets", targets, tuple(TARGETS))
     measured = read_measurement(observation, errors, lmc, shell)
-    config = choose_config(config, measured.shell)
-    likelihood = load_network(config, measured.shell).likelihood
+    config = choose_config(config, measured.shell, targets)
+    likelihood = load_network(config, measured.shell, targets).likelihood
     covariance = likelihood.halo_covariance if measured.covariance is None else measured.covariance
     place = measured.lmc
     drawn = draw_posterior(likelihood, measured.vector, covariance, place, n, seed)
@@ -180,7 +191,7 @@ def infer(
         config=config,
         log_evidence=drawn.log_evidence,
         log_evidence_error=drawn.log_evidence_error,
-        disagreement=MappingProxyType(_disagreement(config, measured, likelihood, drawn)),
+        disagreement=MappingProxyType(_disagreement(config, targets, measured, likelihood, drawn)),
         r_min=measured.shell[0],
         r_max=measured.shell[1],
         reach=measured.reach,
@@ -196,15 +207,15 @@ def infer(
 
 
 def _disagreement(
-    config: str, measured: Measurement, likelihood: DeconvolvedLikelihood, drawn: PosteriorDraws
+    config: str, targets: str, measured: Measurement, likelihood: DeconvolvedLikelihood, drawn: PosteriorDraws
 ) -> dict[str, float]:
     """Distance of each marginal from that of the other set's network, if there is one and it contains such an LMC.
 
     Both are on a grid at the observed LMC; its errors widen the measurement's.
     """
     (other,) = (name for name in CONFIGS if name != config)
-    if beyond_prior(measured.data, other) or other not in list_configs(measured.shell):
+    if beyond_prior(measured.data, other) or other not in list_configs(measured.shell, targets):
         return {}
-    second = load_network(other, measured.shell).likelihood
+    second = load_network(other, measured.shell, targets).likelihood
     other_grid = second.grid(measured.vector, drawn.covariance, measured.lmc.vector)
     return marginal_distances(drawn.grid, likelihood.scores, other_grid, second.scores)

@@ -42,12 +42,12 @@ _MIN_EFFECTIVE = 400
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ReflexPosterior(Posterior):
-    """A posterior of the masses and the friction given a measured travel velocity, from an embedded network.
+    """A posterior of masses and friction, or anisotropy, given a measured travel velocity, from an embedded network.
 
     Attributes
     ----------
     samples : DataFrame
-        Posterior draws: m_lmc, m200_mw [Msun], log10_lambda_df.
+        Posterior draws: m_lmc, m200_mw [Msun], log10_lambda_df; or m_mw_50, m_lmc_50 [Msun], beta0.
     config : str
         Training set of the network.
     log_evidence : float
@@ -112,7 +112,7 @@ class ReflexPosterior(Posterior):
         Parameters
         ----------
         theta : DataFrame or ndarray, shape (n, 3)
-            m_lmc, m200_mw [Msun], log10_lambda_df, in this order if an array.
+            The columns of `samples`, in their order if an array.
 
         Returns
         -------

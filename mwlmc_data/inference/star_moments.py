@@ -20,13 +20,16 @@ from mwlmc_data.inference.held import hold_values
 from mwlmc_data.inference.measurement import read_place
 from mwlmc_data.inference.mock_simulations import BATCH, MockRecipe, count_simulated
 from mwlmc_data.inference.moments import HELD_OUT, MomentsPosterior, infer_moments
+from mwlmc_data.inference.targets import TOTAL
 from mwlmc_data.observations.observation import Observation
+from mwlmc_data.priors.enclosed import DRAWN_FOR_WITHIN_50
 from mwlmc_data.rewinding.observed import COLUMNS, ERROR_COLUMNS, is_observed, take_observed
 from mwlmc_data.rewinding.selection import Selection, find_selected
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.reflex import REFLEX_NAMES
+from mwlmc_data.surveys.contamination import take_components
 from mwlmc_data.workers import count_processes
 
 #: Raised whenever the same input gives other mocks: checkpoints of other versions are refused.
@@ -47,14 +50,16 @@ def infer_by_moments(
     workers: int | None,
     resume: str | Path | None,
     advance: Callable[[str, int], None],
+    targets: str = TOTAL,
+    contamination: Mapping[str, Any] | None = None,
 ) -> MomentsPosterior:
     """Draw the posterior given the moments of observed stars; all but `advance` as for `infer_stars`, and checked.
 
     Raises
     ------
     ValueError
-        If there are too few mocks for the free parameters, the table holds no observed stars, or none of them is in the
-        selection.
+        If there are too few mocks for the free parameters, the table holds no observed stars, none of them is in the
+        selection, or the targets do not follow from the free parameters.
     """
     names = REFLEX_NAMES if moments is None else moments
     if isinstance(names, str):
@@ -64,10 +69,14 @@ def infer_by_moments(
     if not set(SKY_NAMES) & set(free):
         place = read_place(lmc)
         at = dict(zip(LMC_VECTOR, place.vector.tolist(), strict=True))
+    if targets != TOTAL and (lacking := [name for name in DRAWN_FOR_WITHIN_50 if name not in free]):
+        raise ValueError(f"free = {', '.join(free)}, with targets = {targets!r}: allowed is also {', '.join(lacking)}")
     parameters = FreeParameters(config, free, hold_values(free, at, held))
-    needed = math.ceil(count_needed(len(parameters.free)) / (1.0 - HELD_OUT))
+    components = take_components(contamination)
+    n_unknown = len(parameters.free) + sum(each.low < each.high for each in components)
+    needed = math.ceil(count_needed(n_unknown) / (1.0 - HELD_OUT))
     if n_mocks < needed:
-        raise ValueError(f"n_mocks = {n_mocks}: allowed is {needed} or more for {len(parameters.free)} free parameters")
+        raise ValueError(f"n_mocks = {n_mocks}: allowed is {needed} or more for {n_unknown} free parameters")
     if not is_observed(table):
         raise ValueError(
             f"table = stars without {', '.join(COLUMNS[:3])}, with method = 'moments': allowed is a table of observed "
@@ -80,11 +89,12 @@ def infer_by_moments(
     if selection is not None:
         inside = find_selected(observed.positions, selection) > 0.0
     stars = observed[inside]
-    recipe = MockRecipe(stars, selection, parameters, place, seed, count_simulated(len(stars)))
+    recipe = MockRecipe(stars, selection, parameters, place, seed, count_simulated(len(stars)), components)
     n_mocks = -(-n_mocks // BATCH) * BATCH
     checkpoint = Checkpoint(None if resume is None else Path(resume), compute_key(recipe))
     n_left_out = len(observed) - int(inside.sum())
-    return infer_moments(recipe, names, n_left_out, n, n_mocks, count_processes(workers, n_mocks), checkpoint, advance)
+    processes = count_processes(workers, n_mocks)
+    return infer_moments(recipe, names, n_left_out, n, n_mocks, processes, checkpoint, advance, targets)
 
 
 def compute_key(recipe: MockRecipe) -> str:
@@ -95,6 +105,9 @@ def compute_key(recipe: MockRecipe) -> str:
     chosen = "like" if selection is None else selection.compute_digest()
     digest = hashlib.sha256(repr((ALGORITHM, __version__, SIMULATOR_VERSION, settings, chosen)).encode())
     digest.update(recipe.stars.to_array().tobytes())
+    for each in recipe.components:
+        digest.update(repr((each.name, each.low, each.high)).encode())
+        digest.update(each.stars.tobytes())
     if recipe.place is not None:
         for array in (recipe.place.vector, recipe.place.sky, recipe.place.errors):
             digest.update(b"exact" if array is None else array.tobytes())

@@ -30,6 +30,7 @@ from mwlmc_data.inference.star_moments import infer_by_moments
 from mwlmc_data.inference.star_predictive import N_SETS, compute_observed_p_value, compute_p_value
 from mwlmc_data.inference.star_search import Found, StarSearch
 from mwlmc_data.inference.star_tables import take_selected
+from mwlmc_data.inference.targets import TARGETS, TOTAL
 from mwlmc_data.observations.observation import Observation
 from mwlmc_data.rewinding.observed import ObservedStars
 from mwlmc_data.rewinding.probability import PassProbability
@@ -168,6 +169,8 @@ def infer_stars(
     held: Mapping[str, Any] | None = None,
     n_total: int | None = None,
     moments: Sequence[str] | None = None,
+    targets: str = TOTAL,
+    contamination: Mapping[str, Any] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
     seed: int = 0,
@@ -187,6 +190,8 @@ def infer_stars(
     held: Mapping[str, Any] | None = None,
     n_total: int | None = None,
     moments: Sequence[str] | None = None,
+    targets: str = TOTAL,
+    contamination: Mapping[str, Any] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
     seed: int = 0,
@@ -205,6 +210,8 @@ def infer_stars(
     held: Mapping[str, Any] | None = None,
     n_total: int | None = None,
     moments: Sequence[str] | None = None,
+    targets: str = TOTAL,
+    contamination: Mapping[str, Any] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
     seed: int = 0,
@@ -252,6 +259,15 @@ def infer_stars(
     moments : sequence of str, optional
         Which moments method "moments" is given: names of the reflex fit's nine, all by default. The model's halo does
         not rotate, for example, and a rotation that the stars have is then not held against it.
+    targets : {"total", "within-50"}
+        What the draws of method "moments" are: the free parameters; or the masses within 50 kpc of each galaxy's
+        centre, m_mw_50 and m_lmc_50, and the anisotropy beta0, calibrated as such. The draws of the likelihood are the
+        free parameters, of which :func:`~mwlmc_data.enclosed_masses` gives the masses.
+    contamination : mapping of str to (stars, part), optional
+        For method "moments": populations by name that are no part of the smooth halo, such as ``{"sagittarius":
+        (stream, (0.0, 0.3))}``: their stars with exact phase space, as for :func:`~mwlmc_data.mock_survey`, and the
+        ends of the range over which their part of the observed stars is uniform; it is inferred as ``part_NAME``. A
+        number is a known part.
     n_mocks : int
         Number of simulated surveys of method "moments", rounded up to a multiple of 50; a fifth of them is held out.
     n : int
@@ -282,7 +298,8 @@ def infer_stars(
         If stars, names or values are not allowed; the selection begins within 20 kpc, where rewound stars are not
         exact; no star is in the selection; the selection observes fewer than one star in a thousand; stars could not
         have been bound to the Milky Way at any parameters; `resume` belongs to other settings; or method "moments" is
-        given exact stars, `n_total`, or fewer mocks than it needs (210 for six parameters).
+        given exact stars, `n_total`, targets that do not follow from the free parameters, or fewer mocks than it needs
+        (210 for six parameters); or the likelihood `targets` or `contamination`.
     RuntimeError
         If the posterior is not found, the selection's probability is not determined, or mocks cannot be made.
     WriteError
@@ -307,6 +324,7 @@ def infer_stars(
     >>> print(posterior)                                                   # doctest: +SKIP
     """
     as_choice("method", method, METHODS)
+    as_choice("targets", targets, tuple(TARGETS))
     n, seed = as_whole("n", n, minimum=10, maximum=MAX_EVALUATIONS), as_seed("seed", seed)
     as_flag("progress", progress)
     if workers is not None:
@@ -321,14 +339,20 @@ def infer_stars(
             raise ValueError(f"n_total = {shorten(n_total)} with method = 'moments': allowed is None, as moments do "
                              "not count the stars")  # fmt: skip
         with _Progress(progress, "mocks") as shown:
-            of_moments = infer_by_moments(
-                table, selection, moments, config, free, lmc, held, n, n_mocks, seed, workers, resume, shown.advance
-            )
+            given = (table, selection, moments, config, free, lmc, held, n, n_mocks, seed, workers, resume)
+            of_moments = infer_by_moments(*given, shown.advance, targets, contamination)
         for text in of_moments.warnings:
             warnings.warn(text, stacklevel=2)
         return of_moments
     if moments is not None:
         raise ValueError("moments = given with method = 'likelihood': allowed is None, as all of the stars counts")
+    if targets != TOTAL:
+        raise ValueError(
+            f"targets = {targets!r} with method = 'likelihood': allowed is {TOTAL!r}; enclosed_masses gives the masses "
+            "of its draws"
+        )
+    if contamination is not None:
+        raise ValueError("contamination = given with method = 'likelihood': allowed is None, as each star counts")
     selection = Selection() if selection is None else selection
     stars, n_given, completeness = take_selected(table, selection)
     if n_total is not None:

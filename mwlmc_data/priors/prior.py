@@ -199,12 +199,12 @@ class Prior(Displayed):
         """
         self.require_joint_density()
         columns = self._take_columns(table)
-        total = np.zeros(())
+        total, marginals = np.zeros(()), self.marginals
         for name, values in columns.items():
             if name == CONDITIONAL:
                 total = total + ENCLOSED_MASS.log_pdf(values, columns[GIVEN])
             else:
-                total = total + MARGINALS[self.config][name].log_pdf(values)
+                total = total + marginals[name].log_pdf(values)
         return total
 
     def to_normal_scores(self, theta: np.ndarray) -> np.ndarray:
@@ -241,7 +241,8 @@ class Prior(Displayed):
     def _take_columns(self, table: Any) -> dict[str, np.ndarray]:
         if is_table(table):
             given = as_table("table", table)
-            check_names("table", [name for name in given if name in self.parameters], DRAWN, self.parameters)
+            known = (*DRAWN, *(name for name in self.parameters if name not in DRAWN))
+            check_names("table", [name for name in given if name in self.parameters], known, self.parameters)
             columns = {
                 name: as_floats(f"table[{name!r}]", given[name], unit=get_input_unit(name), allow_infinite=True)
                 for name in self.parameters

@@ -252,15 +252,18 @@ def load_cases(theta_names: Sequence[str], x_names: Sequence[str]) -> Cases:
     Returns
     -------
     Cases
-        Those that quote all of the data; none if the data go beyond the LMC's vector and the reflex motion.
+        Those that quote all of the data; none if the data go beyond the LMC's vector and the reflex motion. Where this
+        is a vector in a shell of stars, the cases of that shell.
     """
     from mwlmc_data.validation import validation_cases
 
-    cases: list[Case] = [case for case in validation_cases().values() if set(x_names) <= set(case.observation)]
+    quoted = [(case, {**case.observation, **case.travel}) for case in validation_cases().values()]
+    quoted = [(case, data) for case, data in quoted if set(x_names) <= set(data)]
+    cases: list[Case] = [case for case, _ in quoted]
     return Cases(
         names=tuple(case.name for case in cases),
         kinds=tuple(case.kind for case in cases),
-        x=_stack_rows([[case.observation[name] for name in x_names] for case in cases], len(x_names)),
+        x=_stack_rows([[data[name] for name in x_names] for _, data in quoted], len(x_names)),
         theta=_stack_rows([[case.truth.get(name, np.nan) for name in theta_names] for case in cases], len(theta_names)),
         outside=tuple(case.outside for case in cases),
         in_support=tuple(case.in_support for case in cases),

@@ -1,7 +1,7 @@
 """Columns of the files of reference posteriors: a row has an observation, its posterior and how that was tested.
 
-`COLUMNS` are those of the references given the nine numbers, `COLUMNS_OF_24` of those given the 24, and
-`COLUMNS_OF_STARS` of those given stars.
+`COLUMNS` are those of the references given the nine numbers, `COLUMNS_OF_50_100` of those with stars at 50 to 100 kpc,
+`COLUMNS_OF_24` of those given the 24, and `COLUMNS_OF_STARS` of those given stars.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ TESTS = {
     "spread": "F test of a dependence of its length on the parameters",
 }
 
+#: Data of the references with stars at 50 to 100 kpc, beside the LMC's: columns of the catalogue.
+DATA_OF_50_100 = tuple(f"v{axis}_travel_50_100" for axis in "xyz")
 #: Data of the references given 24 numbers, beside the LMC's position and velocity: columns of the catalogue.
 DATA_OF_24 = (
     "vx_travel", "vy_travel", "vz_travel",
@@ -133,8 +135,19 @@ COLUMNS: tuple[Column, ...] = (
     *(column for name in THETA for column in _marginal(name)),
 )
 
-_MARGINAL_DISTANCE = "Largest difference of the marginal distribution functions of {}"
 _AT = {column.name: i for i, column in enumerate(COLUMNS)}
+
+
+def _replace_data(names: tuple[str, ...]) -> tuple[Column, ...]:
+    """Columns of a file given other data than the travel vector."""
+    data = (schema.get_column(name) for name in names)
+    return (*COLUMNS[: _AT["vx_travel"]], *data, *COLUMNS[_AT["vz_travel"] + 1 :])
+
+
+#: The same with stars at 50 to 100 kpc.
+COLUMNS_OF_50_100: tuple[Column, ...] = _replace_data(DATA_OF_50_100)
+
+_MARGINAL_DISTANCE = "Largest difference of the marginal distribution functions of {}"
 _OF_24 = {
     "log_evidence": "Log density of the 18 numbers beside the LMC's, averaged over the prior, in the units of their "
     "columns [nats]",
@@ -147,11 +160,7 @@ _OF_24 = {
 #: The same given the 24 numbers: more data, and a posterior on draws in place of a grid.
 COLUMNS_OF_24: tuple[Column, ...] = tuple(
     replace(column, description=_OF_24.get(column.name, column.description))
-    for column in (
-        *COLUMNS[: _AT["vx_travel"]],
-        *(schema.get_column(name) for name in DATA_OF_24),
-        *COLUMNS[_AT["vz_travel"] + 1 :],
-    )
+    for column in _replace_data(DATA_OF_24)
 )
 
 _SIX = (*THETA, *NUISANCES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from mwlmc_data.rewinding.selection import Footprint, Selection, find_selected
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import sky_basis
 from mwlmc_data.simulator.observed_columns import VELOCITY_UNITS
+from mwlmc_data.surveys.contamination import take_components
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def mock_survey(
     selection: Selection | None = None,
     errors: Any = None,
     n: int | None = None,
-    contamination: tuple[Any, float] | None = None,
+    contamination: Mapping[str, tuple[Any, float]] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Observe a halo as a survey does: its sky, distances, errors, and velocities that it does not measure.
@@ -61,9 +62,9 @@ def mock_survey(
         without an error is not measured; or a table of observed stars, whose rows of errors are drawn.
     n : int, optional
         Number of stars; by default that of `like`, and all that are observed otherwise.
-    contamination : (stars, float), optional
-        Stars of another population, such as a stream, in the forms of `halo`, and the part of the mock's stars, from 0
-        to 1, that belong to it, each at random. They are observed in the same way.
+    contamination : mapping of str to (stars, float), optional
+        Other populations by name, such as ``{"sagittarius": (stream, 0.1)}``: stars in the forms of `halo`, and the
+        part of the mock's stars, from 0 to 1, that belong to them, each at random. They are observed in the same way.
     seed : int
         Of the errors and the choice of stars.
 
@@ -100,20 +101,21 @@ def mock_survey(
         raise ValueError(f"{' and '.join(given) or 'like, footprint and selection'} = "
                          f"{'given' if given else 'none'}: allowed is one of {', '.join(ways)}")  # fmt: skip
     rng = np.random.default_rng((seed, 0))
-    others, fraction = _take_contamination(contamination)
+    components = take_components(contamination, known=True)
+    others, parts = [each.stars for each in components], [each.low for each in components]
     if like is not None:
         if errors is not None:
             raise ValueError("errors = given beside like: allowed is one of the two, as like has its own")
         template = take_observed(like)
         if n is not None:
             template = template[_choose(len(template), as_whole("n", n, minimum=1, maximum=len(template)), rng)]
-        seen, places = observe_like(stars, template, rng, others, fraction)
+        seen, places = observe_like(stars, template, rng, others, parts)
     else:
         chosen = Selection(footprint=footprint) if selection is None else selection
         if not isinstance(chosen, Selection):
             raise ValueError(f"selection = {shorten(selection)}: allowed is a mwlmc_data.Selection")
         wanted = None if n is None else as_whole("n", n, minimum=1)
-        seen, places = observe_selected(stars, chosen, take_errors(errors), wanted, rng, others, fraction)
+        seen, places = observe_selected(stars, chosen, take_errors(errors), wanted, rng, others, parts)
     return make_table(seen, places)
 
 
@@ -121,8 +123,8 @@ def observe_like(
     stars: Float64Array,
     template: ObservedStars,
     rng: np.random.Generator,
-    others: Float64Array | None = None,
-    fraction: float = 0.0,
+    others: Sequence[Float64Array] = (),
+    parts: Sequence[float] = (),
 ) -> tuple[ObservedStars, NDArray[np.int64]]:
     """Observe the stars (m, 6) that are seen nearest to those of a table, without replacement.
 
@@ -134,10 +136,10 @@ def observe_like(
         The table.
     rng : numpy.random.Generator
         Of the errors and the order of the choice.
-    others : ndarray, shape (k, 6), optional
-        Stars of another population.
-    fraction : float
-        Part of the stars that belong to it.
+    others : sequence of ndarray, shape (k, 6)
+        Stars of other populations.
+    parts : sequence of float
+        Part of the stars that belong to each.
 
     Returns
     -------
@@ -151,16 +153,16 @@ def observe_like(
     ValueError
         If there are fewer stars than in the table.
     """
-    is_other = rng.random(len(template)) < fraction
+    # the last kind is the halo
+    kind = np.searchsorted(np.cumsum(parts), rng.random(len(template)), side="right")
     chosen = np.empty((len(template), 6))
     scores, places = np.empty(len(template)), np.full(len(template), -1)
-    for name, part, population in (("halo", ~is_other, stars), ("contamination", is_other, others)):
-        if part.any():
-            taken, scores[part] = _match(
-                name, np.empty((0, 6)) if population is None else population, template[part], rng
-            )
-            chosen[part] = np.empty((0, 6)) if population is None else population[taken]
-            if name == "halo":
+    for k, population in ((len(others), stars), *enumerate(others)):
+        if (part := kind == k).any():
+            name = "halo" if k == len(others) else "contamination"
+            taken, scores[part] = _match(name, population, template[part], rng)
+            chosen[part] = population[taken]
+            if k == len(others):
                 places[part] = taken
     return observe_stars(chosen, template, rng, scores), places
 
@@ -196,8 +198,8 @@ def observe_selected(
     errors: ObservedStars,
     n: int | None,
     rng: np.random.Generator,
-    others: Float64Array | None = None,
-    fraction: float = 0.0,
+    others: Sequence[Float64Array] = (),
+    parts: Sequence[float] = (),
 ) -> tuple[ObservedStars, NDArray[np.int64]]:
     """Observe the stars of a selection, all of them or n at random.
 
@@ -213,7 +215,7 @@ def observe_selected(
         Number of stars.
     rng : numpy.random.Generator
         Of all draws.
-    others, fraction
+    others, parts
         As for `observe_like`.
 
     Returns
@@ -229,16 +231,44 @@ def observe_selected(
     """
     seen, rows = _select("halo", stars, selection, errors, rng)
     total = len(rows) if n is None else n
-    n_others = int(rng.binomial(total, fraction)) if others is not None else 0
+    counts = count_others(total, parts, rng)
+    n_others = sum(counts)
     kept = _choose_of("halo", rows, total - n_others, rng)
-    if not n_others or others is None:
+    if not n_others:
         return seen[kept], rows[kept]
-    seen_others, other_rows = _select("contamination", others, selection, errors, rng)
-    kept_others = _choose_of("contamination", other_rows, n_others, rng)
-    both = np.concatenate([seen[kept].to_array(), seen_others[kept_others].to_array()])
+    together = [seen[kept].to_array(), *observe_others(others, counts, selection, errors, rng)]
     places = np.concatenate([rows[kept], np.full(n_others, -1)])
     order = rng.permutation(total)
-    return ObservedStars.from_array(both[order]), places[order]
+    return ObservedStars.from_array(np.concatenate(together)[order]), places[order]
+
+
+def count_others(total: int, parts: Sequence[float], rng: np.random.Generator) -> list[int]:
+    """Draw the number of stars of each other population, of so many in all."""
+    counts, left, rest = [], total, 1.0
+    for part in parts:
+        counts.append(int(rng.binomial(left, min(part / rest, 1.0))) if rest > 0.0 else 0)
+        left, rest = left - counts[-1], rest - part
+    return counts
+
+
+def observe_others(
+    others: Sequence[Float64Array],
+    counts: Sequence[int],
+    selection: Selection,
+    errors: ObservedStars,
+    rng: np.random.Generator,
+) -> Iterator[Float64Array]:
+    """Observe so many stars of each other population in a selection, and yield those of each as an array.
+
+    Raises
+    ------
+    ValueError
+        If the selection has fewer of them.
+    """
+    for population, count in zip(others, counts, strict=True):
+        if count:
+            seen, rows = _select("contamination", population, selection, errors, rng)
+            yield seen[_choose_of("contamination", rows, count, rng)].to_array()
 
 
 def _select(
@@ -289,16 +319,6 @@ def take_errors(errors: Any) -> ObservedStars:
     motions = [0.0 if name in sizes else math.nan for name in VELOCITY_UNITS]
     numbers = [0.0, 0.0, 1.0, *motions, *(sizes.get(name, 0.0) for name in _ERRORS), correlation]
     return ObservedStars.from_array(np.array([numbers]))
-
-
-def _take_contamination(given: Any) -> tuple[Float64Array | None, float]:
-    if given is None:
-        return None, 0.0
-    try:
-        stars, fraction = given
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"contamination = {shorten(given)}: allowed is a pair of stars and their part") from error
-    return take_table("contamination", stars), as_float("contamination[1]", fraction, minimum=0.0, maximum=1.0)
 
 
 def make_table(seen: ObservedStars, places: NDArray[np.int64]) -> pd.DataFrame:

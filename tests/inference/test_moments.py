@@ -23,6 +23,8 @@ from mwlmc_data.surveys import Moments, measure_moments
 
 ERRORS = {"distance": 0.05, "v_los": 5.0, "pm_l": 0.05, "pm_b": 0.05}
 TRUTH = {"m200_mw": 1.1e12, "m_lmc": 1.8e11, "log10_lambda_df": 0.0}
+#: One star of a population.
+STAR = np.array([[0.0, 0.0, 60.0, 1.0, 1.0, 1.0]])
 
 
 def quiet(*args, **options):
@@ -133,6 +135,25 @@ class TestInference:
         assert found.calibration["ks"].min() > 1e-3 and found.warnings == ()
         assert "in the 68% intervals of 400 mocks held out" in str(found)
 
+    def test_masses_within_50_kpc_follow_from_the_same_draws(self, table, monkeypatch):
+        free = ("m200_mw", "m_lmc", "m_lmc_8p7", "beta0")
+        held = {"log10_lambda_df": 0.0, "r_dehnen": 12.0, **{name: 1.0 for name in CARTESIAN_NAMES}}
+        recipe = LinearRecipe(
+            take_observed(table), None, FreeParameters("gaussian", free, held), PresentDay(np.zeros(6)), 5, 0
+        )
+        values = np.array([0.5, -1.0, 0.6, 1.0, 0.5, -1.0, 0.6, 1.0, 0.5]) * 3.0
+        monkeypatch.setattr("mwlmc_data.inference.moments.measure_moments", lambda stars: Moments(values, 120))
+        rest = (REFLEX_NAMES, 0, 500, 400, 1, Checkpoint(None, "00"), lambda *_: None)
+        total, within = (infer_moments(recipe, *rest, targets) for targets in ("total", "within-50"))
+        masses = mw.enclosed_masses(total.samples[list(free[:3])])
+        np.testing.assert_allclose(within.samples[["m_mw_50", "m_lmc_50"]], masses, rtol=1e-12)
+        np.testing.assert_array_equal(within.samples["beta0"], total.samples["beta0"])
+        assert list(within.calibration.index) == ["m_mw_50", "m_lmc_50", "beta0"]
+        # one grows with the other, so that their ranks are the same
+        assert within.calibration.loc["m_mw_50"].equals(total.calibration.loc["m200_mw"])
+        assert not within.calibration.loc["m_lmc_50"].equals(total.calibration.loc["m_lmc"])
+        assert len(within.plot(prior=True).axes) == 9
+
     def test_what_the_stars_do_not_determine_is_left_out(self, table, monkeypatch):
         values = np.zeros(9)
         values[5:] = np.nan
@@ -220,9 +241,42 @@ class TestRoad:
         with pytest.raises(ValueError, match="allowed is a file of the same stars, settings and versions"):
             quiet(table, resume=tmp_path / "mocks.npz", **{**options, "seed": 1})
 
+    def test_a_stream_is_told_from_the_halo_and_its_part_is_inferred(self, table, monkeypatch):
+        """A quarter of the stars moves together, which no mass of the LMC does."""
+        monkeypatch.setattr(mock_simulations, "_LEAST", 4000)
+        monkeypatch.setattr(mock_simulations, "_FOR_EACH", 10)
+        rng = np.random.default_rng(4)
+        angle = rng.uniform(0.0, 0.8 * np.pi, 3000)
+        along = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
+        across = np.stack([-np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=1)
+        stream = np.hstack([90.0 * along, 220.0 * across]) + rng.normal(size=(3000, 6)) * [2, 2, 2, 8, 8, 8]
+        chosen = mw.Selection(r_min=50, r_max=150)
+        halo = mw.simulate(mw.Parameters(**TRUTH), seed=3, n_stars=9000).halo
+        dirty = mw.mock_survey(halo, selection=chosen, errors=ERRORS, n=150, contamination={"stream": (stream, 0.25)})
+        part = float((dirty["star"] == -1).mean())
+        held = {"m200_mw": 1.1e12, "log10_lambda_df": 0.0, "beta0": 0.45, "r_dehnen": 12.0}
+        options = {"free": ("m_lmc",), "held": held, "selection": chosen, "n_mocks": 150, "workers": 1}
+        with_it = quiet(dirty, contamination={"stream": (stream, (0.0, 0.5))}, **options)
+        without = quiet(dirty, **options)
+        assert list(with_it.samples.columns) == list(with_it.calibration.index) == ["m_lmc", "part_stream"]
+        assert abs(with_it.samples["part_stream"].median() - part) < 0.1
+        assert with_it.samples["part_stream"].std() < 0.1 and with_it.p_value > 0.0
+        assert without.p_value == 0.0 and any("does not make such moments" in text for text in without.warnings)
+        low, high = np.percentile(with_it.samples["m_lmc"], (1, 99))
+        assert low < TRUTH["m_lmc"] < high
+        assert "contaminated by stream" in str(with_it) and len(with_it.plot(prior=True).axes) == 4
+        known = quiet(dirty, contamination={"stream": (stream, 0.25)}, **{**options, "n_mocks": 100})
+        assert list(known.samples.columns) == ["m_lmc"]
+
     @pytest.mark.parametrize(
         "change, words",
         [
+            ({"targets": "masses"}, "targets = 'masses': allowed is 'total', 'within-50'"),
+            ({"targets": "within-50", "free": ("m_lmc",)}, "free = m_lmc, with targets = 'within-50': allowed is also"),
+            ({"method": "likelihood", "targets": "within-50"}, "targets = 'within-50' with method = 'likelihood'"),
+            ({"method": "likelihood", "contamination": {}}, "contamination = given with method = 'likelihood'"),
+            ({"contamination": {"a": (STAR, (0.5, 0.2))}}, r"\[1\] = 0.5 to 0.2: allowed are"),
+            ({"contamination": {"a": (STAR, (0.0, 0.2))}, "n_mocks": 250}, "for 7 free parameters"),
             ({"n_total": 500}, "n_total = 500 with method = 'moments': allowed is None"),
             ({"method": "moment"}, "method = 'moment': allowed is 'likelihood', 'moments'"),
             ({"n_mocks": 0}, "n_mocks = 0"),

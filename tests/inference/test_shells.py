@@ -10,18 +10,19 @@ import pytest
 from scipy.stats import kstest
 
 import mwlmc_data as mw
-from benchmarks.embedded.deconvolution import THETA, Rows, list_columns
+from benchmarks.embedded.deconvolution import Rows, list_columns
 from mwlmc_data.dataset import release
 from mwlmc_data.inference import networks, predictive
 from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.inference.networks import NETWORKS, choose_config, list_configs, load_network
 from mwlmc_data.inference.shells import TRAINED_SHELLS, WHOLE, require_trained_shell
+from mwlmc_data.inference.targets import TARGETS
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.simulation import SHELLS
 from mwlmc_data.storage import embedded
 
 #: Networks for shells with an outer radius.
-NEW = [key for key in NETWORKS if key[1] != WHOLE]
+NEW = [(config, shell) for config, shell, targets in NETWORKS if shell != WHOLE and targets == "total"]
 #: Mean log density of the test split's fitted vectors, as ``python -m benchmarks calibration`` prints it, less 0.03.
 LOG_DENSITY = {
     ("gaussian", (50.0, 100.0)): -9.44,
@@ -45,7 +46,8 @@ def halo():
 
 def test_the_shells_are_those_of_the_catalogue():
     assert TRAINED_SHELLS == (WHOLE, *((FIT_R_MIN, outer) for outer in SHELLS))
-    assert set(NETWORKS) == {(config, shell) for config in ("gaussian", "wide") for shell in TRAINED_SHELLS}
+    sets = [(config, shell) for config in ("gaussian", "wide") for shell in TRAINED_SHELLS]
+    assert set(NETWORKS) == {(*key, targets) for key in sets for targets in ("total", "within-50")}
     assert list_columns((50.0, 100.0))[-9:-5] == [
         "vx_travel_50_100",
         "vy_travel_50_100",
@@ -59,10 +61,10 @@ def test_the_shells_are_those_of_the_catalogue():
 class TestNetworks:
     def test_it_describes_itself_and_is_small(self, config, shell):
         about = load_network(config, shell).about
-        assert about["config"] == config and about["fast"] is False and tuple(about["theta_names"]) == THETA
+        assert about["config"] == config and about["fast"] is False and tuple(about["theta_names"]) == TARGETS["total"]
         assert (about["r_min"], about["r_max"]) == shell
         assert about["data_sha256"] == release.get_entry(config)["sha256"]
-        assert embedded.load_registry()[NETWORKS[config, shell]]["bytes"] < 200_000
+        assert embedded.load_registry()[NETWORKS[config, shell, "total"]]["bytes"] < 200_000
 
     def test_the_density_of_held_out_fits_is_that_of_the_training(self, config, shell):
         """And far above that of the network for all stars."""

@@ -48,6 +48,27 @@ class TestSummary:
             assert np.array_equal(task.train.x, whole.train.x[:budget])
             assert np.array_equal(task.validation.theta, whole.validation.theta[: budget // 10])
 
+    def test_in_a_shell_the_motion_is_that_of_its_stars_at_the_same_halo(self, loaded):
+        task, whole = loaded["summary-9-50-100@1.0"], loaded["summary-9@1.0"]
+        names = [f"v{axis}_travel_50_100" for axis in "xyz"]
+        assert task.x_names == (*schema.LMC_VECTOR, *names)
+        for field in ("theta", "sim_id", "group"):
+            assert np.array_equal(getattr(task.observations, field), getattr(whole.observations, field))
+        assert np.array_equal(task.observations.x[:, :6], whole.observations.x[:, :6])
+        assert task.cases.names == ("gc19-fiducial",)
+        speed = np.linalg.norm(task.cases.x[0, 6:])
+        assert speed == pytest.approx(27.9, rel=1e-5)
+        assert np.degrees(np.arcsin(task.cases.x[0, 8] / speed)) == pytest.approx(-80.4, abs=1e-3)
+        assert np.degrees(np.arctan2(task.cases.x[0, 7], task.cases.x[0, 6])) == pytest.approx(-49.1, abs=1e-3)
+
+    def test_a_shell_has_references_and_no_limit_of_its_own(self, loaded, tmp_path, monkeypatch):
+        """Its references are found by their own name: those of all stars beyond 50 kpc answer another question."""
+        task = loaded["summary-9-50-100@1.0"]
+        asked = []
+        monkeypatch.setattr(task_module, "load_references", lambda *_, name: asked.append(name))
+        assert task.references() is None and asked == ["references-50-100"]
+        assert task.limit() is None
+
     def test_densities_are_scored_in_the_units_of_the_report(self, summary9, gaussians, without_references):
         """The entropy of the prior is known: 7.9 nats per 1e10 Msun, 1e11 Msun and dex."""
         task, seen = summary9, summary9.observations

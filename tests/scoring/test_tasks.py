@@ -25,6 +25,7 @@ CONTROL = "summary-6@1.0"
 PRINTS = {
     "summary-9@1.0": "552412986bb6bb488199d81ee665ab78a0699a3d79f3f2e650d46b5a25879be5",
     "summary-6@1.0": "2e1cd1b5165e8c58c9cd5f1c322a63b34e84b46327061094e84cb3a8c2d055a8",
+    "summary-9-50-100@1.0": "4854cb52c5e9e7c8fb37f1cb41f875a64fbac2e16173d323531aa158d0dbc25c",
     "summary-24@1.0": "15ef08b7acd94a95726ab5bf978ad9e3ae1ccdfecdbb587674e1a7ec578c0e12",
     "summary-24-budget-1000@1.0": "15ef08b7acd94a95726ab5bf978ad9e3ae1ccdfecdbb587674e1a7ec578c0e12",
     "summary-24-budget-10000@1.0": "15ef08b7acd94a95726ab5bf978ad9e3ae1ccdfecdbb587674e1a7ec578c0e12",
@@ -115,18 +116,23 @@ class TestEveryTask:
     def test_cases_are_rows_with_quoted_truths(self, task):
         cases = task.cases
         known = {
-            name: case for name, case in mw.validation_cases().items() if set(task.x_names) <= set(case.observation)
+            name: {**case.observation, **case.travel}
+            for name, case in mw.validation_cases().items()
+            if set(task.x_names) <= {*case.observation, *case.travel}
         }
-        assert cases.names == tuple(known) and len(known) == (0 if task.id.startswith("summary-24") else 3)
+        numbers = {"summary-24": 0, "summary-9-50-100": 1}
+        assert len(known) == next((n for name, n in numbers.items() if task.id.startswith(name)), 3)
+        assert cases.names == tuple(known)
         assert ("case_samples" in task.arrays) == (task.id != "shift@1.0" and len(known) > 0)
         assert cases.x.shape == (len(known), len(task.x_names)) and cases.theta.shape == (len(known), 3)
-        for i, case in enumerate(known.values()):
-            assert cases.x[i] == pytest.approx([case.observation[name] for name in task.x_names])
+        for i, (case_name, data) in enumerate(known.items()):
+            case = mw.validation_cases()[case_name]
+            assert cases.x[i] == pytest.approx([data[name] for name in task.x_names])
             for j, name in enumerate(task.theta_names):
                 assert cases.theta[i, j] == pytest.approx(case.truth.get(name, np.nan), nan_ok=True)
             assert cases.outside[i] == case.outside
         noted = [name for name in cases.names if any(name in note for note in cases.list_notes())]
-        assert noted == list(cases.names[1:])
+        assert noted == [name for name in cases.names if name != "rigid"]
         told = " ".join(task.score(prior_samples(task))["notes"])
         assert ("case_samples are missing" in told) == ("case_samples" in task.arrays)
 
@@ -140,9 +146,11 @@ class TestEveryTask:
         if task.id == CONTROL:
             assert gain["value"] < 5 * gain["error"]
         else:
-            assert gain["value"] > 8 * gain["error"]
+            # the stars of a shell are fewer, the errors of their motion twice as large, and a Gaussian learns less
+            errors, contraction = (5, 0.2) if task.name == "summary-9-50-100" else (8, 0.3)
+            assert gain["value"] > errors * gain["error"]
             assert looked["energy_score"]["value"] < nothing["energy_score"]["value"]
-            assert looked["contraction"]["value"]["m_lmc"] > 0.3
+            assert looked["contraction"]["value"]["m_lmc"] > contraction
 
     def test_a_posterior_that_is_too_narrow_loses(self, task, gaussian, without_references):
         x = task.observations.x
@@ -152,7 +160,8 @@ class TestEveryTask:
 
     def test_scores_are_the_same_every_time_and_fit_in_json(self, task, without_references):
         samples = prior_samples(task)
-        first, again = (task.score(**arrays_of(task, samples, case_samples=samples[:3])) for _ in range(2))
+        arrays = arrays_of(task, samples, case_samples=samples[: len(task.cases)])
+        first, again = (task.score(**arrays) for _ in range(2))
         assert json.dumps(first.to_dict(), allow_nan=False) == json.dumps(again.to_dict(), allow_nan=False)
         assert first["task"] == task.id
         assert str(first) == str(again)

@@ -147,7 +147,7 @@ def stream():
 class TestContamination:
     def test_a_part_of_the_stars_is_of_the_stream(self, halo, stream, table):
         for options in ({"selection": mw.Selection(), "errors": ERRORS, "n": 400}, {"like": table}):
-            mock = mw.mock_survey(halo, contamination=(stream, 0.25), seed=8, **options)
+            mock = mw.mock_survey(halo, contamination={"stream": (stream, 0.25)}, seed=8, **options)
             assert len(mock) == (400 if "n" in options else len(table))
             assert (mock["star"] == -1).mean() == pytest.approx(0.25, abs=0.09)
             assert mock.loc[mock["star"] >= 0, "star"].is_unique
@@ -161,24 +161,57 @@ class TestContamination:
         along = np.cos(angle)[:, None] * first + np.sin(angle)[:, None] * second
         stream = np.hstack([SUN_POSITION + 80.0 * along, 300.0 * np.cross(pole, along)])
         options = {"selection": mw.Selection(), "errors": {**ERRORS, "distance": 0.02}, "seed": 2}
-        clean, dirty = (mw.mock_survey(halo, n=2500, contamination=c, **options) for c in (None, (stream, 0.2)))
+        clean, dirty = (mw.mock_survey(halo, n=2500, contamination=c, **options) for c in (None, {"s": (stream, 0.2)}))
         off = dirty[mw.observations.off_sagittarius(dirty["l"], dirty["b"])]
         assert (off["star"] >= 0).all() and 0.4 < len(off) / len(dirty) < 0.8
         of_clean, of_dirty, of_off = (measure_moments(take_observed(t)).values for t in (clean, dirty, off))
         assert np.abs(of_dirty - of_clean).max() > 30.0
         assert np.abs(of_off - of_clean).max() < 20.0
 
-    def test_bad_contamination_is_refused(self, halo, stream):
-        for bad, words in ((stream, "allowed is a pair"), ((stream, 1.5), r"contamination\[1\] = 1.5")):
-            with pytest.raises(ValueError, match=words):
-                mw.mock_survey(halo, footprint=north, errors=ERRORS, contamination=bad)
+    def test_components_have_parts_of_their_own(self, halo, stream, table):
+        """Stars on a circle across the motion of the Sun, and others there that move outwards, away from it."""
+        outwards = np.hstack([stream[:, :3], stream[:, :3] * 200.0 / 70.0])
+        components = {"around": (stream, 0.3), "outwards": (outwards, 0.2)}
+        for options in ({"selection": mw.Selection(), "errors": ERRORS, "n": 600}, {"like": table}):
+            mock = mw.mock_survey(halo, contamination=components, seed=8, **options)
+            alone = mw.mock_survey(halo, contamination={"around": (stream, 1.0)}, seed=8, **options)
+            others = mock["star"] == -1
+            assert others.mean() == pytest.approx(0.5, abs=0.1) and (alone["star"] == -1).all()
+            assert len(mock) == len(alone) == (600 if "n" in options else len(table))
+            assert (mock.loc[others, "v_los"].dropna() > 120.0).mean() == pytest.approx(0.4, abs=0.15)
+            assert (alone["v_los"].dropna().abs() < 80.0).all()
+
+    def test_no_component_gives_the_bits_of_none(self, halo, stream, table):
+        for options in ({"selection": mw.Selection(), "errors": ERRORS, "n": 300}, {"like": table}):
+            clean = mw.mock_survey(halo, seed=8, **options)
+            pd.testing.assert_frame_equal(mw.mock_survey(halo, contamination={}, seed=8, **options), clean)
+            without = mw.mock_survey(halo, contamination={"stream": (stream, 0.0)}, seed=8, **options)
+            assert (without["star"] >= 0).all() and len(without) == len(clean)
+
+    @pytest.mark.parametrize(
+        "make, words",
+        [
+            (lambda stream: (stream, 0.1), "allowed is a mapping of names to pairs"),
+            (lambda stream: {"stream": stream}, r"contamination\['stream'\] = .*: allowed is a pair of stars"),
+            (lambda stream: {"stream": (stream, 1.5)}, r"contamination\['stream'\]\[1\] = 1.5"),
+            (lambda stream: {"stream": (stream, (0.0, 0.2))}, r"contamination\['stream'\]\[1\]"),
+            (lambda stream: {"the stream": (stream, 0.1)}, "contamination holds 'the stream'"),
+            (lambda stream: {"a": (stream, 0.6), "b": (stream, 0.6)}, "contamination = 1.2 of the stars in all"),
+            (lambda stream: {"a": (stream[:, :5], 0.6)}, r"contamination\['a'\]"),
+        ],
+    )
+    def test_bad_contamination_is_refused(self, halo, stream, make, words):
+        with pytest.raises(ValueError, match=words):
+            mw.mock_survey(halo, footprint=north, errors=ERRORS, contamination=make(stream))
+
+    def test_a_component_outside_the_selection_is_refused(self, halo):
         with pytest.raises(ValueError, match="contamination = 10 stars, none of them in the selection"):
             mw.mock_survey(
                 halo,
                 footprint=lambda l, b: b < -60,
                 errors=ERRORS,
                 n=50,
-                contamination=(np.tile([0.0, 0.0, 60.0, 1.0, 1.0, 1.0], (10, 1)), 0.5),
+                contamination={"north": (np.tile([0.0, 0.0, 60.0, 1.0, 1.0, 1.0], (10, 1)), 0.5)},
             )
 
 

@@ -7,6 +7,7 @@ summary-24                  the same parameters from all 24 numbers that are fit
 summary-24-budget-1000      summary-24, learnt from the first 1,000 training simulations
 summary-24-budget-10000     the same from 10,000
 summary-24-budget-100000    the same from 100,000
+summary-9-50-100            summary-9 with the reflex motion of the stars at 50 to 100 kpc alone
 budget-1000                 summary-9, learnt from the first 1,000 training simulations
 budget-10000                the same from 10,000
 budget-100000               the same from 100,000

@@ -15,6 +15,7 @@ from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task, scoring
 from mwlmc_data.dataset import release
 from mwlmc_data.inference.networks import NETWORKS
+from mwlmc_data.inference.targets import TARGETS
 from mwlmc_data.scoring import yardstick
 from mwlmc_data.scoring.submission import write_submission
 from mwlmc_data.scoring.task import Task
@@ -29,21 +30,22 @@ NOISE = np.array([[4.0, 1.0, 0.0], [1.0, 5.0, -2.0], [0.0, -2.0, 16.0]])
 def networks(tmp_path):
     """A folder that holds the embedded networks in the form that the training writes."""
     folder = tmp_path / "networks"
-    for (config, shell), name in NETWORKS.items():
-        about = deconvolution.identity(config, shell, deconvolution.SEED, Effort())
+    for key, name in NETWORKS.items():
+        about = deconvolution.identity(*key, deconvolution.SEED, Effort())
         state = models.read_arrays(embedded.verify_file(name) or embedded.verify_file("posterior-wide"))
         path = folder / f"{name.removeprefix('posterior-')}-s{deconvolution.SEED}.safetensors"
-        models.write(path, state, {**about, "theta_names": list(deconvolution.THETA), "simulations": 7, "history": []})
+        models.write(path, state, {**about, "simulations": 7, "history": []})
     return folder
 
 
 def test_networks_are_copied_registered_and_described(networks, tmp_path):
     written = embed.embed_networks(networks, tmp_path / "data")
-    assert [path.stem for path in written] == [
+    of_totals = [
         *("posterior-gaussian", "posterior-gaussian-50-100", "posterior-gaussian-50-300"),
         *("posterior-wide", "posterior-wide-50-100", "posterior-wide-50-300"),
     ]
-    for ((config, _), name), path in zip(NETWORKS.items(), written, strict=True):
+    assert [path.stem for path in written] == [*of_totals, *(f"{name}-within-50" for name in of_totals)]
+    for ((config, *_), name), path in zip(NETWORKS.items(), written, strict=True):
         assert embedded.verify_file(name, tmp_path / "data") == path
         about = models.read_about(path)
         assert about["data_sha256"] == release.get_entry(config)["sha256"] and "history" not in about
@@ -54,7 +56,7 @@ def test_networks_are_copied_registered_and_described(networks, tmp_path):
 
 
 def test_some_networks_may_be_chosen(networks, tmp_path):
-    written = embed.embed_networks(networks, tmp_path / "data", chosen=[("wide", (50.0, 300.0))])
+    written = embed.embed_networks(networks, tmp_path / "data", chosen=[("wide", (50.0, 300.0), "total")])
     assert [path.stem for path in written] == ["posterior-wide-50-300"]
     assert list(embedded.load_registry(tmp_path / "data")) == ["posterior-wide-50-300"]
 
@@ -67,8 +69,8 @@ def test_a_network_is_trained_again_only_if_it_is_of_another_training(networks, 
         raise InterruptedError
 
     monkeypatch.setattr(deconvolution, "train", stop)
-    for config, shell in NETWORKS:
-        assert deconvolution.get(networks, config, shell).parent == networks
+    for key in NETWORKS:
+        assert deconvolution.get(networks, *key).parent == networks
     assert asked == []
     path = networks / "wide-50-100-s0.safetensors"
     models.write(path, models.read_arrays(path), {**models.read_about(path), "version": 0})
@@ -89,7 +91,7 @@ def world():
     """Scores, and rows whose true vectors are far narrower than their noise, which differs from row to row."""
     rng = np.random.default_rng(5)
     real = Rows.load("test", "gaussian").first(1500)
-    scores = deconvolution.Scores(deconvolution.Prior("gaussian", deconvolution.THETA)).forward(real.theta)
+    scores = deconvolution.Scores(deconvolution.make_prior("gaussian", TARGETS["total"])).forward(real.theta)
     scale = rng.uniform(0.3, 3.0, size=(len(real), 1, 1))
     covariance = scale * NOISE
     true = 8.0 * scores + [5.0, 5.0, -30.0] + rng.normal(size=scores.shape)
@@ -174,5 +176,5 @@ def test_references_are_copied_and_a_foreign_file_is_not(tmp_path):
     assert embedded.verify_file("references", tmp_path / "data") == path
     other = source.with_name("references-of-mine.parquet")
     shutil.copyfile(path, other)
-    with pytest.raises(ValueError, match="allowed is references, references-24, references-stars, with"):
+    with pytest.raises(ValueError, match="allowed is references, references-50-100, references-24, references-stars"):
         embed.embed_references(other, tmp_path / "data")

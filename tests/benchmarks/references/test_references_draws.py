@@ -22,13 +22,22 @@ from benchmarks.references import (
 )
 from benchmarks.references.design import DIMENSIONS
 from benchmarks.references.gaussianity import scale_distances
-from benchmarks.references.statistics import REFLEX_MOTION, TRAVEL, Statistics, find_statistics
+from benchmarks.references.statistics import (
+    COVARIANCES,
+    REFLEX_MOTION,
+    SEED,
+    TRAVEL,
+    Statistics,
+    find_statistics,
+)
 from mwlmc_data import get_task
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
 from mwlmc_data.inference.importance import Proposal
 from mwlmc_data.priors import standard_normal_log_density
-from mwlmc_data.scoring.reference_columns import COLUMNS, COLUMNS_OF_24, DATA_OF_24
+from mwlmc_data.scoring.reference_columns import COLUMNS, COLUMNS_OF_24, COLUMNS_OF_50_100, DATA_OF_24
+from mwlmc_data.simulator.constants import N_STARS
 from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES
+from mwlmc_data.simulator.many import simulate_row
 from tests.helpers import analytic_posterior as analytic
 
 N = 512
@@ -178,10 +187,36 @@ def test_what_a_task_gives_is_what_is_simulated():
     assert len(rows.all_rows(FULL)) == 100
 
 
+def test_in_a_shell_the_motion_and_its_errors_are_those_of_the_shell(row, finished, tmp_path):
+    shell = find_statistics("summary-9-50-100")
+    assert shell.names == get_task("summary-9-50-100").x_names[6:] and not shell.fix_nuisances
+    job = dict.fromkeys(DIMENSIONS, 0.0) | {"m_lmc": 1e11, "m200_mw": 1e12, "m_lmc_8p7": 2e10, "r_dehnen": 12.0}
+    of_shell, of_all = rows.test_rows(shell)[0], rows.test_rows()[0]
+    assert (of_shell.lmc, of_shell.truth, of_shell.number) == (of_all.lmc, of_all.truth, of_all.number)
+    made = shell.simulate({**job, **of_shell.lmc, "sim_id": 3})
+    row_of_catalogue = simulate_row(({**job, **of_shell.lmc, "sim_id": 3}, SEED, N_STARS, "numba"))
+    expected = [row_of_catalogue[f"{name}_50_100"] for name in (*TRAVEL, *COVARIANCES)]
+    assert np.array_equal(made, np.array(expected, np.float32)) and np.isfinite(made).all()
+    assert (made[3:] > REFLEX_MOTION.simulate({**job, **of_shell.lmc, "sim_id": 3})[3:])[[0, 3, 5]].all()  # fewer stars
+    with pytest.raises(ValueError, match=r"statistics is None there and \['vx_travel_50_100'.* now"):
+        about = {**simulations.settings(of_all, 0, 8)}
+        simulations.save(simulations.path_of(tmp_path, of_all, 0), about)
+        simulations.load(tmp_path, of_shell, 0, 8)
+    found = rows.all_rows(shell)
+    assert [r.name for r in found[:1]] == ["gc19-fiducial"] and len(found) == 101
+    assert found[0].observation == rows.case_rows()[1].observation and found[0].number == rows.case_rows()[1].number
+    reference = inference.load(finished, row, N)
+    pq.write_table(results.build_table([(found[0], reference), (found[1], reference)]), tmp_path / "made.parquet")
+    table = pq.read_table(tmp_path / "made.parquet")
+    assert table.column_names == [c.name for c in COLUMNS_OF_50_100]
+    assert table["vz_travel_50_100"].to_pylist() == pytest.approx([r.observation[2] for r in found[:2]])
+    assert results.path_of(tmp_path, shell).name == "references-50-100.parquet"
+
+
 @pytest.mark.parametrize("name", ["shift", "summary-6", "stars-budget-1000", "velocity-bins"])
 def test_other_tasks_are_refused(name, tmp_path, capsys):
     assert program.main(["references", "--task", name, "--out", str(tmp_path), "--rows", "1"]) == 2
-    assert "allowed is one with data of summary-9 or summary-24" in capsys.readouterr().err
+    assert "allowed is one with data of summary-9, summary-9-50-100 or summary-24" in capsys.readouterr().err
 
 
 def test_files_of_other_numbers_are_refused(row, finished):

@@ -44,6 +44,18 @@ def test_every_published_measurement_has_a_line(capsys):
     assert any("not inferred" in line and "allowed is" in line for line in lines if line.startswith("bystrom25"))
 
 
+def test_masses_within_50_kpc_stand_beside_the_published_ones(capsys):
+    assert command.main(["milky-way", "--parts", "masses"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    published = [line for line in lines if "as published" in line]
+    assert [line.split(",")[0] for line in published] == ["brooks25", "brooks26", "brooks26-v1"]
+    assert "m_mw_50 3.36 +0.15 -0.15, m_lmc_50 8.76 +1.94 -1.77, beta0 0.68 +0.02 -0.02" in published[1]
+    assert "arXiv:2603.08788v2" in published[1] and "beta0" not in published[0]
+    inferred = [line for line in lines if line.startswith("yaaqib24-50,")]
+    assert len(inferred) == 1 and re.search(r"m_lmc_50 [\d.]+ \([\d.]+ to [\d.]+\), beta0 0\.\d+", inferred[0])
+    assert inferred[0].endswith("sigma") and lines[-1].startswith("prior: m_mw_50 5.4")
+
+
 def test_stars_are_read_and_refused_elsewhere(giants, reference, tmp_path):
     read = milky_way.read_stars(reference)
     pd.testing.assert_frame_equal(read[list(ROWS[6:])], giants[list(ROWS[6:])], check_exact=False, rtol=1e-9)
@@ -63,7 +75,9 @@ def test_giants_are_inferred_step_by_step(giants, tmp_path, monkeypatch):
     ]
     assert "the travel velocity, by mocks like them" in lines[4]
     assert "3 moments of 60 stars" in lines[5] and "in the 68% intervals of 50 mocks held out" in lines[5]
-    assert "all nine moments, by mocks like them" in lines[7] and "9 moments of 60 stars" in lines[8]
+    assert "the travel velocity, masses within 50 kpc: m_mw_50" in lines[7] and "m_lmc_50" in lines[8]
+    assert "all nine moments, by mocks like them" in lines[9] and "9 moments of 60 stars" in lines[10]
+    assert "all nine moments, masses within 50 kpc: m_mw_50" in lines[12]
 
 
 def test_shifts_are_measured_from_the_whole_shell():
@@ -89,7 +103,7 @@ def test_haloes_are_seen_in_three_ways(giants, monkeypatch):
 
 def test_a_part_that_does_not_exist_is_refused(capsys):
     assert command.main(["milky-way", "--parts", "published,stars"]) == 2
-    assert "--parts holds stars: allowed is published, giants, selection" in capsys.readouterr().err
+    assert "--parts holds stars: allowed is published, masses, giants, selection" in capsys.readouterr().err
 
 
 class TestSurveyMoments:
@@ -102,6 +116,18 @@ class TestSurveyMoments:
         text = capsys.readouterr().out
         assert "truth of m_lmc: 1.6e+11, at" in text and "inside_68" in text
         assert "all parameters within their 68% intervals" in text and (tmp_path / "mocks-survey.npz").exists()
+
+    def test_a_survey_with_a_stream_is_inferred_with_it_and_without(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(mock_simulations, "_LEAST", 2000)
+        monkeypatch.setattr(mock_simulations, "_FOR_EACH", 1)
+        monkeypatch.setattr(survey_moments, "N_STARS", 60)
+        options = ["--out", str(tmp_path), "--workers", "1", "--mocks", "350", "--parts", "stream"]
+        assert command.main(["survey-moments", *options]) == 0
+        text = capsys.readouterr().out
+        assert "stream-as-component" in text and "contaminated by stream" in text and "part_stream" in text
+        assert "truth of part_stream: 0.2, at" in text and text.count("truth of m_lmc") == 2
+        assert (tmp_path / "mocks-stream-unknown.npz").exists()
+        assert command.main(["survey-moments", "--out", str(tmp_path), "--parts", "stars"]) == 2
 
     def test_a_folder_without_the_table_is_refused(self, tmp_path):
         with pytest.raises(ValueError, match="allowed is a folder with reflex/mock_live_s14"):
