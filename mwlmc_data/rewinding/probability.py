@@ -22,7 +22,7 @@ from scipy.special import chdtrc
 from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.rewinding.bennett import Ratios, solve_ratios
-from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.rewinding.likelihood import OF_START, log_density_stars
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.rewinding.simulated import BLOCK, DrawJob, Map, draw_first_block, draw_job, fit_constant
 from mwlmc_data.simulator.parameters import Parameters
@@ -162,6 +162,9 @@ class PassProbability(Displayed):
     def estimate_error(self, coordinates: Float64Array, weights: Float64Array) -> float:
         """Error of ln P over a posterior, beyond a constant: its noise, and the misfit of the polynomial.
 
+        The misfit is known at the points of the design. What the polynomial lacks are products and powers: towards the
+        centre they fall as the square of the distance at least.
+
         Parameters
         ----------
         coordinates : ndarray, shape (n, d)
@@ -173,7 +176,9 @@ class PassProbability(Displayed):
         -------
         float
         """
-        return math.hypot(self.estimate_noise(coordinates, weights), self.misfit)
+        squared = np.square((coordinates - self._centre) / self._scale).mean(axis=1)
+        misfit = self.misfit * math.sqrt(float(weights @ squared**2))
+        return math.hypot(self.estimate_noise(coordinates, weights), misfit)
 
     def estimate_noise(self, coordinates: Float64Array, weights: Float64Array) -> float:
         """The part of :meth:`estimate_error` that more stars would remove: root mean square over draws and parts."""
@@ -190,22 +195,32 @@ class PassProbability(Displayed):
     def with_slope(self, coordinates: Float64Array, log_p: Float64Array, of_parts: Float64Array) -> PassProbability:
         """The same with another slope, so that the differences of ln P at some points are those given.
 
+        Of the products, those that are fitted of parameters on which the stars' orbits do not depend (`OF_START`)
+        follow too.
+
         Parameters
         ----------
-        coordinates : ndarray, shape (d + 1, d)
-            Of the points, not in one plane.
-        log_p : ndarray, shape (d + 1,)
+        coordinates : ndarray, shape (k, d)
+            Of the points of `mwlmc_data.rewinding.slope.place_corners`, or d + 1 in no plane if no product follows.
+        log_p : ndarray, shape (k,)
             ln P there, up to a constant.
-        of_parts : ndarray, shape (N_PARTS, d + 1)
+        of_parts : ndarray, shape (N_PARTS, k)
             The same from disjoint parts of the stars.
         """
-        d = len(self._centre)
-        terms, plane = self._terms(coordinates), np.ones((d + 1, d + 1))
-        plane[:, 1:] = terms[:, 1 : d + 1]
+        terms, chosen = self._terms(coordinates), self._list_refined()
+        plane = np.hstack([np.ones((len(terms), 1)), terms[:, chosen]])
         given = np.vstack([log_p, of_parts])
         coefficients = np.vstack([self._coefficients, self._of_parts])
-        coefficients[:, 1 : d + 1] += np.linalg.solve(plane, given.T - terms @ coefficients.T)[1:].T
+        missing = given.T - terms @ coefficients.T
+        coefficients[:, chosen] += np.linalg.lstsq(plane, missing, rcond=None)[0][1:].T
         return replace(self, _coefficients=coefficients[0], _of_parts=coefficients[1:])
+
+    def _list_refined(self) -> list[int]:
+        """Places of the slopes among the terms, and of the fitted products of parameters of the stars' start."""
+        d = len(self.names)
+        products = [1 + d + k for k, (i, j) in enumerate(zip(*np.triu_indices(d), strict=True))
+                    if {self.names[i], self.names[j]} <= set(OF_START)]  # fmt: skip
+        return [*range(1, d + 1), *(k for k in products if self._coefficients[k] != 0.0)]
 
     def _terms(self, coordinates: Float64Array) -> Float64Array:
         is_cubic = len(self._coefficients) > count_coefficients(len(self._centre))

@@ -3,11 +3,12 @@
 Of a polynomial fitted to ln P over a design (:mod:`mwlmc_data.rewinding.probability`), the slope carries the noise:
 with the information that n stars hold of themselves, N rewound stars leave an error of sqrt(d / N) / sqrt(n) standard
 deviations of ln P over a posterior in d dimensions. The curvature is known far better. So further stars are simulated
-at d + 1 corners within the posterior's covariance, and rewound at these alone, a tenth of the cost of a star of the
-design; corners that differ in what the stars' orbits do not depend on share the rewound stars. A linear function is
-added to the polynomial, so that the ratios at the corners are those of the further stars; of their parts, the parts'
-polynomials. Their number follows from the error that a first set leaves. What is counted among them gives the constant
-of ln P.
+at a few corners within the posterior's covariance, and rewound at these alone, a tenth of the cost of a star of the
+design. Corners that differ in what the stars' orbits do not depend on, the anisotropy and the scale radius, share the
+rewound stars; there are so many of them that the curvature in these parameters follows as well, the only one that
+matters much. A function of these terms is added to the polynomial, so that the ratios at the corners are those of the
+further stars; of their parts, the parts' polynomials. Their number follows from the error that a first set leaves. What
+is counted among them gives the constant of ln P.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def make_simplex(d: int) -> Float64Array:
 
 
 def place_corners(covariance: Float64Array, of_start: NDArray[np.bool_]) -> Float64Array:
-    """Offsets (d + 1, d) of corners within a covariance (d, d), some of which differ in the stars' start alone.
+    """Offsets (k, d) of corners within a covariance (d, d), some of which differ in the stars' start alone.
 
     Parameters
     ----------
@@ -63,21 +64,29 @@ def place_corners(covariance: Float64Array, of_start: NDArray[np.bool_]) -> Floa
     Returns
     -------
     ndarray
-        The corners of a simplex in the other parameters; in place of its last, which lies where the others put these
-        parameters, those of a simplex in these.
+        The corners of a simplex in the other parameters; in place of its last, where these are at the middle, points in
+        these that determine slopes and products.
     """
     order = np.argsort(of_start, kind="stable")
     n_start, d = int(of_start.sum()), len(of_start)
-    n_fields = d - n_start
-    score = np.zeros((d + 1, d))
+    n_fields, starts = d - n_start, _surround(n_start)
+    score = np.zeros((n_fields + len(starts), d))
     if n_fields:
         score[: n_fields + 1, :n_fields] = make_simplex(n_fields)
         score[n_fields:, :n_fields] = score[n_fields, :n_fields]
-    if n_start:
-        score[n_fields:, n_fields:] = make_simplex(n_start)
-    found = np.empty((d + 1, d))
+    score[n_fields:, n_fields:] = starts
+    found = np.empty_like(score)
     found[:, order] = score @ np.linalg.cholesky(covariance[np.ix_(order, order)]).T
     return found
+
+
+def _surround(n: int) -> Float64Array:
+    """Zero and points about it that determine a quadratic polynomial, in up to two dimensions: a pair, a pentagon."""
+    if n == 0:
+        return np.zeros((1, 0))
+    angle = 2.0 * math.pi * np.arange(2 if n == 1 else 5) / (2 if n == 1 else 5)
+    around = np.stack([np.cos(angle), np.sin(angle)], axis=1)[:, :n]
+    return np.vstack([np.zeros(n), math.sqrt(n + 1.0) * around])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,7 +128,7 @@ def refine_slope(
     fitted : PassProbability
         Over a design that holds the corners.
     corners : sequence of Parameters
-        One more than there are free parameters, around the posterior, not in one plane.
+        Around the posterior, from :func:`place_corners`.
     selection : Selection
         What is observed.
     goal : Goal
@@ -144,8 +153,8 @@ def refine_slope(
         If the ratios are not determined.
     """
     k, n_parameters = len(corners), len(fitted.names)
-    if k != n_parameters + 1:
-        raise ValueError(f"corners = {k}: allowed is one more than the {n_parameters} free parameters")
+    if k <= n_parameters:
+        raise ValueError(f"corners = {k}: allowed are more than the {n_parameters} free parameters")
     n_observed = len(draw_first_block(DrawJob(corners[0], selection, BLOCK, (*seed, 0), relative_errors)))
     x = compute_coordinates({name: [getattr(p, name) for p in corners] for name in fitted.names}, fitted.names)
     rewound: list[_Rewound] = []

@@ -63,6 +63,15 @@ def test_the_ratios_of_other_stars_agree_within_the_error(fitted):
     assert 1e-5 < errors[0] < 2e-3
 
 
+def test_the_misfit_falls_towards_the_centre(fitted):
+    """As the square of the distance: it is measured at the points of the design, and the posterior is narrower."""
+    exact = dataclasses.replace(fitted, misfit=1e-3).without_noise()
+    offsets = np.random.default_rng(3).standard_normal((4000, 2)) * exact._scale
+    errors = [exact.estimate_error(exact._centre + part * offsets, np.full(4000, 1 / 4000)) for part in (1.0, 0.5, 0.1)]
+    assert errors[0] == pytest.approx(1e-3 * np.sqrt(2.0), rel=0.1), "draws as wide as the design"
+    assert errors[1:] == pytest.approx([errors[0] / 4.0, errors[0] / 100.0])
+
+
 def test_cubes_follow_a_wide_design():
     """The error that more stars would not remove is less than half, and the fit survives being stored."""
     design = make_design(28, width=0.5)
@@ -117,8 +126,10 @@ def test_what_a_polynomial_cannot_follow_is_its_misfit(fitted, monkeypatch):
     monkeypatch.setattr(module, "log_density_stars", wavy)
     found = fit_probability(make_design(count_points(2)), NAMES, mw.Selection(), 20_000, (1, 2))
     assert 0.004 < found.misfit < 0.012 and fitted.misfit < 0.002
-    x = compute_coordinates(CENTRE, NAMES)
-    assert found.estimate_error(x, np.ones(1)) == pytest.approx(found.misfit)
+    design = make_design(count_points(2))
+    x = compute_coordinates({name: [getattr(p, name) for p in design] for name in NAMES}, NAMES)
+    error = found.without_noise().estimate_error(x, np.full(len(x), 1.0 / len(x)))
+    assert found.misfit < error < 1.5 * found.misfit, "over draws as wide as the design"
 
 
 def test_densities_that_contradict_the_counts_are_refused(monkeypatch):
