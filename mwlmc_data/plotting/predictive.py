@@ -49,7 +49,9 @@ def plot_motions(model: pd.DataFrame, measured: Float64Array, vector: Float64Arr
             made, seen = (at + wrap_degrees(values - at) for values in (made, seen))
         _draw(ax, made, seen, at)
         ax.set_xlabel(text, fontsize=MEDIUM)
-    axes[0].legend(frameon=False, fontsize=MEDIUM, loc="upper left")
+    # above the panels, where no line of the measurement crosses it
+    handles, texts = axes[0].get_legend_handles_labels()
+    figure.legend(handles, texts, frameon=False, fontsize=MEDIUM, loc="outside upper left", ncols=len(texts))
     if title is not None:
         figure.suptitle(title, fontsize=LARGE)
     return figure
@@ -67,5 +69,5 @@ def _draw(ax: Axes, made: Float64Array, seen: Float64Array, at: float) -> None:
     ax.hist(seen, bins, density=True, color=RED, histtype="step", lw=1.4, label="measured, with its errors")
     ax.axvline(at, color=RED, lw=1.4)
     ax.margins(x=0)
-    ax.set(yticks=[], ylim=(0, 1.35 * ax.get_ylim()[1]))
+    ax.set(yticks=[], ylim=(0, 1.1 * ax.get_ylim()[1]))
     tidy(ax)
