@@ -85,7 +85,7 @@ class MockRecipe(Displayed):
     @property
     def unknown(self) -> tuple[Component, ...]:
         """Components whose part is not known."""
-        return tuple(each for each in self.components if each.low < each.high)
+        return tuple(each for each in self.components if not each.is_known)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class MockRecipe(Displayed):
         score = rng.standard_normal(len(self.names))
         lmc = None if self.place is None else self.place.draw(1, rng)[0]
         drawn = self.convert(score[None])
-        parts = [float(drawn[each.parameter][0]) if each.low < each.high else each.low for each in self.components]
+        parts = [each.low if each.is_known else float(drawn[each.parameter][0]) for each in self.components]
         try:
             seen = self._observe(self._build(score, lmc), i, rng, parts)
             return score, measure_moments(seen).values

@@ -73,7 +73,7 @@ def infer_by_moments(
         raise ValueError(f"free = {', '.join(free)}, with targets = {targets!r}: allowed is also {', '.join(lacking)}")
     parameters = FreeParameters(config, free, hold_values(free, at, held))
     components = take_components(contamination)
-    n_unknown = len(parameters.free) + sum(each.low < each.high for each in components)
+    n_unknown = len(parameters.free) + sum(not each.is_known for each in components)
     needed = math.ceil(count_needed(n_unknown) / (1.0 - HELD_OUT))
     if n_mocks < needed:
         raise ValueError(f"n_mocks = {n_mocks}: allowed is {needed} or more for {n_unknown} free parameters")

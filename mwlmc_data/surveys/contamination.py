@@ -43,12 +43,17 @@ class Component(Displayed):
         """Name of its part, as a parameter."""
         return f"{PART}{self.name}"
 
+    @property
+    def is_known(self) -> bool:
+        """Whether its part is one number."""
+        return self.low == self.high
+
     def quantile(self, u: NDArray) -> Float64Array:
         """Its part at the probabilities `u`."""
         return self.low + (self.high - self.low) * np.asarray(u, float)
 
     def _summary(self) -> str:
-        part = f"{self.low:g}" if self.low == self.high else f"{self.low:g} to {self.high:g}"
+        part = f"{self.low:g}" if self.is_known else f"{self.low:g} to {self.high:g}"
         return f"{self.name}, {part} of the stars, from {len(self.stars):,}"
 
 
