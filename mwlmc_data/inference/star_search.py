@@ -43,11 +43,11 @@ _FIRST_WINDOW, _WINDOW = 8.0, 6.5
 _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
 #: Observed stars of a first and of a last ln P over a window, for each star of the data: their noise adds the
 #: reciprocal to the posterior's variance. The least and the most of them.
-_FIRST_STARS, _STARS = 15, 100
+_FIRST_STARS, _STARS = 15, 200
 _FEWEST, _MOST = 4_000, 250_000
 #: Noise of the slope of the sum of ln P over the posterior [nats] at which no more stars are drawn for it; the stars of
 #: a first set for each star of the data, and the most of all.
-_SLOPE_NOISE, _SLOPE_STARS, _MOST_FOR_SLOPE = 0.07, 300, 4_000_000
+_SLOPE_NOISE, _SLOPE_STARS, _MOST_FOR_SLOPE = 0.06, 300, 6_000_000
 #: Where these stars are drawn, in standard deviations of the posterior along each axis.
 _CORNER = 0.7
 #: Number of windows after which a search is given up.

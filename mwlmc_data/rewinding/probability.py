@@ -95,7 +95,8 @@ class PassProbability(Displayed):
     residual : float
         Standard deviation of ln P about the polynomial, for the degrees of freedom.
     misfit : float
-        Part of it that more stars would not remove: its excess over the noise of the disjoint parts.
+        What the polynomial lacks at a point as far from the centre as the design's mean square, and more stars would
+        not add: the excess of its residuals over the noise of the disjoint parts, as the square of the distance.
     agreement : float
         Probability that counts disagree with the fit by more than they do, by chance.
     effective : float
@@ -162,8 +163,8 @@ class PassProbability(Displayed):
     def estimate_error(self, coordinates: Float64Array, weights: Float64Array) -> float:
         """Error of ln P over a posterior, beyond a constant: its noise, and the misfit of the polynomial.
 
-        The misfit is known at the points of the design. What the polynomial lacks are products and powers: towards the
-        centre they fall as the square of the distance at least.
+        What the polynomial lacks are products and powers: towards the centre they fall as the square of the distance at
+        least.
 
         Parameters
         ----------
@@ -176,7 +177,7 @@ class PassProbability(Displayed):
         -------
         float
         """
-        squared = np.square((coordinates - self._centre) / self._scale).mean(axis=1)
+        squared = _square_distances((coordinates - self._centre) / self._scale)
         misfit = self.misfit * math.sqrt(float(weights @ squared**2))
         return math.hypot(self.estimate_noise(coordinates, weights), misfit)
 
@@ -310,7 +311,12 @@ def fit_probability(
     coefficients, of_parts = inverse @ whole.log_p, log_p_parts @ inverse.T
     freedom = max(k - int(kept.sum()), 1)
     residual2 = float(((whole.log_p - terms @ coefficients) ** 2).sum()) / freedom
-    noise2 = float(((log_p_parts - of_parts @ terms.T) ** 2).sum()) / freedom / N_PARTS**2
+    misfit = _estimate_misfit(
+        whole.log_p - terms @ coefficients,
+        log_p_parts - of_parts @ terms.T,
+        np.eye(k) - terms @ inverse,
+        _square_distances((x - x[0]) / scale),
+    )
     relative = (terms - terms[0]) @ coefficients
     agreement = _compare_counts(counts, n_drawn, relative)
     log_p, error = fit_constant(np.full(k, float(n_drawn)), counts, relative)
@@ -319,7 +325,7 @@ def fit_probability(
         n_points=k,
         n_stars=len(source),
         residual=math.sqrt(residual2),
-        misfit=math.sqrt(max(residual2 - noise2, 0.0)),
+        misfit=misfit,
         agreement=agreement,
         effective=effective,
         largest=whole.largest,
@@ -336,6 +342,37 @@ def fit_probability(
             f"{found.agreement:.1g}; allowed is {MIN_AGREEMENT:g} or more ({found!r})"
         )
     return found
+
+
+def _square_distances(scaled: Float64Array) -> Float64Array:
+    """Mean square (n,) of scaled coordinates (n, d)."""
+    return np.asarray(np.square(scaled).mean(axis=1))
+
+
+def _estimate_misfit(
+    residual: Float64Array, of_parts: Float64Array, projector: Float64Array, squared: Float64Array
+) -> float:
+    """Size of what a polynomial lacks, for each unit of the squared distance from the centre.
+
+    Where the true function is the polynomial and independent departures of size m times the squared distance, the
+    expected square of a residual is m^2 (projector^2) (squared^2), beside its noise. Points of large noise count less.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (k,)
+    of_parts : ndarray, shape (N_PARTS, k)
+        Those of fits to disjoint parts of the stars.
+    projector : ndarray, shape (k, k)
+        From departures to residuals.
+    squared : ndarray, shape (k,)
+        Squared distances of the points from the centre.
+    """
+    noise2 = np.square(of_parts - of_parts.mean(axis=0)).sum(axis=0) / (N_PARTS * (N_PARTS - 1))
+    expected = projector**2 @ squared**2
+    # the noise is itself known from few parts: none counts as better than half of the points
+    weight = 1.0 / np.maximum(noise2, np.median(noise2))
+    misfit2 = float(weight @ (residual**2 - noise2) / (weight @ expected))
+    return math.sqrt(max(misfit2, 0.0))
 
 
 def _choose_terms(names: Sequence[str], scale: Float64Array, n_terms: int, n_data: int | None) -> NDArray[np.bool_]:

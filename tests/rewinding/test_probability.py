@@ -132,6 +132,25 @@ def test_what_a_polynomial_cannot_follow_is_its_misfit(fitted, monkeypatch):
     assert found.misfit < error < 1.5 * found.misfit, "over draws as wide as the design"
 
 
+def test_a_misfit_is_that_at_unit_distance_whatever_the_noise():
+    """Departures of m times the squared distance, and noise as large as they: m comes out, and nothing of noise alone."""
+    rng, k, true = np.random.default_rng(6), 64, 3e-4
+    x = rng.standard_normal((k, 6)) * rng.uniform(0.3, 2.0, (k, 1))
+    squared = module._square_distances(x)
+    terms = np.hstack([np.ones((k, 1)), x])
+    projector = np.eye(k) - terms @ np.linalg.pinv(terms)
+
+    def estimate(size):
+        parts = 2e-4 * np.sqrt(module.N_PARTS) * rng.standard_normal((module.N_PARTS, k))
+        lacking = size * squared * rng.standard_normal(k)
+        values, of_parts = lacking + parts.mean(axis=0), lacking + parts
+        return module._estimate_misfit(values @ projector, of_parts @ projector, projector, squared)
+
+    found, nothing = (np.array([estimate(size) for _ in range(200)]) for size in (true, 0.0))
+    assert np.sqrt(np.mean(found**2)) == pytest.approx(true, rel=0.06)
+    assert np.sqrt(np.mean(nothing**2)) < 0.25 * true
+
+
 def test_densities_that_contradict_the_counts_are_refused(monkeypatch):
     """A density that grows wrongly with r_dehnen: the ratios follow it, the counts do not."""
     right = module.log_density_stars
