@@ -27,6 +27,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
     masses = commands.add_parser("live-masses", help="the LMC's mass inferred from the four live runs, by two priors")
     masses.add_argument("--stars", type=integer_from(500), default=20_000, help="of each halo (default: %(default)s)")
+    masses.add_argument(
+        "--reference", type=Path, help="folder with gc21_orbits/: rigid galaxies on the published orbits too"
+    )
     masses.add_argument("--out", type=Path, default=Path("build/live-masses"), help="folder for live-masses.png")
     add_seed(masses)
     masses.set_defaults(run=_live_masses)
@@ -60,7 +63,7 @@ def _shells(options: argparse.Namespace) -> None:
 def _live_masses(options: argparse.Namespace) -> None:
     from benchmarks.paper import live_masses
 
-    live_masses.main(options.out, options.stars, options.seed)
+    live_masses.main(options.out, options.stars, options.seed, options.reference)
 
 
 def _friction(options: argparse.Namespace) -> None:

@@ -4,7 +4,8 @@ As in Fig. 3 of Brooks et al. 2025 (arXiv:2507.10667), for deforming galaxies wi
 Msun (the models of Garavito-Camargo et al. 2019). A halo of stars is drawn in each live field, its reflex motion is
 fitted in a shell, and the network for that shell infers from it at the run's own LMC. The density of the motion given
 the mass, averaged over the priors of the Milky Way's mass and the friction, gives the posterior under either prior of
-the mass: that of Table 1, and a flat one as far as the network is trained.
+the mass: that of Table 1, and a flat one as far as the network is trained. Given the published orbits of the same
+runs, the same is done for rigid galaxies whose LMC follows them (`benchmarks.paper.along_orbits`).
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmarks.paper.along_orbits import draw_halo
+from benchmarks.paper.published import read_smoothed
 from benchmarks.paper.text import align_columns
-from mwlmc_data import fit_reflex, infer, load_live
+from mwlmc_data import Halo, Parameters, fit_reflex, infer, load_live
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.deconvolved import DeconvolvedLikelihood
@@ -40,8 +44,10 @@ N_MASSES, _N_NODES = 160, 16
 PERCENTS = (16.0, 50.0, 84.0)
 #: Stars' anisotropy and scale radius [kpc] at the start.
 BETA0, R_DEHNEN = 0.5, 12.0
-_HEADER = ("run", "stars", "true [1e10]", "prior of Table 1", "flat prior", "p", "sigma")
-_WIDTHS = (9, 18, 11, 20, 20, 7, 5)
+#: Kinds of galaxies: those of the live runs, and rigid ones on their orbits.
+LIVE, RIGID = "live", "rigid, on its orbit"
+_HEADER = ("run", "galaxies", "stars", "true [1e10]", "prior of Table 1", "flat prior", "p", "sigma")
+_WIDTHS = (9, 20, 18, 11, 20, 20, 7, 5)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class LiveMass:
     ----------
     name : str
         Of the run.
+    galaxies : str
+        `LIVE` or `RIGID`.
     shell : (float, float)
         r_min, r_max of the stars [kpc].
     m_lmc : float
@@ -63,6 +71,7 @@ class LiveMass:
     """
 
     name: str
+    galaxies: str
     shell: Shell
     m_lmc: float
     weighted: Float64Array
@@ -71,14 +80,24 @@ class LiveMass:
     distance: float
 
 
-def measure(name: str, shell: Shell, n_stars: int, seed: int = 0) -> LiveMass:
-    """Draw a halo in a run's field, fit its motion in a shell, and infer."""
+def draw_haloes(name: str, n_stars: int, seed: int, reference: Path | None) -> dict[str, Halo]:
+    """Draw a halo in a run's field, and one of rigid galaxies on its published orbit if that is at hand."""
     live = load_live(name)
-    halo = live.halo(beta0=BETA0, r_dehnen=R_DEHNEN, n_stars=n_stars, seed=seed)
+    haloes = {LIVE: live.halo(beta0=BETA0, r_dehnen=R_DEHNEN, n_stars=n_stars, seed=seed)}
+    if reference is not None:
+        parameters = live.parameters.replace(beta0=BETA0, r_dehnen=R_DEHNEN)
+        haloes[RIGID] = draw_halo(read_smoothed(reference, int(name[-1])), parameters, n_stars, seed)
+    return haloes
+
+
+def measure(name: str, galaxies: str, halo: Halo, shell: Shell, seed: int = 0) -> LiveMass:
+    """Fit the motion of a run's halo in a shell, and infer."""
+    parameters = halo.parameters
+    assert isinstance(parameters, Parameters)
     fit = fit_reflex(halo.positions, halo.velocities, *shell)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the table has the p-value and the distance
-        found = infer(fit, lmc=live.parameters, config=CONFIG, n=100, seed=seed)
+        found = infer(fit, lmc=parameters, config=CONFIG, n=100, seed=seed)
     masses = np.linspace(MARGINALS[CONFIG]["m_lmc"].low, find_heaviest(), N_MASSES)
     likelihood = load_network(CONFIG, shell).likelihood
     lmc = np.array([found.observation[each] for each in LMC_VECTOR])
@@ -86,8 +105,9 @@ def measure(name: str, shell: Shell, n_stars: int, seed: int = 0) -> LiveMass:
     prior = np.exp(MARGINALS[CONFIG]["m_lmc"].log_pdf(masses))
     return LiveMass(
         name=name,
+        galaxies=galaxies,
         shell=shell,
-        m_lmc=live.parameters.m_lmc,
+        m_lmc=parameters.m_lmc,
         weighted=find_percentiles(masses, density * prior),
         flat=find_percentiles(masses, density),
         p_value=found.p_value,
@@ -124,9 +144,9 @@ def describe(found: Sequence[LiveMass]) -> str:
     rows: list[tuple[str, ...]] = [_HEADER]
     for each in found:
         rows.append((
-            each.name, describe_shell(*each.shell).strip(), f"{each.m_lmc / 1e10:.1f}", _interval(each.weighted),
-            _interval(each.flat), f"{each.p_value:.3f}" if each.p_value else "< 0.001",
-            f"{each.distance:.1f}",
+            each.name, each.galaxies, describe_shell(*each.shell).strip(), f"{each.m_lmc / 1e10:.1f}",
+            _interval(each.weighted), _interval(each.flat),
+            f"{each.p_value:.3f}" if each.p_value else "< 0.001", f"{each.distance:.1f}",
         ))  # fmt: skip
     return "\n".join(align_columns(rows, _WIDTHS))
 
@@ -137,41 +157,53 @@ def _interval(percentiles: NDArray) -> str:
 
 
 def draw_figure(found: Sequence[LiveMass]) -> Figure:
-    """Inferred against true mass, a panel for each shell; filled with the prior of Table 1, open under a flat one."""
-    shells = list(dict.fromkeys(each.shell for each in found))
-    figure = new_figure(4.4 * len(shells), 4.0)
-    panels = figure.subplots(1, len(shells), sharey=True, squeeze=False)[0]
+    """Inferred against true mass, a panel for each kind of galaxies and each shell.
+
+    Filled with the prior of Table 1, open under a flat one.
+    """
+    shells, kinds = (list(dict.fromkeys(getattr(each, name) for each in found)) for name in ("shell", "galaxies"))
+    figure = new_figure(4.4 * len(shells), 3.6 * len(kinds) + 0.4)
+    panels = figure.subplots(len(kinds), len(shells), sharex=True, sharey=True, squeeze=False)
     top = 1.08 * max(float(each.flat[2]) for each in found) / 1e10
-    marginal = MARGINALS[CONFIG]["m_lmc"]
-    low, middle, high = marginal.quantile(np.array(PERCENTS) / 100.0) / 1e10
-    for ax, shell in zip(panels, shells, strict=True):
-        tidy(ax)
-        ax.axhspan(low, high, color=GREY, alpha=0.15, lw=0)
-        ax.axhline(middle, color=GREY, lw=0.8, label="prior of Table 1, 16 to 84%")
-        ax.plot([0.0, top], [0.0, top], color="black", lw=0.8, ls="--", label="truth")
-        these = [each for each in found if each.shell == shell]
-        true = np.array([each.m_lmc for each in these]) / 1e10
-        for kind, color, offset, face, label in (
-            ("weighted", BLUE, -0.25, BLUE, "with that prior"),
-            ("flat", ORANGE, 0.25, "white", "with a flat prior"),
-        ):
-            below, centre, above = np.array([getattr(each, kind) for each in these]).T / 1e10
-            ax.errorbar(
-                true + offset, centre, (centre - below, above - centre),
-                fmt="o", color=color, mfc=face, ms=5, lw=1.4, capsize=2, label=label,
-            )  # fmt: skip
-        ax.set(xlabel="LMC of the live run [1e10 Msun]", xlim=(5.0, 28.0), ylim=(0.0, top))
-        ax.set_title(f"stars{describe_shell(*shell)}", fontsize=10)
-    panels[0].set_ylabel("inferred m_lmc [1e10 Msun]")
-    panels[0].legend(frameon=False, fontsize=8, loc="upper left")
+    for row, kind in zip(panels, kinds, strict=True):
+        for ax, shell in zip(row, shells, strict=True):
+            _draw_panel(ax, [each for each in found if (each.galaxies, each.shell) == (kind, shell)], top)
+            ax.set_title(f"{kind}: stars{describe_shell(*shell)}", fontsize=10)
+        row[0].set_ylabel("inferred m_lmc [1e10 Msun]")
+    for ax in panels[-1]:
+        ax.set_xlabel("LMC of the live run [1e10 Msun]")
+    panels[0][0].legend(frameon=False, fontsize=8, loc="upper left")
     return figure
 
 
-def main(out: Path, n_stars: int, seed: int) -> None:
+def _draw_panel(ax: Axes, found: Sequence[LiveMass], top: float) -> None:
+    tidy(ax)
+    low, middle, high = MARGINALS[CONFIG]["m_lmc"].quantile(np.array(PERCENTS) / 100.0) / 1e10
+    ax.axhspan(low, high, color=GREY, alpha=0.15, lw=0)
+    ax.axhline(middle, color=GREY, lw=0.8, label="prior of Table 1, 16 to 84%")
+    ax.plot([0.0, top], [0.0, top], color="black", lw=0.8, ls="--", label="truth")
+    true = np.array([each.m_lmc for each in found]) / 1e10
+    for kind, color, offset, face, label in (
+        ("weighted", BLUE, -0.25, BLUE, "with that prior"),
+        ("flat", ORANGE, 0.25, "white", "with a flat prior"),
+    ):
+        below, centre, above = np.array([getattr(each, kind) for each in found]).T / 1e10
+        ax.errorbar(
+            true + offset, centre, (centre - below, above - centre),
+            fmt="o", color=color, mfc=face, ms=5, lw=1.4, capsize=2, label=label,
+        )  # fmt: skip
+    ax.set(xlim=(5.0, 28.0), ylim=(0.0, top))
+
+
+def main(out: Path, n_stars: int, seed: int, reference: Path | None = None) -> None:
     """Print the table, and write the figure into a folder."""
     make_folder(out)
     shells = [shell for shell in TRAINED_SHELLS if shell[1] in (math.inf, 100.0)]
-    found = [measure(name, shell, n_stars, seed) for shell in shells for name in RUNS]
+    haloes = {name: draw_haloes(name, n_stars, seed, reference) for name in RUNS}
+    kinds = [LIVE] if reference is None else [LIVE, RIGID]
+    found = [
+        measure(name, kind, haloes[name][kind], shell, seed) for kind in kinds for shell in shells for name in RUNS
+    ]
     print(describe(found))
     figure = draw_figure(found)
     path = out / "live-masses.png"

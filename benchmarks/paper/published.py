@@ -110,6 +110,26 @@ def read_orbit(path: str | Path, present: int | None = None, spacing: float | No
     return PublishedOrbit(time - time[row], relative, Path(path).name)
 
 
+def read_smoothed(reference: Path, number: int) -> PublishedOrbit:
+    """Read one of the smoothed orbits of the GC19 runs with an isotropic halo.
+
+    Parameters
+    ----------
+    reference : Path
+        Folder with ``gc21_orbits/``: the files of suites/GC21 in github.com/jngaravitoc/XMC-Atlas. A galaxy has a file
+        of 7 columns, whose time is in kpc / (km/s).
+    number : int
+        Of the LMC's model, 1 to 4.
+
+    Returns
+    -------
+    PublishedOrbit
+    """
+    name = f"GC21M{number}b0"
+    lmc, milky_way = (np.loadtxt(reference / "gc21_orbits" / f"{name}_orbit_{galaxy}.txt") for galaxy in ("lmc", "mw"))
+    return PublishedOrbit(lmc[:, 0] * GYR_PER_TIME_UNIT, lmc[:, 1:] - milky_way[:, 1:], name)
+
+
 def infer_spacing(relative: NDArray) -> float:
     """Infer the time between evenly spaced rows [Gyr], by least squares of the steps on the mean velocities.
 

@@ -133,7 +133,7 @@ def test_what_a_polynomial_cannot_follow_is_its_misfit(fitted, monkeypatch):
 
 
 def test_a_misfit_is_that_at_unit_distance_whatever_the_noise():
-    """Departures of m times the squared distance, and noise as large as they: m comes out, and nothing of noise alone."""
+    """Departures of m times the squared distance, and noise as large as they: m comes out, nothing of noise alone."""
     rng, k, true = np.random.default_rng(6), 64, 3e-4
     x = rng.standard_normal((k, 6)) * rng.uniform(0.3, 2.0, (k, 1))
     squared = module._square_distances(x)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from benchmarks.paper.published import read_smoothed
 from benchmarks.studies.live.figure import LiveFigure
 from benchmarks.studies.live.others import measure_others
 from mwlmc_data.arguments.arrays import check_names
@@ -123,12 +124,9 @@ def load_run(out: Path, name: str, particles: int, seed: int = 0) -> LiveSimulat
 
 def read_orbits(reference: Path, name: str) -> dict[str, Float64Array]:
     """The published orbits of a run by reduction, LMC minus Milky Way, (rows, 6); the last row is today."""
-    number = name[-1]
     raw = np.loadtxt(reference / "gc19" / RAW_FILES[name])
-    lmc, milky_way = (
-        np.loadtxt(reference / "gc21_orbits" / f"GC21M{number}b0_orbit_{galaxy}.txt")[:, 1:] for galaxy in ("lmc", "mw")
-    )
-    return {"raw": (raw[:, 6:] - raw[:, :6])[: RUNS[name].rows + 1], "smooth": lmc - milky_way}
+    smooth = read_smoothed(reference, int(name[-1])).relative
+    return {"raw": (raw[:, 6:] - raw[:, :6])[: RUNS[name].rows + 1], "smooth": smooth}
 
 
 def measure_orbits(out: Path, reference: Path, names: Sequence[str], particles: int) -> Iterator[LiveFigure]:

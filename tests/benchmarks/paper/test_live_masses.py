@@ -9,7 +9,18 @@ from scipy.stats import norm
 import mwlmc_data as mw
 from benchmarks import __main__ as command
 from benchmarks.paper import live_masses
-from benchmarks.paper.live_masses import LiveMass, describe, draw_figure, find_percentiles, measure
+from benchmarks.paper.along_orbits import draw_halo
+from benchmarks.paper.live_masses import (
+    LIVE,
+    RIGID,
+    LiveMass,
+    describe,
+    draw_figure,
+    draw_haloes,
+    find_percentiles,
+    measure,
+)
+from benchmarks.paper.published import PublishedOrbit
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.inference.networks import load_network
@@ -43,7 +54,8 @@ def test_with_the_prior_of_the_network_it_is_the_posterior_of_infer():
 
 @pytest.fixture(scope="module")
 def found():
-    return measure("gc19-lmc4", SHELL, 3000)
+    halo = draw_haloes("gc19-lmc4", 3000, 0, None)[LIVE]
+    return measure("gc19-lmc4", LIVE, halo, SHELL)
 
 
 def test_a_heavy_lmc_is_heavier_under_a_flat_prior(found):
@@ -53,23 +65,54 @@ def test_a_heavy_lmc_is_heavier_under_a_flat_prior(found):
     assert 0.0 <= found.p_value <= 1.0 and found.distance > 0.0
 
 
-def test_the_table_and_the_figure_hold_both(found):
-    other = LiveMass(
-        "gc19-lmc1", (50.0, np.inf), 8e10, *np.array([[7.0, 9.0, 12.0], [5.0, 7.0, 10.0]]) * 1e10, 0.0, 3.2
+def test_a_halo_along_the_orbit_of_a_simulation_is_that_of_the_simulation():
+    """Its rows 20 Myr apart, from which a spline gives the path: nearly all stars end within 0.1 kpc."""
+    parameters = mw.Parameters(m200_mw=1.2e12, m_lmc=1.5e11, log10_lambda_df=-0.5, beta0=0.3, r_dehnen=12.0)
+    orbit = mw.integrate_orbit(parameters, 111)
+    elsewhere = parameters.replace(x_lmc=3.0, y_lmc=-40.0, z_lmc=-20.0)
+    halo = draw_halo(PublishedOrbit(orbit.time, orbit.relative, "ours"), elsewhere, 1500, seed=3)
+    expected = mw.simulate(parameters, seed=3, n_stars=1500).halo
+    assert np.quantile(np.linalg.norm(halo.positions - expected.positions, axis=1), 0.95) < 0.1
+    assert np.quantile(np.linalg.norm(halo.velocities - expected.velocities, axis=1), 0.95) < 1.0
+    assert halo.parameters.x_lmc == pytest.approx(parameters.x_lmc), "that of the orbit's last row"
+
+
+def test_rigid_galaxies_follow_the_published_orbit(tmp_path, found):
+    """Files as published, with another motion of both galaxies, and times in kpc / (km/s)."""
+    live = mw.load_live("gc19-lmc4").orbit
+    (tmp_path / "gc21_orbits").mkdir()
+    time = (live.time - live.time[-1])[:, None] / 0.97779222
+    for galaxy, path in (("lmc", live.lmc), ("mw", live.mw)):
+        np.savetxt(tmp_path / "gc21_orbits" / f"GC21M4b0_orbit_{galaxy}.txt", np.hstack([time, path + 7.0]))
+    haloes = draw_haloes("gc19-lmc4", 3000, 0, tmp_path)
+    rigid = measure("gc19-lmc4", RIGID, haloes[RIGID], SHELL)
+    assert rigid.m_lmc == found.m_lmc and rigid.galaxies == RIGID
+    assert rigid.weighted == pytest.approx(found.weighted, rel=0.3) and (rigid.weighted != found.weighted).all()
+
+
+def test_the_table_and_the_figure_hold_all(found):
+    of_rigid = LiveMass(
+        "gc19-lmc1", RIGID, (50.0, np.inf), 8e10, *np.array([[7.0, 9.0, 12.0], [5.0, 7.0, 10.0]]) * 1e10, 0.0, 3.2
     )
-    text = describe([found, other])
-    assert (
-        "9.0 (7.0 to 12.0)" in text and "7.0 (5.0 to 10.0)" in text and "< 0.001" in text and "at 50 to 100 kpc" in text
-    )
-    figure = draw_figure([found, other])
-    assert [ax.get_title() for ax in figure.axes] == ["stars at 50 to 100 kpc", "stars beyond 50 kpc"]
+    others = [dataclasses.replace(found, shell=(50.0, np.inf)), dataclasses.replace(of_rigid, shell=SHELL)]
+    text = describe([found, of_rigid])
+    assert "9.0 (7.0 to 12.0)" in text and "7.0 (5.0 to 10.0)" in text and "< 0.001" in text
+    assert "at 50 to 100 kpc" in text and "rigid, on its orbit" in text
+    figure = draw_figure([found, *others, of_rigid])
+    shells = ("at 50 to 100 kpc", "beyond 50 kpc")
+    assert [ax.get_title() for ax in figure.axes] == [f"{kind}: stars {s}" for kind in (LIVE, RIGID) for s in shells]
     assert all(len(ax.containers) == 2 for ax in figure.axes)
 
 
 def test_the_command_writes_the_figure(found, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(live_masses, "draw_haloes", lambda *_: {LIVE: None, RIGID: None})
     monkeypatch.setattr(
-        live_masses, "measure", lambda name, shell, *_: dataclasses.replace(found, name=name, shell=shell)
+        live_masses,
+        "measure",
+        lambda name, galaxies, _, shell, *__: dataclasses.replace(found, name=name, galaxies=galaxies, shell=shell),
     )
     assert command.main(["live-masses", "--out", str(tmp_path / "new")]) == 0
     assert (tmp_path / "new" / "live-masses.png").read_bytes()[1:4] == b"PNG"
     assert capsys.readouterr().out.count("gc19-lmc") == 8
+    assert command.main(["live-masses", "--out", str(tmp_path / "new"), "--reference", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("gc19-lmc") == 16
