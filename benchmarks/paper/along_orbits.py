@@ -15,7 +15,7 @@ from mwlmc_data import Halo, Parameters
 from mwlmc_data.simulator.constants import GYR_PER_TIME_UNIT
 from mwlmc_data.simulator.engines.lanes import integrate_lanes
 from mwlmc_data.simulator.engines.start import TOLERANCE, start_stars
-from mwlmc_data.simulator.limits import CARTESIAN_NAMES
+from mwlmc_data.simulator.parameters import place_lmc
 from mwlmc_data.simulator.streams import halo_stream
 from mwlmc_data.simulator.tables import Field, hermite_quintic
 
@@ -40,7 +40,7 @@ def draw_halo(orbit: PublishedOrbit, parameters: Parameters, n_stars: int, seed:
     Halo
         With the parameters of the orbit's present day.
     """
-    there = parameters.replace(**dict(zip(CARTESIAN_NAMES, orbit.relative[-1].tolist(), strict=True)))
+    there = place_lmc(parameters, orbit.relative[-1])
     _, field, stars = start_stars(there, n_stars, halo_stream(seed, 0))
     moved = integrate_lanes(stars, follow(field, orbit), TOLERANCE)[0].astype(np.float32)
     return Halo(moved[:, :3], moved[:, 3:], "simulation", there)

@@ -18,9 +18,9 @@ from mwlmc_data.display import describe_tuple
 from mwlmc_data.live.running import run
 from mwlmc_data.live.settings import make_settings
 from mwlmc_data.live.start import make_galaxies
-from mwlmc_data.simulator.limits import CARTESIAN_NAMES, LIMITS
+from mwlmc_data.simulator.limits import LIMITS
 from mwlmc_data.simulator.orbit import integrate_orbit
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import Parameters, place_lmc
 
 #: Particles of an aiming run: the centre's own noise is then 0.3 kpc and 3 km/s.
 AIMING_PARTICLES = 70_000
@@ -137,8 +137,7 @@ def _is_within(miss: Float64Array, limits: tuple[float, float]) -> bool:
 
 def _rewind(parameters: Parameters, present: Float64Array) -> Float64Array:
     """Where the rigid pair with this present day was 2.2 Gyr ago."""
-    moved = parameters.replace(**dict(zip(CARTESIAN_NAMES, present.tolist(), strict=True)))
-    return integrate_orbit(moved, 2).relative[0]
+    return integrate_orbit(place_lmc(parameters, present), 2).relative[0]
 
 
 def _differentiate(parameters: Parameters, present: Float64Array) -> Float64Array:

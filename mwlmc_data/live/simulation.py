@@ -28,7 +28,7 @@ from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.equilibrium import draw_stars, equilibrium
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES, in_range
 from mwlmc_data.simulator.orbit import Orbit
-from mwlmc_data.simulator.parameters import Parameters
+from mwlmc_data.simulator.parameters import Parameters, place_lmc
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.simulator.streams import halo_stream
@@ -299,7 +299,7 @@ def finish(
     kept = {name: table[name].astype(np.float32) for name in ("masses", "lagrange")}
     kept |= {"checks": table["checks"], "total_mass": np.array([total])}
     present = table["lmc"][-1] - table["body"][-1]
-    reached = parameters.replace(**dict(zip(CARTESIAN_NAMES, present.tolist(), strict=True)))
+    reached = place_lmc(parameters, present)
     return LiveSimulation(reached, np.full(6, np.nan) if wanted is None else wanted, settings, field, kept)
 
 

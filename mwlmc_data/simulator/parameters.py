@@ -277,6 +277,11 @@ class Parameters(Displayed):
         return float(coulomb_logarithm(self.a_lmc))
 
 
+def place_lmc(parameters: Parameters, phase_space: Float64Array) -> Parameters:
+    """The same parameters with the LMC at a Galactocentric position and velocity (6,) today [kpc, km/s]."""
+    return parameters.replace(**dict(zip(CARTESIAN_NAMES, phase_space.tolist(), strict=True)))
+
+
 def take_parameters(parameters: Any, name: str = "parameters") -> Parameters:
     """Take the parameters of a simulation from a user.
 

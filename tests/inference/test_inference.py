@@ -29,6 +29,7 @@ from mwlmc_data.inference.mixture import log_gaussian
 from mwlmc_data.priors import standard_normal_log_density
 from mwlmc_data.simulator.parameters import OBSERVED_LMC, SKY_NAMES
 from mwlmc_data.storage.errors import DamagedFileError
+from tests.helpers.motions import quiet
 
 DATA = (*LMC_VECTOR, "v_travel", "l_apex", "b_apex")
 THETA = ["m_lmc", "m200_mw", "log10_lambda_df"]
@@ -49,13 +50,6 @@ def rows():
 def covariance_of(row):
     xx, xy, xz, yy, yz, zz = (float(row[name]) for name in COVARIANCE)
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-
-
-def quiet(*args, **options):
-    """`infer` without its warnings, which have tests of their own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return mw.infer(*args, **options)
 
 
 @pytest.fixture(scope="module")

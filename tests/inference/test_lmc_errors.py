@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -17,18 +16,13 @@ from mwlmc_data.inference.networks import load_network
 from mwlmc_data.inference.present_day import PresentDay
 from mwlmc_data.simulator.frames import galactocentric_to_sky
 from mwlmc_data.simulator.limits import OBSERVED_LMC, SKY_NAMES
+from tests.helpers.motions import quiet
 
 REFLEX = {"v_travel": 35.0, "l_apex": 60.0, "b_apex": -70.0}
 COVARIANCE = np.diag([16.0, 16.0, 36.0])
 SKY = dict(zip(SKY_NAMES, OBSERVED_LMC, strict=True))
 #: Ten times the observed errors in what moves the vector most.
 WIDE = {**SKY, "err_distance_lmc": 5.0, "err_pm_ra_lmc": 0.2, "err_pm_dec_lmc": 0.3}
-
-
-def quiet(*args, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return mw.infer(*args, **options)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import math
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from mwlmc_data.inference.targets import TARGETS
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.simulation import SHELLS
 from mwlmc_data.storage import embedded
+from tests.helpers.motions import VECTOR, quiet
 
 #: Networks for shells with an outer radius.
 NEW = [(config, shell) for config, shell, targets in NETWORKS if shell != WHOLE and targets == "total"]
@@ -30,13 +30,6 @@ LOG_DENSITY = {
     ("wide", (50.0, 100.0)): -9.51,
     ("wide", (50.0, 300.0)): -8.65,
 }
-VECTOR = {"vx_travel": 4.0, "vy_travel": -3.0, "vz_travel": -30.0}
-
-
-def quiet(*args, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return mw.infer(*args, **options)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Masses within 50 kpc and anisotropy as what is inferred: their prior, their networks, and draws that follow."""
 
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -18,16 +17,10 @@ from mwlmc_data.inference.targets import TARGETS, make_prior
 from mwlmc_data.priors import MARGINALS, Prior
 from mwlmc_data.priors.enclosed import DRAWN_FOR_WITHIN_50, WITHIN_50, EnclosedPrior
 from mwlmc_data.storage import embedded
+from tests.helpers.motions import VECTOR, quiet
 
 #: Training sets and shells that have a network of the masses within 50 kpc.
 THERE = [(config, shell) for shell in TRAINED_SHELLS for config in list_configs(shell, "within-50")]
-VECTOR = {"vx_travel": 4.0, "vy_travel": -3.0, "vz_travel": -30.0}
-
-
-def quiet(*args, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return mw.infer(*args, **options)
 
 
 @pytest.fixture(scope="module")
