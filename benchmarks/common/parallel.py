@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -17,7 +18,9 @@ T = TypeVar("T")
 Call = tuple[Callable[..., None], tuple[Any, ...]]
 
 
-def run_calls(calls: Sequence[Call], workers: int, label: str, unit: str = "row") -> None:
+def run_calls(
+    calls: Sequence[Call], workers: int, label: str, unit: str = "row", names: Sequence[str] | None = None
+) -> None:
     """Run all calls.
 
     Parameters
@@ -28,24 +31,41 @@ def run_calls(calls: Sequence[Call], workers: int, label: str, unit: str = "row"
         Processes; the first error ends the run and drops what has not begun.
     label, unit : str
         Of the progress bar.
+    names : sequence of str, optional
+        Of the calls, if a RuntimeError of one says nothing of the others: it is printed in the end, and they go on.
     """
-    list(tqdm(_done(calls, workers), total=len(calls), desc=label, unit=unit, smoothing=0.1))
+    forgiven: tuple[type[Exception], ...] = () if names is None else (RuntimeError,)
+    done = list(tqdm(_done(calls, workers, forgiven), total=len(calls), desc=label, unit=unit, smoothing=0.1))
+    for place, error in done:
+        if error is not None and names is not None:
+            print(f"{label}: not done: {names[place]}: {error}")
 
 
-def _done(calls: Sequence[Call], workers: int) -> Iterator[None]:
+def _done(
+    calls: Sequence[Call], workers: int, forgiven: tuple[type[Exception], ...]
+) -> Iterator[tuple[int, Exception | None]]:
+    """Yield the place of each call as it ends, and an error that is forgiven."""
     if workers == 1 or len(calls) < 2:
-        for function, arguments in calls:
-            yield function(*arguments)
+        for place, (function, arguments) in enumerate(calls):
+            yield place, _catch(partial(function, *arguments), forgiven)
         return
     compile_kernels()
     with start_pool(min(workers, len(calls))) as pool:
-        futures = [pool.submit(function, *arguments) for function, arguments in calls]
+        places = {pool.submit(function, *arguments): i for i, (function, arguments) in enumerate(calls)}
         try:
-            for future in concurrent.futures.as_completed(futures):
-                yield future.result()
+            for future in concurrent.futures.as_completed(places):
+                yield places[future], _catch(future.result, forgiven)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _catch(call: Callable[[], object], forgiven: tuple[type[Exception], ...]) -> Exception | None:
+    try:
+        call()
+    except forgiven as error:
+        return error
+    return None
 
 
 def measure_draws(

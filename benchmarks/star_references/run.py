@@ -45,10 +45,12 @@ def main(out: Path, stages: Sequence[str] = DEFAULT, rows: str = "100", workers:
     if {"infer", "check"} & set(stages):
         stars = load_stars(chosen)
     if "infer" in stages:
-        run_calls([(posterior.make, (out, row, stars[row.name])) for row in chosen], count, "infer")
+        calls = [(posterior.make, (out, row, stars[row.name])) for row in chosen]
+        run_calls(calls, count, "infer", names=[row.name for row in chosen])
     if "check" in stages:
         inferred = [row for row in chosen if posterior.path_of(out, row).exists()][: checks.N_CHECKED]
-        run_calls([(checks.make, (out, row, stars[row.name])) for row in inferred], count, "check")
+        calls = [(checks.make, (out, row, stars[row.name])) for row in inferred]
+        run_calls(calls, count, "check", names=[row.name for row in inferred])
     if "collect" in stages:
         print(results.collect(out, chosen))
     if "entry" in stages:

@@ -166,7 +166,8 @@ def main(folder: Path, n_rows: int, n_counted: int, workers: int | None, embed: 
     rows = task.observations.rows(REFERENCE)[:n_rows]
     jobs = [(take_observation(task, int(row)), model) for row in rows for model in PHYSICS]
     calls = [(compute_evidence, (folder, observed, model, n_counted)) for observed, model in jobs]
-    run_calls(calls, workers or available_cores(), "evidences", "evidence")
+    names = [f"{observed.sim_id} {model}" for observed, model in jobs]
+    run_calls(calls, workers or available_cores(), "evidences", "evidence", names)
     found, stored = read_evidences(folder, task.observations.sim_id[rows].tolist())
     print(describe(task, found, stored))
     if embed is not None:

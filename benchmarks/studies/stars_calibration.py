@@ -151,5 +151,5 @@ def main(folder: Path, config: str, n: int, workers: int | None, is_survey: bool
     """Compute n haloes, those already stored left out, and print the calibration."""
     folder.mkdir(parents=True, exist_ok=True)
     calls = [(compute_halo, (folder, config, i, is_survey)) for i in range(n)]
-    run_calls(calls, workers or available_cores(), "haloes", "halo")
+    run_calls(calls, workers or available_cores(), "haloes", "halo", [f"halo {i}" for i in range(n)])
     print(describe(read_haloes(folder, config, n, is_survey)))

@@ -52,9 +52,12 @@ def main(
     if {"infer", "check"} & set(stages):
         chosen = load_stars(chosen)
     if "infer" in stages:
-        run_calls([(posterior.make, (out, row, n, free)) for row in chosen], count, "infer")
+        calls = [(posterior.make, (out, row, n, free)) for row in chosen]
+        run_calls(calls, count, "infer", names=[row.name for row in chosen])
     if "check" in stages:
-        run_calls([(posterior.make, (out, row, n, free, True)) for row in chosen[:N_CHECKED]], count, "check")
+        checked = chosen[:N_CHECKED]
+        calls = [(posterior.make, (out, row, n, free, True)) for row in checked]
+        run_calls(calls, count, "check", names=[row.name for row in checked])
     if "collect" in stages:
         found = [each for row in chosen if (each := posterior.load(out, row, n, free)) is not None]
         if not found:

@@ -31,7 +31,7 @@ _FIRST, _ROUND = 64, 32
 #: Effective points that the power of the likelihood keeps, for each dimension.
 _KEPT = 7
 #: Number of rounds after which the search is given up.
-_MAX_ROUNDS = 80
+_MAX_ROUNDS = 240
 #: Floor of the covariance, in units of the prior's: narrower than any posterior that a search can find.
 _NARROWEST = 1e-10
 
@@ -134,7 +134,7 @@ class Exploration:
         Raises
         ------
         RuntimeError
-            If no point is possible, or the search does not end within 80 rounds.
+            If no point is possible, or the search does not end within 240 rounds.
         """
         if not len(self.points):
             self.extend(_FIRST * self.d, Proposal(np.zeros(self.d)))

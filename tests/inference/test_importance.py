@@ -42,6 +42,22 @@ def test_a_narrow_gaussian_far_out():
     assert len(exploration.points) < 4_000
 
 
+def test_a_curved_ridge_is_found_however_long_it_takes():
+    """A posterior that is a thousand times narrower than the prior across a bent ridge: some 90 rounds lead to it."""
+    d, bends = 6, 0.2 * np.arange(1, 6) / 6
+
+    def log_likelihood(points):
+        along = points[:, 0] - 2.9
+        across = points[:, 1:] - bends * along[:, None] ** 2
+        return -0.5 * (along / 0.05) ** 2 - 0.5 * np.square(across / 3e-4).sum(axis=1)
+
+    exploration = Exploration(d, np.random.default_rng(0))
+    weights = exploration.search(log_likelihood, 72)
+    # the product of two Gaussians, as the ridge is flat in the prior
+    width = 1.0 / np.sqrt(1.0 / 0.05**2 + 1.0)
+    assert weights @ exploration.points[:, 0] == pytest.approx(2.9 * width**2 / 0.05**2, abs=0.6 * width)
+
+
 def test_a_rough_surface_with_a_wall():
     """A Gaussian cut at its centre in one direction, with ripples of one unit of ln L."""
 
