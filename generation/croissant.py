@@ -13,7 +13,7 @@ from typing import Any
 
 from generation import card
 from generation.responsible import CONFORMS_TO, describe_use
-from generation.tables import CONFIG_COLUMNS, splits_of
+from generation.tables import CONFIG_COLUMNS, REFERENCES, splits_of
 from mwlmc_data import citation
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.store import ListedFile, Manifest
@@ -25,7 +25,7 @@ PAPER_URL = "https://arxiv.org/abs/2507.10667"
 _TYPES = {"int32": "cr:Int32", "float32": "cr:Float32", "string": "sc:Text", "bool": "sc:Boolean"}
 _SPLITS = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
 #: Columns that identify a row, where sim_id alone does not.
-_KEYS = {"validation": ("name",), "references": ("name",), "shift": ("group", "sim_id")}
+_KEYS = {"validation": ("name",), **dict.fromkeys(REFERENCES, ("name",)), "shift": ("group", "sim_id")}
 _CONTENT = {
     "gaussian": "simulations drawn from the paper's prior (Table 1), a row each",
     "flat": "simulations with both masses uniform (the paper's section 6.2), a row each",
@@ -33,6 +33,8 @@ _CONTENT = {
     "haloes": f"stellar haloes of the set `gaussian`, {schema.N_STARS} stars each, with their drawn parameters",
     "validation": "cases of other fidelity with known truth, a row each",
     "references": "reference posteriors of test rows of `gaussian` and of the validation cases, each with its tests",
+    "references-50-100": "the same given the reflex motion of the stars at 50 to 100 kpc",
+    "references-stars": "reference posteriors of test rows of `gaussian` given 1,024 stars of each, with their tests",
     "shift": "haloes of the test split of `gaussian`, changed and fitted again, a row each",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mwlmc_data.dataset import release, schema
-from mwlmc_data.scoring import ladders, reference_columns
+from mwlmc_data.scoring import ladders, reference_columns, references
 from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.validation import VALIDATION_COLUMNS, validation_table
 
@@ -14,11 +14,15 @@ CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {
     **dict.fromkeys(release.CATALOGUE_SEEDS, schema.COLUMNS),
     "haloes": schema.HALO_COLUMNS,
     "validation": VALIDATION_COLUMNS,
-    "references": reference_columns.COLUMNS,
+    references.NAME: reference_columns.COLUMNS,
+    references.OF_50_100: reference_columns.COLUMNS_OF_50_100,
+    references.OF_STARS: reference_columns.COLUMNS_OF_STARS,
     "shift": ladders.COLUMNS,
 }
+#: Configs of reference posteriors.
+REFERENCES = (references.NAME, references.OF_50_100, references.OF_STARS)
 #: Configs that have only a test split, in one file each.
-_TEST_ALONE = ("validation", "references", "shift")
+_TEST_ALONE = ("validation", *REFERENCES, "shift")
 
 
 def splits_of(config: str) -> tuple[str, ...]:

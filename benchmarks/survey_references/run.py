@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common.parallel import run_calls
+from benchmarks.common.parallel import Call, run_calls
 from benchmarks.survey_references import posterior, results
 from benchmarks.survey_references.rows import list_rows, load_stars
 from mwlmc_data.inference.free_parameters import FREE
@@ -52,12 +52,12 @@ def main(
     if {"infer", "check"} & set(stages):
         chosen = load_stars(chosen)
     if "infer" in stages:
-        calls = [(posterior.make, (out, row, n, free)) for row in chosen]
+        calls: list[Call] = [(posterior.make, (out, row, n, free)) for row in chosen]
         run_calls(calls, count, "infer", names=[row.name for row in chosen])
     if "check" in stages:
         checked = chosen[:N_CHECKED]
-        calls = [(posterior.make, (out, row, n, free, True)) for row in checked]
-        run_calls(calls, count, "check", names=[row.name for row in checked])
+        again: list[Call] = [(posterior.make, (out, row, n, free, True)) for row in checked]
+        run_calls(again, count, "check", names=[row.name for row in checked])
     if "collect" in stages:
         found = [each for row in chosen if (each := posterior.load(out, row, n, free)) is not None]
         if not found:

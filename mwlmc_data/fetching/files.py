@@ -50,8 +50,8 @@ def fetch(
     Parameters
     ----------
     config : str, optional
-        Config of the release: "haloes", "gaussian", "flat", "wide", "validation", "references" or "shift"; None
-        for all.
+        Config of the release: "haloes", "gaussian", "flat", "wide", "validation", "references", "references-50-100",
+        "references-stars" or "shift"; None for all.
     split : str, optional
         "train", "validation" or "test"; all by default.
     sim_ids : iterable of int, optional

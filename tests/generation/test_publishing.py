@@ -32,7 +32,7 @@ socket.socket.connect = refuse
 
 LOAD = """
 import datasets, pyarrow.parquet as pq
-from generation.tables import CONFIG_COLUMNS
+from generation.tables import CONFIG_COLUMNS, REFERENCES
 from mwlmc_data.dataset import schema
 
 root = pathlib.Path(sys.argv[1])
@@ -40,11 +40,14 @@ assert datasets.get_dataset_config_names(str(root)) == list(CONFIG_COLUMNS)
 assert datasets.get_dataset_default_config_name(str(root)) == "gaussian"
 
 def declared(columns):
-    stars, draws = datasets.Array2D((4500, 3), "float32"), datasets.List(datasets.Value("float32"), length=2000)
-    kinds = {2: stars, 1: draws}
-    return {c.name: kinds.get(len(c.shape)) or datasets.Value(c.base) for c in columns}
+    def kind(c):
+        if len(c.shape) == 2:
+            return datasets.Array2D((4500, 3), "float32")
+        return datasets.List(datasets.Value("float32"), length=c.shape[0]) if c.shape else datasets.Value(c.base)
 
-for config in ("gaussian", "validation", "flat", "wide", "references", "shift"):
+    return {c.name: kind(c) for c in columns}
+
+for config in ("gaussian", "validation", "flat", "wide", *REFERENCES, "shift"):
     rows = datasets.load_dataset(str(root), config, split="test")
     assert dict(rows.features) == declared(CONFIG_COLUMNS[config]), config
     table = pq.read_table(root / f"{config}/{config}-test.parquet")
