@@ -166,7 +166,8 @@ def _shells(o: Outcome) -> str:
         "(one halo, and the parameters that are not quoted), and by the Gaussian log density against that of the "
         f"densest shell. The posteriors are those of the networks for each shell, trained on the set "
         f"“{shells.CONFIG}”, which contains every case, with the scatter of one halo as the error; p is the p-value of "
-        "the vector at the case's LMC. A star marks the shell that the package gives the case."
+        "the vector at the case's LMC. A star marks the shell that the package gives the case. A reference posterior "
+        "comes from simulations at the case's own LMC instead of a network."
     )
     for name, results in o.shells.items():
         case = o.main.cases[name].case

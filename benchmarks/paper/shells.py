@@ -24,7 +24,10 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.inference.encoding import travel_vectors
-from mwlmc_data.inference.shells import TRAINED_SHELLS
+from mwlmc_data.inference.shells import TRAINED_SHELLS, WHOLE
+from mwlmc_data.scoring import references
+from mwlmc_data.scoring.references import load_references
+from mwlmc_data.scoring.single import PosteriorSummary
 from mwlmc_data.simulator.frames import spherical_angles
 from mwlmc_data.simulator.reflex import Shell, describe_shell, name_shell
 
@@ -42,6 +45,8 @@ HEADER = ("stars", "model v, l, b", "scatter", "sigma", "ln odds", "m_lmc [1e10]
 WIDTHS = (19, 19, 9, 6, 8, 20, 20, 19, 7)
 #: Columns of the first of two tables in the terminal.
 _N_FIRST = 5
+#: Reference posteriors of cases, by shell.
+_REFERENCES = {WHOLE: references.NAME, (50.0, 100.0): references.OF_50_100}
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class ShellResult:
         The posterior from the shell's network.
     p_value : float
         Of the quoted vector at the case's LMC, whatever the masses.
+    reference : dict of str to PosteriorSummary
+        The certified reference posterior by parameter, which no network made; empty without one.
     """
 
     shell: Shell
@@ -76,6 +83,7 @@ class ShellResult:
     log_density: float
     result: CaseResult
     p_value: float
+    reference: dict[str, PosteriorSummary]
 
     @property
     def reflex(self) -> tuple[float, float, float]:
@@ -148,9 +156,22 @@ def check_shells(case: Case, simulated: Mapping[str, Any], draws: int = 4000, se
                 log_density=-0.5 * (square + constant),
                 result=result,
                 p_value=p_value,
+                reference=summarise_reference(case, shell),
             )
         )
     return found
+
+
+def summarise_reference(case: Case, shell: Shell) -> dict[str, PosteriorSummary]:
+    """Summarise the certified reference posterior of a case as a measurement in a shell; empty without one."""
+    found = load_references(name=_REFERENCES[shell]) if shell in _REFERENCES else None
+    if found is None or case.name not in found.names:
+        return {}
+    place = found.names.index(case.name)
+    if not found.certified[place]:
+        return {}
+    scaled = found.samples[place].astype(np.float64) / SCALE
+    return {name: scoring.summarise_posterior(scaled[:, j]) for j, name in enumerate(THETA)}
 
 
 def infer_in_shell(case: Case, shell: Shell, draws: int, seed: int) -> tuple[CaseResult, float]:
@@ -172,12 +193,15 @@ def choose_supported(results: list[ShellResult]) -> ShellResult:
 
 
 def shell_rows(results: list[ShellResult]) -> list[tuple[str, ...]]:
-    """Make a row for each shell: the model's motion and scatter, the distance of the quoted one, and the posterior."""
+    """Make a row for each shell: the model's motion and scatter, the distance of the quoted one, and the posterior.
+
+    Below it stands the reference posterior, if there is one.
+    """
     best = choose_supported(results)
     rows = []
     for r in results:
         speed, l, b = r.reflex
-        posterior = [f"{s.p50:.1f} ({s.p16:.1f} to {s.p84:.1f})" for s in r.result.summaries.values()]
+        posterior = _list_intervals(r.result.summaries)
         rows.append(
             (
                 r.name + (" *" if (r.result.case.r_min, r.result.case.r_max) == r.shell else ""),
@@ -189,13 +213,19 @@ def shell_rows(results: list[ShellResult]) -> list[tuple[str, ...]]:
                 f"{r.p_value:.3f}" if r.p_value else "<0.001",
             )
         )
+        if r.reference:
+            rows.append(("reference posterior", "", "", "", "", *_list_intervals(r.reference), ""))
     return rows
+
+
+def _list_intervals(summaries: Mapping[str, PosteriorSummary]) -> list[str]:
+    return [f"{s.p50:.1f} ({s.p16:.1f} to {s.p84:.1f})" for s in summaries.values()]
 
 
 def format_rows(results: list[ShellResult]) -> list[str]:
     """Format `shell_rows` as two tables for the terminal: the model, and the posteriors."""
     rows = [HEADER, *shell_rows(results)]
-    lines = align_columns([row[:_N_FIRST] for row in rows], WIDTHS[:_N_FIRST])
+    lines = align_columns([row[:_N_FIRST] for row in rows if any(row[1:_N_FIRST])], WIDTHS[:_N_FIRST])
     return lines + align_columns([(row[0], *row[_N_FIRST:]) for row in rows], (WIDTHS[0], *WIDTHS[_N_FIRST:]))
 
 
@@ -235,5 +265,6 @@ def main(n: int, seed: int, workers: int | None) -> None:
     print(
         "* the shell that the package gives the case. sigma: distance of the quoted vector from that of haloes at the "
         "quoted\nparameters, in their scatter (km/s along x, y, z); ln odds: log density against the densest shell; "
-        f"posteriors:\n50 (16 to 84)% from the networks of the set {CONFIG}, with the scatter of one halo as the error."
+        f"posteriors:\n50 (16 to 84)% from the networks of the set {CONFIG}, with the scatter of one halo as the "
+        "error, and by\nsimulations at the case's own LMC (reference posterior)."
     )

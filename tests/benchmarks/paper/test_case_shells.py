@@ -64,10 +64,19 @@ def test_each_shell_is_inferred_by_its_own_network_and_misses_are_of_the_cases_o
 
 def test_rows_mark_the_shell_of_the_case_and_fit_the_terminal(results):
     rows = shells.shell_rows(results)
-    assert [row[0].endswith("*") for row in rows] == [False, True, False]
+    names = ["beyond 50 kpc", "reference posterior", "at 50 to 100 kpc *", "reference posterior", "at 50 to 300 kpc"]
+    assert [row[0] for row in rows] == names
     assert all(len(row) == len(shells.HEADER) for row in rows)
     assert max(map(len, shells.format_rows(results))) <= 98 and "…" not in "".join(shells.format_rows(results))
     assert results[0].as_dict()["r_max"] is None and results[1].as_dict()["r_max"] == 100.0
+
+
+def test_the_networks_agree_with_the_reference_posteriors(results):
+    """The case has one beyond 50 kpc and one at 50 to 100 kpc; medians of the LMC's mass within a third of a width."""
+    assert [bool(r.reference) for r in results] == [True, True, False]
+    for r in results[:2]:
+        exact, found = r.reference["m_lmc"], r.result.summaries["m_lmc"]
+        assert found.p50 == pytest.approx(exact.p50, abs=(exact.p84 - exact.p16) / 6)
 
 
 def test_too_few_haloes_have_no_scatter(case):
