@@ -14,6 +14,7 @@ from benchmarks.references.certificate import Certificate
 from benchmarks.references.design import CONFIG, THETA
 from benchmarks.references.gaussianity import TESTS
 from benchmarks.references.inference import Reference
+from benchmarks.references.rounding import round_draws
 from benchmarks.references.rows import Row
 from benchmarks.references.statistics import REFLEX_MOTION, Statistics
 from mwlmc_data.dataset.schema import get_column, table_schema
@@ -88,6 +89,7 @@ def build_record(row: Row, reference: Reference) -> dict[str, Any]:
     """Build one row of the table."""
     truth = {f"truth_{name}": _known(value) for name, value in zip(THETA, row.truth, strict=True)}
     reasons = reference.certificate.list_failures()
+    samples = round_draws(reference.samples[:N_DRAWS])
     return {
         "name": row.name,
         "kind": row.kind,
@@ -97,7 +99,7 @@ def build_record(row: Row, reference: Reference) -> dict[str, Any]:
         **dict(zip(CARTESIAN_NAMES, row.vector, strict=True)),
         **dict(zip(row.statistics.names, map(_number, row.statistics.names, row.observation), strict=True)),
         **truth,
-        **{f"samples_{name}": reference.samples[:N_DRAWS, i].tolist() for i, name in enumerate(THETA)},
+        **{f"samples_{name}": samples[:, i].tolist() for i, name in enumerate(THETA)},
         "log_prob_truth": _known(reference.log_prob_truth),
         "certified": not reasons,
         "reasons": "; ".join(reasons),

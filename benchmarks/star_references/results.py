@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.references.rounding import round_draws
 from benchmarks.star_references import certificate, checks, posterior
 from benchmarks.star_references.checks import StarChecks
 from benchmarks.star_references.posterior import StarReference
 from benchmarks.star_references.rows import StarRow
-from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset.schema import table_schema
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.scoring.observations import CONFIG
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 FILE = f"{OF_STARS}.parquet"
-#: Draws are stored to this part of the posterior's standard deviation or better, so that the file is small.
-PRECISION = 1.0 / 128.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,12 +118,6 @@ def _flatten(found: StarChecks | None) -> dict[str, float | None]:
     for name in ("sampler_evidence", "sampler_effective"):
         flat[name] = None if found is None else getattr(found, name)
     return flat
-
-
-def round_draws(samples: NDArray) -> Float32Array:
-    """Round draws (n, d) to a power of two that is at most `PRECISION` of the standard deviation of each parameter."""
-    step = 2.0 ** np.floor(np.log2(PRECISION * samples.std(axis=0)))
-    return (np.round(samples / step) * step).astype(np.float32)
 
 
 def describe(found: Sequence[StarResult]) -> str:

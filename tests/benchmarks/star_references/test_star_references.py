@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from benchmarks import __main__ as command
 from benchmarks.common import samplers
 from benchmarks.common.samplers import SamplerRun
-from benchmarks.references import draws
+from benchmarks.references import draws, rounding
 from benchmarks.references.agreement import Agreement
 from benchmarks.star_references import certificate, checks, entry, posterior, results, rows, run
 from mwlmc_data import Parameters, Prior, get_task, simulate
@@ -205,8 +205,8 @@ def test_a_disagreement_of_samplers_fails():
 def test_draws_are_rounded_by_less_than_matters_and_the_table_is_small(tmp_path, listed):
     rng = np.random.default_rng(2)
     samples = draw(listed[0], 4, 1000)
-    rounded = results.round_draws(samples)
-    assert (np.abs(rounded - samples) <= 0.51 * results.PRECISION * samples.std(axis=0)).all()
+    rounded = rounding.round_draws(samples)
+    assert (np.abs(rounded - samples) <= 0.51 * rounding.PRECISION * samples.std(axis=0)).all()
     many = [
         results.StarResult(row, dataclasses.replace(full(), samples=draw(row, rng.integers(1000), 1000)), None)
         for row in listed[:10]
