@@ -28,6 +28,7 @@ from benchmarks.studies.published_stars import read_mock
 from mwlmc_data import Parameters, Selection, infer_stars, mock_survey, simulate
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference import MomentsPosterior
+from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.observations import in_legacy_surveys, load_lmc
 from mwlmc_data.rewinding.selection import find_selected
 from mwlmc_data.scoring.star_ladders import Deviates, draw_stream, trace_stream
@@ -71,9 +72,9 @@ def read_nbody(reference: Path | None) -> pd.DataFrame:
 
 
 def infer(
-    name: str, table: pd.DataFrame, out: Path, n_mocks: int, workers: int | None, **options: Any
+    mocks: str, table: pd.DataFrame, out: Path, n_mocks: int, workers: int | None, **options: Any
 ) -> MomentsPosterior:
-    """Infer from a table, whose mocks are kept in the folder."""
+    """Infer from a table, whose mocks are kept in the folder under a name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # printed
         return infer_stars(
@@ -84,7 +85,7 @@ def infer(
             n=4000,
             seed=SEED,
             workers=workers,
-            resume=out / f"mocks-{name}.npz",
+            resume=out / f"mocks-{mocks}.npz",
             **options,
         )
 
@@ -107,21 +108,24 @@ def main(
     if unknown := [part for part in parts if part not in PARTS]:
         raise ValueError(f"--parts holds {', '.join(unknown)}: allowed is {', '.join(PARTS)}")
     out.mkdir(parents=True, exist_ok=True)
-    runs: dict[str, tuple[pd.DataFrame, dict[str, float], dict[str, Any]]] = {}
+    runs: dict[str, tuple[str, pd.DataFrame, dict[str, float], dict[str, Any]]] = {}
     if "survey" in parts:
-        runs["survey"] = (make_survey(), TRUTH, {})
+        runs["survey"] = ("survey", make_survey(), TRUTH, {})
     if reference is not None or "nbody" in parts:
-        runs["nbody"] = (read_nbody(reference), {}, {})
+        table = read_nbody(reference)
+        runs["nbody"] = ("nbody", table, {}, {})
+        runs["nbody-travel"] = ("nbody", table, {}, {"moments": TRAVEL})
     if "stream" in parts:
         stream = make_stream()
         table = make_survey({"stream": (stream, STREAM_PART)})
         component = {"stream": (stream, STREAM_RANGE)}
         truth = {**TRUTH, "part_stream": STREAM_PART}
-        runs["stream-as-component"] = (table, truth, {"selection": CHOSEN, "contamination": component})
-        runs["stream-unknown"] = (table, truth, {"selection": CHOSEN})
-    for name, (table, truth, options) in runs.items():
+        known = {"selection": CHOSEN, "contamination": component}
+        runs["stream-as-component"] = ("stream-as-component", table, truth, known)
+        runs["stream-unknown"] = ("stream-unknown", table, truth, {"selection": CHOSEN})
+    for name, (mocks, table, truth, options) in runs.items():
         start = time.monotonic()
-        found = infer(name, table, out, n_mocks, workers, **options)
+        found = infer(mocks, table, out, n_mocks, workers, **options)
         print(describe(name, found, truth, time.monotonic() - start), flush=True)
         if name == "survey":
             held = np.asarray(found.calibration["inside_68"])
