@@ -1,8 +1,8 @@
 """What a halo's numbers lose of what its stars say, per parameter, and what that gain rests on.
 
 Three posteriors of the same test rows are compared: given the nine numbers (the embedded references), given 24 numbers
-and given the first 1,024 stars beyond 50 kpc (the folders of their references, as far as they are made). They differ in
-the data alone.
+and given the first 1,024 stars beyond 50 kpc (the folders of their references, as far as they are made, or else the
+embedded ones). They differ in the data alone.
 
 The gain rests on the model. One halo is inferred again with distances that are wrong, which are taken as right.
 """
@@ -10,6 +10,7 @@ The gain rests on the model. One halo is inferred again with distances that are 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from mwlmc_data.inference.posterior import get_unit
 from mwlmc_data.rewinding.rewind import take_table
 from mwlmc_data.scoring.observations import CONFIG
 from mwlmc_data.scoring.reference_columns import THETA
-from mwlmc_data.scoring.references import ReferenceSet, load_references, read_references
+from mwlmc_data.scoring.references import NAME, OF_24, OF_STARS, ReferenceSet, load_references, read_references
 from mwlmc_data.simulator import constants as const
 
 #: Seed of the posteriors of this study.
@@ -38,6 +39,8 @@ VERSION = 2
 _OF_24 = "24 numbers"
 #: Number of rows up to which each is printed.
 _FEW = 10
+#: Limits of the anisotropies whose rows are averaged where there are more.
+_ANISOTROPIES = (0.0, 0.3, 0.6, 0.8, 1.0)
 #: Relative errors of all distances with which a halo is inferred again.
 DISTANCES = (0.0, 0.01, 0.03)
 
@@ -98,14 +101,22 @@ def compare_widths(found: dict[str, ReferenceSet]) -> Widths:
 
 
 def describe_widths(found: Widths) -> str:
-    """Table of the widths, as text: medians, and each row where they are few."""
+    """Table of the widths, as text: medians, and each row where they are few, or medians by anisotropy."""
     lines = [
         f"{len(found.names)} rows; standard deviation of the posterior over the prior's (median), and gain (mean)",
         f"{'':<28}" + "".join(f"{name:>17}" for name in THETA) + f"{'gain [nats]':>14}",
     ]
     for data, sigma in found.sigmas.items():
         lines.append(_format_widths(data, np.median(sigma, axis=0), float(found.gains[data].mean())))
-    if len(found.names) <= _FEW:
+    if len(found.names) > _FEW:
+        for low, high in itertools.pairwise(_ANISOTROPIES):
+            inside = (found.beta0 >= low) & (found.beta0 < high)
+            if inside.any():
+                lines.append(f"{inside.sum()} rows at beta0 {low:g} to {high:g}")
+                for data, sigma in found.sigmas.items():
+                    gain = float(found.gains[data][inside].mean())
+                    lines.append(_format_widths(f"  {data}", np.median(sigma[inside], axis=0), gain))
+    else:
         for i, name in enumerate(found.names):
             lines.append(f"{name}, beta0 {found.beta0[i]:.2f}")
             for data, sigma in found.sigmas.items():
@@ -191,11 +202,13 @@ def main(out: Path, folders: ReferenceFolders, disturbed: int) -> None:
     disturbed : int
         Number of rows that are inferred again with wrong distances.
     """
-    known = load_references()
-    found = {} if known is None else {"nine numbers": known}
-    for data, path in ((_OF_24, folders.of_numbers), ("1,024 stars", folders.of_stars)):
-        if path.exists():
-            found[data] = read_references(path)
+    found: dict[str, ReferenceSet] = {}
+    for data, path, name in (
+        ("nine numbers", None, NAME), (_OF_24, folders.of_numbers, OF_24), ("1,024 stars", folders.of_stars, OF_STARS)
+    ):  # fmt: skip
+        known = read_references(path) if path is not None and path.exists() else load_references(name=name)
+        if known is not None:
+            found[data] = known
     if len(found) < 2:
         raise ValueError(
             f"stars = {str(folders.stars)!r}, numbers = {str(folders.numbers)!r}: allowed are folders with collected "

@@ -69,7 +69,24 @@ def test_a_halo_with_wrong_distances_is_kept_and_described(tmp_path, monkeypatch
     assert row.name in text and "\n+2% " in text and "0.250" in text
 
 
-def test_nothing_to_compare_is_refused(tmp_path, capsys):
+def test_many_rows_are_averaged_by_anisotropy():
+    rows = list_rows()[:30]
+    found = module.compare_widths({"few": references(rows, 0.5, -66.0), "many": references(rows, 0.1, -60.0)})
+    text = module.describe_widths(found)
+    below = sum(row.truth["beta0"] < 0.3 for row in rows)
+    assert text.startswith("30 rows;") and f"\n{below} rows at beta0 0 to 0.3\n  few " in text
+    assert "test-" not in text and text.count("\n  many ") == 4
+
+
+def test_embedded_references_stand_in_for_folders_that_are_not_there(tmp_path, capsys):
+    words = ["information", "--stars", str(tmp_path), "--numbers", str(tmp_path), "--out", str(tmp_path)]
+    assert command.main([*words, "--disturbed", "0"]) == 0
+    text = capsys.readouterr().out
+    assert "nine numbers" in text and "1,024 stars" in text
+
+
+def test_nothing_to_compare_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(module, "load_references", lambda **_: None)
     words = ["information", "--stars", str(tmp_path), "--numbers", str(tmp_path), "--out", str(tmp_path)]
     assert command.main(words) == 2
     assert "allowed are folders with collected references" in capsys.readouterr().err
