@@ -37,6 +37,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     stars.add_argument("--rows", default="100", help="number of observations (default: the 100 references), or all")
     add_workers(stars)
+    stars.add_argument(
+        "--earlier", type=Path, metavar="FILE", help="table of an earlier run, whose rows are kept as they are"
+    )
     stars.set_defaults(run=_star_references)
 
     embed = commands.add_parser("embed", help="put reference posteriors and trained networks into the package")
@@ -72,7 +75,7 @@ def _references(options: argparse.Namespace) -> None:
 def _star_references(options: argparse.Namespace) -> None:
     from benchmarks.star_references import run
 
-    run.main(options.out, options.stage, options.rows, options.workers)
+    run.main(options.out, options.stage, options.rows, options.workers, options.earlier)
 
 
 def _embed(options: argparse.Namespace) -> None:

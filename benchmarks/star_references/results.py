@@ -15,9 +15,10 @@ from benchmarks.references.rounding import round_draws
 from benchmarks.star_references import certificate, checks, posterior
 from benchmarks.star_references.checks import StarChecks
 from benchmarks.star_references.posterior import StarReference
-from benchmarks.star_references.rows import StarRow
+from benchmarks.star_references.rows import SEED, StarRow
 from mwlmc_data.dataset.schema import table_schema
 from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.inference.stars import ALGORITHM
 from mwlmc_data.scoring.observations import CONFIG
 from mwlmc_data.scoring.reference_columns import COLUMNS_OF_STARS, N_STAR_DRAWS, name_samples
 from mwlmc_data.scoring.references import OF_STARS
@@ -46,7 +47,7 @@ class StarResult:
         return certificate.list_failures(self.reference, self.checks)
 
 
-def collect(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS) -> str:
+def collect(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS, earlier: Path | None = None) -> str:
     """Write the table of all references that exist, and describe it.
 
     Parameters
@@ -57,6 +58,8 @@ def collect(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS) -> s
         Rows to look for.
     n : int
         Draws of a posterior.
+    earlier : Path, optional
+        Another run's table, for rows that the folder lacks.
 
     Returns
     -------
@@ -65,31 +68,63 @@ def collect(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS) -> s
     Raises
     ------
     ValueError
-        If there are none.
+        If there are none, or the other table was made otherwise.
     """
-    found = read_results(out, rows, n)
-    replace_file(out / FILE, lambda temporary: parquet.write_table(build_table(found), temporary))
+    kept = {} if earlier is None else read_earlier(earlier, n)
+    records = {name: record for name, record in kept.items() if name in {row.name for row in rows}}
+    records |= {each.row.name: build_record(each) for each in read_results(out, rows, n)}
+    if not records:
+        raise ValueError(f"out = {str(out)!r}: allowed is a folder with posteriors, which --stage infer makes")
+    order = {row.name: row.number for row in rows}
+    found = sorted(records.values(), key=lambda record: order[record["name"]])
+    replace_file(out / FILE, lambda temporary: parquet.write_table(build_table(found, n), temporary))
     missing = f"; {len(rows) - len(found)} of {len(rows)} rows are not inferred yet" if len(found) < len(rows) else ""
     return f"{describe(found)}\n{out / FILE}: {len(found)} rows{missing}"
 
 
+def read_earlier(path: Path, n: int = posterior.N_DRAWS) -> dict[str, dict[str, Any]]:
+    """Read the rows of a table by name.
+
+    Raises
+    ------
+    ValueError
+        If it was made with another algorithm, simulator, seed or number of draws.
+    """
+    table = parquet.read_table(path)
+    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    now = _describe_making(n)
+    wrong = [f"{key} is {metadata.get(key)} there and {now[key]} now" for key in now if metadata.get(key) != now[key]]
+    if wrong:
+        raise ValueError(f"earlier = {str(path)!r}: allowed is a table made as it would be now; {'; '.join(wrong)}")
+    return {record["name"]: record for record in table.to_pylist()}
+
+
+def _describe_making(n: int) -> dict[str, str]:
+    """What the rows of a table depend on."""
+    return {
+        "config": CONFIG,
+        "simulator_version": SIMULATOR_VERSION,
+        "algorithm": f"{ALGORITHM}.{posterior.VERSION}",
+        "seed": str(SEED),
+        "draws": str(n),
+    }
+
+
 def read_results(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS) -> list[StarResult]:
-    """Read all references of rows that exist, in the order of the task; raise ValueError if there are none."""
+    """Read all references of rows that a folder holds, in the order of the task."""
     there = sorted((row for row in rows if posterior.path_of(out, row).exists()), key=lambda row: row.number)
-    if not there:
-        raise ValueError(f"out = {str(out)!r}: allowed is a folder with posteriors, which --stage infer makes")
     return [StarResult(row, posterior.load(out, row, n), checks.load(out, row, n)) for row in there]
 
 
-def build_table(found: Sequence[StarResult]) -> pyarrow.Table:
+def build_table(records: Sequence[dict[str, Any]], n: int = posterior.N_DRAWS) -> pyarrow.Table:
     """Build the table, a row a reference, with the columns `COLUMNS_OF_STARS`."""
     import pyarrow as pa
 
-    schema = table_schema(COLUMNS_OF_STARS, {"config": CONFIG, "simulator_version": SIMULATOR_VERSION})
-    return pa.Table.from_pylist([_build_record(each) for each in found], schema=schema)
+    return pa.Table.from_pylist(list(records), schema=table_schema(COLUMNS_OF_STARS, _describe_making(n)))
 
 
-def _build_record(each: StarResult) -> dict[str, Any]:
+def build_record(each: StarResult) -> dict[str, Any]:
+    """Build one row of the table."""
     row, reference = each.row, each.reference
     samples = round_draws(reference.samples[:N_STAR_DRAWS])
     return {
@@ -120,14 +155,18 @@ def _flatten(found: StarChecks | None) -> dict[str, float | None]:
     return flat
 
 
-def describe(found: Sequence[StarResult]) -> str:
-    """Describe references in words."""
-    lines = [f"{sum(not each.failures for each in found)} of {len(found)} references given stars are certified"]
-    lines += [f"  not {each.row.name}: {'; '.join(each.failures)}" for each in found if each.failures]
-    scores = np.array([-each.reference.log_prob_truth for each in found])
+def describe(records: Sequence[dict[str, Any]]) -> str:
+    """Describe references, rows of the table, in words."""
+
+    def take(name: str) -> NDArray:
+        return np.array([record[name] for record in records], float)
+
+    lines = [f"{sum(record['certified'] for record in records)} of {len(records)} references given stars are certified"]
+    lines += [f"  not {record['name']}: {record['reasons']}" for record in records if not record["certified"]]
+    scores = -take("log_prob_truth")
     error = f" +- {scores.std(ddof=1) / np.sqrt(len(scores)):.3f}" if len(scores) > 1 else ""
     lines.append(f"mean negative log posterior of the truth: {scores.mean():.3f}{error} nats")
-    ranks = np.array([[each.reference.numbers[f"rank_{name}"] for name in FREE] for each in found])
+    ranks = np.stack([take(f"rank_{name}") for name in FREE], axis=1)
     uniform = [stats.kstest(column, "uniform").pvalue for column in ranks.T]
     lines.append("uniformity of the truths' ranks, p: " + _list_numbers(uniform))
     for level in (0.68, 0.95):
@@ -138,18 +177,16 @@ def describe(found: Sequence[StarResult]) -> str:
         ("error_selection", "error of the sum of ln P [nats]"),
         ("error_density", "error of the truth's density [nats]"), ("p_value", "p-value of the stars"),
     ):  # fmt: skip
-        values = np.array([each.reference.numbers[name] for each in found])
+        values = take(name)
         lines.append(f"{words}: median {np.median(values):.3g}, from {values.min():.3g} to {values.max():.3g}")
-    checked = [(each.row.name, each.checks) for each in found if each.checks is not None]
+    checked = [record for record in records if record["rerun_distance"] is not None]
     lines.append(f"{len(checked)} references checked with another seed and another sampler")
-    for name, outcome in checked:
+    for record in checked:
         runs = ", ".join(
-            f"{run} distance {a.distance:.3f}, shift {a.shift:.3f}, spread {a.spread:.3f}"
-            for run, a in (("rerun", outcome.rerun), ("sampler", outcome.sampler))
+            " ".join([run, *(f"{part} {record[f'{run}_{part}']:.3f}" for part in ("distance", "shift", "spread"))])
+            for run in ("rerun", "sampler")
         )
-        lines.append(
-            f"  {name:14s} {runs}; log evidence {outcome.sampler_evidence:+.3f} +- {outcome.sampler_error:.3f}"
-        )
+        lines.append(f"  {record['name']:14s} {runs}; log evidence {record['sampler_evidence']:+.3f}")
     return "\n".join(lines)
 
 

@@ -15,7 +15,13 @@ DEFAULT = ("infer", "check", "collect")
 STAGES = (*DEFAULT, "entry")
 
 
-def main(out: Path, stages: Sequence[str] = DEFAULT, rows: str = "100", workers: int | None = None) -> None:
+def main(
+    out: Path,
+    stages: Sequence[str] = DEFAULT,
+    rows: str = "100",
+    workers: int | None = None,
+    earlier: Path | None = None,
+) -> None:
     """Run stages.
 
     Parameters
@@ -28,6 +34,8 @@ def main(out: Path, stages: Sequence[str] = DEFAULT, rows: str = "100", workers:
         Number of observations, those with a reference first; "all" for the 1,100 that an entry needs.
     workers : int, optional
         Processes; by default all cores.
+    earlier : Path, optional
+        Table of an earlier run: its rows are kept, and not inferred again.
 
     Raises
     ------
@@ -42,16 +50,17 @@ def main(out: Path, stages: Sequence[str] = DEFAULT, rows: str = "100", workers:
     if rows == "all" or int(rows) > len(wanted):
         wanted = all_rows()
     chosen, count = wanted if rows == "all" else wanted[: int(rows)], workers or available_cores()
+    missing = chosen if earlier is None else [row for row in chosen if row.name not in results.read_earlier(earlier)]
     if {"infer", "check"} & set(stages):
         stars = load_stars(chosen)
     if "infer" in stages:
-        calls = [(posterior.make, (out, row, stars[row.name])) for row in chosen]
-        run_calls(calls, count, "infer", names=[row.name for row in chosen])
+        calls = [(posterior.make, (out, row, stars[row.name])) for row in missing]
+        run_calls(calls, count, "infer", names=[row.name for row in missing])
     if "check" in stages:
         inferred = [row for row in chosen if posterior.path_of(out, row).exists()][: checks.N_CHECKED]
         calls = [(checks.make, (out, row, stars[row.name])) for row in inferred]
         run_calls(calls, count, "check", names=[row.name for row in inferred])
     if "collect" in stages:
-        print(results.collect(out, chosen))
+        print(results.collect(out, chosen, earlier=earlier))
     if "entry" in stages:
         print(f"written: {entry.write(out)}")

@@ -84,6 +84,8 @@ def measure(run: Path, stars: Path, task_name: str) -> tuple[list[Cost], int]:
     if not isinstance(task, OnDemandTask) or task.form != "sets":
         raise ValueError(f"task = {task_name!r}: allowed is one of stars, such as stars-budget-1000")
     exact = results.read_results(stars, all_rows())
+    if not exact:
+        raise ValueError(f"stars = {str(stars)!r}: allowed is a folder with posteriors, which star-references makes")
     rows = np.array([each.row.number for each in exact])
     paths = sorted((run / "results" / task.name).glob("*.json"))
     if not paths:

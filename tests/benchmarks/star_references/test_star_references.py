@@ -134,11 +134,32 @@ def test_stages_resume_check_and_collect(tmp_path, inferred, sampled, listed, ca
         posterior.make(tmp_path, listed[0], np.zeros((3, 6)), n=500)
 
 
+def test_rows_of_an_earlier_table_are_kept_and_not_inferred_again(tmp_path, inferred, sampled, listed, capsys):
+    run.main(tmp_path / "first", rows="3", workers=1)
+    earlier = tmp_path / "first" / results.FILE
+    del inferred[:]
+    run.main(tmp_path / "second", rows="5", stages=["infer", "collect"], workers=1, earlier=earlier)
+    assert [name for name, _ in inferred] == [row.name for row in listed[3:5]]
+    before, after = (pq.read_table(tmp_path / name / results.FILE).to_pylist() for name in ("first", "second"))
+    assert [record["sim_id"] for record in after] == sorted(row.sim_id for row in listed[:5])
+    kept = {record["name"]: record for record in after}
+    assert all(kept[record["name"]] == record for record in before)
+    text = capsys.readouterr().out
+    assert "5 of 5 references given stars are certified" in text and text.count("3 references checked") == 2
+    other = pq.read_table(earlier)
+    metadata = {**other.schema.metadata, b"algorithm": b"1.1"}
+    pq.write_table(other.replace_schema_metadata(metadata), tmp_path / "other.parquet")
+    with pytest.raises(ValueError, match=r"made as it would be now; algorithm is 1.1 there and \d+\.\d+ now"):
+        run.main(tmp_path / "third", rows="5", workers=1, earlier=tmp_path / "other.parquet")
+
+
 def test_a_task_scores_against_them(tmp_path, inferred, listed, monkeypatch):
     run.main(tmp_path, rows="12", stages=["infer", "collect"], workers=1)
     embedded.register(tmp_path / results.FILE, references.OF_STARS, 12, "1.1.0")
     task = get_task("stars-budget-1000")
-    assert task.references() is None, "this version embeds none"
+    embedded_here = task.references()
+    assert len(embedded_here) >= 60 and embedded_here.certified.mean() > 0.6
+    assert set(embedded_here.sim_id.tolist()) <= {row.sim_id for row in listed}
     monkeypatch.setattr(task_module, "load_references", lambda name: references.load_references(tmp_path, name))
     found = task.references()
     assert found.samples.shape == (12, 1000, 3) and found.other_names == task.other_names
@@ -208,7 +229,9 @@ def test_draws_are_rounded_by_less_than_matters_and_the_table_is_small(tmp_path,
     rounded = rounding.round_draws(samples)
     assert (np.abs(rounded - samples) <= 0.51 * rounding.PRECISION * samples.std(axis=0)).all()
     many = [
-        results.StarResult(row, dataclasses.replace(full(), samples=draw(row, rng.integers(1000), 1000)), None)
+        results.build_record(
+            results.StarResult(row, dataclasses.replace(full(), samples=draw(row, rng.integers(1000), 1000)), None)
+        )
         for row in listed[:10]
     ]
     pq_path = tmp_path / "small.parquet"
