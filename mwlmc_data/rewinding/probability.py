@@ -95,8 +95,8 @@ class PassProbability(Displayed):
     residual : float
         Standard deviation of ln P about the polynomial, for the degrees of freedom.
     misfit : float
-        What the polynomial lacks at a point as far from the centre as the design's mean square, and more stars would
-        not add: the excess of its residuals over the noise of the disjoint parts, as the square of the distance.
+        What the polynomial lacks at a point whose coordinates are on average one scale of the design from the centre,
+        and more stars would not mend: the excess of its residuals over the noise of the disjoint parts.
     agreement : float
         Probability that counts disagree with the fit by more than they do, by chance.
     effective : float
