@@ -200,7 +200,7 @@ def main(out: Path, n_stars: int, seed: int, reference: Path | None = None) -> N
     make_folder(out)
     shells = [shell for shell in TRAINED_SHELLS if shell[1] in (math.inf, 100.0)]
     haloes = {name: draw_haloes(name, n_stars, seed, reference) for name in RUNS}
-    kinds = [LIVE] if reference is None else [LIVE, RIGID]
+    kinds = list(haloes[RUNS[0]])
     found = [
         measure(name, kind, haloes[name][kind], shell, seed) for kind in kinds for shell in shells for name in RUNS
     ]

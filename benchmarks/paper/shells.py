@@ -26,7 +26,6 @@ from mwlmc_data.inference.deconvolved import TRAVEL
 from mwlmc_data.inference.encoding import travel_vectors
 from mwlmc_data.inference.shells import TRAINED_SHELLS, WHOLE
 from mwlmc_data.scoring import references
-from mwlmc_data.scoring.references import load_references
 from mwlmc_data.scoring.single import PosteriorSummary
 from mwlmc_data.simulator.frames import spherical_angles
 from mwlmc_data.simulator.reflex import Shell, describe_shell, name_shell
@@ -164,7 +163,7 @@ def check_shells(case: Case, simulated: Mapping[str, Any], draws: int = 4000, se
 
 def summarise_reference(case: Case, shell: Shell) -> dict[str, PosteriorSummary]:
     """Summarise the certified reference posterior of a case as a measurement in a shell; empty without one."""
-    found = load_references(name=_REFERENCES[shell]) if shell in _REFERENCES else None
+    found = references.load_references(name=_REFERENCES[shell]) if shell in _REFERENCES else None
     if found is None or case.name not in found.names:
         return {}
     place = found.names.index(case.name)

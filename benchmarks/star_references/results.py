@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,9 @@ class StarResult:
         return certificate.list_failures(self.reference, self.checks)
 
 
-def collect(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS, earlier: Path | None = None) -> str:
+def collect(
+    out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS, kept: Mapping[str, dict[str, Any]] | None = None
+) -> str:
     """Write the table of all references that exist, and describe it.
 
     Parameters
@@ -58,8 +60,8 @@ def collect(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS, earl
         Rows to look for.
     n : int
         Draws of a posterior.
-    earlier : Path, optional
-        Another run's table, for rows that the folder lacks.
+    kept : mapping, optional
+        Rows of another run's table by name (`read_earlier`), for those that the folder lacks.
 
     Returns
     -------
@@ -68,14 +70,13 @@ def collect(out: Path, rows: Sequence[StarRow], n: int = posterior.N_DRAWS, earl
     Raises
     ------
     ValueError
-        If there are none, or the other table was made otherwise.
+        If there are none.
     """
-    kept = {} if earlier is None else read_earlier(earlier, n)
-    records = {name: record for name, record in kept.items() if name in {row.name for row in rows}}
+    order = {row.name: row.number for row in rows}
+    records = {name: record for name, record in (kept or {}).items() if name in order}
     records |= {each.row.name: build_record(each) for each in read_results(out, rows, n)}
     if not records:
         raise ValueError(f"out = {str(out)!r}: allowed is a folder with posteriors, which --stage infer makes")
-    order = {row.name: row.number for row in rows}
     found = sorted(records.values(), key=lambda record: order[record["name"]])
     replace_file(out / FILE, lambda temporary: parquet.write_table(build_table(found, n), temporary))
     missing = f"; {len(rows) - len(found)} of {len(rows)} rows are not inferred yet" if len(found) < len(rows) else ""

@@ -50,7 +50,8 @@ def main(
     if rows == "all" or int(rows) > len(wanted):
         wanted = all_rows()
     chosen, count = wanted if rows == "all" else wanted[: int(rows)], workers or available_cores()
-    missing = chosen if earlier is None else [row for row in chosen if row.name not in results.read_earlier(earlier)]
+    kept = {} if earlier is None else results.read_earlier(earlier)
+    missing = [row for row in chosen if row.name not in kept]
     if {"infer", "check"} & set(stages):
         stars = load_stars(chosen)
     if "infer" in stages:
@@ -61,6 +62,6 @@ def main(
         calls = [(checks.make, (out, row, stars[row.name])) for row in inferred]
         run_calls(calls, count, "check", names=[row.name for row in inferred])
     if "collect" in stages:
-        print(results.collect(out, chosen, earlier=earlier))
+        print(results.collect(out, chosen, kept=kept))
     if "entry" in stages:
         print(f"written: {entry.write(out)}")

@@ -310,9 +310,9 @@ def fit_probability(
     log_p_parts = np.array([solve(part == i).log_p for i in range(N_PARTS)])
     coefficients, of_parts = inverse @ whole.log_p, log_p_parts @ inverse.T
     freedom = max(k - int(kept.sum()), 1)
-    residual2 = float(((whole.log_p - terms @ coefficients) ** 2).sum()) / freedom
+    residual = whole.log_p - terms @ coefficients
     misfit = _estimate_misfit(
-        whole.log_p - terms @ coefficients,
+        residual,
         log_p_parts - of_parts @ terms.T,
         np.eye(k) - terms @ inverse,
         _square_distances((x - x[0]) / scale),
@@ -324,7 +324,7 @@ def fit_probability(
         names=tuple(names),
         n_points=k,
         n_stars=len(source),
-        residual=math.sqrt(residual2),
+        residual=math.sqrt(float((residual**2).sum()) / freedom),
         misfit=misfit,
         agreement=agreement,
         effective=effective,
