@@ -25,7 +25,7 @@ from mwlmc_data.scoring.references import OF_STARS
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES
 from mwlmc_data.storage import parquet
-from mwlmc_data.storage.writing import replace_file
+from mwlmc_data.storage.writing import make_folder, replace_file
 
 if TYPE_CHECKING:
     import pyarrow
@@ -78,6 +78,7 @@ def collect(
     if not records:
         raise ValueError(f"out = {str(out)!r}: allowed is a folder with posteriors, which --stage infer makes")
     found = sorted(records.values(), key=lambda record: order[record["name"]])
+    make_folder(out)  # rows of another run alone leave none
     replace_file(out / FILE, lambda temporary: parquet.write_table(build_table(found, n), temporary))
     missing = f"; {len(rows) - len(found)} of {len(rows)} rows are not inferred yet" if len(found) < len(rows) else ""
     return f"{describe(found)}\n{out / FILE}: {len(found)} rows{missing}"

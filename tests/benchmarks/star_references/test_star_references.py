@@ -146,6 +146,8 @@ def test_rows_of_an_earlier_table_are_kept_and_not_inferred_again(tmp_path, infe
     assert all(kept[record["name"]] == record for record in before)
     text = capsys.readouterr().out
     assert "5 of 5 references given stars are certified" in text and text.count("3 references checked") == 2
+    run.main(tmp_path / "alone", rows="3", stages=["collect"], earlier=earlier)
+    assert (tmp_path / "alone" / results.FILE).read_bytes() == earlier.read_bytes()
     other = pq.read_table(earlier)
     metadata = {**other.schema.metadata, b"algorithm": b"1.1"}
     pq.write_table(other.replace_schema_metadata(metadata), tmp_path / "other.parquet")
