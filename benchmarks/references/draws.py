@@ -20,7 +20,8 @@ from benchmarks.references.design import CONFIG, DIMENSIONS, THETA, draw_around
 from benchmarks.references.rows import Row
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.inference.free_parameters import FreeParameters
-from mwlmc_data.inference.importance import Exploration, Proposal, count_effective
+from mwlmc_data.inference.importance import Exploration, count_effective
+from mwlmc_data.inference.proposals import Proposal
 from mwlmc_data.priors import Prior, standard_normal_log_density
 
 #: Draws of the proposal.

@@ -28,6 +28,9 @@ SECOND = 100_000
 #: Effective draws; p-value of the stars at the posterior's mean, below which none of 1,000 simulated sets was as
 #: unusual; part of the posterior near the edge of the region in which ln P was computed.
 MIN_EFFECTIVE, MIN_P, MAX_EDGE = 1_000.0, 1e-3, 0.05
+#: Error of the sum of ln P over the stars, over the posterior [nats]: it moves a mean by up to as many standard
+#: deviations, and two runs apart by root two times that.
+MAX_SELECTION = 0.1
 #: Results beside a posterior: what its file says of it, and arrays.
 Beside = Callable[[StarPosterior], tuple[Mapping[str, Any], Mapping[str, NDArray]]]
 
@@ -95,6 +98,7 @@ def infer(
     free: tuple[str, ...] = FREE,
     resume: Path | None = None,
     n_total: int | None = None,
+    selection_error: float = MAX_SELECTION,
 ) -> StarPosterior:
     """Draw the posterior of a row's free parameters; those that are not free are held at the truth.
 
@@ -115,13 +119,15 @@ def infer(
         File that keeps what was computed.
     n_total : int, optional
         Number of all stars of the halo, if it counts.
+    selection_error : float
+        Above which ln P is computed once more [nats].
     """
     held = {name: row.truth[name] for name in FREE if name not in free}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the certificate states what they say
         return infer_stars(
             stars, selection=selection, config=CONFIG, free=free, lmc=row.lmc, held=held, n_total=n_total, n=n,
-            seed=seed, workers=1, resume=resume, progress=False,
+            selection_error=selection_error, seed=seed, workers=1, resume=resume, progress=False,
         )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from benchmarks.references.gaussianity import mardia_kurtosis
 from benchmarks.references.rows import Row
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.inference.grid import Grid
-from mwlmc_data.inference.importance import Proposal
+from mwlmc_data.inference.proposals import Proposal
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 
 #: Factor by which the likelihood is widened.

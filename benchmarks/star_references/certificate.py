@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.references.certificate import MAX_EVIDENCE, MAX_RERUN, SHIFT_ERRORS, find_excess
-from benchmarks.references.from_stars import find_failures
+from benchmarks.references.from_stars import MAX_SELECTION, find_failures
 from benchmarks.star_references.checks import StarChecks
 from benchmarks.star_references.posterior import StarReference
 
-#: Error of the sum of ln P over the stars, over the posterior, and that of the log density of the truth [nats]. The
-#: first moves a mean by up to as many standard deviations, and two runs apart by root two times that.
-MAX_SELECTION, MAX_DENSITY = 0.1, 0.15
+#: Error of the log density of the truth [nats].
+MAX_DENSITY = 0.15
 
 
 def list_failures(found: StarReference, checks: StarChecks | None) -> list[str]:

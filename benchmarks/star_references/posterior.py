@@ -27,7 +27,7 @@ from mwlmc_data.scoring.references import DENSITY_UNIT
 
 #: Raised when the same stars give another file.
 VERSION = 1
-#: Standard deviations of the posterior from its mean within which ln P holds, as in the search for the posterior.
+#: Standard deviations of the posterior from its mean, in the coordinates of ln P, within which ln P holds.
 _WINDOW = 6.5
 #: What an impossible star costs far from the posterior, and how far below it all is there [nats].
 _PENALTY, _BELOW = 100.0, 25.0
@@ -132,7 +132,8 @@ class SelectedLikelihood:
         self, stars: Float64Array, parameters: FreeParameters, probability: PassProbability, scores: NDArray
     ) -> None:
         self._stars, self.parameters, self._probability = stars, parameters, probability
-        self._centre, self._root = scores.mean(axis=0), np.linalg.cholesky(np.cov(scores, rowvar=False))
+        self._centre, x = scores.mean(axis=0), self._compute_coordinates(scores)
+        self._middle, self._root = x.mean(axis=0), np.linalg.cholesky(np.cov(x, rowvar=False))
 
     def evaluate(self, points: Float64Array) -> Float64Array:
         """Log-likelihood (n,) at normal scores (n, d); -inf where a star is impossible, and far from the posterior."""
@@ -165,12 +166,14 @@ class SelectedLikelihood:
         return float(self.evaluate(self._centre[None])[0])
 
     def _is_inside(self, points: Float64Array) -> NDArray[np.bool_]:
-        apart = np.linalg.solve(self._root, (points - self._centre).T)
+        apart = np.linalg.solve(self._root, (self._compute_coordinates(points) - self._middle).T)
         return np.asarray((apart**2).sum(axis=0) < _WINDOW**2)
 
     def _log_p(self, points: Float64Array) -> Float64Array:
-        values = self.parameters.convert(points)
-        return self._probability.evaluate(compute_coordinates(values, self.parameters.free))
+        return self._probability.evaluate(self._compute_coordinates(points))
+
+    def _compute_coordinates(self, points: Float64Array) -> Float64Array:
+        return compute_coordinates(self.parameters.convert(points), self.parameters.free)
 
     def _guess_log_p(self, points: Float64Array) -> Float64Array:
         radii = self.parameters.convert(points)["r_dehnen"]

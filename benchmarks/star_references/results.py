@@ -85,12 +85,12 @@ def collect(
 
 
 def read_earlier(path: Path, n: int = posterior.N_DRAWS) -> dict[str, dict[str, Any]]:
-    """Read the rows of a table by name.
+    """Read the rows of a table by name: all that are certified, whatever algorithm drew them, and those of this one.
 
     Raises
     ------
     ValueError
-        If it was made with another algorithm, simulator, seed or number of draws.
+        If it was made with another simulator, seed or number of draws.
     """
     table = parquet.read_table(path)
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
@@ -98,15 +98,16 @@ def read_earlier(path: Path, n: int = posterior.N_DRAWS) -> dict[str, dict[str, 
     wrong = [f"{key} is {metadata.get(key)} there and {now[key]} now" for key in now if metadata.get(key) != now[key]]
     if wrong:
         raise ValueError(f"earlier = {str(path)!r}: allowed is a table made as it would be now; {'; '.join(wrong)}")
-    return {record["name"]: record for record in table.to_pylist()}
+    records = table.to_pylist()
+    return {each["name"]: each for each in records if each["certified"] or each["algorithm"] == ALGORITHM}
 
 
 def _describe_making(n: int) -> dict[str, str]:
-    """What the rows of a table depend on."""
+    """What all rows of a table depend on."""
     return {
         "config": CONFIG,
         "simulator_version": SIMULATOR_VERSION,
-        "algorithm": f"{ALGORITHM}.{posterior.VERSION}",
+        "version": str(posterior.VERSION),
         "seed": str(SEED),
         "draws": str(n),
     }
@@ -141,6 +142,7 @@ def build_record(each: StarResult) -> dict[str, Any]:
         "log_prob_truth": reference.log_prob_truth,
         "certified": not each.failures,
         "reasons": "; ".join(each.failures),
+        "algorithm": ALGORITHM,
         **reference.numbers,
         **_flatten(each.checks),
     }

@@ -18,6 +18,8 @@ from mwlmc_data.scoring.star_surveys import get_selection
 
 #: Raised when the same stars give another file.
 VERSION = 2
+#: Error of the sum of ln P over the posterior [nats].
+MAX_SELECTION = 0.3
 #: Parts of the error, as `StarPosterior.error_parts` names them.
 PARTS = ("sampling", "selection", "probability", "draws", "integrals")
 
@@ -46,7 +48,9 @@ class SurveyReference:
 
 def infer(row: SurveyRow, seed: int, n: int, free: tuple[str, ...] = FREE, resume: Path | None = None) -> StarPosterior:
     """Draw the posterior of a row's free parameters; those that are not free are held at the truth."""
-    return from_stars.infer(row, dict(row.table), get_selection(), seed, n, free, resume)
+    return from_stars.infer(
+        row, dict(row.table), get_selection(), seed, n, free, resume, selection_error=MAX_SELECTION
+    )
 
 
 def make(out: Path, row: SurveyRow, n: int = N_DRAWS, free: tuple[str, ...] = FREE, again: bool = False) -> None:

@@ -4,7 +4,7 @@ Points are drawn from the prior, then from a Student t that is fitted, again and
 as few points carry the posterior, the likelihood is raised to a power below 1 that keeps enough of them effective. All
 points count, each with the mixture of all proposals as its density (Cornuet et al. 2012, Scand. J. Stat. 39, 798; the
 power as in Del Moral et al. 2006, J. R. Stat. Soc. B 68, 411). The last proposal then serves for independent draws,
-which give the evidence and its error.
+which give the evidence and its error. A posterior that is curved wants several Student t's together.
 
 The space is that of independent standard normal scores under the prior.
 """
@@ -13,19 +13,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.display import Displayed
+from mwlmc_data.inference.proposals import Mixture, Proposal, fit_mixture
 from mwlmc_data.priors import standard_normal_log_density
 
-#: Degrees of freedom of the proposals, and the factor on the fitted covariance: a wide proposal costs little, a narrow
-#: one gives large weights.
-_FREEDOM, _WIDER = 5.0, 1.3
+#: Factor on a fitted covariance: a wide proposal costs little, a narrow one gives large weights.
+_WIDER = 1.3
 #: Points drawn from the prior first, and in each round, for each dimension.
 _FIRST, _ROUND = 64, 32
 #: Effective points that the power of the likelihood keeps, for each dimension.
@@ -36,33 +34,6 @@ _MAX_ROUNDS = 240
 _NARROWEST = 1e-10
 
 Evaluate = Callable[[Float64Array], Float64Array]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Proposal(Displayed):
-    """A multivariate Student t; the prior, a standard normal, if it has no covariance."""
-
-    mean: Float64Array
-    covariance: Float64Array | None = None
-
-    def draw(self, n: int, rng: np.random.Generator) -> Float64Array:
-        """Draw points (n, d)."""
-        normal = rng.standard_normal((n, len(self.mean)))
-        if self.covariance is None:
-            return normal
-        stretch = np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, n))
-        return self.mean + stretch[:, None] * (normal @ np.linalg.cholesky(self.covariance).T)
-
-    def log_density(self, points: Float64Array) -> Float64Array:
-        """Log density (n,) at points (n, d)."""
-        if self.covariance is None:
-            return standard_normal_log_density(points)
-        d = len(self.mean)
-        root = np.linalg.cholesky(self.covariance)
-        squared = (np.linalg.solve(root, (points - self.mean).T) ** 2).sum(axis=0)
-        constant = gammaln(0.5 * (_FREEDOM + d)) - gammaln(0.5 * _FREEDOM) - 0.5 * d * math.log(_FREEDOM * math.pi)
-        constant -= np.log(np.diag(root)).sum()
-        return np.asarray(constant - 0.5 * (_FREEDOM + d) * np.log1p(squared / _FREEDOM))
 
 
 def count_effective(log_weights: Float64Array) -> float:
@@ -99,9 +70,10 @@ class Exploration:
         self.points = np.empty((0, d))
         self.mean, self.covariance = np.zeros(d), np.eye(d)
         self._rng = rng
-        self._proposals: list[tuple[int, Proposal]] = []
+        self._proposals: list[tuple[int, Proposal | Mixture]] = []
+        self._weights = np.empty(0)
 
-    def extend(self, n: int, proposal: Proposal) -> None:
+    def extend(self, n: int, proposal: Proposal | Mixture) -> None:
         """Draw n points more."""
         self.points = np.vstack([self.points, proposal.draw(n, self._rng)])
         self._proposals.append((n, proposal))
@@ -113,9 +85,14 @@ class Exploration:
 
     def propose(self) -> Proposal:
         """A proposal fitted to the posterior as far as it is known."""
-        return Proposal(self.mean, _WIDER * self.covariance + _NARROWEST * np.eye(self.d))
+        return Proposal(self.mean, self.covariance).widen(_WIDER, _NARROWEST * np.eye(self.d))
 
-    def search(self, log_likelihood: Evaluate, n_effective: float) -> Float64Array:
+    def propose_parts(self, n_parts: int) -> Mixture:
+        """A proposal of several parts, for a curved posterior."""
+        fitted = fit_mixture(self.points[: len(self._weights)], self._weights, n_parts, self._rng)
+        return fitted.widen(_WIDER, _NARROWEST * np.eye(self.d))
+
+    def search(self, log_likelihood: Evaluate, n_effective: float, n_parts: int = 1) -> Float64Array:
         """Draw points until enough of them are effective.
 
         Parameters
@@ -125,6 +102,8 @@ class Exploration:
             later rounds: it keeps what is expensive.
         n_effective : float
             Effective number of points wanted.
+        n_parts : int
+            Parts of the proposals.
 
         Returns
         -------
@@ -145,7 +124,7 @@ class Exploration:
                 raise RuntimeError(f"none of {len(values)} draws of the parameters has a finite likelihood")
             ratio = self.log_ratio()
             power = _choose_power(ratio, values, min(_KEPT * self.d, n_effective))
-            weights = _normalise(ratio, values, power)
+            self._weights = weights = _normalise(ratio, values, power)
             self.mean = weights @ self.points
             apart = self.points - self.mean
             self.covariance = (apart * weights[:, None]).T @ apart
@@ -153,7 +132,7 @@ class Exploration:
                 best = 1.0 / float(weights @ weights)
                 if best >= n_effective:
                     return weights
-            self.extend(_ROUND * self.d, self.propose())
+            self.extend(_ROUND * self.d, self.propose() if n_parts == 1 else self.propose_parts(n_parts))
         raise RuntimeError(
             f"the posterior was not found in {len(self.points):,} evaluations: {best:.0f} effective points of "
             f"{n_effective:.0f}"

@@ -18,7 +18,8 @@ import numpy as np
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
 from mwlmc_data.inference.free_parameters import FreeParameters
-from mwlmc_data.inference.importance import Exploration, Proposal
+from mwlmc_data.inference.importance import Exploration
+from mwlmc_data.inference.proposals import Proposal
 from mwlmc_data.inference.star_likelihood import StarLikelihood, evaluate_points
 from mwlmc_data.inference.star_search import Found, Log, StarSearch
 from mwlmc_data.rewinding.marginal import StarDraws, draw_at_pivots, draw_simply
@@ -56,7 +57,7 @@ class ObservedSearch(StarSearch):
         Of draws of the stars (`draw_first`).
     stars : ObservedStars
         The stars.
-    selection, n_total, seed, checkpoint, log
+    selection, n_total, seed, checkpoint, log, selection_error
         As for `StarSearch`.
 
     Attributes
@@ -74,8 +75,9 @@ class ObservedSearch(StarSearch):
         seed: int,
         checkpoint: Checkpoint,
         log: Log,
+        selection_error: float,
     ) -> None:
-        super().__init__(likelihood, selection, n_total, seed, checkpoint, log)
+        super().__init__(likelihood, selection, n_total, seed, checkpoint, log, selection_error)
         self._stars, self._relative_errors = stars, stars.e_distance
         self._widths = _WIDTHS
         self._dispersion = estimate_dispersion(stars)
@@ -127,10 +129,9 @@ class ObservedSearch(StarSearch):
                 break
             self.n_draws *= 2
             exploration = self._move(exploration, 0)
-        self._refine(exploration, weights)
-        exploration.search(self._value, 40 * exploration.d)
+        self._determine(exploration)
         draws = self._likelihood.stars
-        found = self._draw(exploration.propose(), n_effective, max_evaluations)
+        found = self._draw(exploration, n_effective, max_evaluations)
         constant = math.sqrt(float((1.0 / draws.effective).sum())) if isinstance(draws, StarDraws) else 0.0
         return replace(found, error_parts={**found.error_parts, "draws": error, "integrals": constant})
 

@@ -2,8 +2,11 @@
 
 1. The prior is searched with a first guess at ln P(theta), the part of the stars' profile in the shell.
 2. ln P is computed over a window around what was found, and the search goes on with it; again, with more stars, until
-   the window holds the posterior.
-3. Independent draws from a fit to the posterior give samples and evidence.
+   the window holds the posterior. Its slope is then determined there.
+3. If the error of the sum of ln P over the stars is larger than wanted, ln P is computed once more, around the
+   posterior, and from more stars.
+4. Independent draws from a fit to the posterior give samples and evidence. Where few of them count, as along a curved
+   ridge, the search goes on with a fit of several parts.
 
 Nothing begins at a given point: the first draws are the prior's.
 """
@@ -16,23 +19,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtr, logsumexp
-from scipy.stats import qmc
+from scipy.special import logsumexp
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
-from mwlmc_data.inference.importance import Exploration, Proposal, count_effective
+from mwlmc_data.inference.importance import Exploration, count_effective
+from mwlmc_data.inference.proposals import Mixture, Proposal
 from mwlmc_data.inference.star_likelihood import StarLikelihood
+from mwlmc_data.inference.star_windows import Window
 from mwlmc_data.rewinding.likelihood import OF_START, add_selection
-from mwlmc_data.rewinding.probability import (
-    PassProbability,
-    compute_coordinates,
-    count_points,
-    fit_probability,
-)
+from mwlmc_data.rewinding.probability import PassProbability, compute_coordinates
+from mwlmc_data.rewinding.probability_fit import fit_probability
 from mwlmc_data.rewinding.selection import Selection, estimate_fraction
-from mwlmc_data.rewinding.slope import Goal, place_corners, refine_slope
+from mwlmc_data.rewinding.slope import Goal, Slope, measure_slope, place_corners
 from mwlmc_data.simulator.parameters import Parameters
 
 #: What an impossible star costs while the parameters are searched at which none is [nats].
@@ -42,12 +42,11 @@ _FIRST_WINDOW, _WINDOW = 8.0, 6.5
 #: Part of a window's width beyond which a point is near its edge, and the largest part of a posterior there.
 _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
 #: Observed stars of a first and of a last ln P over a window, for each star of the data: their noise adds the
-#: reciprocal to the posterior's variance. The least and the most of them.
-_FIRST_STARS, _STARS = 15, 200
-_FEWEST, _MOST = 4_000, 250_000
+#: reciprocal to the posterior's variance. The least of them.
+_FIRST_STARS, _FEWEST = 15, 4_000
 #: Noise of the slope of the sum of ln P over the posterior [nats] at which no more stars are drawn for it; the stars of
-#: a first set for each star of the data, and the most of all.
-_SLOPE_NOISE, _SLOPE_STARS, _MOST_FOR_SLOPE = 0.06, 300, 6_000_000
+#: a first set for each star of the data.
+_SLOPE_NOISE, _SLOPE_STARS = 0.06, 300
 #: Where these stars are drawn, in standard deviations of the posterior along each axis.
 _CORNER = 0.7
 #: Number of windows after which a search is given up.
@@ -56,8 +55,33 @@ _MAX_WINDOWS = 8
 _EFFECTIVE, _LAST_EFFECTIVE = 12, 40
 #: Independent draws at a time.
 _BATCH = 512
+#: Draws after which a proposal is given up, if less than this part of them is effective; then the effective points of a
+#: further search, for each dimension, the parts of its proposals, and how often.
+_TRIED, _POOR = 4 * _BATCH, 0.1
+_MORE_EFFECTIVE, _N_PARTS, _MAX_PROPOSALS = 100, 4, 3
 
 Log = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class _Care:
+    """How well ln P is determined.
+
+    Attributes
+    ----------
+    per_star, most : int
+        Observed stars of a design for each star of the data, and the most of them.
+    most_for_slope : int
+        Most observed stars for the slope.
+    """
+
+    per_star: int
+    most: int
+    most_for_slope: int
+
+
+#: At first, and where the error is larger than wanted.
+_USUAL, _MORE = _Care(200, 250_000, 6_000_000), _Care(500, 600_000, 10_000_000)
 
 
 class ImpossibleStarsError(ValueError):
@@ -96,20 +120,6 @@ class Found(Displayed):
     n_evaluations: int
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class _Window(Displayed):
-    """An ellipsoid in the space of the scores."""
-
-    centre: Float64Array
-    covariance: Float64Array
-    width: float  # in standard deviations
-
-    def measure(self, points: Float64Array) -> Float64Array:
-        """Distances (n,) of points from the centre, 1 at the edge."""
-        apart = np.linalg.solve(np.linalg.cholesky(self.covariance), (points - self.centre).T)
-        return np.asarray(np.sqrt((apart**2).sum(axis=0)) / self.width)
-
-
 class StarSearch:
     """Searches the posterior.
 
@@ -128,6 +138,8 @@ class StarSearch:
         Keeps the expensive results.
     log : callable
         Called with a stage and a number of evaluations.
+    selection_error : float
+        Error of the sum of ln P over the posterior [nats] above which ln P is computed once more.
     """
 
     def __init__(
@@ -138,9 +150,10 @@ class StarSearch:
         seed: int,
         checkpoint: Checkpoint,
         log: Log,
+        selection_error: float,
     ) -> None:
         self._likelihood, self._selection, self._n_total, self._seed = likelihood, selection, n_total, seed
-        self._checkpoint, self._log = checkpoint, log
+        self._checkpoint, self._log, self._selection_error = checkpoint, log, selection_error
         self._names = likelihood.parameters.free
         self._n = len(likelihood.stars)
         self._stage = "search"
@@ -149,7 +162,7 @@ class StarSearch:
         #: Half-widths of the windows, in standard deviations of the posterior found so far.
         self._widths = _FIRST_WINDOW, _WINDOW
         self._probability: PassProbability | None = None
-        self._window: _Window | None = None
+        self._window: Window | None = None
         self._sums: Float64Array = np.empty(0)
         self._impossible: NDArray[np.int64] = np.empty(0, np.int64)
         self.n_evaluations = 0
@@ -177,30 +190,58 @@ class StarSearch:
 
     def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
         """Search on until a proposal fits, and draw from it."""
-        weights = exploration.search(self._value, _LAST_EFFECTIVE * exploration.d)
-        self._refine(exploration, weights)
-        exploration.search(self._value, _LAST_EFFECTIVE * exploration.d)
-        return self._draw(exploration.propose(), n_effective, max_evaluations)
+        self._determine(exploration)
+        return self._draw(exploration, n_effective, max_evaluations)
 
-    def _refine(self, exploration: Exploration, weights: Float64Array) -> None:
-        """Determine the slope of ln P at the posterior that was found."""
-        fitted, parameters = self._probability, self._likelihood.parameters
+    def _determine(self, exploration: Exploration) -> None:
+        """Determine ln P at the posterior that was found, as well as is wanted; search on with it."""
+        n_wanted = _LAST_EFFECTIVE * exploration.d
+        weights = exploration.search(self._value, n_wanted)
+        corners = self._make_corners(exploration)
+        slope = self._refine(corners, exploration.points, weights, _USUAL)
+        weights = exploration.search(self._value, n_wanted)
+        if self._estimate_error(exploration.points, weights) <= self._selection_error:
+            return
+        self._window = Window(exploration.mean, exploration.covariance, self._widths[1])
+        self._probability = self._fit(self._window, _MORE.per_star, _MAX_WINDOWS, _MORE.most)
+        self._refine(corners, exploration.points, weights, _MORE, slope)
+        exploration.search(self._value, n_wanted)
+
+    def _estimate_error(self, points: Float64Array, weights: Float64Array) -> float:
+        """Error of the sum of ln P over the posterior [nats], up to a constant."""
+        if self._probability is None:
+            raise RuntimeError("no ln P has been computed")
+        coordinates = compute_coordinates(self._likelihood.parameters.convert(points), self._names)
+        return self._n * self._probability.estimate_error(coordinates, weights)
+
+    def _refine(
+        self,
+        corners: list[Parameters],
+        points: Float64Array,
+        weights: Float64Array,
+        care: _Care,
+        earlier: Slope | None = None,
+    ) -> Slope:
+        """Determine the slope of ln P at the posterior that was found, of which the points (n, d) are draws."""
+        fitted = self._probability
         if fitted is None:
             raise RuntimeError("no ln P has been computed")
         self._log("selection", 0)
-        corners = self._make_corners(exploration)
         chosen = weights > 0.0
-        coordinates = compute_coordinates(parameters.convert(exploration.points[chosen]), self._names)
-        goal = Goal(coordinates, weights[chosen], _SLOPE_NOISE / self._n, _MOST_FOR_SLOPE)
-        n_first = min(max(_SLOPE_STARS * self._n, _FEWEST), _MOST_FOR_SLOPE)
+        coordinates = compute_coordinates(self._likelihood.parameters.convert(points[chosen]), self._names)
+        goal = Goal(coordinates, weights[chosen], _SLOPE_NOISE / self._n, care.most_for_slope)
+        n_first = min(max(_SLOPE_STARS * self._n, _FEWEST), care.most_for_slope)
+        seed = (self._seed, 10 if earlier is None else 11)
 
         def compute() -> Results:
-            return refine_slope(
-                fitted, corners, self._selection, goal, n_first, (self._seed, 10), self._likelihood.apply,
-                self._relative_errors,
+            return measure_slope(
+                fitted, corners, self._selection, goal, n_first, seed, self._likelihood.apply, self._relative_errors,
+                earlier,
             ).to_arrays()  # fmt: skip
 
-        self._probability = PassProbability.from_arrays(self._names, self._checkpoint.get(compute))
+        slope = Slope.from_arrays(self._checkpoint.get(compute))
+        self._probability = slope.apply(fitted)
+        return slope
 
     def _make_corners(self, exploration: Exploration) -> list[Parameters]:
         """Parameters at corners within the posterior's covariance, or a smaller one."""
@@ -219,28 +260,28 @@ class StarSearch:
 
     def _approach(self, exploration: Exploration) -> Exploration:
         """Compute ln P over windows until one holds the posterior, and is made of enough stars."""
-        d, width, n_stars = len(self._names), self._widths[0], self._count_stars(_FIRST_STARS)
+        d, width, per_star = len(self._names), self._widths[0], _FIRST_STARS
         for i in range(_MAX_WINDOWS):
-            self._window = _Window(exploration.mean, exploration.covariance, width)
+            self._window = Window(exploration.mean, exploration.covariance, width)
             exploration = self._move(exploration, i)
-            self._probability = self._fit(self._window, n_stars, i)
+            self._probability = self._fit(self._window, per_star, i, _USUAL.most)
             weights = exploration.search(self._value, _EFFECTIVE * d)
             edge = float(weights @ (self._window.measure(exploration.points) > _NEAR_EDGE))
             if edge < MAX_EDGE:
-                if n_stars == self._count_stars(_STARS):
+                if per_star == _USUAL.per_star:
                     return exploration
-                width, n_stars = self._widths[1], self._count_stars(_STARS)
+                width, per_star = self._widths[1], _USUAL.per_star
         raise RuntimeError(
             f"the posterior left {_MAX_WINDOWS} windows in which the selection's probability was computed: "
             f"{edge:.1%} of it is at the edge of the last"
         )
 
-    def _count_stars(self, per_star: int) -> int:
-        return min(max(per_star * self._n, _FEWEST), _MOST)
-
-    def _fit(self, window: _Window, n_stars: int, i: int) -> PassProbability:
+    def _fit(self, window: Window, per_star: int, i: int, most: int) -> PassProbability:
+        """Compute ln P over a window, from this many stars for each star of the data."""
         self._log("selection", 0)
-        design = self._make_design(window, i)
+        n_stars = min(max(per_star * self._n, _FEWEST), most)
+        seed = (self._seed, 2, i)
+        design = window.make_design(self._likelihood.parameters, seed, everywhere=self._relative_errors is not None)
 
         def compute() -> Results:
             fit = fit_probability(
@@ -250,44 +291,6 @@ class StarSearch:
             return fit.to_arrays()
 
         return PassProbability.from_arrays(self._names, self._checkpoint.get(compute))
-
-    def _make_design(self, window: _Window, i: int) -> list[Parameters]:
-        """Parameters that fill a window, its centre first."""
-        d, wanted = len(self._names), count_points(len(self._names))
-        engine = qmc.MultivariateNormalQMC(np.zeros(d), seed=np.random.default_rng((self._seed, 2, i)))
-        # a power of two, as Sobol's sequence wants, and enough for those that are left out
-        normal = engine.random(2 ** math.ceil(math.log2(16 * wanted)))
-        squared = (normal**2).sum(axis=1)
-        # denser towards the centre than uniform
-        radius = window.width * chdtr(d, squared) ** (1.0 / 3.0)
-        offsets = normal * (radius / np.sqrt(squared))[:, None]
-        root = np.linalg.cholesky(window.covariance)
-        points = window.centre + np.vstack([np.zeros(d), offsets]) @ root.T
-        if self._relative_errors is None:
-            points = points[self._are_near(points, window.centre + normal @ root.T, window.width)]
-        design: list[Parameters] = []
-        for point in points:
-            try:
-                design.append(self._likelihood.parameters.build(point))
-            except ValueError:  # masses that exclude each other
-                continue
-            if len(design) == wanted:
-                break
-        return design
-
-    def _are_near(self, points: Float64Array, posterior: Float64Array, width: float) -> NDArray[np.bool_]:
-        """Whether points (n, d) are as near to draws of the posterior in the coordinates of ln P, the first always.
-
-        Where a coordinate is curved, as that of friction is where there is hardly any, a few standard deviations of the
-        scores are many of the coordinate: no polynomial would hold from there to the posterior.
-        """
-        convert = self._likelihood.parameters.convert
-        x, draws = (compute_coordinates(convert(scores), self._names) for scores in (points, posterior))
-        centre, covariance = draws.mean(axis=0), np.atleast_2d(np.cov(draws, rowvar=False))
-        apart = np.linalg.solve(np.linalg.cholesky(covariance), (x - centre).T)
-        near = (apart**2).sum(axis=0) <= (1.5 * width) ** 2
-        near[0] = True
-        return np.asarray(near)
 
     def _value(self, points: Float64Array) -> Float64Array:
         """Log-likelihood of all points of the search; new ones are evaluated."""
@@ -333,13 +336,26 @@ class StarSearch:
             "mwlmc_data.log_density gives -inf"
         )
 
-    def _draw(self, proposal: Proposal, n_effective: int, max_evaluations: int) -> Found:
-        """Independent draws from a proposal."""
+    def _draw(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
+        """Independent draws from a proposal; from another one where the first fits badly."""
+        for i in range(_MAX_PROPOSALS):
+            proposal = exploration.propose_parts(_N_PARTS) if i else exploration.propose()
+            seed, is_last = (self._seed, 3, i) if i else (self._seed, 3), i == _MAX_PROPOSALS - 1
+            found = self._draw_from(proposal, n_effective, max_evaluations, seed, is_last)
+            if found is not None:
+                return found
+            exploration.search(self._value, _MORE_EFFECTIVE * (i + 1) * exploration.d, _N_PARTS)
+        raise AssertionError("the last proposal is kept")
+
+    def _draw_from(
+        self, proposal: Proposal | Mixture, n_effective: int, max_evaluations: int, seed: tuple[int, ...], is_last: bool
+    ) -> Found | None:
+        """Draws from a proposal; None if few of the first are effective, unless it is the last."""
         probability, window = self._probability, self._window
         if probability is None or window is None:
             raise RuntimeError("no ln P has been computed")
         self._stage = "draw"
-        rng = np.random.default_rng((self._seed, 3))
+        rng = np.random.default_rng(seed)
         points, log_weights = np.empty((0, len(self._names))), np.empty(0)
         while True:
             fresh = proposal.draw(_BATCH, rng)
@@ -348,17 +364,17 @@ class StarSearch:
             values = self._add_selection(fresh, sums)
             ratio = Proposal(np.zeros(fresh.shape[1])).log_density(fresh) - proposal.log_density(fresh)
             points, log_weights = np.vstack([points, fresh]), np.concatenate([log_weights, ratio + values])
-            effective = count_effective(log_weights)
+            effective, n = count_effective(log_weights), len(points)
             if effective >= n_effective or self.n_evaluations + _BATCH > max_evaluations:
                 break
+            if n == _TRIED and effective < _POOR * n and not is_last:
+                return None
         total = float(logsumexp(log_weights))
         weights = np.exp(log_weights - total)
-        n = len(points)
         edge = float(weights @ (window.measure(points) > _NEAR_EDGE))
-        coordinates = compute_coordinates(self._likelihood.parameters.convert(points), self._names)
         parts = {
             "sampling": math.sqrt(max(1.0 / effective - 1.0 / n, 0.0)),
-            "selection": self._n * probability.estimate_error(coordinates, weights),
+            "selection": self._estimate_error(points, weights),
             "probability": self._n * probability.log_p_error,
         }
         return Found(

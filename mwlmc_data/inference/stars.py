@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from mwlmc_data._version import __version__
-from mwlmc_data.arguments.arrays import as_choice, as_flag, as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_choice, as_flag, as_float, as_seed, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import fixed
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 #: The methods of `infer_stars`.
 METHODS = ("likelihood", "moments")
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused.
-ALGORITHM = 6
+ALGORITHM = 7
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 40_000
 #: Error of the sum of ln P over the stars [nats] above which a warning is raised.
@@ -173,6 +173,7 @@ def infer_stars(
     contamination: Mapping[str, Any] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
+    selection_error: float = 0.2,
     seed: int = 0,
     workers: int | None = None,
     resume: str | Path | None = None,
@@ -194,6 +195,7 @@ def infer_stars(
     contamination: Mapping[str, Any] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
+    selection_error: float = 0.2,
     seed: int = 0,
     workers: int | None = None,
     resume: str | Path | None = None,
@@ -214,6 +216,7 @@ def infer_stars(
     contamination: Mapping[str, Any] | None = None,
     n_mocks: int = 2_000,
     n: int = 1_000,
+    selection_error: float = 0.2,
     seed: int = 0,
     workers: int | None = None,
     resume: str | Path | None = None,
@@ -272,6 +275,10 @@ def infer_stars(
         Number of simulated surveys of method "moments", rounded up to a multiple of 50; a fifth of them is held out.
     n : int
         Number of draws, and of effective draws to reach by the likelihood.
+    selection_error : float
+        Error of the sum of ln P over the posterior [nats], from 0.05 on, above which the likelihood's ln P is computed
+        once more, from more stars, in minutes of a core. What is reached is ``error_parts["selection"]``: a mean moves
+        by up to as many standard deviations.
     seed : int
         Seed of all draws.
     workers : int, optional
@@ -329,6 +336,7 @@ def infer_stars(
     as_flag("progress", progress)
     if workers is not None:
         workers = as_whole("workers", workers, minimum=1)
+    selection_error = as_float("selection_error", selection_error, unit="nats", minimum=0.05, allow_infinite=True)
     if resume is not None and not isinstance(resume, str | Path):
         raise ValueError(f"resume = {shorten(resume)}: allowed is the path of a file")
     if lmc is None and isinstance(table, Halo) and not set(SKY_NAMES) & set(free):
@@ -358,13 +366,13 @@ def infer_stars(
     if n_total is not None:
         n_total = as_whole("n_total", n_total, minimum=len(stars))
     parameters = FreeParameters(config, free, hold_values(free, lmc, held))
-    key = _compute_key(stars, selection, parameters, n_total, n, seed)
+    key = _compute_key(stars, selection, parameters, n_total, n, seed, selection_error)
     checkpoint = Checkpoint(None if resume is None else Path(resume), key)
     n_processes = count_processes(workers, MAX_EVALUATIONS)
     observed = stars if isinstance(stars, ObservedStars) else None
     exact_or_drawn = stars if not isinstance(stars, ObservedStars) else draw_first(stars, seed)
     with StarLikelihood(exact_or_drawn, parameters, n_processes) as likelihood, _Progress(progress) as shown:
-        settings = (selection, n_total, seed, checkpoint, shown.advance)
+        settings = (selection, n_total, seed, checkpoint, shown.advance, selection_error)
         search = ObservedSearch(likelihood, observed, *settings) if observed else StarSearch(likelihood, *settings)
         result = search.run(n, MAX_EVALUATIONS)
         middle = parameters.build(result.weights @ result.points)
@@ -409,10 +417,11 @@ def _compute_key(
     n_total: int | None,
     n: int,
     seed: int,
+    selection_error: float,
 ) -> str:
     """Hash of all that the result depends on."""
     versions = (ALGORITHM, __version__, SIMULATOR_VERSION)
-    settings = (parameters.config, parameters.free, sorted(parameters.held.items()), n_total, n, seed)
+    settings = (parameters.config, parameters.free, sorted(parameters.held.items()), n_total, n, seed, selection_error)
     digest = hashlib.sha256(repr((versions, settings, selection.compute_digest())).encode())
     digest.update((stars.to_array() if isinstance(stars, ObservedStars) else stars).tobytes())
     return digest.hexdigest()

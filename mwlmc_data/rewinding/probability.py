@@ -17,32 +17,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtrc
 
-from mwlmc_data.array_types import Float64Array, FloatArray
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, number
-from mwlmc_data.rewinding.bennett import Ratios, solve_ratios
-from mwlmc_data.rewinding.likelihood import OF_START, log_density_stars
-from mwlmc_data.rewinding.selection import Selection
-from mwlmc_data.rewinding.simulated import BLOCK, DrawJob, Map, draw_first_block, draw_job, fit_constant
+from mwlmc_data.rewinding.likelihood import OF_START
 from mwlmc_data.simulator.parameters import Parameters
 
 #: Number of disjoint parts of the stars from which the error is computed.
 N_PARTS = 8
-#: Points of a design for each coefficient of the polynomial.
-POINTS_PER_COEFFICIENT = 2
-#: The probability is refused if chance gives a larger disagreement with the counts more rarely than this, or if fewer
-#: effective stars than this determine the ratio at a point.
-MIN_AGREEMENT, MIN_EFFECTIVE = 1e-4, 100.0
-
-#: Second derivatives of ln P in two coordinates are at most the product of these numbers, the last for parameters that
-#: are not listed. Of shells without a footprint they are at most 0.4 in ln r_dehnen, 0.1 in beta0, and 0.03 in others
-#: and between two (``python -m benchmarks selection``).
-_BENDS, _BEND = {"r_dehnen": 1.0, "beta0": 1.0}, 0.5
-#: Size of a term of the sum over all stars of the data [nats] below which it is left out, one scale of the design from
-#: its centre: two standard deviations of the posterior in each coordinate, for which it is a quarter.
-_NEGLIGIBLE = 0.2
-
 #: Fields of a fit that are numbers and arrays.
 _SCALARS = ("n_points", "n_stars", "residual", "misfit", "agreement", "effective", "largest", "log_p", "log_p_error")
 _ARRAYS = ("centre", "scale", "coefficients", "of_parts")
@@ -51,11 +33,6 @@ _ARRAYS = ("centre", "scale", "coefficients", "of_parts")
 def count_coefficients(n_free: int) -> int:
     """Number of coefficients of a quadratic polynomial."""
     return (n_free + 1) * (n_free + 2) // 2
-
-
-def count_points(n_free: int) -> int:
-    """Number of points of a design for this number of free parameters."""
-    return POINTS_PER_COEFFICIENT * count_coefficients(n_free) + 8
 
 
 #: Coordinates in which ln P is smooth; a parameter that is not listed is its own coordinate. Friction below a tenth of
@@ -75,7 +52,7 @@ def compute_coordinates(values: Mapping[str, ArrayLike], names: Sequence[str]) -
     return np.stack([_COORDINATES[name](x) if name in _COORDINATES else x for name, x in columns.items()], axis=1)
 
 
-def _expand(x: Float64Array, cubic: bool) -> Float64Array:
+def expand(x: Float64Array, cubic: bool) -> Float64Array:
     """Terms (n, c) of a quadratic polynomial in x (n, d), and the cubes of its coordinates."""
     d = x.shape[1]
     squares = [x[:, i] * x[:, j] for i in range(d) for j in range(i, d)]
@@ -177,7 +154,7 @@ class PassProbability(Displayed):
         -------
         float
         """
-        squared = _square_distances((coordinates - self._centre) / self._scale)
+        squared = square_distances((coordinates - self._centre) / self._scale)
         misfit = self.misfit * math.sqrt(float(weights @ squared**2))
         return math.hypot(self.estimate_noise(coordinates, weights), misfit)
 
@@ -225,176 +202,11 @@ class PassProbability(Displayed):
 
     def _terms(self, coordinates: Float64Array) -> Float64Array:
         is_cubic = len(self._coefficients) > count_coefficients(len(self._centre))
-        terms = _expand((coordinates - self._centre) / self._scale, is_cubic)
+        terms = expand((coordinates - self._centre) / self._scale, is_cubic)
         terms[:, 0] = 0.0  # ln P is given at the centre
         return terms
 
 
-def fit_probability(
-    design: Sequence[Parameters],
-    names: Sequence[str],
-    selection: Selection,
-    n_stars: int,
-    seed: tuple[int, ...],
-    apply: Map = map,
-    relative_errors: Float64Array | None = None,
-    cubic: bool = False,
-    n_data: int | None = None,
-) -> PassProbability:
-    """Compute ln P over a design of parameters.
-
-    Parameters
-    ----------
-    design : sequence of Parameters
-        Points, at least as many as :func:`count_coefficients`; the first is the centre.
-    names : sequence of str
-        Parameters that vary among them.
-    selection : Selection
-        What is observed.
-    n_stars : int
-        Observed stars to draw, about, in all points together.
-    seed : tuple of int
-        Of the stars.
-    apply : callable
-        `map`, or that of a pool.
-    relative_errors : ndarray, shape (m,), optional
-        Errors of ln distance, of which each star has one at random: the selection acts on distances with errors.
-    cubic : bool
-        Whether the polynomial has the cubes of the coordinates, for a design of wide range.
-    n_data : int, optional
-        Number of stars for whose likelihood ln P is wanted: products of coordinates that cannot matter to them are left
-        out, whose coefficients would be noise. By default all are fitted.
-
-    Returns
-    -------
-    PassProbability
-
-    Raises
-    ------
-    ValueError
-        If fewer than one star in a thousand is observed.
-    RuntimeError
-        If the ratios are not determined, or contradict the counts.
-    """
-    k = len(design)
-    first = draw_first_block(DrawJob(design[0], selection, BLOCK, (*seed, k), relative_errors))
-    n_drawn = math.ceil(n_stars / k * BLOCK / len(first))
-    stars = list(apply(
-        draw_job, [DrawJob(p, selection, n_drawn, (*seed, i), relative_errors) for i, p in enumerate(design)]
-    ))
-    counts = np.array([len(s) for s in stars], float)
-    together = np.concatenate(stars)
-    log_f = np.array(list(apply(_evaluate, [(together, p) for p in design])))
-    source = np.repeat(np.arange(k), counts.astype(int))
-    # a star may be impossible at its own parameters by rounding alone
-    possible = np.isfinite(log_f[source, np.arange(len(source))])
-    log_f, source = log_f[:, possible], source[possible]
-    part = np.concatenate([np.arange(n) for n in np.bincount(source, minlength=k)]) % N_PARTS
-
-    def solve(used: NDArray[np.bool_]) -> Ratios:
-        return solve_ratios(log_f[:, used], np.bincount(source[used], minlength=k).astype(float))
-
-    whole = solve(np.ones(len(source), bool))
-    effective = float(whole.effective.min())
-    if effective < MIN_EFFECTIVE:
-        raise RuntimeError(
-            f"the selection's probability is not determined: the effective number of stars is {effective:.3g} at a "
-            f"point, and the largest share of a star {whole.largest:.2g}; allowed are {MIN_EFFECTIVE:g} or more"
-        )
-    x = compute_coordinates({name: [getattr(p, name) for p in design] for name in names}, names)
-    scale = x.std(axis=0)
-    terms = _expand((x - x[0]) / scale, cubic)
-    kept = _choose_terms(names, scale, terms.shape[1], n_data)
-    inverse = np.zeros((terms.shape[1], k))
-    inverse[kept] = np.linalg.pinv(terms[:, kept])
-    log_p_parts = np.array([solve(part == i).log_p for i in range(N_PARTS)])
-    coefficients, of_parts = inverse @ whole.log_p, log_p_parts @ inverse.T
-    freedom = max(k - int(kept.sum()), 1)
-    residual = whole.log_p - terms @ coefficients
-    misfit = _estimate_misfit(
-        residual,
-        log_p_parts - of_parts @ terms.T,
-        np.eye(k) - terms @ inverse,
-        _square_distances((x - x[0]) / scale),
-    )
-    relative = (terms - terms[0]) @ coefficients
-    agreement = _compare_counts(counts, n_drawn, relative)
-    log_p, error = fit_constant(np.full(k, float(n_drawn)), counts, relative)
-    found = PassProbability(
-        names=tuple(names),
-        n_points=k,
-        n_stars=len(source),
-        residual=math.sqrt(float((residual**2).sum()) / freedom),
-        misfit=misfit,
-        agreement=agreement,
-        effective=effective,
-        largest=whole.largest,
-        log_p=log_p + math.log(selection.fraction),
-        log_p_error=error,
-        _centre=x[0],
-        _scale=scale,
-        _coefficients=coefficients,
-        _of_parts=of_parts,
-    )
-    if found.agreement < MIN_AGREEMENT:
-        raise RuntimeError(
-            "the selection's probability contradicts counted stars: chance gives a larger difference with probability "
-            f"{found.agreement:.1g}; allowed is {MIN_AGREEMENT:g} or more ({found!r})"
-        )
-    return found
-
-
-def _square_distances(scaled: Float64Array) -> Float64Array:
+def square_distances(scaled: Float64Array) -> Float64Array:
     """Mean square (n,) of scaled coordinates (n, d)."""
     return np.asarray(np.square(scaled).mean(axis=1))
-
-
-def _estimate_misfit(
-    residual: Float64Array, of_parts: Float64Array, projector: Float64Array, squared: Float64Array
-) -> float:
-    """Size of what a polynomial lacks, for each unit of the squared distance from the centre.
-
-    Where the true function is the polynomial and independent departures of size m times the squared distance, the
-    expected square of a residual is m^2 (projector^2) (squared^2), beside its noise. Points of large noise count less.
-
-    Parameters
-    ----------
-    residual : ndarray, shape (k,)
-    of_parts : ndarray, shape (N_PARTS, k)
-        Those of fits to disjoint parts of the stars.
-    projector : ndarray, shape (k, k)
-        From departures to residuals.
-    squared : ndarray, shape (k,)
-        Squared distances of the points from the centre.
-    """
-    noise2 = np.square(of_parts - of_parts.mean(axis=0)).sum(axis=0) / (N_PARTS * (N_PARTS - 1))
-    expected = projector**2 @ squared**2
-    # the noise is itself known from few parts: none counts as better than half of the points
-    weight = 1.0 / np.maximum(noise2, np.median(noise2))
-    misfit2 = float(weight @ (residual**2 - noise2) / (weight @ expected))
-    return math.sqrt(max(misfit2, 0.0))
-
-
-def _choose_terms(names: Sequence[str], scale: Float64Array, n_terms: int, n_data: int | None) -> NDArray[np.bool_]:
-    """Terms of the polynomial that are fitted, of a design with these scales of its coordinates."""
-    kept, d = np.ones(n_terms, bool), len(scale)
-    if n_data is not None:
-        bend = scale * np.array([_BENDS.get(name, _BEND) for name in names])
-        size = n_data * np.outer(bend, bend)
-        kept[1 + d : count_coefficients(d)] = size[np.triu_indices(d)] > _NEGLIGIBLE
-    return kept
-
-
-def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) -> float:
-    """Probability that counts of observed stars differ by more from the ratios of P than they do, by chance."""
-    log_p, error = fit_constant(np.full(len(counts), float(n_drawn)), counts, relative)
-    if error == 0.0:
-        return 1.0
-    p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
-    chi2 = float(((counts - n_drawn * p) ** 2 / (n_drawn * p * (1.0 - p))).sum())
-    return float(chdtrc(len(counts) - 1, chi2))
-
-
-def _evaluate(job: tuple[FloatArray, Parameters]) -> Float64Array:
-    stars, parameters = job
-    return log_density_stars(stars.astype(float), parameters)

@@ -14,9 +14,9 @@ is counted among them gives the constant of ln P.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +111,76 @@ class Goal(Displayed):
     most: int
 
 
-def refine_slope(
+@dataclass(frozen=True, eq=False, repr=False)
+class Slope(Displayed):
+    """ln P at the corners, from further stars.
+
+    Attributes
+    ----------
+    coordinates : ndarray, shape (k, d)
+        Of the corners.
+    log_p : ndarray, shape (k,)
+        ln P there, up to a constant.
+    of_parts : ndarray, shape (N_PARTS, k)
+        The same from disjoint parts of the stars.
+    level, level_error : float
+        Mean of ln P over the corners, from what was counted, and its error.
+    n_stars : int
+        Observed stars that were rewound.
+    """
+
+    coordinates: Float64Array
+    log_p: Float64Array
+    of_parts: Float64Array
+    level: float
+    level_error: float
+    n_stars: int
+
+    def apply(self, fitted: PassProbability) -> PassProbability:
+        """A fit with this slope and constant, and their errors; its number of stars is that of both."""
+        found = self._tilt(fitted)
+        relative = found.evaluate(self.coordinates) - found.log_p
+        return replace(
+            found,
+            n_stars=fitted.n_stars + self.n_stars,
+            log_p=self.level - float(relative.mean()),
+            log_p_error=self.level_error,
+        )
+
+    def estimate_noise(self, fitted: PassProbability, goal: Goal) -> float:
+        """Noise of ln P that comes of the slope alone: no further star lowers that of the fit's curvature."""
+        return self._tilt(fitted.without_noise()).estimate_noise(goal.coordinates, goal.weights)
+
+    def _tilt(self, fitted: PassProbability) -> PassProbability:
+        return fitted.with_slope(self.coordinates, self.log_p, self.of_parts)
+
+    def combine(self, other: Slope) -> Slope:
+        """Join with that of other stars at the same corners."""
+        n_stars = self.n_stars + other.n_stars
+        share = other.n_stars / n_stars
+        by_counts = self.level_error**2 / (self.level_error**2 + other.level_error**2)
+        return Slope(
+            coordinates=self.coordinates,
+            log_p=self.log_p + share * (other.log_p - self.log_p),
+            of_parts=self.of_parts + share * (other.of_parts - self.of_parts),
+            level=self.level + by_counts * (other.level - self.level),
+            level_error=self.level_error * math.sqrt(1.0 - by_counts),
+            n_stars=n_stars,
+        )
+
+    def to_arrays(self) -> dict[str, NDArray]:
+        """All of it, as arrays."""
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray]) -> Slope:
+        """The inverse of :meth:`to_arrays`."""
+        numbers: dict[str, Any] = {name: float(arrays[name]) for name in ("level", "level_error")}
+        numbers["n_stars"] = int(arrays["n_stars"])
+        return cls(**{**arrays, **numbers})
+
+
+def measure_slope(
     fitted: PassProbability,
     corners: Sequence[Parameters],
     selection: Selection,
@@ -120,7 +189,8 @@ def refine_slope(
     seed: tuple[int, ...],
     apply: Map = map,
     relative_errors: Float64Array | None = None,
-) -> PassProbability:
+    earlier: Slope | None = None,
+) -> Slope:
     """Determine the slope and the constant of ln P from further stars.
 
     Parameters
@@ -138,12 +208,13 @@ def refine_slope(
     seed : tuple of int
         Of the stars.
     apply, relative_errors
-        As for :func:`~mwlmc_data.rewinding.probability.fit_probability`.
+        As for :func:`~mwlmc_data.rewinding.probability_fit.fit_probability`.
+    earlier : Slope, optional
+        At the same corners, from stars of another seed, which count too.
 
     Returns
     -------
-    PassProbability
-        The number of stars, the error of the constant and the noise are those of the further stars.
+    Slope
 
     Raises
     ------
@@ -155,10 +226,15 @@ def refine_slope(
     k, n_parameters = len(corners), len(fitted.names)
     if k <= n_parameters:
         raise ValueError(f"corners = {k}: allowed are more than the {n_parameters} free parameters")
+    wanted, n_stars = n_first, 0
+    if earlier is not None:
+        noise = earlier.estimate_noise(fitted, goal)
+        if noise <= goal.noise:
+            return earlier
+        wanted = min(_count_wanted(earlier.n_stars, noise, goal) - earlier.n_stars, goal.most)
     n_observed = len(draw_first_block(DrawJob(corners[0], selection, BLOCK, (*seed, 0), relative_errors)))
     x = compute_coordinates({name: [getattr(p, name) for p in corners] for name in fitted.names}, fitted.names)
     rewound: list[_Rewound] = []
-    wanted, n_stars = n_first, 0
     for i in range(_MAX_SETS):
         n_blocks = max(math.ceil((wanted - n_stars) / (n_observed * k)), 1)
         rewound += apply(_draw_and_rewind, [
@@ -166,20 +242,31 @@ def refine_slope(
             for j, corner in enumerate(corners)
             for m, n in enumerate(_share(n_blocks, _BLOCKS))
         ])  # fmt: skip
-        n_stars = sum(each.log_f.shape[1] for each in rewound)
-        log_p, of_parts = _solve(rewound, k)
-        found = fitted.with_slope(x, log_p, of_parts)
-        # of the slope alone: no further star lowers the noise of the curvature
-        noise = fitted.without_noise().with_slope(x, log_p, of_parts).estimate_noise(goal.coordinates, goal.weights)
+        found = _build(rewound, fitted, x, selection)
+        n_stars = found.n_stars
+        together = found if earlier is None else earlier.combine(found)
+        noise = together.estimate_noise(fitted, goal)
         if noise <= goal.noise or n_stars >= goal.most:
             break
-        wanted = min(math.ceil(_MARGIN * n_stars * (noise / goal.noise) ** 2), goal.most)
-    relative = found.evaluate(x) - found.log_p
+        n_before = together.n_stars - n_stars
+        wanted = min(_count_wanted(together.n_stars, noise, goal) - n_before, goal.most)
+    return together
+
+
+def _count_wanted(n_stars: int, noise: float, goal: Goal) -> int:
+    """Stars that leave the wanted noise, where these leave another."""
+    return math.ceil(_MARGIN * n_stars * (noise / goal.noise) ** 2)
+
+
+def _build(rewound: Sequence[_Rewound], fitted: PassProbability, x: Float64Array, selection: Selection) -> Slope:
+    """The slope from rewound stars of corners at coordinates x (k, d)."""
+    log_p, of_parts = _solve(rewound, len(x))
+    tilted = fitted.with_slope(x, log_p, of_parts)
+    relative = tilted.evaluate(x) - tilted.log_p
     of_counts = np.concatenate([np.full(len(each.counts), relative[each.source]) for each in rewound])
     constant, error = fit_controlled_constant([count for each in rewound for count in each.counts], of_counts)
-    return replace(
-        found, n_stars=fitted.n_stars + n_stars, log_p=constant + math.log(selection.fraction), log_p_error=error
-    )
+    level = constant + math.log(selection.fraction) + float(relative.mean())
+    return Slope(x, log_p, of_parts, level, error, sum(each.log_f.shape[1] for each in rewound))
 
 
 def _share(n: int, most: int) -> list[int]:

@@ -182,6 +182,7 @@ COLUMNS_OF_STARS: tuple[Column, ...] = (
         "Log posterior density of the truth per 1e10 Msun of m_lmc, 1e11 Msun of m200_mw and dex [nats]",
     ),
     *(COLUMNS[_AT[name]] for name in ("certified", "reasons")),
+    _count("algorithm", "Number of the version of infer_stars that drew it"),
     _real("n_effective", "Effective number of the draws that these are chosen from"),
     _count("n_evaluations", "Evaluations of the stars' likelihood"),
     _real("cpu_seconds", "Time on one core", "s"),

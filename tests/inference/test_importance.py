@@ -6,7 +6,8 @@ from scipy.integrate import quad
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
-from mwlmc_data.inference.importance import Exploration, Proposal, count_effective
+from mwlmc_data.inference.importance import Exploration, count_effective
+from mwlmc_data.inference.proposals import Mixture, Proposal, fit_mixture
 
 
 def sample(log_likelihood, d, n_effective=400, seed=1, n=4_000):
@@ -56,6 +57,54 @@ def test_a_curved_ridge_is_found_however_long_it_takes():
     # the product of two Gaussians, as the ridge is flat in the prior
     width = 1.0 / np.sqrt(1.0 / 0.05**2 + 1.0)
     assert weights @ exploration.points[:, 0] == pytest.approx(2.9 * width**2 / 0.05**2, abs=width)
+
+
+def test_a_banana_wants_several_parts():
+    """Draws from four Student t's along it count twice as much as those from one, and give the same evidence."""
+    d = 4
+
+    def log_likelihood(x):
+        return -0.5 * ((x[:, 1] - 4.0 * x[:, 0] ** 2) / 0.1) ** 2 - 0.5 * np.square(x[:, 2:] / 0.05).sum(axis=1)
+
+    exploration = Exploration(d, np.random.default_rng(1))
+    exploration.search(log_likelihood, 100 * d, n_parts=4)
+    rng, n, effective, log_evidence = np.random.default_rng(2), 20_000, [], []
+    for proposal in (exploration.propose(), exploration.propose_parts(4)):
+        points = proposal.draw(n, rng)
+        prior = multivariate_normal(np.zeros(d)).logpdf(points)
+        log_weights = prior - proposal.log_density(points) + log_likelihood(points)
+        effective.append(count_effective(log_weights))
+        log_evidence.append(logsumexp(log_weights) - np.log(n))
+    assert effective[1] > 2.0 * effective[0]
+    # across the ridge the likelihood is a Gaussian, along it the prior's product at (x, 4 x^2)
+    along = quad(lambda x: np.exp(-0.5 * x**2 - 0.5 * (4.0 * x**2) ** 2 / 1.01) / (2 * np.pi * np.sqrt(1.01)), -3, 3)[0]
+    truth = np.log(along * np.sqrt(2 * np.pi) * 0.1) + 2 * np.log(0.05 / np.sqrt(1.0 + 0.05**2))
+    assert log_evidence[1] == pytest.approx(truth, abs=5.0 / np.sqrt(effective[1]))
+
+
+def test_a_mixture_finds_two_clouds_by_their_weights():
+    """Points of equal number, of which one cloud's weigh three times as much."""
+    rng = np.random.default_rng(0)
+    clouds = [rng.normal(c, w, (2_000, 2)) for c, w in ((-3.0, 0.5), (2.0, 0.1))]
+    weights = np.repeat([0.75, 0.25], 2_000) / 2_000
+    found = fit_mixture(np.vstack(clouds), weights, 2, rng)
+    order = np.argsort([part.mean[0] for part in found.parts])
+    assert found.shares[order] == pytest.approx([0.75, 0.25], abs=0.01)
+    for place, centre, width in zip(order, (-3.0, 2.0), (0.5, 0.1), strict=True):
+        part = found.parts[place]
+        assert part.mean == pytest.approx([centre, centre], abs=0.05)
+        # a little of the whole's covariance, so that no part is ever singular
+        assert width**2 * 0.9 < part.covariance[0, 0] < width**2 + 0.25
+    assert isinstance(found.widen(2.0, np.eye(2)), Mixture)
+
+
+def test_the_density_of_a_mixture_is_that_of_its_draws():
+    mixture = Mixture(np.array([0.3, 0.7]), (Proposal(np.zeros(2), 0.1 * np.eye(2)), Proposal(np.ones(2), np.eye(2))))
+    points = mixture.draw(100_000, np.random.default_rng(3))
+    by_prior = np.exp(multivariate_normal(np.ones(2), 0.3 * np.eye(2)).logpdf(points) - mixture.log_density(points))
+    assert by_prior.mean() == pytest.approx(1.0, abs=5.0 * by_prior.std() / np.sqrt(100_000))
+    with pytest.raises(ValueError, match="prior"):
+        Proposal(np.zeros(2)).widen(2.0, np.eye(2))
 
 
 def test_a_rough_surface_with_a_wall():

@@ -11,12 +11,12 @@ from astropy.table import Table
 
 import mwlmc_data as mw
 from mwlmc_data.inference import stars as module
-from mwlmc_data.inference.checkpoint import Checkpoint
 from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.measurement import read_lmc
 from mwlmc_data.inference.star_likelihood import StarLikelihood
-from mwlmc_data.inference.star_search import StarSearch, _Window
-from mwlmc_data.rewinding.probability import compute_coordinates, count_points
+from mwlmc_data.inference.star_windows import Window
+from mwlmc_data.rewinding.probability import compute_coordinates
+from mwlmc_data.rewinding.probability_fit import count_points
 from mwlmc_data.rewinding.rewind import take_table
 from mwlmc_data.simulator.constants import FIT_R_MIN
 from mwlmc_data.simulator.limits import SKY_NAMES
@@ -101,10 +101,7 @@ def test_the_design_of_ln_p_stays_near_where_a_coordinate_is_curved():
     held = {name: value for name, value in TRUTH.items() if name not in free}
     parameters = FreeParameters("gaussian", free, {**lmc, **held})
     mean, sigma = np.array([0.0, -1.3]), np.array([0.05, 0.27])
-    window = _Window(mean, np.diag(sigma**2), 6.5)
-    with StarLikelihood(np.zeros((1, 6)), parameters, 0) as likelihood:
-        search = StarSearch(likelihood, mw.Selection(), None, 0, Checkpoint(None, "00"), lambda *_: None)
-        design = search._make_design(window, 1)
+    design = Window(mean, np.diag(sigma**2), 6.5).make_design(parameters, (0, 2, 1), everywhere=False)
 
     def measure(scores):
         return compute_coordinates(parameters.convert(scores), free)
@@ -269,6 +266,8 @@ def test_the_key_of_a_checkpoint_holds_all_settings(halo):
     stars = take_table("table", halo)
     parameters = module.FreeParameters("gaussian", FREE, {**HELD, **read_lmc(None)})
     turned = module.FreeParameters("gaussian", FREE, dict(reversed(list(parameters.held.items()))))
-    keys = [module._compute_key(stars, mw.Selection(), p, None, 10, 0) for p in (parameters, turned)]
+    settings = (None, 10, 0, 0.2)
+    keys = [module._compute_key(stars, mw.Selection(), p, *settings) for p in (parameters, turned)]
     assert keys[0] == keys[1] and json.dumps(keys[0])
-    assert module._compute_key(stars[:-1], mw.Selection(), parameters, None, 10, 0) != keys[0]
+    assert module._compute_key(stars[:-1], mw.Selection(), parameters, *settings) != keys[0]
+    assert module._compute_key(stars, mw.Selection(), parameters, None, 10, 0, 0.1) != keys[0]

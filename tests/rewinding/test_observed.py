@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 import mwlmc_data as mw
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars, take_observed
-from mwlmc_data.rewinding.probability import count_points, fit_probability
+from mwlmc_data.rewinding.probability_fit import count_points, fit_probability
 from mwlmc_data.rewinding.selection import keep_observed, smear_positions
 from mwlmc_data.rewinding.simulated import draw_blocks
 from mwlmc_data.rewinding.survey import simulate_survey

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 import mwlmc_data as mw
-from mwlmc_data.rewinding import probability as module
-from mwlmc_data.rewinding.probability import (
-    PassProbability,
-    compute_coordinates,
-    count_coefficients,
-    count_points,
-    fit_probability,
-)
+from mwlmc_data.rewinding import probability_fit as module
+from mwlmc_data.rewinding.probability import PassProbability, compute_coordinates, count_coefficients
+from mwlmc_data.rewinding.probability_fit import count_points, fit_probability
 from mwlmc_data.rewinding.simulated import DrawJob, draw_job, draw_observed
 
 CENTRE = {"m200_mw": 1.2e12, "m_lmc": 1.2e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
@@ -104,6 +99,27 @@ def test_products_that_cannot_matter_are_not_fitted():
     assert fits[0].estimate_noise(x, weights) < fits[2].estimate_noise(x, weights)
 
 
+def test_products_that_matter_against_expectation_are_fitted():
+    """A density with a product of two coordinates larger than its bound, of up to 0.4 nats."""
+    right, size, n_data = module._evaluate, 2.0, 500
+
+    def bend(job):
+        x = np.log([getattr(job[1], name) / CENTRE[name] for name in NAMES])
+        return right(job) + size * x[0] * x[1]
+
+    design = make_design(count_points(2), width=0.02)
+    plain, bent = (
+        fit_probability(design, NAMES, mw.Selection(), 40_000, (1, 2), apply=change, n_data=n_data)
+        for change in (map, lambda f, jobs: map(bend if f is right else f, jobs))
+    )
+    assert plain.to_arrays()["coefficients"][4] == 0.0 != bent.to_arrays()["coefficients"][4]
+    x = compute_coordinates({name: [getattr(p, name) for p in design] for name in NAMES}, NAMES)
+    product = size * (x - x[0]).prod(axis=1)
+    missing = bent.evaluate(x) - plain.evaluate(x) - product
+    assert n_data * np.abs(product).max() > 0.2
+    assert np.abs(missing - missing[0]).max() < 0.3 * np.abs(product).max()
+
+
 def test_the_random_part_is_a_constant(fitted):
     half = fit_probability(make_design(count_points(2)), NAMES, mw.Selection(fraction=0.5), 20_000, (1, 2))
     here = mw.Parameters(**CENTRE)
@@ -136,7 +152,7 @@ def test_a_misfit_is_that_at_unit_distance_whatever_the_noise():
     """Departures of m times the squared distance, and noise as large as they: m comes out, nothing of noise alone."""
     rng, k, true = np.random.default_rng(6), 64, 3e-4
     x = rng.standard_normal((k, 6)) * rng.uniform(0.3, 2.0, (k, 1))
-    squared = module._square_distances(x)
+    squared = module.square_distances(x)
     terms = np.hstack([np.ones((k, 1)), x])
     projector = np.eye(k) - terms @ np.linalg.pinv(terms)
 

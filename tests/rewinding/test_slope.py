@@ -5,9 +5,10 @@ import pytest
 
 import mwlmc_data as mw
 from mwlmc_data.rewinding.likelihood import OF_START
-from mwlmc_data.rewinding.probability import compute_coordinates, count_points, fit_probability
+from mwlmc_data.rewinding.probability import compute_coordinates
+from mwlmc_data.rewinding.probability_fit import count_points, fit_probability
 from mwlmc_data.rewinding.simulated import DrawJob, draw_job
-from mwlmc_data.rewinding.slope import Goal, make_simplex, place_corners, refine_slope
+from mwlmc_data.rewinding.slope import Goal, Slope, make_simplex, measure_slope, place_corners
 from tests.rewinding.test_probability import CENTRE, NAMES, make_design
 
 #: Relative widths of a posterior in both parameters, and its correlation.
@@ -37,8 +38,12 @@ def make_goal(noise, most=200_000):
     return Goal(compute_coordinates(values, NAMES), np.full(500, 1 / 500), noise, most)
 
 
-def refine(fitted, seed, noise=2e-4, most=200_000, n_first=10_000):
-    return refine_slope(fitted, CORNERS, mw.Selection(), make_goal(noise, most), n_first, (seed,))
+def measure(fitted, seed, noise=2e-4, most=200_000, n_first=10_000, earlier=None):
+    return measure_slope(fitted, CORNERS, mw.Selection(), make_goal(noise, most), n_first, (seed,), earlier=earlier)
+
+
+def refine(fitted, seed, **how):
+    return measure(fitted, seed, **how).apply(fitted)
 
 
 @pytest.mark.parametrize("d", [1, 2, 6])
@@ -116,4 +121,17 @@ def test_the_constant_is_that_of_counted_stars(fitted):
 
 def test_the_wrong_number_of_corners_is_refused(fitted):
     with pytest.raises(ValueError, match="corners = 2: allowed are more than the 2 free parameters"):
-        refine_slope(fitted, CORNERS[:2], mw.Selection(), make_goal(1e-3), 1000, (1,))
+        measure_slope(fitted, CORNERS[:2], mw.Selection(), make_goal(1e-3), 1000, (1,))
+
+
+def test_an_earlier_slope_counts_too(fitted):
+    """What other stars at the same corners left: nothing is drawn if that suffices, else what is missing."""
+    goal, first = make_goal(2e-4), measure(fitted, 5, noise=1e-3)
+    assert measure(fitted, 6, noise=1e-2, earlier=first) is first
+    alone, both = (measure(fitted, 6, earlier=before) for before in (None, first))
+    assert both.estimate_noise(fitted, goal) < 2.5e-4 and both.n_stars > first.n_stars
+    assert both.level_error < first.level_error
+    assert both.level == pytest.approx(alone.level, abs=4.0 * alone.level_error)
+    assert both.log_p == pytest.approx(alone.log_p, abs=2e-3)
+    again = Slope.from_arrays(both.to_arrays())
+    assert again.apply(fitted).log_p == both.apply(fitted).log_p and again.n_stars == both.n_stars

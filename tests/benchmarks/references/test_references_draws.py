@@ -32,7 +32,7 @@ from benchmarks.references.statistics import (
 )
 from mwlmc_data import get_task
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX
-from mwlmc_data.inference.importance import Proposal
+from mwlmc_data.inference.proposals import Proposal
 from mwlmc_data.priors import standard_normal_log_density
 from mwlmc_data.scoring.reference_columns import COLUMNS, COLUMNS_OF_24, COLUMNS_OF_50_100, DATA_OF_24
 from mwlmc_data.simulator.constants import N_STARS

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.special import logsumexp
@@ -16,7 +17,7 @@ from benchmarks.references.agreement import Agreement
 from benchmarks.star_references import certificate, checks, entry, posterior, results, rows, run
 from mwlmc_data import Parameters, Prior, get_task, simulate
 from mwlmc_data.inference.free_parameters import FREE, FreeParameters
-from mwlmc_data.inference.stars import StarPosterior
+from mwlmc_data.inference.stars import ALGORITHM, StarPosterior
 from mwlmc_data.rewinding.probability import PassProbability, count_coefficients
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.scoring import references
@@ -149,10 +150,23 @@ def test_rows_of_an_earlier_table_are_kept_and_not_inferred_again(tmp_path, infe
     run.main(tmp_path / "alone", rows="3", stages=["collect"], earlier=earlier)
     assert (tmp_path / "alone" / results.FILE).read_bytes() == earlier.read_bytes()
     other = pq.read_table(earlier)
-    metadata = {**other.schema.metadata, b"algorithm": b"1.1"}
+    metadata = {**other.schema.metadata, b"simulator_version": b"0.9.0"}
     pq.write_table(other.replace_schema_metadata(metadata), tmp_path / "other.parquet")
-    with pytest.raises(ValueError, match=r"made as it would be now; algorithm is 1.1 there and \d+\.\d+ now"):
+    with pytest.raises(ValueError, match=r"made as it would be now; simulator_version is 0.9.0 there and \d\.\d\.\d now"):
         run.main(tmp_path / "third", rows="5", workers=1, earlier=tmp_path / "other.parquet")
+
+
+def test_rows_of_an_earlier_algorithm_are_kept_if_they_are_certified(tmp_path, inferred, sampled, listed):
+    """Those that failed are drawn again, and all of this algorithm are kept."""
+    run.main(tmp_path / "first", rows="3", workers=1)
+    table = pq.read_table(tmp_path / "first" / results.FILE)
+    records = [{**record, "algorithm": 1, "certified": i > 0} for i, record in enumerate(table.to_pylist())]
+    pq.write_table(pa.Table.from_pylist(records, schema=table.schema), tmp_path / "older.parquet")
+    del inferred[:]
+    run.main(tmp_path / "second", rows="3", stages=["infer", "collect"], workers=1, earlier=tmp_path / "older.parquet")
+    assert [name for name, _ in inferred] == [records[0]["name"]]
+    after = {record["name"]: record for record in pq.read_table(tmp_path / "second" / results.FILE).to_pylist()}
+    assert [after[record["name"]]["algorithm"] for record in records] == [ALGORITHM, 1, 1]
 
 
 def test_a_task_scores_against_them(tmp_path, inferred, listed, monkeypatch):
@@ -267,7 +281,7 @@ def test_the_density_of_the_truth_is_averaged_over_the_nuisances(halo):
     value, error = posterior.compute_log_prob(row, stars, found, row.truth, (1,))
     nuisances = rng.standard_normal((1500, 3))
     points = np.hstack([np.tile(at[:3], (1500, 1)), nuisances])
-    likelihood = posterior.SelectedLikelihood(stars, parameters, constant_probability(), 3.0 * scores)
+    likelihood = posterior.SelectedLikelihood(stars, parameters, constant_probability(), 1.5 * scores)
     logs = likelihood.evaluate(points)
     log_average = logsumexp(logs) - np.log(len(logs))
     spread = np.sqrt(np.exp(logsumexp(2 * logs) - 2 * logsumexp(logs)) - 1 / len(logs))

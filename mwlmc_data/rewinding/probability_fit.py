@@ -1,0 +1,259 @@
+"""Fits ln P(theta) over a design of parameters (:mod:`mwlmc_data.rewinding.probability`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from mwlmc_data.array_types import Float64Array, FloatArray
+from mwlmc_data.display import Displayed
+from mwlmc_data.rewinding.bennett import Ratios, solve_ratios
+from mwlmc_data.rewinding.likelihood import log_density_stars
+from mwlmc_data.rewinding.probability import (
+    N_PARTS,
+    PassProbability,
+    compute_coordinates,
+    count_coefficients,
+    expand,
+    square_distances,
+)
+from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.rewinding.simulated import BLOCK, DrawJob, Map, draw_first_block, draw_job, fit_constant
+from mwlmc_data.simulator.parameters import Parameters
+
+#: Points of a design for each coefficient of the polynomial.
+POINTS_PER_COEFFICIENT = 2
+#: The probability is refused if chance gives a larger disagreement with the counts more rarely than this, or if fewer
+#: effective stars than this determine the ratio at a point.
+MIN_AGREEMENT, MIN_EFFECTIVE = 1e-4, 100.0
+#: Second derivatives of ln P in two coordinates are at most the product of these numbers, the last for parameters that
+#: are not listed. Of shells without a footprint they are at most 0.4 in ln r_dehnen, 0.1 in beta0, and 0.03 in others
+#: and between two (``python -m benchmarks selection``).
+_BENDS, _BEND = {"r_dehnen": 1.0, "beta0": 1.0}, 0.5
+#: Size of a term of the sum over all stars of the data [nats] below which it is left out, one scale of the design from
+#: its centre: two standard deviations of the posterior in each coordinate, for which it is a quarter.
+_NEGLIGIBLE = 0.2
+#: Width of a posterior in scales of the design; the error with all products, in units of that without some, below which
+#: all are fitted.
+_POSTERIOR, _BETTER = 0.5, 0.7
+
+
+def count_points(n_free: int) -> int:
+    """Number of points of a design for this number of free parameters."""
+    return POINTS_PER_COEFFICIENT * count_coefficients(n_free) + 8
+
+
+def fit_probability(
+    design: Sequence[Parameters],
+    names: Sequence[str],
+    selection: Selection,
+    n_stars: int,
+    seed: tuple[int, ...],
+    apply: Map = map,
+    relative_errors: Float64Array | None = None,
+    cubic: bool = False,
+    n_data: int | None = None,
+) -> PassProbability:
+    """Compute ln P over a design of parameters.
+
+    Parameters
+    ----------
+    design : sequence of Parameters
+        Points, at least as many as :func:`count_coefficients`; the first is the centre.
+    names : sequence of str
+        Parameters that vary among them.
+    selection : Selection
+        What is observed.
+    n_stars : int
+        Observed stars to draw, about, in all points together.
+    seed : tuple of int
+        Of the stars.
+    apply : callable
+        `map`, or that of a pool.
+    relative_errors : ndarray, shape (m,), optional
+        Errors of ln distance, of which each star has one at random: the selection acts on distances with errors.
+    cubic : bool
+        Whether the polynomial has the cubes of the coordinates, for a design of wide range.
+    n_data : int, optional
+        Number of stars for whose likelihood ln P is wanted: products of coordinates that should not matter to them are
+        left out, whose coefficients would be noise, unless the misfit says that they do. By default all are fitted.
+
+    Returns
+    -------
+    PassProbability
+
+    Raises
+    ------
+    ValueError
+        If fewer than one star in a thousand is observed.
+    RuntimeError
+        If the ratios are not determined, or contradict the counts.
+    """
+    k = len(design)
+    first = draw_first_block(DrawJob(design[0], selection, BLOCK, (*seed, k), relative_errors))
+    n_drawn = math.ceil(n_stars / k * BLOCK / len(first))
+    stars = list(apply(
+        draw_job, [DrawJob(p, selection, n_drawn, (*seed, i), relative_errors) for i, p in enumerate(design)]
+    ))
+    counts = np.array([len(s) for s in stars], float)
+    together = np.concatenate(stars)
+    log_f = np.array(list(apply(_evaluate, [(together, p) for p in design])))
+    source = np.repeat(np.arange(k), counts.astype(int))
+    # a star may be impossible at its own parameters by rounding alone
+    possible = np.isfinite(log_f[source, np.arange(len(source))])
+    log_f, source = log_f[:, possible], source[possible]
+    part = np.concatenate([np.arange(n) for n in np.bincount(source, minlength=k)]) % N_PARTS
+
+    def solve(used: NDArray[np.bool_]) -> Ratios:
+        return solve_ratios(log_f[:, used], np.bincount(source[used], minlength=k).astype(float))
+
+    whole = solve(np.ones(len(source), bool))
+    effective = float(whole.effective.min())
+    if effective < MIN_EFFECTIVE:
+        raise RuntimeError(
+            f"the selection's probability is not determined: the effective number of stars is {effective:.3g} at a "
+            f"point, and the largest share of a star {whole.largest:.2g}; allowed are {MIN_EFFECTIVE:g} or more"
+        )
+    x = compute_coordinates({name: [getattr(p, name) for p in design] for name in names}, names)
+    solved = _Solved(
+        names=tuple(names),
+        coordinates=x,
+        log_p=whole.log_p,
+        of_parts=np.array([solve(part == i).log_p for i in range(N_PARTS)]),
+        effective=effective,
+        largest=whole.largest,
+        counts=counts,
+        n_drawn=n_drawn,
+        n_stars=len(source),
+        fraction=selection.fraction,
+    )
+    found = solved.fit_best(cubic, n_data)
+    if found.agreement < MIN_AGREEMENT:
+        raise RuntimeError(
+            "the selection's probability contradicts counted stars: chance gives a larger difference with probability "
+            f"{found.agreement:.1g}; allowed is {MIN_AGREEMENT:g} or more ({found!r})"
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Solved(Displayed):
+    """The ratios of P at the K points of a design."""
+
+    names: tuple[str, ...]
+    coordinates: Float64Array  # (K, d)
+    log_p: Float64Array  # (K,), up to a constant
+    of_parts: Float64Array  # (N_PARTS, K), the same from disjoint parts of the stars
+    effective: float
+    largest: float
+    counts: Float64Array  # (K,), observed stars of those drawn
+    n_drawn: int
+    n_stars: int
+    fraction: float
+
+    def fit_best(self, cubic: bool, n_data: int | None) -> PassProbability:
+        """Fit the polynomial without the products that should not matter, or with all if that is clearly better.
+
+        The bounds of the products hold for most haloes. Where they do not, as in some with strong friction and radial
+        orbits, the polynomial's misfit shows it.
+        """
+        x = self.coordinates
+        n_terms = expand(x[:1], cubic).shape[1]
+        needed = _choose_terms(self.names, x.std(axis=0), n_terms, n_data)
+        found = self._fit(needed, cubic)
+        if needed.all():
+            return found
+        draws, weights = x[0] + _POSTERIOR * (x - x[0]), np.full(len(x), 1.0 / len(x))
+        whole = self._fit(np.ones(n_terms, bool), cubic)
+        is_better = whole.estimate_error(draws, weights) < _BETTER * found.estimate_error(draws, weights)
+        return whole if is_better else found
+
+    def _fit(self, kept: NDArray[np.bool_], cubic: bool) -> PassProbability:
+        """Fit some terms of the polynomial."""
+        x, k = self.coordinates, len(self.coordinates)
+        scale = x.std(axis=0)
+        terms = expand((x - x[0]) / scale, cubic)
+        inverse = np.zeros((terms.shape[1], k))
+        inverse[kept] = np.linalg.pinv(terms[:, kept])
+        coefficients, of_parts = inverse @ self.log_p, self.of_parts @ inverse.T
+        residual = self.log_p - terms @ coefficients
+        misfit = _estimate_misfit(
+            residual,
+            self.of_parts - of_parts @ terms.T,
+            np.eye(k) - terms @ inverse,
+            square_distances((x - x[0]) / scale),
+        )
+        relative = (terms - terms[0]) @ coefficients
+        log_p, error = fit_constant(np.full(k, float(self.n_drawn)), self.counts, relative)
+        return PassProbability(
+            names=self.names,
+            n_points=k,
+            n_stars=self.n_stars,
+            residual=math.sqrt(float((residual**2).sum()) / max(k - int(kept.sum()), 1)),
+            misfit=misfit,
+            agreement=_compare_counts(self.counts, self.n_drawn, relative),
+            effective=self.effective,
+            largest=self.largest,
+            log_p=log_p + math.log(self.fraction),
+            log_p_error=error,
+            _centre=x[0],
+            _scale=scale,
+            _coefficients=coefficients,
+            _of_parts=of_parts,
+        )
+
+
+def _estimate_misfit(
+    residual: Float64Array, of_parts: Float64Array, projector: Float64Array, squared: Float64Array
+) -> float:
+    """Size of what a polynomial lacks, for each unit of the squared distance from the centre.
+
+    Where the true function is the polynomial and independent departures of size m times the squared distance, the
+    expected square of a residual is m^2 (projector^2) (squared^2), beside its noise. Points of large noise count less.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (k,)
+    of_parts : ndarray, shape (N_PARTS, k)
+        Those of fits to disjoint parts of the stars.
+    projector : ndarray, shape (k, k)
+        From departures to residuals.
+    squared : ndarray, shape (k,)
+        Squared distances of the points from the centre.
+    """
+    noise2 = np.square(of_parts - of_parts.mean(axis=0)).sum(axis=0) / (N_PARTS * (N_PARTS - 1))
+    expected = projector**2 @ squared**2
+    # the noise is itself known from few parts: none counts as better than half of the points
+    weight = 1.0 / np.maximum(noise2, np.median(noise2))
+    misfit2 = float(weight @ (residual**2 - noise2) / (weight @ expected))
+    return math.sqrt(max(misfit2, 0.0))
+
+
+def _choose_terms(names: Sequence[str], scale: Float64Array, n_terms: int, n_data: int | None) -> NDArray[np.bool_]:
+    """Terms of the polynomial that are fitted, of a design with these scales of its coordinates."""
+    kept, d = np.ones(n_terms, bool), len(scale)
+    if n_data is not None:
+        bend = scale * np.array([_BENDS.get(name, _BEND) for name in names])
+        size = n_data * np.outer(bend, bend)
+        kept[1 + d : count_coefficients(d)] = size[np.triu_indices(d)] > _NEGLIGIBLE
+    return kept
+
+
+def _compare_counts(counts: Float64Array, n_drawn: int, relative: Float64Array) -> float:
+    """Probability that counts of observed stars differ by more from the ratios of P than they do, by chance."""
+    log_p, error = fit_constant(np.full(len(counts), float(n_drawn)), counts, relative)
+    if error == 0.0:
+        return 1.0
+    p = np.minimum(np.exp(log_p + relative), 1.0 - 1e-12)
+    chi2 = float(((counts - n_drawn * p) ** 2 / (n_drawn * p * (1.0 - p))).sum())
+    return float(chdtrc(len(counts) - 1, chi2))
+
+
+def _evaluate(job: tuple[FloatArray, Parameters]) -> Float64Array:
+    stars, parameters = job
+    return log_density_stars(stars.astype(float), parameters)
