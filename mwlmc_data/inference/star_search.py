@@ -39,6 +39,8 @@ from mwlmc_data.simulator.parameters import Parameters
 _PENALTY = 100.0
 #: Half-widths of the first and the later windows, in standard deviations of the posterior found so far.
 _FIRST_WINDOW, _WINDOW = 8.0, 6.5
+#: Part of the last window that the design of a further ln P fills: a polynomial follows it better the closer it is.
+_CLOSER = 0.7
 #: Part of a window's width beyond which a point is near its edge, and the largest part of a posterior there.
 _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
 #: Observed stars of a first and of a last ln P over a window, for each star of the data: their noise adds the
@@ -202,8 +204,10 @@ class StarSearch:
         weights = exploration.search(self._value, n_wanted)
         if self._estimate_error(exploration.points, weights) <= self._selection_error:
             return
-        self._window = Window(exploration.mean, exploration.covariance, self._widths[1])
-        self._probability = self._fit(self._window, _MORE.per_star, _MAX_WINDOWS, _MORE.most)
+        mean, covariance, width = exploration.mean, exploration.covariance, self._widths[1]
+        self._window = Window(mean, covariance, width)
+        closer = Window(mean, covariance, _CLOSER * width)
+        self._probability = self._fit(closer, _MORE.per_star, _MAX_WINDOWS, _MORE.most)
         self._refine(corners, exploration.points, weights, _MORE, slope)
         exploration.search(self._value, n_wanted)
 
