@@ -24,7 +24,7 @@ from mwlmc_data import Selection, load_halo
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.rewinding.rewind import take_table
-from mwlmc_data.scoring.references import read_references
+from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.simulator import constants as const
 
 #: Seed of the posteriors of this study, and draws of each.
@@ -86,7 +86,7 @@ def find_rows(folders: ReferenceFolders, wanted: Sequence[StarRow]) -> tuple[lis
     wanted : sequence of StarRow
         Rows to look for.
     """
-    of_stars, of_numbers = _read_sim_ids(folders.of_stars), _read_sim_ids(folders.of_numbers)
+    of_stars, of_numbers = (_list_sim_ids(each) for each in (folders.read_of_stars(), folders.read_of_numbers()))
     of_24 = {row.sim_id: row for row in rows.all_rows(find_statistics("summary-24"))}
     both = [row for row in wanted if row.sim_id in of_stars and row.sim_id in of_numbers]
     weighed = [row for row in both if checks.path_of(folders.numbers, of_24[row.sim_id]).exists()]
@@ -97,9 +97,9 @@ def find_rows(folders: ReferenceFolders, wanted: Sequence[StarRow]) -> tuple[lis
     )
 
 
-def _read_sim_ids(path: Path) -> set[int]:
-    """Rows of a table of references; none if there is no such file."""
-    return set(read_references(path).sim_id.tolist()) if path.exists() else set()
+def _list_sim_ids(references: ReferenceSet | None) -> set[int]:
+    """Test rows of references; none if there are none."""
+    return set() if references is None else set(references.sim_id.tolist())
 
 
 def describe_missing(found: Missing) -> str:

@@ -27,7 +27,7 @@ from mwlmc_data.inference.posterior import get_unit
 from mwlmc_data.rewinding.rewind import take_table
 from mwlmc_data.scoring.observations import CONFIG
 from mwlmc_data.scoring.reference_columns import THETA
-from mwlmc_data.scoring.references import NAME, OF_24, OF_STARS, ReferenceSet, load_references, read_references
+from mwlmc_data.scoring.references import ReferenceSet, load_references
 from mwlmc_data.simulator import constants as const
 
 #: Seed of the posteriors of this study.
@@ -202,13 +202,12 @@ def main(out: Path, folders: ReferenceFolders, disturbed: int) -> None:
     disturbed : int
         Number of rows that are inferred again with wrong distances.
     """
-    found: dict[str, ReferenceSet] = {}
-    for data, path, name in (
-        ("nine numbers", None, NAME), (_OF_24, folders.of_numbers, OF_24), ("1,024 stars", folders.of_stars, OF_STARS)
-    ):  # fmt: skip
-        known = read_references(path) if path is not None and path.exists() else load_references(name=name)
-        if known is not None:
-            found[data] = known
+    known = {
+        "nine numbers": load_references(),
+        _OF_24: folders.read_of_numbers(),
+        "1,024 stars": folders.read_of_stars(),
+    }
+    found = {data: references for data, references in known.items() if references is not None}
     if len(found) < 2:
         raise ValueError(
             f"stars = {str(folders.stars)!r}, numbers = {str(folders.numbers)!r}: allowed are folders with collected "

@@ -49,7 +49,7 @@ METHODS = ("likelihood", "moments")
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused.
 ALGORITHM = 7
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
-MAX_EVALUATIONS = 40_000
+MAX_EVALUATIONS = 60_000
 #: Error of the sum of ln P over the stars [nats] above which a warning is raised.
 _MAX_SELECTION_ERROR = 0.5
 #: Part of a posterior at the edge of the window of ln P above which a warning is raised.

@@ -38,8 +38,8 @@ _BENDS, _BEND = {"r_dehnen": 1.0, "beta0": 1.0}, 0.5
 #: Size of a term of the sum over all stars of the data [nats] below which it is left out, one scale of the design from
 #: its centre: two standard deviations of the posterior in each coordinate, for which it is a quarter.
 _NEGLIGIBLE = 0.2
-#: Width of a posterior in scales of the design; the error with all products, in units of that without some, below which
-#: all are fitted.
+#: Width of a posterior in scales of the design; the error with more terms over that with fewer, below which they are
+#: fitted.
 _POSTERIOR, _BETTER = 0.5, 0.7
 
 
@@ -81,7 +81,8 @@ def fit_probability(
         Whether the polynomial has the cubes of the coordinates, for a design of wide range.
     n_data : int, optional
         Number of stars for whose likelihood ln P is wanted: products of coordinates that should not matter to them are
-        left out, whose coefficients would be noise, unless the misfit says that they do. By default all are fitted.
+        left out, whose coefficients would be noise, unless the misfit says that they do, or even cubes. By default all
+        are fitted.
 
     Returns
     -------
@@ -157,21 +158,22 @@ class _Solved(Displayed):
     fraction: float
 
     def fit_best(self, cubic: bool, n_data: int | None) -> PassProbability:
-        """Fit the polynomial without the products that should not matter, or with all if that is clearly better.
+        """Fit the polynomial without the products that should not matter, or one with more terms if clearly better.
 
         The bounds of the products hold for most haloes. Where they do not, as in some with strong friction and radial
-        orbits, the polynomial's misfit shows it.
+        orbits, the polynomial's misfit shows it, and so where it wants cubes.
         """
         x = self.coordinates
         n_terms = expand(x[:1], cubic).shape[1]
-        needed = _choose_terms(self.names, x.std(axis=0), n_terms, n_data)
-        found = self._fit(needed, cubic)
-        if needed.all():
+        found = self._fit(_choose_terms(self.names, x.std(axis=0), n_terms, n_data), cubic)
+        if n_data is None:
             return found
         draws, weights = x[0] + _POSTERIOR * (x - x[0]), np.full(len(x), 1.0 / len(x))
-        whole = self._fit(np.ones(n_terms, bool), cubic)
-        is_better = whole.estimate_error(draws, weights) < _BETTER * found.estimate_error(draws, weights)
-        return whole if is_better else found
+        for is_cubic in dict.fromkeys((cubic, True)):
+            other = self._fit(np.ones(expand(x[:1], is_cubic).shape[1], bool), is_cubic)
+            if other.estimate_error(draws, weights) < _BETTER * found.estimate_error(draws, weights):
+                found = other
+        return found
 
     def _fit(self, kept: NDArray[np.bool_], cubic: bool) -> PassProbability:
         """Fit some terms of the polynomial."""

@@ -10,10 +10,13 @@ import pytest
 from astropy.table import Table
 
 import mwlmc_data as mw
+from mwlmc_data.inference import star_search
 from mwlmc_data.inference import stars as module
 from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.measurement import read_lmc
+from mwlmc_data.inference.proposals import Mixture, Proposal
 from mwlmc_data.inference.star_likelihood import StarLikelihood
+from mwlmc_data.inference.star_search import StarSearch
 from mwlmc_data.inference.star_windows import Window
 from mwlmc_data.rewinding.probability import compute_coordinates
 from mwlmc_data.rewinding.probability_fit import count_points
@@ -148,6 +151,35 @@ def test_an_interrupted_run_continues_to_the_same_answer(posterior, halo, tmp_pa
             mw.infer_stars(halo, resume=path, **{**QUICK, **changes})
 
 
+def test_ln_p_is_computed_once_more_where_its_error_is_larger_than_wanted(posterior, halo, monkeypatch):
+    """From too few stars at first: the error falls, and the answer is that of enough stars."""
+    monkeypatch.setattr(star_search, "_USUAL", star_search._Care(15, 4_000, 20_000))
+    few, better = (mw.infer_stars(halo, **QUICK, selection_error=wanted) for wanted in (np.inf, 0.08))
+    assert few.error_parts["selection"] > 0.08 > better.error_parts["selection"]
+    assert better.probability.n_stars > 4 * few.probability.n_stars
+    for name in FREE:
+        apart = abs(better.samples[name].mean() - posterior.samples[name].mean()) / posterior.samples[name].std()
+        assert apart < 0.5, "two sets of a hundred draws"
+    assert better.log_evidence == pytest.approx(posterior.log_evidence, abs=4.0 * better.log_evidence_error)
+
+
+def test_a_bad_proposal_is_given_up(posterior, halo, monkeypatch):
+    """One that is a fiftieth as wide as the posterior: another, of several parts, takes its place."""
+    right, tried = StarSearch._draw_from, []
+
+    def draw_from(self, proposal, *others):
+        if not tried:
+            proposal = Proposal(proposal.mean, 4e-4 * proposal.covariance)
+        tried.append((type(proposal), right(self, proposal, *others)))
+        return tried[-1][1]
+
+    monkeypatch.setattr(StarSearch, "_draw_from", draw_from)
+    found = mw.infer_stars(halo, **{**QUICK, "n": 1_000})
+    assert [kind for kind, _ in tried] == [Proposal, Mixture] and tried[0][1] is None
+    assert found.n_effective >= 1_000
+    assert found.log_evidence == pytest.approx(posterior.log_evidence, abs=5.0 * posterior.error_parts["sampling"])
+
+
 def test_the_number_of_stars_counts_where_the_whole_is_known(posterior, halo):
     """Its evidence is that of the stars times that of their number."""
     known = mw.infer_stars(halo, n_total=700, **QUICK)
@@ -204,6 +236,7 @@ def test_stars_on_radial_orbits_are_no_exception():
         ({"config": "gauss"}, "config = 'gauss': allowed is"),
         ({"n_total": 3}, "n_total = 3: allowed is a whole number from"),
         ({"n": 0}, "n = 0: allowed is a whole number from 10"),
+        ({"selection_error": 0.01}, "selection_error = 0.01: allowed is a number from 0.05 nats up"),
         ({"seed": -1}, "seed = -1: allowed is"),
         ({"workers": 0}, "workers = 0: allowed is"),
         ({"progress": "yes"}, "progress = 'yes': allowed is True or False"),

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.references import checks
+from benchmarks.references import folders as folders_module
 from benchmarks.references.folders import ReferenceFolders
 from benchmarks.star_references.rows import list_rows
 from benchmarks.studies import brute_force as module
@@ -77,11 +78,20 @@ def test_rows_that_are_missing_are_named(folders, known, capsys):
     assert "\n10 rows whose posterior" in text and rows[2].name in text
 
 
-def test_without_tables_all_rows_are_missing(tmp_path, capsys):
+def test_without_tables_all_rows_are_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(folders_module, "load_references", lambda **_: None)
     words = ["--stars", str(tmp_path), "--numbers", str(tmp_path)]
     assert command.main(["brute-force", *words]) == 0
     text = capsys.readouterr().out
     assert text.startswith("10 rows lack a reference given stars") and "10 rows lack a reference given 24" in text
+
+
+def test_the_references_of_the_package_stand_in_for_a_folder_that_is_not_there(folders, tmp_path):
+    """Of the stars' references; the rows given 24 numbers are the folder's."""
+    found = ReferenceFolders(tmp_path / "nowhere", folders.numbers)
+    assert len(found.read_of_stars()) == 99 and len(found.read_of_numbers()) == 11
+    chosen, missing = module.find_rows(found, list_rows()[:12])
+    assert [row.name for row in chosen] == [row.name for row in list_rows()[2:12]] and missing.of_stars == ()
 
 
 def test_posteriors_that_belong_together_agree(folders, known):

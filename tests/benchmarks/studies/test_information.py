@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks.references import folders
 from benchmarks.star_references.rows import list_rows
 from benchmarks.studies import information as module
 from mwlmc_data import Prior
@@ -86,7 +87,8 @@ def test_embedded_references_stand_in_for_folders_that_are_not_there(tmp_path, c
 
 
 def test_nothing_to_compare_is_refused(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(module, "load_references", lambda **_: None)
+    for each in (module, folders):
+        monkeypatch.setattr(each, "load_references", lambda **_: None)
     words = ["information", "--stars", str(tmp_path), "--numbers", str(tmp_path), "--out", str(tmp_path)]
     assert command.main(words) == 2
     assert "allowed are folders with collected references" in capsys.readouterr().err
