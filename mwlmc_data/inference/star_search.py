@@ -46,9 +46,8 @@ _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
 #: Observed stars of a first and of a last ln P over a window, for each star of the data: their noise adds the
 #: reciprocal to the posterior's variance. The least of them.
 _FIRST_STARS, _FEWEST = 15, 4_000
-#: Noise of the slope of the sum of ln P over the posterior [nats] at which no more stars are drawn for it; the stars of
-#: a first set for each star of the data.
-_SLOPE_NOISE, _SLOPE_STARS = 0.06, 300
+#: Stars of a first set for the slope of ln P, for each star of the data.
+_SLOPE_STARS = 300
 #: Where these stars are drawn, in standard deviations of the posterior along each axis.
 _CORNER = 0.7
 #: Number of windows after which a search is given up.
@@ -73,17 +72,20 @@ class _Care:
     ----------
     per_star, most : int
         Observed stars of a design for each star of the data, and the most of them.
+    slope_noise : float
+        Noise of the slope of the sum of ln P over the posterior [nats] at which no more stars are drawn for it.
     most_for_slope : int
         Most observed stars for the slope.
     """
 
     per_star: int
     most: int
+    slope_noise: float
     most_for_slope: int
 
 
 #: At first, and where the error is larger than wanted.
-_USUAL, _MORE = _Care(200, 250_000, 6_000_000), _Care(500, 600_000, 10_000_000)
+_USUAL, _MORE = _Care(200, 250_000, 0.06, 6_000_000), _Care(500, 600_000, 0.05, 10_000_000)
 
 
 class ImpossibleStarsError(ValueError):
@@ -233,7 +235,7 @@ class StarSearch:
         self._log("selection", 0)
         chosen = weights > 0.0
         coordinates = compute_coordinates(self._likelihood.parameters.convert(points[chosen]), self._names)
-        goal = Goal(coordinates, weights[chosen], _SLOPE_NOISE / self._n, care.most_for_slope)
+        goal = Goal(coordinates, weights[chosen], care.slope_noise / self._n, care.most_for_slope)
         n_first = min(max(_SLOPE_STARS * self._n, _FEWEST), care.most_for_slope)
         seed = (self._seed, 10 if earlier is None else 11)
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 #: The methods of `infer_stars`.
 METHODS = ("likelihood", "moments")
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused.
-ALGORITHM = 7
+ALGORITHM = 8
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 60_000
 #: Error of the sum of ln P over the stars [nats] above which a warning is raised.

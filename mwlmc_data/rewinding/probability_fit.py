@@ -40,7 +40,7 @@ _BENDS, _BEND = {"r_dehnen": 1.0, "beta0": 1.0}, 0.5
 _NEGLIGIBLE = 0.2
 #: Width of a posterior in scales of the design; the error with more terms over that with fewer, below which they are
 #: fitted.
-_POSTERIOR, _BETTER = 0.5, 0.7
+_POSTERIOR, _BETTER = 0.5, 0.9
 
 
 def count_points(n_free: int) -> int:

@@ -153,7 +153,7 @@ def test_an_interrupted_run_continues_to_the_same_answer(posterior, halo, tmp_pa
 
 def test_ln_p_is_computed_once_more_where_its_error_is_larger_than_wanted(posterior, halo, monkeypatch):
     """From too few stars at first: the error falls, and the answer is that of enough stars."""
-    monkeypatch.setattr(star_search, "_USUAL", star_search._Care(15, 4_000, 20_000))
+    monkeypatch.setattr(star_search, "_USUAL", star_search._Care(15, 4_000, 0.06, 20_000))
     few, better = (mw.infer_stars(halo, **QUICK, selection_error=wanted) for wanted in (np.inf, 0.08))
     assert few.error_parts["selection"] > 0.08 > better.error_parts["selection"]
     assert better.probability.n_stars > 4 * few.probability.n_stars
