@@ -97,7 +97,7 @@ def compute(out: Path, row: Row, n: int, n_kept: int | None = None, integrate: I
     """Compare a row's posterior with its checks and write the outcome, unless it exists for the same design."""
     path, parts = path_of(out, row), simulations.count_parts(out, row)
     n_pool, n_kept = _count_points(row, n_kept)
-    about = {**_settings(row, n, n_pool, n_kept), "inference": inference.INFERENCE_VERSION, "check": CHECK_VERSION}
+    about = {**_settings(row, n, n_pool, n_kept), "inference": inference.get_version(row), "check": CHECK_VERSION}
     if path.exists():
         simulations.check(path, about)
         if read_parts(out, row) == parts:

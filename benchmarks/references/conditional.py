@@ -223,8 +223,9 @@ def fit(simulated: Simulated, histories: NDArray) -> Fitted:
     smooth = np.clip(smooth, 0.2 * np.median(errors, axis=0), 5.0 * np.median(errors, axis=0))
     fits = [polynomials.fit(design, simulated.data[:, i], smooth[:, i], degree) for i in range(_N_TRAVEL)]
     mean = np.stack([f.coefficients for f in fits], axis=1)
-    others = _fit_others(blank._mean_basis(x, histories, _OTHER_MEANS[0]), simulated.data[:, _N_TRAVEL:])
-    left_out = np.stack([f.left_out for f in (*fits, *others)], axis=1)
+    left_out = np.stack([f.left_out for f in fits], axis=1)
+    others = _fit_others(blank._mean_basis(x, histories, _OTHER_MEANS[0]), simulated.data[:, _N_TRAVEL:], left_out)
+    left_out = np.concatenate([left_out, *(f.left_out[:, None] for f in others)], axis=1)
     factors = np.concatenate([factor, *(_spread_factor(i, f) for i, f in enumerate(others, _N_TRAVEL))], axis=1)
     model = dataclasses.replace(blank, mean=mean, factor=factors)
     if others:
@@ -255,19 +256,42 @@ def _log_normal(whitened: NDArray, log_determinant: NDArray) -> Float64Array:
     return log_determinant - 0.5 * np.square(whitened).sum(axis=1) - 0.5 * whitened.shape[1] * np.log(2.0 * np.pi)
 
 
-def _fit_others(design: NDArray, data: NDArray) -> list[polynomials.Fit]:
-    """Fit the means of numbers (n, k) whose errors are not known, each with the better of two sets of terms."""
+def _fit_others(design: NDArray, data: NDArray, left_out: NDArray) -> list[polynomials.Fit]:
+    """Fit the means of numbers (n, k) whose errors are not known, each given the residuals of those before it.
+
+    The numbers are correlated, and a trend that is lost in the noise of one may be large beside what is left of that
+    noise once the others are known: what the posterior rests on.
+
+    Parameters
+    ----------
+    design : ndarray, shape (n, p)
+        Basis of the richer mean.
+    data : ndarray, shape (n, k)
+    left_out : ndarray, shape (n, 3)
+        Residuals of the travel vector.
+    """
+    found: list[polynomials.Fit] = []
+    for column in data.T:
+        first = _fit_better(design, column)
+        shares = np.linalg.lstsq(left_out, first.left_out, rcond=None)[0]
+        known = left_out @ shares
+        fit = _fit_better(design, column - known)
+        fit = dataclasses.replace(fit, left_out=fit.left_out + known)
+        left_out = np.concatenate([left_out, fit.left_out[:, None]], axis=1)
+        found.append(fit)
+    return found
+
+
+def _fit_better(design: NDArray, column: NDArray) -> polynomials.Fit:
+    """Fit a mean with the better of two sets of terms."""
     rich, plain = (means @ np.array(costs) for means, costs in zip(_OTHER_MEANS, _OTHER_COSTS, strict=True))
     places = [int(np.flatnonzero((_OTHER_MEANS[0] == powers).all(axis=1))[0]) for powers in _OTHER_MEANS[1]]
-    found = []
-    for column in data.T:
-        error = np.full(len(column), column.std())
-        few = polynomials.fit(design[:, places], column, error, plain)
-        coefficients = np.zeros(design.shape[1])
-        coefficients[places] = few.coefficients
-        fits = [polynomials.fit(design, column, error, rich), polynomials.Fit(coefficients, few.left_out)]
-        found.append(min(fits, key=lambda fit: float(np.square(fit.left_out).mean())))
-    return found
+    error = np.full(len(column), column.std())
+    few = polynomials.fit(design[:, places], column, error, plain)
+    coefficients = np.zeros(design.shape[1])
+    coefficients[places] = few.coefficients
+    fits = [polynomials.fit(design, column, error, rich), polynomials.Fit(coefficients, few.left_out)]
+    return min(fits, key=lambda fit: float(np.square(fit.left_out).mean()))
 
 
 def _spread_factor(i: int, fit: polynomials.Fit) -> Float64Array:

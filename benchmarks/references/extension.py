@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.references import checks, inference, simulations
-from benchmarks.references.certificate import MAX_HALVES, find_excess
+from benchmarks.references.certificate import MAX_HALVES, MIN_P, find_excess
 from benchmarks.references.history import integrate_histories as integrate
 from benchmarks.references.inference import Integrate
 from benchmarks.references.rows import Row
@@ -18,7 +18,7 @@ def is_short(out: Path, row: Row, n: int) -> bool:
     """Return whether an inferred row needs and may have more simulations.
 
     A case gets all: there are only three, and they lie where simulations are rare. A row whose data determine the
-    nuisances gets two at least: the second lies around its posterior.
+    nuisances gets two at least: the second lies around its posterior; and all if the model's mean is not right there.
     """
     if not inference.path_of(out, row).exists() or simulations.count_parts(out, row) >= MAX_PARTS:
         return False
@@ -26,6 +26,8 @@ def is_short(out: Path, row: Row, n: int) -> bool:
         return True
     certificate = checks.attach(out, row, inference.load(out, row, n).certificate)
     if certificate.importance is not None and not certificate.certified:
+        return True
+    if row.statistics.fix_nuisances and certificate.tests["mean"] < MIN_P:
         return True
     return any(find_excess("halves", certificate.halves, MAX_HALVES))
 

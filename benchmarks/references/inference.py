@@ -21,8 +21,8 @@ from benchmarks.references.simulations import SEED, Parts, Simulated, Simulator
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.inference.grid import Grid
 
-#: Raised when the same simulations give another posterior.
-INFERENCE_VERSION = 3
+#: Raised when the same simulations give another posterior, given the travel vector and given more numbers.
+INFERENCE_VERSION, NUMBERS_VERSION = 3, 4
 #: Samples drawn from the grid.
 N_DRAWN = 10_000
 #: Largest number of refinements of a lattice, each with two or three times as many nodes.
@@ -263,5 +263,10 @@ def parts_of(out: Path, row: Row) -> int:
 
 def settings(row: Row, n: int, parts: int) -> dict[str, object]:
     """Return what a file's posterior depends on."""
-    about = {**simulations.settings(row, 0, n), "parts": parts, "inference": INFERENCE_VERSION}
+    about = {**simulations.settings(row, 0, n), "parts": parts, "inference": get_version(row)}
     return {**about, "observation": list(row.observation)}
+
+
+def get_version(row: Row) -> int:
+    """Version of the inference from a row's data."""
+    return NUMBERS_VERSION if row.statistics.fix_nuisances else INFERENCE_VERSION
