@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines.base import Baseline, Effort, create
+from benchmarks.baselines.base import Baseline, Effort, create, find_baselines
 from benchmarks.common.sets import Learnable
+from mwlmc_data import get_task
 from mwlmc_data.arguments.messages import refuse
 from mwlmc_data.dataset import release
+from mwlmc_data.scoring.task import Task
 from mwlmc_data.storage.hashing import sha256_of
 
 _ABOUT = "about"
@@ -71,7 +73,20 @@ class Models:
         return baseline, {**about, "sha256": sha256_of(path)}
 
     def _part(self, name: str, task: Learnable, seed: int) -> Baseline:
-        return self.get(name, task, seed)[0]
+        return self.get(name, source_of(task, name) if isinstance(task, Task) else task, seed)[0]
+
+
+def source_of(task: Task, baseline: str) -> Task:
+    """Return the task that a baseline learns from: tasks that differ only in their observations share what is trained.
+
+    A baseline that uses a calibration split learns from the task that has it, any other from the training set alone.
+    """
+    if find_baselines()[baseline].uses_calibration:
+        return task
+    for plain in map(get_task, ("summary-9", "stars-budget-10000")):
+        if (plain.theta_names, plain.x_names, plain.budget) == (task.theta_names, task.x_names, task.budget):
+            return plain
+    return task
 
 
 def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
