@@ -78,6 +78,41 @@ def resample_statistic(
     return np.array([statistic(np.repeat(np.arange(len(groups)), drawn[places])) for drawn in counts])
 
 
+class Comparison(NamedTuple):
+    """Estimates beside a truth: pairs of a number and its error by bootstrap over groups."""
+
+    correlation: tuple[float, float]  # coefficient of the two
+    ratio: tuple[float, float]  # median of estimate / truth
+    scatter: tuple[float, float]  # half the width of the central 68% of ln(estimate / truth)
+
+    def __repr__(self) -> str:
+        return describe_tuple(self)
+
+
+def compare(estimate: NDArray, truth: NDArray, groups: NDArray) -> Comparison:
+    """Compare positive estimates (n,) with positive truths (n,)."""
+
+    def measure(rows: NDArray[np.intp]) -> Float64Array:
+        low, median, high = np.percentile(estimate[rows] / truth[rows], [16.0, 50.0, 84.0])
+        return np.array([median, 0.5 * np.log(high / low)])
+
+    value, error = measure(np.arange(len(estimate))), find_errors(resample_statistic(measure, groups))
+    (ratio, scatter) = ((float(v), float(e)) for v, e in zip(value, error, strict=True))
+    return Comparison(correlate(estimate, truth, groups), ratio, scatter)
+
+
+def correlate(estimate: NDArray, truth: NDArray, groups: NDArray) -> tuple[float, float]:
+    """Correlation coefficient of estimates (n,) and truths (n,), and its error; NaN where one of them is constant."""
+
+    def measure(rows: NDArray[np.intp]) -> Float64Array:
+        x, y = (values[rows] - values[rows].mean() for values in (estimate, truth))
+        size = np.sqrt((x @ x) * (y @ y))
+        return np.array([x @ y / size if size > 0.0 else np.nan])
+
+    value, error = measure(np.arange(len(estimate))), find_errors(resample_statistic(measure, groups))
+    return float(value[0]), float(error[0])
+
+
 def _place(groups: NDArray, n_resamples: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
     """Place of each row's group (n,), and how often each resample holds each group (b, g)."""
     known, places = np.unique(groups, return_inverse=True)

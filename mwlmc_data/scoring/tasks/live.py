@@ -16,7 +16,7 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.live_tables import HALOES, list_embedded, verify_table
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import metrics
-from mwlmc_data.scoring.grouped import average_groups, find_errors, resample_statistic
+from mwlmc_data.scoring.grouped import average_groups, compare, correlate, find_errors
 from mwlmc_data.scoring.live_rows import FRICTION, find_truths, load_live_split
 from mwlmc_data.scoring.observations import CONFIG, Observations, Split
 from mwlmc_data.scoring.report import Entry, Section
@@ -106,7 +106,7 @@ class Live(Task):
                     "energy_score": _entry(energy[rows], simulations[rows]),
                     **self._summarise({name: values[rows] for name, values in placed.items()}, simulations[rows]),
                 }
-                sections.append(Section(_name_bin(low, high), entries, in_grid=True))
+                sections.append(Section(_name_bin(low, high), entries))
         for name, rivals in RIVALS.items():
             i = self.theta_names.index(name)
             mean = samples[:, :, i].mean(axis=1)
@@ -162,7 +162,8 @@ class Live(Task):
                 if name == "z":
                     mean, resampled = np.sqrt(mean), np.sqrt(resampled)
                 entries[name] = Entry(float(mean[0]), float(find_errors(resampled)[0]), digits=2)
-            entries["correlation"] = _correlate(draws[:, :, 0].mean(axis=1), right[:, 0], simulations)
+            value, error = correlate(draws[:, :, 0].mean(axis=1), right[:, 0], simulations)
+            entries["correlation"] = Entry(value, error, digits=2)
         return Section("friction", entries)
 
     def _list_notes(self) -> list[str]:
@@ -204,30 +205,9 @@ def _entry(values: NDArray, simulations: NDArray, right: str = "") -> Entry:
 
 def _compare(name: str, mean: NDArray, mass: NDArray, simulations: NDArray) -> Section:
     """Compare posterior means (n,) with a mass (n,) of the galaxy."""
-
-    def measure(rows: NDArray[np.intp]) -> Float64Array:
-        low, median, high = np.percentile(mean[rows] / mass[rows], [16.0, 50.0, 84.0])
-        return np.array([median, 0.5 * np.log(high / low)])
-
-    value, error = measure(np.arange(len(mean))), find_errors(resample_statistic(measure, simulations))
-    entries = {
-        "correlation": _correlate(mean, mass, simulations),
-        "ratio": Entry(float(value[0]), float(error[0]), digits=2),
-        "scatter": Entry(float(value[1]), float(error[1]), digits=2),
-    }
-    return Section(name, entries, in_grid=True)
-
-
-def _correlate(mean: NDArray, truth: NDArray, simulations: NDArray) -> Entry:
-    """Make an entry of the correlation coefficient of posterior means (n,) with truths (n,)."""
-
-    def measure(rows: NDArray[np.intp]) -> Float64Array:
-        x, y = (values[rows] - values[rows].mean() for values in (mean, truth))
-        size = np.sqrt((x @ x) * (y @ y))
-        return np.array([x @ y / size if size > 0 else np.nan])
-
-    value, error = measure(np.arange(len(mean))), find_errors(resample_statistic(measure, simulations))
-    return Entry(float(value[0]), float(error[0]), digits=2)
+    found = compare(mean, mass, simulations)
+    pairs = found._asdict().items()
+    return Section(name, {what: Entry(value, error, digits=2) for what, (value, error) in pairs}, in_grid=True)
 
 
 def _name_hits(level: float) -> str:
