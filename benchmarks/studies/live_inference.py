@@ -280,7 +280,6 @@ def draw(found: Sequence[LiveInference], truths: pd.DataFrame) -> Figure:
     ax.set(xlabel="posterior probability below the truth", ylabel="share of haloes")
     ax.legend(fontsize=SMALL, frameon=False)
     figure.suptitle(f"networks of the set {first}, haloes of live galaxies", fontsize=MEDIUM)
-    figure.tight_layout()
     return figure
 
 

@@ -15,8 +15,11 @@ from benchmarks.baselines.base import Baseline, Effort, create, find_baselines
 from benchmarks.common.sets import Learnable
 from mwlmc_data import get_task
 from mwlmc_data.arguments.messages import refuse
-from mwlmc_data.dataset import release
+from mwlmc_data.dataset import live_tables, release
 from mwlmc_data.scoring.task import Task
+from mwlmc_data.scoring.tasks.live import Live
+from mwlmc_data.scoring.tasks.shift import LiveShift
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.hashing import sha256_of
 
 _ABOUT = "about"
@@ -98,7 +101,15 @@ def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
         "data_sha256": release.get_entry(task.prior.config)["sha256"],
         "seed": seed,
         "fast": baseline.effort.fast,
+        **find_live_hash(task),
     }
+
+
+def find_live_hash(task: Learnable) -> dict[str, str]:
+    """Return the hash of the embedded live set under a name of its own, for a task that needs it: the set may grow."""
+    if not isinstance(task, Live | LiveShift):
+        return {}
+    return {"live_sha256": embedded.load_registry()[live_tables.NAME]["sha256"]}
 
 
 def describe(baseline: Baseline) -> dict[str, Any]:

@@ -7,7 +7,6 @@ beside the benchmark's files and not with the sets of the release, whose rows ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from mwlmc_data.dataset import schema
@@ -59,7 +58,7 @@ MISSES = (
     Column("missed", "string", "", "Why there is no simulation: where its LMC ended, or why it could not start"),
 )
 #: Columns of each table, by its name in the registry and of its file.
-TABLES: dict[str, Sequence[Column]] = {
+TABLES: dict[str, tuple[Column, ...]] = {
     NAME: schema.COLUMNS,
     f"{NAME}-simulations": TRUTHS,
     f"{NAME}-frictions": FRICTIONS,
@@ -72,7 +71,7 @@ def split_of_live(number: int) -> str:
     return "test" if number % CALIBRATION_PERIOD else "calibration"
 
 
-def list_embedded(directory: Path | None = None) -> dict[str, Sequence[Column]]:
+def list_embedded(directory: Path | None = None) -> dict[str, tuple[Column, ...]]:
     """Columns of the tables that this package embeds: those of `TABLES`, or none.
 
     Parameters

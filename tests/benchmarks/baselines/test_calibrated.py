@@ -11,7 +11,7 @@ from benchmarks.baselines.base import Baseline, Draws, Effort, find_baselines
 from benchmarks.baselines.fine_tuned import FineTuned
 from benchmarks.baselines.linear_calibration import LinearCalibration
 from benchmarks.baselines.mdn import Mdn
-from benchmarks.baselines.training import use_one_thread
+from benchmarks.baselines.training import Training, use_one_thread
 from mwlmc_data import Prior, get_task
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.scoring.observations import Split
@@ -93,27 +93,29 @@ def test_a_parameter_with_few_truths_is_left_as_it_is():
     assert (baseline.coefficients[:2] != [0.0, 1.0, 1.0]).all()
 
 
+@pytest.fixture(scope="module")
+def task():
+    """Rigid rows, and live ones whose LMCs are heavier by 0.8 scores and of which a third has no friction."""
+    (train, _), (validation, _) = rows_of(400, 4), rows_of(100, 5)
+    calibration, u = rows_of(64, 6, unknown=range(0, 64, 3))
+    moved = SCORES.inverse(u + np.array([0.8, 0.0, 0.0])).astype(np.float32)
+    moved[:, 2] = calibration.theta[:, 2]
+    return SimpleNamespace(
+        id="stand-in", theta_names=THETA, x_names=("x_lmc", "y_lmc", "z_lmc"), prior=SCORES.prior, form="table",
+        train=train, validation=validation, calibration=Split(moved, calibration.x, calibration.sim_id),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def part(task):
+    pytest.importorskip("torch")
+    use_one_thread()
+    mdn = Mdn(training=Training(epochs=10, learning_rate=5e-3, batch=50))
+    mdn.fit(task)
+    return mdn
+
+
 class TestFineTuning:
-    @pytest.fixture(scope="class")
-    def task(self):
-        """Rigid rows, and live ones whose LMCs are heavier by 0.8 scores and of which a third has no friction."""
-        (train, _), (validation, _) = rows_of(600, 4), rows_of(100, 5)
-        calibration, u = rows_of(64, 6, unknown=range(0, 64, 3))
-        moved = SCORES.inverse(u + np.array([0.8, 0.0, 0.0])).astype(np.float32)
-        moved[:, 2] = calibration.theta[:, 2]
-        return SimpleNamespace(
-            id="stand-in", theta_names=THETA, x_names=("x_lmc", "y_lmc", "z_lmc"), prior=SCORES.prior, form="table",
-            train=train, validation=validation, calibration=Split(moved, calibration.x, calibration.sim_id),
-        )  # fmt: skip
-
-    @pytest.fixture(scope="class")
-    def part(self, task):
-        pytest.importorskip("torch")
-        use_one_thread()
-        mdn = Mdn(Effort(fast=True))
-        mdn.fit(task)
-        return mdn
-
     def tuned(self, task, part):
         baseline = FineTuned(Effort(fast=True))
         baseline.get_trained = lambda *_: part
@@ -130,13 +132,13 @@ class TestFineTuning:
             (SCORES.forward(one.sample(seen.x, 100, seed=1).theta).mean(axis=1) - u).mean(axis=0)
             for one in (part, baseline)
         )
-        assert after[0] - before[0] > 0.1 and abs(after[1] - before[1]) < 0.1
+        assert after[0] - before[0] > 0.3 and abs(after[1] - before[1]) < 0.25
 
     def test_rows_without_a_friction_count_by_their_masses(self, task, part):
         """The loss is that of the marginal density, integrated here over the friction."""
         net, inputs = fine_tuned._build(part.state(), 3), Inputs.from_state(part.state(), task.x_names)
         x = loop.to_tensor(inputs(task.calibration.x[:1]))
-        marginal = float(net.loss(loop.to_tensor([[0.3, -0.2, 0.0]]), loop.to_tensor([[1.0, 1.0, 0.0]]), x))
+        marginal = net.loss(loop.to_tensor([[0.3, -0.2, 0.0]]), loop.to_tensor([[1.0, 1.0, 0.0]]), x).item()
         steps = np.linspace(-12.0, 12.0, 4001)
         u = loop.to_tensor(np.column_stack([np.full(4001, 0.3), np.full(4001, -0.2), steps]))
         joint = -net.loss(u, loop.to_tensor(np.ones((4001, 3))), x.expand(4001, -1)).detach().numpy().astype(float)
