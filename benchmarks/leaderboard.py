@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from benchmarks.baselines.base import find_baselines
 from benchmarks.leaderboard_text import COLUMNS, RANKINGS, format_markdown
 from benchmarks.suite.jobs import FORMAT, references_hash, score_submission, write_json
+from benchmarks.suite.models import find_live_hash
 from benchmarks.suite.report.values import error_over_seeds
-from mwlmc_data import list_tasks
+from mwlmc_data import get_task, list_tasks
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import release
 from mwlmc_data.scoring import paired_difference
@@ -91,6 +92,7 @@ def read_result(path: Path) -> dict[str, Any]:
         "data_sha256": (release.get_entry("gaussian")["sha256"],),
         "references_sha256": (references_hash(task),) if task in known else (),
         "fast": (False,),
+        "live_sha256": (find_live_hash(get_task(task)).get("live_sha256") if task in known else None,),
     }
     for key, allowed in expected.items():
         if result.get(key) not in allowed:
@@ -174,6 +176,7 @@ def add_submission(directory: Path, results: Path = RESULTS) -> Path:
         "task": submission.task.id,
         "data_sha256": manifest["data"]["sha256"],
         "references_sha256": references_hash(submission.task.id),
+        **find_live_hash(submission.task),
         "fast": False,
         "baseline": None,
         "title": manifest["method"],

@@ -167,6 +167,9 @@ def _make_parser() -> argparse.ArgumentParser:
         "--aiming-particles", type=int, default=70_000, help="of each small run that aims (default: %(default)s)"
     )
     live_set.add_argument("--seed", type=int, default=20250713, help="of the set (default: %(default)s)")
+    live_set.add_argument(
+        "--embed", action="store_true", help="copy the tables into the package and the runs into generation/live_runs"
+    )
     _add_machines(live_set)
     live_set.set_defaults(run=_live_set)
     disc = commands.add_parser("disc", help="fit the disc's terms for the kernels")
@@ -303,6 +306,7 @@ def _live(options: argparse.Namespace) -> int:
 
 
 def _live_set(options: argparse.Namespace) -> int:
+    from generation.live_embedding import embed
     from generation.live_set import LivePlan, make_simulations
     from generation.live_tables import assemble
     from mwlmc_data.simulator import SIMULATOR_VERSION
@@ -313,7 +317,7 @@ def _live_set(options: argparse.Namespace) -> int:
     )  # fmt: skip
     files = assemble(make_simulations(plan, **_prepare_machines(options)))
     print(f"{plan.out}: {len(files.runs)} of {plan.simulations} simulations arrived")
-    for path in (files.haloes, files.simulations, files.frictions, files.misses):
+    for path in embed(files) if options.embed else files[:4]:
         print(f"{path}: {path.stat().st_size} bytes")
     return 0
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from generation import card
 from generation.responsible import CONFORMS_TO, describe_use
-from generation.tables import CONFIG_COLUMNS, REFERENCES, splits_of
+from generation.tables import CONFIG_COLUMNS, LIVE, REFERENCES, splits_of
 from mwlmc_data import citation
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.store import ListedFile, Manifest
@@ -25,7 +25,10 @@ PAPER_URL = "https://arxiv.org/abs/2507.10667"
 _TYPES = {"int32": "cr:Int32", "float32": "cr:Float32", "string": "sc:Text", "bool": "sc:Boolean"}
 _SPLITS = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
 #: Columns that identify a row, where sim_id alone does not.
-_KEYS = {"validation": ("name",), **dict.fromkeys(REFERENCES, ("name",)), "shift": ("group", "sim_id")}
+_KEYS = {
+    "validation": ("name",), **dict.fromkeys(REFERENCES, ("name",)), "shift": ("group", "sim_id"),
+    **dict.fromkeys(LIVE[1:], ("live_id",)),
+}  # fmt: skip
 _CONTENT = {
     "gaussian": "simulations drawn from the paper's prior (Table 1), a row each",
     "flat": "simulations with both masses uniform (the paper's section 6.2), a row each",
@@ -36,6 +39,10 @@ _CONTENT = {
     "references-50-100": "the same given the reflex motion of the stars at 50 to 100 kpc",
     "references-stars": "reference posteriors of test rows of `gaussian` given 1,024 stars of each, with their tests",
     "shift": "haloes of the test split of `gaussian`, changed and fitted again, a row each",
+    "live": "stellar haloes in simulations of galaxies that deform each other, a row each",
+    "live-simulations": "masses of these galaxies in time and the disc's motion, a row for each simulation",
+    "live-frictions": "the friction with which a rigid pair has the live orbit, a row for each that one reproduces",
+    "live-misses": "drawn parameters of the simulations whose LMC missed its present day, a row each",
 }
 
 _TERMS = """

@@ -23,6 +23,7 @@ from generation.plan import ShardFolder
 from generation.shards import finish, is_finished, make_shards
 from mwlmc_data.arguments.arrays import as_seed, as_whole
 from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.live_tables import HALOES, NAME
 from mwlmc_data.live.aiming import AIMING_PARTICLES, MissedError, aim
 from mwlmc_data.live.settings import LIVE_VERSION, make_settings
 from mwlmc_data.live.simulating import run_live
@@ -38,13 +39,11 @@ from mwlmc_data.storage.writing import replace_file
 
 #: Seed of the set, of which the parameters are drawn; the next number is that of the haloes' own parameters.
 SEED = 20250713
-#: Particles of a simulation, and haloes in its field.
-PARTICLES, HALOES = 500_000, 8
+#: Particles of a simulation.
+PARTICLES = 500_000
 #: Friction of the first guess of a start, log10: about what live LMCs feel. In a live run the parameter means nothing
 #: else, so that the one that is drawn is not used.
 FIRST_GUESS = -0.3
-#: Of so many simulations one is for calibration, the others are for test.
-CALIBRATION_PERIOD = 5
 #: Largest number of pericentres of the rigid pair in 2.2 Gyr. An LMC that met the Milky Way before has lost mass there:
 #: eight corrections of the rigid start still missed by 30 to 40 kpc.
 MAX_PASSAGES = 1
@@ -109,7 +108,7 @@ class LivePlan(ShardFolder):
     def metadata(self) -> dict[str, str]:
         """Facts about the run, for the metadata of the files."""
         return {
-            "config": "live", "seed": str(self.seed), "simulator_version": self.simulator_version,
+            "config": NAME, "seed": str(self.seed), "simulator_version": self.simulator_version,
             "live_version": LIVE_VERSION, "particles": str(self.particles),
         }  # fmt: skip
 
@@ -137,11 +136,6 @@ class LivePlan(ShardFolder):
         """`beta0` and `r_dehnen` of the haloes of a simulation."""
         draws = Prior("gaussian", ("beta0", "r_dehnen")).sample(HALOES, seed=self.seed + 1, start=HALOES * shard)
         return [{name: float(value) for name, value in row.items()} for row in draws.to_dict("records")]
-
-
-def split_of_live(number: int) -> str:
-    """Split of a simulation and of all its haloes: "calibration" for one in five, else "test"."""
-    return "test" if number % CALIBRATION_PERIOD else "calibration"
 
 
 def make_simulations(

@@ -2,60 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from generation.live_set import HALOES, LivePlan, split_of_live
+from generation.live_set import LivePlan
 from generation.shards import read_shard
 from mwlmc_data.dataset import schema
-from mwlmc_data.dataset.schema import Column
+from mwlmc_data.dataset.live_tables import TABLES, split_of_live
 from mwlmc_data.display import describe_tuple
 from mwlmc_data.live.friction import fit_friction
 from mwlmc_data.live.profile import find_m200
 from mwlmc_data.live.simulation import LiveSimulation, load_live
 from mwlmc_data.live.spheres import hernquist_sphere
+from mwlmc_data.live.truths import name_run
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import make_folder, write_bytes
-
-_SIMULATION = Column("live_id", "int32", "", f"Number of the live simulation; its haloes have sim_id // {HALOES} = it")
-_SPLIT = Column("split", "string", "", "calibration for one simulation in five, with all its haloes, else test")
-
-#: Columns of the table of simulations: the truths that a rigid row does not have.
-TRUTHS = (
-    _SIMULATION,
-    _SPLIT,
-    Column("m_lmc_infall", "float32", "Msun", "Mass of the LMC at the start: its Hernquist sphere as it was cut"),
-    Column("m_lmc_bound_infall", "float32", "Msun", "Of it, the mass that was bound to the LMC at the start"),
-    Column("m_lmc_bound", "float32", "Msun", "Mass that is bound to the LMC today"),
-    Column("m_lmc_8p7_today", "float32", "Msun", "Mass within 8.7 kpc of the LMC's centre today, of what was the LMC"),
-    Column("m_lmc_50_today", "float32", "Msun", "Mass within 50 kpc of the LMC's centre today, of what was the LMC"),
-    Column("m200_mw_today", "float32", "Msun", "M200 of the Milky Way's halo today, from the monopole of its field"),
-    Column("m_mw_50_today", "float32", "Msun", "Mass of the Milky Way's halo, bulge and disc within 50 kpc today"),
-    *(
-        Column(f"v{a}_disc", "float32", "km/s", f"Velocity of the disc today along {a}, in the frame in which the "
-               "Milky Way was at rest at the start") for a in "xyz"
-    ),
-    Column("miss_position", "float32", "kpc", "Distance of the LMC from the present day that was aimed at"),
-    Column("miss_velocity", "float32", "km/s", "Difference of its velocity from the one that was aimed at"),
-)  # fmt: skip
-#: Columns of the table of frictions, which holds only the simulations whose orbit a friction reproduces.
-FRICTIONS = (
-    _SIMULATION,
-    Column("log10_lambda_df", "float32", "", "log10 of the factor on Chandrasekhar's friction with which the rigid "
-           "pair, rewound from today, comes nearest to the live orbit"),
-    Column("rms_position", "float32", "kpc", "Distance between the two pasts of the LMC, rms over 2.2 Gyr"),
-    Column("rms_velocity", "float32", "km/s", "Difference of its velocity in the two, rms over 2.2 Gyr"),
-)  # fmt: skip
-#: Columns of the table of simulations whose LMC missed.
-MISSES = (
-    _SIMULATION,
-    *(schema.get_column(name) for name in schema.DRAWN),
-    Column("missed", "string", "", "Why there is no simulation: where its LMC ended, or why it could not start"),
-)
 
 
 class LiveFiles(NamedTuple):
@@ -90,13 +55,16 @@ def assemble(plan: LivePlan) -> LiveFiles:
     folder = plan.out / "runs"
     make_folder(folder)
     rows: list[dict[str, Any]] = []
-    truths, frictions, misses, runs = [], [], [], []
+    truths: list[dict[str, Any]] = []
+    frictions: list[dict[str, Any]] = []
+    misses: list[dict[str, Any]] = []
+    runs: list[Path] = []
     for shard in range(plan.n_shards):
         (made,) = read_shard(plan, shard).to_pylist()
         if made["missed"]:
             misses.append({"live_id": shard, **{name: made[name] for name in (*schema.DRAWN, "missed")}})
             continue
-        path = folder / f"live-{shard:05d}.npz"
+        path = folder / name_run(shard)
         if not path.is_file() or path.read_bytes() != made["run"]:
             write_bytes(path, made["run"])
         runs.append(path)
@@ -104,9 +72,9 @@ def assemble(plan: LivePlan) -> LiveFiles:
         rows += [{**row, "split": split} for row in made["rows"]]
         truths.append({"live_id": shard, "split": split, **describe_truth(live)})
         frictions += [{"live_id": shard, **found} for found in _describe_friction(live)]
-    tables = ((schema.COLUMNS, rows, ""), (TRUTHS, truths, "-simulations"), (FRICTIONS, frictions, "-frictions"))
-    haloes, simulations, fitted = (_write(plan, *table) for table in tables)
-    return LiveFiles(haloes, simulations, fitted, _write(plan, MISSES, misses, "-misses"), runs)
+    tables = zip(TABLES, (rows, truths, frictions, misses), strict=True)
+    haloes, simulations, fitted, missed = (_write(plan, name, content) for name, content in tables)
+    return LiveFiles(haloes, simulations, fitted, missed, runs)
 
 
 def describe_truth(live: LiveSimulation) -> dict[str, float]:
@@ -136,10 +104,9 @@ def _describe_friction(live: LiveSimulation) -> Iterator[dict[str, float]]:
         }  # fmt: skip
 
 
-def _write(plan: LivePlan, columns: Sequence[Column], rows: list[dict[str, Any]], suffix: str) -> Path:
-    path = plan.out / f"live{suffix}.parquet"
-    table_schema = schema.table_schema(columns, plan.metadata)
-    table = pa.Table.from_pylist(rows, schema=table_schema)
+def _write(plan: LivePlan, name: str, rows: list[dict[str, Any]]) -> Path:
+    path = plan.out / f"{name}.parquet"
+    table = pa.Table.from_pylist(rows, schema=schema.table_schema(TABLES[name], plan.metadata))
     stream = pa.BufferOutputStream()
     parquet.write_table(table, stream)
     write_bytes(path, stream.getvalue().to_pybytes())

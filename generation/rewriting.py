@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from generation.haloes import ROW_GROUP, write_shard
-from mwlmc_data.dataset import library, release, schema, store
+from mwlmc_data.dataset import library, live_tables, release, schema, store
 from mwlmc_data.scoring import ladders, reference_columns, references, yardstick
 from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.storage.writing import replace_file, write_bytes
@@ -22,6 +22,7 @@ _BENCHMARK: dict[str, Sequence[schema.Column]] = {
     references.OF_STARS: reference_columns.COLUMNS_OF_STARS,
     ladders.NAME: ladders.COLUMNS,
     yardstick.NAME: yardstick.COLUMNS,
+    **live_tables.TABLES,
 }
 
 

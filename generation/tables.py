@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mwlmc_data.dataset import release, schema
+from mwlmc_data.dataset import live_tables, release, schema
 from mwlmc_data.scoring import ladders, reference_columns, references
 from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.validation import VALIDATION_COLUMNS, validation_table
@@ -18,16 +18,23 @@ CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {
     references.OF_50_100: reference_columns.COLUMNS_OF_50_100,
     references.OF_STARS: reference_columns.COLUMNS_OF_STARS,
     "shift": ladders.COLUMNS,
+    **live_tables.list_embedded(),
 }
 #: Configs of reference posteriors.
 REFERENCES = (references.NAME, references.OF_50_100, references.OF_STARS)
+#: Configs of live galaxies: none before the set `live` is embedded.
+LIVE = tuple(live_tables.list_embedded())
 #: Configs that have only a test split, in one file each.
-_TEST_ALONE = ("validation", *REFERENCES, "shift")
+TEST_ALONE = ("validation", *REFERENCES, "shift", *LIVE)
 
 
 def splits_of(config: str) -> tuple[str, ...]:
-    """List the splits of a config: the validation cases and the benchmark's files have only a test split."""
-    return ("test",) if config in _TEST_ALONE else schema.SPLITS
+    """List the splits of a config: the validation cases and the benchmark's files have only a test split.
+
+    So have the tables of live galaxies, which nothing is trained on; their own column `split` tells the calibration
+    rows.
+    """
+    return ("test",) if config in TEST_ALONE else schema.SPLITS
 
 
 def files_of(config: str, split: str) -> str:
@@ -57,7 +64,7 @@ def read_split(config: str, split: str) -> pa.Table:
     """
     if config == "validation":
         return validation_table()
-    if config in _TEST_ALONE:
+    if config in TEST_ALONE:
         path = embedded.verify_file(config)
         if path is None:
             raise RuntimeError(f"config = {config!r}: allowed is one whose file is embedded in the package")

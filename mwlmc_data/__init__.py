@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mwlmc_data.dataset.haloes import load_halo, load_haloes
     from mwlmc_data.fetching import fetch
     from mwlmc_data.inference import Posterior, infer, infer_stars
-    from mwlmc_data.live import LiveSimulation, load_live, simulate_live
+    from mwlmc_data.live import LiveSimulation, load_live, load_live_truths, simulate_live
     from mwlmc_data.plotting.corners import corner_plot
     from mwlmc_data.priors import Prior
     from mwlmc_data.rewinding import Selection, log_density, log_likelihood, rewind
@@ -67,6 +67,7 @@ _HOME = {
     "load_halo": "dataset.haloes",
     "load_haloes": "dataset.haloes",
     "load_live": "live",
+    "load_live_truths": "live",
     "log_density": "rewinding",
     "log_likelihood": "rewinding",
     "mock_survey": "surveys",
@@ -107,6 +108,7 @@ __all__ = [
     "load_halo",
     "load_haloes",
     "load_live",
+    "load_live_truths",
     "log_density",
     "log_likelihood",
     "mock_survey",

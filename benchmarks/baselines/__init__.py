@@ -10,6 +10,8 @@ maf                  NPE with a masked autoregressive flow, as in the paper
 nsf                  NPE with a neural spline flow
 nsf-ensemble         five neural spline flows in place of one
 nsf-corrected        a neural spline flow, importance-corrected by a likelihood
+linear-calibration   of live-64: a mixture density network whose draws a linear map of residuals corrects
+fine-tuned           of live-64: a mixture density network, fine-tuned to the calibration rows
 fmpe                 flow matching posterior estimation
 npse                 neural posterior score estimation
 nle                  neural likelihood estimation, with the posterior on a grid

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.common.sets import Learnable
+from benchmarks.common.sets import Calibrated, Learnable
 from mwlmc_data.array_types import Float64Array
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ class Baseline(abc.ABC):
         Whether it is a network.
     uses_simulations : bool
         Whether it learns from the task's simulations.
+    uses_calibration : bool
+        Whether it learns from a task's calibration split as well. Tasks with such a split are for these methods alone;
+        what the others would make of them is what they make of the same task without it.
     form : str or None
         Form of the data that it takes: "table", "sets" or "classes"; None for a table or sets.
     """
@@ -107,11 +110,14 @@ class Baseline(abc.ABC):
     has_density: ClassVar[bool] = True
     needs_torch: ClassVar[bool] = True
     uses_simulations: ClassVar[bool] = True
+    uses_calibration: ClassVar[bool] = False
     form: ClassVar[str | None] = "table"
 
     @classmethod
     def accepts(cls, task: Learnable) -> bool:
         """Return whether the method can learn from a task's data; the suite leaves out the others."""
+        if cls.uses_calibration is not isinstance(task, Calibrated):
+            return False
         return cls.form == task.form or (cls.form is None and task.form != "classes")
 
     @classmethod

@@ -24,7 +24,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         _add_accuracy, _add_speed, _add_cuda, _add_outskirts, _add_equilibrium, _add_choices, _add_regeneration,
         _add_loading, _add_refusals, _add_calibration, _add_assembly, _add_rewinding,
         _add_stars_calibration, _add_samplers, _add_model_evidences, _add_detectors, _add_live, _add_live_reflex,
-        _add_costs, _add_information, _add_brute_force, _add_survey_moments, _add_milky_way, _add_selection,
+        _add_live_inference, _add_costs, _add_information, _add_brute_force, _add_survey_moments, _add_milky_way,
+        _add_selection,
     ):  # fmt: skip
         add_one(commands)
 
@@ -383,6 +384,31 @@ def _live_reflex(options: argparse.Namespace) -> None:
         options.out, options.runs, options.haloes, options.stars, options.beta0, options.r_dehnen, options.singles,
         options.figure,
     )  # fmt: skip
+
+
+def _add_live_inference(commands: argparse._SubParsersAction) -> None:
+    inference = commands.add_parser("live-inference", help="what the networks of infer make of live galaxies")
+    inference.add_argument(
+        "--out", type=Path, default=Path("build/live-inference"), help="folder of what is inferred, which it resumes"
+    )
+    inference.add_argument(
+        "--configs", type=split_names, default=["gaussian", "wide"], help="training sets (default: gaussian,wide)"
+    )
+    inference.add_argument("--simulations", type=integer_from(2), help="test simulations, the first (default: all)")
+    inference.add_argument(
+        "--haloes", type=integer_from(1), default=2, help="of each simulation, at most 8 (default: %(default)s)"
+    )
+    add_workers(inference)
+    inference.add_argument("--figure", type=Path, help="draw the figure there (.png)")
+    inference.set_defaults(run=_live_inference)
+
+
+def _live_inference(options: argparse.Namespace) -> None:
+    from benchmarks.studies import live_inference
+
+    live_inference.main(
+        options.out, options.configs, options.simulations, options.haloes, options.workers, options.figure
+    )
 
 
 def _add_costs(commands: argparse._SubParsersAction) -> None:

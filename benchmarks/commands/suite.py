@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     suite.add_argument("--list", action="store_true", help="list the tasks and the baselines, and run nothing")
     suite.add_argument("--out", type=Path, default=Path("build/suite"), help="folder of the run, which it resumes")
     suite.add_argument("--fast", action="store_true", help="a quick look: few epochs, one seed, no scores to quote")
-    suite.add_argument("--tasks", type=split_names, help="tasks to run, by commas, or board (default) or stars")
+    suite.add_argument("--tasks", type=split_names, help="tasks to run, by commas, or board (default), stars or live")
     suite.add_argument("--baselines", type=split_names, help="baselines to run, separated by commas (default: all)")
     suite.add_argument("--seeds", type=integer_from(1), help="in the tasks with a budget (default: 3, or 1 if fast)")
     add_workers(suite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -67,6 +67,21 @@ class Learnable(Protocol):
 
     @property
     def prior(self) -> Prior:
+        """See above."""
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """What has a few rows of the kind of its observations, beside a training set of another kind.
+
+    Attributes
+    ----------
+    calibration : Split
+        These rows; theta has NaN where a truth does not exist.
+    """
+
+    @property
+    def calibration(self) -> Split:
         """See above."""
 
 

@@ -14,6 +14,7 @@ detectors          how well detectors find the shifted observations of `shift` a
 equilibrium        how the halo contracts without an LMC, and how far out its stars lie
 information        what a halo's numbers lose of what its stars say, and what that gain rests on
 live               how good and how fast live galaxies are, beside what is allowed, and beside others' runs
+live_inference     what the networks of `infer` make of live galaxies, and whose mass it is
 live_reflex        the reflex by radius of the stored live runs, beside rigid galaxies
 loading            what haloes cost as files, and how fast they load
 milky_way          the published motions of the real Milky Way through `infer`, and what shell and selection do

@@ -43,7 +43,7 @@ def measure(task: ShiftedTask, name: str, kept: models.Models, seed: int = 0) ->
     dict of str to dict of str to float
         AUROC by statistic and rung; under "mean" the mean over the rungs.
     """
-    source = jobs.source_of(task)
+    source = models.source_of(task, name)
     baseline, _ = kept.get(name, source, seed)
     arrays, _ = jobs.draw(baseline, task, seed)
     statistics = {"own": arrays["statistic"]} if "statistic" in arrays else {}

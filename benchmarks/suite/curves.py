@@ -29,18 +29,21 @@ def compute_curves(task: Task, samples: NDArray) -> dict[str, Any]:
     Returns
     -------
     dict
-        n, the number of observations like the training set; ranks, by parameter; tarp; region: each as fractions below
-        `LEVELS`.
+        n, the number of observations like the training set, or of live galaxies; ranks, by parameter; tarp; region:
+        each as fractions below `LEVELS`, over the parameters whose truth every such observation has.
     """
     group = FIXED if FIXED in task.observations.groups else NOMINAL
     rows = task.observations.rows(group)
     draws, truth = samples[rows].astype(np.float64), task.observations.theta[rows].astype(np.float64)
+    known = np.flatnonzero(np.isfinite(truth).all(axis=0))
+    draws, truth = draws[:, :, known], truth[:, known]
+    names = [task.theta_names[j] for j in known]
     ranks = scoring.rank_fractions(draws, truth)
     fractions = {
         "tarp": scoring.tarp(draws, truth).fractions,
         "region": scoring.region_coverage(draws, truth).fractions,
     }
-    by_name = {name: _evaluate(ranks[:, j]) for j, name in enumerate(task.theta_names)}
+    by_name = {name: _evaluate(ranks[:, j]) for j, name in enumerate(names)}
     return {"n": len(rows), "ranks": by_name, **{name: _evaluate(values) for name, values in fractions.items()}}
 
 

@@ -20,7 +20,7 @@ from benchmarks.common.others import OthersOf
 from benchmarks.common.sets import Learnable, SimulationSet, box_of
 from benchmarks.suite import models
 from benchmarks.suite.curves import compute_curves
-from benchmarks.suite.models import cpu_seconds
+from benchmarks.suite.models import cpu_seconds, source_of
 from mwlmc_data import __version__, get_task
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import release
@@ -108,11 +108,11 @@ def run(out: Path, job: Job, effort: Effort) -> None:
 
 def _draw_entry(out: Path, job: Job, task: Task, effort: Effort) -> dict[str, Any]:
     """Train, draw and write the submission; return what the result records of that."""
-    kept, source = models.Models(out / "models", effort), source_of(task)
+    kept, source = models.Models(out / "models", effort), source_of(task, job.baseline)
     baseline, about = kept.get(job.baseline, source, job.seed)
     start = cpu_seconds()
     arrays, drawn = draw(baseline, task, job.seed)
-    spent = sum_training_cost(kept, job, source) + cpu_seconds() - start
+    spent = sum_training_cost(kept, job, task) + cpu_seconds() - start
     if isinstance(task, OnDemandTask):
         start, others = cpu_seconds(), OthersOf(task)
         beside, _ = kept.get(job.baseline, others, job.seed)
@@ -133,7 +133,7 @@ def _draw_entry(out: Path, job: Job, task: Task, effort: Effort) -> dict[str, An
 def train(out: Path, job: Job, effort: Effort) -> None:
     """Train a baseline that others are made of, and store it."""
     use_one_thread()
-    models.Models(out / "models", effort).get(job.baseline, source_of(get_task(job.task)), job.seed)
+    models.Models(out / "models", effort).get(job.baseline, source_of(get_task(job.task), job.baseline), job.seed)
 
 
 def run_cases(out: Path, config: str, name: str, seed: int, effort: Effort) -> None:
@@ -165,14 +165,6 @@ def task_of(name: str, effort: Effort) -> Task:
     task = get_task(name)
     if effort.fast:
         task.n_draws = FAST_DRAWS
-    return task
-
-
-def source_of(task: Task) -> Learnable:
-    """Return what a baseline learns from: tasks that differ only in their observations share trained baselines."""
-    for plain in map(get_task, ("summary-9", "stars-budget-10000")):
-        if (plain.theta_names, plain.x_names, plain.budget) == (task.theta_names, task.x_names, task.budget):
-            return plain
     return task
 
 
@@ -238,10 +230,11 @@ def draw_for(baseline: Baseline, task: Learnable, x: NDArray, n: int, seed: int)
     return theta, dataclasses.replace(drawn, complete=complete)
 
 
-def sum_training_cost(kept: models.Models, job: Job, source: Learnable) -> float:
+def sum_training_cost(kept: models.Models, job: Job, task: Task) -> float:
     """Sum the processor seconds of the training, including its parts."""
     parts = [(job.baseline, job.seed), *find_baselines()[job.baseline].list_parts(job.seed)]
-    return sum(float(models.read_about(kept.path(name, source, seed))["cpu_seconds"]) for name, seed in parts)
+    paths = [kept.path(name, source_of(task, name), seed) for name, seed in parts]
+    return sum(float(models.read_about(path)["cpu_seconds"]) for path in paths)
 
 
 def score_submission(submission: Submission) -> Report:

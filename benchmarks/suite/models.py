@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines.base import Baseline, Effort, create
+from benchmarks.baselines.base import Baseline, Effort, create, find_baselines
 from benchmarks.common.sets import Learnable
+from mwlmc_data import get_task
 from mwlmc_data.arguments.messages import refuse
-from mwlmc_data.dataset import release
+from mwlmc_data.dataset import live_tables, release
+from mwlmc_data.scoring.task import Task
+from mwlmc_data.scoring.tasks.live import Live
+from mwlmc_data.scoring.tasks.shift import LiveShift
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.hashing import sha256_of
 
 _ABOUT = "about"
@@ -71,7 +76,20 @@ class Models:
         return baseline, {**about, "sha256": sha256_of(path)}
 
     def _part(self, name: str, task: Learnable, seed: int) -> Baseline:
-        return self.get(name, task, seed)[0]
+        return self.get(name, source_of(task, name) if isinstance(task, Task) else task, seed)[0]
+
+
+def source_of(task: Task, baseline: str) -> Task:
+    """Return the task that a baseline learns from: tasks that differ only in their observations share what is trained.
+
+    A baseline that uses a calibration split learns from the task that has it, any other from the training set alone.
+    """
+    if find_baselines()[baseline].uses_calibration:
+        return task
+    for plain in map(get_task, ("summary-9", "stars-budget-10000")):
+        if (plain.theta_names, plain.x_names, plain.budget) == (task.theta_names, task.x_names, task.budget):
+            return plain
+    return task
 
 
 def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
@@ -83,7 +101,15 @@ def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
         "data_sha256": release.get_entry(task.prior.config)["sha256"],
         "seed": seed,
         "fast": baseline.effort.fast,
+        **find_live_hash(task),
     }
+
+
+def find_live_hash(task: Learnable) -> dict[str, str]:
+    """Return the hash of the embedded live set under a name of its own, for a task that needs it: the set may grow."""
+    if not isinstance(task, Live | LiveShift):
+        return {}
+    return {"live_sha256": embedded.load_registry()[live_tables.NAME]["sha256"]}
 
 
 def describe(baseline: Baseline) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from benchmarks.baselines.base import Effort, find_baselines
 from benchmarks.common.parallel import run_calls
 from benchmarks.suite import jobs
 from benchmarks.suite.jobs import Job
+from benchmarks.suite.models import source_of
 from mwlmc_data import get_task
 from mwlmc_data.workers import available_cores
 
 #: The tasks of a run, unless others are requested.
 TASKS = ("summary-9", "summary-6", "budget-1000", "budget-10000", "budget-100000", "shift")
-#: Names of several tasks: those on the board, and those made of more numbers or of the stars themselves.
+#: Names of several tasks: those on the board, those made of more numbers or of the stars themselves, and those of live
+#: galaxies, which need the embedded set.
 GROUPS = {
     "board": TASKS,
     "stars": (
@@ -29,6 +31,7 @@ GROUPS = {
         "stars-shift",
         "models",
     ),
+    "live": ("live", "live-64"),
 }
 #: The tasks of a fast run, unless others are requested.
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
@@ -75,10 +78,14 @@ def plan_waves(
         if known[name].accepts(get_task(task))
         for seed in range((seeds or BUDGET_SEEDS) if get_task(task).budget else 1)
     ]
-    own = [job for job in wanted if jobs.source_of(get_task(job.task)).id == get_task(job.task).id]
+    own = [job for job in wanted if source_of(get_task(job.task), job.baseline).id == get_task(job.task).id]
     simple = [job for job in own if not known[job.baseline].list_parts(job.seed)]
     # members that are not entries themselves are trained but not scored; a shared training comes with its owner
-    members = [Job(job.task, *part) for job in own for part in known[job.baseline].list_parts(job.seed)]
+    members = [
+        Job(source_of(get_task(job.task), name).name, name, seed)
+        for job in own
+        for name, seed in known[job.baseline].list_parts(job.seed)
+    ]
     only_trained = [job for job in dict.fromkeys(members) if job not in simple]
     composed = [job for job in own if job not in simple]
     shared = [job for job in wanted if job not in own]

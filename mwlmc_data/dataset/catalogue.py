@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mwlmc_data.arguments.arrays import as_choice, as_whole
-from mwlmc_data.dataset import schema
+from mwlmc_data.dataset import live_tables, schema
 from mwlmc_data.dataset.release import DATA_VERSION, get_entry, verify_embedded
 from mwlmc_data.dataset.store import describe_store, open_local_store
 from mwlmc_data.storage import parquet
@@ -118,9 +118,12 @@ def load_catalogue(
     Parameters
     ----------
     split : str, optional
-        "train", "validation" or "test", by `schema.split_of` of sim_id; all three by default.
+        "train", "validation" or "test", by `schema.split_of` of sim_id; all three by default. Of the set "live",
+        "calibration" or "test".
     config : str
-        Set of simulations: "gaussian" (Table 1 of the paper), "flat" (its section 6.2) or "wide" (ours).
+        Set of simulations: "gaussian" (Table 1 of the paper), "flat" (its section 6.2) or "wide" (ours); "live" has
+        eight haloes of each of some hundred deforming galaxies (`load_live_truths`), where the package embeds it. Its
+        `log10_lambda_df` was the first guess of a start, and is no truth.
     columns : sequence of str, optional
         Names of columns, in the wanted order; all by default. `schema.COLUMNS` gives their units and meaning. An older
         version of the data may have fewer columns.
@@ -157,7 +160,7 @@ torch.Tensor or numpy.ndarray
     """
     as_choice("format", format, tuple(_CONVERTERS))
     if split is not None:
-        as_choice("split", split, schema.SPLITS)
+        as_choice("split", split, live_tables.SPLITS if config == live_tables.NAME else schema.SPLITS)
     budget = None if budget is None else as_whole("budget", budget)
     if budget is not None and (split != "train" or budget not in schema.BUDGETS):
         allowed = ", ".join(map(str, schema.BUDGETS))
@@ -174,7 +177,9 @@ def _read(config: str, version: str | None, split: str | None, names: list[str],
 
     if version in (None, DATA_VERSION):
         filters = None if split is None else [("split", "=", split)]
-        return parquet.read_table(verify_embedded(config, version), columns=names, filters=filters)
+        is_live = config == live_tables.NAME
+        path = live_tables.verify_table() if is_live else verify_embedded(config, version)
+        return parquet.read_table(path, columns=names, filters=filters)
     paths = _find_fetched(config, version, split)
     with parquet.open_file(paths[0]) as file:
         present = file.schema_arrow.names

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_choice, as_flag, as_seed, as_whole
-from mwlmc_data.dataset import library, release, schema
+from mwlmc_data.dataset import library, live_tables, release, schema
 from mwlmc_data.dataset.batches import Batch, HaloBatches
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     source : {"auto", "store", "simulation"}
         Where the stars come from: a file if there is one, only a file, or the simulator.
     config : str
-        Set of simulations: "gaussian", "flat" or "wide".
+        Set of simulations: "gaussian", "flat" or "wide"; or "live", whose haloes are drawn again, in about a second, in
+        the stored field of their run. The runs are in the repository, and not in the package.
     version : str, optional
         Version of the data; the package's own by default.
 
@@ -54,7 +55,8 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     ValueError
         If the number, source, set or version is not allowed.
     MissingHaloError
-        If `source` is "store" and no file holds the halo, or it was made with another version of the simulator.
+        If `source` is "store" and no file holds the halo, it was made with another version of the simulator, or the
+        run of a live one is not on this machine.
     DamagedFileError
         If a file is not that of the release.
 
@@ -63,6 +65,10 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     >>> load_halo(7).positions.shape
     (4500, 3)
     """
+    if config == live_tables.NAME and version in (None, release.DATA_VERSION):
+        from mwlmc_data.dataset.live_haloes import load_live_halo
+
+        return load_live_halo(sim_id, source)
     last = release.get_entry(config, version)["rows"] - 1
     ids = np.array([as_whole("sim_id", sim_id, maximum=last)])
     from mwlmc_data.simulator import Halo

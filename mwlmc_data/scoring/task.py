@@ -31,7 +31,7 @@ N_DRAWS = 1000
 
 _KNOWN: dict[str, dict[str, type[Task]]] = {}
 #: Order of the lists, whichever module is imported first.
-_FAMILIES = ("summary", "budget", "shift", "stars", "velocity", "models")
+_FAMILIES = ("summary", "budget", "shift", "live", "stars", "velocity", "models")
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,6 +143,11 @@ class Task(abc.ABC):
         """Describe the data in a word or two, and in a line."""
         line = ", ".join(f"{name} [{schema.get_column(name).unit}]" for name in self.x_names)
         return f"{len(self.x_names)} data", line
+
+    @classmethod
+    def is_available(cls) -> bool:
+        """Whether this package embeds what the task needs."""
+        return True
 
     @property
     def id(self) -> str:
@@ -278,7 +283,7 @@ def get_task(name: str) -> Task:
     Parameters
     ----------
     name : str
-        Such as "summary-9", for its newest version here, or "summary-9@1.0".
+        Such as "summary-9", for its newest version whose data are here, or "summary-9@1.0".
 
     Returns
     -------
@@ -288,7 +293,7 @@ def get_task(name: str) -> Task:
     Raises
     ------
     ValueError
-        If there is no such task or version.
+        If there is no such task or version, or this package does not embed its data.
 
     Examples
     --------
@@ -302,7 +307,8 @@ def get_task(name: str) -> Task:
         allowed = ", ".join(f"{task}@{v}" for task, versions in known.items() for v in versions)
         raise ValueError(f"task = {name!r}: allowed is one of {allowed}")
     versions = known[wanted]
-    newest = max(versions, key=lambda v: tuple(int(part) for part in v.split(".")))
+    usable = [v for v, task in versions.items() if task.is_available()] or list(versions)
+    newest = max(usable, key=lambda v: tuple(int(part) for part in v.split(".")))
     return versions[version if at else newest]()
 
 

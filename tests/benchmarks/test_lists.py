@@ -26,7 +26,8 @@ def commands_of(parser):
 
 
 def test_docstrings_name_what_is_found():
-    assert names_in(tasks_package.__doc__) == [name.partition("@")[0] for name in list_tasks()]
+    # a task with two versions is a line
+    assert names_in(tasks_package.__doc__) == list(dict.fromkeys(name.partition("@")[0] for name in list_tasks()))
     found = names_in(baselines_package.__doc__)
     assert len(found) == len(set(found)) and set(found) == set(find_baselines())
     assert names_in(studies.__doc__) == sorted(module.name for module in pkgutil.iter_modules(studies.__path__))

@@ -1,5 +1,6 @@
 """Every embedded table as the tools of astronomers see it: units, descriptions and UCDs beside equal values."""
 
+import itertools
 import shutil
 
 import numpy as np
@@ -11,7 +12,7 @@ from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 
 from generation.rewriting import rewrite
-from mwlmc_data.dataset import release, schema, store
+from mwlmc_data.dataset import live_tables, release, schema, store
 from mwlmc_data.scoring import ladders, reference_columns, yardstick
 from mwlmc_data.storage import embedded, parquet, votable
 from mwlmc_data.validation import VALIDATION_COLUMNS, validation_schema
@@ -26,6 +27,7 @@ COLUMNS = {
     "references-stars": reference_columns.COLUMNS_OF_STARS,
     "shift": ladders.COLUMNS,
     "yardstick": yardstick.COLUMNS,
+    **live_tables.list_embedded(),
 }
 TABLES = sorted(release.DATA_DIR.rglob("*.parquet"))
 READABLE = [path for path in TABLES if path.parent == release.DATA_DIR]
@@ -100,6 +102,11 @@ def test_only_reals_may_be_unknown():
     assert all(c.nullable == c.name.startswith("truth_") for c in VALIDATION_COLUMNS)
     with pytest.raises(ValueError, match="nullable of column count = True: allowed for float32 only"):
         schema.Column("count", "int32", "", "A count", nullable=True)
+
+
+def test_the_tables_of_live_galaxies_have_ucds():
+    for c in itertools.chain(*live_tables.TABLES.values()):
+        assert c.ucd and check_ucd(c.ucd, check_controlled_vocabulary=True), c.name
 
 
 def test_the_validation_cases_have_ucds():

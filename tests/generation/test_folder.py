@@ -15,7 +15,7 @@ import pytest
 from generation import folder
 from generation.card import CARD, add_configs
 from generation.folder import StrangerError, make_release
-from generation.tables import CONFIG_COLUMNS, REFERENCES
+from generation.tables import CONFIG_COLUMNS, TEST_ALONE
 from mwlmc_data.dataset import release, schema, store
 from mwlmc_data.dataset.verification import verify
 from mwlmc_data.simulator import SIMULATOR_VERSION
@@ -28,7 +28,7 @@ from tests.helpers.folder_contents import contents, files_in
 DATE = "2026-02-03"
 TEXTS = {"README.md", "manifest.json", "croissant.json", ".zenodo.json", "SHA256SUMS", *folder.COPIED}
 TABLES = {f"{c}/{c}-{s}.parquet" for c in ("gaussian", "flat", "wide") for s in schema.SPLITS}
-SINGLE = {f"{c}/{c}-test.parquet" for c in ("validation", *REFERENCES, "shift")}
+SINGLE = {f"{c}/{c}-test.parquet" for c in TEST_ALONE}
 SHARDS = {
     "haloes/haloes-train-00000-of-00001.parquet",
     *(f"haloes/haloes-validation-0000{i}-of-00003.parquet" for i in range(3)),
@@ -113,7 +113,7 @@ class TestContents:
         for part in parts.values():
             assert part.schema.equals(parquet.mark_schema(embedded.schema), check_metadata=True)
 
-    @pytest.mark.parametrize("config", [*REFERENCES, "shift"])
+    @pytest.mark.parametrize("config", TEST_ALONE[1:])
     def test_the_files_of_the_benchmark_are_the_embedded_ones(self, published, config):
         table = pq.read_table(published / f"{config}/{config}-test.parquet")
         wanted = pq.read_table(embedded.verify_file(config))

@@ -8,11 +8,12 @@ import pytest
 
 import generation.live_set as module
 from generation.__main__ import main
-from generation.live_set import LivePlan, make_simulations, split_of_live
-from generation.live_tables import FRICTIONS, MISSES, TRUTHS, assemble
+from generation.live_set import LivePlan, make_simulations
+from generation.live_tables import assemble
 from generation.plan import RunMismatchError
 from mwlmc_data import Parameters, Prior, load_live
 from mwlmc_data.dataset import schema
+from mwlmc_data.dataset.live_tables import FRICTIONS, MISSES, TRUTHS, split_of_live
 from mwlmc_data.live.aiming import Aim, MissedError
 from mwlmc_data.simulator import SIMULATOR_VERSION, fit_reflex, integrate_orbit
 

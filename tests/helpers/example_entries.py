@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+import mwlmc_data as mw
 from mwlmc_data.scoring import metrics
 
 #: Draws of an observation, in place of 1,000.
 SHORT = 48
+
+
+def list_own_tasks():
+    """Tasks whose observations are rows of the release: all but those that need the embedded set `live`."""
+    return [name for name in mw.list_tasks() if name not in ("live@1.0", "live-64@1.0", "shift@1.1")]
 
 
 def prior_samples(task, seed=5, rows=None):

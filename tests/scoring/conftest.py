@@ -4,13 +4,13 @@ import pytest
 
 import mwlmc_data as mw
 from mwlmc_data.scoring import task as task_module
-from tests.helpers.example_entries import SHORT, Gaussian
+from tests.helpers.example_entries import SHORT, Gaussian, list_own_tasks
 
 
 @pytest.fixture(scope="session")
 def loaded():
     """Each task whose data the package embeds once, with few draws per observation."""
-    tasks = {name: mw.get_task(name) for name in mw.list_tasks()}
+    tasks = {name: mw.get_task(name) for name in list_own_tasks()}
     tasks = {name: task for name, task in tasks.items() if not task.on_demand}
     for task in tasks.values():
         task.n_draws = SHORT

@@ -12,6 +12,8 @@ budget-1000                 summary-9, learnt from the first 1,000 training simu
 budget-10000                the same from 10,000
 budget-100000               the same from 100,000
 shift                       summary-9 on observations that move away from the training set step by step
+live                        summary-9 on galaxies that deform each other, by what is learnt from rigid ones
+live-64                     the same, learnt from one halo of each of up to 64 live galaxies in addition
 stars-budget-1000           the three parameters from 1,024 stars of a halo, learnt from 1,000 simulations
 stars-budget-10000          the same from 10,000
 stars-budget-100000         the same from 100,000

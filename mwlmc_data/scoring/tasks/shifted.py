@@ -36,6 +36,11 @@ class ShiftedTask(Task):
         """Groups that are shifted on purpose."""
         return tuple(self.what)
 
+    @property
+    def simulations(self) -> NDArray[np.integer]:
+        """Number of the independent simulation of each observation (n,); rows that share one are no further trials."""
+        return self.observations.sim_id
+
     def load_nominal_limit(self) -> ScoreLimit | None:
         """Load scores of a nearly exact posterior for the observations like the training set; None without any."""
         return None
@@ -103,7 +108,7 @@ class ShiftedTask(Task):
         nominal = self.observations.rows(NOMINAL)
         moved = np.flatnonzero(np.isin(self.observations.group, self.rungs))
         # the rungs of one row share its truth, so they are not independent trials
-        trials = len(np.unique(self.observations.sim_id[moved]))
+        trials = len(np.unique(self.simulations[moved]))
         found = {}
         for name, rows, n in (("test", nominal, len(nominal)), ("shifted", moved, trials)):
             for level in (0.68, 0.95):
@@ -125,7 +130,7 @@ class ShiftedTask(Task):
     def _mean_auroc(self, statistic: NDArray) -> Entry:
         """Average over the rungs, with an error that groups all rows of one simulation (Obuchowski 1997)."""
         nominal, n_rungs = self.observations.rows(NOMINAL), len(self.rungs)
-        ids, place = np.unique(self.observations.sim_id, return_inverse=True)
+        ids, place = np.unique(self.simulations, return_inverse=True)
         value, pull = 0.0, np.zeros(len(ids))  # contribution of each simulation to the mean
         for group in self.rungs:
             rows = self.observations.rows(group)

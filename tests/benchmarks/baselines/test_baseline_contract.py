@@ -21,15 +21,31 @@ BASELINES = [name for name, kind in find_baselines().items() if not issubclass(k
 N = 40
 
 
+def calibrated(name):
+    """A task with a calibration split, of whose rows every third has no friction."""
+    task = get_task(name)
+    rows = task.load_split("validation", 24)
+    theta = rows.theta.copy()
+    theta[::3, 2] = np.nan
+    task.calibration = type(rows)(theta, rows.x, rows.sim_id)
+    return task
+
+
+def key_of(name):
+    """Key of the task for a baseline."""
+    kind = find_baselines()[name]
+    return "calibrated" if kind.uses_calibration else kind.form or "table"
+
+
 @pytest.fixture(scope="module")
 def tasks():
     """A task for each form of data."""
-    return {"table": get_task("budget-1000"), "sets": StarTask(n=300)}
+    return {"table": get_task("budget-1000"), "sets": StarTask(n=300), "calibrated": calibrated("budget-1000")}
 
 
 @pytest.fixture
 def task(name, tasks):
-    return tasks[find_baselines()[name].form or "table"]
+    return tasks[key_of(name)]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +57,7 @@ def kept(tasks, tmp_path_factory):
 
     def get(name):
         if name not in trained:
-            trained[name] = store.get(name, tasks[find_baselines()[name].form or "table"], 0)
+            trained[name] = store.get(name, tasks[key_of(name)], 0)
         return trained[name]
 
     get.store = store
@@ -121,7 +137,8 @@ class TestEveryBaseline:
         drawn, _ = jobs.draw_for(kept(name)[0], task, far, N, seed=0)
         assert drawn.dtype == np.float32 and np.isfinite(drawn).all()
         assert np.isfinite(task.prior.log_prob(drawn.reshape(-1, 3).astype(float))).all()
-        control = get_task("summary-6") if task.form == "table" else StarTask(n=400, signal=0.0)
+        table = calibrated if key_of(name) == "calibrated" else get_task
+        control = table("summary-6") if task.form == "table" else StarTask(n=400, signal=0.0)
         control.__dict__["train"], control.__dict__["validation"] = (
             _first(s, 400) for s in (control.train, control.validation)
         )

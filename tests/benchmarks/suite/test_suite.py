@@ -10,9 +10,11 @@ from benchmarks.baselines.base import Effort, find_baselines
 from benchmarks.suite import jobs, models, plan
 from benchmarks.suite.curves import LEVELS
 from benchmarks.suite.jobs import Job
+from benchmarks.suite.models import source_of
 from mwlmc_data import get_task, list_tasks
 from mwlmc_data.scoring.submission import SubmissionError, read_submission
 from mwlmc_data.storage.hashing import sha256_of
+from tests.helpers.example_entries import list_own_tasks
 
 JOB = Job("budget-1000", "linear-gaussian", 1)
 EFFORT = Effort()
@@ -43,7 +45,7 @@ class TestPlan:
         plan.main(tmp_path, tasks=["stars", "summary-24", "shift"])
         assert asked == [[*plan.GROUPS["stars"], "shift"]]
 
-    @pytest.mark.parametrize("tasks", [plan.TASKS, [name.partition("@")[0] for name in list_tasks()]])
+    @pytest.mark.parametrize("tasks", [plan.TASKS, [name.partition("@")[0] for name in list_own_tasks()]])
     def test_every_baseline_enters_every_task_whose_data_it_accepts(self, tasks):
         entries = entries_of(plan.plan_waves(tasks), jobs.run)
         assert len(entries) == len(set(entries)) and {job.task for job in entries} == set(tasks)
@@ -56,7 +58,7 @@ class TestPlan:
     def test_methods_made_for_the_nine_numbers_do_not_accept_more(self):
         for name, baseline in find_baselines().items():
             of_nine = name in ("nle", "nsf-corrected")
-            if baseline.form in ("sets", "classes"):
+            if baseline.form in ("sets", "classes") or baseline.uses_calibration:
                 continue
             assert baseline.accepts(get_task("summary-9")) and baseline.accepts(get_task("summary-6"))
             assert baseline.accepts(get_task("summary-24")) != of_nine
@@ -76,15 +78,15 @@ class TestPlan:
             trained = [arguments[0] for function, arguments in wave if function in (jobs.run, jobs.train)]
             for job in trained:
                 parts = {Job(job.task, *part) for part in find_baselines()[job.baseline].list_parts(job.seed)}
-                if jobs.source_of(get_task(job.task)).id == get_task(job.task).id:
+                if source_of(get_task(job.task), job.baseline).id == get_task(job.task).id:
                     assert parts <= done, job
             done |= set(trained)
             assert len(trained) == len(set(trained))
 
     def test_shift_shares_what_summary_9_trained(self):
-        assert jobs.source_of(get_task("shift")).id == "summary-9@1.0"
-        assert jobs.source_of(get_task("budget-1000")).id == "budget-1000@1.0"
-        assert jobs.source_of(get_task("summary-6")).id == "summary-6@1.0"
+        assert source_of(get_task("shift"), "nsf").id == "summary-9@1.0"
+        assert source_of(get_task("budget-1000"), "nsf").id == "budget-1000@1.0"
+        assert source_of(get_task("summary-6"), "nsf").id == "summary-6@1.0"
 
     def test_a_part_of_the_plan_can_be_requested(self):
         waves = plan.plan_waves(("summary-6", "budget-1000"), ("prior",), seeds=2)
