@@ -78,7 +78,7 @@ def resample_statistic(
     return np.array([statistic(np.repeat(np.arange(len(groups)), drawn[places])) for drawn in counts])
 
 
-class Comparison(NamedTuple):
+class GroupedComparison(NamedTuple):
     """Estimates beside a truth: pairs of a number and its error by bootstrap over groups."""
 
     correlation: tuple[float, float]  # coefficient of the two
@@ -89,7 +89,7 @@ class Comparison(NamedTuple):
         return describe_tuple(self)
 
 
-def compare(estimate: NDArray, truth: NDArray, groups: NDArray) -> Comparison:
+def compare(estimate: NDArray, truth: NDArray, groups: NDArray) -> GroupedComparison:
     """Compare positive estimates (n,) with positive truths (n,)."""
 
     def measure(rows: NDArray[np.intp]) -> Float64Array:
@@ -98,7 +98,7 @@ def compare(estimate: NDArray, truth: NDArray, groups: NDArray) -> Comparison:
 
     value, error = measure(np.arange(len(estimate))), find_errors(resample_statistic(measure, groups))
     (ratio, scatter) = ((float(v), float(e)) for v, e in zip(value, error, strict=True))
-    return Comparison(correlate(estimate, truth, groups), ratio, scatter)
+    return GroupedComparison(correlate(estimate, truth, groups), ratio, scatter)
 
 
 def correlate(estimate: NDArray, truth: NDArray, groups: NDArray) -> tuple[float, float]:
