@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.inference.proposals import Mixture, Proposal, fit_mixture
+from mwlmc_data.inference.proposals import Proposal, ProposalMixture, fit_mixture
 from mwlmc_data.priors import standard_normal_log_density
 
 #: Factor on a fitted covariance: a wide proposal costs little, a narrow one gives large weights.
@@ -70,10 +70,10 @@ class Exploration:
         self.points = np.empty((0, d))
         self.mean, self.covariance = np.zeros(d), np.eye(d)
         self._rng = rng
-        self._proposals: list[tuple[int, Proposal | Mixture]] = []
+        self._proposals: list[tuple[int, Proposal | ProposalMixture]] = []
         self._weights = np.empty(0)
 
-    def extend(self, n: int, proposal: Proposal | Mixture) -> None:
+    def extend(self, n: int, proposal: Proposal | ProposalMixture) -> None:
         """Draw n points more."""
         self.points = np.vstack([self.points, proposal.draw(n, self._rng)])
         self._proposals.append((n, proposal))
@@ -87,7 +87,7 @@ class Exploration:
         """A proposal fitted to the posterior as far as it is known."""
         return Proposal(self.mean, self.covariance).widen(_WIDER, _NARROWEST * np.eye(self.d))
 
-    def propose_parts(self, n_parts: int) -> Mixture:
+    def propose_parts(self, n_parts: int) -> ProposalMixture:
         """A proposal of several parts, for a curved posterior."""
         fitted = fit_mixture(self.points[: len(self._weights)], self._weights, n_parts, self._rng)
         return fitted.widen(_WIDER, _NARROWEST * np.eye(self.d))

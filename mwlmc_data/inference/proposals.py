@@ -57,7 +57,7 @@ class Proposal(Displayed):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Mixture(Displayed):
+class ProposalMixture(Displayed):
     """Several proposals, each with its share (k,) of the draws."""
 
     shares: Float64Array
@@ -73,12 +73,12 @@ class Mixture(Displayed):
         each = np.stack([part.log_density(points) for part in self.parts], axis=1)
         return np.asarray(logsumexp(each, axis=1, b=self.shares))
 
-    def widen(self, factor: float, least: Float64Array) -> Mixture:
+    def widen(self, factor: float, least: Float64Array) -> ProposalMixture:
         """The same with covariances (d, d) this many times as large, and `least` more."""
-        return Mixture(self.shares, tuple(part.widen(factor, least) for part in self.parts))
+        return ProposalMixture(self.shares, tuple(part.widen(factor, least) for part in self.parts))
 
 
-def fit_mixture(points: Float64Array, weights: Float64Array, n_parts: int, rng: np.random.Generator) -> Mixture:
+def fit_mixture(points: Float64Array, weights: Float64Array, n_parts: int, rng: np.random.Generator) -> ProposalMixture:
     """Fit Gaussians to weighted points by expectation and maximisation, the best of several starts.
 
     Parameters
@@ -92,7 +92,7 @@ def fit_mixture(points: Float64Array, weights: Float64Array, n_parts: int, rng: 
 
     Returns
     -------
-    Mixture
+    ProposalMixture
     """
     chosen = weights > 0.0
     points, weights = points[chosen], weights[chosen]
@@ -104,7 +104,7 @@ def fit_mixture(points: Float64Array, weights: Float64Array, n_parts: int, rng: 
     fits = [_climb(white, weights, white[rng.choice(len(white), n_parts, False, weights)]) for _ in range(_STARTS)]
     _, shares, means, covariances = max(fits, key=lambda fit: fit[0])
     parts = (Proposal(mean + root @ m, root @ c @ root.T) for m, c in zip(means, covariances, strict=True))
-    return Mixture(shares, tuple(parts))
+    return ProposalMixture(shares, tuple(parts))
 
 
 def _climb(

@@ -25,7 +25,7 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
 from mwlmc_data.inference.importance import Exploration, count_effective
-from mwlmc_data.inference.proposals import Mixture, Proposal
+from mwlmc_data.inference.proposals import Proposal, ProposalMixture
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_windows import Window
 from mwlmc_data.rewinding.likelihood import OF_START, add_selection
@@ -354,7 +354,12 @@ class StarSearch:
         raise AssertionError("the last proposal is kept")
 
     def _draw_from(
-        self, proposal: Proposal | Mixture, n_effective: int, max_evaluations: int, seed: tuple[int, ...], is_last: bool
+        self,
+        proposal: Proposal | ProposalMixture,
+        n_effective: int,
+        max_evaluations: int,
+        seed: tuple[int, ...],
+        is_last: bool,
     ) -> Found | None:
         """Draws from a proposal; None if few of the first are effective, unless it is the last."""
         probability, window = self._probability, self._window

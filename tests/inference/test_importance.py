@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
 from mwlmc_data.inference.importance import Exploration, count_effective
-from mwlmc_data.inference.proposals import Mixture, Proposal, fit_mixture
+from mwlmc_data.inference.proposals import Proposal, ProposalMixture, fit_mixture
 
 
 def sample(log_likelihood, d, n_effective=400, seed=1, n=4_000):
@@ -95,11 +95,12 @@ def test_a_mixture_finds_two_clouds_by_their_weights():
         assert part.mean == pytest.approx([centre, centre], abs=0.05)
         # a little of the whole's covariance, so that no part is ever singular
         assert width**2 * 0.9 < part.covariance[0, 0] < width**2 + 0.25
-    assert isinstance(found.widen(2.0, np.eye(2)), Mixture)
+    assert isinstance(found.widen(2.0, np.eye(2)), ProposalMixture)
 
 
 def test_the_density_of_a_mixture_is_that_of_its_draws():
-    mixture = Mixture(np.array([0.3, 0.7]), (Proposal(np.zeros(2), 0.1 * np.eye(2)), Proposal(np.ones(2), np.eye(2))))
+    parts = Proposal(np.zeros(2), 0.1 * np.eye(2)), Proposal(np.ones(2), np.eye(2))
+    mixture = ProposalMixture(np.array([0.3, 0.7]), parts)
     points = mixture.draw(100_000, np.random.default_rng(3))
     by_prior = np.exp(multivariate_normal(np.ones(2), 0.3 * np.eye(2)).logpdf(points) - mixture.log_density(points))
     assert by_prior.mean() == pytest.approx(1.0, abs=5.0 * by_prior.std() / np.sqrt(100_000))

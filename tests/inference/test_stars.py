@@ -14,7 +14,7 @@ from mwlmc_data.inference import star_search
 from mwlmc_data.inference import stars as module
 from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.measurement import read_lmc
-from mwlmc_data.inference.proposals import Mixture, Proposal
+from mwlmc_data.inference.proposals import Proposal, ProposalMixture
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_search import StarSearch
 from mwlmc_data.inference.star_windows import Window
@@ -175,7 +175,7 @@ def test_a_bad_proposal_is_given_up(posterior, halo, monkeypatch):
 
     monkeypatch.setattr(StarSearch, "_draw_from", draw_from)
     found = mw.infer_stars(halo, **{**QUICK, "n": 1_000})
-    assert [kind for kind, _ in tried] == [Proposal, Mixture] and tried[0][1] is None
+    assert [kind for kind, _ in tried] == [Proposal, ProposalMixture] and tried[0][1] is None
     assert found.n_effective >= 1_000
     assert found.log_evidence == pytest.approx(posterior.log_evidence, abs=5.0 * posterior.error_parts["sampling"])
 

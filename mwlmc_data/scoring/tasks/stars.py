@@ -27,8 +27,8 @@ class StarsTask(OnDemandTask):
     stars of a halo are the first of those beyond 50 kpc, in the order of the simulation, which is random. Every halo of
     the set has more than 1,024 there, so that their number says nothing. The other parameters are the nuisances
     m_lmc_8p7 [Msun], beta0 and r_dehnen [kpc]. The exact likelihood of the stars is known (`mwlmc_data.rewinding`), and
-    with it the posterior: ``python -m benchmarks star-references`` makes reference posteriors of all six parameters;
-    this version has those of 99 of the 100 observations that are to have one.
+    with it the posterior: ``python -m benchmarks star-references`` makes reference posteriors of all six parameters,
+    which this version has of 100 observations.
     """
 
     form = "sets"

@@ -174,7 +174,7 @@ def test_a_task_scores_against_them(tmp_path, inferred, listed, monkeypatch):
     embedded.register(tmp_path / results.FILE, references.OF_STARS, 12, "1.1.0")
     task = get_task("stars-budget-1000")
     embedded_here = task.references()
-    assert len(embedded_here) == 99 and embedded_here.certified.mean() > 0.6
+    assert len(embedded_here) == 100 and embedded_here.certified.mean() > 0.8
     assert set(embedded_here.sim_id.tolist()) <= {row.sim_id for row in listed}
     monkeypatch.setattr(task_module, "load_references", lambda name: references.load_references(tmp_path, name))
     found = task.references()

@@ -89,7 +89,7 @@ def test_without_tables_all_rows_are_missing(tmp_path, capsys, monkeypatch):
 def test_the_references_of_the_package_stand_in_for_a_folder_that_is_not_there(folders, tmp_path):
     """Of the stars' references; the rows given 24 numbers are the folder's."""
     found = ReferenceFolders(tmp_path / "nowhere", folders.numbers)
-    assert len(found.read_of_stars()) == 99 and len(found.read_of_numbers()) == 11
+    assert len(found.read_of_stars()) == 100 and len(found.read_of_numbers()) == 11
     chosen, missing = module.find_rows(found, list_rows()[:12])
     assert [row.name for row in chosen] == [row.name for row in list_rows()[2:12]] and missing.of_stars == ()
 
