@@ -53,6 +53,7 @@ _UCDS: dict[str, str] = {
     "source": "meta.bib",
     "certified": "meta.code.status",
     "reasons": "meta.note",
+    "algorithm": "meta.version",
     "log_prob_truth": "stat.likelihood",
     "neg_log_posterior": "stat.likelihood",
     "energy_score": "stat.fit.goodness",
