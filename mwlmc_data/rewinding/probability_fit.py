@@ -64,7 +64,8 @@ def fit_probability(
     Parameters
     ----------
     design : sequence of Parameters
-        Points, at least as many as :func:`~mwlmc_data.rewinding.probability.count_coefficients`; the first is the centre.
+        Points, at least as many as :func:`~mwlmc_data.rewinding.probability.count_coefficients`, the first at the
+        centre.
     names : sequence of str
         Parameters that vary among them.
     selection : Selection
