@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.baselines import training as loop
 from benchmarks.baselines.base import Baseline
 from benchmarks.baselines.mdn import Mdn, define_network
-from benchmarks.common.sets import Calibrated, Learnable
+from benchmarks.common.sets import Calibrated, Learnable, fill_unknown
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Inputs, Scores
 from mwlmc_data.inference.mixture import Mixture, count_outputs
@@ -75,8 +75,7 @@ class FineTuned(Mdn):
         known = np.isfinite(rows.theta)
         if (known[:, 1:] & ~known[:, :-1]).any():
             raise ValueError("theta of calibration = NaN in front of a number: allowed is NaN of the last parameters")
-        middle = np.array([marginal.quantile(0.5) for marginal in task.prior.marginals.values()])
-        arrays = (scores.forward(np.where(known, rows.theta, middle)), known, inputs(rows.x))
+        arrays = (scores.forward(fill_unknown(rows.theta, task.prior)), known, inputs(rows.x))
         data = tuple(loop.to_tensor(array) for array in arrays)
         net = _build(state, d)
         self.outcome.history = _cross_validate(net, data, self.effort.scale_epochs(STEPS), seed)

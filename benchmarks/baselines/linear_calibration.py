@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.base import Baseline, Draws, Effort, create
-from benchmarks.common.sets import Calibrated, Learnable
+from benchmarks.common.sets import Calibrated, Learnable, fill_unknown
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.encoding import Scores
 
@@ -101,9 +101,7 @@ class LinearCalibration(Baseline):
     def _find_scores(self, theta: NDArray) -> Float64Array:
         """Normal scores of truths (n, d); NaN where there is none."""
         assert self._scores is not None
-        known = np.isfinite(theta)
-        middle = np.array([marginal.quantile(0.5) for marginal in self._scores.prior.marginals.values()])
-        return np.where(known, self._scores.forward(np.where(known, theta, middle)), np.nan)
+        return np.where(np.isfinite(theta), self._scores.forward(fill_unknown(theta, self._scores.prior)), np.nan)
 
     def _require_fitted(self) -> tuple[Baseline, Scores]:
         if self._network is None or self._scores is None:

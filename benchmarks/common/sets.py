@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.priors import Prior
@@ -83,6 +84,12 @@ class Calibrated(Protocol):
     @property
     def calibration(self) -> Split:
         """See above."""
+
+
+def fill_unknown(theta: NDArray, prior: Prior) -> NDArray:
+    """Truths (n, d) with the prior's median where one does not exist, for what takes numbers alone."""
+    middle = np.array([marginal.quantile(0.5) for marginal in prior.marginals.values()])
+    return np.where(np.isfinite(theta), theta, middle)
 
 
 class SimulationSet:

@@ -40,6 +40,9 @@ _N_TRAVEL = 3
 _OTHER_COSTS = ((2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 3.0, *_PRIOR_COSTS), (*_COMPONENT_COSTS, *_PRIOR_COSTS))
 _OTHER_GRADES = (4.0, 2.0)
 _OTHER_MEANS = tuple(map(polynomials.graded_indices, _OTHER_COSTS, _OTHER_GRADES))
+#: Weighted degrees of the terms of both, and places of the second's terms among the first's.
+_RICH, _PLAIN = (means @ np.array(costs) for means, costs in zip(_OTHER_MEANS, _OTHER_COSTS, strict=True))
+_PLACES = [int(np.flatnonzero((_OTHER_MEANS[0] == powers).all(axis=1))[0]) for powers in _OTHER_MEANS[1]]
 #: Prior precision of the coefficients by which correlations and spread of the other numbers vary, in numbers of
 #: simulations: they are many, and vary little around a posterior.
 _OTHER_RIDGES = (10_000.0, 300.0)
@@ -284,13 +287,11 @@ def _fit_others(design: NDArray, data: NDArray, left_out: NDArray) -> list[polyn
 
 def _fit_better(design: NDArray, column: NDArray) -> polynomials.Fit:
     """Fit a mean with the better of two sets of terms."""
-    rich, plain = (means @ np.array(costs) for means, costs in zip(_OTHER_MEANS, _OTHER_COSTS, strict=True))
-    places = [int(np.flatnonzero((_OTHER_MEANS[0] == powers).all(axis=1))[0]) for powers in _OTHER_MEANS[1]]
     error = np.full(len(column), column.std())
-    few = polynomials.fit(design[:, places], column, error, plain)
+    few = polynomials.fit(design[:, _PLACES], column, error, _PLAIN)
     coefficients = np.zeros(design.shape[1])
-    coefficients[places] = few.coefficients
-    fits = [polynomials.fit(design, column, error, rich), polynomials.Fit(coefficients, few.left_out)]
+    coefficients[_PLACES] = few.coefficients
+    fits = [polynomials.fit(design, column, error, _RICH), polynomials.Fit(coefficients, few.left_out)]
     return min(fits, key=lambda fit: float(np.square(fit.left_out).mean()))
 
 

@@ -93,8 +93,7 @@ def read_earlier(path: Path, n: int = posterior.N_DRAWS) -> dict[str, dict[str, 
         If it was made with another simulator, seed or number of draws.
     """
     table = parquet.read_table(path)
-    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    now = _describe_making(n)
+    metadata, now = parquet.decode_facts(table.schema), _describe_making(n)
     wrong = [f"{key} is {metadata.get(key)} there and {now[key]} now" for key in now if metadata.get(key) != now[key]]
     if wrong:
         raise ValueError(f"earlier = {str(path)!r}: allowed is a table made as it would be now; {'; '.join(wrong)}")

@@ -9,7 +9,7 @@ simulations. What is inferred of a simulation is kept in the folder ``--out``, s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,8 +29,8 @@ from mwlmc_data.inference.predictive import p_value
 from mwlmc_data.inference.shells import TRAINED_SHELLS, WHOLE
 from mwlmc_data.live.truths import load_live_misses
 from mwlmc_data.plotting.style import BLUE, GREEN, MEDIUM, ORANGE, SMALL, new_figure, tidy
-from mwlmc_data.scoring.grouped import average_groups, compare, correlate, find_errors
-from mwlmc_data.scoring.live_rows import FRICTION
+from mwlmc_data.scoring.grouped import GroupedMean, average_groups, average_squares, compare, correlate, find_errors
+from mwlmc_data.scoring.live_rows import FRICTION, find_truths
 from mwlmc_data.scoring.tasks.live import EDGES, LEVELS, RIVALS
 from mwlmc_data.scoring.tasks.summary import SummaryTask
 from mwlmc_data.simulator.reflex import Shell, describe_shell, name_shell
@@ -86,8 +86,7 @@ def load_haloes_of(simulations: int | None, haloes: int) -> pd.DataFrame:
     table = load_catalogue("test", config=NAME)
     table["live_id"] = table["sim_id"] // HALOES
     table = table[table["sim_id"] % HALOES < haloes]
-    frictions = load_live_truths()[["live_id", FRICTION]]
-    table = table.drop(columns=FRICTION).merge(frictions, how="left", on="live_id")
+    table = table.assign(**{FRICTION: find_truths(load_live_truths(), FRICTION, table["live_id"].to_numpy())})
     chosen = table["live_id"].unique()[:simulations]
     return table[table["live_id"].isin(chosen)].reset_index(drop=True)
 
@@ -171,16 +170,15 @@ def _name_array(config: str, shell: Shell, name: str) -> str:
 def summarise(found: LiveInference) -> Accuracy:
     """Average over the haloes whose truth is known, with errors over simulations."""
 
-    def average(values: NDArray, is_square: bool = False) -> Float64Array:
-        mean, resampled = average_groups(values, found.simulation)
-        if is_square:
-            mean, resampled = np.sqrt(mean), np.sqrt(resampled)
+    def average(values: NDArray, over_groups: Callable[..., GroupedMean] = average_groups) -> Float64Array:
+        mean, resampled = over_groups(values, found.simulation)
         return np.array([mean, find_errors(resampled)])
 
     away = found.mean - found.truth
     unknown = np.isnan(found.truth)
     hits = (np.where(unknown, np.nan, np.abs(found.rank - 0.5) < 0.5 * level) for level in LEVELS)
-    return Accuracy(average(away / SCALE), average(np.square(away / found.width), True), tuple(map(average, hits)))
+    z = average(np.square(away / found.width), average_squares)
+    return Accuracy(average(away / SCALE), z, tuple(map(average, hits)))
 
 
 def describe(found: Sequence[LiveInference], truths: pd.DataFrame) -> Iterator[str]:
@@ -203,7 +201,7 @@ def describe(found: Sequence[LiveInference], truths: pd.DataFrame) -> Iterator[s
         for name, rivals in RIVALS.items():
             k = THETA.index(name)
             for rival in (name, *rivals):
-                mass = one.truth[:, k] if rival == name else _find_mass(truths, rival, one.simulation)
+                mass = one.truth[:, k] if rival == name else find_truths(truths, rival, one.simulation)
                 pairs = [_pair(*pair) for pair in compare(one.mean[:, k], mass, one.simulation)]
                 yield _line([one.config, describe_shell(*one.shell).strip(), name, rival, *pairs])
     yield ""
@@ -228,10 +226,6 @@ def _split_by_mass(one: LiveInference) -> Iterator[tuple[str, NDArray[np.bool_]]
             rows = (lmc >= low) & (lmc < high)
             if rows.any():
                 yield f"{low / 1e11:g} to {high / 1e11:g}e11" if np.isfinite(high) else f"> {low / 1e11:g}e11", rows
-
-
-def _find_mass(truths: pd.DataFrame, name: str, simulation: NDArray) -> Float64Array:
-    return truths.set_index("live_id")[name].loc[simulation].to_numpy(float)
 
 
 def _rule(titles: Sequence[str]) -> list[str]:
@@ -268,7 +262,7 @@ def draw(found: Sequence[LiveInference], truths: pd.DataFrame) -> Figure:
     for ax, name, words in zip(
         axes[1, :2], ("m_lmc", "m_lmc_bound"), ("mass at infall", "mass bound today"), strict=True
     ):
-        mass = whole.truth[:, 0] if name == "m_lmc" else _find_mass(truths, name, whole.simulation)
+        mass = whole.truth[:, 0] if name == "m_lmc" else find_truths(truths, name, whole.simulation)
         tidy(ax).plot(mass / 1e11, lmc / mass, ".", ms=3, color=BLUE)
         ax.axhline(1.0, color="0.4", lw=0.8)
         ax.set(xlabel=f"{words} of the LMC [1e11 Msun]", ylabel="inferred m_lmc over it", yscale="log")

@@ -49,6 +49,12 @@ def average_groups(values: NDArray, groups: NDArray, n_resamples: int = _RESAMPL
         return GroupedMean(sums.sum(axis=0) / numbers.sum(axis=0), (counts @ sums) / (counts @ numbers))
 
 
+def average_squares(squares: NDArray, groups: NDArray) -> GroupedMean:
+    """Root of the averages (`average_groups`) of squares (n, k)."""
+    mean, resampled = average_groups(squares, groups)
+    return GroupedMean(np.sqrt(mean), np.sqrt(resampled))
+
+
 def find_errors(resampled: NDArray) -> Float64Array:
     """Standard error (k,) of statistics from their resamples (b, k); NaN where fewer than two are known."""
     known = np.isfinite(resampled)

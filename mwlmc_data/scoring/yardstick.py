@@ -166,7 +166,7 @@ def load_limit(directory: Path | None = None) -> ScoreLimit | None:
 
 
 def _parse(table: pa.Table) -> ScoreLimit:
-    about = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
+    about = parquet.decode_facts(table.schema)
     ids, *scores = (table[name].to_numpy() for name in _NAMES)
     numbers = [float(about[name]) for name in ABOUT[1:]]
     energy_score, neg_log_posterior = (values.astype(np.float64) for values in scores)

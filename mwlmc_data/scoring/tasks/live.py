@@ -16,7 +16,7 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.live_tables import HALOES, list_embedded, verify_table
 from mwlmc_data.priors import Prior
 from mwlmc_data.scoring import metrics
-from mwlmc_data.scoring.grouped import average_groups, compare, correlate, find_errors
+from mwlmc_data.scoring.grouped import GroupedMean, average_groups, average_squares, compare, correlate, find_errors
 from mwlmc_data.scoring.live_rows import FRICTION, find_truths, load_live_split
 from mwlmc_data.scoring.observations import CONFIG, Observations, Split
 from mwlmc_data.scoring.report import Entry, Section
@@ -107,15 +107,17 @@ class Live(Task):
                     **self._summarise({name: values[rows] for name, values in placed.items()}, simulations[rows]),
                 }
                 sections.append(Section(_name_bin(low, high), entries))
+        from mwlmc_data.live.truths import load_live_truths  # with the galaxies' kernels, which a list of tasks spares
+
+        truths = load_live_truths()
         for name, rivals in RIVALS.items():
             i = self.theta_names.index(name)
             mean = samples[:, :, i].mean(axis=1)
             sections.append(_compare(name, mean, truth[:, i], simulations))
             sections += [
-                _compare(rival, mean, find_truths(self.observations.sim_id, rival), simulations) for rival in rivals
+                _compare(rival, mean, find_truths(truths, rival, simulations), simulations) for rival in rivals
             ]
-        first = np.unique(simulations, return_index=True)[1]
-        by_simulation = np.array([energy[simulations == number].mean() for number in simulations[first]])
+        by_simulation = np.array([energy[simulations == number].mean() for number in np.unique(simulations)])
         return Scored(Section("headline", headline), sections, self._list_notes(), {"energy_score": by_simulation})
 
     def _place_truths(self, samples: NDArray, truth: NDArray) -> dict[str, Float64Array]:
@@ -138,9 +140,7 @@ class Live(Task):
         right = {"z": "1; more: overconfident", "bias": "0, in standard deviations of the prior"}
         entries = {}
         for name, values in placed.items():
-            mean, resampled = average_groups(values, simulations)
-            if name == "z":
-                mean, resampled = np.sqrt(mean), np.sqrt(resampled)
+            mean, resampled = _average_placed(name, values, simulations)
             error = metrics.by_name(self.theta_names, find_errors(resampled))
             said = right.get(name, f"0.{name[-2:]}; less: overconfident")
             entries[name] = Entry(metrics.by_name(self.theta_names, mean), error, said, 2)
@@ -158,9 +158,7 @@ class Live(Task):
             of_prior = metrics.prior_energy(Prior(CONFIG, (FRICTION,)), right, self.scale[i : i + 1])
             entries["energy_score"] = _entry(score, simulations, f"lower is better; the prior {of_prior.mean():.4f}")
             for name, values in placed.items():
-                mean, resampled = average_groups(values[rows, i : i + 1], simulations)
-                if name == "z":
-                    mean, resampled = np.sqrt(mean), np.sqrt(resampled)
+                mean, resampled = _average_placed(name, values[rows, i : i + 1], simulations)
                 entries[name] = Entry(float(mean[0]), float(find_errors(resampled)[0]), digits=2)
             value, error = correlate(draws[:, :, 0].mean(axis=1), right[:, 0], simulations)
             entries["correlation"] = Entry(value, error, digits=2)
@@ -195,6 +193,11 @@ class Live64(Live):
         rows = load_live_split("calibration", self.theta_names, self.x_names, haloes=1)
         n = self.n_calibration
         return Split(rows.theta[:n], rows.x[:n], rows.sim_id[:n])
+
+
+def _average_placed(name: str, values: NDArray, simulations: NDArray) -> GroupedMean:
+    """Average what `_place_truths` found under a name: z is the root of a mean square."""
+    return (average_squares if name == "z" else average_groups)(values, simulations)
 
 
 def _entry(values: NDArray, simulations: NDArray, right: str = "") -> Entry:
