@@ -109,13 +109,13 @@ class LivePlan(ShardFolder):
         """Facts about the run, for the metadata of the files."""
         return {
             "config": NAME, "seed": str(self.seed), "simulator_version": self.simulator_version,
-            "live_version": LIVE_VERSION, "particles": str(self.particles),
+            "live_version": LIVE_VERSION, "particles": str(self.particles), "aiming_particles": str(self.aiming_particles),
         }  # fmt: skip
 
     @property
     def pins(self) -> dict[str, object]:
         """Settings that must not change when a run continues; the number of simulations may grow."""
-        return {**self.metadata, "aiming_particles": self.aiming_particles, "n_stars": self.n_stars, "haloes": HALOES}
+        return {**self.metadata, "n_stars": self.n_stars, "haloes": HALOES}
 
     @property
     def schema(self) -> pa.Schema:
