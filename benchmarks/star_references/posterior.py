@@ -18,6 +18,7 @@ from mwlmc_data import Prior, Selection
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE, FreeParameters
 from mwlmc_data.inference.star_likelihood import evaluate_points
+from mwlmc_data.inference.star_windows import fit_window
 from mwlmc_data.inference.stars import StarPosterior
 from mwlmc_data.rewinding.probability import PassProbability, compute_coordinates
 from mwlmc_data.rewinding.selection import estimate_fraction
@@ -132,8 +133,9 @@ class SelectedLikelihood:
         self, stars: Float64Array, parameters: FreeParameters, probability: PassProbability, scores: NDArray
     ) -> None:
         self._stars, self.parameters, self._probability = stars, parameters, probability
-        self._centre, x = scores.mean(axis=0), self._compute_coordinates(scores)
-        self._middle, self._root = x.mean(axis=0), np.linalg.cholesky(np.cov(x, rowvar=False))
+        self._centre = scores.mean(axis=0)
+        same = np.full(len(scores), 1.0 / len(scores))
+        self._window = fit_window(self._compute_coordinates(scores), same, _WINDOW)
 
     def evaluate(self, points: Float64Array) -> Float64Array:
         """Log-likelihood (n,) at normal scores (n, d); -inf where a star is impossible, and far from the posterior."""
@@ -166,8 +168,7 @@ class SelectedLikelihood:
         return float(self.evaluate(self._centre[None])[0])
 
     def _is_inside(self, points: Float64Array) -> NDArray[np.bool_]:
-        apart = np.linalg.solve(self._root, (self._compute_coordinates(points) - self._middle).T)
-        return np.asarray((apart**2).sum(axis=0) < _WINDOW**2)
+        return self._window.measure(self._compute_coordinates(points)) < 1.0
 
     def _log_p(self, points: Float64Array) -> Float64Array:
         return self._probability.evaluate(self._compute_coordinates(points))

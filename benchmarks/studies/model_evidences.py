@@ -36,6 +36,8 @@ from mwlmc_data.workers import available_cores
 
 #: Effective draws of each posterior.
 N_DRAWS = 300
+#: Error of ln P over a posterior that is wanted [nats]: an evidence's error is mostly that of the constant of ln P.
+SELECTION_ERROR = 0.4
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def compute_evidence(folder: Path, observed: Observed, model: str, n_counted: in
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = infer_stars(
-                observed.stars, lmc=observed.lmc, held=held, n=N_DRAWS, seed=observed.sim_id, workers=1, progress=False,
-                resume=path.with_suffix(".npz"),
+                observed.stars, lmc=observed.lmc, held=held, n=N_DRAWS, selection_error=SELECTION_ERROR,
+                seed=observed.sim_id, workers=1, progress=False, resume=path.with_suffix(".npz"),
             )  # fmt: skip
     except ImpossibleStarsError:
         stored |= {"log_evidence": None, "error": 0.0}
@@ -102,7 +104,7 @@ def _get_path(folder: Path, sim_id: int, model: str) -> Path:
 
 
 def _versions(n_counted: int) -> list[Any]:
-    return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS, n_counted]
+    return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS, SELECTION_ERROR, n_counted]
 
 
 def read_evidences(folder: Path, sim_ids: Sequence[int]) -> tuple[Evidences, list[dict[str, Any]]]:

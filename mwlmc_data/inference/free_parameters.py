@@ -23,6 +23,8 @@ FREE = ("m_lmc", "m200_mw", "log10_lambda_df", "m_lmc_8p7", "beta0", "r_dehnen")
 
 #: Smallest probability that has a score: below it 1 - p is 1.
 _SMALLEST = 2.0**-53
+#: Size of a score from which on values are at the edge of the prior's support or outside.
+LARGEST_SCORE = 8.0
 
 
 class FreeParameters(Displayed):

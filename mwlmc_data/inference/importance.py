@@ -61,6 +61,8 @@ class Exploration:
     ----------
     points : ndarray, shape (n, d)
         All points so far.
+    weights : ndarray, shape (n,)
+        Of the points of the last search, whose sum is one.
     mean, covariance : ndarray, shapes (d,) and (d, d)
         Of the posterior, from the weighted points.
     """
@@ -71,7 +73,7 @@ class Exploration:
         self.mean, self.covariance = np.zeros(d), np.eye(d)
         self._rng = rng
         self._proposals: list[tuple[int, Proposal | ProposalMixture]] = []
-        self._weights = np.empty(0)
+        self.weights = np.empty(0)
 
     def extend(self, n: int, proposal: Proposal | ProposalMixture) -> None:
         """Draw n points more."""
@@ -89,7 +91,7 @@ class Exploration:
 
     def propose_parts(self, n_parts: int) -> ProposalMixture:
         """A proposal of several parts, for a curved posterior."""
-        fitted = fit_mixture(self.points[: len(self._weights)], self._weights, n_parts, self._rng)
+        fitted = fit_mixture(self.points[: len(self.weights)], self.weights, n_parts, self._rng)
         return fitted.widen(_WIDER, _NARROWEST * np.eye(self.d))
 
     def search(self, log_likelihood: Evaluate, n_effective: float, n_parts: int = 1) -> Float64Array:
@@ -124,7 +126,7 @@ class Exploration:
                 raise RuntimeError(f"none of {len(values)} draws of the parameters has a finite likelihood")
             ratio = self.log_ratio()
             power = _choose_power(ratio, values, min(_KEPT * self.d, n_effective))
-            self._weights = weights = _normalise(ratio, values, power)
+            self.weights = weights = _normalise(ratio, values, power)
             self.mean = weights @ self.points
             apart = self.points - self.mean
             self.covariance = (apart * weights[:, None]).T @ apart

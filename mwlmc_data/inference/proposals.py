@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
 from mwlmc_data.array_types import Float64Array
@@ -21,6 +22,11 @@ _FREEDOM = 5.0
 _STARTS, _MOST_STEPS, _GAIN = 4, 100, 1e-4
 #: What each part's covariance is drawn to, the whole's, with the weight of this share of the points.
 _PULL = 0.02
+
+
+def square_apart(points: Float64Array, middle: Float64Array, root: NDArray) -> Float64Array:
+    """Squared distances (n,) of points (n, d) from a middle (d,), in standard deviations of a covariance's root."""
+    return np.asarray((np.linalg.solve(root, (points - middle).T) ** 2).sum(axis=0))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,7 +50,7 @@ class Proposal(Displayed):
             return standard_normal_log_density(points)
         d = len(self.mean)
         root = np.linalg.cholesky(self.covariance)
-        squared = (np.linalg.solve(root, (points - self.mean).T) ** 2).sum(axis=0)
+        squared = square_apart(points, self.mean, root)
         constant = gammaln(0.5 * (_FREEDOM + d)) - gammaln(0.5 * _FREEDOM) - 0.5 * d * math.log(_FREEDOM * math.pi)
         constant -= np.log(np.diag(root)).sum()
         return np.asarray(constant - 0.5 * (_FREEDOM + d) * np.log1p(squared / _FREEDOM))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from mwlmc_data.inference.checkpoint import Checkpoint, Results
 from mwlmc_data.inference.importance import Exploration, count_effective
 from mwlmc_data.inference.proposals import Proposal, ProposalMixture
 from mwlmc_data.inference.star_likelihood import StarLikelihood
-from mwlmc_data.inference.star_windows import Window
+from mwlmc_data.inference.star_windows import Window, fit_window
 from mwlmc_data.rewinding.likelihood import OF_START, add_selection
 from mwlmc_data.rewinding.probability import PassProbability, compute_coordinates
 from mwlmc_data.rewinding.probability_fit import fit_probability
@@ -84,8 +84,20 @@ class _Care:
     most_for_slope: int
 
 
-#: At first, and where the error is larger than wanted.
+#: At first, and where the error is larger than wanted, for an error of a tenth of a nat.
 _USUAL, _MORE = _Care(200, 250_000, 0.06, 6_000_000), _Care(500, 600_000, 0.05, 10_000_000)
+#: The error for which these hold, and the largest for which fewer stars do.
+_CAREFUL, _EASY = 0.1, 0.4
+
+
+def _choose_care(selection_error: float) -> tuple[_Care, _Care]:
+    """How well ln P is determined for an error that is wanted: a larger one takes fewer stars."""
+    ease = min(max(selection_error, _CAREFUL), _EASY) / _CAREFUL
+    usual, more = (
+        replace(care, per_star=round(care.per_star / ease), slope_noise=care.slope_noise * ease)
+        for care in (_USUAL, _MORE)
+    )
+    return usual, more
 
 
 class ImpossibleStarsError(ValueError):
@@ -143,7 +155,7 @@ class StarSearch:
     log : callable
         Called with a stage and a number of evaluations.
     selection_error : float
-        Error of the sum of ln P over the posterior [nats] above which ln P is computed once more.
+        Error of the sum of ln P over the posterior [nats] that is wanted: above it ln P is computed once more.
     """
 
     def __init__(
@@ -158,6 +170,7 @@ class StarSearch:
     ) -> None:
         self._likelihood, self._selection, self._n_total, self._seed = likelihood, selection, n_total, seed
         self._checkpoint, self._log, self._selection_error = checkpoint, log, selection_error
+        self._usual, self._more = _choose_care(selection_error)
         self._names = likelihood.parameters.free
         self._n = len(likelihood.stars)
         self._stage = "search"
@@ -202,23 +215,28 @@ class StarSearch:
         n_wanted = _LAST_EFFECTIVE * exploration.d
         weights = exploration.search(self._value, n_wanted)
         corners = self._make_corners(exploration)
-        slope = self._refine(corners, exploration.points, weights, _USUAL)
+        slope = self._refine(corners, exploration.points, weights, self._usual)
         weights = exploration.search(self._value, n_wanted)
         if self._estimate_error(exploration.points, weights) <= self._selection_error:
             return
-        mean, covariance, width = exploration.mean, exploration.covariance, self._widths[1]
-        self._window = Window(mean, covariance, width)
-        closer = Window(mean, covariance, _CLOSER * width)
-        self._probability = self._fit(closer, _MORE.per_star, _MAX_WINDOWS, _MORE.most)
-        self._refine(corners, exploration.points, weights, _MORE, slope)
+        self._window = self._fit_window(exploration, self._widths[1])
+        closer = replace(self._window, width=_CLOSER * self._widths[1])
+        self._probability = self._fit(closer, self._more.per_star, _MAX_WINDOWS, self._more.most)
+        self._refine(corners, exploration.points, weights, self._more, slope)
         exploration.search(self._value, n_wanted)
 
     def _estimate_error(self, points: Float64Array, weights: Float64Array) -> float:
         """Error of the sum of ln P over the posterior [nats], up to a constant."""
         if self._probability is None:
             raise RuntimeError("no ln P has been computed")
-        coordinates = compute_coordinates(self._likelihood.parameters.convert(points), self._names)
-        return self._n * self._probability.estimate_error(coordinates, weights)
+        return self._n * self._probability.estimate_error(self._compute_coordinates(points), weights)
+
+    def _compute_coordinates(self, points: Float64Array) -> Float64Array:
+        """Coordinates of ln P (n, d) of normal scores (n, d)."""
+        return compute_coordinates(self._likelihood.parameters.convert(points), self._names)
+
+    def _fit_window(self, exploration: Exploration, width: float) -> Window:
+        return fit_window(self._compute_coordinates(exploration.points), exploration.weights, width)
 
     def _refine(
         self,
@@ -234,8 +252,8 @@ class StarSearch:
             raise RuntimeError("no ln P has been computed")
         self._log("selection", 0)
         chosen = weights > 0.0
-        coordinates = compute_coordinates(self._likelihood.parameters.convert(points[chosen]), self._names)
-        goal = Goal(coordinates, weights[chosen], care.slope_noise / self._n, care.most_for_slope)
+        coordinates, noise = self._compute_coordinates(points[chosen]), care.slope_noise / self._n
+        goal = Goal(coordinates, weights[chosen], noise, care.most_for_slope)
         n_first = min(max(_SLOPE_STARS * self._n, _FEWEST), care.most_for_slope)
         seed = (self._seed, 10 if earlier is None else 11)
 
@@ -268,26 +286,32 @@ class StarSearch:
         """Compute ln P over windows until one holds the posterior, and is made of enough stars."""
         d, width, per_star = len(self._names), self._widths[0], _FIRST_STARS
         for i in range(_MAX_WINDOWS):
-            self._window = Window(exploration.mean, exploration.covariance, width)
+            self._window = self._fit_window(exploration, width)
             exploration = self._move(exploration, i)
-            self._probability = self._fit(self._window, per_star, i, _USUAL.most)
+            self._probability = self._fit(self._window, per_star, i, self._usual.most)
             weights = exploration.search(self._value, _EFFECTIVE * d)
-            edge = float(weights @ (self._window.measure(exploration.points) > _NEAR_EDGE))
+            edge = self._measure_edge(exploration.points, weights)
             if edge < MAX_EDGE:
-                if per_star == _USUAL.per_star:
+                if per_star == self._usual.per_star:
                     return exploration
-                width, per_star = self._widths[1], _USUAL.per_star
+                width, per_star = self._widths[1], self._usual.per_star
         raise RuntimeError(
             f"the posterior left {_MAX_WINDOWS} windows in which the selection's probability was computed: "
             f"{edge:.1%} of it is at the edge of the last"
         )
+
+    def _measure_edge(self, points: Float64Array, weights: Float64Array) -> float:
+        """Part of a posterior near the edge of the window."""
+        if self._window is None:
+            raise RuntimeError("no ln P has been computed")
+        return float(weights @ (self._window.measure(self._compute_coordinates(points)) > _NEAR_EDGE))
 
     def _fit(self, window: Window, per_star: int, i: int, most: int) -> PassProbability:
         """Compute ln P over a window, from this many stars for each star of the data."""
         self._log("selection", 0)
         n_stars = min(max(per_star * self._n, _FEWEST), most)
         seed = (self._seed, 2, i)
-        design = window.make_design(self._likelihood.parameters, seed, everywhere=self._relative_errors is not None)
+        design = window.make_design(self._likelihood.parameters, seed)
 
         def compute() -> Results:
             fit = fit_probability(
@@ -320,16 +344,15 @@ class StarSearch:
     def _add_selection(self, points: Float64Array, sums: Float64Array) -> Float64Array:
         """Log-likelihoods from sums of ln f; -inf outside the window."""
         probability, window = self._probability, self._window
-        values = self._likelihood.parameters.convert(points)
-        if probability is None:
+        if probability is None or window is None:
+            values = self._likelihood.parameters.convert(points)
             r_dehnen = values.get("r_dehnen", np.full(len(points), self._likelihood.parameters.held.get("r_dehnen")))
             log_p = np.log([estimate_fraction(self._selection, float(r)) for r in r_dehnen])
-        else:
-            log_p = probability.evaluate(compute_coordinates(values, self._names))
-        # a first guess holds up to a constant
-        n_total = None if probability is None else self._n_total
-        total = add_selection(sums, log_p, self._n, n_total)
-        return total if window is None else np.where(window.measure(points) <= 1.0, total, -np.inf)
+            # a first guess holds up to a constant
+            return add_selection(sums, log_p, self._n, None)
+        coordinates = self._compute_coordinates(points)
+        total = add_selection(sums, probability.evaluate(coordinates), self._n, self._n_total)
+        return np.where(window.measure(coordinates) <= 1.0, total, -np.inf)
 
     def _refuse_impossible(self, points: Float64Array, weights: Float64Array) -> None:
         """Refuse stars that no parameters with a chance make possible."""
@@ -362,8 +385,8 @@ class StarSearch:
         is_last: bool,
     ) -> Found | None:
         """Draws from a proposal; None if few of the first are effective, unless it is the last."""
-        probability, window = self._probability, self._window
-        if probability is None or window is None:
+        probability = self._probability
+        if probability is None:
             raise RuntimeError("no ln P has been computed")
         self._stage = "draw"
         rng = np.random.default_rng(seed)
@@ -382,7 +405,7 @@ class StarSearch:
                 return None
         total = float(logsumexp(log_weights))
         weights = np.exp(log_weights - total)
-        edge = float(weights @ (window.measure(points) > _NEAR_EDGE))
+        edge = self._measure_edge(points, weights)
         parts = {
             "sampling": math.sqrt(max(1.0 / effective - 1.0 / n, 0.0)),
             "selection": self._estimate_error(points, weights),

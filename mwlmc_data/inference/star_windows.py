@@ -6,21 +6,24 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import chdtr
 from scipy.stats import qmc
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
-from mwlmc_data.inference.free_parameters import FreeParameters
-from mwlmc_data.rewinding.probability import compute_coordinates
+from mwlmc_data.inference.free_parameters import LARGEST_SCORE, FreeParameters
+from mwlmc_data.inference.proposals import square_apart
+from mwlmc_data.rewinding.probability import invert_coordinates
 from mwlmc_data.rewinding.probability_fit import count_points
 from mwlmc_data.simulator.parameters import Parameters
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Window(Displayed):
-    """An ellipsoid in the space of the scores.
+    """An ellipsoid in the coordinates of ln P (:func:`~mwlmc_data.rewinding.probability.compute_coordinates`).
+
+    In these, and not in the prior's scores, ln P is smooth: where there is hardly any friction, its logarithm may
+    change by standard deviations of a posterior before ln P or the stars notice.
 
     Attributes
     ----------
@@ -34,22 +37,20 @@ class Window(Displayed):
     covariance: Float64Array
     width: float
 
-    def measure(self, points: Float64Array) -> Float64Array:
+    def measure(self, coordinates: Float64Array) -> Float64Array:
         """Distances (n,) of points from the centre, 1 at the edge."""
-        apart = np.linalg.solve(np.linalg.cholesky(self.covariance), (points - self.centre).T)
-        return np.asarray(np.sqrt((apart**2).sum(axis=0)) / self.width)
+        root = np.linalg.cholesky(self.covariance)
+        return np.asarray(np.sqrt(square_apart(coordinates, self.centre, root)) / self.width)
 
-    def make_design(self, parameters: FreeParameters, seed: tuple[int, ...], everywhere: bool) -> list[Parameters]:
-        """Parameters that fill the window, its centre first.
+    def make_design(self, parameters: FreeParameters, seed: tuple[int, ...]) -> list[Parameters]:
+        """Parameters that fill the window as far as the prior allows them, its centre first.
 
         Parameters
         ----------
         parameters : FreeParameters
-            What the scores mean.
+            Which are free, and their prior.
         seed : tuple of int
             Of the points.
-        everywhere : bool
-            Whether to keep points that are far from the posterior in the coordinates of ln P.
         """
         d = len(self.centre)
         wanted = count_points(d)
@@ -60,31 +61,33 @@ class Window(Displayed):
         # denser towards the centre than uniform
         radius = self.width * chdtr(d, squared) ** (1.0 / 3.0)
         offsets = normal * (radius / np.sqrt(squared))[:, None]
-        root = np.linalg.cholesky(self.covariance)
-        points = self.centre + np.vstack([np.zeros(d), offsets]) @ root.T
-        if not everywhere:
-            points = points[self._are_near(parameters, points, self.centre + normal @ root.T)]
+        coordinates = self.centre + np.vstack([np.zeros(d), offsets]) @ np.linalg.cholesky(self.covariance).T
+        values = invert_coordinates(coordinates, parameters.free)
+        real = np.all([np.isfinite(x) for x in values.values()], axis=0)
+        scores = parameters.compute_scores({name: x[real] for name, x in values.items()})
         design: list[Parameters] = []
-        for point in points:
+        for score in scores[(np.abs(scores) < LARGEST_SCORE).all(axis=1)]:
             try:
-                design.append(parameters.build(point))
+                design.append(parameters.build(score))
             except ValueError:  # masses that exclude each other
                 continue
             if len(design) == wanted:
                 break
         return design
 
-    def _are_near(
-        self, parameters: FreeParameters, points: Float64Array, posterior: Float64Array
-    ) -> NDArray[np.bool_]:
-        """Whether points (n, d) are as near to draws of the posterior in the coordinates of ln P, the first always.
 
-        Where a coordinate is curved, as that of friction is where there is hardly any, a few standard deviations of the
-        scores are many of the coordinate: no polynomial would hold from there to the posterior.
-        """
-        x, draws = (compute_coordinates(parameters.convert(scores), parameters.free) for scores in (points, posterior))
-        centre, covariance = draws.mean(axis=0), np.atleast_2d(np.cov(draws, rowvar=False))
-        apart = np.linalg.solve(np.linalg.cholesky(covariance), (x - centre).T)
-        near = (apart**2).sum(axis=0) <= (1.5 * self.width) ** 2
-        near[0] = True
-        return np.asarray(near)
+def fit_window(coordinates: Float64Array, weights: Float64Array, width: float) -> Window:
+    """The window around draws of a posterior.
+
+    Parameters
+    ----------
+    coordinates : ndarray, shape (n, d)
+        As :func:`~mwlmc_data.rewinding.probability.compute_coordinates` gives them.
+    weights : ndarray, shape (n,)
+        Whose sum is one.
+    width : float
+        Half-width in standard deviations.
+    """
+    centre = weights @ coordinates
+    apart = coordinates - centre
+    return Window(centre, (apart * weights[:, None]).T @ apart, width)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 #: The methods of `infer_stars`.
 METHODS = ("likelihood", "moments")
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused.
-ALGORITHM = 8
+ALGORITHM = 9
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 60_000
 #: Error of the sum of ln P over the stars [nats] above which a warning is raised.
@@ -276,9 +276,9 @@ def infer_stars(
     n : int
         Number of draws, and of effective draws to reach by the likelihood.
     selection_error : float
-        Error of the sum of ln P over the posterior [nats], from 0.05 on, above which the likelihood's ln P is computed
-        once more, from more stars, in minutes of a core. What is reached is ``error_parts["selection"]``: a mean moves
-        by up to as many standard deviations.
+        Error of the sum of ln P over the posterior [nats] that is wanted, from 0.05 on: it decides how many stars the
+        likelihood's ln P is computed from, and above it ln P is computed once more, in minutes of a core. What is
+        reached is ``error_parts["selection"]``: a mean moves by up to as many standard deviations.
     seed : int
         Seed of all draws.
     workers : int, optional

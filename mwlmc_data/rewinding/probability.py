@@ -35,21 +35,27 @@ def count_coefficients(n_free: int) -> int:
     return (n_free + 1) * (n_free + 2) // 2
 
 
-#: Coordinates in which ln P is smooth; a parameter that is not listed is its own coordinate. Friction below a tenth of
-#: Chandrasekhar's hardly matters.
-_COORDINATES: dict[str, Callable[[Float64Array], Float64Array]] = {
-    "m200_mw": np.log,
-    "m_lmc": np.log,
-    "m_lmc_8p7": np.log,
-    "r_dehnen": np.log,
-    "log10_lambda_df": lambda x: np.log(0.1 + 10.0**x),
+_Change = Callable[[Float64Array], Float64Array]
+#: Friction below this part of Chandrasekhar's hardly matters.
+_WEAK = 0.1
+#: Coordinates in which ln P is smooth, and their inverses; a parameter that is not listed is its own coordinate.
+_COORDINATES: dict[str, tuple[_Change, _Change]] = {
+    **{name: (np.log, np.exp) for name in ("m200_mw", "m_lmc", "m_lmc_8p7", "r_dehnen")},
+    "log10_lambda_df": (lambda x: np.log(_WEAK + 10.0**x), lambda y: np.log10(np.exp(y) - _WEAK)),
 }
 
 
 def compute_coordinates(values: Mapping[str, ArrayLike], names: Sequence[str]) -> Float64Array:
     """Coordinates (n, d) in which ln P is smooth, of parameters with these names and n values each."""
     columns = {name: np.atleast_1d(np.asarray(values[name], float)) for name in names}
-    return np.stack([_COORDINATES[name](x) if name in _COORDINATES else x for name, x in columns.items()], axis=1)
+    return np.stack([_COORDINATES[name][0](x) if name in _COORDINATES else x for name, x in columns.items()], axis=1)
+
+
+def invert_coordinates(coordinates: Float64Array, names: Sequence[str]) -> dict[str, Float64Array]:
+    """Parameters (n,) by name from their coordinates (n, d); not finite where there are none."""
+    columns = dict(zip(names, coordinates.T, strict=True))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {name: _COORDINATES[name][1](y) if name in _COORDINATES else y for name, y in columns.items()}
 
 
 def expand(x: Float64Array, cubic: bool) -> Float64Array:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import Table
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 import mwlmc_data as mw
 from mwlmc_data.inference import star_search
@@ -17,8 +19,8 @@ from mwlmc_data.inference.measurement import read_lmc
 from mwlmc_data.inference.proposals import Proposal, ProposalMixture
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_search import StarSearch
-from mwlmc_data.inference.star_windows import Window
-from mwlmc_data.rewinding.probability import compute_coordinates
+from mwlmc_data.inference.star_windows import fit_window
+from mwlmc_data.rewinding.probability import compute_coordinates, invert_coordinates
 from mwlmc_data.rewinding.probability_fit import count_points
 from mwlmc_data.rewinding.rewind import take_table
 from mwlmc_data.simulator.constants import FIT_R_MIN
@@ -97,24 +99,38 @@ def test_the_error_of_the_evidence_adds_its_parts(posterior):
     assert parts["selection"] < 0.1 and parts["probability"] < 0.7
 
 
-def test_the_design_of_ln_p_stays_near_where_a_coordinate_is_curved():
-    """Where there is hardly any friction, its logarithm may rise by standard deviations before ln P notices."""
+def test_the_window_of_ln_p_holds_a_tail_of_weak_friction():
+    """Where there is hardly any friction, its logarithm may change by standard deviations before ln P notices."""
     free = ("m200_mw", "log10_lambda_df")
     lmc = {name: getattr(mw.Parameters(**TRUTH), name) for name in SKY_NAMES}
     held = {name: value for name, value in TRUTH.items() if name not in free}
     parameters = FreeParameters("gaussian", free, {**lmc, **held})
     mean, sigma = np.array([0.0, -1.3]), np.array([0.05, 0.27])
-    design = Window(mean, np.diag(sigma**2), 6.5).make_design(parameters, (0, 2, 1), everywhere=False)
 
-    def measure(scores):
-        return compute_coordinates(parameters.convert(scores), free)
+    def place(scores):
+        return compute_coordinates(parameters.convert(np.atleast_2d(scores)), free)
 
-    draws = measure(mean + sigma * np.random.default_rng(1).standard_normal((4000, 2)))
+    draws = place(mean + sigma * np.random.default_rng(1).standard_normal((4000, 2)))
+    window = fit_window(draws, np.full(4000, 1 / 4000), 6.5)
+    weaker, stronger = (mean + np.array([0.0, side * 6.9]) * sigma for side in (-1.0, 1.0))
+    assert window.measure(place(weaker)) < 0.5, "friction that is weaker still hardly differs"
+    assert window.measure(place(stronger)) > 1.0
+    design = window.make_design(parameters, (0, 2, 1))
     x = compute_coordinates({name: [getattr(p, name) for p in design] for name in free}, free)
-    apart = np.abs(x - draws.mean(axis=0)) / draws.std(axis=0)
-    assert len(design) == count_points(2) and (apart < 10.5).all()
-    edge = measure((mean + np.array([0.0, 6.5]) * sigma)[None])[0]
-    assert (edge - draws.mean(axis=0))[1] > 12.0 * draws[:, 1].std(), "the ellipsoid of the scores reaches farther"
+    assert len(design) == count_points(2) and np.allclose(x[0], draws.mean(axis=0), atol=1e-9)
+    assert 0.5 < window.measure(x).max() <= 1.0
+    weakest = place([0.0, -8.0])[0, 1]
+    assert x[:, 1].min() > weakest > np.log(0.1), "no point is outside the prior's support"
+
+
+@given_any(st.floats(1e11, 3e12), st.floats(-3.0, 2.0), st.floats(0.0, 0.9))
+def test_coordinates_of_ln_p_lead_back_to_the_parameters(mass, friction, beta0):
+    values = {"m200_mw": [mass], "log10_lambda_df": [friction], "beta0": [beta0]}
+    found = invert_coordinates(compute_coordinates(values, tuple(values)), tuple(values))
+    for name, value in values.items():
+        assert found[name] == pytest.approx(value, rel=1e-9, abs=1e-9)
+    beyond = invert_coordinates(np.array([[np.log(mass), np.log(0.09), beta0]]), tuple(values))
+    assert np.isfinite([beyond["m200_mw"], beyond["beta0"]]).all() and not np.isfinite(beyond["log10_lambda_df"])
 
 
 def test_it_does_not_depend_on_the_workers(posterior, halo):
