@@ -109,7 +109,8 @@ class LivePlan(ShardFolder):
         """Facts about the run, for the metadata of the files."""
         return {
             "config": NAME, "seed": str(self.seed), "simulator_version": self.simulator_version,
-            "live_version": LIVE_VERSION, "particles": str(self.particles), "aiming_particles": str(self.aiming_particles),
+            "live_version": LIVE_VERSION, "particles": str(self.particles),
+            "aiming_particles": str(self.aiming_particles),
         }  # fmt: skip
 
     @property
