@@ -84,10 +84,12 @@ def fit_window(coordinates: Float64Array, weights: Float64Array, width: float) -
     coordinates : ndarray, shape (n, d)
         As :func:`~mwlmc_data.rewinding.probability.compute_coordinates` gives them.
     weights : ndarray, shape (n,)
-        Whose sum is one.
+        Whose sum is one. A draw without weight may have no coordinates.
     width : float
         Half-width in standard deviations.
     """
+    chosen = weights > 0.0
+    coordinates, weights = coordinates[chosen], weights[chosen]
     centre = weights @ coordinates
     apart = coordinates - centre
     return Window(centre, (apart * weights[:, None]).T @ apart, width)
