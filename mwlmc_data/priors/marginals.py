@@ -134,7 +134,8 @@ def _compute_quantile(
     u: np.ndarray, loc: float, scale: float, low: float, high: float | np.ndarray
 ) -> np.ndarray:
     below, above = ndtr((low - loc) / scale), ndtr((high - loc) / scale)
-    return loc + scale * ndtri(below + u * (above - below))
+    # beyond eight widths a probability is rounded to 1
+    return np.clip(loc + scale * ndtri(below + u * (above - below)), low, high)
 
 
 def _compute_log_pdf(
