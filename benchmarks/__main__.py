@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.commands import paper, references, studies, suite, surveys
+from benchmarks.commands import paper, references, star_studies, studies, suite, surveys
 from mwlmc_data.terminal import Parser, tolerate_encodings
 
 
@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = Parser(prog="python -m benchmarks", description="Train, score, measure.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for room in (paper, suite, references, surveys, studies):
+    for room in (paper, suite, references, surveys, studies, star_studies):
         room.add(commands)
     return top
 

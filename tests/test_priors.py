@@ -194,7 +194,7 @@ def test_cdf_is_that_of_scipy_and_undoes_the_quantile(config):
         np.testing.assert_allclose(marginal.cdf(law.ppf(u)), u, atol=1e-12)
         np.testing.assert_allclose(marginal.cdf(marginal.quantile(u)), u, atol=1e-12)
         lowest, highest = marginal.quantile([0.0, 1.0])
-        assert (lowest, highest) == pytest.approx((marginal.low, marginal.high)), "a probability of 1 is no infinite mass"
+        assert (lowest, highest) == pytest.approx((marginal.low, marginal.high)), "1 is no infinite mass"
         assert marginal.cdf(np.array([law.ppf(0) - 1.0, law.ppf(1) + 1.0])).tolist() == pytest.approx([0, 1])
 
 

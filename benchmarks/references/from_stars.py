@@ -17,7 +17,8 @@ from benchmarks.references import simulations
 from mwlmc_data import Selection, infer_stars
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
-from mwlmc_data.inference.stars import ALGORITHM, StarPosterior
+from mwlmc_data.inference.star_posterior import StarPosterior
+from mwlmc_data.inference.stars import ALGORITHM
 from mwlmc_data.scoring.observations import CONFIG, test_columns
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 

@@ -18,8 +18,8 @@ from mwlmc_data import Prior, Selection
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE, FreeParameters
 from mwlmc_data.inference.star_likelihood import evaluate_points
+from mwlmc_data.inference.star_posterior import StarPosterior
 from mwlmc_data.inference.star_windows import fit_window
-from mwlmc_data.inference.stars import StarPosterior
 from mwlmc_data.rewinding.probability import PassProbability, compute_coordinates
 from mwlmc_data.rewinding.selection import estimate_fraction
 from mwlmc_data.scoring.observations import CONFIG

@@ -13,7 +13,7 @@ from benchmarks.references.from_stars import N_DRAWS, SECOND
 from benchmarks.survey_references.rows import SEED, SurveyRow
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
-from mwlmc_data.inference.stars import StarPosterior
+from mwlmc_data.inference.star_posterior import StarPosterior
 from mwlmc_data.scoring.star_surveys import get_selection
 
 #: Raised when the same stars give another file.

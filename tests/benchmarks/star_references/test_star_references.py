@@ -17,7 +17,8 @@ from benchmarks.references.agreement import Agreement
 from benchmarks.star_references import certificate, checks, entry, posterior, results, rows, run
 from mwlmc_data import Parameters, Prior, get_task, simulate
 from mwlmc_data.inference.free_parameters import FREE, FreeParameters
-from mwlmc_data.inference.stars import ALGORITHM, StarPosterior
+from mwlmc_data.inference.star_posterior import StarPosterior
+from mwlmc_data.inference.stars import ALGORITHM
 from mwlmc_data.rewinding.probability import PassProbability, count_coefficients
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.scoring import references

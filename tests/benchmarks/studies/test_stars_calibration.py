@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.studies import stars_calibration as module
 from mwlmc_data.inference.free_parameters import FREE
-from mwlmc_data.inference.stars import StarPosterior
+from mwlmc_data.inference.star_posterior import StarPosterior
 from mwlmc_data.rewinding.observed import take_observed
 from mwlmc_data.rewinding.selection import Selection
 
