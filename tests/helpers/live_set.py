@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -18,10 +19,10 @@ from mwlmc_data.storage.homes import DATA_DIR
 FACTS = {"config": "live", "live_version": LIVE_VERSION, "simulator_version": SIMULATOR_VERSION}
 
 
-def make_tables(numbers):
+def make_tables(numbers, content=b"run"):
     """Tables of simulations of these numbers: a rigid row each, whose eight haloes differ in their reflex motion.
 
-    The LMC has half its mass today; every third simulation has no friction that fits.
+    The LMC has half its mass today; every third simulation has no friction that fits. All have one run's content.
     """
     rows = mw.load_catalogue("test").iloc[: len(numbers)]
     rng = np.random.default_rng(0)
@@ -38,6 +39,7 @@ def make_tables(numbers):
     truths = {c.name: np.ones(len(numbers), np.float32) for c in live_tables.TRUTHS}
     truths |= {"live_id": np.array(numbers, np.int32), "split": [split_of_live(number) for number in numbers]}
     truths |= {"m_lmc_infall": m_lmc, "m_lmc_bound": m_lmc / 2, "m200_mw_today": m200}
+    truths["run_sha256"] = [hashlib.sha256(content).hexdigest()] * len(numbers)
     # masses within a radius know nothing of the total mass here
     for name in ("m_lmc_50_today", "m_lmc_8p7_today", "m_mw_50_today"):
         truths[name] = rng.uniform(1e10, 2e10, len(numbers)).astype(np.float32)
