@@ -128,9 +128,7 @@ def _rebuild(plan: LivePlan, number: int, embedded: _Embedded, runs_folder: Path
     return make_table(plan, number, "", path.read_bytes(), embedded.rows[number])
 
 
-def _refuse_others(
-    plan: LivePlan, number: int, rows: list[dict[str, Any]], wanted: list[dict[str, float]]
-) -> None:
+def _refuse_others(plan: LivePlan, number: int, rows: list[dict[str, Any]], wanted: list[dict[str, float]]) -> None:
     """Raise RunMismatchError unless embedded rows have the parameters that the plan draws."""
     pairs = ((name, row[name], value) for row, right in zip(rows, wanted, strict=True) for name, value in right.items())
     other = sorted({name for name, found, value in pairs if found != float(np.float32(value))})
