@@ -168,6 +168,9 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     live_set.add_argument("--seed", type=int, default=20250713, help="of the set (default: %(default)s)")
     live_set.add_argument(
+        "--from-embedded", action="store_true", help="first write the embedded simulations that the folder lacks there"
+    )
+    live_set.add_argument(
         "--embed", action="store_true", help="copy the tables into the package and the runs into generation/live_runs"
     )
     _add_machines(live_set)
@@ -307,6 +310,7 @@ def _live(options: argparse.Namespace) -> int:
 
 def _live_set(options: argparse.Namespace) -> int:
     from generation.live_embedding import embed
+    from generation.live_restoring import refuse_without_shards, restore
     from generation.live_set import LivePlan, make_simulations
     from generation.live_tables import assemble
     from mwlmc_data.simulator import SIMULATOR_VERSION
@@ -315,6 +319,10 @@ def _live_set(options: argparse.Namespace) -> int:
         options.out, options.simulations, options.particles, options.aiming_particles, seed=options.seed,
         simulator_version=SIMULATOR_VERSION,
     )  # fmt: skip
+    if options.from_embedded:
+        print(f"{plan.out}: {len(restore(plan))} embedded simulations written")
+    elif options.embed:
+        refuse_without_shards(plan)
     files = assemble(make_simulations(plan, **_prepare_machines(options)))
     print(f"{plan.out}: {len(files.runs)} of {plan.simulations} simulations arrived")
     for path in embed(files) if options.embed else files[:4]:

@@ -14,6 +14,7 @@ from mwlmc_data.live.simulation import MAX_SIZE
 from mwlmc_data.live.truths import REPOSITORY_RUNS, name_run
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.storage import embedded, parquet
+from mwlmc_data.storage.hashing import sha256_of
 from mwlmc_data.storage.homes import DATA_DIR
 from mwlmc_data.storage.writing import make_folder, write_bytes
 
@@ -31,8 +32,8 @@ def embed(files: LiveFiles, directory: Path = DATA_DIR, runs_folder: Path = REPO
     directory : Path
         Folder of the embedded files; that of the package by default.
     runs_folder : Path
-        Folder of the runs; that of the repository by default. Runs that it holds already must be the same: a set may
-        grow, and chaotic runs cannot be made again.
+        Folder of the runs; that of the repository by default. Runs that it holds already must be among those of the
+        set: a set may grow, and chaotic runs cannot be made again.
 
     Returns
     -------
@@ -43,14 +44,15 @@ def embed(files: LiveFiles, directory: Path = DATA_DIR, runs_folder: Path = REPO
     ------
     ValueError
         If a table has other columns or is of another version, the tables and runs do not belong together, a split is
-        empty, the runs are too large, or the folder holds another run of the same name. Nothing is written then.
+        empty, the runs are too large, or the folder holds another run of the same name or one that the set lacks.
+        Nothing is written then.
     DamagedFileError
         If a file is not a Parquet file.
     """
     paths = dict(zip(TABLES, (files.haloes, files.simulations, files.frictions, files.misses), strict=True))
     tables = {name: _read(name, path) for name, path in paths.items()}
     _check_set(tables, files.runs)
-    _check_runs(files.runs, runs_folder)
+    _check_runs(files.runs, tables["live-simulations"]["run_sha256"].to_pylist(), runs_folder)
     make_folder(runs_folder)
     for path in files.runs:
         write_bytes(runs_folder / path.name, path.read_bytes())
@@ -97,7 +99,15 @@ def _check_set(tables: dict[str, pa.Table], runs: list[Path]) -> None:
         raise ValueError(f"simulations of the {empty[0]} split = 0: allowed is 1 or more; make more with --simulations")
 
 
-def _check_runs(runs: list[Path], folder: Path) -> None:
+def _check_runs(runs: list[Path], hashes: list[str], folder: Path) -> None:
+    for path, digest in zip(runs, hashes, strict=True):
+        if (found := sha256_of(path)) != digest:
+            raise ValueError(f"SHA-256 of {path} = {found}: allowed is {digest}, of the table of simulations")
+    if odd := sorted({path.name for path in folder.glob("*.npz")} - {path.name for path in runs}):
+        raise ValueError(
+            f"{folder / odd[0]} = a run that the set lacks: allowed is a set that has all runs of that folder; to "
+            "replace the set, first move it away"
+        )
     sizes = {path: path.stat().st_size for path in runs}
     for path, size in sizes.items():
         if size > MAX_SIZE:

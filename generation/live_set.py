@@ -185,13 +185,21 @@ def make_shard(plan: LivePlan, shard: int, advance: Callable[[int], None]) -> No
         Called with 1 when it is made; may raise to stop.
     """
     if not is_finished(plan, shard):
-        missed, content, rows = simulate(plan, shard)
-        columns = {"sim_id": [shard], **plan.drawn(shard), "missed": [missed], "run": [content], "rows": [rows]}
-        table = pa.Table.from_pydict(columns, schema=plan.schema)
-        # no table for users: a file within a file, and rows within a row
-        replace_file(plan.shard_path(shard), lambda temporary: pq.write_table(table, temporary))
-        finish(plan, shard)
+        write_shard(plan, shard, make_table(plan, shard, *simulate(plan, shard)))
     advance(1)
+
+
+def make_table(plan: LivePlan, shard: int, missed: str, content: bytes, rows: list[dict[str, Any]]) -> pa.Table:
+    """Make the content of a shard of what :func:`simulate` returns."""
+    columns = {"sim_id": [shard], **plan.drawn(shard), "missed": [missed], "run": [content], "rows": [rows]}
+    return pa.Table.from_pydict(columns, schema=plan.schema)
+
+
+def write_shard(plan: LivePlan, shard: int, table: pa.Table) -> None:
+    """Write a shard and its hash."""
+    # no table for users: a file within a file, and rows within a row
+    replace_file(plan.shard_path(shard), lambda temporary: pq.write_table(table, temporary))
+    finish(plan, shard)
 
 
 def simulate(plan: LivePlan, number: int) -> tuple[str, bytes, list[dict[str, Any]]]:

@@ -20,6 +20,7 @@ from mwlmc_data.live.simulation import LiveSimulation, load_live
 from mwlmc_data.live.spheres import hernquist_sphere
 from mwlmc_data.live.truths import name_run
 from mwlmc_data.storage import parquet
+from mwlmc_data.storage.hashing import sha256_of
 from mwlmc_data.storage.writing import make_folder, write_bytes
 
 
@@ -70,7 +71,7 @@ def assemble(plan: LivePlan) -> LiveFiles:
         runs.append(path)
         split, live = split_of_live(shard), load_live(path)
         rows += [{**row, "split": split} for row in made["rows"]]
-        truths.append({"live_id": shard, "split": split, **describe_truth(live)})
+        truths.append({"live_id": shard, "split": split, **describe_truth(live), "run_sha256": sha256_of(path)})
         frictions += [{"live_id": shard, **found} for found in _describe_friction(live)]
     tables = zip(TABLES, (rows, truths, frictions, misses), strict=True)
     haloes, simulations, fitted, missed = (_write(plan, name, content) for name, content in tables)

@@ -165,7 +165,7 @@ class HaloBatches:
     def _submit(self, chunk: Chunk, simulator: Executor, reader: Executor) -> Future[Stars]:
         if chunk.is_stored:
             return reader.submit(library.load_chunk, chunk, self.config, self.version, self.source)
-        return simulator.submit(library.simulate_rows, *library.get_recipe(chunk, self.config, self.version))
+        return simulator.submit(library.plan_chunk(chunk, self.config, self.version))
 
     def _start_pool(
         self, windows: list[list[Chunk]], workers: int | None, stack: ExitStack

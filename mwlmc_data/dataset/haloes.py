@@ -65,9 +65,10 @@ def load_halo(sim_id: int, source: str = "auto", config: str = "gaussian", versi
     >>> load_halo(7).positions.shape
     (4500, 3)
     """
-    if config == live_tables.NAME and version in (None, release.DATA_VERSION):
+    if library.is_live(config, version):
         from mwlmc_data.dataset.live_haloes import load_live_halo
 
+        as_choice("source", source, library.SOURCES)
         return load_live_halo(sim_id, source)
     last = release.get_entry(config, version)["rows"] - 1
     ids = np.array([as_whole("sim_id", sim_id, maximum=last)])
@@ -227,15 +228,17 @@ def load_haloes(
     ----------
     sim_ids : sequence of int, optional
         Numbers of the simulations, in the wanted order, with repeats if there are any; by default the complete set, one
-        split after the other. With several workers, the order of a torch loader is that in which they deliver.
+        split after the other. With several workers, the order of a torch loader is that in which they deliver. Of the
+        set "live" they are those of its rows, eight of each simulation.
     streaming : bool
         Iterate batch by batch, or load all into memory (108 kB each).
     format : {"numpy", "datasets", "torch"}
         What to return, see below.
     split : str, optional
-        Only those of "train", "validation" or "test".
+        Only those of "train", "validation" or "test"; of the set "live", of "calibration" or "test".
     config : str
-        Set of simulations: "gaussian", "flat" or "wide".
+        Set of simulations: "gaussian", "flat" or "wide"; or "live", whose haloes are drawn again in the stored field of
+        their run, in about a second each, as `load_halo` does.
     columns : sequence of str
         Columns of the catalogue that come with the stars, such as what is to be inferred.
     source : {"auto", "store", "simulation"}
@@ -270,7 +273,7 @@ def load_haloes(
     ValueError
         If an argument is not allowed.
     MissingHaloError
-        If `source` is "store" and no file holds a halo.
+        If `source` is "store" and no file holds a halo, or the run of a live one is not on this machine.
     DamagedFileError
         If a file is not that of the release.
     ModuleNotFoundError
@@ -302,8 +305,17 @@ def load_haloes(
 
 
 def _choose_ids(sim_ids: Any, split: str | None, config: str, version: str | None) -> NDArray[np.int64]:
+    is_live = library.is_live(config, version)
     if split is not None:
-        as_choice("split", split, schema.SPLITS)
+        as_choice("split", split, live_tables.SPLITS if is_live else schema.SPLITS)
+    if is_live:
+        from mwlmc_data.dataset.live_haloes import list_live_ids
+
+        of_split = list_live_ids(split)
+        if sim_ids is None:
+            return of_split
+        wanted = library.check_ids(sim_ids, config, version)
+        return wanted[np.isin(wanted, of_split)]
     splits = schema.SPLITS if split is None else (split,)
     if sim_ids is None:
         rows = release.get_entry(config, version)["rows"]
@@ -328,7 +340,14 @@ def _load_by_sim_id(config: str, version: str | None, names: tuple[str, ...]) ->
     """Columns of the whole set, so that the row is the sim_id."""
     from mwlmc_data.dataset.catalogue import load_catalogue
 
-    return load_catalogue(config=config, columns=names, version=version, format="numpy")
+    if not library.is_live(config, version):
+        return load_catalogue(config=config, columns=names, version=version, format="numpy")
+    table = load_catalogue(config=config, columns=("sim_id", *names), format="numpy")
+    rows = table.pop("sim_id")
+    columns = {name: np.zeros(rows[-1] + 1, values.dtype) for name, values in table.items()}
+    for name, values in table.items():  # numbers of simulations that missed stay without a row
+        columns[name][rows] = values
+    return columns
 
 
 def _to_numpy(batches: HaloBatches, streaming: bool) -> Any:

@@ -5,9 +5,9 @@ Haloes requested together are gathered into chunks: from one row group of one fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from mwlmc_data.arguments.arrays import as_choice, as_ids
 from mwlmc_data.array_types import Float32Array
-from mwlmc_data.dataset import release, schema, store
-from mwlmc_data.dataset.store import ListedFile, MissingFileError, Store
+from mwlmc_data.dataset import live_tables, release, schema, store
+from mwlmc_data.dataset.store import ListedFile, MissingFileError, MissingHaloError, Store
 from mwlmc_data.display import Displayed
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
@@ -38,10 +38,6 @@ _GROUPS = 4
 _TRIES = 10
 #: Errors for a file that disappeared after it was listed.
 GONE = (FileNotFoundError, MissingFileError)
-
-
-class MissingHaloError(LookupError):
-    """A halo is in no file on this machine, and simulating it is not wanted or not possible."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,6 +92,11 @@ class Chunk(Displayed):
         return self.entry is not None
 
 
+def is_live(config: str, version: str | None) -> bool:
+    """Whether this is the set of live galaxies, whose haloes are drawn in the fields of its runs."""
+    return config == live_tables.NAME and version in (None, release.DATA_VERSION)
+
+
 def get_halo_config(config: str) -> str:
     """Name of the config that holds the haloes of a set: "haloes" for "gaussian", else "haloes-" and the set's name."""
     return "haloes" if config == "gaussian" else f"haloes-{config}"
@@ -111,6 +112,10 @@ def list_stores(version: str | None = None) -> list[Store]:
 
 def check_ids(sim_ids: object, config: str, version: str | None) -> NDArray[np.int64]:
     """Return the numbers as an array, or raise a ValueError that gives the first one outside the set."""
+    if is_live(config, version):
+        from mwlmc_data.dataset.live_haloes import check_live_ids
+
+        return check_live_ids("sim_ids", sim_ids)
     return as_ids("sim_ids", sim_ids, maximum=release.get_entry(config, version)["rows"] - 1)
 
 
@@ -164,6 +169,11 @@ def locate(sim_ids: NDArray[np.int64], config: str, version: str | None, source:
     """List the files once, and find haloes in them; arguments and errors as for `make_chunks`."""
     as_choice("source", source, SOURCES)
     place, group, row = np.full(len(sim_ids), -1), np.zeros(len(sim_ids), int), np.zeros(len(sim_ids), int)
+    if is_live(config, version):
+        from mwlmc_data.dataset.live_haloes import find_recipes
+
+        find_recipes(sim_ids, source)  # reports what is missing
+        return Places([], place, group, row)
     if source == "simulation":
         return Places([], place, group, row)
     parts, files = schema.split_of(sim_ids), _list_files(config, version)
@@ -314,6 +324,21 @@ def simulate_rows(rows: list[dict[str, Any]], seed: int) -> tuple[Float32Array, 
     return np.stack([halo.positions for halo in haloes]), np.stack([halo.velocities for halo in haloes])
 
 
+def plan_chunk(chunk: Chunk, config: str, version: str | None) -> Callable[[], tuple[Float32Array, Float32Array]]:
+    """Return a call, which another process may make, that simulates the haloes of a chunk.
+
+    Raises
+    ------
+    MissingHaloError
+        If they cannot be simulated here: of another version of the simulator, or of a live run that is not at hand.
+    """
+    if is_live(config, version):
+        from mwlmc_data.dataset.live_haloes import draw_haloes, find_recipes
+
+        return partial(draw_haloes, find_recipes(np.asarray(chunk.sim_ids, np.int64), "simulation"))
+    return partial(simulate_rows, *get_recipe(chunk, config, version))
+
+
 def load_chunk(
     chunk: Chunk, config: str, version: str | None, source: str, tries: int = _TRIES
 ) -> tuple[Float32Array, Float32Array]:
@@ -322,7 +347,7 @@ def load_chunk(
     If its file disappeared after it was listed, the haloes are located again, as `make_chunks` does.
     """
     if not chunk.is_stored:
-        return simulate_rows(*get_recipe(chunk, config, version))
+        return plan_chunk(chunk, config, version)()
     try:
         return read_chunk(chunk)
     except GONE:

@@ -42,6 +42,7 @@ TRUTHS = (
     ),
     Column("miss_position", "float32", "kpc", "Distance of the LMC from the present day that was aimed at"),
     Column("miss_velocity", "float32", "km/s", "Difference of its velocity from the one that was aimed at"),
+    Column("run_sha256", "string", "", "SHA-256 of the file of its run, in whose field its haloes are drawn again"),
 )  # fmt: skip
 #: Columns of the table of frictions, which holds only the simulations whose orbit a friction reproduces.
 FRICTIONS = (

@@ -54,6 +54,10 @@ class MissingFileError(DamagedFileError):
     """A file of the manifest is missing, or has disappeared."""
 
 
+class MissingHaloError(LookupError):
+    """A halo is in no file on this machine, and simulating it is not wanted or not possible."""
+
+
 class Store:
     """A folder of released files on this machine.
 

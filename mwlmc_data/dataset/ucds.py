@@ -80,6 +80,7 @@ _UCDS: dict[str, str] = {
     "miss_velocity": f"stat.error;{_VELOCITY}",
     "rms_position": "stat.fit.residual;pos.distance",
     "rms_velocity": f"stat.fit.residual;{_VELOCITY}",
+    "run_sha256": "meta.checksum",
     "missed": "meta.note",
     "edge": "stat.fit.goodness",
     **_SPHERICAL,

@@ -44,17 +44,19 @@ class DamagedFileError(OSError):
         The file.
     expected, found : str
         What the registry lists and what is there, in words with the hashes.
+    way : str, optional
+        What helps; by default to reinstall the package, or to fetch or make a file outside it again.
     """
 
-    def __init__(self, path: Path, expected: str, found: str) -> None:
+    def __init__(self, path: Path, expected: str, found: str, way: str = "") -> None:
         is_embedded = Path(path).is_relative_to(DATA_DIR)
-        way = "Reinstall the package to restore it" if is_embedded else "Remove it, then fetch or regenerate it"
-        super().__init__(f"{path} is not the file of the release: expected {expected}, found {found}. {way}.")
-        self.path, self.expected, self.found = path, expected, found
+        usual = "Reinstall the package to restore it" if is_embedded else "Remove it, then fetch or regenerate it"
+        super().__init__(f"{path} is not the file of the release: expected {expected}, found {found}. {way or usual}.")
+        self.path, self.expected, self.found, self.way = path, expected, found, way
 
-    def __reduce__(self) -> tuple[type[DamagedFileError], tuple[Path, str, str]]:
+    def __reduce__(self) -> tuple[type[DamagedFileError], tuple[Path, str, str, str]]:
         # for a pool of processes, which pickles what is raised
-        return type(self), (self.path, self.expected, self.found)
+        return type(self), (self.path, self.expected, self.found, self.way)
 
 
 def exit_status(error: OSError) -> int:

@@ -1,13 +1,14 @@
 """The live set in the package and its runs beside it: what is copied, and what is refused before anything is."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 import mwlmc_data as mw
 from generation.live_embedding import embed
 from generation.live_tables import LiveFiles
-from mwlmc_data.dataset import live_haloes, live_tables
-from mwlmc_data.dataset.library import MissingHaloError
+from mwlmc_data.dataset import library, live_haloes, live_tables
+from mwlmc_data.dataset.store import MissingHaloError
 from mwlmc_data.live.truths import load_live_misses, name_run
 from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.storage.errors import DamagedFileError
@@ -92,8 +93,9 @@ def test_what_does_not_belong_is_refused_before_anything_is_written(place, table
 def test_an_empty_split_and_large_runs_are_refused(place, tables, monkeypatch):
     with pytest.raises(ValueError, match="simulations of the calibration split = 0: allowed is 1 or more"):
         place(make_tables((1, 2)), numbers=(1, 2))
+    large = b"x" * 200_001
     with pytest.raises(ValueError, match=r"size of .*live-00000\.npz = 200001 bytes: allowed is at most 200000"):
-        place(tables, b"x" * 200_001)
+        place(make_tables(NUMBERS, large), large)
     monkeypatch.setattr("generation.live_embedding.MAX_RUNS_SIZE", 8)
     with pytest.raises(ValueError, match="size of all runs = 9 bytes: allowed is at most 8"):
         place(tables)
@@ -103,47 +105,90 @@ def test_an_empty_split_and_large_runs_are_refused(place, tables, monkeypatch):
 def test_a_run_is_not_replaced_by_another(place, tables):
     place(tables)
     with pytest.raises(ValueError, match=r"live-00000\.npz = another run than .*: allowed is the same"):
+        place(make_tables(NUMBERS, b"other"), b"other")
+    with pytest.raises(ValueError, match=r"SHA-256 of .*live-00000\.npz = [0-9a-f]{64}: allowed is [0-9a-f]{64}"):
         place(tables, b"other")
+    with pytest.raises(ValueError, match=r"live-00004\.npz = a run that the set lacks: allowed is a set that has all"):
+        place(make_tables(NUMBERS[:2]), numbers=NUMBERS[:2])
     assert (place.runs / name_run(0)).read_bytes() == b"run"
 
 
-def test_a_halo_is_drawn_again_from_its_run_or_says_where_that_is(place, tables, tmp_path, monkeypatch):
-    run = mw.load_live(DATA_DIR / "live/gc19-lmc3.npz")
-    table, p = tables["live"], run.parameters
-    row = {name: table.schema.get_field_index(name) for name in live_haloes._OF_A_RUN}
-    for name, i in row.items():
-        values = table[name].to_numpy().copy()
-        values[8:16] = getattr(p, name)
-        table = table.set_column(i, table.field(i), [pa.array(values)])
-    run.save(tmp_path / "stored.npz")
-    place({**tables, "live": table}, (tmp_path / "stored.npz").read_bytes())
+@pytest.fixture
+def run(tmp_path):
+    """The file of a real run, which stands in for all of a set."""
+    path = tmp_path / "stored.npz"
+    mw.load_live(DATA_DIR / "live/gc19-lmc3.npz").save(path)
+    return path.read_bytes()
+
+
+def test_a_halo_is_drawn_again_from_its_run_or_says_where_that_is(place, run, tmp_path, monkeypatch):
+    place(make_tables(NUMBERS, run), run)
     monkeypatch.setenv("MWLMC_DATA_DIR", str(tmp_path / "store"))
     monkeypatch.setattr(live_haloes, "REPOSITORY_RUNS", tmp_path / "nowhere")
-    with pytest.raises(MissingHaloError, match=r"live-00001\.npz = no file in .*generation/live_runs .*copy it"):
-        mw.load_halo(9, config="live")
+    missing = r"live-00001\.npz = no file in .*generation/live_runs .*copy it"
+    for load in (lambda: mw.load_halo(9, config="live"), lambda: mw.load_haloes([9], config="live")):
+        with pytest.raises(MissingHaloError, match=missing):
+            load()
     monkeypatch.setattr(live_haloes, "REPOSITORY_RUNS", place.runs)
     halo = mw.load_halo(9, config="live")
     assert halo.source == "live" and halo.positions.shape == (4500, 3)
-    stored = table.slice(9, 1).to_pylist()[0]
-    again = mw.load_live(place.runs / name_run(1)).halo(stored["beta0"], stored["r_dehnen"], seed=9)
+    row = mw.load_catalogue(config="live").set_index("sim_id").loc[9]
+    again = mw.load_live(place.runs / name_run(1)).halo(float(row["beta0"]), float(row["r_dehnen"]), seed=9)
     assert (halo.positions == again.positions).all() and halo.parameters == again.parameters
-    with pytest.raises(DamagedFileError, match="the run with m200_mw"):
-        mw.load_halo(0, config="live")
-    with pytest.raises(MissingHaloError, match="source = 'store' of the live set: allowed is 'auto'"):
-        mw.load_halo(9, source="store", config="live")
-    with pytest.raises(ValueError, match=r"sim_id = 17: allowed is one of the 24 of load_catalogue\(config='live'\)"):
+    for load in (lambda **more: mw.load_halo(9, **more), lambda **more: mw.load_haloes([9], **more)):
+        with pytest.raises(MissingHaloError, match="source = 'store' of the live set: allowed is 'auto'"):
+            load(source="store", config="live")
+    allowed = r"allowed is one of the 24 of load_catalogue\(config='live'\), which lacks those of simulations"
+    with pytest.raises(ValueError, match=f"sim_id = 17: {allowed}"):
         mw.load_halo(17, config="live")
+    with pytest.raises(ValueError, match=f"sim_ids = 17: {allowed}"):
+        mw.load_haloes([9, 17], config="live")
+
+
+def test_a_damaged_run_is_named(place, run, tmp_path, monkeypatch):
+    place(make_tables(NUMBERS, run), run)
+    monkeypatch.setenv("MWLMC_DATA_DIR", str(tmp_path / "store"))
+    monkeypatch.setattr(live_haloes, "REPOSITORY_RUNS", place.runs)
+    path = place.runs / name_run(0)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    for load in (mw.load_halo, lambda sim_id, config: mw.load_haloes([sim_id], streaming=False, config=config)):
+        with pytest.raises(DamagedFileError, match=r"live-00000\.npz is not .*git checkout -- generation/live_runs"):
+            load(0, config="live")
+
+
+def test_haloes_come_in_batches_with_their_columns(place, run, tmp_path, monkeypatch):
+    place(make_tables(NUMBERS, run), run)
+    monkeypatch.setenv("MWLMC_DATA_DIR", str(tmp_path / "store"))
+    monkeypatch.setattr(live_haloes, "REPOSITORY_RUNS", place.runs)
+    wanted = [33, 0, 9]
+    batches = mw.load_haloes(wanted, config="live", columns=["m_lmc", "n_stars_fit"], batch_size=2, workers=0)
+    found = list(batches)
+    assert [batch["sim_id"].tolist() for batch in found] == [[33, 0], [9]]
+    table = mw.load_catalogue(config="live").set_index("sim_id")
+    for name in ("m_lmc", "n_stars_fit"):
+        assert np.concatenate([batch[name] for batch in found]).tolist() == table[name].loc[wanted].tolist()
+    halo = mw.load_halo(9, config="live")
+    assert (found[1]["positions"][0] == halo.positions).all() and (found[1]["velocities"][0] == halo.velocities).all()
+    # splits are by simulation, calibration first
+    assert mw.load_haloes(config="live").sim_ids.tolist() == [*range(8), *range(8, 16), *range(32, 40)]
+    assert mw.load_haloes(wanted, config="live", split="test").sim_ids.tolist() == [33, 9]
+    with pytest.raises(ValueError, match="split = 'train': allowed is 'calibration', 'test'"):
+        mw.load_haloes(config="live", split="train")
+    # processes draw the same stars
+    monkeypatch.setattr(library, "SIMULATED", 1)
+    pooled = mw.load_haloes([0, 9], False, config="live", workers=2)
+    assert pooled["sim_id"].tolist() == [0, 9] and (pooled["positions"][1] == halo.positions).all()
 
 
 def test_without_the_set_loaders_say_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "DATA_DIR", tmp_path)
-    for load in (lambda: mw.load_catalogue(config="live"), mw.load_live_truths, lambda: mw.load_halo(0, config="live")):
+    loaders = [mw.load_live_truths, lambda: mw.load_halo(0, config="live")]
+    loaders += [lambda load=load: load(config="live") for load in (mw.load_catalogue, mw.load_haloes)]
+    for load in loaders:
         with pytest.raises(ValueError, match=r"config = 'live': .*`python -m generation live-set .* --embed`"):
             load()
     with pytest.raises(ValueError, match="split = 'train': allowed is 'calibration', 'test'"):
         mw.load_catalogue("train", config="live")
-    with pytest.raises(ValueError, match="config = 'live'"):
-        mw.load_haloes(config="live")
 
 
 def test_the_runs_stay_out_of_wheel_and_source_distribution(repository):

@@ -14,28 +14,14 @@ from generation.plan import RunMismatchError
 from mwlmc_data import Parameters, Prior, load_live
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.live_tables import FRICTIONS, MISSES, TRUTHS, split_of_live
-from mwlmc_data.live.aiming import Aim, MissedError
 from mwlmc_data.simulator import SIMULATOR_VERSION, fit_reflex, integrate_orbit
+from mwlmc_data.storage.hashing import sha256_of
+from tests.helpers.live_set import make_quick
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """The rigid pair's start in place of the search, of which the second misses; two haloes."""
-    aimed = []
-
-    def aim(parameters, particles, seed, good):
-        assert good == module.GOOD_MISS
-        aimed.append((seed, particles, parameters))
-        if seed == 1:
-            raise MissedError("start = an LMC 1200 kpc from the Milky Way")
-        return Aim(integrate_orbit(parameters, 2).relative[0], np.zeros((1, 6)))
-
-    monkeypatch.setattr(module, "aim", aim)
-    monkeypatch.setattr(module, "HALOES", 2)
-    monkeypatch.setattr(module, "MAX_PASSAGES", 9)
-    # a rigid start misses by some kpc, which may leave the prior's box
-    monkeypatch.setattr(module, "is_within_prior", lambda sky: True)
-    return aimed
+    return make_quick(monkeypatch)
 
 
 def plan_of(folder):
@@ -68,6 +54,7 @@ def test_a_set_is_made_assembled_and_continued(made, quick, monkeypatch):
     assert list(misses) == [c.name for c in MISSES] and misses["live_id"].tolist() == [1]
     assert "1200 kpc" in misses["missed"][0]
     assert misses["m_lmc"][0] == drawn["m_lmc"][1]
+    assert truths["run_sha256"].tolist() == [sha256_of(files.runs[0])]
     # a halo of a row is drawn again from the stored run
     live = load_live(files.runs[0])
     halo = live.halo(*map(float, haloes.iloc[1]), seed=1, n_stars=1000)

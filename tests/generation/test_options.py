@@ -40,6 +40,16 @@ DEFAULTS = {
         **MACHINES,
     },
     "card": {},
+    "live-set --simulations 9 --out D": {
+        "simulations": 9,
+        "out": Path("D"),
+        "particles": 500_000,
+        "aiming_particles": 70_000,
+        "seed": 20250713,
+        "from_embedded": False,
+        "embed": False,
+        **MACHINES,
+    },
     "disc --out D.npz": {
         "out": Path("D.npz"),
         "terms": 11,
@@ -64,6 +74,13 @@ GIVEN = {
         "scheduler": "tcp://a:1",
         "scheduler_timeout": 2.5,
     },
+    "live-set --simulations 9 --out D --particles 5000 --aiming-particles 400 --seed 3 --from-embedded --embed": {
+        "particles": 5000,
+        "aiming_particles": 400,
+        "seed": 3,
+        "from_embedded": True,
+        "embed": True,
+    },
     "disc --out D.npz --terms 3 --seconds 1.5 --seed 4 --start S.npz": {
         "terms": 3,
         "seconds": 1.5,
@@ -85,7 +102,10 @@ def test_given_options(words):
     assert {name: found[name] for name in GIVEN[words]} == GIVEN[words]
 
 
-@pytest.mark.parametrize("words", ["", "catalogue --out D", "catalogue --simulations 9", "haloes", "release", "disc"])
+@pytest.mark.parametrize(
+    "words",
+    ["", "catalogue --out D", "catalogue --simulations 9", "haloes", "release", "live-set --out D", "disc"],
+)
 def test_required_options(words, capsys):
     with pytest.raises(SystemExit) as stop:
         _make_parser().parse_args(words.split())

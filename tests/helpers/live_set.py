@@ -1,27 +1,30 @@
-"""A set of live simulations that stands in for the embedded one: rigid rows, eight of each, with other truths."""
+"""Sets of live simulations for tests: a quick one, and rigid rows, eight of each, in place of the embedded one."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
 import pyarrow as pa
 
+import generation.live_set as made
 import mwlmc_data as mw
 from mwlmc_data.dataset import live_tables, schema
 from mwlmc_data.dataset.live_tables import HALOES, TABLES, split_of_live
+from mwlmc_data.live.aiming import Aim, MissedError
 from mwlmc_data.live.settings import LIVE_VERSION
-from mwlmc_data.simulator import SIMULATOR_VERSION
+from mwlmc_data.simulator import SIMULATOR_VERSION, integrate_orbit
 from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.storage.homes import DATA_DIR
 
 FACTS = {"config": "live", "live_version": LIVE_VERSION, "simulator_version": SIMULATOR_VERSION}
 
 
-def make_tables(numbers):
+def make_tables(numbers, content=b"run"):
     """Tables of simulations of these numbers: a rigid row each, whose eight haloes differ in their reflex motion.
 
-    The LMC has half its mass today; every third simulation has no friction that fits.
+    The LMC has half its mass today; every third simulation has no friction that fits. All have one run's content.
     """
     rows = mw.load_catalogue("test").iloc[: len(numbers)]
     rng = np.random.default_rng(0)
@@ -38,6 +41,7 @@ def make_tables(numbers):
     truths = {c.name: np.ones(len(numbers), np.float32) for c in live_tables.TRUTHS}
     truths |= {"live_id": np.array(numbers, np.int32), "split": [split_of_live(number) for number in numbers]}
     truths |= {"m_lmc_infall": m_lmc, "m_lmc_bound": m_lmc / 2, "m200_mw_today": m200}
+    truths["run_sha256"] = [hashlib.sha256(content).hexdigest()] * len(numbers)
     # masses within a radius know nothing of the total mass here
     for name in ("m_lmc_50_today", "m_lmc_8p7_today", "m_mw_50_today"):
         truths[name] = rng.uniform(1e10, 2e10, len(numbers)).astype(np.float32)
@@ -64,3 +68,25 @@ def embed_live_set(folder, monkeypatch, numbers=range(15)):
         parquet.write_table(table, folder / f"{name}.parquet")
         embedded.register(folder / f"{name}.parquet", name, len(table), LIVE_VERSION)
     monkeypatch.setattr(embedded, "DATA_DIR", folder)
+
+
+def make_quick(monkeypatch):
+    """Let a set be made quickly: the rigid start in place of the search, of which the second misses; two haloes.
+
+    Returns the list of what was aimed at.
+    """
+    aimed = []
+
+    def aim(parameters, particles, seed, good):
+        assert good == made.GOOD_MISS
+        aimed.append((seed, particles, parameters))
+        if seed == 1:
+            raise MissedError("start = an LMC 1200 kpc from the Milky Way")
+        return Aim(integrate_orbit(parameters, 2).relative[0], np.zeros((1, 6)))
+
+    monkeypatch.setattr(made, "aim", aim)
+    monkeypatch.setattr(made, "HALOES", 2)
+    monkeypatch.setattr(made, "MAX_PASSAGES", 9)
+    # a rigid start misses by some kpc, which may leave the prior's box
+    monkeypatch.setattr(made, "is_within_prior", lambda sky: True)
+    return aimed

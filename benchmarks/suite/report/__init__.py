@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from benchmarks.common import page
-from benchmarks.suite.report import case_sections, sections
+from benchmarks.suite.report import case_sections, live_section, sections
 from benchmarks.suite.report.folder import load_run
 from benchmarks.suite.report.levels import estimate_levels
 from benchmarks.suite.report.posteriors import choose_headline, collect_posteriors
@@ -66,6 +66,8 @@ def write(
         ("shift", "Shift", sections.shift(run, cases)),
         ("claims", "Claims of the paper", case_sections.claims_section(run, cases, posteriors, found)),
     ]
+    if live_section.list_live_tasks(run):  # a run has them only where it was asked for them
+        content.insert(-1, ("live-galaxies", "Live galaxies", live_section.live(run)))
     lead = (
         f"{len(run.baselines)} baselines in {len(run.results)} tasks of the Milky Way–LMC simulations: "
         f"{', '.join(run.results)}."

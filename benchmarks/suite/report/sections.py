@@ -13,6 +13,7 @@ from benchmarks.suite.report.values import MISSING, average, count, plain, three
 from mwlmc_data import list_tasks
 from mwlmc_data.scoring import ladders
 from mwlmc_data.scoring.references import ReferenceSet
+from mwlmc_data.scoring.tasks.shift import LIVE, WHAT_LIVE
 from mwlmc_data.validation import Case
 
 _NOMINAL = "test"
@@ -60,6 +61,7 @@ def _provenance(run: SuiteRun) -> str:
         for name, version in result.content["versions"].items():
             versions.setdefault(name, set()).add(str(version))
     data = {str(result.content["data_sha256"]) for result in results}
+    live = {str(result.content["live_sha256"]) for result in results if "live_sha256" in result.content}
     references = {str(result.content.get("references_sha256") or "none") for result in results}
     seeds = sorted({result.seed for result in results})
     hours = sum(float(result.cost["cpu_seconds"]) for result in results) / 3600.0
@@ -68,6 +70,7 @@ def _provenance(run: SuiteRun) -> str:
         ("seeds", ", ".join(map(str, seeds))),
         ("cost of all entries", f"{hours:.2f} CPU hours; a training that entries share counts in each"),
         ("data, SHA-256", ", ".join(sorted(data))),
+        *([("live set, SHA-256", ", ".join(sorted(live)))] if live else []),
         ("references, SHA-256", ", ".join(sorted(references))),
         ("versions", "; ".join(f"{name} {', '.join(sorted(found))}" for name, found in versions.items())),
     ]
@@ -147,6 +150,7 @@ def shift(run: SuiteRun, cases: Mapping[str, Case]) -> str:
         "sky": tuple(name for name in ladders.HALO_GROUPS if name.startswith("sky")),
         "infall": tuple(name for name in ladders.HALO_GROUPS if not name.startswith("sky")),
         **{name: (name,) for name in cases},
+        LIVE: (LIVE,),
     }
     shown = {name: tuple(g for g in groups if g in present) for name, groups in steps.items()}
     shown = {name: groups for name, groups in shown.items() if groups}
@@ -157,8 +161,11 @@ def shift(run: SuiteRun, cases: Mapping[str, Case]) -> str:
         "hits. AUROC is the probability that a shifted observation looks stranger than one like the training set: 0.5 "
         "detects nothing, 1 detects all; for a case it is the share of test rows below it."
     )
-    words = [f"{name}: {what}." for name, what in ladders.WHAT.items() if name in present]
-    caption = "From left to right: rows like the training set; ladders of noise, bias, clipped sky and infall; cases."
+    words = [f"{name}: {what}." for name, what in (ladders.WHAT | {LIVE: WHAT_LIVE}).items() if name in present]
+    caption = (
+        "From left to right: rows like the training set; ladders of noise, bias, clipped sky and infall; cases"
+        f"{'; live galaxies' if LIVE in present else ''}."
+    )
     out = page.paragraph(text) + page.bullets(words)
     if shown:
         out += page.image(figures.ladder_figure(run, shown), caption)

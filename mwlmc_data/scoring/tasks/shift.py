@@ -22,6 +22,7 @@ LADDER_ROWS = slice(FIXED_START, None, 100)
 HALO_ROWS = slice(FIXED_START, None, 200)
 #: Group of the haloes of live simulations.
 LIVE = "live"
+WHAT_LIVE = "haloes of galaxies that deform each other and lose mass, with real friction"
 _Part = tuple[str, NDArray, NDArray, NDArray]
 
 
@@ -103,7 +104,7 @@ class LiveShift(Shift):
     @property
     def what(self) -> Mapping[str, str]:
         """What each rung differs in."""
-        return {**super().what, LIVE: "haloes of galaxies that deform each other and lose mass, with real friction"}
+        return {**super().what, LIVE: WHAT_LIVE}
 
     @property
     def simulations(self) -> NDArray[np.integer]:

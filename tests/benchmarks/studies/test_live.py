@@ -56,6 +56,25 @@ def test_a_run_is_made_once(short, tmp_path, monkeypatch):
     np.testing.assert_array_equal(first.orbit.lmc, again.orbit.lmc)
 
 
+def test_seeds_scatter_about_their_mean(short, tmp_path, capsys, monkeypatch):
+    lives = [module.load_run(tmp_path, "gc19-lmc3", 30_000, seed) for seed in (0, 1, 2)]
+    found = {figure.what.partition(": ")[2]: figure for figure in module.measure_seeds(lives, [np.inf], 3000)}
+    ends = np.array([live.orbit.relative[-1] for live in lives])
+    assert found["the LMC's place, largest axis"].found == pytest.approx(ends[:, :3].std(0, ddof=1).max())
+    assert 0 < found["the LMC's motion, largest axis"].found < 5
+    bound = np.array([live.masses["m_lmc_bound"].iloc[-1] for live in lives])
+    assert found["m_lmc_bound, over its mean"].found == pytest.approx(bound.std(ddof=1) / bound.mean())
+    reflex = found["reflex, 50 to inf kpc, largest axis"]
+    assert 0 < reflex.found < 10 and reflex.allowed == 1.0
+    assert all(np.isfinite(figure.found) for figure in found.values()) and len(found) == 9
+    # the program takes the same runs
+    monkeypatch.setattr(module, "STARS", 3000)
+    monkeypatch.setattr(module, "run_live", None)
+    words = ["live", "--parts", "seeds", "--particles", "30000", "--seeds", "2", "--out", str(tmp_path)]
+    assert main(words) == 0
+    assert capsys.readouterr().out.count("scatter of 2 seeds: ") == 10
+
+
 def test_the_published_galaxies_are_those_of_the_papers():
     parameters, galaxies, settings, start = garavito.prepare("gc19-lmc3", 1000, 0)
     # within 50 kpc: Hernquist 1.57e12 (50 / 90.8)^2 and all of bulge and disc
@@ -74,6 +93,7 @@ def test_the_published_galaxies_are_those_of_the_papers():
         (["--parts", "forces,orbit"], "--parts holds 'orbit'"),
         (["--parts", "orbits"], "--parts = orbits without --reference"),
         (["--parts", "others"], "--parts = others without --reference"),
+        (["--parts", "seeds", "--seeds", "1"], "--seeds = 1 with --parts = seeds: allowed is 2 or more"),
         (["--runs", "gc19-lmc7"], "--runs holds 'gc19-lmc7'"),
     ],
 )

@@ -1,14 +1,16 @@
 """The page of a run of the suite, made from a small folder of made-up numbers."""
 
+import itertools
 import json
 import re
 import shutil
 import subprocess
+from html import escape
 
 import numpy as np
 import pytest
 
-from benchmarks.common.features import SCALE, THETA
+from benchmarks.common.features import LABELS, SCALE, THETA
 from benchmarks.suite import report
 from benchmarks.suite.curves import LEVELS
 from benchmarks.suite.report import claims, figures, palette, tables
@@ -20,6 +22,7 @@ from benchmarks.suite.report.values import average
 from mwlmc_data import get_task, validation_cases
 from mwlmc_data.scoring import metrics
 from mwlmc_data.scoring.references import ReferenceSet
+from tests.helpers.live_set import embed_live_set
 
 DRAWS = 20
 CASES = tuple(validation_cases())
@@ -320,6 +323,61 @@ def test_page_of_a_single_task_without_draws(tmp_path, no_references, task, imag
     assert html.count("data:image/png;base64,") == images
     assert html.count("This run has no") >= 3 and "This is a fast run" in html
     assert [row[0] for row in cells(html, f'id="task-{task}"')] == ["fmpe"]
+
+
+@pytest.fixture
+def live_scores(tmp_path, monkeypatch):
+    """Scores of draws about the truths of a made live set, which then stands in for the embedded one."""
+    (tmp_path / "data").mkdir()
+    embed_live_set(tmp_path / "data", monkeypatch)
+    task = get_task("live")
+    task.n_draws = DRAWS
+    truth = np.nan_to_num(task.observations.theta.astype(float), nan=-1.0)
+    draws = around(truth, DRAWS, 0.3, np.random.default_rng(4))
+    low, high = np.array(list(task.prior.support.values())).T
+    return task.score(np.clip(draws, low, high).astype(np.float32)).to_dict()
+
+
+def test_live_galaxies_have_a_section_with_errors_over_simulations(tmp_path, no_references, live_scores):
+    names = ("mdn", "maf")
+    for name, task in itertools.product(names, ("live", "live-64")):
+        write_result(tmp_path, task, name, 0, scores=live_scores, live_sha256="e" * 64)
+    html = report.write(tmp_path, simulate=False).read_text(encoding="utf-8")
+    section = html[html.index('id="live-galaxies"') : html.index('id="claims"')]
+    assert section.count("data:image/png;base64,") == 2 and "e" * 64 in html
+    headline, scores = live_scores["headline"], live_scores["scores"]
+    first = section[section.index('id="galaxies-live"') : section.index('id="galaxies-live-64"')]
+
+    def text(found, digits=2, parameter=None):
+        value, error = (found[what] if parameter is None else found[what][parameter] for what in ("value", "error"))
+        return f"{round(value, digits) + 0.0:.{digits}f} ± {error:.{digits}f}"
+
+    energy, gain = (text(headline[name], 4) for name in ("energy_score", "gain_over_prior"))
+    friction = [text(scores["friction"]["energy_score"], 4), text(scores["friction"]["correlation"])]
+    assert cells(first, "live</h3>")[0] == ["mdn", energy, gain, *friction]
+    rows = cells(first, ">hits 95%<")
+    assert [row[:2] for row in rows] == [[name, label] for name in names for label in LABELS]
+    assert rows[1][2:] == [text(headline[what], 2, "m200_mw") for what in ("bias", "z", "hits_68", "hits_95")]
+    folded = first[first.index("<summary>maf</summary>") :]
+    groups = [name for name in scores if name.startswith("m_lmc ")]
+    by_mass = cells(folded, ">simulations<")
+    assert [row[0] for row in by_mass] == [escape(name) for name in groups for _ in THETA]
+    assert by_mass[0][4] == text(scores[groups[0]]["bias"], 2, "m_lmc")
+    recovered = {(row[0], row[1]): row[2:] for row in cells(folded, ">beside<")}
+    assert len(recovered) == 8
+    assert recovered["m_lmc", "m_lmc_bound"][0] == text(scores["m_lmc_bound"]["ratio"])
+    # the table of the task has the coverage too
+    assert any(cell.count(" / ") == 2 for cell in cells(html[html.index('id="task-live"') :], ">hits 68%<")[0])
+
+
+def test_the_live_rung_of_shift_is_in_its_ladder(tmp_path, no_references):
+    headline, groups = made_up("shift", 0, 0, False)
+    groups = {**groups, "live": grid_entries(np.random.default_rng(0))}
+    write_result(tmp_path, "shift", "maf", 0, scores={"headline": headline, "scores": groups, "notes": []})
+    html = report.write(tmp_path, simulate=False).read_text(encoding="utf-8")
+    section = html[html.index('id="shift"') : html.index('id="claims"')]
+    assert "live: haloes of galaxies that deform each other" in section and "; live galaxies." in section
+    assert cells(section, "<summary>maf</summary>")[-1][0] == "live" and 'id="live-galaxies"' not in html
 
 
 def test_unknown_baseline_has_a_colour_of_its_own():
