@@ -226,7 +226,7 @@ def _count_points(row: Row, n_kept: int | None) -> tuple[int, int]:
     Around a posterior on draws all points are kept.
     """
     if row.statistics.fix_nuisances:
-        kept = n_kept or importance.N_DRAWN
+        kept = n_kept or row.statistics.n_weighed
         return kept, kept
     times = 1 if row.kind == "test" else 2
     return times * importance.N_POOL, n_kept or times * importance.N_KEPT

@@ -21,13 +21,16 @@ from benchmarks.references.rows import Row
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.importance import Exploration, count_effective
-from mwlmc_data.inference.proposals import Proposal
+from mwlmc_data.inference.proposals import Proposal, ProposalMixture
 from mwlmc_data.priors import Prior, standard_normal_log_density
 
 #: Draws of the proposal.
 N_POINTS = 12_000
 #: Effective points of the search before them, and of that over the nuisances at given theta.
 _SEARCHED = 300
+#: Error of the log evidence from the number of draws beyond which a proposal of several parts takes the place of one
+#: Student t, as for a curved ridge, and its parts.
+_MOST_MISSED, _N_PARTS = 0.05, 4
 #: Independent draws of the nuisances at given theta.
 _N_NUISANCES = 2_000
 #: Half-width of a design around a posterior, in its standard deviations.
@@ -111,7 +114,9 @@ class Cloud:
     histories: NDArray
 
     @classmethod
-    def draw(cls, row: Row, proposal: Proposal, n: int, seed: tuple[int, ...], histories: Histories) -> Cloud:
+    def draw(
+        cls, row: Row, proposal: Proposal | ProposalMixture, n: int, seed: tuple[int, ...], histories: Histories
+    ) -> Cloud:
         """Draw n points of a proposal, without those in the prior's far tails."""
         scores = proposal.draw(n, np.random.default_rng(seed))
         ratio = standard_normal_log_density(scores) - proposal.log_density(scores)
@@ -182,6 +187,10 @@ def infer(row: Row, model: Conditional, histories: Histories, seed: tuple[int, .
     exploration.search(look_up, _SEARCHED)
     cloud = Cloud.draw(row, exploration.propose(), N_POINTS, (*seed, 1), histories)
     drawn, missed = cloud.infer(model, observed)
+    if missed[0] > _MOST_MISSED:
+        exploration.search(look_up, 2 * _SEARCHED, _N_PARTS)
+        cloud = Cloud.draw(row, exploration.propose_parts(_N_PARTS), N_POINTS, (*seed, 2), histories)
+        drawn, missed = cloud.infer(model, observed)
     return DrawnInference(drawn, cloud, missed)
 
 

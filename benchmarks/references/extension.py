@@ -11,8 +11,6 @@ from benchmarks.references.inference import Integrate
 from benchmarks.references.rows import Row
 from benchmarks.references.simulations import PARTS, Simulator
 
-MAX_PARTS = len(PARTS)
-
 
 def is_short(out: Path, row: Row, n: int) -> bool:
     """Return whether an inferred row needs and may have more simulations.
@@ -20,7 +18,7 @@ def is_short(out: Path, row: Row, n: int) -> bool:
     A case gets all: there are only three, and they lie where simulations are rare. A row whose data determine the
     nuisances gets two at least: the second lies around its posterior; and all if the model's mean is not right there.
     """
-    if not inference.path_of(out, row).exists() or simulations.count_parts(out, row) >= MAX_PARTS:
+    if not inference.path_of(out, row).exists() or simulations.count_parts(out, row) >= row.statistics.n_parts:
         return False
     if row.kind != "test" or (row.statistics.fix_nuisances and simulations.count_parts(out, row) < 2):
         return True

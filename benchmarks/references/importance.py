@@ -40,8 +40,8 @@ WIDENED = 3.0
 N_POOL = 32_768
 #: Average number of points kept.
 N_KEPT = 7_500
-#: Points around a reference on draws, and the factor on the covariance of its proposal.
-N_DRAWN, STRETCHED = 2_500, 1.4
+#: Factor on the covariance of a reference on draws, for the proposal around it.
+STRETCHED = 1.4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +107,7 @@ def propose(
     return Proposals(pool[kept], probability[kept], n_pool)
 
 
-def propose_around(row: Row, found: draws.Drawn, seed: tuple[int, ...], n: int = N_DRAWN) -> Proposals:
+def propose_around(row: Row, found: draws.Drawn, seed: tuple[int, ...], n: int) -> Proposals:
     """Choose points around a posterior on draws: n of a Student t that is wider, without the prior's far tails."""
     mean = found.weights @ found.scores
     apart = found.scores - mean

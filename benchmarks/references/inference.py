@@ -22,7 +22,7 @@ from mwlmc_data.array_types import Float32Array
 from mwlmc_data.inference.grid import Grid
 
 #: Raised when the same simulations give another posterior, given the travel vector and given more numbers.
-INFERENCE_VERSION, NUMBERS_VERSION = 3, 4
+INFERENCE_VERSION, NUMBERS_VERSION = 3, 5
 #: Samples drawn from the grid.
 N_DRAWN = 10_000
 #: Largest number of refinements of a lattice, each with two or three times as many nodes.

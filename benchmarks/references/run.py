@@ -55,11 +55,11 @@ def main(
     if "infer" in wanted:
         run_calls([(inference.make, (out, row, n)) for row in simulated], count, "infer")
     if "extend" in wanted:
-        for _ in range(extension.MAX_PARTS - 1):
+        for _ in range(statistics.n_parts - 1):
             _extend(out, simulated, n, count)
     if "check" in wanted:
         checked = simulated[: statistics.n_checked]
-        for _ in range(extension.MAX_PARTS):
+        for _ in range(statistics.n_parts):
             run_calls([(checks.make, (out, row, n)) for row in checked], count, "check")
             checked = _extend(out, checked, n, count)
             if not checked:

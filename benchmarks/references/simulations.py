@@ -26,10 +26,11 @@ from mwlmc_data.storage.writing import write_bytes
 
 #: Simulations of a row's first design given the travel vector.
 N_POINTS = REFLEX_MOTION.n_points
-#: Designs that a row may have: the stream of each, and its size in units of the first; their sums are powers of two.
-PARTS = ((0, 1), (3, 1), (4, 2))
+#: Designs that a row may have, as many of them as its statistics say: the stream of each, and its size in units of the
+#: first; their sums are powers of two.
+PARTS = ((0, 1), (3, 1), (4, 2), (7, 4))
 #: The same for the other design of a row that is checked. Stream 2 is that of its importance sampling.
-RERUN = ((1, 1), (5, 1), (6, 2))
+RERUN = ((1, 1), (5, 1), (6, 2), (8, 4))
 #: Largest fraction of a row's simulations that may fail.
 MAX_FAILURES = 0.01
 #: Range of sim_id for a design, so that no two rows or designs share one.

@@ -129,6 +129,27 @@ def test_the_posterior_is_the_known_one(row, finished, exact):
     assert all(0.0 < rank < 1.0 for rank in found.ranks)
 
 
+def test_a_curved_ridge_is_drawn_from_several_parts(row, monkeypatch):
+    """The evidence of a ridge x1 = x0^2 - 1 within 0.05 is that of a line: bending it keeps its area."""
+
+    class Ridge:
+        def log_density(self, observed, points, histories):
+            apart = np.stack([points[:, 1] - points[:, 0] ** 2 + 1.0, *(points[:, 2:].T / 4.0)])
+            return -0.5 * np.square(apart / 0.05).sum(axis=0)
+
+    monkeypatch.setattr(draws, "to_points", lambda row, scores: scores)
+    monkeypatch.setattr(draws, "N_POINTS", 6_000)
+    drawn = [draws.infer(row, Ridge(), lambda points: points[:, :0], (1,))]
+    monkeypatch.setattr(draws, "_MOST_MISSED", np.inf)
+    drawn.append(draws.infer(row, Ridge(), lambda points: points[:, :0], (1,)))
+    assert drawn[0].grid.effective > 2.0 * drawn[1].grid.effective and drawn[0].missed[0] < drawn[1].missed[0]
+    x = np.linspace(-6.0, 6.0, 24_001)
+    along = np.exp(-0.5 * (x**2 + (x**2 - 1.0) ** 2 / (1.0 + 0.05**2))).sum() * (x[1] - x[0]) / np.sqrt(2.0 * np.pi)
+    widths = np.array([0.05, *[0.2] * 4])
+    expected = np.log(along) + np.log(widths / np.sqrt(1.0 + widths**2)).sum()
+    assert drawn[0].grid.log_evidence == pytest.approx(expected, abs=5.0 * drawn[0].missed[0])
+
+
 def test_the_density_of_the_truth_is_that_of_the_known_posterior(row, finished, exact):
     """Averaged over the nuisances: 200,000 draws of their prior at the truth."""
     at = draws.score_theta(row, np.array(row.truth))
@@ -144,7 +165,7 @@ def test_simulations_alone_find_it_too(row, finished, exact, monkeypatch):
     """Importance sampling with four simulations of each point: means and evidence within its errors."""
     checks.simulate(finished, row, N, 400, histories, simulate)
     proposals, data, covariances = checks.load(finished, row, N, 400)
-    assert data.shape == (len(proposals.points), 4, 9) and covariances.shape[2] == 6
+    assert data.shape == (len(proposals.points), 16, 9) and covariances.shape[2] == 6
     matrices = np.broadcast_to(np.diag(NOISE**2), (len(data), 9, 9))
     reference = draws.Drawn(exact[0], exact[2], exact[1], exact[3])
     found = importance.check(reference, proposals, np.array(row.observation), data, matrices)
