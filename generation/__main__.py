@@ -168,10 +168,14 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     live_set.add_argument("--seed", type=int, default=20250713, help="of the set (default: %(default)s)")
     live_set.add_argument(
-        "--from-embedded", action="store_true", help="first write the embedded simulations that the folder lacks there"
+        "--from-embedded", action="store_true", help="first write the simulations of the repository that it lacks there"
     )
-    live_set.add_argument(
+    keeping = live_set.add_mutually_exclusive_group()
+    keeping.add_argument(
         "--embed", action="store_true", help="copy the tables into the package and the runs into generation/live_runs"
+    )
+    keeping.add_argument(
+        "--keep", action="store_true", help="copy both into generation/live_runs, to go on with --from-embedded"
     )
     _add_machines(live_set)
     live_set.set_defaults(run=_live_set)
@@ -313,7 +317,9 @@ def _live_set(options: argparse.Namespace) -> int:
     from generation.live_restoring import refuse_without_shards, restore
     from generation.live_set import LivePlan, make_simulations
     from generation.live_tables import assemble
+    from mwlmc_data.live.truths import REPOSITORY_RUNS
     from mwlmc_data.simulator import SIMULATOR_VERSION
+    from mwlmc_data.storage.homes import DATA_DIR
 
     plan = LivePlan(
         options.out, options.simulations, options.particles, options.aiming_particles, seed=options.seed,
@@ -321,11 +327,12 @@ def _live_set(options: argparse.Namespace) -> int:
     )  # fmt: skip
     if options.from_embedded:
         print(f"{plan.out}: {len(restore(plan))} embedded simulations written")
-    elif options.embed:
+    elif options.embed or options.keep:
         refuse_without_shards(plan)
     files = assemble(make_simulations(plan, **_prepare_machines(options)))
     print(f"{plan.out}: {len(files.runs)} of {plan.simulations} simulations arrived")
-    for path in embed(files) if options.embed else files[:4]:
+    directory = REPOSITORY_RUNS if options.keep else DATA_DIR
+    for path in embed(files, directory) if options.embed or options.keep else files[:4]:
         print(f"{path}: {path.stat().st_size} bytes")
     return 0
 

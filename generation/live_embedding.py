@@ -1,4 +1,8 @@
-"""Put the set `live` into the repository: its tables into the package, and its runs, which are larger, beside it."""
+"""Put the set `live` into the repository: its tables into the package, and its runs, which are larger, beside it.
+
+A set takes hours. While it is not finished its tables lie beside the runs, where only :mod:`generation.live_restoring`
+reads them, so that no simulation is lost and no task depends on half a set.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ def embed(files: LiveFiles, directory: Path = DATA_DIR, runs_folder: Path = REPO
     files : LiveFiles
         As :func:`generation.live_tables.assemble` returns them.
     directory : Path
-        Folder of the embedded files; that of the package by default.
+        Folder of the embedded files; that of the package by default. `runs_folder` keeps an unfinished set.
     runs_folder : Path
         Folder of the runs; that of the repository by default. Runs that it holds already must be among those of the
         set: a set may grow, and chaotic runs cannot be made again.
@@ -54,6 +58,9 @@ def embed(files: LiveFiles, directory: Path = DATA_DIR, runs_folder: Path = REPO
     _check_set(tables, files.runs)
     _check_runs(files.runs, tables["live-simulations"]["run_sha256"].to_pylist(), runs_folder)
     make_folder(runs_folder)
+    if unfinished := get_unfinished(runs_folder):
+        for path in [*(unfinished / f"{name}.parquet" for name in TABLES), unfinished / embedded.REGISTRY]:
+            path.unlink(missing_ok=True)
     for path in files.runs:
         write_bytes(runs_folder / path.name, path.read_bytes())
     targets = []
@@ -63,6 +70,11 @@ def embed(files: LiveFiles, directory: Path = DATA_DIR, runs_folder: Path = REPO
         embedded.register(target, name, tables[name].num_rows, LIVE_VERSION, directory)
         targets.append(target)
     return targets
+
+
+def get_unfinished(runs_folder: Path = REPOSITORY_RUNS) -> Path | None:
+    """Folder of the tables of an unfinished set: that of its runs, or None if there is none."""
+    return runs_folder if (runs_folder / embedded.REGISTRY).is_file() else None
 
 
 def _read(name: str, path: Path) -> pa.Table:

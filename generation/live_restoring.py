@@ -1,7 +1,8 @@
-"""Go on with the set `live` from what the repository holds of it: write the shards of the embedded simulations.
+"""Go on with the set `live` from what the repository holds of it: write the shards of those simulations.
 
 Runs are chaotic: on another machine, or once the folder of a run is lost, the same simulations cannot be made again.
-All that a shard holds stands in the embedded tables and in the files of the runs.
+All that a shard holds stands in the tables and in the files of the runs. The tables of a set that is not finished lie
+beside its runs; those of a finished one are embedded in the package.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from generation.live_embedding import get_unfinished
 from generation.live_set import LivePlan, make_table, write_shard
 from generation.plan import RunMismatchError, is_pinned, pin_run, refuse_differences
 from generation.shards import is_finished, read_shard
@@ -34,14 +36,14 @@ class _Embedded(NamedTuple):
 
 
 def restore(plan: LivePlan, runs_folder: Path = REPOSITORY_RUNS) -> list[int]:
-    """Write the shards of the embedded simulations that a folder lacks.
+    """Write the shards of the simulations in the repository that a folder lacks.
 
     Parameters
     ----------
     plan : LivePlan
         What the folder is for: the embedded set, or a larger one with the same settings.
     runs_folder : Path
-        Folder of the embedded runs; that of the repository by default.
+        Folder of the runs, and of the tables of an unfinished set; that of the repository by default.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def restore(plan: LivePlan, runs_folder: Path = REPOSITORY_RUNS) -> list[int]:
         If the disk is full or read-only.
     """
     is_pinned(plan)
-    embedded = _read_embedded(plan)
+    embedded = _read_embedded(plan, get_unfinished(runs_folder))
     if (last := max(embedded.numbers, default=-1)) >= plan.simulations:
         raise ValueError(f"simulations = {plan.simulations}: allowed is at least {last + 1}, as many as are embedded")
     # all of it is checked, and 80 MB at most are in memory, before anything is written
@@ -100,11 +102,11 @@ def refuse_without_shards(plan: LivePlan, runs_folder: Path = REPOSITORY_RUNS) -
         )
 
 
-def _read_embedded(plan: LivePlan) -> _Embedded:
+def _read_embedded(plan: LivePlan, directory: Path | None) -> _Embedded:
     """Read the embedded tables and compare their facts with the plan."""
     tables = {}
     for name in TABLES:
-        path = verify_table(name, asked="--from-embedded")
+        path = verify_table(name, "--from-embedded", directory)
         tables[name] = parquet.read_table(path)
         refuse_differences(plan, plan.metadata, parquet.decode_facts(tables[name].schema), str(path))
     haloes, simulations, _, misses = (table.to_pylist() for table in tables.values())

@@ -84,7 +84,7 @@ def list_embedded(directory: Path | None = None) -> dict[str, tuple[Column, ...]
     return {name: columns for name, columns in TABLES.items() if name in registered}
 
 
-def verify_table(name: str = NAME, asked: str = f"config = {NAME!r}") -> Path:
+def verify_table(name: str = NAME, asked: str = f"config = {NAME!r}", directory: Path | None = None) -> Path:
     """Find an embedded table of the set and check it against its hash.
 
     Parameters
@@ -93,6 +93,8 @@ def verify_table(name: str = NAME, asked: str = f"config = {NAME!r}") -> Path:
         One of `TABLES`.
     asked : str
         What a user asked for, with which the message begins.
+    directory : Path, optional
+        Folder of the tables and their registry; that of the package by default.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def verify_table(name: str = NAME, asked: str = f"config = {NAME!r}") -> Path:
     DamagedFileError
         If the file is missing or has another hash.
     """
-    path = embedded.verify_file(name)
+    path = embedded.verify_file(name, directory)
     if path is None:
         raise ValueError(
             f"{asked}: allowed is this only where the package embeds the live set, which it does not yet; `python -m "

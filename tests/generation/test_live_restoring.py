@@ -77,6 +77,21 @@ def test_a_restored_set_is_the_same_and_grows(made, new, tmp_path, monkeypatch):
     assert module.restore(dataclasses.replace(plan, simulations=4, out=tmp_path / "other"), tmp_path / "runs")[-1] == 3
 
 
+def test_an_unfinished_set_is_kept_beside_its_runs(made, tmp_path, monkeypatch):
+    plan, home = made
+    runs, data = tmp_path / "runs", tmp_path / "data"
+    data.mkdir()
+    embedding.embed(assemble(plan), runs, runs)
+    assert sorted(path.suffix for path in runs.iterdir()) == [".json", *[".npz"] * 2, *[".parquet"] * 4]
+    monkeypatch.setattr(embedded, "DATA_DIR", data)
+    new = dataclasses.replace(plan, out=tmp_path / "new")
+    assert module.restore(new, runs) == [0, 1, 2], "the package holds nothing of it"
+    assert contents(new.out / "shards") == contents(plan.out / "shards")
+    embedding.embed(assemble(new), data, runs)
+    assert contents(runs) == contents(home / "runs"), "the finished set takes the place of the unfinished one"
+    assert contents(data) == contents(home / "data")
+
+
 def test_shards_that_are_there_stay(made, new, tmp_path):
     plan, _ = made
     new.shard_path(2).parent.mkdir(parents=True)

@@ -48,6 +48,7 @@ DEFAULTS = {
         "seed": 20250713,
         "from_embedded": False,
         "embed": False,
+        "keep": False,
         **MACHINES,
     },
     "disc --out D.npz": {
@@ -81,6 +82,7 @@ GIVEN = {
         "from_embedded": True,
         "embed": True,
     },
+    "live-set --simulations 9 --out D --keep": {"keep": True},
     "disc --out D.npz --terms 3 --seconds 1.5 --seed 4 --start S.npz": {
         "terms": 3,
         "seconds": 1.5,
