@@ -39,7 +39,8 @@ from mwlmc_data.simulator.parameters import Parameters
 _PENALTY = 100.0
 #: Half-widths of the first and the later windows, in standard deviations of the posterior found so far.
 _FIRST_WINDOW, _WINDOW = 8.0, 6.5
-#: Part of the last window that the design of a further ln P fills: a polynomial follows it better the closer it is.
+#: Part of the last window that the design of a further ln P fills where the polynomial's misfit is most of the error: it
+#: follows ln P better the closer it is. The noise of its curvature is smaller the wider it is.
 _CLOSER = 0.7
 #: Part of a window's width beyond which a point is near its edge, and the largest part of a posterior there.
 _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
@@ -217,19 +218,22 @@ class StarSearch:
         corners = self._make_corners(exploration)
         slope = self._refine(corners, exploration.points, weights, self._usual)
         weights = exploration.search(self._value, n_wanted)
-        if self._estimate_error(exploration.points, weights) <= self._selection_error:
+        error, noise = self._estimate_error(exploration.points, weights)
+        if error <= self._selection_error:
             return
         self._window = self._fit_window(exploration, self._widths[1])
-        closer = replace(self._window, width=_CLOSER * self._widths[1])
-        self._probability = self._fit(closer, self._more.per_star, _MAX_WINDOWS, self._more.most)
+        part = _CLOSER if error > math.sqrt(2.0) * noise else 1.0
+        filled = replace(self._window, width=part * self._widths[1])
+        self._probability = self._fit(filled, self._more.per_star, _MAX_WINDOWS, self._more.most)
         self._refine(corners, exploration.points, weights, self._more, slope)
         exploration.search(self._value, n_wanted)
 
-    def _estimate_error(self, points: Float64Array, weights: Float64Array) -> float:
-        """Error of the sum of ln P over the posterior [nats], up to a constant."""
+    def _estimate_error(self, points: Float64Array, weights: Float64Array) -> tuple[float, float]:
+        """Error of the sum of ln P over the posterior [nats], up to a constant, and the part of it that is noise."""
         if self._probability is None:
             raise RuntimeError("no ln P has been computed")
-        return self._n * self._probability.estimate_error(self._compute_coordinates(points), weights)
+        coordinates, fitted = self._compute_coordinates(points), self._probability
+        return self._n * fitted.estimate_error(coordinates, weights), self._n * fitted.estimate_noise(coordinates, weights)
 
     def _compute_coordinates(self, points: Float64Array) -> Float64Array:
         """Coordinates of ln P (n, d) of normal scores (n, d)."""
@@ -408,7 +412,7 @@ class StarSearch:
         edge = self._measure_edge(points, weights)
         parts = {
             "sampling": math.sqrt(max(1.0 / effective - 1.0 / n, 0.0)),
-            "selection": self._estimate_error(points, weights),
+            "selection": self._estimate_error(points, weights)[0],
             "probability": self._n * probability.log_p_error,
         }
         return Found(
