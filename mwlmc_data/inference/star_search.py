@@ -39,8 +39,8 @@ from mwlmc_data.simulator.parameters import Parameters
 _PENALTY = 100.0
 #: Half-widths of the first and the later windows, in standard deviations of the posterior found so far.
 _FIRST_WINDOW, _WINDOW = 8.0, 6.5
-#: Part of the last window that the design of a further ln P fills where the polynomial's misfit is most of the error: it
-#: follows ln P better the closer it is. The noise of its curvature is smaller the wider it is.
+#: Part of the last window that the design of a further ln P fills where the polynomial's misfit is most of the error:
+#: it follows ln P better the closer it is. The noise of its curvature is smaller the wider it is.
 _CLOSER = 0.7
 #: Part of a window's width beyond which a point is near its edge, and the largest part of a posterior there.
 _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
@@ -232,8 +232,8 @@ class StarSearch:
         """Error of the sum of ln P over the posterior [nats], up to a constant, and the part of it that is noise."""
         if self._probability is None:
             raise RuntimeError("no ln P has been computed")
-        coordinates, fitted = self._compute_coordinates(points), self._probability
-        return self._n * fitted.estimate_error(coordinates, weights), self._n * fitted.estimate_noise(coordinates, weights)
+        given = self._compute_coordinates(points), weights
+        return self._n * self._probability.estimate_error(*given), self._n * self._probability.estimate_noise(*given)
 
     def _compute_coordinates(self, points: Float64Array) -> Float64Array:
         """Coordinates of ln P (n, d) of normal scores (n, d)."""
