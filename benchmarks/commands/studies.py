@@ -213,11 +213,11 @@ def _add_live(commands: argparse._SubParsersAction) -> None:
     live.add_argument("--out", type=Path, default=Path("build/live"), help="folder of the runs, which continue there")
     live.add_argument("--particles", type=integer_from(24_000), default=2_000_000, help="default: %(default)s")
     live.add_argument(
-        "--parts", type=split_names, help="some of forces,isolated,orbits,others,reflex,seeds,replay,aim,speed"
+        "--parts", type=split_names, help="some of forces,isolated,orbits,others,reflex,seeds,changes,replay,aim,speed"
     )
     live.add_argument("--runs", type=split_names, help="some of gc19-lmc1 to gc19-lmc4, for the part orbits")
     live.add_argument(
-        "--seeds", type=integer_from(1), default=3, help="runs of the parts reflex and seeds (default: %(default)s)"
+        "--seeds", type=integer_from(1), default=3, help="runs of reflex, seeds and changes (default: %(default)s)"
     )
     live.set_defaults(run=_live)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.paper.published import read_smoothed
+from benchmarks.studies.live.changes import CHANGES, measure_changes
 from benchmarks.studies.live.figure import LiveFigure
 from benchmarks.studies.live.others import measure_others
 from benchmarks.studies.live.seeds import measure_seeds
@@ -111,16 +112,20 @@ def measure_isolated(particles: int) -> Iterator[LiveFigure]:
     yield from _describe_isolated("LMC alone", rows)
 
 
-def load_run(out: Path, name: str, particles: int, seed: int = 0) -> LiveSimulation:
-    """A published run with this number of particles: from the package, from the folder, or made there."""
-    if name in list_live():
+def load_run(out: Path, name: str, particles: int, seed: int = 0, change: str = "") -> LiveSimulation:
+    """A published run with this number of particles: from the package, from the folder, or made there.
+
+    `change` is the name of one of `CHANGES` of its settings.
+    """
+    if not change and name in list_live():
         stored = load_live(name)
         if (stored.settings.particles, stored.settings.seed) == (particles, seed):
             return stored
     make_folder(out)
-    path = out / f"{name}-{particles}-{seed}.npz"
+    path = out / f"{'-'.join([name, str(particles), str(seed), *filter(None, [change])])}.npz"
     if not path.exists():
         parameters, galaxies, settings, start = prepare(name, particles, seed)
+        settings = CHANGES[change](settings) if change else settings
         unfinished = path.with_name(f"{path.stem}.unfinished.npz")
         run_live(parameters, galaxies, start, settings, unfinished, progress=True).save(path)
         unfinished.unlink(missing_ok=True)
@@ -313,9 +318,11 @@ def _measure_trees(n: int) -> Iterator[LiveFigure]:
             yield LiveFigure(f"the expansion's time over that of {name}", ours / seconds, 1 / 50)
 
 
-PARTS = ("forces", "isolated", "orbits", "others", "reflex", "seeds", "replay", "aim", "speed")
+PARTS = ("forces", "isolated", "orbits", "others", "reflex", "seeds", "changes", "replay", "aim", "speed")
 #: Parts that need ``--reference``.
 _COMPARED = ("orbits", "others")
+#: Parts that need more than one of ``--seeds``.
+_SCATTERED = ("seeds", "changes")
 
 
 def main(
@@ -327,23 +334,30 @@ def main(
     seeds: Sequence[int] = (0, 1, 2),
 ) -> None:
     """Measure parts, and print each figure as soon as it is known."""
-    lacks = (*(_COMPARED if reference is None else ()), *(("seeds",) if len(seeds) < 2 else ()))
+    lacks = (*(_COMPARED if reference is None else ()), *(_SCATTERED if len(seeds) < 2 else ()))
     possible = [part for part in PARTS if part not in lacks]
     chosen = possible if parts is None else list(parts)
     names = list(RUNS) if runs is None else list(runs)
     check_names("--parts", chosen, PARTS)
     check_names("--runs", names, tuple(RUNS))
     if lacking := [part for part in chosen if part in lacks]:
-        if lacking[0] == "seeds":
-            raise ValueError(f"--seeds = {len(seeds)} with --parts = seeds: allowed is 2 or more")
+        if lacking[0] in _SCATTERED:
+            raise ValueError(f"--seeds = {len(seeds)} with --parts = {lacking[0]}: allowed is 2 or more")
         raise ValueError(f"--parts = {lacking[0]} without --reference: allowed is with the folder of others' runs")
+
+    def load_seeds(change: str = "") -> list[LiveSimulation]:
+        return [load_run(out, FIDUCIAL, particles, seed, change) for seed in seeds]
+
     measures: dict[str, Callable[[], Iterator[LiveFigure]]] = {
         "forces": lambda: measure_forces(particles),
         "isolated": lambda: measure_isolated(particles),
         "orbits": lambda: measure_orbits(out, Path(reference or ""), names, particles),
         "others": lambda: measure_others(Path(reference or ""), particles),
         "reflex": lambda: measure_reflex(out, particles, seeds),
-        "seeds": lambda: measure_seeds([load_run(out, FIDUCIAL, particles, s) for s in seeds], list(REFLEX), STARS),
+        "seeds": lambda: measure_seeds(load_seeds(), list(REFLEX), STARS),
+        "changes": lambda: measure_changes(
+            load_seeds(), {change: load_seeds(change) for change in CHANGES}, list(REFLEX), STARS
+        ),
         "replay": lambda: measure_replay(out, particles),
         "aim": measure_aim,
         "speed": lambda: measure_speed(particles),

@@ -13,7 +13,7 @@ from mwlmc_data.live.simulation import MASS_NAMES, LiveSimulation
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 
 #: Radius [kpc] beyond which the reflex is fitted.
-_INNER = 50.0
+INNER = 50.0
 
 
 def measure_seeds(lives: Sequence[LiveSimulation], shells: Sequence[float], stars: int) -> Iterator[LiveFigure]:
@@ -49,5 +49,5 @@ def measure_seeds(lives: Sequence[LiveSimulation], shells: Sequence[float], star
     yield describe("the disc's velocity, largest axis", [live.field.body_path[-1, 3:] for live in lives], "km/s")
     drawn = [live.halo(beta0=0.0, r_dehnen=12.0, n_stars=stars) for live in lives]
     for r_max in shells:
-        fits = [fit_reflex(each.positions, each.velocities, r_min=_INNER, r_max=r_max).vector for each in drawn]
-        yield describe(f"reflex, {_INNER:g} to {r_max:g} kpc, largest axis", fits, "km/s", 1.0)
+        fits = [fit_reflex(each.positions, each.velocities, r_min=INNER, r_max=r_max).vector for each in drawn]
+        yield describe(f"reflex, {INNER:g} to {r_max:g} kpc, largest axis", fits, "km/s", 1.0)

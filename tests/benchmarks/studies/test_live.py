@@ -75,6 +75,29 @@ def test_seeds_scatter_about_their_mean(short, tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.count("scatter of 2 seeds: ") == 10
 
 
+def test_changes_of_the_settings_are_compared_with_runs_of_the_same_seeds(short, tmp_path, capsys, monkeypatch):
+    words = ["live", "--parts", "changes", "--particles", "60000", "--seeds", "2", "--out", str(tmp_path)]
+    monkeypatch.setattr(module, "STARS", 2000)
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert all(out.count(f"{change}: ") == 10 for change in module.CHANGES)
+    lives = [module.load_run(tmp_path, "gc19-lmc3", 60_000, seed) for seed in (0, 1)]
+    changed = {c: [module.load_run(tmp_path, "gc19-lmc3", 60_000, seed, c) for seed in (0, 1)] for c in module.CHANGES}
+    settings = {c: runs[1].settings for c, runs in changed.items()}
+    assert settings["half-particles"].particles == 30_000 and settings["l4"].l_max == 4
+    assert settings["half-step"].step == pytest.approx(0.5 * lives[1].settings.step)
+    found = {figure.what: figure for figure in module.measure_changes(lives, changed, [np.inf], 2000)}
+    ends, others = (np.array([x.orbit.relative[-1, :3] for x in runs]) for runs in (lives, changed["l4"]))
+    gap = np.abs(others.mean(0) - ends.mean(0))
+    worst = gap.argmax()
+    assert found["l4: the LMC's place, largest axis"].found == pytest.approx(gap[worst])
+    error = np.sqrt(0.5 * (ends.var(0, ddof=1) + others.var(0, ddof=1)))[worst]
+    assert found["l4: the LMC's place, largest axis, standard error"].found == pytest.approx(error)
+    assert found["half-step: reflex, 50 to inf kpc, largest axis"].allowed == 1.0
+    with pytest.raises(ValueError, match=r"--seeds = 1 with --parts = changes: allowed is 2 or more"):
+        module.main(tmp_path, None, 60_000, ["changes"], None, (0,))
+
+
 def test_the_published_galaxies_are_those_of_the_papers():
     parameters, galaxies, settings, start = garavito.prepare("gc19-lmc3", 1000, 0)
     # within 50 kpc: Hernquist 1.57e12 (50 / 90.8)^2 and all of bulge and disc
