@@ -250,6 +250,7 @@ def measure_speed(particles: int) -> Iterator[LiveFigure]:
     """Time of a step and its memory, in this process, for several numbers of particles; forces beside tree codes."""
     galaxies, relative = make_galaxies(PARAMETERS), integrate_orbit(PARAMETERS, 2).relative[0]
     settings = make_settings(particles, 0)
+    costs = []
     for n in (particles // 10, particles):
         state = start_state(galaxies, relative, n, live_stream(0))
         state.sort()
@@ -257,10 +258,11 @@ def measure_speed(particles: int) -> Iterator[LiveFigure]:
         advance(state, galaxies.body, expansions, 1e-9, 1, renew)
         began = time.process_time()
         advance(state, galaxies.body, expansions, settings.step, settings.steps, renew)
-        each = 1e9 * (time.process_time() - began) / settings.steps / len(state.masses)
-        yield LiveFigure(f"step of {len(state.masses):,} particles", each, 110.0, "ns each")
+        costs.append(1e9 * (time.process_time() - began) / settings.steps / len(state.masses))
+        yield LiveFigure(f"step of {len(state.masses):,} particles", costs[-1], math.nan, "ns each")
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         yield LiveFigure(f"memory with {n:,} particles", memory, 3.0, "GB")
+    yield LiveFigure("cost of a particle over that with a tenth of them", costs[1] / costs[0], 1.1)
     for n in sorted({min(particles, most) for most in _TREES}):
         yield from _measure_trees(n)
 
