@@ -18,7 +18,7 @@ from mwlmc_data.arguments.messages import refuse
 from mwlmc_data.dataset import live_tables, release
 from mwlmc_data.scoring.task import Task
 from mwlmc_data.scoring.tasks.live import Live
-from mwlmc_data.scoring.tasks.shift import LiveShift
+from mwlmc_data.scoring.tasks.live_rung import WithLiveRung
 from mwlmc_data.storage import embedded
 from mwlmc_data.storage.hashing import sha256_of
 
@@ -107,7 +107,7 @@ def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
 
 def find_live_hash(task: Learnable) -> dict[str, str]:
     """Return the hash of the embedded live set under a name of its own, for a task that needs it: the set may grow."""
-    if not isinstance(task, Live | LiveShift):
+    if not isinstance(task, Live | WithLiveRung):
         return {}
     return {"live_sha256": embedded.load_registry()[live_tables.NAME]["sha256"]}
 

@@ -13,6 +13,7 @@ from mwlmc_data.arguments.arrays import as_ids, as_whole
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import live_tables, store
 from mwlmc_data.dataset.catalogue import load_catalogue
+from mwlmc_data.dataset.outer import select_outer
 from mwlmc_data.live.simulation import LiveSimulation, load_live
 from mwlmc_data.live.truths import FOLDER, REPOSITORY_RUNS, load_run_hashes, name_run, verify_run
 
@@ -123,6 +124,18 @@ def draw_haloes(recipes: list[LiveRecipe]) -> tuple[Float32Array, Float32Array]:
     """
     haloes = list(_draw(recipes))
     return np.stack([halo.positions for halo in haloes]), np.stack([halo.velocities for halo in haloes])
+
+
+def draw_outer_stars(recipes: list[LiveRecipe]) -> Iterator[Float32Array]:
+    """Draw haloes, and yield the stars (n, 6) beyond 50 kpc of each, as `made.simulate_outer_stars` does of others.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file of a run is not the embedded one.
+    """
+    for halo in _draw(recipes):
+        yield select_outer(np.concatenate([halo.positions, halo.velocities], axis=1))
 
 
 def _draw(recipes: list[LiveRecipe]) -> Iterator[Halo]:

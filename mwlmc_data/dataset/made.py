@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,9 @@ from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset import library, release, store
+from mwlmc_data.dataset.outer import select_outer
 from mwlmc_data.display import Displayed, describe_tuple
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.npz import NpzError, load_members, read_members, write_npz
 from mwlmc_data.storage.writing import replace_file
 from mwlmc_data.workers import count_processes, start_pool
@@ -57,10 +60,8 @@ def simulate_outer_stars(
         Positions [kpc] and velocities [km/s] of the stars with Galactocentric r > 50 kpc, in the order of the halo; of
         the standard physics with the bits of `mwlmc_data.load_halo`.
     """
-    from mwlmc_data.simulator.constants import FIT_R_MIN
-
     for stars in _simulate(rows, seed, outskirts=True, physics=physics):
-        yield stars[np.square(stars[:, :3].astype(np.float64)).sum(axis=1) > FIT_R_MIN**2]
+        yield select_outer(stars)
 
 
 class NumberedHalo(NamedTuple):
@@ -112,7 +113,8 @@ class Recipe(Displayed):
         Further arguments of `reduce`, as JSON can hold them.
     simulate : callable, optional
         Takes rows of the catalogue and the seed of the set, and yields what `reduce` takes for each; a function of an
-        importable module, or a `functools.partial` of one; by default `simulate_outer_stars`.
+        importable module, or a `functools.partial` of one; by default `simulate_outer_stars`. Not for the set "live",
+        whose haloes are drawn in the stored fields of its runs.
     """
 
     name: str
@@ -138,7 +140,7 @@ def load_made(
     sim_ids : integer array of shape (n,)
         Numbers of the haloes. Lists that begin with the same hundreds share their files.
     config : str
-        Set of simulations.
+        Set of simulations, or "live".
     workers : int, optional
         Processes that simulate; by default all cores.
     progress : bool, optional
@@ -154,7 +156,8 @@ def load_made(
     ValueError
         If a number is not in the set or there is none, or this user has no folder for a store.
     MissingHaloError
-        If the set was made with another version of the simulator, which gives other stars.
+        If the set was made with another version of the simulator, which gives other stars, or the run of a live halo is
+        not on this machine.
     WriteError
         If the disk is full or read-only. What was written before stays.
     """
@@ -201,20 +204,20 @@ def _make(
     from mwlmc_data.simulator import compile_kernels
 
     chunks = {start: library.Chunk(tuple(ids.tolist())) for start, ids in blocks.items()}
-    jobs = {start: library.get_recipe(chunk, config, None) for start, chunk in chunks.items()}
+    jobs = {start: _plan(recipe, chunk, config) for start, chunk in chunks.items()}
     shown = sys.stderr.isatty() if progress is None else progress
     total = sum(map(len, blocks.values()))
     count = count_processes(workers, len(jobs))
     with tqdm(total=total, unit="halo", desc=recipe.name, file=sys.stderr, disable=not shown) as bar:
         if count <= 1:
             for start, job in jobs.items():
-                yield start, _make_block(recipe, *job)
+                yield start, _make_block(recipe, job)
                 bar.update(len(blocks[start]))
             return
         compile_kernels()
         with start_pool(count) as pool:
             try:
-                begun = {pool.submit(_make_block, recipe, *job): start for start, job in jobs.items()}
+                begun = {pool.submit(_make_block, recipe, job): start for start, job in jobs.items()}
                 for future in as_completed(begun):
                     start = begun.pop(future)
                     yield start, future.result()
@@ -224,21 +227,33 @@ def _make(
                 raise
 
 
-def _make_block(recipe: Recipe, rows: list[dict[str, Any]], seed: int) -> Arrays:
-    simulate = recipe.simulate or simulate_outer_stars
-    made = [recipe.reduce(halo, **recipe.options) for halo in simulate(rows, seed)]
+def _plan(recipe: Recipe, chunk: library.Chunk, config: str) -> Callable[[], Iterator[Any]]:
+    """Return a call, which another process may make, that yields what the recipe reduces."""
+    if library.is_live(config, None):
+        if recipe.simulate is not None:
+            raise ValueError(f"config = {config!r} with recipe = {recipe.name!r}: allowed is a recipe of outer stars")
+        from mwlmc_data.dataset.live_haloes import draw_outer_stars, find_recipes
+
+        return partial(draw_outer_stars, find_recipes(np.asarray(chunk.sim_ids, np.int64), "simulation"))
+    return partial(recipe.simulate or simulate_outer_stars, *library.get_recipe(chunk, config, None))
+
+
+def _make_block(recipe: Recipe, simulate: Callable[[], Iterator[Any]]) -> Arrays:
+    made = [recipe.reduce(halo, **recipe.options) for halo in simulate()]
     return {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
 
 
 def _identify(recipe: Recipe, config: str) -> bytes:
     """Return all that the arrays depend on beside the numbers of the haloes."""
-    entry = release.get_entry(config, None)
+    is_live = library.is_live(config, None)
+    entry = embedded.load_registry()[config] if is_live else release.get_entry(config, None)
+    names = ("sha256", "simulator_version") if is_live else ("sha256", "seed", "simulator_version")
     content = {
         "recipe": recipe.name,
         "version": recipe.version,
         "options": dict(recipe.options),
         "config": config,
-        **{key: entry[key] for key in ("sha256", "seed", "simulator_version")},
+        **{name: entry[name] for name in names},
     }
     return json.dumps(content, sort_keys=True).encode()
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from mwlmc_data.array_types import Float32Array, Float64Array
+from mwlmc_data.dataset.outer import select_outer
 from mwlmc_data.scoring.star_sets import pad_stars
 
 if TYPE_CHECKING:
@@ -118,19 +119,19 @@ def _make_rungs(row: Mapping[str, Any], parameters: Parameters, sim_id: int, see
     from mwlmc_data.simulator.many import job_parameters
 
     whole = _simulate(parameters, seed, sim_id)
-    outer = _keep_outer(whole)
+    outer = select_outer(whole)
     made = {name: replace(outer, draw_unrelated, share, Deviates(sim_id, 0)) for name, share in CONTAMINATION.items()}
     orbit = trace_stream(outer, parameters)
     for name, share in STREAM.items():
         made[name] = replace(outer, lambda n, d: draw_stream(orbit, n, d), share, Deviates(sim_id, 1))
     for name, radius in TRACER.items():
-        made[name] = _keep_outer(_simulate(job_parameters({**row, "r_dehnen": radius}), seed, sim_id))
+        made[name] = select_outer(_simulate(job_parameters({**row, "r_dehnen": radius}), seed, sim_id))
     for name, factor in DISTANCE.items():
-        made[name] = _keep_outer(scale_distances(whole, factor))
+        made[name] = select_outer(scale_distances(whole, factor))
     for name, errors in ERRORS.items():
-        made[name] = _keep_outer(add_errors(whole, errors, Deviates(sim_id, 2)))
+        made[name] = select_outer(add_errors(whole, errors, Deviates(sim_id, 2)))
     for name, physics in PHYSICS_RUNGS.items():
-        made[name] = _keep_outer(_simulate(job_parameters({**row, "physics": physics}), seed, sim_id))
+        made[name] = select_outer(_simulate(job_parameters({**row, "physics": physics}), seed, sim_id))
     return {name: np.asarray(made[name], np.float32) for name in WHAT}
 
 
@@ -140,12 +141,6 @@ def _simulate(parameters: Parameters, seed: int, sim_id: int) -> Float64Array:
 
     halo = simulate(parameters, seed=seed, sim_id=sim_id).halo
     return np.concatenate([halo.positions, halo.velocities], axis=1).astype(np.float64)
-
-
-def _keep_outer(stars: Float64Array) -> Float64Array:
-    from mwlmc_data.simulator.constants import FIT_R_MIN
-
-    return stars[np.square(stars[:, :3]).sum(axis=1) > FIT_R_MIN**2]
 
 
 def replace(outer: Float64Array, draw: Any, share: float, deviates: Deviates) -> Float64Array:

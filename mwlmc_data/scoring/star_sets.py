@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,12 @@ class StarSets(Displayed):
     def n_stars(self) -> NDArray[np.int64]:
         """Number of stars of each halo, shape (n,)."""
         return self.mask.sum(axis=1)
+
+
+def join_sets(sets: Sequence[StarSets]) -> StarSets:
+    """Concatenate sets of stars with equal largest numbers of stars."""
+    parts = zip(*((each.stars, each.mask, each.lmc) for each in sets), strict=True)
+    return StarSets(*(np.concatenate(arrays) for arrays in parts))
 
 
 def pad_stars(stars: Float32Array, n_max: int) -> dict[str, NDArray]:

@@ -8,8 +8,11 @@ import mwlmc_data as mw
 from generation.live_embedding import embed
 from generation.live_tables import LiveFiles
 from mwlmc_data.dataset import library, live_haloes, live_tables
+from mwlmc_data.dataset.made import load_made
+from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.dataset.store import MissingHaloError
 from mwlmc_data.live.truths import load_live_misses, name_run
+from mwlmc_data.scoring.tasks.stars_shift import RECIPE, StarsShift
 from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.storage.homes import DATA_DIR
@@ -196,3 +199,27 @@ def test_the_runs_stay_out_of_wheel_and_source_distribution(repository):
 
     build = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
     assert build["wheel"]["packages"] == ["mwlmc_data"] and build["sdist"]["exclude"] == ["/generation/live_runs"]
+
+
+def test_stars_of_live_haloes_are_a_rung_and_kept_in_the_store(place, run, tmp_path, monkeypatch):
+    place(make_tables(NUMBERS, run), run)
+    monkeypatch.setenv("MWLMC_DATA_DIR", str(tmp_path / "store"))
+    monkeypatch.setattr(live_haloes, "REPOSITORY_RUNS", place.runs)
+    plain = mw.get_task("stars-shift@1.0").observations
+    monkeypatch.setattr(StarsShift, "_list_sets", lambda self: [])  # those of rigid haloes take minutes
+    task = mw.get_task("stars-shift")
+    seen, n = task.observations, len(plain)
+    assert task.id == "stars-shift@1.1" and seen.groups == (*plain.groups, "live")
+    assert np.array_equal(seen.sim_id[:n], plain.sim_id) and np.array_equal(seen.theta[:n], plain.theta)
+    assert seen.sim_id[n:].tolist() == [8, 32], "the first haloes of the test simulations that a friction reproduces"
+    assert not set(task.simulations[n:]) & set(plain.sim_id)
+    halo = mw.load_halo(32, config="live")
+    outer = np.linalg.norm(halo.positions.astype(float), axis=1) > 50.0
+    assert seen.x.mask.all() and len(seen.x) == 2
+    assert np.array_equal(seen.x.stars[1], np.c_[halo.positions, halo.velocities][outer][:1024])
+    row = mw.load_catalogue(config="live").set_index("sim_id").loc[32]
+    assert np.array_equal(seen.x.lmc[1], row[list(LMC_VECTOR)].to_numpy(np.float32))
+    monkeypatch.setattr(live_haloes, "draw_outer_stars", None)
+    assert np.array_equal(mw.get_task("stars-shift").observations.x.stars, seen.x.stars)
+    with pytest.raises(ValueError, match="config = 'live' with recipe = 'stars-shift': allowed is a recipe of outer"):
+        load_made(RECIPE, seen.sim_id[n:], "live")

@@ -9,7 +9,7 @@ import mwlmc_data as mw
 from mwlmc_data.dataset import live_tables
 from mwlmc_data.scoring.grouped import average_groups, compare, correlate, find_errors, resample_statistic
 from mwlmc_data.scoring.tasks.live import RIVALS, Live
-from mwlmc_data.scoring.tasks.shift import LIVE
+from mwlmc_data.scoring.tasks.live_rung import LIVE
 from tests.helpers.example_entries import SHORT, Gaussian, prior_samples
 from tests.helpers.live_set import embed_live_set
 
@@ -32,13 +32,13 @@ def about_the_truth(task, width=0.1):
     return np.clip(draws, low, high).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", ["live", "live-64", "shift@1.1"])
+@pytest.mark.parametrize("name", ["live", "live-64", "shift@1.1", "stars-shift@1.1"])
 def test_without_the_set_it_is_listed_and_refused(name, monkeypatch):
     monkeypatch.setattr(live_tables.embedded, "load_registry", lambda *_: {})
     assert any(known.startswith(name) for known in mw.list_tasks())
     with pytest.raises(ValueError, match=r"task = '.*python -m generation live-set .*--embed` makes the set"):
         mw.get_task(name)
-    assert mw.get_task("shift").version == "1.0"
+    assert {mw.get_task(task).version for task in ("shift", "stars-shift")} == {"1.0"}
 
 
 def test_observations_are_all_haloes_of_test_simulations(live):

@@ -13,7 +13,7 @@ from benchmarks.suite.report.values import MISSING, average, count, plain, three
 from mwlmc_data import list_tasks
 from mwlmc_data.scoring import ladders
 from mwlmc_data.scoring.references import ReferenceSet
-from mwlmc_data.scoring.tasks.shift import LIVE, WHAT_LIVE
+from mwlmc_data.scoring.tasks.live_rung import LIVE, WHAT_LIVE
 from mwlmc_data.validation import Case
 
 _NOMINAL = "test"

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.dataset import live_tables
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.scoring import ladders
-from mwlmc_data.scoring.live_rows import load_live_split
 from mwlmc_data.scoring.observations import FIXED_START, Observations, stack_columns, test_columns, test_ids
+from mwlmc_data.scoring.tasks.live_rung import LIVE, WithLiveRung
 from mwlmc_data.scoring.tasks.shifted import NOMINAL, ShiftedTask
 from mwlmc_data.scoring.tasks.summary import Summary9, SummaryTask
 from mwlmc_data.scoring.yardstick import ScoreLimit, load_limit
@@ -20,9 +19,6 @@ from mwlmc_data.scoring.yardstick import ScoreLimit, load_limit
 NOMINAL_ROWS = slice(FIXED_START, None, 20)
 LADDER_ROWS = slice(FIXED_START, None, 100)
 HALO_ROWS = slice(FIXED_START, None, 200)
-#: Group of the haloes of live simulations.
-LIVE = "live"
-WHAT_LIVE = "haloes of galaxies that deform each other and lose mass, with real friction"
 _Part = tuple[str, NDArray, NDArray, NDArray]
 
 
@@ -81,7 +77,7 @@ class Shift(ShiftedTask):
         return group, table["sim_id"], stack_columns(table, self.theta_names), x
 
 
-class LiveShift(Shift):
+class LiveShift(WithLiveRung, Shift):
     """As shift 1.0, and with a rung of galaxies that deform each other: one halo of each live simulation.
 
     The rung `live` has the test simulations of the set `live` whose orbit a friction reproduces, so that all its truths
@@ -92,35 +88,12 @@ class LiveShift(Shift):
     name = "shift"
     version = "1.1"
 
-    def __init__(self) -> None:
-        super().__init__()
-        live_tables.verify_table(asked=f"task = {self.id!r}")
-
-    @classmethod
-    def is_available(cls) -> bool:
-        """Whether this package embeds the set `live`."""
-        return bool(live_tables.list_embedded())
-
-    @property
-    def what(self) -> Mapping[str, str]:
-        """What each rung differs in."""
-        return {**super().what, LIVE: WHAT_LIVE}
-
-    @property
-    def simulations(self) -> NDArray[np.integer]:
-        """Number of the independent simulation of each observation; those of the live set are below -1."""
-        ids = self.observations.sim_id
-        return np.where(self.observations.group == LIVE, -2 - ids, ids)
-
     def load_observations(self) -> Observations:
         """Build the observations of version 1.0, then those of the live rung."""
-        rigid, live = super().load_observations(), load_live_split("test", self.theta_names, self.x_names, haloes=1)
-        known = np.isfinite(live.theta).all(axis=1)
-        if not known.any():
-            raise ValueError("test simulations of the live set whose orbit a friction reproduces = 0: allowed is 1 up")
+        rigid, live = super().load_observations(), self.load_rung(self.x_names)
         return Observations(
-            x=np.concatenate([rigid.x, live.x[known]]),
-            theta=np.concatenate([rigid.theta, live.theta[known]]),
-            sim_id=np.concatenate([rigid.sim_id, live.sim_id[known]]),
-            group=np.concatenate([rigid.group, np.repeat(LIVE, known.sum())]),
+            x=np.concatenate([rigid.x, live.x]),
+            theta=np.concatenate([rigid.theta, live.theta]),
+            sim_id=np.concatenate([rigid.sim_id, live.sim_id]),
+            group=np.concatenate([rigid.group, np.repeat(LIVE, len(live))]),
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mwlmc_data.dataset import schema
+from mwlmc_data.dataset import live_tables, schema
 from mwlmc_data.dataset.made import Recipe, load_made
 from mwlmc_data.scoring import star_ladders
 from mwlmc_data.scoring.observations import (
@@ -18,9 +18,11 @@ from mwlmc_data.scoring.observations import (
     test_columns,
     test_ids,
 )
-from mwlmc_data.scoring.star_sets import StarSets
+from mwlmc_data.scoring.star_sets import StarSets, join_sets
+from mwlmc_data.scoring.tasks.live_rung import LIVE, WithLiveRung
 from mwlmc_data.scoring.tasks.shifted import NOMINAL, ShiftedTask
 from mwlmc_data.scoring.tasks.stars import N_STARS, StarsBudget10000, StarsTask
+from mwlmc_data.scoring.tasks.stars import RECIPE as LIVE_RECIPE
 
 #: Places of the test rows, in the order of sim_id: unchanged, and in each rung.
 NOMINAL_ROWS = slice(FIXED_START, None, 20)
@@ -69,12 +71,43 @@ class StarsShift(ShiftedTask):
         return LaterObservations(self._make_stars, theta, together, group)
 
     def _make_stars(self) -> StarSets:
+        return join_sets(self._list_sets())
+
+    def _list_sets(self) -> list[StarSets]:
+        """The stars of each group."""
         plain, changed = test_ids(NOMINAL_ROWS), test_ids(RUNG_ROWS)
         tables = [test_columns(ids, ["sim_id", *schema.LMC_VECTOR]) for ids in (plain, changed)]
         nominal = StarsBudget10000().make_data(plain, tables[0])
         lmc = stack_columns(tables[1], schema.LMC_VECTOR)
         made = load_made(RECIPE, changed)
-        sets = [nominal, *(StarSets(made[f"stars-{name}"], made[f"mask-{name}"], lmc) for name in star_ladders.WHAT)]
-        parts = zip(*((each.stars, each.mask, each.lmc) for each in sets), strict=True)
-        return StarSets(*(np.concatenate(arrays) for arrays in parts))
+        return [
+            nominal,
+            *(StarSets(made[f"stars-{name}"], made[f"mask-{name}"], lmc) for name in star_ladders.WHAT),
+        ]
 
+
+class LiveStarsShift(WithLiveRung, StarsShift):
+    """As stars-shift 1.0, and with a rung of galaxies that deform each other: one halo of each live simulation.
+
+    The rung `live` has the stars of the same haloes as that of shift 1.1, drawn in the stored fields of their runs, in
+    a second or two each. The other groups are those of version 1.0. The version needs the embedded set `live`, and its
+    data the files of the runs, which are in the repository.
+    """
+
+    name = "stars-shift"
+    version = "1.1"
+
+    def load_observations(self) -> Observations:
+        """Build the observations of version 1.0, then those of the live rung."""
+        rigid, live = super().load_observations(), self.load_rung(schema.LMC_VECTOR)
+
+        def make_stars() -> StarSets:
+            made = load_made(LIVE_RECIPE, live.sim_id, live_tables.NAME)
+            return join_sets([*self._list_sets(), StarSets(made["stars"], made["mask"], live.x)])
+
+        return LaterObservations(
+            make_stars,
+            theta=np.concatenate([rigid.theta, live.theta]),
+            sim_id=np.concatenate([rigid.sim_id, live.sim_id]),
+            group=np.concatenate([rigid.group, np.repeat(LIVE, len(live))]),
+        )
