@@ -37,8 +37,9 @@ GROUPS = {
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
 #: Number of trainings in each task with a budget.
 BUDGET_SEEDS = 3
-#: Further sets to train baselines on for the validation cases, where they extrapolate less.
+#: Further sets to train baselines on for the validation cases, where they extrapolate less, and the task that has these.
 CASE_SETS = {"wide": ("maf", "mdn", "nle", "nsf")}
+_CASE_TASK = "summary-9"
 
 
 #: A function of `jobs` and its arguments between the folder and the effort.
@@ -89,7 +90,8 @@ def plan_waves(
     only_trained = [job for job in dict.fromkeys(members) if job not in simple]
     composed = [job for job in own if job not in simple]
     shared = [job for job in wanted if job not in own]
-    cases = [(config, name) for config, names in CASE_SETS.items() for name in names if name in chosen]
+    has_cases = _CASE_TASK in {get_task(task).name for task in tasks}
+    cases = [(config, name) for config, names in CASE_SETS.items() for name in names if has_cases and name in chosen]
     first: list[Call] = [(jobs.run, (job,)) for job in simple] + [(jobs.train, (job,)) for job in only_trained]
     # composed ones draw longest and training takes longer than drawing: this order lets the processes end together
     last: list[Call] = [(jobs.run, (job,)) for job in shared if known[job.baseline].list_parts(job.seed)]

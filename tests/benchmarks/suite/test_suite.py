@@ -94,6 +94,12 @@ class TestPlan:
             Job("summary-6", "prior", 0), Job("budget-1000", "prior", 0), Job("budget-1000", "prior", 1)
         ]  # fmt: skip
 
+    def test_only_the_task_with_the_validation_cases_trains_other_sets_for_them(self):
+        cases = {arguments for wave in plan.plan_waves() for called, arguments in wave if called is jobs.run_cases}
+        assert cases == {("wide", name, 0) for name in ("maf", "mdn", "nle", "nsf")}
+        others = [*plan.GROUPS["stars"], "shift", "budget-1000"]
+        assert all(called is not jobs.run_cases for wave in plan.plan_waves(others) for called, _ in wave)
+
     @pytest.mark.parametrize(
         "options, words",
         [
