@@ -47,8 +47,6 @@ _NEAR_EDGE, MAX_EDGE = 0.8, 0.05
 #: Observed stars of a first and of a last ln P over a window, for each star of the data: their noise adds the
 #: reciprocal to the posterior's variance. The least of them.
 _FIRST_STARS, _FEWEST = 15, 4_000
-#: Stars of a first set for the slope of ln P, for each star of the data.
-_SLOPE_STARS = 300
 #: Where these stars are drawn, in standard deviations of the posterior along each axis.
 _CORNER = 0.7
 #: Number of windows after which a search is given up.
@@ -75,6 +73,8 @@ class _Care:
         Observed stars of a design for each star of the data, and the most of them.
     slope_noise : float
         Noise of the slope of the sum of ln P over the posterior [nats] at which no more stars are drawn for it.
+    first_for_slope : int
+        Observed stars of a first set for the slope, for each star of the data.
     most_for_slope : int
         Most observed stars for the slope.
     """
@@ -82,11 +82,12 @@ class _Care:
     per_star: int
     most: int
     slope_noise: float
+    first_for_slope: int
     most_for_slope: int
 
 
 #: At first, and where the error is larger than wanted, for an error of a tenth of a nat.
-_USUAL, _MORE = _Care(200, 250_000, 0.06, 6_000_000), _Care(500, 600_000, 0.05, 10_000_000)
+_USUAL, _MORE = _Care(200, 250_000, 0.06, 300, 6_000_000), _Care(500, 600_000, 0.05, 300, 10_000_000)
 #: The error for which these hold, and the largest for which fewer stars do.
 _CAREFUL, _EASY = 0.1, 0.4
 
@@ -95,7 +96,12 @@ def _choose_care(selection_error: float) -> tuple[_Care, _Care]:
     """How well ln P is determined for an error that is wanted: a larger one takes fewer stars."""
     ease = min(max(selection_error, _CAREFUL), _EASY) / _CAREFUL
     usual, more = (
-        replace(care, per_star=round(care.per_star / ease), slope_noise=care.slope_noise * ease)
+        replace(
+            care,
+            per_star=round(care.per_star / ease),
+            slope_noise=care.slope_noise * ease,
+            first_for_slope=round(care.first_for_slope / ease),
+        )
         for care in (_USUAL, _MORE)
     )
     return usual, more
@@ -258,7 +264,7 @@ class StarSearch:
         chosen = weights > 0.0
         coordinates, noise = self._compute_coordinates(points[chosen]), care.slope_noise / self._n
         goal = Goal(coordinates, weights[chosen], noise, care.most_for_slope)
-        n_first = min(max(_SLOPE_STARS * self._n, _FEWEST), care.most_for_slope)
+        n_first = min(max(care.first_for_slope * self._n, _FEWEST), care.most_for_slope)
         seed = (self._seed, 10 if earlier is None else 11)
 
         def compute() -> Results:
