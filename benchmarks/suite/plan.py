@@ -37,7 +37,7 @@ GROUPS = {
 FAST_TASKS = ("summary-9", "summary-6", "budget-1000", "shift")
 #: Number of trainings in each task with a budget.
 BUDGET_SEEDS = 3
-#: Further sets to train baselines on for the validation cases, where they extrapolate less, and the task that has these.
+#: Further sets to train baselines on for the validation cases, where they extrapolate less, and the task of these.
 CASE_SETS = {"wide": ("maf", "mdn", "nle", "nsf")}
 _CASE_TASK = "summary-9"
 
