@@ -15,12 +15,12 @@ from benchmarks.references.simulations import PARTS, Simulator
 def is_short(out: Path, row: Row, n: int) -> bool:
     """Return whether an inferred row needs and may have more simulations.
 
-    A case gets all: there are only three, and they lie where simulations are rare. A row whose data determine the
-    nuisances gets two at least: the second lies around its posterior; and all if the model's mean is not right there.
+    A case gets all: there are only three, and they lie where simulations are rare. So does a row whose data determine
+    the nuisances if the model's mean is not right around its posterior.
     """
     if not inference.path_of(out, row).exists() or simulations.count_parts(out, row) >= row.statistics.n_parts:
         return False
-    if row.kind != "test" or (row.statistics.fix_nuisances and simulations.count_parts(out, row) < 2):
+    if row.kind != "test":
         return True
     certificate = checks.attach(out, row, inference.load(out, row, n).certificate)
     if certificate.importance is not None and not certificate.certified:

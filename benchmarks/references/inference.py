@@ -233,6 +233,12 @@ def make_part(
     simulations.make(out, row, stream, times * n, simulator, partial(draws.draw_design, row, found.grid))
 
 
+def simulate(out: Path, row: Row, n: int, integrate: Integrate = integrate, simulator: Simulator | None = None) -> None:
+    """Simulate the parts of a row's design that it has at least, unless their files exist."""
+    for k in range(row.statistics.n_least):
+        make_part(out, row, n, simulations.PARTS, k, integrate, simulator)
+
+
 def load(out: Path, row: Row, n: int) -> Reference:
     """Read a row's posterior.
 

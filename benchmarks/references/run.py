@@ -50,12 +50,12 @@ def main(
     chosen, count, n = all_rows(statistics)[:rows], workers or available_cores(), statistics.n_points
     wanted = STAGES if stage == "all" else (stage,)
     if "simulate" in wanted:
-        run_calls([(simulations.make, (out, row, 0, n)) for row in chosen], count, "simulate")
-    simulated = [row for row in chosen if simulations.path_of(out, row, 0).exists()]
+        run_calls([(inference.simulate, (out, row, n)) for row in chosen], count, "simulate")
+    simulated = [row for row in chosen if simulations.count_parts(out, row) >= statistics.n_least]
     if "infer" in wanted:
         run_calls([(inference.make, (out, row, n)) for row in simulated], count, "infer")
     if "extend" in wanted:
-        for _ in range(statistics.n_parts - 1):
+        for _ in range(statistics.n_parts - statistics.n_least):
             _extend(out, simulated, n, count)
     if "check" in wanted:
         checked = simulated[: statistics.n_checked]

@@ -66,6 +66,11 @@ class Statistics:
         return 4 if self.fix_nuisances else 3
 
     @property
+    def n_least(self) -> int:
+        """Designs that a row has at least: where the data determine the nuisances, one around its posterior too."""
+        return 2 if self.fix_nuisances else 1
+
+    @property
     def replicates(self) -> int:
         """Simulations of each point of the importance sampling.
 

@@ -56,7 +56,7 @@ _EFFECTIVE, _LAST_EFFECTIVE = 12, 40
 #: Independent draws at a time.
 _BATCH = 512
 #: Draws after which a proposal is given up, if less than this part of them is effective; then the effective points of a
-#: further search, for each dimension, the parts of its proposals, and how often.
+#: further search, for each dimension, the parts of its proposals, both times the number of the trial, and how often.
 _TRIED, _POOR = 4 * _BATCH, 0.1
 _MORE_EFFECTIVE, _N_PARTS, _MAX_PROPOSALS = 100, 4, 3
 
@@ -378,12 +378,12 @@ class StarSearch:
     def _draw(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
         """Independent draws from a proposal; from another one where the first fits badly."""
         for i in range(_MAX_PROPOSALS):
-            proposal = exploration.propose_parts(_N_PARTS) if i else exploration.propose()
+            proposal = exploration.propose_parts(_N_PARTS * i) if i else exploration.propose()
             seed, is_last = (self._seed, 3, i) if i else (self._seed, 3), i == _MAX_PROPOSALS - 1
             found = self._draw_from(proposal, n_effective, max_evaluations, seed, is_last)
             if found is not None:
                 return found
-            exploration.search(self._value, _MORE_EFFECTIVE * (i + 1) * exploration.d, _N_PARTS)
+            exploration.search(self._value, _MORE_EFFECTIVE * (i + 1) * exploration.d, _N_PARTS * (i + 1))
         raise AssertionError("the last proposal is kept")
 
     def _draw_from(
