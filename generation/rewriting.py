@@ -20,6 +20,7 @@ _BENCHMARK: dict[str, Sequence[schema.Column]] = {
     references.OF_50_100: reference_columns.COLUMNS_OF_50_100,
     references.OF_24: reference_columns.COLUMNS_OF_24,
     references.OF_STARS: reference_columns.COLUMNS_OF_STARS,
+    references.OF_SURVEY: reference_columns.COLUMNS_OF_SURVEY,
     ladders.NAME: ladders.COLUMNS,
     yardstick.NAME: yardstick.COLUMNS,
     **live_tables.TABLES,

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.references import from_stars
 from benchmarks.references.certificate import MAX_RERUN, find_excess
+from benchmarks.references.rounding import round_draws
+from benchmarks.survey_references import posterior
 from benchmarks.survey_references.posterior import MAX_SELECTION, PARTS, SurveyReference
+from benchmarks.survey_references.rows import SEED
+from mwlmc_data.dataset.schema import table_schema
+from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.inference.stars import ALGORITHM
+from mwlmc_data.scoring.observations import CONFIG
+from mwlmc_data.scoring.reference_columns import COLUMNS_OF_SURVEY, N_STAR_DRAWS, name_samples
 from mwlmc_data.scoring.references import OF_SURVEY
 from mwlmc_data.scoring.star_surveys import PATTERNS
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.simulator.limits import CARTESIAN_NAMES
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file
 
@@ -29,35 +40,43 @@ def find_failures(found: SurveyReference) -> Iterator[str]:
         yield from find_excess("rerun", found.rerun, MAX_RERUN)
 
 
-def write(out: Path, found: Sequence[SurveyReference], free: tuple[str, ...]) -> Path:
-    """Write the table in the form of all references: a row each, with the draws of every parameter as a list."""
+def write(out: Path, found: Sequence[SurveyReference]) -> Path:
+    """Write the table, a row a reference, with the columns `COLUMNS_OF_SURVEY`."""
     import pyarrow as pa
 
-    columns: dict[str, object] = {
-        "name": [each.row.name for each in found],
-        "kind": ["test"] * len(found),
-        "sim_id": np.array([each.row.sim_id for each in found], np.int64),
-        "pattern": [each.row.pattern for each in found],
-    }
-    for i, name in enumerate(free):
-        columns[f"truth_{name}"] = [each.row.truth[name] for each in found]
-        size = len(found[0].samples)
-        flat = np.concatenate([each.samples[:, i] for each in found]).astype(np.float32)
-        columns[f"samples_{name}"] = pa.FixedSizeListArray.from_arrays(pa.array(flat), size)
-    failures = ["; ".join(find_failures(each)) for each in found]
-    # the density of the truth is not computed: draws alone do not give it
-    columns["log_prob_truth"] = pa.nulls(len(found), pa.float64())
-    columns |= {"certified": [not text for text in failures], "reasons": failures}
-    columns |= {name: [each.numbers[name] for each in found] for name in found[0].numbers}
-    for name in ("distance", "shift", "spread"):
-        values = [None if each.rerun is None else getattr(each.rerun, name) for each in found]
-        columns[f"rerun_{name}"] = pa.array(values, pa.float64())
+    facts = {"config": CONFIG, "simulator_version": SIMULATOR_VERSION, "version": str(posterior.VERSION)}
+    schema = table_schema(COLUMNS_OF_SURVEY, {**facts, "seed": str(SEED)})
+    table = pa.Table.from_pylist([_build_record(each) for each in found], schema=schema)
     path = out / FILE
-    replace_file(path, lambda temporary: parquet.write_table(pa.table(columns), temporary))
+    replace_file(path, lambda temporary: parquet.write_table(table, temporary))
     return path
 
 
-def describe(found: Sequence[SurveyReference], free: tuple[str, ...]) -> str:
+def _build_record(each: SurveyReference) -> dict[str, Any]:
+    row, samples = each.row, round_draws(each.samples[:N_STAR_DRAWS])
+    failures = list(find_failures(each))
+    parts, other = ("distance", "shift", "spread"), each.rerun
+    rerun = {f"rerun_{part}": None if other is None else getattr(other, part) for part in parts}
+    return {
+        "name": row.name,
+        "kind": "test",
+        "sim_id": row.sim_id,
+        "config": CONFIG,
+        "simulator_version": SIMULATOR_VERSION,
+        **{name: row.lmc[name] for name in CARTESIAN_NAMES},
+        "pattern": row.pattern,
+        **{f"truth_{name}": row.truth[name] for name in FREE},
+        **{name_samples(name): samples[:, i].tolist() for i, name in enumerate(FREE)},
+        "log_prob_truth": None,
+        "certified": not failures,
+        "reasons": "; ".join(failures),
+        "algorithm": ALGORITHM,
+        **each.numbers,
+        **rerun,
+    }
+
+
+def describe(found: Sequence[SurveyReference]) -> str:
     """Describe references in words."""
     failures = [list(find_failures(each)) for each in found]
     lines = [f"{sum(not f for f in failures)} of {len(found)} references given surveys are certified"]
@@ -76,6 +95,6 @@ def describe(found: Sequence[SurveyReference], free: tuple[str, ...]) -> str:
     for pattern in PATTERNS:
         chosen = [each for each in found if each.row.pattern == pattern]
         if chosen:
-            inside = np.mean([[abs(each.numbers[f"rank_{name}"] - 0.5) < 0.34 for name in free] for each in chosen])
+            inside = np.mean([[abs(each.numbers[f"rank_{name}"] - 0.5) < 0.34 for name in FREE] for each in chosen])
             lines.append(f"{pattern}: {len(chosen)} rows; part of the truths in 68% intervals {inside:.2f}")
     return "\n".join(lines)

@@ -62,6 +62,6 @@ def main(
         found = [each for row in chosen if (each := posterior.load(out, row, n, free)) is not None]
         if not found:
             raise ValueError(f"out = {str(out)!r}, which holds no posterior of these rows: run the stage infer first")
-        path = results.write(out, found, free)
+        path = results.write(out, found)
         missing = f"; {len(chosen) - len(found)} rows are not inferred yet" if len(found) < len(chosen) else ""
-        print(f"{results.describe(found, free)}\n{path}: {len(found)} rows{missing}")
+        print(f"{results.describe(found)}\n{path}: {len(found)} rows{missing}")

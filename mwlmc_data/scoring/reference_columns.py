@@ -1,7 +1,8 @@
 """Columns of the files of reference posteriors: a row has an observation, its posterior and how that was tested.
 
 `COLUMNS` are those of the references given the nine numbers, `COLUMNS_OF_50_100` of those with stars at 50 to 100 kpc,
-`COLUMNS_OF_24` of those given the 24, and `COLUMNS_OF_STARS` of those given stars.
+`COLUMNS_OF_24` of those given the 24, `COLUMNS_OF_STARS` of those given stars, and `COLUMNS_OF_SURVEY` of those given
+surveys.
 """
 
 from __future__ import annotations
@@ -168,19 +169,23 @@ _OTHER_RUNS = {
     "rerun": "the draws and those of another seed, with other stars behind the selection's probability",
     "sampler": "the draws and those of another library's sampler",
 }
-#: The same given stars.
-COLUMNS_OF_STARS: tuple[Column, ...] = (
-    Column("name", "string", "", "Name of the observation: test- and the sim_id"),
-    Column("kind", "string", "", "test"),
-    _count("sim_id", "Number of the simulation in the set gaussian"),
-    *COLUMNS[_AT["config"] : _AT["vx_travel"]],
-    _count("n_stars", "Stars of the observation"),
-    *(_real(f"truth_{name}", f"Truth: {name} of the observation", schema.get_column(name).unit) for name in _SIX),
-    *(_samples(name, N_STAR_DRAWS) for name in _SIX),
-    _real(
-        "log_prob_truth",
-        "Log posterior density of the truth per 1e10 Msun of m_lmc, 1e11 Msun of m200_mw and dex [nats]",
-    ),
+
+
+def _describe_row(of_survey: tuple[Column, ...] = ()) -> tuple[Column, ...]:
+    """First columns of a file given stars, to the truths."""
+    return (
+        Column("name", "string", "", "Name of the observation: test- and the sim_id"),
+        Column("kind", "string", "", "test"),
+        _count("sim_id", "Number of the simulation in the set gaussian"),
+        *COLUMNS[_AT["config"] : _AT["vx_travel"]],
+        *of_survey,
+        _count("n_stars", "Stars of the observation"),
+        *(_real(f"truth_{name}", f"Truth: {name} of the observation", schema.get_column(name).unit) for name in _SIX),
+        *(_samples(name, N_STAR_DRAWS) for name in _SIX),
+    )
+
+
+_MADE = (
     *(COLUMNS[_AT[name]] for name in ("certified", "reasons")),
     _count("algorithm", "Number of the version of infer_stars that drew it"),
     _real("n_effective", "Effective number of the draws that these are chosen from"),
@@ -190,23 +195,47 @@ COLUMNS_OF_STARS: tuple[Column, ...] = (
     _real("error_sampling", "Error of log_evidence that comes of the number of draws [nats]"),
     _real("error_selection", "Error of the sum of ln P over the stars, over the posterior, up to a constant [nats]"),
     _real("error_probability", "Error of the sum of ln P over the stars that is common to all parameters [nats]"),
-    _real("error_density", "Error of log_prob_truth that comes of the number of draws [nats]"),
+)
+_JUDGED = (
     _real("edge", "Part of the posterior near the edge of the region in which ln P was computed"),
     _real("p_value", "Fraction of sets of stars simulated at the posterior's mean that are at least as unusual"),
     *(_real(f"rank_{name}", f"Part of the draws of {name} below its truth") for name in _SIX),
-    *(
-        _real(
-            f"{run}_{part}",
-            {
-                "distance": f"Largest Kolmogorov-Smirnov distance of a marginal between {words}; {_NOT_MADE}",
-                "shift": f"Greatest difference of the means of {words}, in standard deviations; {_NOT_MADE}",
-                "spread": f"Greatest ratio of the variances of {words}, that above one; {_NOT_MADE}",
-            }[part],
-            nullable=True,
-        )
-        for run, words in _OTHER_RUNS.items()
-        for part in _DIFFERENCES
+)
+
+
+def _compare_run(run: str) -> tuple[Column, ...]:
+    words = _OTHER_RUNS[run]
+    said = {
+        "distance": f"Largest Kolmogorov-Smirnov distance of a marginal between {words}; {_NOT_MADE}",
+        "shift": f"Greatest difference of the means of {words}, in standard deviations; {_NOT_MADE}",
+        "spread": f"Greatest ratio of the variances of {words}, that above one; {_NOT_MADE}",
+    }
+    return tuple(_real(f"{run}_{part}", said[part], nullable=True) for part in _DIFFERENCES)
+
+
+#: The same given stars.
+COLUMNS_OF_STARS: tuple[Column, ...] = (
+    *_describe_row(),
+    _real(
+        "log_prob_truth",
+        "Log posterior density of the truth per 1e10 Msun of m_lmc, 1e11 Msun of m200_mw and dex [nats]",
     ),
+    *_MADE,
+    _real("error_density", "Error of log_prob_truth that comes of the number of draws [nats]"),
+    *_JUDGED,
+    *(column for run in _OTHER_RUNS for column in _compare_run(run)),
     _real("sampler_evidence", f"Difference of the other sampler's log evidence [nats]; {_NOT_MADE}", nullable=True),
     _real("sampler_effective", f"Effective number of the other sampler's draws; {_NOT_MADE}", nullable=True),
+)
+
+#: The same given surveys: stars with errors of measurement.
+COLUMNS_OF_SURVEY: tuple[Column, ...] = (
+    *_describe_row((Column("pattern", "string", "", "Which velocities of the survey's stars are missing"),)),
+    _real("log_prob_truth", "Always null: draws alone do not give the density of the truth", nullable=True),
+    *_MADE,
+    _count("n_draws", "Draws of the true phase space of each star"),
+    _real("error_draws", "Error of the sum of ln L over the posterior that comes of the number of these draws [nats]"),
+    _real("error_integrals", "Error of log_evidence that comes of the number of these draws [nats]"),
+    *_JUDGED,
+    *_compare_run("rerun"),
 )

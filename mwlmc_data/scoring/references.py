@@ -2,8 +2,9 @@
 
 ``python -m benchmarks references`` makes those of the nine numbers with the simulator itself, with ``--task
 summary-9-50-100`` those of nine with stars at 50 to 100 kpc, and with ``--task summary-24`` those of 24; ``python -m
-benchmarks star-references`` makes those of the stars. The package embeds such a file as `data/NAME.parquet` under a
-`NAME` of its registry. Without it a task has no references, and reports say so.
+benchmarks star-references`` makes those of the stars, and ``survey-references`` those of surveys. The package embeds
+such a file as `data/NAME.parquet` under a `NAME` of its registry. Without it a task has no references, and reports say
+so.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Names in the registry of the benchmark's files: references given the nine numbers, the same with stars at 50 to 100
-#: kpc, given the 24, and given the stars.
+#: kpc, given the 24, given the stars, and given surveys.
 NAME, OF_50_100, OF_24, OF_STARS = "references", "references-50-100", "references-24", "references-stars"
-NAMES = (NAME, OF_50_100, OF_24, OF_STARS)
-#: Name of those given surveys, which are made by ``python -m benchmarks survey-references`` and not embedded yet.
 OF_SURVEY = "references-survey"
+NAMES = (NAME, OF_50_100, OF_24, OF_STARS, OF_SURVEY)
 #: Units of `THETA` for the file's densities: per 1e10 Msun, 1e11 Msun and dex.
 DENSITY_UNIT = (1e10, 1e11, 1.0)
 #: Columns to read; the file has more, including the complete certificates (`reference_columns`).

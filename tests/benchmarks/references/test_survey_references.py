@@ -12,6 +12,7 @@ from benchmarks.survey_references.rows import SurveyRow, list_rows
 from mwlmc_data import Parameters, get_task, simulate
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.rewinding.observed import observe_stars
+from mwlmc_data.scoring.reference_columns import COLUMNS_OF_SURVEY
 from mwlmc_data.scoring.references import read_references
 from mwlmc_data.scoring.star_surveys import PATTERNS, get_selection
 from tests.helpers.observed_stars import make_errors, to_table
@@ -27,7 +28,7 @@ def rows():
 
 
 def make_reference(row, rerun=None, **changes):
-    samples = np.random.default_rng(row.number).normal([row.truth[name] for name in FREE], 0.1, (50, 6))
+    samples = np.random.default_rng(row.number).normal([row.truth[name] for name in FREE], 0.1, (1100, 6))
     return posterior.SurveyReference(row, samples, {**GOOD, **changes}, rerun)
 
 
@@ -57,15 +58,18 @@ def test_a_certificate_says_what_is_not_passed(rows, changes, words):
 
 def test_the_table_is_read_as_all_references_are(rows, tmp_path):
     found = [make_reference(rows[0]), make_reference(rows[1], p_value=0.0)]
-    path = results.write(tmp_path, found, FREE)
+    path = results.write(tmp_path, found)
     held = read_references(path)
     assert held.names == (rows[0].name, rows[1].name) and held.certified.tolist() == [True, False]
-    assert held.samples.shape == (2, 50, 3) and held.samples[1, 7, 2] == np.float32(found[1].samples[7, 2])
+    assert held.samples.shape == (2, 1000, 3) and held.other_names == FREE[3:4] + FREE[4:]
+    assert held.samples[1, 7, 2] == pytest.approx(found[1].samples[7, 2], abs=0.1 / 128)
     assert np.isnan(held.log_prob_truth).all() and held.places([rows[0].sim_id, rows[1].sim_id]).tolist() == [0, -1]
     table = pq.read_table(path)
+    assert table.column_names == [column.name for column in COLUMNS_OF_SURVEY]
+    assert table["n_draws"].to_pylist() == [64, 64] and table["rerun_shift"].to_pylist() == [None, None]
     assert table["pattern"].to_pylist() == [rows[0].pattern, rows[1].pattern]
     assert table["reasons"].to_pylist() == ["", "p_value 0, at least 0.001"]
-    text = results.describe(found, FREE)
+    text = results.describe(found)
     assert text.startswith("1 of 2 references given surveys are certified") and "not certified: p_value 0" in text
 
 
