@@ -85,7 +85,7 @@ def collect(
 
 
 def read_earlier(path: Path, n: int = posterior.N_DRAWS) -> dict[str, dict[str, Any]]:
-    """Read the rows of a table by name: all that are certified, whatever algorithm drew them, and those of this one.
+    """Read the rows of a table by name.
 
     Raises
     ------
@@ -97,8 +97,12 @@ def read_earlier(path: Path, n: int = posterior.N_DRAWS) -> dict[str, dict[str, 
     wrong = [f"{key} is {metadata.get(key)} there and {now[key]} now" for key in now if metadata.get(key) != now[key]]
     if wrong:
         raise ValueError(f"earlier = {str(path)!r}: allowed is a table made as it would be now; {'; '.join(wrong)}")
-    records = table.to_pylist()
-    return {each["name"]: each for each in records if each["certified"] or each["algorithm"] == ALGORITHM}
+    return {each["name"]: each for each in table.to_pylist()}
+
+
+def is_settled(record: Mapping[str, Any]) -> bool:
+    """Whether a row is not drawn again: certified, whatever algorithm drew it, or of this one."""
+    return bool(record["certified"]) or record["algorithm"] == ALGORITHM
 
 
 def _describe_making(n: int) -> dict[str, str]:

@@ -35,7 +35,8 @@ def main(
     workers : int, optional
         Processes; by default all cores.
     earlier : Path, optional
-        Table of an earlier run: its rows are kept, and not inferred again.
+        Table of an earlier run, whose rows are kept. Those that are not certified and of an earlier algorithm are
+        inferred again.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def main(
         wanted = all_rows()
     chosen, count = wanted if rows == "all" else wanted[: int(rows)], workers or available_cores()
     kept = {} if earlier is None else results.read_earlier(earlier)
-    missing = [row for row in chosen if row.name not in kept]
+    missing = [row for row in chosen if row.name not in kept or not results.is_settled(kept[row.name])]
     if {"infer", "check"} & set(stages):
         stars = load_stars(chosen)
     if "infer" in stages:

@@ -164,7 +164,10 @@ def test_rows_of_an_earlier_algorithm_are_kept_if_they_are_certified(tmp_path, i
     records = [{**record, "algorithm": 1, "certified": i > 0} for i, record in enumerate(table.to_pylist())]
     pq.write_table(pa.Table.from_pylist(records, schema=table.schema), tmp_path / "older.parquet")
     del inferred[:]
-    run.main(tmp_path / "second", rows="3", stages=["infer", "collect"], workers=1, earlier=tmp_path / "older.parquet")
+    older = tmp_path / "older.parquet"
+    run.main(tmp_path / "second", rows="3", stages=["collect"], workers=1, earlier=older)
+    assert pq.read_table(tmp_path / "second" / results.FILE).to_pylist() == records, "they stay until they are drawn"
+    run.main(tmp_path / "second", rows="3", stages=["infer", "collect"], workers=1, earlier=older)
     assert [name for name, _ in inferred] == [records[0]["name"]]
     after = {record["name"]: record for record in pq.read_table(tmp_path / "second" / results.FILE).to_pylist()}
     assert [after[record["name"]]["algorithm"] for record in records] == [ALGORITHM, 1, 1]
