@@ -2,8 +2,9 @@
 
 The rigid pair, rewound from the present day, gives the first guess, and its derivative d(start) / d(present) the
 direction of corrections. A live pair forgets part of a change of its start (the rigid derivative overshoots by nearly
-two), so that the corrections begin with about half of it; from then on Broyden's (1965) method learns the live
-derivative from the misses themselves.
+two), so that the corrections begin with about half of it; from then on Broyden's method (1965, Math. Comp. 19, 577)
+learns the live derivative from the misses themselves. Where a correction makes the miss more than twice as large as the
+smallest so far, the search goes back there and takes a smaller one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ AIMING_ROWS, AIMING_STEPS = 11, 50
 #: Miss [kpc, km/s] that is small enough, and the one beyond which the last shot has failed.
 GOOD_MISS, WORST_MISS = (0.5, 3.0), (3.0, 15.0)
 #: Largest number of shots.
-MAX_SHOTS = 8
+MAX_SHOTS = 10
 #: Allowed distance of the start [kpc]: apart, and not beyond where the live halo ends.
 START_RANGE = (60.0, 1000.0)
 #: Largest speed of the start [km/s], as of a present day: a faster LMC comes from nowhere near, or does not stay.
@@ -42,6 +43,11 @@ _STEPS = np.array([0.5, 0.5, 0.5, 2.0, 2.0, 2.0])
 _SCALES = np.array([1.0, 1.0, 1.0, 5.0, 5.0, 5.0])
 #: Longest correction in those scales: beyond, the derivative means nothing.
 _LONGEST = 60.0
+#: A miss so many times as large as the smallest is a step back, and what a correction is then shortened to.
+_WORSE, _SHORTER = 2.0, 0.4
+#: Change of the miss, in those scales, from which the derivative is learnt: the noise of a run is about one. The least
+#: part of the expected change along the correction: beyond, the learnt derivative would be nearly singular.
+_LEARNT, _SINGULAR = 2.0, 0.1
 
 
 class MissedError(ValueError):
@@ -53,6 +59,7 @@ class Aim(NamedTuple):
 
     start: Float64Array  # (6,) relative to the Milky Way [kpc, km/s]
     misses: Float64Array  # (shots, 6): arrived minus wanted [kpc, km/s]
+    derivative: Float64Array  # (6, 6): d(start) / d(miss), as the shots show it
 
     def __repr__(self) -> str:
         return describe_tuple(self)
@@ -90,45 +97,117 @@ def aim(
     """
     wanted = parameters.lmc_phase_space
     galaxies, settings = make_galaxies(parameters), make_settings(particles, seed, AIMING_ROWS, AIMING_STEPS)
-    start = _rewind(parameters, wanted)
-    correction = _SHARE * _differentiate(parameters, wanted)
-    starts: list[Float64Array] = []
+    search = Search(_rewind(parameters, wanted), _SHARE * _differentiate(parameters, wanted))
+    refuse_start(search.start, parameters)
     misses: list[Float64Array] = []
     for _ in range(MAX_SHOTS):
-        refuse_start(start, parameters)
-        _, rows = run(galaxies, start, settings, on_row=on_row)
-        starts.append(start)
+        _, rows = run(galaxies, search.start, settings, on_row=on_row)
         misses.append(rows[-1].lmc - rows[-1].body - wanted)
+        search.learn(misses[-1])
         if _is_within(misses[-1], good):
             break
-        step = correction @ misses[-1]
-        start = start - step * min(1.0, _LONGEST / float(np.linalg.norm(step / _SCALES)))
-    best = int(np.argmin([np.linalg.norm(miss / _SCALES) for miss in misses]))
-    if not _is_within(misses[best], WORST_MISS):
-        place, motion = np.linalg.norm(misses[best][:3]), np.linalg.norm(misses[best][3:])
+        search.correct()
+        while _describe_refusal(search.start, parameters):
+            search.go_back()
+    start, best = search.best
+    if not _is_within(best, WORST_MISS):
+        place, motion = np.linalg.norm(best[:3]), np.linalg.norm(best[3:])
         raise MissedError(
             f"parameters = {parameters.brief()}, for which the LMC misses its present day by {place:.1f} kpc and "
             f"{motion:.0f} km/s after {len(misses)} shots: allowed is a miss of {WORST_MISS[0]:g} kpc and "
             f"{WORST_MISS[1]:g} km/s; give start= yourself, or another log10_lambda_df for the first guess"
         )
-    return Aim(starts[best], np.array(misses))
+    return Aim(start, np.array(misses), search.derivative)
+
+
+class Search:
+    """Corrections of a start, from misses.
+
+    Parameters
+    ----------
+    start : ndarray, shape (6,)
+        Relative to the Milky Way [kpc, km/s].
+    derivative : ndarray, shape (6, 6)
+        d(start) / d(miss), which later misses change.
+
+    Attributes
+    ----------
+    start : ndarray, shape (6,)
+        The next to try.
+    """
+
+    def __init__(self, start: Float64Array, derivative: Float64Array) -> None:
+        self.start = start
+        # in the scales of a miss, so that places and velocities count alike
+        self._derivative = derivative * _SCALES / _SCALES[:, None]
+        self._tried: list[tuple[Float64Array, Float64Array]] = []
+        self._share = 1.0
+
+    @property
+    def derivative(self) -> Float64Array:
+        """d(start) / d(miss), (6, 6), as it is known."""
+        return np.asarray(self._derivative * _SCALES[:, None] / _SCALES)
+
+    @property
+    def best(self) -> tuple[Float64Array, Float64Array]:
+        """Start and miss [kpc, km/s] of the smallest miss."""
+        start, miss = min(self._tried, key=lambda tried: float(np.linalg.norm(tried[1])))
+        return start * _SCALES, miss * _SCALES
+
+    def learn(self, miss: Float64Array) -> None:
+        """Learn from the miss (6,) of the start: arrived minus wanted [kpc, km/s]."""
+        start, scaled = self.start / _SCALES, miss / _SCALES
+        if self._tried:
+            before, missed = self._tried[-1]
+            step, change = start - before, scaled - missed
+            expected = self._derivative @ change
+            along = float(step @ expected)
+            is_seen = np.linalg.norm(change) > _LEARNT
+            if is_seen and abs(along) > _SINGULAR * np.linalg.norm(step) * np.linalg.norm(expected):
+                self._derivative = self._derivative + np.outer(step - expected, step @ self._derivative) / along
+        self._tried.append((start, scaled))
+
+    def correct(self) -> None:
+        """Correct the last start; or the best one, by less, if the last missed by much more."""
+        smallest = np.linalg.norm(self.best[1] / _SCALES)
+        if np.linalg.norm(self._tried[-1][1]) > _WORSE * smallest:
+            self.go_back()
+        else:
+            self._share = 1.0
+            self._step_from(*self._tried[-1])
+
+    def go_back(self) -> None:
+        """Correct the best start by less than the last time."""
+        self._share *= _SHORTER
+        start, miss = self.best
+        self._step_from(start / _SCALES, miss / _SCALES)
+
+    def _step_from(self, start: Float64Array, miss: Float64Array) -> None:
+        step = self._share * self._derivative @ miss
+        self.start = _SCALES * (start - step * min(1.0, _LONGEST / float(np.linalg.norm(step))))
 
 
 def refuse_start(start: Float64Array, parameters: Parameters) -> None:
     """Raise MissedError if a live run cannot begin there."""
+    if refusal := _describe_refusal(start, parameters):
+        raise MissedError(refusal)
+
+
+def _describe_refusal(start: Float64Array, parameters: Parameters) -> str:
+    """Say why a live run cannot begin there; empty if it can."""
     distance = float(np.linalg.norm(start[:3]))
     if not START_RANGE[0] <= distance <= START_RANGE[1]:
         remedy = "a smaller" if distance > START_RANGE[1] else "a larger"
-        raise MissedError(
+        return (
             f"start = an LMC {distance:.0f} kpc from the Milky Way ({parameters.brief()}): allowed is from "
             f"{START_RANGE[0]:g} to {START_RANGE[1]:g} kpc, where two live galaxies can begin; for the first guess try "
             f"{remedy} log10_lambda_df, or give start="
         )
     speed = float(np.linalg.norm(start[3:]))
     if speed > MAX_START_SPEED:
-        raise MissedError(
-            f"start = an LMC with {speed:.6g} km/s ({parameters.brief()}): allowed is at most {MAX_START_SPEED:g} km/s"
-        )
+        told = f"start = an LMC with {speed:.6g} km/s ({parameters.brief()})"
+        return f"{told}: allowed is at most {MAX_START_SPEED:g} km/s"
+    return ""
 
 
 def _is_within(miss: Float64Array, limits: tuple[float, float]) -> bool:

@@ -174,11 +174,11 @@ def _aim_once(
     if file is not None and file.exists():
         arrays = read_arrays(file)
         refuse_other_run(file, arrays, whose)
-        return Aim(arrays["aimed"], arrays["misses"])
+        return Aim(arrays["aimed"], arrays["misses"], arrays["derivative"])
     with _show_progress(show, MAX_SHOTS * (AIMING_ROWS + 1), "aiming") as on_row:
         found = aim(parameters, particles, settings.seed, on_row)
     if file is not None:
-        write_arrays(file, {**whose, "aimed": found.start, "misses": found.misses})
+        write_arrays(file, {**whose, "aimed": found.start, "misses": found.misses, "derivative": found.derivative})
     return found
 
 

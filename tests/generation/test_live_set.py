@@ -69,10 +69,23 @@ def test_a_set_is_made_assembled_and_continued(made, quick, monkeypatch):
         make_simulations(dataclasses.replace(plan, particles=50_000), progress=False)
 
 
-def test_an_lmc_that_ends_outside_the_prior_is_a_miss(quick, tmp_path, monkeypatch):
+def test_an_lmc_that_ends_outside_the_prior_is_aimed_again_and_then_a_miss(quick, tmp_path, monkeypatch):
+    starts, right = [], module.run_live
+
+    def run(parameters, galaxies, start, settings, **options):
+        starts.append(start)
+        return right(parameters, galaxies, start, settings._replace(rows=2), **options)
+
+    monkeypatch.setattr(module, "run_live", run)
+    monkeypatch.setattr(module, "is_within_prior", lambda sky: len(starts) == 2)
+    missed, content, rows = module.simulate(plan_of(tmp_path), 0)
+    assert not missed and content and len(rows) == 2 and len(starts) == 2
+    assert not np.array_equal(*starts)
+    starts.clear()
     monkeypatch.setattr(module, "is_within_prior", lambda sky: False)
     missed, content, rows = module.simulate(plan_of(tmp_path), 0)
-    assert missed.startswith("the LMC ends outside the prior: ra_lmc ") and not content and not rows
+    assert missed.startswith("the LMC ends outside the prior after 3 runs: ra_lmc ") and not content and not rows
+    assert len(starts) == module.MAX_RUNS
 
 
 def test_an_lmc_that_has_met_the_milky_way_before_is_not_aimed_at(tmp_path, monkeypatch):

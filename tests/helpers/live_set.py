@@ -82,7 +82,7 @@ def make_quick(monkeypatch):
         aimed.append((seed, particles, parameters))
         if seed == 1:
             raise MissedError("start = an LMC 1200 kpc from the Milky Way")
-        return Aim(integrate_orbit(parameters, 2).relative[0], np.zeros((1, 6)))
+        return Aim(integrate_orbit(parameters, 2).relative[0], np.zeros((1, 6)), 0.1 * np.eye(6))
 
     monkeypatch.setattr(made, "aim", aim)
     monkeypatch.setattr(made, "HALOES", 2)

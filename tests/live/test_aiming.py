@@ -45,6 +45,32 @@ def test_the_search_converges(monkeypatch):
     assert 2 <= len(sizes) <= aiming.MAX_SHOTS
 
 
+def test_the_search_learns_the_derivative_and_goes_back_from_a_worse_start():
+    """A linear pair, whose derivative is another than the first guess, is hit in few corrections."""
+    rng = np.random.default_rng(4)
+    right = np.linalg.inv(np.eye(6) + 0.3 * rng.standard_normal((6, 6)))
+    truth = np.array([10.0, -20.0, 5.0, 40.0, -80.0, 60.0])
+    search = aiming.Search(np.zeros(6), np.eye(6))
+    for _ in range(14):
+        miss = np.linalg.solve(right, search.start - truth)
+        search.learn(miss)
+        if np.linalg.norm(miss) < 1e-3:
+            break
+        search.correct()
+    assert np.linalg.norm(miss) < 1e-3
+    # a correction that leads far away is taken back, and shortened
+    search = aiming.Search(np.zeros(6), np.eye(6))
+    search.learn(np.array([10.0, 0.0, 0.0, 0.0, 0.0, 0.0]))
+    search.correct()
+    np.testing.assert_allclose(search.start, [-10.0, 0, 0, 0, 0, 0])
+    search.learn(np.array([10.0, 25.0, 0.0, 0.0, 0.0, 0.0]))
+    search.correct()
+    start, miss = search.best
+    np.testing.assert_allclose((start, miss), (np.zeros(6), [10.0, 0, 0, 0, 0, 0]))
+    step = -0.4 * search.derivative @ miss
+    np.testing.assert_allclose(search.start, step)
+
+
 def test_a_looser_search_ends_earlier(monkeypatch):
     monkeypatch.setattr(aiming, "run", stand_in())
     monkeypatch.setattr(aiming, "WORST_MISS", (5.0, 30.0))
@@ -64,7 +90,7 @@ def test_noise_does_not_mislead_it(monkeypatch):
 
 def test_an_lmc_that_misses_is_an_error_with_the_miss(monkeypatch):
     monkeypatch.setattr(aiming, "run", stand_in(30.0))
-    with pytest.raises(ValueError, match=r"misses its present day by [\d.]+ kpc and \d+ km/s after \d shots: allowed"):
+    with pytest.raises(ValueError, match=r"misses its present day by [\d.]+ kpc and \d+ km/s after \d+ shots: allowed"):
         aim(PARAMETERS)
 
 

@@ -194,7 +194,7 @@ def test_the_start_is_looked_for_once(monkeypatch, tmp_path):
 
     def aim(parameters, particles, seed, on_row):
         shots.append(particles)
-        return module.Aim(np.array([14.0, 236.0, 90.0, 11.7, 10.7, -70.6]), np.zeros((1, 6)))
+        return module.Aim(np.array([14.0, 236.0, 90.0, 11.7, 10.7, -70.6]), np.zeros((1, 6)), np.eye(6))
 
     def killed(*arguments, **options):
         raise KeyboardInterrupt
