@@ -53,6 +53,8 @@ _HEAVY_MW, _HEAVY_LMC = 2e12, 2e11
 #: Miss [kpc, km/s] at which the search for a start ends: a third and a half of the prior's width in distance and in the
 #: line of sight. What was reached is the datum, not what was aimed at.
 GOOD_MISS = (1.5, 5.0)
+#: Miss [kpc, km/s] of the best shot beyond which no run with all particles is made, which could still be corrected.
+WORST_MISS = (10.0, 50.0)
 #: Largest number of runs with all particles.
 MAX_RUNS = 3
 #: Largest normal score of a present day's numbers under the prior: the largest of the 128,000 rows is 4.8.
@@ -220,7 +222,8 @@ def simulate(plan: LivePlan, number: int) -> tuple[str, bytes, list[dict[str, An
         return f"the rigid pair has met {passages} times in 2.2 Gyr: no start is looked for", b"", []
     heavier = max(1.0, parameters.m200_mw / _HEAVY_MW, parameters.m_lmc / _HEAVY_LMC)
     try:
-        aimed = aim(parameters, round(plan.aiming_particles * heavier), seed=number, good=GOOD_MISS)
+        particles = round(plan.aiming_particles * heavier)
+        aimed = aim(parameters, particles, seed=number, good=GOOD_MISS, worst=WORST_MISS)
         live = run_until_within(parameters, make_settings(plan.particles, number), aimed)
     except MissedError as error:
         return str(error), b"", []

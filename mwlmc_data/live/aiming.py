@@ -27,7 +27,7 @@ from mwlmc_data.simulator.parameters import Parameters, place_lmc
 AIMING_PARTICLES = 70_000
 #: Rows of an aiming run, and long steps to a row: 4 Myr each.
 AIMING_ROWS, AIMING_STEPS = 11, 50
-#: Miss [kpc, km/s] that is small enough, and the one beyond which the last shot has failed.
+#: Miss [kpc, km/s] that is small enough, and the one beyond which all shots have failed.
 GOOD_MISS, WORST_MISS = (0.5, 3.0), (3.0, 15.0)
 #: Largest number of shots.
 MAX_SHOTS = 10
@@ -71,6 +71,7 @@ def aim(
     seed: int = 0,
     on_row: Callable[[], object] | None = None,
     good: tuple[float, float] = GOOD_MISS,
+    worst: tuple[float, float] = WORST_MISS,
 ) -> Aim:
     """Find the start from which a live LMC arrives at the present day of `parameters`.
 
@@ -87,6 +88,8 @@ def aim(
         Called after each row of each shot.
     good : tuple of float
         Miss [kpc, km/s] at which the search ends.
+    worst : tuple of float
+        Miss beyond which it has failed, if its last shot is used up.
 
     Raises
     ------
@@ -110,12 +113,12 @@ def aim(
         while _describe_refusal(search.start, parameters):
             search.go_back()
     start, best = search.best
-    if not _is_within(best, WORST_MISS):
+    if not _is_within(best, worst):
         place, motion = np.linalg.norm(best[:3]), np.linalg.norm(best[3:])
         raise MissedError(
             f"parameters = {parameters.brief()}, for which the LMC misses its present day by {place:.1f} kpc and "
-            f"{motion:.0f} km/s after {len(misses)} shots: allowed is a miss of {WORST_MISS[0]:g} kpc and "
-            f"{WORST_MISS[1]:g} km/s; give start= yourself, or another log10_lambda_df for the first guess"
+            f"{motion:.0f} km/s after {len(misses)} shots: allowed is a miss of {worst[0]:g} kpc and "
+            f"{worst[1]:g} km/s; give start= yourself, or another log10_lambda_df for the first guess"
         )
     return Aim(start, np.array(misses), search.derivative)
 

@@ -77,8 +77,8 @@ def make_quick(monkeypatch):
     """
     aimed = []
 
-    def aim(parameters, particles, seed, good):
-        assert good == made.GOOD_MISS
+    def aim(parameters, particles, seed, good, worst):
+        assert (good, worst) == (made.GOOD_MISS, made.WORST_MISS)
         aimed.append((seed, particles, parameters))
         if seed == 1:
             raise MissedError("start = an LMC 1200 kpc from the Milky Way")

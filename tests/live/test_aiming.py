@@ -96,6 +96,7 @@ def test_an_lmc_that_misses_is_an_error_with_the_miss(monkeypatch):
     monkeypatch.setattr(aiming, "run", stand_in(30.0))
     with pytest.raises(ValueError, match=r"misses its present day by [\d.]+ kpc and \d+ km/s after \d+ shots: allowed"):
         aim(PARAMETERS)
+    assert len(aim(PARAMETERS, worst=(100.0, 500.0)).misses) == aiming.MAX_SHOTS
 
 
 @pytest.mark.parametrize(("distance", "remedy"), [(20.0, "a larger"), (1500.0, "a smaller")])
