@@ -77,10 +77,11 @@ def test_the_search_learns_the_derivative_and_goes_back_from_a_worse_start(monke
 
 def test_a_looser_search_ends_earlier(monkeypatch):
     monkeypatch.setattr(aiming, "run", stand_in())
-    monkeypatch.setattr(aiming, "WORST_MISS", (5.0, 30.0))
     strict = aim(PARAMETERS).misses
     place, motion = (np.linalg.norm(strict[-2, part]) for part in (slice(3), slice(3, None)))
-    np.testing.assert_array_equal(aim(PARAMETERS, good=(1.01 * place, 1.01 * motion)).misses, strict[:-1])
+    loose = aim(PARAMETERS, good=(1.01 * place, 1.01 * motion), worst=(10.0, 60.0)).misses
+    np.testing.assert_array_equal(loose, strict[: len(loose)])
+    assert len(loose) < len(strict)
 
 
 def test_noise_does_not_mislead_it(monkeypatch):
