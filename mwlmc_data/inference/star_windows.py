@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from mwlmc_data.inference.proposals import square_apart
 from mwlmc_data.rewinding.probability import invert_coordinates
 from mwlmc_data.rewinding.probability_fit import count_points
 from mwlmc_data.simulator.parameters import Parameters
+
+#: Points of a window after which a search for those that the prior allows is given up.
+_MOST_TRIED = 65_536
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,29 +55,49 @@ class Window(Displayed):
             Which are free, and their prior.
         seed : tuple of int
             Of the points.
+
+        Raises
+        ------
+        RuntimeError
+            If the prior allows too few points there.
         """
-        d = len(self.centre)
-        wanted = count_points(d)
-        engine = qmc.MultivariateNormalQMC(np.zeros(d), seed=np.random.default_rng(seed))
-        # a power of two, as Sobol's sequence wants, and enough for those that are left out
-        normal = engine.random(2 ** math.ceil(math.log2(16 * wanted)))
-        squared = (normal**2).sum(axis=1)
-        # denser towards the centre than uniform
-        radius = self.width * chdtr(d, squared) ** (1.0 / 3.0)
-        offsets = normal * (radius / np.sqrt(squared))[:, None]
-        coordinates = self.centre + np.vstack([np.zeros(d), offsets]) @ np.linalg.cholesky(self.covariance).T
-        values = invert_coordinates(coordinates, parameters.free)
-        real = np.all([np.isfinite(x) for x in values.values()], axis=0)
-        scores = parameters.compute_scores({name: x[real] for name, x in values.items()})
-        design: list[Parameters] = []
-        for score in scores[(np.abs(scores) < LARGEST_SCORE).all(axis=1)]:
-            try:
-                design.append(parameters.build(score))
-            except ValueError:  # masses that exclude each other
-                continue
-            if len(design) == wanted:
-                break
+        wanted = count_points(len(self.centre))
+        design = _build(parameters, self.centre[None])
+        if not design:
+            raise RuntimeError("the mean of the posterior that was found is impossible")
+        # powers of two, as Sobol's sequence wants; one is enough for those that are left out in most cases
+        engine = qmc.MultivariateNormalQMC(np.zeros(len(self.centre)), seed=np.random.default_rng(seed))
+        n, n_tried = 2 ** math.ceil(math.log2(16 * wanted)), 0
+        while len(design) < wanted:
+            if n_tried >= _MOST_TRIED:
+                raise RuntimeError(
+                    f"the prior allows {len(design)} of {n_tried:,} points around the posterior: allowed are {wanted} "
+                    "or more"
+                )
+            design += _build(parameters, self._place(engine.random(n)), wanted - len(design))
+            n_tried += n
         return design
+
+    def _place(self, normal: Float64Array) -> Float64Array:
+        """Points (n, d) that fill the window, from standard normal ones."""
+        d, squared = len(self.centre), (normal**2).sum(axis=1)
+        # in more than three dimensions denser towards the centre than uniform
+        radius = self.width * chdtr(d, squared) ** max(1.0 / 3.0, 1.0 / d)
+        return self.centre + (normal * (radius / np.sqrt(squared))[:, None]) @ np.linalg.cholesky(self.covariance).T
+
+
+def _build(parameters: FreeParameters, coordinates: Float64Array, most: int | None = None) -> list[Parameters]:
+    """Parameters at coordinates (n, d) of ln P, the first so many that are possible and within the prior's support."""
+    values = invert_coordinates(coordinates, parameters.free)
+    real = np.all([np.isfinite(x) for x in values.values()], axis=0)
+    scores = parameters.compute_scores({name: x[real] for name, x in values.items()})
+    found: list[Parameters] = []
+    for score in scores[(np.abs(scores) < LARGEST_SCORE).all(axis=1)]:
+        if len(found) == most:
+            break
+        with contextlib.suppress(ValueError):  # masses that exclude each other
+            found.append(parameters.build(score))
+    return found
 
 
 def fit_window(coordinates: Float64Array, weights: Float64Array, width: float) -> Window:

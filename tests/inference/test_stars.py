@@ -19,7 +19,7 @@ from mwlmc_data.inference.measurement import read_lmc
 from mwlmc_data.inference.proposals import Proposal, ProposalMixture
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_search import StarSearch
-from mwlmc_data.inference.star_windows import fit_window
+from mwlmc_data.inference.star_windows import Window, fit_window
 from mwlmc_data.rewinding.probability import compute_coordinates, invert_coordinates
 from mwlmc_data.rewinding.probability_fit import count_points
 from mwlmc_data.rewinding.rewind import take_table
@@ -120,6 +120,32 @@ def test_the_window_of_ln_p_holds_a_tail_of_weak_friction():
     assert 0.5 < window.measure(x).max() <= 1.0
     weakest = place([0.0, -8.0])[0, 1]
     assert x[:, 1].min() > weakest > np.log(0.1), "no point is outside the prior's support"
+
+
+@pytest.mark.parametrize(
+    ("config", "free"),
+    [
+        ("gaussian", ("r_dehnen",)), ("gaussian", ("log10_lambda_df",)), ("gaussian", ("beta0", "log10_lambda_df")),
+        ("flat", tuple(module.FREE)),
+    ],
+)  # fmt: skip
+def test_a_design_is_whole_where_the_posterior_is_the_prior(config, free):
+    """Much of the window is outside the prior's support then."""
+    lmc = {name: getattr(mw.Parameters(**TRUTH), name) for name in SKY_NAMES}
+    held = {name: value for name, value in {**TRUTH, "m_lmc_8p7": 1.7e10}.items() if name not in free}
+    parameters = FreeParameters(config, free, {**lmc, **held})
+    x = compute_coordinates(parameters.convert(np.random.default_rng(0).standard_normal((4000, len(free)))), free)
+    window = fit_window(x, np.full(4000, 1 / 4000), 8.0)
+    for seed in range(4):
+        assert len(window.make_design(parameters, (seed,))) == count_points(len(free))
+
+
+def test_a_window_outside_the_prior_is_refused():
+    parameters = FreeParameters("flat", ("beta0",), {**HELD, "m200_mw": 1e12, **read_lmc(None)})
+    with pytest.raises(RuntimeError, match="the mean of the posterior that was found is impossible"):
+        Window(np.array([1.5]), np.eye(1), 1.0).make_design(parameters, (0,))
+    with pytest.raises(RuntimeError, match=r"the prior allows \d+ of \d\d,\d{3} points around the posterior: allowed"):
+        Window(np.array([0.4]), np.array([[1e8]]), 1.0).make_design(parameters, (0,))
 
 
 @given_any(st.floats(1e11, 3e12), st.floats(-3.0, 2.0), st.floats(0.0, 0.9))
