@@ -55,12 +55,9 @@ def embed(files: LiveFiles, directory: Path = DATA_DIR, runs_folder: Path = REPO
     """
     paths = dict(zip(TABLES, (files.haloes, files.simulations, files.frictions, files.misses), strict=True))
     tables = {name: _read(name, path) for name, path in paths.items()}
-    _check_set(tables, files.runs)
+    _check_set(tables, files.runs, is_finished=directory != runs_folder)
     _check_runs(files.runs, tables["live-simulations"]["run_sha256"].to_pylist(), runs_folder)
     make_folder(runs_folder)
-    if unfinished := get_unfinished(runs_folder):
-        for path in [*(unfinished / f"{name}.parquet" for name in TABLES), unfinished / embedded.REGISTRY]:
-            path.unlink(missing_ok=True)
     for path in files.runs:
         write_bytes(runs_folder / path.name, path.read_bytes())
     targets = []
@@ -69,6 +66,9 @@ def embed(files: LiveFiles, directory: Path = DATA_DIR, runs_folder: Path = REPO
         write_bytes(target, path.read_bytes())
         embedded.register(target, name, tables[name].num_rows, LIVE_VERSION, directory)
         targets.append(target)
+    if directory != runs_folder:  # what is embedded takes the place of what was kept: last, so that nothing is lost
+        for path in (runs_folder / embedded.REGISTRY, *(runs_folder / f"{name}.parquet" for name in TABLES)):
+            path.unlink(missing_ok=True)
     return targets
 
 
@@ -90,8 +90,8 @@ def _read(name: str, path: Path) -> pa.Table:
     return table
 
 
-def _check_set(tables: dict[str, pa.Table], runs: list[Path]) -> None:
-    """Check that haloes, simulations, frictions, misses and runs are of one set, and that no split is empty."""
+def _check_set(tables: dict[str, pa.Table], runs: list[Path], is_finished: bool) -> None:
+    """Check that all tables and runs are of one set, and that of a finished one no split is empty."""
     haloes, simulations, frictions, misses = tables.values()
     known = simulations["live_id"].to_pylist()
     expected = [HALOES * number + i for number in known for i in range(HALOES)]
@@ -107,7 +107,7 @@ def _check_set(tables: dict[str, pa.Table], runs: list[Path]) -> None:
             raise ValueError(f"live_id of the {what} = {odd[0]}: allowed are those of {told}")
     if [path.name for path in runs] != [name_run(number) for number in known]:
         raise ValueError(f"runs = {len(runs)} files: allowed is one for each of the {len(known)} simulations")
-    if empty := [split for split in SPLITS if split not in simulations["split"].to_pylist()]:
+    if is_finished and (empty := [split for split in SPLITS if split not in simulations["split"].to_pylist()]):
         raise ValueError(f"simulations of the {empty[0]} split = 0: allowed is 1 or more; make more with --simulations")
 
 

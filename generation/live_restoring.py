@@ -91,14 +91,18 @@ def refuse_without_shards(plan: LivePlan, runs_folder: Path = REPOSITORY_RUNS) -
     Raises
     ------
     ValueError
-        If the plan's folder lacks the shard of an embedded run.
+        If the plan has fewer simulations than the repository, or its folder lacks the shard of a run.
     """
-    numbers = [number for number in range(plan.simulations) if (runs_folder / name_run(number)).exists()]
+    numbers = sorted(int(path.stem.rpartition("-")[2]) for path in runs_folder.glob(name_run(0).replace("00000", "*")))
+    if numbers and numbers[-1] >= plan.simulations:
+        raise ValueError(
+            f"simulations = {plan.simulations}: allowed is at least {numbers[-1] + 1}, as many as {runs_folder} has"
+        )
     if lacking := [number for number in numbers if not is_finished(plan, number)]:
         raise ValueError(
-            f"out = {str(plan.out)!r}, which lacks {len(lacking)} of {len(numbers)} embedded simulations: with --embed "
-            "allowed is a folder that has them, as no run can be made again; --from-embedded writes them there. To "
-            f"replace the set, first move {runs_folder} away"
+            f"out = {str(plan.out)!r}, which lacks {len(lacking)} of {len(numbers)} simulations in {runs_folder}: with "
+            "--embed or --keep allowed is a folder that has them, as no run can be made again; --from-embedded writes "
+            f"them there. To replace the set, first move {runs_folder} away"
         )
 
 

@@ -25,7 +25,7 @@ from generation.shards import finish, is_finished, make_shards
 from mwlmc_data.arguments.arrays import as_seed, as_whole
 from mwlmc_data.dataset import schema
 from mwlmc_data.dataset.live_tables import HALOES, NAME
-from mwlmc_data.live.aiming import AIMING_PARTICLES, Aim, MissedError, Search, aim, refuse_start
+from mwlmc_data.live.aiming import AIMING_PARTICLES, Aim, MissedError, Search, aim
 from mwlmc_data.live.settings import LIVE_VERSION, LiveSettings, make_settings
 from mwlmc_data.live.simulating import run_live
 from mwlmc_data.live.simulation import LiveSimulation, load_live
@@ -40,6 +40,8 @@ from mwlmc_data.storage.writing import replace_file
 
 #: Seed of the set, of which the parameters are drawn; the next number is that of the haloes' own parameters.
 SEED = 20250713
+#: Raised when the same draws are simulated or missed in another way: sets of several ways are not mixed.
+SET_VERSION = "1"
 #: Particles of a simulation.
 PARTICLES = 500_000
 #: Friction of the first guess of a start, log10: about what live LMCs feel. In a live run the parameter means nothing
@@ -115,7 +117,7 @@ class LivePlan(ShardFolder):
         return {
             "config": NAME, "seed": str(self.seed), "simulator_version": self.simulator_version,
             "live_version": LIVE_VERSION, "particles": str(self.particles),
-            "aiming_particles": str(self.aiming_particles),
+            "aiming_particles": str(self.aiming_particles), "set_version": SET_VERSION,
         }  # fmt: skip
 
     @property
@@ -244,18 +246,18 @@ def run_until_within(parameters: Parameters, settings: LiveSettings, aimed: Aim)
     Raises
     ------
     MissedError
-        If it still does after `MAX_RUNS` runs, or a corrected start cannot be.
+        If it still does after `MAX_RUNS` runs.
     """
     galaxies, wanted = make_galaxies(parameters), parameters.lmc_phase_space
     search = Search(aimed.start, aimed.derivative)
-    for _ in range(MAX_RUNS):
-        refuse_start(search.start, parameters)
+    for i in range(MAX_RUNS):
+        if i:
+            search.correct(parameters)
         live = run_live(parameters, galaxies, search.start, settings, wanted=wanted)
         sky = {name: getattr(live.parameters, name) for name in SKY_NAMES}
         if is_within_prior(sky):
             return live
         search.learn(live.parameters.lmc_phase_space - wanted)
-        search.correct()
     told = ", ".join(f"{name} {value:.4g}" for name, value in sky.items())
     raise MissedError(f"the LMC ends outside the prior after {MAX_RUNS} runs: {told}")
 

@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     stars.add_argument("--rows", default="100", help="number of observations (default: the 100 references), or all")
     add_workers(stars)
     stars.add_argument(
-        "--earlier", type=Path, metavar="FILE", help="table of an earlier run, whose rows are kept as they are"
+        "--earlier", type=Path, metavar="FILE", help="table of an earlier run, whose certified rows are kept"
     )
     stars.set_defaults(run=_star_references)
 

@@ -148,6 +148,16 @@ def _draw(recipes: list[LiveRecipe]) -> Iterator[Halo]:
         yield live.halo(recipe.beta0, recipe.r_dehnen, seed=recipe.sim_id)
 
 
+def has_runs() -> bool:
+    """Whether the files of all runs of the embedded set are on this machine."""
+    try:
+        for live_id in load_run_hashes():
+            _find_run(live_id)
+    except store.MissingHaloError:
+        return False
+    return True
+
+
 def _find_run(live_id: int) -> Path:
     name = name_run(live_id)
     homes = [REPOSITORY_RUNS]

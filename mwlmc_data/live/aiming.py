@@ -94,7 +94,7 @@ def aim(
     Raises
     ------
     MissedError
-        If the start is nearer, farther or faster than a live run can hold, or the last shot still misses.
+        If the first guess is nearer, farther or faster than a live run can hold, or all shots miss.
     ValueError
         If there are too few particles.
     """
@@ -109,9 +109,7 @@ def aim(
         search.learn(misses[-1])
         if _is_within(misses[-1], good):
             break
-        search.correct()
-        while _describe_refusal(search.start, parameters):
-            search.go_back()
+        search.correct(parameters)
     start, best = search.best
     if not _is_within(best, worst):
         place, motion = np.linalg.norm(best[:3]), np.linalg.norm(best[3:])
@@ -158,7 +156,15 @@ class Search:
         return start * _SCALES, miss * _SCALES
 
     def learn(self, miss: Float64Array) -> None:
-        """Learn from the miss (6,) of the start: arrived minus wanted [kpc, km/s]."""
+        """Learn from the miss (6,) of the start: arrived minus wanted [kpc, km/s].
+
+        Raises
+        ------
+        MissedError
+            If it is not finite.
+        """
+        if not np.isfinite(miss).all():
+            raise MissedError(f"miss = {miss.tolist()}: allowed are numbers; the LMC's centre was lost")
         start, scaled = self.start / _SCALES, miss / _SCALES
         if self._tried:
             before, missed = self._tried[-1]
@@ -170,24 +176,26 @@ class Search:
                 self._derivative = self._derivative + np.outer(step - expected, step @ self._derivative) / along
         self._tried.append((start, scaled))
 
-    def correct(self) -> None:
-        """Correct the last start; or the best one, by less, if the last missed by much more."""
+    def correct(self, parameters: Parameters) -> None:
+        """Correct the last start; or the best one, by less, if the last missed by much more or the next cannot be."""
         smallest = np.linalg.norm(self.best[1] / _SCALES)
         if np.linalg.norm(self._tried[-1][1]) > _WORSE * smallest:
-            self.go_back()
+            self._go_back()
         else:
             self._share = 1.0
             self._step_from(*self._tried[-1])
+        while _describe_refusal(self.start, parameters):  # the best start can be
+            self._go_back()
 
-    def go_back(self) -> None:
+    def _go_back(self) -> None:
         """Correct the best start by less than the last time."""
         self._share *= _SHORTER
         start, miss = self.best
         self._step_from(start / _SCALES, miss / _SCALES)
 
     def _step_from(self, start: Float64Array, miss: Float64Array) -> None:
-        step = self._share * self._derivative @ miss
-        self.start = _SCALES * (start - step * min(1.0, _LONGEST / float(np.linalg.norm(step))))
+        step = self._derivative @ miss
+        self.start = _SCALES * (start - self._share * min(1.0, _LONGEST / float(np.linalg.norm(step))) * step)
 
 
 def refuse_start(start: Float64Array, parameters: Parameters) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from mwlmc_data.arguments.arrays import as_flag, as_seed, as_vector, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.live.aiming import AIMING_PARTICLES, AIMING_ROWS, MAX_SHOTS, Aim, aim, refuse_start
+from mwlmc_data.live.aiming import AIMING_PARTICLES, AIMING_ROWS, MAX_SHOTS, aim, refuse_start
 from mwlmc_data.live.running import read_arrays, refuse_other_run, run, stamp, write_arrays
 from mwlmc_data.live.settings import LiveSettings, make_settings, refuse_noise
 from mwlmc_data.live.simulation import LiveSimulation, finish
@@ -101,7 +101,7 @@ def simulate_live(
     wanted = parameters.lmc_phase_space
     if start is None:
         _refuse_few("aiming_particles", aiming_particles, galaxies, settings.seed)
-        where = _aim_once(parameters, galaxies, aiming_particles, settings, path, show).start
+        where = _aim_once(parameters, galaxies, aiming_particles, settings, path, show)
     else:
         where, wanted = start, np.full(6, np.nan)
     made = run_live(parameters, galaxies, where, settings, path, show, wanted)
@@ -167,19 +167,19 @@ def _aim_once(
     settings: LiveSettings,
     checkpoint: Path | None,
     show: bool,
-) -> Aim:
-    """Find the start, or read it from beside the checkpoint of a run that was killed later."""
+) -> Float64Array:
+    """Find the start (6,), or read it from beside the checkpoint of a run that was killed later."""
     file = None if checkpoint is None else _aim_file(checkpoint)
     whose = stamp(settings._replace(particles=particles), galaxies, parameters.lmc_phase_space)
     if file is not None and file.exists():
         arrays = read_arrays(file)
         refuse_other_run(file, arrays, whose)
-        return Aim(arrays["aimed"], arrays["misses"], arrays["derivative"])
+        return arrays["aimed"]
     with _show_progress(show, MAX_SHOTS * (AIMING_ROWS + 1), "aiming") as on_row:
         found = aim(parameters, particles, settings.seed, on_row)
     if file is not None:
-        write_arrays(file, {**whose, "aimed": found.start, "misses": found.misses, "derivative": found.derivative})
-    return found
+        write_arrays(file, {**whose, "aimed": found.start})
+    return found.start
 
 
 @contextlib.contextmanager

@@ -205,6 +205,9 @@ def test_stars_of_live_haloes_are_a_rung_and_kept_in_the_store(place, run, tmp_p
     place(make_tables(NUMBERS, run), run)
     monkeypatch.setenv("MWLMC_DATA_DIR", str(tmp_path / "store"))
     monkeypatch.setattr(live_haloes, "REPOSITORY_RUNS", place.runs)
+    with monkeypatch.context() as patch:
+        patch.setattr(live_haloes, "REPOSITORY_RUNS", tmp_path / "nowhere")
+        assert mw.get_task("stars-shift").version == "1.0" and mw.get_task("shift").version == "1.1"
     plain = mw.get_task("stars-shift@1.0").observations
     monkeypatch.setattr(StarsShift, "_list_sets", lambda self: [])  # those of rigid haloes take minutes
     task = mw.get_task("stars-shift")

@@ -92,6 +92,23 @@ def test_an_unfinished_set_is_kept_beside_its_runs(made, tmp_path, monkeypatch):
     assert contents(data) == contents(home / "data")
 
 
+def test_a_kept_set_stays_until_another_is_written(made, tmp_path, monkeypatch):
+    """Few simulations may be kept, with an empty split, and fewer than are there are refused at once."""
+    plan, _ = made
+    runs, data = tmp_path / "runs", tmp_path / "data"
+    data.mkdir()
+    embedding.embed(assemble(dataclasses.replace(plan, simulations=1)), runs, runs)
+    embedding.embed(assemble(plan), runs, runs)
+    with pytest.raises(ValueError, match=r"simulations = 2: allowed is at least 3, as many as .*runs has"):
+        module.refuse_without_shards(dataclasses.replace(plan, simulations=2), runs)
+    before = contents(runs)
+    with monkeypatch.context() as patch:
+        patch.setattr(embedding, "write_bytes", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            embedding.embed(assemble(plan), data, runs)
+    assert contents(runs) == before
+
+
 def test_shards_that_are_there_stay(made, new, tmp_path):
     plan, _ = made
     new.shard_path(2).parent.mkdir(parents=True)
@@ -165,7 +182,7 @@ def test_a_folder_of_another_run_is_refused(made, new, tmp_path):
 
 
 def test_embedding_without_the_embedded_simulations_is_refused_before_anything_is_made(new, tmp_path):
-    with pytest.raises(ValueError, match=r"lacks 2 of 2 embedded simulations: with --embed .*; --from-embedded writes"):
+    with pytest.raises(ValueError, match=r"lacks 2 of 2 simulations in .*: with --embed or --keep .*--from-embedded"):
         module.refuse_without_shards(new, tmp_path / "runs")
     module.refuse_without_shards(new, tmp_path / "nothing embedded yet")
     module.restore(new, tmp_path / "runs")
@@ -178,7 +195,7 @@ def test_the_program_restores_or_refuses(new, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(module, name, lambda plan, there=there: there(plan, tmp_path / "runs"))
     words = ["live-set", "--simulations", "3", "--particles", "40000", "--aiming-particles", "30000", "--workers", "1"]
     assert main([*words, "--out", str(new.out), "--embed"]) == 2 and not new.out.exists()
-    assert "lacks 2 of 2 embedded simulations" in capsys.readouterr().err
+    assert "lacks 2 of 2 simulations" in capsys.readouterr().err
     monkeypatch.setattr("generation.live_set.simulate", None)
     assert main([*words, "--out", str(new.out), "--from-embedded"]) == 0
     assert capsys.readouterr().out.startswith(f"{new.out}: 3 embedded simulations written\n")

@@ -45,7 +45,13 @@ def test_the_search_converges(monkeypatch):
     assert 2 <= len(sizes) <= aiming.MAX_SHOTS
 
 
-def test_the_search_learns_the_derivative_and_goes_back_from_a_worse_start(monkeypatch):
+@pytest.fixture
+def anywhere(monkeypatch):
+    """Starts may be anywhere."""
+    monkeypatch.setattr(aiming, "_describe_refusal", lambda start, parameters: "")
+
+
+def test_the_search_learns_the_derivative(anywhere, monkeypatch):
     """A linear pair, whose derivative is another than the first guess."""
     forward = np.eye(6) + 0.3 * np.random.default_rng(4).standard_normal((6, 6))
     truth = np.array([10.0, -20.0, 5.0, 40.0, -80.0, 60.0])
@@ -55,24 +61,38 @@ def test_the_search_learns_the_derivative_and_goes_back_from_a_worse_start(monke
         for _ in range(n):
             miss = forward @ (search.start - truth)
             search.learn(miss)
-            search.correct()
+            search.correct(PARAMETERS)
         return np.linalg.norm(miss / aiming._SCALES)
 
     assert search_on(1) > 100 and search_on(10) < 0.3
     with monkeypatch.context() as patch:
         patch.setattr(aiming, "_LEARNT", np.inf)
         assert search_on(10) > 10, "the first guess alone leads nowhere"
-    # a correction that leads far away is taken back, and shortened
-    search = aiming.Search(np.zeros(6), np.eye(6))
+
+
+@pytest.mark.parametrize("factor", [1.0, 20.0])
+def test_a_correction_that_leads_far_away_is_taken_back_and_shortened(anywhere, factor):
+    """Also one that is so long that it is cut."""
+    search = aiming.Search(np.zeros(6), factor * np.eye(6))
     search.learn(np.array([10.0, 0.0, 0.0, 0.0, 0.0, 0.0]))
-    search.correct()
-    np.testing.assert_allclose(search.start, [-10.0, 0, 0, 0, 0, 0])
+    search.correct(PARAMETERS)
+    length = min(10.0 * factor, 60.0)
+    np.testing.assert_allclose(search.start, [-length, 0, 0, 0, 0, 0])
     search.learn(np.array([10.0, 25.0, 0.0, 0.0, 0.0, 0.0]))
-    search.correct()
+    search.correct(PARAMETERS)
     start, miss = search.best
     np.testing.assert_allclose((start, miss), (np.zeros(6), [10.0, 0, 0, 0, 0, 0]))
-    step = -0.4 * search.derivative @ miss
-    np.testing.assert_allclose(search.start, step)
+    step = -search.derivative @ miss
+    np.testing.assert_allclose(search.start, 0.4 * step * min(1.0, 60.0 / np.linalg.norm(step / aiming._SCALES)))
+
+
+def test_a_correction_to_a_start_that_cannot_be_is_shortened_until_it_can():
+    search = aiming.Search(np.array([100.0, 0.0, 0.0, 0.0, 0.0, 0.0]), 3.0 * np.eye(6))
+    search.learn(np.array([18.0, 0.0, 0.0, 0.0, 0.0, 0.0]))
+    search.correct(PARAMETERS)
+    assert search.start[0] == pytest.approx(100.0 - 0.4 * 54.0), "46 kpc is too near"
+    with pytest.raises(aiming.MissedError, match=r"miss = \[nan.*allowed are numbers"):
+        search.learn(np.full(6, np.nan))
 
 
 def test_a_looser_search_ends_earlier(monkeypatch):

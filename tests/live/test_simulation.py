@@ -5,6 +5,7 @@ import pytest
 
 from mwlmc_data import Parameters, simulate
 from mwlmc_data.live import simulating as module
+from mwlmc_data.live.aiming import Aim
 from mwlmc_data.live.simulating import simulate_live
 from mwlmc_data.live.simulation import MASS_NAMES, load_live
 from mwlmc_data.simulator import constants as const
@@ -194,7 +195,7 @@ def test_the_start_is_looked_for_once(monkeypatch, tmp_path):
 
     def aim(parameters, particles, seed, on_row):
         shots.append(particles)
-        return module.Aim(np.array([14.0, 236.0, 90.0, 11.7, 10.7, -70.6]), np.zeros((1, 6)), np.eye(6))
+        return Aim(np.array([14.0, 236.0, 90.0, 11.7, 10.7, -70.6]), np.zeros((1, 6)), np.eye(6))
 
     def killed(*arguments, **options):
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""How good and how fast live galaxies are: forces, equilibria, orbits, reflex, seeds, replay, aim, speed.
+"""How good and how fast live galaxies are: forces, equilibria, orbits, reflex, seeds, settings, replay, aim, speed.
 
 Each figure is printed beside what is allowed at production numbers (2 million particles); with few particles noise
 exceeds some of it. Orbits are compared row by row with those of N-body runs that others made (``--reference DIR`` with

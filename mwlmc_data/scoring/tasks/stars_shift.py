@@ -97,6 +97,13 @@ class LiveStarsShift(WithLiveRung, StarsShift):
     name = "stars-shift"
     version = "1.1"
 
+    @classmethod
+    def is_available(cls) -> bool:
+        """Whether this package embeds the set `live`, and the runs are on this machine."""
+        from mwlmc_data.dataset.live_haloes import has_runs
+
+        return super().is_available() and has_runs()
+
     def load_observations(self) -> Observations:
         """Build the observations of version 1.0, then those of the live rung."""
         rigid, live = super().load_observations(), self.load_rung(schema.LMC_VECTOR)
