@@ -203,6 +203,7 @@ def test_the_program_restores_or_refuses(new, tmp_path, monkeypatch, capsys):
 
 
 def test_without_the_set_the_program_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(module, "get_unfinished", lambda folder: None)
     monkeypatch.setattr(embedded, "DATA_DIR", tmp_path)
     assert main(["live-set", "--simulations", "2", "--out", str(tmp_path / "out"), "--from-embedded"]) == 2
     assert "error: --from-embedded: allowed is this only where the package embeds the" in capsys.readouterr().err
