@@ -9,13 +9,12 @@ import pytest
 import generation.live_embedding as embedding
 import generation.live_restoring as module
 from generation.__main__ import main
-from generation.live_embedding import get_unfinished
 from generation.live_set import LivePlan, make_simulations, write_shard
 from generation.live_tables import assemble
 from generation.plan import RunMismatchError
 from generation.shards import read_shard
 from mwlmc_data.dataset.live_tables import TABLES
-from mwlmc_data.live.truths import REPOSITORY_RUNS, name_run
+from mwlmc_data.live.truths import name_run
 from mwlmc_data.simulator import SIMULATOR_VERSION
 from mwlmc_data.storage import embedded
 from mwlmc_data.storage.errors import DamagedFileError
@@ -201,15 +200,6 @@ def test_the_program_restores_or_refuses(new, tmp_path, monkeypatch, capsys):
     assert main([*words, "--out", str(new.out), "--from-embedded"]) == 0
     assert capsys.readouterr().out.startswith(f"{new.out}: 3 embedded simulations written\n")
     assert (new.out / "live.parquet").read_bytes() == (tmp_path / "data" / "live.parquet").read_bytes()
-
-
-@pytest.mark.skipif(get_unfinished() is None, reason="the repository keeps no unfinished set")
-def test_what_the_repository_keeps_is_a_set_that_this_program_goes_on_with(tmp_path):
-    plan = LivePlan(tmp_path / "set", 1000, simulator_version=SIMULATOR_VERSION)
-    numbers = module.restore(plan)
-    assert numbers == list(range(len(numbers))) and len(numbers) >= 20
-    arrived = [number for number in numbers if not read_shard(plan, number)["missed"][0].as_py()]
-    assert {name_run(number) for number in arrived} == {path.name for path in REPOSITORY_RUNS.glob("*.npz")}
 
 
 def test_without_the_set_the_program_says_so(tmp_path, monkeypatch, capsys):
