@@ -21,7 +21,7 @@ from benchmarks.references.rows import Row
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.importance import Exploration, count_effective
-from mwlmc_data.inference.proposals import Proposal, ProposalMixture
+from mwlmc_data.inference.proposals import Proposal, ProposalMixture, compute_moments
 from mwlmc_data.priors import Prior, standard_normal_log_density
 
 #: Draws of the proposal.
@@ -72,9 +72,7 @@ class Drawn:
 
     def moments(self) -> tuple[Float64Array, Float64Array]:
         """Means (3,) and covariance (3, 3) of theta."""
-        mean = self.weights @ self.theta
-        apart = self.theta - mean
-        return mean, (apart * self.weights[:, None]).T @ apart
+        return compute_moments(self.theta, self.weights)
 
     def cumulative(self, i: int, values: NDArray) -> Float64Array:
         """Marginal distribution function of one parameter at `values`."""
@@ -196,9 +194,7 @@ def infer(row: Row, model: Conditional, histories: Histories, seed: tuple[int, .
 
 def draw_design(row: Row, found: Drawn, n: int, seed: tuple[int, ...]) -> tuple[Float64Array, Float32Array]:
     """Draw a design around a posterior, wider than it: points of the unit cube, and parameters (n, 6)."""
-    mean = found.weights @ found.scores
-    apart = found.scores - mean
-    unit, scores = draw_around(mean, (apart * found.weights[:, None]).T @ apart, _WIDTH, n, seed)
+    unit, scores = draw_around(*compute_moments(found.scores, found.weights), _WIDTH, n, seed)
     return unit, to_points(row, np.clip(scores, -_FAR, _FAR)).astype(np.float32)
 
 

@@ -32,7 +32,7 @@ from benchmarks.references.gaussianity import mardia_kurtosis
 from benchmarks.references.rows import Row
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.inference.grid import Grid
-from mwlmc_data.inference.proposals import Proposal
+from mwlmc_data.inference.proposals import Proposal, compute_moments
 from mwlmc_data.priors import ENCLOSED_MASS, MARGINALS
 
 #: Factor by which the likelihood is widened.
@@ -109,9 +109,8 @@ def propose(
 
 def propose_around(row: Row, found: draws.Drawn, seed: tuple[int, ...], n: int) -> Proposals:
     """Choose points around a posterior on draws: n of a Student t that is wider, without the prior's far tails."""
-    mean = found.weights @ found.scores
-    apart = found.scores - mean
-    proposal = Proposal(mean, STRETCHED * (apart * found.weights[:, None]).T @ apart)
+    mean, covariance = compute_moments(found.scores, found.weights)
+    proposal = Proposal(mean, STRETCHED * covariance)
     cloud = draws.Cloud.draw(row, proposal, n, seed, lambda points: np.empty((len(points), 0)))
     return Proposals(cloud.points.astype(np.float32), np.exp(-cloud.log_ratio), len(cloud.points))
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.inference.proposals import Proposal, ProposalMixture, fit_mixture
+from mwlmc_data.inference.proposals import Proposal, ProposalMixture, compute_moments, fit_mixture
 from mwlmc_data.priors import standard_normal_log_density
 
 #: Factor on a fitted covariance: a wide proposal costs little, a narrow one gives large weights.
@@ -127,9 +127,7 @@ class Exploration:
             ratio = self.log_ratio()
             power = _choose_power(ratio, values, min(_KEPT * self.d, n_effective))
             self.weights = weights = _normalise(ratio, values, power)
-            self.mean = weights @ self.points
-            apart = self.points - self.mean
-            self.covariance = (apart * weights[:, None]).T @ apart
+            self.mean, self.covariance = compute_moments(self.points, weights)
             if power == 1.0:
                 best = 1.0 / float(weights @ weights)
                 if best >= n_effective:

@@ -29,6 +29,13 @@ def square_apart(points: Float64Array, middle: Float64Array, root: NDArray) -> F
     return np.asarray((np.linalg.solve(root, (points - middle).T) ** 2).sum(axis=0))
 
 
+def compute_moments(points: NDArray, weights: NDArray) -> tuple[Float64Array, Float64Array]:
+    """Mean (d,) and covariance (d, d) of points (n, d) with weights (n,), whose sum is one."""
+    mean = weights @ points
+    apart = points - mean
+    return mean, (apart * weights[:, None]).T @ apart
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Proposal(Displayed):
     """A multivariate Student t; the prior, a standard normal, if it has no covariance."""
@@ -102,10 +109,9 @@ def fit_mixture(points: Float64Array, weights: Float64Array, n_parts: int, rng: 
     """
     chosen = weights > 0.0
     points, weights = points[chosen], weights[chosen]
-    mean = weights @ points
-    apart = points - mean
-    root = np.linalg.cholesky((apart * weights[:, None]).T @ apart)
-    white = np.linalg.solve(root, apart.T).T
+    mean, covariance = compute_moments(points, weights)
+    root = np.linalg.cholesky(covariance)
+    white = np.linalg.solve(root, (points - mean).T).T
     n_parts = min(n_parts, len(points))
     fits = [_climb(white, weights, white[rng.choice(len(white), n_parts, False, weights)]) for _ in range(_STARTS)]
     _, shares, means, covariances = max(fits, key=lambda fit: fit[0])

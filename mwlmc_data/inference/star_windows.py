@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.inference.free_parameters import LARGEST_SCORE, FreeParameters
-from mwlmc_data.inference.proposals import square_apart
+from mwlmc_data.inference.proposals import compute_moments, square_apart
 from mwlmc_data.rewinding.probability import invert_coordinates
 from mwlmc_data.rewinding.probability_fit import count_points
 from mwlmc_data.simulator.parameters import Parameters
@@ -113,7 +113,4 @@ def fit_window(coordinates: Float64Array, weights: Float64Array, width: float) -
         Half-width in standard deviations.
     """
     chosen = weights > 0.0
-    coordinates, weights = coordinates[chosen], weights[chosen]
-    centre = weights @ coordinates
-    apart = coordinates - centre
-    return Window(centre, (apart * weights[:, None]).T @ apart, width)
+    return Window(*compute_moments(coordinates[chosen], weights[chosen]), width)

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from benchmarks.studies.live.figure import LiveFigure
-from benchmarks.studies.live.seeds import INNER
+from benchmarks.studies.live.seeds import INNER, fit_shells
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.settings import LiveSettings
 from mwlmc_data.live.simulation import LiveSimulation
-from mwlmc_data.simulator.reflex_fit import fit_reflex
 
 #: Names of the changes, as in names of files -> what they do to the settings.
 CHANGES: dict[str, Callable[[LiveSettings], LiveSettings]] = {
@@ -73,8 +72,6 @@ def _describe(
         "the LMC's motion, largest axis": (ends[:, 3:], "km/s", math.nan),
         "bound mass of the LMC": (bound / 1e10, "1e10 Msun", math.nan),
     }
-    drawn = [live.halo(beta0=0.0, r_dehnen=12.0, n_stars=stars) for live in lives]
-    for r_max in shells:
-        fits = [fit_reflex(each.positions, each.velocities, r_min=INNER, r_max=r_max).vector for each in drawn]
-        found[f"reflex, {INNER:g} to {r_max:g} kpc, largest axis"] = np.array(fits), "km/s", 1.0
+    for r_max, fits in fit_shells(lives, shells, stars).items():
+        found[f"reflex, {INNER:g} to {r_max:g} kpc, largest axis"] = fits, "km/s", 1.0
     return found

@@ -16,7 +16,7 @@ from benchmarks.paper.published import read_smoothed
 from benchmarks.studies.live.changes import CHANGES, measure_changes
 from benchmarks.studies.live.figure import LiveFigure
 from benchmarks.studies.live.others import measure_others
-from benchmarks.studies.live.seeds import measure_seeds
+from benchmarks.studies.live.seeds import fit_shells, measure_seeds
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.aiming import aim
@@ -165,13 +165,9 @@ def measure_reflex(
     out: Path, particles: int, seeds: Sequence[int] = (0, 1, 2), stars: int = STARS
 ) -> Iterator[LiveFigure]:
     """Reflex of the fiducial by shell, the mean over seeds of the particles."""
-    vectors: dict[float, list[Float64Array]] = {r_max: [] for r_max in REFLEX}
-    for seed in seeds:
-        halo = load_run(out, FIDUCIAL, particles, seed).halo(beta0=0.0, r_dehnen=12.0, n_stars=stars)
-        for r_max in REFLEX:
-            vectors[r_max].append(fit_reflex(halo.positions, halo.velocities, r_min=50.0, r_max=r_max).vector)
+    vectors = fit_shells([load_run(out, FIDUCIAL, particles, seed) for seed in seeds], REFLEX, stars)
     for r_max, expected in REFLEX.items():
-        shell, found = f"50 to {r_max:g} kpc", np.array(vectors[r_max])
+        shell, found = f"50 to {r_max:g} kpc", vectors[r_max]
         for axis, value, quoted in zip("xyz", found.mean(0), expected, strict=True):
             yield LiveFigure(f"reflex, {shell}: v{axis}", float(value), math.nan, "km/s")
             yield LiveFigure(f"reflex, {shell}: v{axis}, off the expected", abs(value - quoted), 1.0, "km/s")

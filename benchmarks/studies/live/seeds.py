@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,15 @@ from mwlmc_data.simulator.reflex_fit import fit_reflex
 
 #: Radius [kpc] beyond which the reflex is fitted.
 INNER = 50.0
+
+
+def fit_shells(lives: Sequence[LiveSimulation], shells: Iterable[float], stars: int) -> dict[float, Float64Array]:
+    """Reflex [km/s] of the same halo in each run, (runs, 3), by the outer radius [kpc] of its stars."""
+    drawn = [live.halo(beta0=0.0, r_dehnen=12.0, n_stars=stars) for live in lives]
+    return {
+        r_max: np.array([fit_reflex(h.positions, h.velocities, r_min=INNER, r_max=r_max).vector for h in drawn])
+        for r_max in shells
+    }
 
 
 def measure_seeds(lives: Sequence[LiveSimulation], shells: Sequence[float], stars: int) -> Iterator[LiveFigure]:
@@ -47,7 +56,5 @@ def measure_seeds(lives: Sequence[LiveSimulation], shells: Sequence[float], star
         masses = np.array([float(live.masses[name].iloc[-1]) for live in lives])
         yield describe(f"{name}, over its mean", list(masses / masses.mean()))
     yield describe("the disc's velocity, largest axis", [live.field.body_path[-1, 3:] for live in lives], "km/s")
-    drawn = [live.halo(beta0=0.0, r_dehnen=12.0, n_stars=stars) for live in lives]
-    for r_max in shells:
-        fits = [fit_reflex(each.positions, each.velocities, r_min=INNER, r_max=r_max).vector for each in drawn]
-        yield describe(f"reflex, {INNER:g} to {r_max:g} kpc, largest axis", fits, "km/s", 1.0)
+    for r_max, fits in fit_shells(lives, shells, stars).items():
+        yield describe(f"reflex, {INNER:g} to {r_max:g} kpc, largest axis", list(fits), "km/s", 1.0)
