@@ -40,6 +40,12 @@ class Agreement:
     spread: float
 
 
+def flatten_agreement(name: str, found: Agreement | None) -> dict[str, float | None]:
+    """Numbers of an agreement by the names of their columns; None where it was not computed."""
+    names = [field.name for field in dataclasses.fields(Agreement)]
+    return {f"{name}_{part}": None if found is None else getattr(found, part) for part in names}
+
+
 def compare(one: Density, other: Density) -> Agreement:
     """Compare two densities on the same grid, or on the same draws."""
     (mean, covariance), (mean2, covariance2) = one.moments(), other.moments()

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.references import checks, inference
+from benchmarks.references.agreement import flatten_agreement
 from benchmarks.references.certificate import Certificate
 from benchmarks.references.design import CONFIG, THETA
 from benchmarks.references.gaussianity import TESTS
@@ -113,9 +114,7 @@ def flatten(certificate: Certificate) -> dict[str, Any]:
     for name in ("n_simulations", "n_failed", "n_near", "log_likelihood", "log_evidence", "nearest", "interpolation"):
         flat[name] = getattr(certificate, name)
     for name in ("halves", "rerun", "refit"):
-        for field in ("distance", "shift", "spread"):
-            part = getattr(certificate, name)
-            flat[f"{name}_{field}"] = None if part is None else getattr(part, field)
+        flat |= flatten_agreement(name, getattr(certificate, name))
     flat |= {f"p_{name}": certificate.tests[name] for name in TESTS}
     flat["rerun_c2st"] = certificate.c2st
     weighed = certificate.importance

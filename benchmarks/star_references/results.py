@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.references.agreement import flatten_agreement
 from benchmarks.references.rounding import round_draws
 from benchmarks.star_references import certificate, checks, posterior
 from benchmarks.star_references.checks import StarChecks
@@ -155,8 +156,7 @@ def _flatten(found: StarChecks | None) -> dict[str, float | None]:
     """Numbers of the checks by flat names; None where they were not made."""
     flat: dict[str, float | None] = {}
     for run in ("rerun", "sampler"):
-        for part in ("distance", "shift", "spread"):
-            flat[f"{run}_{part}"] = None if found is None else getattr(getattr(found, run), part)
+        flat |= flatten_agreement(run, None if found is None else getattr(found, run))
     for name in ("sampler_evidence", "sampler_effective"):
         flat[name] = None if found is None else getattr(found, name)
     return flat

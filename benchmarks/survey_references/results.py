@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.references import from_stars
+from benchmarks.references.agreement import flatten_agreement
 from benchmarks.references.certificate import MAX_RERUN, find_excess
 from benchmarks.references.rounding import round_draws
 from benchmarks.survey_references import posterior
@@ -55,8 +56,6 @@ def write(out: Path, found: Sequence[SurveyReference]) -> Path:
 def _build_record(each: SurveyReference) -> dict[str, Any]:
     row, samples = each.row, round_draws(each.samples[:N_STAR_DRAWS])
     failures = list(find_failures(each))
-    parts, other = ("distance", "shift", "spread"), each.rerun
-    rerun = {f"rerun_{part}": None if other is None else getattr(other, part) for part in parts}
     return {
         "name": row.name,
         "kind": "test",
@@ -72,7 +71,7 @@ def _build_record(each: SurveyReference) -> dict[str, Any]:
         "reasons": "; ".join(failures),
         "algorithm": ALGORITHM,
         **each.numbers,
-        **rerun,
+        **flatten_agreement("rerun", each.rerun),
     }
 
 
