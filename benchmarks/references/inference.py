@@ -267,6 +267,11 @@ def parts_of(out: Path, row: Row) -> int:
         return int(json.loads(str(file["settings"])).get("parts", 1))
 
 
+def is_behind(out: Path, row: Row) -> bool:
+    """Return whether a row's design has grown since it was inferred."""
+    return path_of(out, row).exists() and parts_of(out, row) < simulations.count_parts(out, row)
+
+
 def settings(row: Row, n: int, parts: int) -> dict[str, object]:
     """Return what a file's posterior depends on."""
     about = {**simulations.settings(row, 0, n), "parts": parts, "inference": get_version(row)}

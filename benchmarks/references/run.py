@@ -52,8 +52,10 @@ def main(
     if "simulate" in wanted:
         run_calls([(inference.simulate, (out, row, n)) for row in chosen], count, "simulate")
     simulated = [row for row in chosen if simulations.count_parts(out, row) >= statistics.n_least]
-    if "infer" in wanted:
-        run_calls([(inference.make, (out, row, n)) for row in simulated], count, "infer")
+    if wanted != ("simulate",):
+        # an interrupted extension leaves designs that have grown since they were inferred
+        behind = simulated if "infer" in wanted else [row for row in simulated if inference.is_behind(out, row)]
+        run_calls([(inference.make, (out, row, n)) for row in behind], count, "infer")
     if "extend" in wanted:
         for _ in range(statistics.n_parts - statistics.n_least):
             _extend(out, simulated, n, count)

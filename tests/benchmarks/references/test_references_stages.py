@@ -56,6 +56,21 @@ def test_a_design_grows_where_its_halves_do_not_agree(tmp_path, monkeypatch):
     assert (error[1] < 0.25 * grown.samples.std(axis=0) / SCALE).all()
 
 
+def test_an_interrupted_extension_is_inferred_before_the_next_stage(tmp_path, monkeypatch):
+    row, asked = analytic.row(), []
+    simulations.make(tmp_path, row, 0, N, analytic.simulate)
+    assert not inference.is_behind(tmp_path, row), "what is not inferred yet is no extension"
+    inference.make(tmp_path, row, N, analytic.histories)
+    assert not inference.is_behind(tmp_path, row)
+    inference.make_part(tmp_path, row, N, simulations.PARTS, 1, analytic.histories, analytic.simulate)  # then it ends
+    assert inference.is_behind(tmp_path, row)
+    monkeypatch.setattr(run, "all_rows", lambda statistics: [row])
+    monkeypatch.setattr(run, "_extend", lambda out, rows, n, workers: asked.append("extended") or [])
+    monkeypatch.setattr(inference, "make", lambda out, row, n: asked.append(row.name))
+    run.main(tmp_path, "extend", workers=1)
+    assert asked[0] == row.name and set(asked[1:]) == {"extended"}
+
+
 def test_a_design_that_grew_is_inferred_again_and_not_mixed_up(finished, tmp_path):
     out, chosen = finished
     shutil.copytree(out, tmp_path / "copy")
