@@ -160,10 +160,10 @@ def test_the_density_of_the_truth_is_that_of_the_known_posterior(row, finished, 
 
 
 def test_simulations_alone_find_it_too(row, finished, exact, monkeypatch):
-    """Importance sampling with sixteen simulations of each point: means and evidence within its errors."""
+    """Importance sampling with 32 simulations of each point: means and evidence within its errors."""
     checks.simulate(finished, row, N, 400, histories, simulate)
     proposals, data, covariances = checks.load(finished, row, N, 400)
-    assert data.shape == (len(proposals.points), 16, 9) and covariances.shape[2] == 6
+    assert data.shape == (len(proposals.points), 32, 9) and covariances.shape[2] == 6
     matrices = np.broadcast_to(np.diag(NOISE**2), (len(data), 9, 9))
     reference = draws.Drawn(exact[0], exact[2], exact[1], exact[3])
     found = importance.check(reference, proposals, np.array(row.observation), data, matrices)
