@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.references import simulations
+from benchmarks.references.rounding import round_draws
 from mwlmc_data import Selection, infer_stars
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.star_posterior import StarPosterior
 from mwlmc_data.inference.stars import ALGORITHM
 from mwlmc_data.scoring.observations import CONFIG, test_columns
+from mwlmc_data.scoring.reference_columns import N_STAR_DRAWS, name_samples
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 
 #: Draws of a posterior.
@@ -210,6 +212,32 @@ def settings(row: ObservedHalo, seed: int, n: int, version: int) -> dict[str, An
         "version": version,
         "algorithm": ALGORITHM,
         "simulator": SIMULATOR_VERSION,
+    }
+
+
+def build_record(row: ObservedHalo, samples: Float64Array, failures: Sequence[str]) -> dict[str, Any]:
+    """Build what the rows of all tables of references given stars have: names, truths, draws, and what failed.
+
+    Parameters
+    ----------
+    row : ObservedHalo
+    samples : ndarray, shape (n, 6)
+        Draws, of which the first are kept, rounded.
+    failures : sequence of str
+        As `find_failures` yields them.
+    """
+    kept = round_draws(samples[:N_STAR_DRAWS])
+    return {
+        "name": row.name,
+        "kind": "test",
+        "sim_id": row.sim_id,
+        "config": CONFIG,
+        "simulator_version": SIMULATOR_VERSION,
+        **{f"truth_{name}": row.truth[name] for name in FREE},
+        **{name_samples(name): kept[:, i].tolist() for i, name in enumerate(FREE)},
+        "certified": not failures,
+        "reasons": "; ".join(failures),
+        "algorithm": ALGORITHM,
     }
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.references import from_stars
 from benchmarks.references.agreement import flatten_agreement
-from benchmarks.references.rounding import round_draws
 from benchmarks.star_references import certificate, checks, posterior
 from benchmarks.star_references.checks import StarChecks
 from benchmarks.star_references.posterior import StarReference
@@ -21,7 +21,7 @@ from mwlmc_data.dataset.schema import table_schema
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.stars import ALGORITHM
 from mwlmc_data.scoring.observations import CONFIG
-from mwlmc_data.scoring.reference_columns import COLUMNS_OF_STARS, N_STAR_DRAWS, name_samples
+from mwlmc_data.scoring.reference_columns import COLUMNS_OF_STARS
 from mwlmc_data.scoring.references import OF_STARS
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES
@@ -133,20 +133,10 @@ def build_table(records: Sequence[dict[str, Any]], n: int = posterior.N_DRAWS) -
 def build_record(each: StarResult) -> dict[str, Any]:
     """Build one row of the table."""
     row, reference = each.row, each.reference
-    samples = round_draws(reference.samples[:N_STAR_DRAWS])
     return {
-        "name": row.name,
-        "kind": "test",
-        "sim_id": row.sim_id,
-        "config": CONFIG,
-        "simulator_version": SIMULATOR_VERSION,
+        **from_stars.build_record(row, reference.samples, each.failures),
         **dict(zip(CARTESIAN_NAMES, row.vector, strict=True)),
-        **{f"truth_{name}": row.truth[name] for name in FREE},
-        **{name_samples(name): samples[:, i].tolist() for i, name in enumerate(FREE)},
         "log_prob_truth": reference.log_prob_truth,
-        "certified": not each.failures,
-        "reasons": "; ".join(each.failures),
-        "algorithm": ALGORITHM,
         **reference.numbers,
         **_flatten(each.checks),
     }

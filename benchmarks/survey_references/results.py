@@ -11,15 +11,13 @@ import numpy as np
 from benchmarks.references import from_stars
 from benchmarks.references.agreement import flatten_agreement
 from benchmarks.references.certificate import MAX_RERUN, find_excess
-from benchmarks.references.rounding import round_draws
 from benchmarks.survey_references import posterior
 from benchmarks.survey_references.posterior import MAX_SELECTION, PARTS, SurveyReference
 from benchmarks.survey_references.rows import SEED
 from mwlmc_data.dataset.schema import table_schema
 from mwlmc_data.inference.free_parameters import FREE
-from mwlmc_data.inference.stars import ALGORITHM
 from mwlmc_data.scoring.observations import CONFIG
-from mwlmc_data.scoring.reference_columns import COLUMNS_OF_SURVEY, N_STAR_DRAWS, name_samples
+from mwlmc_data.scoring.reference_columns import COLUMNS_OF_SURVEY
 from mwlmc_data.scoring.references import OF_SURVEY
 from mwlmc_data.scoring.star_surveys import PATTERNS
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
@@ -54,22 +52,12 @@ def write(out: Path, found: Sequence[SurveyReference]) -> Path:
 
 
 def _build_record(each: SurveyReference) -> dict[str, Any]:
-    row, samples = each.row, round_draws(each.samples[:N_STAR_DRAWS])
-    failures = list(find_failures(each))
+    row = each.row
     return {
-        "name": row.name,
-        "kind": "test",
-        "sim_id": row.sim_id,
-        "config": CONFIG,
-        "simulator_version": SIMULATOR_VERSION,
+        **from_stars.build_record(row, each.samples, list(find_failures(each))),
         **{name: row.lmc[name] for name in CARTESIAN_NAMES},
         "pattern": row.pattern,
-        **{f"truth_{name}": row.truth[name] for name in FREE},
-        **{name_samples(name): samples[:, i].tolist() for i, name in enumerate(FREE)},
         "log_prob_truth": None,
-        "certified": not failures,
-        "reasons": "; ".join(failures),
-        "algorithm": ALGORITHM,
         **each.numbers,
         **flatten_agreement("rerun", each.rerun),
     }
