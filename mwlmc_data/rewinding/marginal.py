@@ -37,8 +37,6 @@ _POINTS, _FEWEST, _MORE, _REPEATS = 16, 512, 8, 2
 _TOGETHER = 500_000
 #: Ridge of the calibration, its Newton steps, and the largest step.
 _RIDGE, _STEPS, _LONGEST = 1e-3, 12, 2.0
-#: Largest logarithm of a ratio that is calibrated: a few points must not decide over all weights.
-_MAX_LOG_RATIO = 3.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
