@@ -34,6 +34,8 @@ def run_calls(
     names : sequence of str, optional
         Of the calls, if a RuntimeError of one says nothing of the others: it is printed in the end, and they go on.
     """
+    if not calls:
+        return
     forgiven: tuple[type[Exception], ...] = () if names is None else (RuntimeError,)
     done = list(tqdm(_done(calls, workers, forgiven), total=len(calls), desc=label, unit=unit, smoothing=0.1))
     for place, error in done:

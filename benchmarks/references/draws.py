@@ -30,7 +30,7 @@ N_POINTS = 12_000
 _SEARCHED = 300
 #: Error of the log evidence from the number of draws beyond which a proposal of several parts takes the place of one
 #: Student t, as for a curved ridge, and its parts.
-_MOST_MISSED, _N_PARTS = 0.05, 4
+_MOST_MISSED, N_PARTS = 0.05, 4
 #: Independent draws of the nuisances at given theta.
 _N_NUISANCES = 2_000
 #: Half-width of a design around a posterior, in its standard deviations.
@@ -186,8 +186,8 @@ def infer(row: Row, model: Conditional, histories: Histories, seed: tuple[int, .
     cloud = Cloud.draw(row, exploration.propose(), N_POINTS, (*seed, 1), histories)
     drawn, missed = cloud.infer(model, observed)
     if missed[0] > _MOST_MISSED:
-        exploration.search(look_up, 2 * _SEARCHED, _N_PARTS)
-        cloud = Cloud.draw(row, exploration.propose_parts(_N_PARTS), N_POINTS, (*seed, 2), histories)
+        exploration.search(look_up, 2 * _SEARCHED, N_PARTS)
+        cloud = Cloud.draw(row, exploration.propose_parts(N_PARTS), N_POINTS, (*seed, 2), histories)
         drawn, missed = cloud.infer(model, observed)
     return DrawnInference(drawn, cloud, missed)
 

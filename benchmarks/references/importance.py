@@ -40,9 +40,9 @@ WIDENED = 3.0
 N_POOL = 32_768
 #: Average number of points kept.
 N_KEPT = 7_500
-#: Parts of the proposal around a reference on draws, and the factor on their covariances: where these parts follow a
-#: curved posterior, twice as many points count as of one that is as wide as it.
-N_PARTS, STRETCHED = 4, 1.2
+#: Factor on the covariances of the parts of a proposal around a reference on draws: where these follow a curved
+#: posterior, twice as many points count as of one part that is as wide as it.
+STRETCHED = 1.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ def propose(
 
 def propose_around(row: Row, found: draws.Drawn, seed: tuple[int, ...], n: int) -> Proposals:
     """Choose points around a posterior on draws: n of several Student t's, without the prior's far tails."""
-    fitted = fit_mixture(found.scores, found.weights, N_PARTS, np.random.default_rng((*seed, 1)))
+    fitted = fit_mixture(found.scores, found.weights, draws.N_PARTS, np.random.default_rng((*seed, 1)))
     proposal = fitted.widen(STRETCHED, np.zeros((found.scores.shape[1],) * 2))
     cloud = draws.Cloud.draw(row, proposal, n, seed, lambda points: np.empty((len(points), 0)))
     return Proposals(cloud.points.astype(np.float32), np.exp(-cloud.log_ratio), len(cloud.points))

@@ -55,8 +55,7 @@ def main(
     if wanted != ("simulate",):
         # an interrupted extension leaves designs that have grown since they were inferred
         behind = simulated if "infer" in wanted else [row for row in simulated if inference.is_behind(out, row)]
-        if behind:
-            run_calls([(inference.make, (out, row, n)) for row in behind], count, "infer")
+        run_calls([(inference.make, (out, row, n)) for row in behind], count, "infer")
     if "extend" in wanted:
         for _ in range(statistics.n_parts - statistics.n_least):
             _extend(out, simulated, n, count)
