@@ -57,9 +57,10 @@ def take_observation(task: ModelsTask, row: int) -> Observed:
 
 
 def compute_evidence(folder: Path, observed: Observed, model: str, n_counted: int) -> None:
-    """Compute one evidence, unless its file is there."""
+    """Compute one evidence, unless its file is there; raise ValueError if that is of other settings."""
     path = _get_path(folder, observed.sim_id, model)
     if path.exists():
+        _read(path, n_counted)
         return
     started = time.process_time()
     stored: dict[str, Any] = {"versions": _versions(n_counted)}
@@ -103,12 +104,26 @@ def _get_path(folder: Path, sim_id: int, model: str) -> Path:
     return folder / f"{sim_id:06d}-{model}.json"
 
 
+def _read(path: Path, n_counted: int) -> dict[str, Any]:
+    """Read a file; raise ValueError if it is of other settings."""
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if stored["versions"] != _versions(n_counted):
+        found = f"{path} = an evidence of versions {stored['versions']}"
+        raise ValueError(f"{found}: allowed is {_versions(n_counted)}; a new folder computes all again")
+    return stored
+
+
 def _versions(n_counted: int) -> list[Any]:
     return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS, SELECTION_ERROR, n_counted]
 
 
-def read_evidences(folder: Path, sim_ids: Sequence[int]) -> tuple[Evidences, list[dict[str, Any]]]:
+def read_evidences(folder: Path, sim_ids: Sequence[int], n_counted: int) -> tuple[Evidences, list[dict[str, Any]]]:
     """Read the observations for which every model was computed, without those of which a search failed.
+
+    Raises
+    ------
+    ValueError
+        If a file is of other settings.
 
     Returns
     -------
@@ -121,7 +136,7 @@ def read_evidences(folder: Path, sim_ids: Sequence[int]) -> tuple[Evidences, lis
         paths = {model: _get_path(folder, sim_id, model) for model in PHYSICS}
         if not all(path.exists() for path in paths.values()):
             continue
-        of_models = {model: json.loads(path.read_text(encoding="utf-8")) for model, path in paths.items()}
+        of_models = {model: _read(path, n_counted) for model, path in paths.items()}
         if not any("failed" in each for each in of_models.values()):
             kept.append(sim_id)
             stored.append(of_models)
@@ -170,7 +185,7 @@ def main(folder: Path, n_rows: int, n_counted: int, workers: int | None, embed: 
     calls = [(compute_evidence, (folder, observed, model, n_counted)) for observed, model in jobs]
     names = [f"{observed.sim_id} {model}" for observed, model in jobs]
     run_calls(calls, workers or available_cores(), "evidences", "evidence", names)
-    found, stored = read_evidences(folder, task.observations.sim_id[rows].tolist())
+    found, stored = read_evidences(folder, task.observations.sim_id[rows].tolist(), n_counted)
     print(describe(task, found, stored))
     if embed is not None:
         print(write_evidences(found, embed))

@@ -24,7 +24,7 @@ from mwlmc_data import Parameters, Prior, infer_stars, simulate
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.made import NumberedHalo
 from mwlmc_data.inference.free_parameters import FREE
-from mwlmc_data.inference.stars import ALGORITHM
+from mwlmc_data.inference.stars import ALGORITHM, OBSERVED_ALGORITHM
 from mwlmc_data.scoring.star_surveys import SurveySets, get_selection, observe_halo
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.storage.writing import write_bytes
@@ -82,7 +82,7 @@ def compute_halo(folder: Path, config: str, i: int, is_survey: bool = False) -> 
             stars, selection=selection, lmc=truth, config=config, n=N_DRAWS, seed=i, workers=1, progress=False
         )
     stored = {
-        "versions": _versions(),
+        "versions": _versions(is_survey),
         "seconds": time.process_time() - started,
         "truth": {name: float(row[name]) for name in FREE},
         "mean": {name: float(found.samples[name].mean()) for name in FREE},
@@ -103,8 +103,8 @@ def _path_of(folder: Path, config: str, i: int, is_survey: bool) -> Path:
     return folder / f"{config}-{'survey-' * is_survey}{i:05d}.json"
 
 
-def _versions() -> list[Any]:
-    return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS]
+def _versions(is_survey: bool) -> list[Any]:
+    return [OBSERVED_ALGORITHM if is_survey else ALGORITHM, SIMULATOR_VERSION, N_DRAWS]
 
 
 def read_haloes(folder: Path, config: str, n: int, is_survey: bool = False) -> StarsCalibration:
@@ -113,9 +113,9 @@ def read_haloes(folder: Path, config: str, n: int, is_survey: bool = False) -> S
     for i in range(n):
         path = _path_of(folder, config, i, is_survey)
         held = json.loads(path.read_text(encoding="utf-8"))
-        if held["versions"] != _versions():
+        if held["versions"] != _versions(is_survey):
             found = f"{path} = a halo of versions {held['versions']}"
-            raise ValueError(f"{found}: allowed is {_versions()}; a new folder computes all again")
+            raise ValueError(f"{found}: allowed is {_versions(is_survey)}; a new folder computes all again")
         haloes.append(held)
     return StarsCalibration(haloes, np.array([[held["rank"][name] for name in FREE] for held in haloes]))
 

@@ -94,7 +94,9 @@ class Exploration:
         fitted = fit_mixture(self.points[: len(self.weights)], self.weights, n_parts, self._rng)
         return fitted.widen(_WIDER, _NARROWEST * np.eye(self.d))
 
-    def search(self, log_likelihood: Evaluate, n_effective: float, n_parts: int = 1) -> Float64Array:
+    def search(
+        self, log_likelihood: Evaluate, n_effective: float, n_parts: int = 1, most_rounds: int | None = None
+    ) -> Float64Array:
         """Draw points until enough of them are effective.
 
         Parameters
@@ -106,6 +108,9 @@ class Exploration:
             Effective number of points wanted.
         n_parts : int
             Parts of the proposals.
+        most_rounds : int, optional
+            Rounds after which the search ends with what it has: with fewer effective points, and perhaps a power of the
+            likelihood.
 
         Returns
         -------
@@ -120,7 +125,7 @@ class Exploration:
         if not len(self.points):
             self.extend(_FIRST * self.d, Proposal(np.zeros(self.d)))
         best = 0.0
-        for _ in range(_MAX_ROUNDS):
+        for i in range(_MAX_ROUNDS):
             values = log_likelihood(self.points)
             if not np.isfinite(values).any():
                 raise RuntimeError(f"none of {len(values)} draws of the parameters has a finite likelihood")
@@ -132,6 +137,8 @@ class Exploration:
                 best = 1.0 / float(weights @ weights)
                 if best >= n_effective:
                     return weights
+            if i == most_rounds:
+                return weights
             self.extend(_ROUND * self.d, self.propose() if n_parts == 1 else self.propose_parts(n_parts))
         raise RuntimeError(
             f"the posterior was not found in {len(self.points):,} evaluations: {best:.0f} effective points of "

@@ -21,7 +21,7 @@ from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.importance import Exploration
 from mwlmc_data.inference.proposals import Proposal
 from mwlmc_data.inference.star_likelihood import StarLikelihood, evaluate_points
-from mwlmc_data.inference.star_search import Found, Log, StarSearch
+from mwlmc_data.inference.star_search import EFFECTIVE, Found, Log, StarSearch
 from mwlmc_data.rewinding.marginal import StarDraws, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars
 from mwlmc_data.rewinding.proposal import estimate_dispersion
@@ -31,10 +31,14 @@ from mwlmc_data.simulator.parameters import Parameters
 #: Draws of all stars of the first search, about, and the fewest of a star; draws of a star at a pivot, and the most.
 _FIRST_DRAWS, _FEWEST = 8_192, 8
 N_DRAWS, _MOST = 64, 512
-#: Half-widths of the windows of ln P, in standard deviations: over the wide posteriors a polynomial would not fit more.
-_WIDTHS = 6.0, 5.0
-#: Times that the pivot moves before ln P is computed.
-_MOVES = 2
+#: Half-widths of the windows of ln P, in standard deviations: over the wide posteriors a polynomial would not fit more;
+#: the fewest observed stars for each.
+_WIDTHS, _FEWEST_STARS = (6.0, 5.0), 30_000
+#: Rounds of the search of the prior and at the first pivots, which end before they have found the posterior: draws of
+#: the stars at another place say little of it, and their noise makes it many narrow ones.
+_FIRST_ROUNDS, _ROUNDS = 16, 8
+#: Times that the pivot moves before ln P is computed, and draws of a star there.
+_MOVES, _MOVING_DRAWS = 4, 32
 #: Where draws are calibrated: this many standard deviations from the pivot, along each axis of the posterior.
 _AROUND = 1.5
 #: Factor on the covariance of the posterior found so far, for the first points at a new pivot; their number for each
@@ -79,17 +83,23 @@ class ObservedSearch(StarSearch):
     ) -> None:
         super().__init__(likelihood, selection, n_total, seed, checkpoint, log, selection_error)
         self._stars, self._relative_errors = stars, stars.e_distance
-        self._widths = _WIDTHS
+        self._widths, self._fewest = _WIDTHS, _FEWEST_STARS
         self._dispersion = estimate_dispersion(stars)
         self._pivot: Parameters | None = None
         self._around: list[Parameters] = []
         self._n_moves = 0
         self.n_draws: int = N_DRAWS
 
+    def _search_prior(self, exploration: Exploration) -> None:
+        exploration.search(self._value, EFFECTIVE * exploration.d, most_rounds=_FIRST_ROUNDS)
+
     def _approach(self, exploration: Exploration) -> Exploration:
+        self.n_draws = _MOVING_DRAWS
         for i in range(_MOVES):
             exploration = self._move(exploration, -1 - i)
-            exploration.search(self._value, 12 * exploration.d)
+            weights = exploration.search(self._value, EFFECTIVE * exploration.d, most_rounds=_ROUNDS)
+        self._refuse_impossible(exploration.points, weights)
+        self.n_draws = N_DRAWS
         return super()._approach(exploration)
 
     def _move(self, exploration: Exploration, stage: int) -> Exploration:

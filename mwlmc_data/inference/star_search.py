@@ -52,7 +52,7 @@ _CORNER = 0.7
 #: Number of windows after which a search is given up.
 _MAX_WINDOWS = 8
 #: Effective points of a search, for each dimension, before ln P is known and after.
-_EFFECTIVE, _LAST_EFFECTIVE = 12, 40
+EFFECTIVE, _LAST_EFFECTIVE = 12, 40
 #: Independent draws at a time.
 _BATCH = 512
 #: Draws after which a proposal is given up, if less than this part of them is effective; then the effective points of a
@@ -185,6 +185,8 @@ class StarSearch:
         self._relative_errors: Float64Array | None = None
         #: Half-widths of the windows, in standard deviations of the posterior found so far.
         self._widths = _FIRST_WINDOW, _WINDOW
+        #: Observed stars of an ln P over a window, at least.
+        self._fewest = _FEWEST
         self._probability: PassProbability | None = None
         self._window: Window | None = None
         self._sums: Float64Array = np.empty(0)
@@ -205,12 +207,15 @@ class StarSearch:
         RuntimeError
             If the posterior is not found, or ln P is not determined.
         """
-        d = len(self._names)
-        exploration = Exploration(d, np.random.default_rng((self._seed, 0)))
-        weights = exploration.search(self._value, _EFFECTIVE * d)
-        self._refuse_impossible(exploration.points, weights)
+        exploration = Exploration(len(self._names), np.random.default_rng((self._seed, 0)))
+        self._search_prior(exploration)
         exploration = self._approach(exploration)
         return self._finish(exploration, n_effective, max_evaluations)
+
+    def _search_prior(self, exploration: Exploration) -> None:
+        """Find where the posterior is, and refuse stars for which there is none."""
+        weights = exploration.search(self._value, EFFECTIVE * exploration.d)
+        self._refuse_impossible(exploration.points, weights)
 
     def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
         """Search on until a proposal fits, and draw from it."""
@@ -299,7 +304,7 @@ class StarSearch:
             self._window = self._fit_window(exploration, width)
             exploration = self._move(exploration, i)
             self._probability = self._fit(self._window, per_star, i, self._usual.most)
-            weights = exploration.search(self._value, _EFFECTIVE * d)
+            weights = exploration.search(self._value, EFFECTIVE * d)
             edge = self._measure_edge(exploration.points, weights)
             if edge < MAX_EDGE:
                 if per_star == self._usual.per_star:
@@ -319,14 +324,14 @@ class StarSearch:
     def _fit(self, window: Window, per_star: int, i: int, most: int) -> PassProbability:
         """Compute ln P over a window, from this many stars for each star of the data."""
         self._log("selection", 0)
-        n_stars = min(max(per_star * self._n, _FEWEST), most)
+        n_stars = min(max(per_star * self._n, self._fewest), most)
         seed = (self._seed, 2, i)
         design = window.make_design(self._likelihood.parameters, seed)
 
         def compute() -> Results:
             fit = fit_probability(
                 design, self._names, self._selection, n_stars, (self._seed, 1, i), self._likelihood.apply,
-                self._relative_errors, cubic=self._relative_errors is not None, n_data=self._n,
+                self._relative_errors, wide=self._relative_errors is not None, n_data=self._n,
             )  # fmt: skip
             return fit.to_arrays()
 

@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 
 #: The methods of `infer_stars`.
 METHODS = ("likelihood", "moments")
-#: Raised whenever the same input gives another result: checkpoints of other versions are refused.
-ALGORITHM = 9
+#: Raised whenever the same input gives another result: checkpoints of other versions are refused. Of exact stars, and
+#: of observed ones.
+ALGORITHM, OBSERVED_ALGORITHM = 9, 10
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 60_000
 
@@ -312,7 +313,8 @@ def _compute_key(
     selection_error: float,
 ) -> str:
     """Hash of all that the result depends on."""
-    versions = (ALGORITHM, __version__, SIMULATOR_VERSION)
+    algorithm = OBSERVED_ALGORITHM if isinstance(stars, ObservedStars) else ALGORITHM
+    versions = (algorithm, __version__, SIMULATOR_VERSION)
     settings = (parameters.config, parameters.free, sorted(parameters.held.items()), n_total, n, seed, selection_error)
     digest = hashlib.sha256(repr((versions, settings, selection.compute_digest())).encode())
     digest.update((stars.to_array() if isinstance(stars, ObservedStars) else stars).tobytes())

@@ -38,6 +38,10 @@ _BENDS, _BEND = {"r_dehnen": 1.0, "beta0": 1.0}, 0.5
 #: Size of a term of the sum over all stars of the data [nats] below which it is left out, one scale of the design from
 #: its centre: two standard deviations of the posterior in each coordinate, for which it is a quarter.
 _NEGLIGIBLE = 0.2
+#: Sizes of the coefficients of a wide design in that of the slopes: of slopes, products and cubes; that of the
+#: constant, which may be anything. Sizes of slopes, and of the misfit at a point, of which the likeliest are chosen.
+_SIZES, _CONSTANT = (1.0, 0.5, 0.25), 10.0
+_SLOPES, _MISFITS = np.geomspace(0.002, 1.0, 14), np.array([0.0, *np.geomspace(1e-3, 0.05, 7)])
 #: Width of a posterior in scales of the design; the error with more terms over that with fewer, below which they are
 #: fitted.
 _POSTERIOR, _BETTER = 0.5, 0.9
@@ -56,7 +60,7 @@ def fit_probability(
     seed: tuple[int, ...],
     apply: Map = map,
     relative_errors: Float64Array | None = None,
-    cubic: bool = False,
+    wide: bool = False,
     n_data: int | None = None,
 ) -> PassProbability:
     """Compute ln P over a design of parameters.
@@ -78,12 +82,14 @@ def fit_probability(
         `map`, or that of a pool.
     relative_errors : ndarray, shape (m,), optional
         Errors of ln distance, of which each star has one at random: the selection acts on distances with errors.
-    cubic : bool
-        Whether the polynomial has the cubes of the coordinates, for a design of wide range.
+    wide : bool
+        Whether the design has a wide range: the polynomial then has the cubes of the coordinates too, and all its
+        coefficients are drawn to zero as far as their noise wants it. Without that their noise adds up to some tenths
+        at the edge, where few points are.
     n_data : int, optional
         Number of stars for whose likelihood ln P is wanted: products of coordinates that should not matter to them are
-        left out, whose coefficients would be noise, unless the misfit says that they do, or even cubes. By default all
-        are fitted.
+        left out, whose coefficients would be noise, unless the misfit says that they do, or even cubes. By default, and
+        for a wide design, all are fitted.
 
     Returns
     -------
@@ -134,7 +140,7 @@ def fit_probability(
         n_stars=len(source),
         fraction=selection.fraction,
     )
-    found = solved.fit_best(cubic, n_data)
+    found = solved.fit_best(wide, n_data)
     if found.agreement < MIN_AGREEMENT:
         raise RuntimeError(
             "the selection's probability contradicts counted stars: chance gives a larger difference with probability "
@@ -158,31 +164,35 @@ class _Solved(Displayed):
     n_stars: int
     fraction: float
 
-    def fit_best(self, cubic: bool, n_data: int | None) -> PassProbability:
+    def fit_best(self, wide: bool, n_data: int | None) -> PassProbability:
         """Fit the polynomial without the products that should not matter, or one with more terms if clearly better.
 
         The bounds of the products hold for most haloes. Where they do not, as in some with strong friction and radial
         orbits, the polynomial's misfit shows it, and so where it wants cubes.
         """
         x = self.coordinates
-        n_terms = expand(x[:1], cubic).shape[1]
-        found = self._fit(_choose_terms(self.names, x.std(axis=0), n_terms, n_data), cubic)
+        if wide:
+            return self._fit(None, True)
+        found = self._fit(_choose_terms(self.names, x.std(axis=0), n_data), False)
         if n_data is None:
             return found
         draws, weights = x[0] + _POSTERIOR * (x - x[0]), np.full(len(x), 1.0 / len(x))
-        for is_cubic in dict.fromkeys((cubic, True)):
+        for is_cubic in (False, True):
             other = self._fit(np.ones(expand(x[:1], is_cubic).shape[1], bool), is_cubic)
             if other.estimate_error(draws, weights) < _BETTER * found.estimate_error(draws, weights):
                 found = other
         return found
 
-    def _fit(self, kept: NDArray[np.bool_], cubic: bool) -> PassProbability:
-        """Fit some terms of the polynomial."""
+    def _fit(self, kept: NDArray[np.bool_] | None, cubic: bool) -> PassProbability:
+        """Fit some terms of the polynomial, or all, drawn to zero."""
         x, k = self.coordinates, len(self.coordinates)
         scale = x.std(axis=0)
         terms = expand((x - x[0]) / scale, cubic)
-        inverse = np.zeros((terms.shape[1], k))
-        inverse[kept] = np.linalg.pinv(terms[:, kept])
+        if kept is None:
+            inverse = _shrink(terms, self.log_p, self.of_parts, len(scale))
+        else:
+            inverse = np.zeros((terms.shape[1], k))
+            inverse[kept] = np.linalg.pinv(terms[:, kept])
         coefficients, of_parts = inverse @ self.log_p, self.of_parts @ inverse.T
         residual = self.log_p - terms @ coefficients
         misfit = _estimate_misfit(
@@ -197,7 +207,7 @@ class _Solved(Displayed):
             names=self.names,
             n_points=k,
             n_stars=self.n_stars,
-            residual=math.sqrt(float((residual**2).sum()) / max(k - int(kept.sum()), 1)),
+            residual=math.sqrt(float((residual**2).sum()) / max(k - np.trace(terms @ inverse), 1.0)),
             misfit=misfit,
             agreement=_compare_counts(self.counts, self.n_drawn, relative),
             effective=self.effective,
@@ -237,9 +247,36 @@ def _estimate_misfit(
     return math.sqrt(max(misfit2, 0.0))
 
 
-def _choose_terms(names: Sequence[str], scale: Float64Array, n_terms: int, n_data: int | None) -> NDArray[np.bool_]:
+def _shrink(terms: Float64Array, log_p: Float64Array, of_parts: Float64Array, d: int) -> Float64Array:
+    """The map (c, k) from ln P at k points to coefficients of a cubic that are Gaussian numbers of known sizes.
+
+    Their size and the misfit are those of the largest marginal likelihood (MacKay 1992, Neural Comput. 4, 415); of
+    points without noise it is nearly that of least squares.
+    """
+    apart = of_parts - of_parts.mean(axis=1, keepdims=True)
+    noise2 = np.square(apart - apart.mean(axis=0)).sum(axis=0) / (N_PARTS * (N_PARTS - 1))
+    # the noise is itself known from few parts: none counts as better than half of the points
+    noise2 = np.maximum(noise2, np.median(noise2))
+    sizes = np.repeat(_SIZES, [d, d * (d + 1) // 2, d])
+    y = log_p - log_p.mean()
+
+    def solve(slope: float, misfit: float) -> tuple[float, Float64Array]:
+        size = np.array([_CONSTANT, *(slope * sizes)])
+        weight = 1.0 / np.sqrt(noise2 + misfit**2)
+        u, s, vt = np.linalg.svd(weight[:, None] * terms * size, full_matrices=False)
+        kept = s**2 / (1.0 + s**2)
+        chi2 = float(np.square(weight * y).sum() - kept @ np.square(u.T @ (weight * y)))
+        log_likelihood = -0.5 * chi2 - 0.5 * float(np.log1p(s**2).sum()) + float(np.log(weight).sum())
+        return log_likelihood, size[:, None] * ((vt.T * (s / (1.0 + s**2))) @ u.T) * weight
+
+    fits = (solve(slope, misfit) for slope in _SLOPES for misfit in _MISFITS)
+    return max(fits, key=lambda fit: fit[0])[1]
+
+
+def _choose_terms(names: Sequence[str], scale: Float64Array, n_data: int | None) -> NDArray[np.bool_]:
     """Terms of the polynomial that are fitted, of a design with these scales of its coordinates."""
-    kept, d = np.ones(n_terms, bool), len(scale)
+    d = len(scale)
+    kept = np.ones(count_coefficients(d), bool)
     if n_data is not None:
         bend = scale * np.array([_BENDS.get(name, _BEND) for name in names])
         size = n_data * np.outer(bend, bend)

@@ -1,9 +1,9 @@
 """Where an observed star may truly be: draws of its distance and velocity from a simple halo, given what is observed.
 
-The simple halo has the density profile ``r^-1 (r + a)^-3`` and Gaussian velocities of one dispersion, whatever their
-direction. Given the distance, the velocity then has a Gaussian distribution, measured or not; the distance follows on a
-grid. Points are those of Sobol's sequence, shifted at random for each star, so that errors of different stars are
-independent. The velocities have the tails of Student's t.
+The simple halo has the density profile ``r^-1 (r + a)^-3``, and Gaussian velocities of one dispersion, whatever their
+direction: the distance follows on a grid. Given it, velocities are drawn as
+:mod:`mwlmc_data.rewinding.velocity_proposal` says. Points are those of Sobol's sequence, shifted at random for each
+star, so that errors of different stars are independent.
 """
 
 from __future__ import annotations
@@ -12,25 +12,21 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaincinv, gammaln, ndtri
 from scipy.stats import qmc
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import describe_tuple
 from mwlmc_data.rewinding.observed import ObservedStars
+from mwlmc_data.rewinding.velocity_proposal import draw_velocities, get_motion_covariance, log_gauss2
 from mwlmc_data.simulator import constants as const
 
 #: Scale radius of the profile [kpc].
 _A = 12.0
-#: Degrees of freedom of the velocities, and the factor on their covariance.
-_FREEDOM, _WIDER = 6.0, 1.3
 #: Cells of the grid of the distance, over this many of its errors on both sides; the part of draws that are spread over
 #: it whatever the profile.
 _CELLS, _SIGMAS, _SPREAD = 96, 5.5, 0.1
 #: Range of the dispersion [km/s], and what it is where no velocity is measured.
 _SLOWEST, _FASTEST, _UNKNOWN = 60.0, 600.0, 120.0
-#: Standard errors that stand for no measurement [km/s, mas/yr].
-_NO_SPEED, _NO_MOTION = 1e6, 1e4
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -88,8 +84,8 @@ def draw_phase_space(stars: ObservedStars, dispersion: float, m: int, seed: tupl
     """
     n = len(stars)
     rng = np.random.default_rng(seed)
-    points = qmc.Sobol(5, seed=rng).random_base2(max(math.ceil(math.log2(m)), 0))[:m]
-    u = np.mod(points[None] + rng.random((n, 1, 5)), 1.0)
+    points = qmc.Sobol(6, seed=rng).random_base2(max(math.ceil(math.log2(m)), 0))[:m]
+    u = np.mod(points[None] + rng.random((n, 1, 6)), 1.0)
     u = np.clip(u, 1e-12, 1.0 - 1e-12)
     basis = stars.basis
     rest = -np.einsum("nki,i->nk", basis, const.SUN_VELOCITY)
@@ -97,9 +93,9 @@ def draw_phase_space(stars: ObservedStars, dispersion: float, m: int, seed: tupl
     distance = stars.distance[:, None] * np.exp(stars.e_distance[:, None] * z)
     log_weight = -0.5 * z**2 - 0.5 * _LOG_2PI - np.log(stars.distance)[:, None]  # of the observed distance
     log_weight += 3.0 * np.log(distance) - log_q  # d^2 dd; log_q is per z, whose unit is e_distance in ln d
-    speeds, log_density = _draw_velocities(stars, rest, dispersion, distance, u[:, :, 1:])
-    log_weight += _log_velocity_likelihood(stars, distance, speeds) - log_density
     position = const.SUN_POSITION + distance[:, :, None] * basis[:, None, 0]
+    speeds, log_density = draw_velocities(stars, position, distance, dispersion, u[:, :, 1:])
+    log_weight += _log_velocity_likelihood(stars, distance, speeds) - log_density
     velocity = np.einsum("nmk,nki->nmi", speeds, basis) + const.SUN_VELOCITY
     return TruthDraws(np.concatenate([position, velocity], axis=2), log_weight)
 
@@ -131,67 +127,15 @@ def _draw_distances(
     return edges[cell] + width * part, np.log(chance / width)
 
 
-def _motion_covariance(stars: ObservedStars) -> Float64Array:
-    """Covariance of the errors of pm_l and pm_b [mas^2/yr^2], (n, 2, 2); huge where one is not measured."""
-    measured = stars.measured
-    error = np.where(measured[:, 1:], np.stack([stars.e_pm_l, stars.e_pm_b], axis=1), _NO_MOTION)
-    covariance = np.zeros((len(stars), 2, 2))
-    covariance[:, [0, 1], [0, 1]] = error**2
-    covariance[:, [0, 1], [1, 0]] = (stars.corr * error[:, 0] * error[:, 1])[:, None]
-    return covariance
-
-
-def _log_gauss2(residual: Float64Array, a: Float64Array, b: Float64Array, c: Float64Array) -> Float64Array:
-    """Log density of two Gaussian numbers (..., 2) with the covariance ((a, c), (c, b))."""
-    determinant = a * b - c * c
-    x, y = residual[..., 0], residual[..., 1]
-    square = (b * x * x - 2.0 * c * x * y + a * y * y) / determinant
-    return -0.5 * square - 0.5 * np.log(determinant) - _LOG_2PI
-
-
 def _log_motion_density(
     stars: ObservedStars, rest: Float64Array, dispersion: float, distance: Float64Array
 ) -> Float64Array:
     """Log density (n, g) of the measured proper motions at distances (n, g), up to constants of each star."""
     scale = 1.0 / (const.KMS_PER_MASYR_KPC * distance)
-    covariance = _motion_covariance(stars)[:, None]
-    residual = np.nan_to_num(stars.motions[:, None, 1:] - rest[:, None, 1:] * scale[..., None])
+    ll, bb, lb = get_motion_covariance(stars)
+    l, b = (np.nan_to_num(stars.motions[:, k, None] - rest[:, k, None] * scale) for k in (1, 2))
     added = (dispersion * scale) ** 2
-    return _log_gauss2(residual, covariance[..., 0, 0] + added, covariance[..., 1, 1] + added, covariance[..., 0, 1])
-
-
-def _draw_velocities(
-    stars: ObservedStars, rest: Float64Array, dispersion: float, distance: Float64Array, u: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    """Velocities along the line of sight, l and b (n, m, 3) [km/s], and the log of their density."""
-    measured = stars.measured
-    variance = dispersion**2
-    speeds, spread = np.empty((*distance.shape, 3)), np.zeros((*distance.shape, 3, 3))
-    # along the line of sight
-    noise = np.where(measured[:, 0], stars.e_v_los, _NO_SPEED) ** 2
-    gain = variance / (variance + noise)
-    speeds[..., 0] = (rest[:, 0] + gain * np.nan_to_num(stars.v_los - rest[:, 0]))[:, None]
-    spread[..., 0, 0] = np.sqrt(gain * noise)[:, None]
-    # across it: mean and covariance of a Gaussian of two dimensions, given one measured or none
-    per_motion = const.KMS_PER_MASYR_KPC * distance
-    covariance = _motion_covariance(stars)[:, None] * (per_motion**2)[..., None, None]
-    total = covariance + variance * np.eye(2)
-    gain2 = variance * np.linalg.inv(total)
-    seen = np.nan_to_num(stars.motions[:, None, 1:] * per_motion[..., None] - rest[:, None, 1:])
-    speeds[..., 1:] = rest[:, None, 1:] + np.einsum("nmij,nmj->nmi", gain2, seen)
-    left = np.einsum("nmij,nmjk->nmik", gain2, covariance)
-    first = np.sqrt(left[..., 0, 0])
-    spread[..., 1, 1] = first
-    spread[..., 2, 1] = left[..., 1, 0] / first
-    spread[..., 2, 2] = np.sqrt(np.maximum(left[..., 1, 1] - spread[..., 2, 1] ** 2, 1e-12 * left[..., 1, 1]))
-    spread *= math.sqrt(_WIDER)
-    normal = ndtri(u[..., :3])
-    stretch2 = 0.5 * _FREEDOM / gammaincinv(0.5 * _FREEDOM, u[..., 3])
-    speeds += np.einsum("nmij,nmj->nmi", spread, normal) * np.sqrt(stretch2)[..., None]
-    square = np.einsum("nmi,nmi->nm", normal, normal) * stretch2
-    constant = gammaln(0.5 * (_FREEDOM + 3.0)) - gammaln(0.5 * _FREEDOM) - 1.5 * math.log(_FREEDOM * math.pi)
-    log_size = np.log(spread[..., 0, 0] * spread[..., 1, 1] * spread[..., 2, 2])
-    return speeds, constant - log_size - 0.5 * (_FREEDOM + 3.0) * np.log1p(square / _FREEDOM)
+    return log_gauss2(l, b, (ll + added, bb + added, lb))
 
 
 def _log_velocity_likelihood(stars: ObservedStars, distance: Float64Array, speeds: Float64Array) -> Float64Array:
@@ -207,6 +151,5 @@ def _log_velocity_likelihood(stars: ObservedStars, distance: Float64Array, speed
         alone = measured[:, 1 + k] & ~measured[:, 2 - k]
         single = -0.5 * (apart[..., k] / error[:, None]) ** 2 - 0.5 * _LOG_2PI - np.log(error)[:, None]
         total += np.where(alone[:, None], single, 0.0)
-    covariance = _motion_covariance(stars)[:, None]
-    both = _log_gauss2(apart, covariance[..., 0, 0], covariance[..., 1, 1], covariance[..., 0, 1])
+    both = log_gauss2(apart[..., 0], apart[..., 1], get_motion_covariance(stars))
     return total + np.where((measured[:, 1] & measured[:, 2])[:, None], both, 0.0)

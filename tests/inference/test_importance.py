@@ -168,3 +168,12 @@ def test_a_posterior_that_is_not_found_is_refused():
 
     with pytest.raises(RuntimeError, match="was not found in"):
         Exploration(2, np.random.default_rng(0)).search(log_likelihood, 50)
+
+
+def test_a_search_that_ends_early_has_the_posterior_of_a_power_of_the_likelihood():
+    """A spike a hundred widths from the prior's: after three rounds the weights are wide, on the way to it."""
+    exploration = Exploration(2, np.random.default_rng(0))
+    weights = exploration.search(lambda x: -0.5 * ((x - 2.0) ** 2).sum(axis=1) / 0.001**2, 100, most_rounds=3)
+    assert len(exploration.points) == 2 * (64 + 3 * 32) and weights.sum() == pytest.approx(1.0)
+    width = np.sqrt(np.diag(exploration.covariance))
+    assert np.all(width > 0.01) and np.all(np.abs(exploration.mean - 2.0) < 4.0 * width)

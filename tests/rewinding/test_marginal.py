@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 import mwlmc_data as mw
+from mwlmc_data.rewinding import marginal, velocity_proposal
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.marginal import calibrate, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars
@@ -175,3 +176,17 @@ def test_the_points_have_the_density_that_they_are_weighted_by(stars):
         ]
         parts = norm.pdf(z) * d**3 / seen.distance[i] / (s * (s + 12.0) ** 3) * np.exp(across)
         assert total[i] == pytest.approx(along + np.log(parts.sum() * (z[1] - z[0])), abs=0.02)
+
+
+def test_points_meet_the_radial_orbits_of_stars_without_proper_motions(monkeypatch):
+    """Of a halo of beta0 0.85 the points are worth twice as many draws as those of velocities of one dispersion."""
+    radial = mw.Parameters(**{**TRUTH, "beta0": 0.85})
+    true = draw_observed(radial, mw.Selection(), 200, (8,))[:100].astype(float)
+    seen = observe_stars(true, make_errors(100, 0.1, 6.0, 0.05, missing=(1, 2)), np.random.default_rng(3))
+    monkeypatch.setattr(marginal, "_REPEATS", 0)
+    worth = {}
+    for parts in (velocity_proposal.PARTS, (1.0,)):
+        monkeypatch.setattr(velocity_proposal, "PARTS", parts)
+        draws = draw_at_pivots(seen, [radial], estimate_dispersion(seen), 64, (1,))
+        worth[len(parts)] = np.median(draws.effective)
+    assert worth[3] > 2.0 * worth[1]
