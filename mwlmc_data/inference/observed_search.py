@@ -1,8 +1,8 @@
 """The posterior given observed stars with errors: draws of the stars at a pivot, which moves to the posterior.
 
 1. The prior is searched with draws of the stars from a simple halo, few of each.
-2. The pivot is moved to what was found, the stars are drawn there, and the search goes on around it; twice, and then at
-   each window of ln P.
+2. The pivot is moved to what was found, the stars are drawn there, and the search goes on around it; four times for a
+   few rounds, and then at each window of ln P.
 3. Other draws, twice as many of each star, give the error of the sum of ln L over the posterior. If it is too large,
    the number of draws is doubled.
 """
@@ -29,7 +29,7 @@ from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.simulator.parameters import Parameters
 
 #: Draws of all stars of the first search, about, and the fewest of a star; draws of a star at a pivot, and the most.
-_FIRST_DRAWS, _FEWEST = 8_192, 8
+_FIRST_DRAWS, _FEWEST = 4_096, 8
 N_DRAWS, _MOST = 64, 512
 #: Half-widths of the windows of ln P, in standard deviations: over the wide posteriors a polynomial would not fit more;
 #: the fewest observed stars for each.
@@ -37,6 +37,8 @@ _WIDTHS, _FEWEST_STARS = (6.0, 5.0), 30_000
 #: Rounds of the search of the prior and at the first pivots, which end before they have found the posterior: draws of
 #: the stars at another place say little of it, and their noise makes it many narrow ones.
 _FIRST_ROUNDS, _ROUNDS = 16, 8
+#: Parts of the proposals of searches: the posteriors are wide and curved.
+_N_PARTS = 4
 #: Times that the pivot moves before ln P is computed, and draws of a star there.
 _MOVES, _MOVING_DRAWS = 4, 32
 #: Where draws are calibrated: this many standard deviations from the pivot, along each axis of the posterior.
@@ -83,7 +85,7 @@ class ObservedSearch(StarSearch):
     ) -> None:
         super().__init__(likelihood, selection, n_total, seed, checkpoint, log, selection_error)
         self._stars, self._relative_errors = stars, stars.e_distance
-        self._widths, self._fewest = _WIDTHS, _FEWEST_STARS
+        self._widths, self._fewest, self._n_parts = _WIDTHS, _FEWEST_STARS, _N_PARTS
         self._dispersion = estimate_dispersion(stars)
         self._pivot: Parameters | None = None
         self._around: list[Parameters] = []
@@ -97,7 +99,7 @@ class ObservedSearch(StarSearch):
         self.n_draws = _MOVING_DRAWS
         for i in range(_MOVES):
             exploration = self._move(exploration, -1 - i)
-            weights = exploration.search(self._value, EFFECTIVE * exploration.d, most_rounds=_ROUNDS)
+            weights = exploration.search(self._value, EFFECTIVE * exploration.d, _N_PARTS, _ROUNDS)
         self._refuse_impossible(exploration.points, weights)
         self.n_draws = N_DRAWS
         return super()._approach(exploration)
@@ -133,7 +135,7 @@ class ObservedSearch(StarSearch):
 
     def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
         while True:
-            weights = exploration.search(self._value, 40 * exploration.d)
+            weights = exploration.search(self._value, 40 * exploration.d, _N_PARTS)
             error = self._measure_error(exploration.points, weights)
             if error < MAX_ERROR or self.n_draws >= _MOST:
                 break

@@ -187,6 +187,8 @@ class StarSearch:
         self._widths = _FIRST_WINDOW, _WINDOW
         #: Observed stars of an ln P over a window, at least.
         self._fewest = _FEWEST
+        #: Parts of the proposals of a search.
+        self._n_parts = 1
         self._probability: PassProbability | None = None
         self._window: Window | None = None
         self._sums: Float64Array = np.empty(0)
@@ -225,10 +227,10 @@ class StarSearch:
     def _determine(self, exploration: Exploration) -> None:
         """Determine ln P at the posterior that was found, as well as is wanted; search on with it."""
         n_wanted = _LAST_EFFECTIVE * exploration.d
-        weights = exploration.search(self._value, n_wanted)
+        weights = exploration.search(self._value, n_wanted, self._n_parts)
         corners = self._make_corners(exploration)
         slope = self._refine(corners, exploration.points, weights, self._usual)
-        weights = exploration.search(self._value, n_wanted)
+        weights = exploration.search(self._value, n_wanted, self._n_parts)
         error, noise = self._estimate_error(exploration.points, weights)
         if error <= self._selection_error:
             return
@@ -237,7 +239,7 @@ class StarSearch:
         filled = replace(self._window, width=part * self._widths[1])
         self._probability = self._fit(filled, self._more.per_star, _MAX_WINDOWS, self._more.most)
         self._refine(corners, exploration.points, weights, self._more, slope)
-        exploration.search(self._value, n_wanted)
+        exploration.search(self._value, n_wanted, self._n_parts)
 
     def _estimate_error(self, points: Float64Array, weights: Float64Array) -> tuple[float, float]:
         """Error of the sum of ln P over the posterior [nats], up to a constant, and the part of it that is noise."""
@@ -304,7 +306,7 @@ class StarSearch:
             self._window = self._fit_window(exploration, width)
             exploration = self._move(exploration, i)
             self._probability = self._fit(self._window, per_star, i, self._usual.most)
-            weights = exploration.search(self._value, EFFECTIVE * d)
+            weights = exploration.search(self._value, EFFECTIVE * d, self._n_parts)
             edge = self._measure_edge(exploration.points, weights)
             if edge < MAX_EDGE:
                 if per_star == self._usual.per_star:
