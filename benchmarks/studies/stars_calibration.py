@@ -63,9 +63,16 @@ class StarsCalibration:
 
 
 def compute_halo(folder: Path, config: str, i: int, is_survey: bool = False) -> None:
-    """Compute the posterior of one halo, or given a survey of it, unless its file is there."""
+    """Compute the posterior of one halo, or given a survey of it, unless its file is there.
+
+    Raises
+    ------
+    ValueError
+        If the file is of another version.
+    """
     path = _path_of(folder, config, i, is_survey)
     if path.exists():
+        _read(path, is_survey)
         return
     row = Prior(config).sample(1, seed=SEED, start=i).iloc[0]
     truth = Parameters.from_row(row)
@@ -103,20 +110,22 @@ def _path_of(folder: Path, config: str, i: int, is_survey: bool) -> Path:
     return folder / f"{config}-{'survey-' * is_survey}{i:05d}.json"
 
 
+def _read(path: Path, is_survey: bool) -> dict[str, Any]:
+    """Read a file; raise ValueError if it is of another version."""
+    held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if held["versions"] != _versions(is_survey):
+        found = f"{path} = a halo of versions {held['versions']}"
+        raise ValueError(f"{found}: allowed is {_versions(is_survey)}; a new folder computes all again")
+    return held
+
+
 def _versions(is_survey: bool) -> list[Any]:
     return [OBSERVED_ALGORITHM if is_survey else ALGORITHM, SIMULATOR_VERSION, N_DRAWS]
 
 
 def read_haloes(folder: Path, config: str, n: int, is_survey: bool = False) -> StarsCalibration:
     """Read what was stored of n haloes; raise ValueError if a file is of another version."""
-    haloes = []
-    for i in range(n):
-        path = _path_of(folder, config, i, is_survey)
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if held["versions"] != _versions(is_survey):
-            found = f"{path} = a halo of versions {held['versions']}"
-            raise ValueError(f"{found}: allowed is {_versions(is_survey)}; a new folder computes all again")
-        haloes.append(held)
+    haloes = [_read(_path_of(folder, config, i, is_survey), is_survey) for i in range(n)]
     return StarsCalibration(haloes, np.array([[held["rank"][name] for name in FREE] for held in haloes]))
 
 

@@ -65,6 +65,8 @@ class Exploration:
         Of the points of the last search, whose sum is one.
     mean, covariance : ndarray, shapes (d,) and (d, d)
         Of the posterior, from the weighted points.
+    power : float
+        Of the likelihood in the weights.
     """
 
     def __init__(self, d: int, rng: np.random.Generator) -> None:
@@ -74,6 +76,7 @@ class Exploration:
         self._rng = rng
         self._proposals: list[tuple[int, Proposal | ProposalMixture]] = []
         self.weights = np.empty(0)
+        self.power = 0.0
 
     def extend(self, n: int, proposal: Proposal | ProposalMixture) -> None:
         """Draw n points more."""
@@ -109,8 +112,8 @@ class Exploration:
         n_parts : int
             Parts of the proposals.
         most_rounds : int, optional
-            Rounds after which the search ends with what it has: with fewer effective points, and perhaps a power of the
-            likelihood.
+            Rounds after which the search ends with what it has: fewer effective points, and perhaps weights of a power
+            of the likelihood.
 
         Returns
         -------
@@ -130,7 +133,7 @@ class Exploration:
             if not np.isfinite(values).any():
                 raise RuntimeError(f"none of {len(values)} draws of the parameters has a finite likelihood")
             ratio = self.log_ratio()
-            power = _choose_power(ratio, values, min(_KEPT * self.d, n_effective))
+            self.power = power = _choose_power(ratio, values, min(_KEPT * self.d, n_effective))
             self.weights = weights = _normalise(ratio, values, power)
             self.mean, self.covariance = compute_moments(self.points, weights)
             if power == 1.0:

@@ -3,8 +3,8 @@
 1. The prior is searched with draws of the stars from a simple halo, few of each.
 2. The pivot is moved to what was found, the stars are drawn there, and the search goes on around it; four times for a
    few rounds, and then at each window of ln P.
-3. Other draws, twice as many of each star, give the error of the sum of ln L over the posterior. If it is too large,
-   the number of draws is doubled.
+3. Other draws, twice as many of each star, give the error of the sum of ln L over the posterior: before the windows,
+   where it decides how many draws there are, and in the end. If it is too large then, their number is doubled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.importance import Exploration
 from mwlmc_data.inference.proposals import Proposal
 from mwlmc_data.inference.star_likelihood import StarLikelihood, evaluate_points
-from mwlmc_data.inference.star_search import EFFECTIVE, Found, Log, StarSearch
+from mwlmc_data.inference.star_search import EFFECTIVE, LAST_EFFECTIVE, Found, Log, StarSearch
 from mwlmc_data.rewinding.marginal import StarDraws, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars
 from mwlmc_data.rewinding.proposal import estimate_dispersion
@@ -29,15 +29,15 @@ from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.simulator.parameters import Parameters
 
 #: Draws of all stars of the first search, about, and the fewest of a star; draws of a star at a pivot, and the most.
-_FIRST_DRAWS, _FEWEST = 4_096, 8
+_FIRST_DRAWS, _FEWEST_DRAWS = 4_096, 8
 N_DRAWS, _MOST = 64, 512
 #: Half-widths of the windows of ln P, in standard deviations: over the wide posteriors a polynomial would not fit more;
-#: the fewest observed stars for each.
-_WIDTHS, _FEWEST_STARS = (6.0, 5.0), 30_000
+#: the fewest simulated stars for each.
+_WIDTHS, _FEWEST_SIMULATED = (6.0, 5.0), 30_000
 #: Rounds of the search of the prior and at the first pivots, which end before they have found the posterior: draws of
 #: the stars at another place say little of it, and their noise makes it many narrow ones.
 _FIRST_ROUNDS, _ROUNDS = 16, 8
-#: Parts of the proposals of searches: the posteriors are wide and curved.
+#: Parts of the proposals of searches after the first: the posteriors are wide and curved.
 _N_PARTS = 4
 #: Times that the pivot moves before ln P is computed, and draws of a star there.
 _MOVES, _MOVING_DRAWS = 4, 32
@@ -50,6 +50,8 @@ _WIDER, _FIRST = 2.0, 48
 _NARROWEST = 1e-8
 #: Largest error of the sum of ln L over the posterior [nats], and the points at which it is measured.
 MAX_ERROR, _CHECKED = 0.3, 48
+#: The same while the posterior is searched: with more noise it is another one at each pivot.
+_SEARCHED_ERROR = 0.6
 #: Stars that are drawn together, and points that are evaluated together.
 _BLOCK, _CHUNK = 128, 8
 
@@ -85,7 +87,7 @@ class ObservedSearch(StarSearch):
     ) -> None:
         super().__init__(likelihood, selection, n_total, seed, checkpoint, log, selection_error)
         self._stars, self._relative_errors = stars, stars.e_distance
-        self._widths, self._fewest, self._n_parts = _WIDTHS, _FEWEST_STARS, _N_PARTS
+        self._widths, self._fewest, self._n_parts = _WIDTHS, _FEWEST_SIMULATED, _N_PARTS
         self._dispersion = estimate_dispersion(stars)
         self._pivot: Parameters | None = None
         self._around: list[Parameters] = []
@@ -97,14 +99,19 @@ class ObservedSearch(StarSearch):
 
     def _approach(self, exploration: Exploration) -> Exploration:
         self.n_draws = _MOVING_DRAWS
-        for i in range(_MOVES):
-            exploration = self._move(exploration, -1 - i)
-            weights = exploration.search(self._value, EFFECTIVE * exploration.d, _N_PARTS, _ROUNDS)
-        self._refuse_impossible(exploration.points, weights)
+        for _ in range(_MOVES):
+            exploration = self._move(exploration)
+            exploration.search(self._value, EFFECTIVE * exploration.d, _N_PARTS, _ROUNDS)
+            self._refuse_impossible(exploration)
         self.n_draws = N_DRAWS
+        exploration = self._move(exploration)
+        weights = exploration.search(self._value, EFFECTIVE * exploration.d, _N_PARTS, _ROUNDS)
+        error = self._measure_error(exploration.points, weights)
+        while error > _SEARCHED_ERROR and self.n_draws < _MOST:
+            self.n_draws, error = 2 * self.n_draws, error / math.sqrt(2.0)
         return super()._approach(exploration)
 
-    def _move(self, exploration: Exploration, stage: int) -> Exploration:
+    def _move(self, exploration: Exploration) -> Exploration:
         """Draw the stars at the mean of what was found, and begin a search around it."""
         parameters, mean, covariance = self._likelihood.parameters, exploration.mean, exploration.covariance
         self._n_moves += 1
@@ -135,12 +142,12 @@ class ObservedSearch(StarSearch):
 
     def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
         while True:
-            weights = exploration.search(self._value, 40 * exploration.d, _N_PARTS)
+            weights = exploration.search(self._value, LAST_EFFECTIVE * exploration.d, _N_PARTS)
             error = self._measure_error(exploration.points, weights)
             if error < MAX_ERROR or self.n_draws >= _MOST:
                 break
             self.n_draws *= 2
-            exploration = self._move(exploration, 0)
+            exploration = self._move(exploration)
         self._determine(exploration)
         draws = self._likelihood.stars
         found = self._draw(exploration, n_effective, max_evaluations)
@@ -166,7 +173,7 @@ class ObservedSearch(StarSearch):
 
 def draw_first(stars: ObservedStars, seed: int) -> StarDraws:
     """Draws of the stars for the search of the prior."""
-    k = 2 ** math.ceil(math.log2(max(_FIRST_DRAWS / len(stars), _FEWEST)))
+    k = 2 ** math.ceil(math.log2(max(_FIRST_DRAWS / len(stars), _FEWEST_DRAWS)))
     return draw_simply(stars, estimate_dispersion(stars), min(k, N_DRAWS), (seed, 9))
 
 

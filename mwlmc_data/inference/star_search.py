@@ -52,7 +52,7 @@ _CORNER = 0.7
 #: Number of windows after which a search is given up.
 _MAX_WINDOWS = 8
 #: Effective points of a search, for each dimension, before ln P is known and after.
-EFFECTIVE, _LAST_EFFECTIVE = 12, 40
+EFFECTIVE, LAST_EFFECTIVE = 12, 40
 #: Independent draws at a time.
 _BATCH = 512
 #: Draws after which a proposal is given up, if less than this part of them is effective; then the effective points of a
@@ -216,8 +216,8 @@ class StarSearch:
 
     def _search_prior(self, exploration: Exploration) -> None:
         """Find where the posterior is, and refuse stars for which there is none."""
-        weights = exploration.search(self._value, EFFECTIVE * exploration.d)
-        self._refuse_impossible(exploration.points, weights)
+        exploration.search(self._value, EFFECTIVE * exploration.d)
+        self._refuse_impossible(exploration)
 
     def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
         """Search on until a proposal fits, and draw from it."""
@@ -226,7 +226,7 @@ class StarSearch:
 
     def _determine(self, exploration: Exploration) -> None:
         """Determine ln P at the posterior that was found, as well as is wanted; search on with it."""
-        n_wanted = _LAST_EFFECTIVE * exploration.d
+        n_wanted = LAST_EFFECTIVE * exploration.d
         weights = exploration.search(self._value, n_wanted, self._n_parts)
         corners = self._make_corners(exploration)
         slope = self._refine(corners, exploration.points, weights, self._usual)
@@ -295,7 +295,7 @@ class StarSearch:
                 steps *= 0.5
         raise RuntimeError("the posterior has no neighbourhood in which its parameters are possible")
 
-    def _move(self, exploration: Exploration, stage: int) -> Exploration:
+    def _move(self, exploration: Exploration) -> Exploration:
         """Prepare the likelihood for the region that was found, and go on there; for exact stars there is no need."""
         return exploration
 
@@ -304,9 +304,10 @@ class StarSearch:
         d, width, per_star = len(self._names), self._widths[0], _FIRST_STARS
         for i in range(_MAX_WINDOWS):
             self._window = self._fit_window(exploration, width)
-            exploration = self._move(exploration, i)
+            exploration = self._move(exploration)
             self._probability = self._fit(self._window, per_star, i, self._usual.most)
             weights = exploration.search(self._value, EFFECTIVE * d, self._n_parts)
+            self._refuse_impossible(exploration)
             edge = self._measure_edge(exploration.points, weights)
             if edge < MAX_EDGE:
                 if per_star == self._usual.per_star:
@@ -371,11 +372,14 @@ class StarSearch:
         total = add_selection(sums, probability.evaluate(coordinates), self._n, self._n_total)
         return np.where(window.measure(coordinates) <= 1.0, total, -np.inf)
 
-    def _refuse_impossible(self, points: Float64Array, weights: Float64Array) -> None:
-        """Refuse stars that no parameters with a chance make possible."""
-        if weights @ (self._impossible > 0) < 0.5:
+    def _refuse_impossible(self, exploration: Exploration) -> None:
+        """Refuse stars that no parameters with a chance make possible; a power of the likelihood says nothing."""
+        weights = exploration.weights
+        if exploration.power < 1.0 or weights @ (self._impossible > 0) < 0.5:
             return
         best = self._impossible[weights > 0.1 * weights.max()].min()
+        if best == 0:
+            return
         raise ImpossibleStarsError(
             f"table = {self._n} stars, of which {best} or more could not have been bound to the Milky Way 2.2 Gyr ago "
             "at any parameters that the others allow: allowed are stars of the model; leave out those for which "

@@ -106,10 +106,8 @@ def draw_at_pivots(
     ----------
     stars : ObservedStars
         The stars.
-    pivot : Parameters
-        theta_0.
-    around : sequence of Parameters
-        Where the draws are calibrated.
+    pivots : sequence of Parameters
+        theta_0, and those around it: of their mixture the points are drawn, and at each the draws are calibrated.
     dispersion : float
         Of the velocities of the simple halo from which points are drawn [km/s].
     k : int
@@ -159,7 +157,8 @@ def _draw_weighted(
     parts = np.maximum(possible.sum(axis=0), 1)
     chance = p.sum(axis=0) / parts[:, None]
     chosen = _resample(chance, k, np.random.default_rng((*seed, 1)))
-    log_chance = np.log(np.take_along_axis(chance, chosen, axis=1))
+    # a star without a possible point is drawn again
+    log_chance = np.log(np.maximum(np.take_along_axis(chance, chosen, axis=1), 1e-300))
     ratios = np.take_along_axis(p, chosen[None], axis=2) * np.exp(-log_chance)
     log_a = calibrate(np.moveaxis(ratios, 0, 2), possible.T.astype(float))
     log_weight = np.take_along_axis(points.log_weight, chosen, axis=1) - math.log(m) - log_chance + log_a

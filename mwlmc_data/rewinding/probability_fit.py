@@ -38,10 +38,12 @@ _BENDS, _BEND = {"r_dehnen": 1.0, "beta0": 1.0}, 0.5
 #: Size of a term of the sum over all stars of the data [nats] below which it is left out, one scale of the design from
 #: its centre: two standard deviations of the posterior in each coordinate, for which it is a quarter.
 _NEGLIGIBLE = 0.2
-#: Sizes of the coefficients of a wide design in that of the slopes: of slopes, products and cubes; that of the
-#: constant, which may be anything. Sizes of slopes, and of the misfit at a point, of which the likeliest are chosen.
-_SIZES, _CONSTANT = (1.0, 0.5, 0.25), 10.0
-_SLOPES, _MISFITS = np.geomspace(0.002, 1.0, 14), np.array([0.0, *np.geomspace(1e-3, 0.05, 7)])
+#: Size of the constant and the slopes of a wide design, which may be anything; that of its cubes in that of its
+#: products. Sizes of the products, and of the misfit, among which the likeliest are chosen.
+_FREE, _CUBES = 10.0, 0.5
+_PRODUCTS, _MISFITS = np.geomspace(1e-3, 1.0, 16), np.array([0.0, *np.geomspace(1e-3, 0.05, 7)])
+#: Least noise of ln P at a point: far below what any number of stars needs.
+_LEAST_NOISE = 1e-8
 #: Width of a posterior in scales of the design; the error with more terms over that with fewer, below which they are
 #: fitted.
 _POSTERIOR, _BETTER = 0.5, 0.9
@@ -83,9 +85,9 @@ def fit_probability(
     relative_errors : ndarray, shape (m,), optional
         Errors of ln distance, of which each star has one at random: the selection acts on distances with errors.
     wide : bool
-        Whether the design has a wide range: the polynomial then has the cubes of the coordinates too, and all its
-        coefficients are drawn to zero as far as their noise wants it. Without that their noise adds up to some tenths
-        at the edge, where few points are.
+        Whether the design has a wide range: the polynomial then has the cubes of the coordinates too, and its products
+        and cubes are drawn to zero as far as their noise wants it. Without that their noise adds up to some tenths at
+        the edge, where few points are.
     n_data : int, optional
         Number of stars for whose likelihood ln P is wanted: products of coordinates that should not matter to them are
         left out, whose coefficients would be noise, unless the misfit says that they do, or even cubes. By default, and
@@ -167,6 +169,8 @@ class _Solved(Displayed):
     def fit_best(self, wide: bool, n_data: int | None) -> PassProbability:
         """Fit the polynomial without the products that should not matter, or one with more terms if clearly better.
 
+        Over a wide design all terms may matter; they are shrunk instead.
+
         The bounds of the products hold for most haloes. Where they do not, as in some with strong friction and radial
         orbits, the polynomial's misfit shows it, and so where it wants cubes.
         """
@@ -184,12 +188,13 @@ class _Solved(Displayed):
         return found
 
     def _fit(self, kept: NDArray[np.bool_] | None, cubic: bool) -> PassProbability:
-        """Fit some terms of the polynomial, or all, drawn to zero."""
+        """Fit some terms of the polynomial, or all of a cubic, shrunk."""
         x, k = self.coordinates, len(self.coordinates)
         scale = x.std(axis=0)
         terms = expand((x - x[0]) / scale, cubic)
+        squared = square_distances((x - x[0]) / scale)
         if kept is None:
-            inverse = _shrink(terms, self.log_p, self.of_parts, len(scale))
+            inverse = _shrink(terms, self.log_p, self.of_parts, squared, len(scale))
         else:
             inverse = np.zeros((terms.shape[1], k))
             inverse[kept] = np.linalg.pinv(terms[:, kept])
@@ -199,7 +204,7 @@ class _Solved(Displayed):
             residual,
             self.of_parts - of_parts @ terms.T,
             np.eye(k) - terms @ inverse,
-            square_distances((x - x[0]) / scale),
+            squared,
         )
         relative = (terms - terms[0]) @ coefficients
         log_p, error = fit_constant(np.full(k, float(self.n_drawn)), self.counts, relative)
@@ -239,37 +244,56 @@ def _estimate_misfit(
     squared : ndarray, shape (k,)
         Squared distances of the points from the centre.
     """
-    noise2 = np.square(of_parts - of_parts.mean(axis=0)).sum(axis=0) / (N_PARTS * (N_PARTS - 1))
+    noise2, floored = _estimate_noise(of_parts)
     expected = projector**2 @ squared**2
-    # the noise is itself known from few parts: none counts as better than half of the points
-    weight = 1.0 / np.maximum(noise2, np.median(noise2))
+    weight = 1.0 / floored
     misfit2 = float(weight @ (residual**2 - noise2) / (weight @ expected))
     return math.sqrt(max(misfit2, 0.0))
 
 
-def _shrink(terms: Float64Array, log_p: Float64Array, of_parts: Float64Array, d: int) -> Float64Array:
-    """The map (c, k) from ln P at k points to coefficients of a cubic that are Gaussian numbers of known sizes.
+def _estimate_noise(of_parts: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Squares (k,) of the noise of the mean over parts (N_PARTS, k), and the same with a floor.
 
-    Their size and the misfit are those of the largest marginal likelihood (MacKay 1992, Neural Comput. 4, 415); of
-    points without noise it is nearly that of least squares.
+    The noise is itself known from few parts: none counts as better than half of the points.
     """
-    apart = of_parts - of_parts.mean(axis=1, keepdims=True)
-    noise2 = np.square(apart - apart.mean(axis=0)).sum(axis=0) / (N_PARTS * (N_PARTS - 1))
-    # the noise is itself known from few parts: none counts as better than half of the points
-    noise2 = np.maximum(noise2, np.median(noise2))
-    sizes = np.repeat(_SIZES, [d, d * (d + 1) // 2, d])
+    noise2 = np.square(of_parts - of_parts.mean(axis=0)).sum(axis=0) / (N_PARTS * (N_PARTS - 1))
+    return noise2, np.maximum(noise2, max(float(np.median(noise2)), _LEAST_NOISE**2))
+
+
+def _shrink(
+    terms: Float64Array, log_p: Float64Array, of_parts: Float64Array, squared: Float64Array, d: int
+) -> Float64Array:
+    """The map (c, k) from ln P at k points to the coefficients of a cubic, whose products and cubes are shrunk.
+
+    They count as Gaussian numbers about zero. Their size, and that of the misfit, are those of the largest marginal
+    likelihood (MacKay 1992, Neural Comput. 4, 415); without noise the map is nearly that of least squares.
+
+    Parameters
+    ----------
+    terms : ndarray, shape (k, c)
+        As :func:`~mwlmc_data.rewinding.probability.expand` gives them with cubes.
+    log_p : ndarray, shape (k,)
+        Up to a constant.
+    of_parts : ndarray, shape (N_PARTS, k)
+        The same from disjoint parts of the stars.
+    squared : ndarray, shape (k,)
+        Squared distances of the points from the centre.
+    d : int
+        Number of coordinates.
+    """
+    _, noise2 = _estimate_noise(of_parts - of_parts.mean(axis=1, keepdims=True))
     y = log_p - log_p.mean()
 
-    def solve(slope: float, misfit: float) -> tuple[float, Float64Array]:
-        size = np.array([_CONSTANT, *(slope * sizes)])
-        weight = 1.0 / np.sqrt(noise2 + misfit**2)
+    def solve(product: float, misfit: float) -> tuple[float, Float64Array]:
+        size = np.repeat([_FREE, product, _CUBES * product], [1 + d, d * (d + 1) // 2, d])
+        weight = 1.0 / np.sqrt(noise2 + (misfit * squared) ** 2)
         u, s, vt = np.linalg.svd(weight[:, None] * terms * size, full_matrices=False)
         kept = s**2 / (1.0 + s**2)
         chi2 = float(np.square(weight * y).sum() - kept @ np.square(u.T @ (weight * y)))
         log_likelihood = -0.5 * chi2 - 0.5 * float(np.log1p(s**2).sum()) + float(np.log(weight).sum())
         return log_likelihood, size[:, None] * ((vt.T * (s / (1.0 + s**2))) @ u.T) * weight
 
-    fits = (solve(slope, misfit) for slope in _SLOPES for misfit in _MISFITS)
+    fits = (solve(product, misfit) for product in _PRODUCTS for misfit in _MISFITS)
     return max(fits, key=lambda fit: fit[0])[1]
 
 

@@ -1,10 +1,10 @@
 """Draws of a star's velocity, given a distance and what is measured.
 
-The line-of-sight velocity has a Gaussian distribution about rest. Given it and the distance, a velocity that points to
-the Galactic centre is known; those across the line of sight scatter about it, each of the `PARTS` by another fraction
-of the dispersion, as the density of a radially biased halo rises towards the radial direction without a scale. Of a
-star whose proper motions are measured the parts count by the probability that they give to them. All are Student's t
-with one number of degrees of freedom, so that the density of the mixture is known.
+The line-of-sight velocity scatters about rest. Given it and the distance, the velocity of a radial orbit is known; the
+other velocities scatter about it, in each of the `PARTS` by another fraction of the dispersion, as the density of a
+radially biased halo rises towards the radial direction without a scale. The parts count equally, or, where proper
+motions are measured, by the probability that they give to them. Each is a Student t of three dimensions, so that the
+density of the mixture is known.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ Matrix2 = tuple[Float64Array, Float64Array, Float64Array]
 
 def get_motion_covariance(stars: ObservedStars) -> Matrix2:
     """Covariance of the errors of pm_l and pm_b [mas^2/yr^2], (n, 1) each; huge where one is not measured."""
-    error = np.where(stars.measured[:, 1:], np.stack([stars.e_pm_l, stars.e_pm_b], axis=1), _NO_MOTION)
+    measured = stars.measured[:, 1:]
+    error = np.where(measured, np.stack([stars.e_pm_l, stars.e_pm_b], axis=1), _NO_MOTION)
     along_l, along_b = error.T[:, :, None]
-    return along_l**2, along_b**2, stars.corr[:, None] * along_l * along_b
+    # one that is not measured says nothing of the other
+    corr = np.where(measured.all(axis=1), stars.corr, 0.0)[:, None]
+    return along_l**2, along_b**2, corr * along_l * along_b
 
 
 def log_gauss2(l: Float64Array, b: Float64Array, covariance: Matrix2) -> Float64Array:
@@ -104,7 +107,7 @@ class _Part:
     Parameters
     ----------
     l, b : ndarray
-        Those measured.
+        Those measured, less those of a radial orbit.
     errors : Matrix2
         Covariance of their errors [km^2/s^2].
     variance : float

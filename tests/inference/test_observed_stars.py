@@ -1,5 +1,7 @@
 """The posterior given stars with errors of measurement: few stars and one free parameter, so that it takes seconds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import mwlmc_data as mw
 from mwlmc_data.inference.observed_search import MAX_ERROR, N_DRAWS
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_predictive import compute_observed_p_value
+from mwlmc_data.inference.star_search import ImpossibleStarsError, StarSearch
 from mwlmc_data.rewinding.observed import observe_stars
 from tests.helpers.observed_stars import make_errors, to_table
 
@@ -83,6 +86,23 @@ def test_observed_stars_of_another_kind_are_unusual(stars, table):
         inside = near.compute_completeness(seen.positions) > 0.0
         p.append(compute_observed_p_value(seen[inside], parameters, near, (1,)))
     assert p[0] > 0.01 > p[1]
+
+
+def test_stars_that_no_parameters_bind_are_refused(table):
+    with pytest.raises(ImpossibleStarsError, match="could not have been bound to the Milky Way"):
+        mw.infer_stars(table.assign(v_los=2_000.0), **QUICK)
+
+
+@pytest.mark.parametrize(("power", "impossible", "refused"), [(1.0, 2, True), (0.3, 2, False), (1.0, 0, False)])
+def test_stars_are_refused_by_the_likelihood_itself(power, impossible, refused):
+    """Not by weights of a power of it, nor where a point that counts has no impossible star."""
+    search = SimpleNamespace(_impossible=np.array([impossible, 3, 3]), _n=9)
+    exploration = SimpleNamespace(power=power, weights=np.array([0.2, 0.4, 0.4]))
+    if refused:
+        with pytest.raises(ImpossibleStarsError, match="of which 2 or more"):
+            StarSearch._refuse_impossible(search, exploration)
+    else:
+        StarSearch._refuse_impossible(search, exploration)
 
 
 def test_stars_that_may_be_too_near_are_refused(table):

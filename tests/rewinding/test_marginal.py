@@ -190,3 +190,13 @@ def test_points_meet_the_radial_orbits_of_stars_without_proper_motions(monkeypat
         draws = draw_at_pivots(seen, [radial], estimate_dispersion(seen), 64, (1,))
         worth[len(parts)] = np.median(draws.effective)
     assert worth[3] > 2.0 * worth[1]
+
+
+def test_a_proper_motion_that_is_not_measured_says_nothing_of_the_other(stars):
+    """Whatever the correlation that a table gives for a star with one of them."""
+    seen = [
+        observe_stars(stars[:20], make_errors(20, 0.1, 6.0, 0.05, corr=corr, missing=(2,)), np.random.default_rng(2))
+        for corr in (0.0, 0.99)
+    ]
+    alone, correlated = (draw_at_pivots(each, MIXTURE, 110.0, 64, (1,)) for each in seen)
+    assert np.array_equal(alone.phase_space, correlated.phase_space) and np.isfinite(alone.log_weight).all()
