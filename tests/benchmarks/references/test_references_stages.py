@@ -15,6 +15,7 @@ from benchmarks.references.agreement import Agreement
 from benchmarks.references.marginal_likelihood import Nodes
 from mwlmc_data import Parameters, simulate_many
 from mwlmc_data.dataset import release
+from mwlmc_data.dataset.sameness import MAX_TRAVEL
 from mwlmc_data.simulator.parameters import CARTESIAN_NAMES
 from tests.helpers import analytic_posterior as analytic
 
@@ -179,14 +180,20 @@ def test_no_two_simulations_have_the_same_stars():
 
 
 def test_a_simulation_of_a_row_is_made_like_the_catalogue():
-    """At a test row's own parameters, with the catalogue's seed, the travel vector is the catalogue's."""
-    row = next(row for row in rows.all_rows() if row.kind == "test")
+    """At test rows' own parameters, with the catalogue's seed, the travel vectors are the catalogue's.
+
+    On another processor a star that ends on the other side of 50 kpc may move one of them.
+    """
+    chosen = [row for row in rows.all_rows() if row.kind == "test"][:9]
     from mwlmc_data import load_catalogue
 
-    kept = load_catalogue("test").set_index("sim_id", drop=False).loc[[row.sim_id]]
-    job = {name: float(kept[name].iloc[0]) for name in (*simulations.DIMENSIONS, *row.lmc)}
-    again = simulate_many(kept[[*job, "sim_id"]].reset_index(drop=True), seed=release.CATALOGUE_SEEDS["gaussian"])
-    assert again[list(statistics.TRAVEL)].iloc[0].to_numpy() == pytest.approx(row.observation, abs=1e-3)
+    kept = load_catalogue("test").set_index("sim_id", drop=False).loc[[row.sim_id for row in chosen]]
+    names = [*simulations.DIMENSIONS, *chosen[0].lmc]
+    again = simulate_many(kept[[*names, "sim_id"]].reset_index(drop=True), seed=release.CATALOGUE_SEEDS["gaussian"])
+    apart = np.abs(again[list(statistics.TRAVEL)].to_numpy() - [row.observation for row in chosen]).max(axis=1)
+    assert np.median(apart) < 1e-3 and apart.max() < MAX_TRAVEL
+    row, kept = chosen[0], kept.iloc[[0]]
+    job = {name: float(kept[name].iloc[0]) for name in names}
     mine = row.statistics.simulate({**job, "sim_id": 5})
     other = simulate_many(kept[list(job)].assign(sim_id=5).reset_index(drop=True), seed=simulations.SEED)
     assert mine == pytest.approx(other[[*statistics.TRAVEL, *statistics.COVARIANCES]].iloc[0].to_numpy(), rel=1e-6)
