@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ class ObservedHalo:
         The six parameters by name.
     """
 
+    #: That which makes the posterior.
+    algorithm: ClassVar[int] = ALGORITHM
     name: str
     sim_id: int
     number: int
@@ -210,7 +212,7 @@ def settings(row: ObservedHalo, seed: int, n: int, version: int) -> dict[str, An
         "seed": seed,
         "draws": n,
         "version": version,
-        "algorithm": ALGORITHM,
+        "algorithm": row.algorithm,
         "simulator": SIMULATOR_VERSION,
     }
 
@@ -237,7 +239,7 @@ def build_record(row: ObservedHalo, samples: Float64Array, failures: Sequence[st
         **{name_samples(name): kept[:, i].tolist() for i, name in enumerate(FREE)},
         "certified": not failures,
         "reasons": "; ".join(failures),
-        "algorithm": ALGORITHM,
+        "algorithm": row.algorithm,
     }
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.parallel import run_calls
+from benchmarks.common.stored import read_stored
 from mwlmc_data import Parameters, Selection, get_task, infer_stars
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.star_search import ImpossibleStarsError
@@ -60,7 +61,7 @@ def compute_evidence(folder: Path, observed: Observed, model: str, n_counted: in
     """Compute one evidence, unless its file is there; raise ValueError if that is of other settings."""
     path = _get_path(folder, observed.sim_id, model)
     if path.exists():
-        _read(path, n_counted)
+        read_stored(path, "an evidence", _versions(n_counted))
         return
     started = time.process_time()
     stored: dict[str, Any] = {"versions": _versions(n_counted)}
@@ -104,15 +105,6 @@ def _get_path(folder: Path, sim_id: int, model: str) -> Path:
     return folder / f"{sim_id:06d}-{model}.json"
 
 
-def _read(path: Path, n_counted: int) -> dict[str, Any]:
-    """Read a file; raise ValueError if it is of other settings."""
-    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if stored["versions"] != _versions(n_counted):
-        found = f"{path} = an evidence of versions {stored['versions']}"
-        raise ValueError(f"{found}: allowed is {_versions(n_counted)}; a new folder computes all again")
-    return stored
-
-
 def _versions(n_counted: int) -> list[Any]:
     return [ALGORITHM, SIMULATOR_VERSION, N_DRAWS, SELECTION_ERROR, n_counted]
 
@@ -131,12 +123,13 @@ def read_evidences(folder: Path, sim_ids: Sequence[int], n_counted: int) -> tupl
     stored : list of dict
         What was stored of each observation, by model.
     """
+    versions = _versions(n_counted)
     kept, stored = [], []
     for sim_id in sim_ids:
         paths = {model: _get_path(folder, sim_id, model) for model in PHYSICS}
         if not all(path.exists() for path in paths.values()):
             continue
-        of_models = {model: _read(path, n_counted) for model, path in paths.items()}
+        of_models = {model: read_stored(path, "an evidence", versions) for model, path in paths.items()}
         if not any("failed" in each for each in of_models.values()):
             kept.append(sim_id)
             stored.append(of_models)

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.stats import kstest
 
 from benchmarks.common.parallel import run_calls
+from benchmarks.common.stored import read_stored
 from mwlmc_data import Parameters, Prior, infer_stars, simulate
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.made import NumberedHalo
@@ -72,7 +73,7 @@ def compute_halo(folder: Path, config: str, i: int, is_survey: bool = False) -> 
     """
     path = _path_of(folder, config, i, is_survey)
     if path.exists():
-        _read(path, is_survey)
+        read_stored(path, "a halo", _versions(is_survey))
         return
     row = Prior(config).sample(1, seed=SEED, start=i).iloc[0]
     truth = Parameters.from_row(row)
@@ -110,22 +111,14 @@ def _path_of(folder: Path, config: str, i: int, is_survey: bool) -> Path:
     return folder / f"{config}-{'survey-' * is_survey}{i:05d}.json"
 
 
-def _read(path: Path, is_survey: bool) -> dict[str, Any]:
-    """Read a file; raise ValueError if it is of another version."""
-    held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if held["versions"] != _versions(is_survey):
-        found = f"{path} = a halo of versions {held['versions']}"
-        raise ValueError(f"{found}: allowed is {_versions(is_survey)}; a new folder computes all again")
-    return held
-
-
 def _versions(is_survey: bool) -> list[Any]:
     return [OBSERVED_ALGORITHM if is_survey else ALGORITHM, SIMULATOR_VERSION, N_DRAWS]
 
 
 def read_haloes(folder: Path, config: str, n: int, is_survey: bool = False) -> StarsCalibration:
     """Read what was stored of n haloes; raise ValueError if a file is of another version."""
-    haloes = [_read(_path_of(folder, config, i, is_survey), is_survey) for i in range(n)]
+    versions = _versions(is_survey)
+    haloes = [read_stored(_path_of(folder, config, i, is_survey), "a halo", versions) for i in range(n)]
     return StarsCalibration(haloes, np.array([[held["rank"][name] for name in FREE] for held in haloes]))
 
 

@@ -14,7 +14,6 @@ from benchmarks.survey_references.rows import SEED, SurveyRow
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.star_posterior import StarPosterior
-from mwlmc_data.inference.stars import OBSERVED_ALGORITHM
 from mwlmc_data.scoring.star_surveys import get_selection
 
 #: Raised when the same stars give another file.
@@ -94,5 +93,4 @@ def path_of(out: Path, row: SurveyRow, again: bool) -> Path:
 
 def settings(row: SurveyRow, n: int, free: tuple[str, ...], again: bool) -> dict[str, Any]:
     """Return what a file's posterior depends on."""
-    about = from_stars.settings(row, SEED + SECOND * again, n, VERSION)
-    return {**about, "algorithm": OBSERVED_ALGORITHM, "free": list(free)}
+    return {**from_stars.settings(row, SEED + SECOND * again, n, VERSION), "free": list(free)}

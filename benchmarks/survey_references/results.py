@@ -16,7 +16,6 @@ from benchmarks.survey_references.posterior import MAX_SELECTION, PARTS, SurveyR
 from benchmarks.survey_references.rows import SEED
 from mwlmc_data.dataset.schema import table_schema
 from mwlmc_data.inference.free_parameters import FREE
-from mwlmc_data.inference.stars import OBSERVED_ALGORITHM
 from mwlmc_data.scoring.observations import CONFIG
 from mwlmc_data.scoring.reference_columns import COLUMNS_OF_SURVEY
 from mwlmc_data.scoring.references import OF_SURVEY
@@ -56,7 +55,6 @@ def _build_record(each: SurveyReference) -> dict[str, Any]:
     row = each.row
     return {
         **from_stars.build_record(row, each.samples, list(find_failures(each))),
-        "algorithm": OBSERVED_ALGORITHM,
         **{name: row.lmc[name] for name in CARTESIAN_NAMES},
         "pattern": row.pattern,
         "log_prob_truth": None,

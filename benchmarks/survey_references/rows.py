@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from benchmarks.references.from_stars import ObservedHalo, read_haloes
 from mwlmc_data import get_task
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
+from mwlmc_data.inference.stars import OBSERVED_ALGORITHM
 from mwlmc_data.scoring.observations import test_columns
 from mwlmc_data.scoring.star_surveys import PATTERNS, SurveySets, choose_patterns
 from mwlmc_data.scoring.tasks.summary import REFERENCE
@@ -32,6 +34,7 @@ class SurveyRow(ObservedHalo):
         Observed stars as `infer_stars` takes them; empty until they are loaded.
     """
 
+    algorithm: ClassVar[int] = OBSERVED_ALGORITHM
     pattern: str
     table: Mapping[str, Float64Array] = dataclasses.field(default_factory=dict)
 

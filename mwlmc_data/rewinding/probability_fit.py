@@ -191,8 +191,8 @@ class _Solved(Displayed):
         """Fit some terms of the polynomial, or all of a cubic, shrunk."""
         x, k = self.coordinates, len(self.coordinates)
         scale = x.std(axis=0)
-        terms = expand((x - x[0]) / scale, cubic)
-        squared = square_distances((x - x[0]) / scale)
+        scaled = (x - x[0]) / scale
+        terms, squared = expand(scaled, cubic), square_distances(scaled)
         if kept is None:
             inverse = _shrink(terms, self.log_p, self.of_parts, squared, len(scale))
         else:
