@@ -38,6 +38,8 @@ _CONTENT = {
     "references": "reference posteriors of test rows of `gaussian` and of the validation cases, each with its tests",
     "references-50-100": "the same given the reflex motion of the stars at 50 to 100 kpc",
     "references-stars": "reference posteriors of test rows of `gaussian` given 1,024 stars of each, with their tests",
+    "references-24": "reference posteriors of test rows of `gaussian` given 24 numbers of each, with their tests",
+    "references-survey": "the same given 100 to 500 observed stars with errors, of which some velocities are missing",
     "shift": "haloes of the test split of `gaussian`, changed and fitted again, a row each",
     "live": "stellar haloes in simulations of galaxies that deform each other, a row each",
     "live-simulations": "masses of these galaxies in time and the disc's motion, a row for each simulation",

@@ -11,16 +11,12 @@ import pyarrow as pa
 
 from generation.haloes import ROW_GROUP, write_shard
 from mwlmc_data.dataset import library, live_tables, release, schema, store
-from mwlmc_data.scoring import ladders, reference_columns, references, yardstick
+from mwlmc_data.scoring import ladders, references, yardstick
 from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.storage.writing import replace_file, write_bytes
 
 _BENCHMARK: dict[str, Sequence[schema.Column]] = {
-    references.NAME: reference_columns.COLUMNS,
-    references.OF_50_100: reference_columns.COLUMNS_OF_50_100,
-    references.OF_24: reference_columns.COLUMNS_OF_24,
-    references.OF_STARS: reference_columns.COLUMNS_OF_STARS,
-    references.OF_SURVEY: reference_columns.COLUMNS_OF_SURVEY,
+    **references.TABLES,
     ladders.NAME: ladders.COLUMNS,
     yardstick.NAME: yardstick.COLUMNS,
     **live_tables.TABLES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mwlmc_data.dataset import live_tables, release, schema
-from mwlmc_data.scoring import ladders, reference_columns, references
+from mwlmc_data.scoring import ladders, references
 from mwlmc_data.storage import embedded, parquet
 from mwlmc_data.validation import VALIDATION_COLUMNS, validation_table
 
@@ -14,14 +14,12 @@ CONFIG_COLUMNS: dict[str, tuple[schema.Column, ...]] = {
     **dict.fromkeys(release.CATALOGUE_SEEDS, schema.COLUMNS),
     "haloes": schema.HALO_COLUMNS,
     "validation": VALIDATION_COLUMNS,
-    references.NAME: reference_columns.COLUMNS,
-    references.OF_50_100: reference_columns.COLUMNS_OF_50_100,
-    references.OF_STARS: reference_columns.COLUMNS_OF_STARS,
+    **references.list_embedded(),
     "shift": ladders.COLUMNS,
     **live_tables.list_embedded(),
 }
 #: Configs of reference posteriors.
-REFERENCES = (references.NAME, references.OF_50_100, references.OF_STARS)
+REFERENCES = tuple(references.list_embedded())
 #: Configs of live galaxies: none before the set `live` is embedded.
 LIVE = tuple(live_tables.list_embedded())
 #: Configs that have only a test split, in one file each.

@@ -9,8 +9,10 @@ the main module.
 from __future__ import annotations
 
 import functools
+import io
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -103,6 +105,24 @@ def _die_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+class _Traveller(pickle.Pickler):
+    """Refuses what is defined in the main module, which a worker does not have."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if getattr(value, "__module__", None) == "__main__":
+            raise pickle.PicklingError
+        return NotImplemented
+
+
+def can_travel(value: Any) -> bool:
+    """Whether a worker can be given a value: a lambda, or a function of a script or notebook, it cannot import."""
+    try:
+        _Traveller(io.BytesIO()).dump(value)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
 
 
 def available_cores() -> int:

@@ -185,6 +185,38 @@ def test_a_daemonic_process_starts_others_on_request(folder, place):
     assert in_place(folder, place, "start") == ("True\n", [])
 
 
+def test_what_a_worker_cannot_import_does_not_travel():
+    def north(l, b):
+        return b > 0.0
+
+    assert workers.can_travel([1.0, os.getpid]) and not workers.can_travel([lambda l, b: b > 0.0])
+    north.__module__, north.__qualname__ = "__main__", "north"  # as in a script or a notebook
+    assert not workers.can_travel({"footprint": north})
+
+
+def test_a_footprint_of_a_script_is_applied_in_the_script(tmp_path):
+    text = """
+        import numpy as np
+        import mwlmc_data as mw
+        from mwlmc_data.inference.free_parameters import FreeParameters
+        from mwlmc_data.inference.measurement import read_lmc
+        from mwlmc_data.inference.star_likelihood import StarLikelihood
+        from mwlmc_data.rewinding.simulated import DrawJob, draw_job
+
+        def north(l, b):
+            return b > 0.0
+
+        held = {"m200_mw": 1e12, "m_lmc": 1e11, "log10_lambda_df": 0.0, "r_dehnen": 12.0}
+        p, free = mw.Parameters(**held), FreeParameters("gaussian", ["beta0"], {**held, **read_lmc(None)})
+        jobs = lambda footprint: [DrawJob(p, mw.Selection(footprint=footprint), 2000, (i,)) for i in range(2)]
+        with StarLikelihood(np.array([[60.0, 0.0, 0.0, 0.0, 90.0, 0.0]]), free, 2) as likelihood:
+            a, b, c = (list(likelihood.apply(draw_job, jobs(f))) for f in (north, lambda l, b: b > 0.0, None))
+        print(all(np.array_equal(*pair) for pair in zip(a, b)), 0 < len(a[0]) < len(c[0]))
+    """
+    (tmp_path / "program.py").write_text(textwrap.dedent(text))
+    assert run(tmp_path, "program.py").stdout == "True True\n"
+
+
 def test_a_worker_ends_with_its_parent(tmp_path):
     text = """
         import os, time

@@ -59,7 +59,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=[],
         dest="files",
         metavar="FILE",
-        help="references.parquet, references-50-100.parquet, references-24.parquet or references-stars.parquet",
+        help="references.parquet, or that with -50-100, -24, -stars or -survey before the dot",
     )
     embed.set_defaults(run=_embed)
 

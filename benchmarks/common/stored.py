@@ -1,10 +1,16 @@
-"""Results that a study keeps as JSON, a file each, with the versions of what made them."""
+"""Results that a study keeps in files, each with what made it: versions in a JSON, or a hash in its name."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
+
+
+def hash_facts(*facts: Any) -> str:
+    """Hash of what a result depends on, for the name of its file: of numbers and text, and tuples of them."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
 def read_stored(path: Path, what: str, versions: list[Any]) -> dict[str, Any]:

@@ -255,7 +255,7 @@ def find_failures(numbers: Mapping[str, float], most: Mapping[str, float]) -> It
     """
     for name, allowed in {"n_effective": MIN_EFFECTIVE, "p_value": MIN_P}.items():
         if numbers[name] < allowed:
-            yield f"{name} {numbers[name]:.3g}, at least {allowed:g}"
+            yield f"{name} {numbers[name]:.4g}, at least {allowed:g}"
     for name, allowed in {**most, "edge": MAX_EDGE}.items():
         if numbers[name] > allowed:
-            yield f"{name} {numbers[name]:.3g}, at most {allowed:g}"
+            yield f"{name} {numbers[name]:.4g}, at most {allowed:g}"

@@ -11,7 +11,6 @@ from mwlmc_data import get_task
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.dataset.schema import LMC_VECTOR, REFLEX, Column
 from mwlmc_data.scoring import references
-from mwlmc_data.scoring.reference_columns import COLUMNS, COLUMNS_OF_24, COLUMNS_OF_50_100
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.many import simulate_row
 
@@ -20,12 +19,6 @@ SEED = 20250720
 #: The reflex motion as a vector, whose covariance the fit to a halo gives.
 TRAVEL = ("vx_travel", "vy_travel", "vz_travel")
 COVARIANCES = ("cov_vx_vx", "cov_vx_vy", "cov_vx_vz", "cov_vy_vy", "cov_vy_vz", "cov_vz_vz")
-#: Name of a file -> its columns.
-_COLUMNS = {
-    references.NAME: COLUMNS,
-    references.OF_50_100: COLUMNS_OF_50_100,
-    references.OF_24: COLUMNS_OF_24,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +89,7 @@ class Statistics:
     @property
     def columns(self) -> tuple[Column, ...]:
         """Columns of the file of references."""
-        return _COLUMNS[self.file]
+        return references.TABLES[self.file]
 
     @property
     def label(self) -> list[str] | None:
@@ -142,7 +135,7 @@ def find_statistics(task_name: str) -> Statistics:
     """
     task = get_task(task_name)
     name = task.reference_name
-    if name is None or name not in _COLUMNS or task.on_demand:
+    if name is None or task.on_demand:
         raise ValueError(
             f"task = {task_name!r}: allowed is one with data of summary-9, summary-9-50-100 or summary-24"
         )

@@ -20,6 +20,7 @@ from benchmarks.star_references import posterior
 from benchmarks.star_references.rows import SEED, StarRow
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE, FreeParameters
+from mwlmc_data.inference.importance import choose_places
 from mwlmc_data.inference.measurement import read_lmc
 from mwlmc_data.scoring.observations import CONFIG
 
@@ -95,9 +96,7 @@ def build_target(row: StarRow, stars: Float64Array, found: posterior.StarReferen
 
 def resample(draws: NDArray, weights: NDArray, seed: tuple[int, ...]) -> NDArray:
     """Draws of equal weight from weighted ones (n, d), by systematic resampling."""
-    n = len(draws)
-    offset = np.random.default_rng(seed).random()
-    return draws[np.minimum(np.searchsorted(np.cumsum(weights), (offset + np.arange(n)) / n), n - 1)]
+    return draws[choose_places(weights, len(draws), np.random.default_rng(seed))]
 
 
 def load(out: Path, row: StarRow, n: int = posterior.N_DRAWS, sampler: str = SAMPLER) -> StarChecks | None:

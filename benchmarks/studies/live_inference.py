@@ -18,15 +18,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from benchmarks.common.parallel import run_calls
+from benchmarks.common.stored import hash_facts
 from mwlmc_data import load_catalogue, load_live_truths
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.live_tables import HALOES, NAME, verify_table
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.display import describe_tuple
-from mwlmc_data.inference.networks import CONFIGS, load_network
+from mwlmc_data.inference.networks import CONFIGS, NETWORKS, load_network
 from mwlmc_data.inference.predictive import p_value
 from mwlmc_data.inference.shells import TRAINED_SHELLS, WHOLE
+from mwlmc_data.inference.targets import TOTAL
 from mwlmc_data.live.truths import load_live_misses
 from mwlmc_data.plotting.style import BLUE, GREEN, MEDIUM, ORANGE, SMALL, new_figure, tidy
 from mwlmc_data.scoring.grouped import GroupedMean, average_groups, average_squares, compare, correlate, find_errors
@@ -34,6 +36,7 @@ from mwlmc_data.scoring.live_rows import FRICTION, find_truths
 from mwlmc_data.scoring.tasks.live import EDGES, LEVELS, RIVALS
 from mwlmc_data.scoring.tasks.summary import SummaryTask
 from mwlmc_data.simulator.reflex import Shell, describe_shell, name_shell
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.hashing import sha256_of
 from mwlmc_data.storage.npz import load_members, read_members, write_npz
 from mwlmc_data.storage.writing import make_folder, replace_file
@@ -138,7 +141,7 @@ def measure(
     Parameters
     ----------
     out : Path
-        Folder of what is kept; that of another set is another folder in it.
+        Folder of what is kept; that of another set, or of other networks, is another folder in it.
     configs : sequence of str
         Training sets of the networks.
     simulations, haloes : int
@@ -147,7 +150,9 @@ def measure(
         Processes.
     """
     table = load_haloes_of(simulations, haloes)
-    home = out / f"{sha256_of(verify_table())[:12]}-{haloes}-{'-'.join(configs)}"
+    registry = embedded.load_registry()
+    networks = [registry[NETWORKS[config, shell, TOTAL]]["sha256"] for config in configs for shell in TRAINED_SHELLS]
+    home = out / hash_facts(sha256_of(verify_table()), networks, tuple(configs), haloes, N_DRAWS)
     make_folder(home)
     groups = {number: rows for number, rows in table.groupby("live_id")}
     paths = {number: home / f"{number:05d}.npz" for number in groups}

@@ -19,16 +19,20 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.common.stored import hash_facts
 from mwlmc_data import Parameters, load_live, simulate
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.friction import STRENGTHS, Friction, fit_friction
 from mwlmc_data.live.running import write_arrays
+from mwlmc_data.live.settings import LIVE_VERSION
 from mwlmc_data.live.simulation import LiveSimulation, list_live
 from mwlmc_data.plotting.style import BLUE, GREEN, MEDIUM, ORANGE, SMALL, new_figure, tidy
+from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.frames import spherical_angles
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.simulator.stars import Halo
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.npz import load_members, read_members
 from mwlmc_data.storage.writing import make_folder
 from mwlmc_data.validation import validation_cases
@@ -89,7 +93,8 @@ def measure(name: str, haloes: int, stars: int, beta0: float, r_dehnen: float) -
 
 def keep(out: Path, name: str, haloes: int, stars: int, beta0: float, r_dehnen: float) -> Reflexes:
     """Measure one stored run, or read what was measured before from a file in a folder."""
-    path = out / f"{name}-{haloes}-{stars}-{beta0:g}-{r_dehnen:g}.npz"
+    versions = embedded.load_registry()[name]["sha256"], LIVE_VERSION, SIMULATOR_VERSION
+    path = out / f"{name}-{hash_facts(*versions, haloes, stars, beta0, r_dehnen)}.npz"
     if not path.exists():
         found = measure(name, haloes, stars, beta0, r_dehnen)
         arrays = {f"{way} {low:g} {high:g}": v for way in WAYS for (low, high), v in found.vectors[way].items()}

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.references.from_stars import ObservedHalo, read_haloes
 from mwlmc_data import get_task
+from mwlmc_data.arguments.arrays import as_whole
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.stars import OBSERVED_ALGORITHM
@@ -40,11 +41,18 @@ class SurveyRow(ObservedHalo):
 
 
 def list_rows(n: int) -> list[SurveyRow]:
-    """List the first n rows with a reference: the patterns in turn, each in the order of the task."""
+    """List the first n rows with a reference: the patterns in turn, each in the order of the task.
+
+    Raises
+    ------
+    ValueError
+        If there are not so many.
+    """
     seen = get_task(TASK).observations
     places = seen.rows(REFERENCE)
+    n = as_whole("rows", n, minimum=1, maximum=len(places))
     pattern = choose_patterns(seen.sim_id[places])
-    # the how manieth of its pattern a row is
+    # the rank of a row within its pattern
     turn = np.array([(pattern[:i] == pattern[i]).sum() for i in range(len(places))])
     chosen = np.lexsort((pattern, turn))[:n]
     haloes = read_haloes(seen.sim_id[places[chosen]], places[chosen], LMC_VECTOR)

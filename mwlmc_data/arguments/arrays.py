@@ -204,6 +204,25 @@ def as_choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     raise ValueError(f"{name} = {shorten(value)}: allowed is {', '.join(map(repr, allowed))}{suggest(value, allowed)}")
 
 
+def as_names(name: str, given: Any) -> tuple[str, ...]:
+    """Take a sequence of names from a user.
+
+    Raises
+    ------
+    ValueError
+        If the value is one text or no sequence, or holds anything but text.
+    """
+    if isinstance(given, str):
+        raise ValueError(f"{name} = {given!r}: allowed is a sequence of names, such as [{given!r}]")
+    if not isinstance(given, Iterable):
+        raise ValueError(f"{name} = {shorten(given)}: allowed is a sequence of names")
+    names = tuple(given)
+    for each in names:
+        if not isinstance(each, str):
+            raise ValueError(f"{name} holds {shorten(each)}: allowed are names")
+    return names
+
+
 def check_names(name: str, given: Iterable[Any], allowed: Sequence[str], needed: Sequence[str] = ()) -> None:
     """Refuse names (of columns, keys, errors) that are unknown, repeated or missing.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from mwlmc_data.arguments.arrays import as_choice, as_whole
+from mwlmc_data.arguments.arrays import as_choice, as_names, as_whole
 from mwlmc_data.dataset import live_tables, schema
 from mwlmc_data.dataset.release import DATA_VERSION, get_entry, verify_embedded
 from mwlmc_data.dataset.store import describe_store, open_local_store
@@ -212,9 +212,7 @@ def _find_fetched(config: str, version: str, split: str | None) -> list[Path]:
 def _check_columns(columns: Sequence[str] | None, format: str) -> list[str]:
     if columns is None:
         return [c.name for c in schema.COLUMNS if format != "torch" or c.dtype != "string"]
-    if isinstance(columns, str):
-        raise ValueError(f"columns = {columns!r}: allowed is a sequence of names, such as [{columns!r}]")
-    names = [schema.get_column(name).name for name in columns]
+    names = [schema.get_column(name).name for name in as_names("columns", columns)]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"columns = {names!r}: allowed is at least one name, each once")
     text = [name for name in names if name in schema.TEXT]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.arguments.arrays import as_choice, as_flag, as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_choice, as_flag, as_names, as_seed, as_whole
 from mwlmc_data.dataset import library, live_tables, release, schema
 from mwlmc_data.dataset.batches import Batch, HaloBatches
 
@@ -325,9 +325,7 @@ def _choose_ids(sim_ids: Any, split: str | None, config: str, version: str | Non
 
 
 def _load_columns(columns: Sequence[str], config: str, version: str | None) -> Mapping[str, NDArray]:
-    if isinstance(columns, str):
-        raise ValueError(f"columns = {columns!r}: allowed is a sequence of names, such as [{columns!r}]")
-    names = [schema.get_column(name).name for name in columns]
+    names = [schema.get_column(name).name for name in as_names("columns", columns)]
     text = [name for name in names if name in schema.TEXT]
     if text or len(set(names)) < len(names) or "sim_id" in names:
         raise ValueError(f"columns = {names!r}: allowed are numeric columns, each once (sim_id is always included)")

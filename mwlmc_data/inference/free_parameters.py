@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from mwlmc_data.arguments.arrays import as_choice, check_names
+from mwlmc_data.arguments.arrays import as_choice, as_names, check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import DRAWN
 from mwlmc_data.display import Displayed
@@ -53,9 +53,7 @@ class FreeParameters(Displayed):
 
     def __init__(self, config: str, free: Sequence[str], held: Mapping[str, Any]) -> None:
         self.config = as_choice("config", config, tuple(MARGINALS))
-        if isinstance(free, str):
-            raise ValueError(f"free = {free!r}: allowed is a sequence of names, such as [{free!r}]")
-        self.free = tuple(free)
+        self.free = as_names("free", free)
         check_names("free", self.free, DRAWN)
         if not self.free:
             raise ValueError("free = no names: allowed is at least one")

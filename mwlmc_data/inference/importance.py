@@ -42,9 +42,14 @@ def count_effective(log_weights: Float64Array) -> float:
 
 
 def resample(weights: Float64Array, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose n places in proportion to normalised weights (m,), by systematic resampling, in random order."""
+    """Choose n places as `choose_places` does, in random order."""
+    return rng.permutation(choose_places(weights, n, rng))
+
+
+def choose_places(weights: Float64Array, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose n places in proportion to normalised weights (m,), by systematic resampling, in rising order."""
     places = np.searchsorted(np.cumsum(weights), (rng.random() + np.arange(n)) / n)
-    return rng.permutation(np.minimum(places, len(weights) - 1))
+    return np.minimum(places, len(weights) - 1)  # the sum of the weights may be below one by rounding
 
 
 class Exploration:

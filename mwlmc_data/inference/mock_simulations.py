@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from mwlmc_data.simulator.reflex import REFLEX_NAMES
 from mwlmc_data.surveys.contamination import Component
 from mwlmc_data.surveys.mock import count_others, observe_like, observe_others
 from mwlmc_data.surveys.moments import measure_moments
-from mwlmc_data.workers import start_pool
+from mwlmc_data.workers import can_travel, start_pool
 
 #: Mocks of a batch, which is what a file keeps.
 BATCH = 50
@@ -184,7 +183,7 @@ def simulate_mocks(
 
 
 def _run(recipe: MockRecipe, batches: list[range], processes: int, checkpoint: Checkpoint) -> Iterator[Results]:
-    if processes <= 1 or not _can_travel(recipe):
+    if processes <= 1 or not can_travel(recipe):
         for batch in batches:
             yield checkpoint.get(partial(_simulate_batch, recipe, batch))
         return
@@ -192,15 +191,6 @@ def _run(recipe: MockRecipe, batches: list[range], processes: int, checkpoint: C
     with start_pool(processes) as pool:
         for batch in batches:
             yield checkpoint.get(partial(_simulate_shared, pool, recipe, batch, processes))
-
-
-def _can_travel(recipe: MockRecipe) -> bool:
-    """Whether another process can be given the recipe: a footprint may be a function that it cannot import."""
-    try:
-        pickle.dumps(recipe)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    return True
 
 
 def _simulate_shared(pool: Any, recipe: MockRecipe, numbers: range, processes: int) -> Results:

@@ -192,11 +192,11 @@ def infer_moments(
     import pandas as pd
 
     observed = measure_moments(recipe.stars)
-    mocks = simulate_mocks(recipe, n_mocks, processes, checkpoint, advance)
     determined = np.isfinite(observed.values) & np.isin(REFLEX_NAMES, list(names))
     if not determined.any():
-        raise ValueError(f"moments = {', '.join(names)}: allowed is one that the stars determine, of "
+        raise ValueError(f"moments = {', '.join(names) or 'no names'}: allowed is one that the stars determine, of "
                          f"{', '.join(observed.names)}")  # fmt: skip
+    mocks = simulate_mocks(recipe, n_mocks, processes, checkpoint, advance)
     good = np.isfinite(mocks.moments[:, determined]).all(axis=1)
     scores, moments = mocks.scores[good], mocks.moments[good][:, determined]
     coordinates = find_coordinates(recipe, scores)

@@ -18,7 +18,7 @@ import numpy as np
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
 from mwlmc_data.inference.free_parameters import FreeParameters
-from mwlmc_data.inference.importance import Exploration
+from mwlmc_data.inference.importance import Exploration, choose_places
 from mwlmc_data.inference.proposals import Proposal
 from mwlmc_data.inference.star_likelihood import StarLikelihood, evaluate_points
 from mwlmc_data.inference.star_search import EFFECTIVE, LAST_EFFECTIVE, Found, Log, StarSearch
@@ -157,8 +157,7 @@ class ObservedSearch(StarSearch):
     def _measure_error(self, points: Float64Array, weights: Float64Array) -> float:
         """Error of the sum of ln L over the posterior, up to a constant, from other draws, twice as many."""
         rng = np.random.default_rng((self._seed, 7, self._n_moves))
-        places = np.searchsorted(np.cumsum(weights), (rng.random() + np.arange(_CHECKED)) / _CHECKED)
-        chosen = points[np.minimum(places, len(points) - 1)]
+        chosen = points[choose_places(weights, _CHECKED, rng)]
         other = self._draw_stars(2 * self.n_draws, (self._seed, 8, self._n_moves))
 
         def compute() -> Results:

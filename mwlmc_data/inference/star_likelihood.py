@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.marginal import StarDraws
-from mwlmc_data.workers import start_pool
+from mwlmc_data.workers import can_travel, start_pool
 
 #: Points that a process evaluates at a time.
 _CHUNK = 8
@@ -109,9 +109,11 @@ class StarLikelihood:
         if self._pool is not None:
             self._pool.shutdown(wait=error is None, cancel_futures=True)
 
-    def apply(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
-        """Apply a function of a module to jobs, in order."""
-        return map(function, jobs) if self._pool is None else self._pool.map(function, jobs)
+    def apply(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[Any]:
+        """Apply a function of a module to jobs of one kind, in order; in this process if the pool cannot have them."""
+        if self._pool is None or not can_travel(jobs[:1]):
+            return map(function, jobs)
+        return self._pool.map(function, jobs)
 
     def evaluate(self, points: Float64Array) -> tuple[Float64Array, NDArray[np.int64]]:
         """As :func:`evaluate_points`; the result does not depend on the number of processes."""

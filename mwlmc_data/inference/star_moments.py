@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mwlmc_data._version import __version__
-from mwlmc_data.arguments.arrays import check_names
+from mwlmc_data.arguments.arrays import as_names, check_names
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.checkpoint import Checkpoint
 from mwlmc_data.inference.emulator import count_needed
@@ -61,9 +61,7 @@ def infer_by_moments(
         If there are too few mocks for the free parameters, the table holds no observed stars, none of them is in the
         selection, or the targets do not follow from the free parameters.
     """
-    names = REFLEX_NAMES if moments is None else moments
-    if isinstance(names, str):
-        raise ValueError(f"moments = {names!r}: allowed is a sequence of names, such as [{names!r}]")
+    names = REFLEX_NAMES if moments is None else as_names("moments", moments)
     check_names("moments", names, REFLEX_NAMES)
     place, at = None, lmc
     if not set(SKY_NAMES) & set(free):

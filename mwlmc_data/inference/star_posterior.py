@@ -29,8 +29,9 @@ class StarPosterior(Posterior):
     config : str
         Set whose prior holds.
     log_evidence : float
-        Logarithm of the density of the observed stars [kpc^-3 (km/s)^-3 each] under the prior, given their number; with
-        `n_total` that of their number too.
+        Logarithm of the density of the stars under the prior, given their number; with `n_total` that of their number
+        too. Each star counts per kpc^3 (km/s)^3, or, with errors, per steradian, kpc, km/s and mas/yr as far as
+        measured.
     log_evidence_error : float
         Its standard error, from all of `error_parts`.
     p_value : float

@@ -197,6 +197,13 @@ class StarSearch:
         #: Draws of each star, where stars are observed with errors.
         self.n_draws: int | None = None
 
+    @property
+    def _fitted(self) -> PassProbability:
+        """The ln P that was computed last."""
+        if self._probability is None:
+            raise RuntimeError("no ln P has been computed")
+        return self._probability
+
     def run(self, n_effective: int, max_evaluations: int) -> Found:
         """Search the prior, and draw until enough draws are effective, or the evaluations are used up.
 
@@ -243,10 +250,8 @@ class StarSearch:
 
     def _estimate_error(self, points: Float64Array, weights: Float64Array) -> tuple[float, float]:
         """Error of the sum of ln P over the posterior [nats], up to a constant, and the part of it that is noise."""
-        if self._probability is None:
-            raise RuntimeError("no ln P has been computed")
-        given = self._compute_coordinates(points), weights
-        return self._n * self._probability.estimate_error(*given), self._n * self._probability.estimate_noise(*given)
+        given, fitted = (self._compute_coordinates(points), weights), self._fitted
+        return self._n * fitted.estimate_error(*given), self._n * fitted.estimate_noise(*given)
 
     def _compute_coordinates(self, points: Float64Array) -> Float64Array:
         """Coordinates of ln P (n, d) of normal scores (n, d)."""
@@ -264,9 +269,7 @@ class StarSearch:
         earlier: Slope | None = None,
     ) -> Slope:
         """Determine the slope of ln P at the posterior that was found, of which the points (n, d) are draws."""
-        fitted = self._probability
-        if fitted is None:
-            raise RuntimeError("no ln P has been computed")
+        fitted = self._fitted
         self._log("selection", 0)
         chosen = weights > 0.0
         coordinates, noise = self._compute_coordinates(points[chosen]), care.slope_noise / self._n
@@ -301,8 +304,8 @@ class StarSearch:
 
     def _approach(self, exploration: Exploration) -> Exploration:
         """Compute ln P over windows until one holds the posterior, and is made of enough stars."""
-        d, width, per_star = len(self._names), self._widths[0], _FIRST_STARS
-        for i in range(_MAX_WINDOWS):
+        d, width, per_star, i = len(self._names), self._widths[0], _FIRST_STARS, 0
+        while True:
             self._window = self._fit_window(exploration, width)
             exploration = self._move(exploration)
             self._probability = self._fit(self._window, per_star, i, self._usual.most)
@@ -313,10 +316,12 @@ class StarSearch:
                 if per_star == self._usual.per_star:
                     return exploration
                 width, per_star = self._widths[1], self._usual.per_star
-        raise RuntimeError(
-            f"the posterior left {_MAX_WINDOWS} windows in which the selection's probability was computed: "
-            f"{edge:.1%} of it is at the edge of the last"
-        )
+            elif i >= _MAX_WINDOWS - 1:
+                raise RuntimeError(
+                    f"the posterior left {i + 1} windows in which the selection's probability was computed: "
+                    f"{edge:.1%} of it is at the edge of the last"
+                )
+            i += 1
 
     def _measure_edge(self, points: Float64Array, weights: Float64Array) -> float:
         """Part of a posterior near the edge of the window."""
@@ -406,9 +411,7 @@ class StarSearch:
         is_last: bool,
     ) -> Found | None:
         """Draws from a proposal; None if few of the first are effective, unless it is the last."""
-        probability = self._probability
-        if probability is None:
-            raise RuntimeError("no ln P has been computed")
+        probability = self._fitted
         self._stage = "draw"
         rng = np.random.default_rng(seed)
         points, log_weights = np.empty((0, len(self._names))), np.empty(0)

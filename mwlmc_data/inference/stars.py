@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from mwlmc_data._version import __version__
-from mwlmc_data.arguments.arrays import as_choice, as_flag, as_float, as_seed, as_whole
+from mwlmc_data.arguments.arrays import as_choice, as_flag, as_float, as_names, as_seed, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.checkpoint import Checkpoint
@@ -143,8 +143,8 @@ def infer_stars(
         Free parameters, of those that the prior draws.
     lmc : Parameters or mapping, optional
         The LMC's present day, as for :func:`~mwlmc_data.infer`, unless `free` contains it; by default that of a halo
-        whose parameters are known, and the observed one otherwise. Errors that come with it count with method
-        "moments" alone, whose mocks draw it within them.
+        whose parameters are known, and the observed one otherwise. With method "moments" the mocks draw it within the
+        errors that come with it; the likelihood takes an :class:`Observation` as exact and refuses errors in a mapping.
     held : mapping of str to float, optional
         Values of the other parameters that are not free. `m_lmc_8p7` is 1.7e10 Msun by default, or 0.8 m_lmc where that
         is less. ``physics`` is the name of another physics (:class:`Parameters`), whose posterior and evidence are
@@ -227,6 +227,7 @@ def infer_stars(
     as_choice("targets", targets, tuple(TARGETS))
     n, seed = as_whole("n", n, minimum=10, maximum=MAX_EVALUATIONS), as_seed("seed", seed)
     as_flag("progress", progress)
+    free = as_names("free", free)
     if workers is not None:
         workers = as_whole("workers", workers, minimum=1)
     selection_error = as_float("selection_error", selection_error, unit="nats", minimum=0.05, allow_infinite=True)

@@ -171,6 +171,7 @@ def _aim_once(
     """Find the start (6,), or read it from beside the checkpoint of a run that was killed later."""
     file = None if checkpoint is None else _aim_file(checkpoint)
     whose = stamp(settings._replace(particles=particles), galaxies, parameters.lmc_phase_space)
+    whose["first_friction"] = np.array(parameters.log10_lambda_df)
     if file is not None and file.exists():
         arrays = read_arrays(file)
         refuse_other_run(file, arrays, whose)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.arguments.arrays import as_float, as_floats, as_names
 from mwlmc_data.arguments.tabular import as_row, as_table
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset import schema
@@ -161,9 +161,7 @@ def _scale(name: str) -> float:
 
 def _check_names(what: str, table: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
     """Check that each name is a column of the table and occurs once."""
-    if isinstance(columns, str):
-        raise ValueError(f"columns = {columns!r}: allowed is a sequence of names, such as [{columns!r}]")
-    names = list(columns)
+    names = list(as_names("columns", columns))
     if not 1 <= len(names) <= MAX_COLUMNS or len(set(names)) < len(names):
         raise ValueError(f"columns = {names!r}: allowed are 1 to {MAX_COLUMNS} names, each once")
     for name in names:

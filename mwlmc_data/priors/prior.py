@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from mwlmc_data.arguments.arrays import as_choice, as_floats, as_seed, as_whole, check_names
+from mwlmc_data.arguments.arrays import as_choice, as_floats, as_names, as_seed, as_whole, check_names
 from mwlmc_data.arguments.tabular import as_table, is_table
 from mwlmc_data.dataset.schema import DRAWN, get_column, get_input_unit
 from mwlmc_data.display import Displayed, html_table, number
@@ -67,9 +67,7 @@ class Prior(Displayed):
 
     def __init__(self, config: str, parameters: Sequence[str] | None = None) -> None:
         as_choice("config", config, tuple(MARGINALS))
-        if isinstance(parameters, str):
-            raise ValueError(f"parameters = {parameters!r}: allowed is a sequence of names, such as [{parameters!r}]")
-        names = DRAWN if parameters is None else tuple(parameters)
+        names = DRAWN if parameters is None else as_names("parameters", parameters)
         unknown = [name for name in names if name not in DRAWN]
         if unknown or not names:
             raise ValueError(f"parameters = {unknown or names!r}: allowed are {', '.join(DRAWN)}")

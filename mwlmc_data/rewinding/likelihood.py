@@ -275,7 +275,7 @@ def _count_selected(parameters: Sequence[Parameters], r_min: float, n: int) -> F
     part = np.array(parts)
     if not part.all():
         raise ValueError(f"r_min = {r_min:g} kpc: allowed is a radius beyond which the model has stars")
-    if n:
+    if n and len(part):
         error = n * math.sqrt(float(((1.0 - part) / part).max()) / _N_COUNTED)
         warnings.warn(
             f"ln P is counted from {_N_COUNTED:,} simulated stars; its error adds {error:.2g} to ln L of {n:,} stars. "

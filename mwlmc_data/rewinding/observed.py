@@ -8,6 +8,7 @@ on the observed distance.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -168,12 +169,12 @@ def take_observed(table: Any) -> ObservedStars:
 def refuse_near(stars: ObservedStars, selection: Selection) -> None:
     """Refuse a selection whose stars may truly be so near that their density is not exact."""
     largest = float(stars.e_distance.max())
-    nearest = selection.r_min / (1.0 + _SIGMAS * largest)
-    if nearest < EXACT_RADIUS:
+    needed = EXACT_RADIUS * (1.0 + _SIGMAS * largest)
+    if selection.r_min < needed:
         raise ValueError(
             f"selection = {selection!r} with distance errors of up to {100.0 * largest:.3g} per cent: allowed is r_min "
-            f"= {EXACT_RADIUS * (1.0 + _SIGMAS * largest):.3g} kpc or more; the density of stars within "
-            f"{EXACT_RADIUS:g} kpc is not exact"
+            f"= {math.ceil(10.0 * needed) / 10.0:g} kpc or more; the density of stars within {EXACT_RADIUS:g} kpc is "
+            "not exact"
         )
 
 

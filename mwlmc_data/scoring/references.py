@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float32Array, Float64Array
+from mwlmc_data.dataset.schema import Column
 from mwlmc_data.display import Displayed
+from mwlmc_data.scoring import reference_columns
 from mwlmc_data.scoring.reference_columns import THETA, name_samples
 from mwlmc_data.storage import embedded
 
@@ -30,7 +32,15 @@ if TYPE_CHECKING:
 #: kpc, given the 24, given the stars, and given surveys.
 NAME, OF_50_100, OF_24, OF_STARS = "references", "references-50-100", "references-24", "references-stars"
 OF_SURVEY = "references-survey"
-NAMES = (NAME, OF_50_100, OF_24, OF_STARS, OF_SURVEY)
+#: Columns of each file.
+TABLES: dict[str, tuple[Column, ...]] = {
+    NAME: reference_columns.COLUMNS,
+    OF_50_100: reference_columns.COLUMNS_OF_50_100,
+    OF_24: reference_columns.COLUMNS_OF_24,
+    OF_STARS: reference_columns.COLUMNS_OF_STARS,
+    OF_SURVEY: reference_columns.COLUMNS_OF_SURVEY,
+}
+NAMES = tuple(TABLES)
 #: Units of `THETA` for the file's densities: per 1e10 Msun, 1e11 Msun and dex.
 DENSITY_UNIT = (1e10, 1e11, 1.0)
 #: Columns to read; the file has more, including the complete certificates (`reference_columns`).
@@ -87,6 +97,12 @@ class ReferenceSet(Displayed):
         of_name: dict[str | int, int] = {name: i for i, name in enumerate(self.names) if self.certified[i]}
         of_name |= {int(n): i for i, n in enumerate(self.sim_id) if n >= 0 and self.certified[i]}
         return np.array([of_name.get(key, -1) for key in wanted], dtype=np.intp)
+
+
+def list_embedded() -> dict[str, tuple[Column, ...]]:
+    """Columns of the files of references that this package embeds."""
+    registered = embedded.load_registry()
+    return {name: columns for name, columns in TABLES.items() if name in registered}
 
 
 def load_references(directory: Path | None = None, name: str = NAME) -> ReferenceSet | None:

@@ -14,6 +14,7 @@ from astropy.utils.masked import Masked
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mwlmc_data as mw
 from mwlmc_data.arguments import arrays
 
 PLAIN = [1.0, 2.5, -3.0]
@@ -275,6 +276,34 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one():
     assert arrays.as_choice("config", "wide", ["gaussian", "wide"]) == "wide"
     with pytest.raises(ValueError, match=re.escape("config = 'Wide': allowed is 'gaussian', 'wide'; do you mean")):
         arrays.as_choice("config", "Wide", ["gaussian", "wide"])
+
+
+def test_names_are_a_sequence_of_text():
+    assert arrays.as_names("free", ["m_lmc", "beta0"]) == ("m_lmc", "beta0") and arrays.as_names("free", ()) == ()
+    for names, words in (
+        ("m_lmc", r"free = 'm_lmc': allowed is a sequence of names, such as \['m_lmc'\]"),
+        (5, "free = 5: allowed is a sequence of names"),
+        (None, "free = None: allowed is a sequence of names"),
+        ([["m_lmc"]], r"free holds \['m_lmc'\]: allowed are names"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            arrays.as_names("free", names)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("columns", lambda names: mw.load_catalogue(columns=names)),
+        ("columns", lambda names: mw.load_haloes([0], columns=names)),
+        ("parameters", lambda names: mw.Prior("gaussian", names)),
+        ("free", lambda names: mw.infer_stars(np.empty((0, 6)), free=names)),
+        ("moments", lambda names: mw.infer_stars(np.empty((0, 6)), method="moments", moments=names)),
+    ],
+)
+def test_what_is_no_sequence_of_names_is_refused_wherever_names_are_taken(name, call):
+    for names in (5, "m_lmc", [["m_lmc"]]):
+        with pytest.raises(ValueError, match=f"{name} (=|holds) .*: allowed"):
+            call(names)
 
 
 def test_quantities_of_other_libraries_are_converted_or_refused():

@@ -13,7 +13,7 @@ from astropy.table import Table
 
 from generation.rewriting import rewrite
 from mwlmc_data.dataset import live_tables, release, schema, store
-from mwlmc_data.scoring import ladders, reference_columns, yardstick
+from mwlmc_data.scoring import ladders, references, yardstick
 from mwlmc_data.storage import embedded, parquet, votable
 from mwlmc_data.validation import VALIDATION_COLUMNS, validation_schema
 from tests.helpers.footers import IS_READ_BY_ASTROPY, needs_reader, read_footer
@@ -22,9 +22,7 @@ COLUMNS = {
     "gaussian": schema.COLUMNS,
     "flat": schema.COLUMNS,
     "wide": schema.COLUMNS,
-    "references": reference_columns.COLUMNS,
-    "references-50-100": reference_columns.COLUMNS_OF_50_100,
-    "references-stars": reference_columns.COLUMNS_OF_STARS,
+    **references.list_embedded(),
     "shift": ladders.COLUMNS,
     "yardstick": yardstick.COLUMNS,
     **live_tables.list_embedded(),

@@ -161,6 +161,9 @@ class TestInference:
         assert np.isfinite(found.log_evidence) and len(found.moments.names) == len(found.names) == 5
         with pytest.raises(ValueError, match="moments = sigma_v_b: allowed is one that the stars determine"):
             self.run(table, Moments(values, 120), monkeypatch, names=["sigma_v_b"])
+        monkeypatch.setattr("mwlmc_data.inference.moments.simulate_mocks", None)  # it is refused before the work
+        with pytest.raises(ValueError, match="moments = no names: allowed is one that the stars determine"):
+            self.run(table, Moments(values, 120), monkeypatch, names=[])
 
     def test_moments_that_are_not_chosen_do_not_count(self, table, monkeypatch):
         values = np.array([1.5, -3.0, 0.6, 99.0, 99.0, 99.0, 99.0, 99.0, 99.0])

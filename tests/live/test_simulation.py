@@ -208,8 +208,10 @@ def test_the_start_is_looked_for_once(monkeypatch, tmp_path):
             with pytest.raises(KeyboardInterrupt):
                 simulate_live(PARAMETERS, 24_000, checkpoint=path, aiming_particles=25_000, progress=False)
     assert shots == [25_000]
-    with pytest.raises(ValueError, match="holds another run"):
-        simulate_live(PARAMETERS, 24_000, checkpoint=path, aiming_particles=30_000, progress=False)
+    other = PARAMETERS.replace(log10_lambda_df=PARAMETERS.log10_lambda_df + 0.5)
+    for parameters, particles in ((PARAMETERS, 30_000), (other, 25_000)):
+        with pytest.raises(ValueError, match="holds another run"):
+            simulate_live(parameters, 24_000, checkpoint=path, aiming_particles=particles, progress=False)
     monkeypatch.setattr(module, "make_settings", lambda n, seed: module.LiveSettings(*_short(n, seed)))
     path.with_name("run.aim.npz").unlink()
     made = simulate_live(PARAMETERS, 24_000, checkpoint=path, aiming_particles=25_000, progress=False)

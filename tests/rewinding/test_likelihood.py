@@ -112,6 +112,10 @@ def test_no_stars_say_nothing():
     assert mw.log_likelihood(np.empty((0, 6)), [], log_probability=-1.0).shape == (0,)
 
 
+def test_no_parameters_are_no_numbers(halo):
+    assert mw.log_likelihood(halo, []).shape == (0,)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -45,8 +45,8 @@ from mwlmc_data.storage.writing import make_folder
 PARAMETERS = Parameters(m200_mw=1e12, m_lmc=1.5e11, log10_lambda_df=-0.3)
 #: The published run that is compared by seeds: the paper's case.
 FIDUCIAL = "gc19-lmc3"
-#: Reflex vectors of gc19-lmc3 [km/s], beyond 50 kpc and to 100 kpc, as an independent program of ours found them with
-#: 1.0 and 2.6 million particles.
+#: Reflex vectors of gc19-lmc3 [km/s], beyond 50 kpc and to 100 kpc, as a prototype, which is not in this repository,
+#: found them with 1.0 and 2.6 million particles.
 REFLEX = {np.inf: (4.8, 2.5, -38.2), 100.0: (2.6, -5.1, -28.7)}
 #: Numbers of particles whose forces are timed beside those of tree codes.
 _TREES = (100_000, 1_000_000)

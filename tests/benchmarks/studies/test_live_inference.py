@@ -72,6 +72,10 @@ def test_rows_are_inferred_once(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "infer_rows", None)
     (again,) = study.measure(tmp_path / "out", ["gaussian"], 2, 1, 1)
     np.testing.assert_array_equal(first.mean, again.mean)
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "N_DRAWS", 100)
+        with pytest.raises(TypeError):  # other draws are inferred anew
+            study.measure(tmp_path / "out", ["gaussian"], 2, 1, 1)
     assert first.simulation.tolist() == [1, 2] and np.isfinite(first.truth[:, :2]).all()
     assert ((first.rank[:, :2] > 0) & (first.rank[:, :2] < 1)).all()
     # of rigid rows the truths lie within the posteriors

@@ -23,6 +23,10 @@ def found(folder):
 def test_what_was_measured_is_read_again(found, folder, monkeypatch):
     monkeypatch.setattr(module, "measure", None)
     again = module.keep(folder, **SETTINGS)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "SIMULATOR_VERSION", "0.0.0")
+        with pytest.raises(TypeError):  # it is measured anew
+            module.keep(folder, **SETTINGS)
     assert again.friction == pytest.approx(found.friction)
     for way in module.WAYS:
         assert list(again.vectors[way]) == list(found.vectors[way])
