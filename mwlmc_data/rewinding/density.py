@@ -188,11 +188,11 @@ def _log_mean_power(l2, sigma2, beta, log_gamma):
 
 
 @kernel
-def _evaluate(stars, errors, tables, constant, log_gamma):
+def _evaluate(stars, errors, sizes, tables, constant, log_gamma):
     """``constant + ln A + ln f1 - 2 beta ln L`` of stars (n, 6) in kpc and km/s; -inf where a star is not bound.
 
-    With `errors` (n, 3) the mean over errors of L; without, if their shape is (0, 3), f itself. `log_gamma` is that of
-    1 - beta.
+    With `errors` (n, 3) the mean over errors of L of these sizes (n,), in r v; without, if their shape is (0, 3), f
+    itself. `log_gamma` is that of 1 - beta.
     """
     n = stars.shape[0]
     out = np.empty(n)
@@ -214,9 +214,10 @@ def _evaluate(stars, errors, tables, constant, log_gamma):
         ln_a = evaluate_log_a(r, depth, 0.0, knots, tables)
         if errors.shape[0] > 0:
             # an error of the velocity in every direction: that along the radius drops out
-            e, f, g = ERROR * speed * errors[i, 0], ERROR * speed * errors[i, 1], ERROR * speed * errors[i, 2]
+            sigma = sizes[i] * speed
+            e, f, g = sigma * errors[i, 0], sigma * errors[i, 1], sigma * errors[i, 2]
             a, b, c = a + (y * g - z * f), b + (z * e - x * g), c + (x * f - y * e)
-            sigma = ERROR * r * speed
+            sigma *= r
             power = _log_mean_power(a * a + b * b + c * c, sigma * sigma, beta, log_gamma)
         else:
             power = -beta * math.log(a * a + b * b + c * c)
@@ -251,7 +252,7 @@ def _integrate_to_edge(v2, along, sigma, l2_max, depth, inverse_r2, log_f1):
 
 
 @kernel
-def _evaluate_stretched(stars, errors, tables, inverse_r2, constant):
+def _evaluate_stretched(stars, errors, sizes, tables, inverse_r2, constant):
     """As `_evaluate`, of an Osipkov-Merritt halo; `inverse_r2` is 1 / r_a^2 in NFW units.
 
     The mean of f(Q) over the errors of L is a sum over Gauss's nodes along L' and across it.
@@ -270,9 +271,10 @@ def _evaluate_stretched(stars, errors, tables, inverse_r2, constant):
         a, b, c = y * w - z * v, z * u - x * w, x * v - y * u
         mean = 0.0
         if errors.shape[0] > 0:
-            e, f, g = ERROR * speed * errors[i, 0], ERROR * speed * errors[i, 1], ERROR * speed * errors[i, 2]
+            sigma = sizes[i] * speed
+            e, f, g = sigma * errors[i, 0], sigma * errors[i, 1], sigma * errors[i, 2]
             a, b, c = a + (y * g - z * f), b + (z * e - x * g), c + (x * f - y * e)
-            along, sigma = math.sqrt(a * a + b * b + c * c), ERROR * r * speed
+            along, sigma = math.sqrt(a * a + b * b + c * c), sigma * r
             l2_max = (2.0 * (1.0 - depth) - v2) / inverse_r2 if inverse_r2 > 0.0 else np.inf
             if l2_max < (along + _REACH * sigma) ** 2:
                 mean = _integrate_to_edge(v2, along, sigma, l2_max, depth, inverse_r2, log_f1)
@@ -328,14 +330,17 @@ def _mix(x):
 def draw_errors(stars: Float64Array) -> Float64Array:
     """Draw the errors of stars (n, 6) of today: normal numbers (n, 3), the same whenever the star is the same.
 
-    They are the components of the error of the velocity 2.2 Gyr ago, in `ERROR` times its size.
+    They are the components of the error of the velocity 2.2 Gyr ago, in units of its standard deviation.
     """
     with announce_compiling():
         return _hash_positions(stars)
 
 
 def log_start_density(
-    stars: Float64Array, tables: HaloModel, errors: Float64Array | None = None
+    stars: Float64Array,
+    tables: HaloModel,
+    errors: Float64Array | None = None,
+    sizes: float | Float64Array = ERROR,
 ) -> Float64Array:
     """Compute the log density from which :func:`~mwlmc_data.simulator.halo_model.draw_halo` draws.
 
@@ -347,14 +352,17 @@ def log_start_density(
         Of the halo.
     errors : ndarray, shape (n, 3), optional
         From :func:`draw_errors` of the same stars today: the density is that of blurred stars.
+    sizes : float or ndarray, shape (n,)
+        Standard deviations of the errors of L, in r v.
 
     Returns
     -------
     ndarray, shape (n,)
         ln f [kpc^-3 (km/s)^-3], normalised to one star; -inf where no star is drawn.
     """
+    blur = (_NO_ERRORS, np.empty(0)) if errors is None else (errors, np.full(len(stars), sizes, float))
     if isinstance(tables, OsipkovMerritt):
-        return _log_osipkov_merritt(stars, tables, errors)
+        return _log_osipkov_merritt(stars, tables, blur)
     beta = tables.beta
     # K = sqrt(pi) Gamma(1 - beta) / Gamma(3/2 - beta)
     log_gamma = float(gammaln(1.0 - beta))
@@ -362,16 +370,15 @@ def log_start_density(
     units = 3.0 * math.log(tables.scale_radius * tables.scale_speed)
     constant = float(-math.log(2.0 * math.pi) - log_k - units)
     with announce_compiling():
-        return _evaluate(stars, _NO_ERRORS if errors is None else errors, tables, constant, log_gamma)
+        return _evaluate(stars, *blur, tables, constant, log_gamma)
 
 
 def _log_osipkov_merritt(
-    stars: Float64Array, tables: OsipkovMerritt, errors: Float64Array | None = None
+    stars: Float64Array, tables: OsipkovMerritt, blur: tuple[Float64Array, Float64Array]
 ) -> Float64Array:
     """The same of an Osipkov-Merritt halo."""
     isotropic = tables.isotropic
     units = 3.0 * math.log(isotropic.scale_radius * isotropic.scale_speed)
     inverse_r2 = tables.inverse_r2 * isotropic.scale_radius**2
     with announce_compiling():
-        given = _NO_ERRORS if errors is None else errors
-        return _evaluate_stretched(stars, given, isotropic, inverse_r2, -math.log(4.0 * math.pi) - units)
+        return _evaluate_stretched(stars, *blur, isotropic, inverse_r2, -math.log(4.0 * math.pi) - units)

@@ -20,7 +20,7 @@ from scipy.special import gammaln
 from mwlmc_data.arguments.arrays import as_float, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
-from mwlmc_data.rewinding.density import draw_errors, log_start_density
+from mwlmc_data.rewinding.density import ERROR, draw_errors, log_start_density
 from mwlmc_data.rewinding.rewind import rewind_stars, take_stars, take_table
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.engines import registry
@@ -90,16 +90,19 @@ def log_density(positions: Any, velocities: Any, parameters: Parameters) -> Floa
 
 
 def log_density_stars(
-    stars: Float64Array, parameters: Parameters, errors: Float64Array | None = None
+    stars: Float64Array,
+    parameters: Parameters,
+    errors: Float64Array | None = None,
+    sizes: float | Float64Array = ERROR,
 ) -> Float64Array:
     """Compute ln f of blurred stars (n, 6), the terms of the likelihood, without checks.
 
     They differ from :func:`~mwlmc_data.log_density` by the known error of each star's L and the mean over such errors
     (:mod:`mwlmc_data.rewinding.density`). The mean of f_a / f_b over the stars of b is 1 as for f itself. `errors`
-    (n, 3) are those of `draw_errors`, by default of these stars.
+    (n, 3) are those of `draw_errors`, by default of these stars, and `sizes` (n,) their standard deviations in r v.
     """
     errors = draw_errors(stars) if errors is None else errors
-    return log_start_density(rewind_stars(stars, parameters), build_equilibrium(parameters), errors)
+    return log_start_density(rewind_stars(stars, parameters), build_equilibrium(parameters), errors, sizes)
 
 
 @overload

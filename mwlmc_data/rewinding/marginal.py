@@ -10,6 +10,9 @@ therefore calibrated (Deville & Sarndal 1992, J. Am. Stat. Assoc. 87, 376, their
 nearest to equal ones with which the k draws give what the m points give at some parameters around the pivot.
 
 The error of a star's L (:mod:`mwlmc_data.rewinding.density`) is one for all its draws, as it is an error of the star.
+It is larger than that of an exact star where the data say less of L: without it, single draws that are nearly radial at
+some parameters outweigh all others (f rises as L^(-2 beta): above beta = 1/2 the ratios would have no variance). The
+posterior is that of stars with this error too, which is small beside that of the data.
 """
 
 from __future__ import annotations
@@ -24,12 +27,15 @@ from scipy.special import logsumexp
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
-from mwlmc_data.rewinding.density import draw_errors
+from mwlmc_data.rewinding.density import ERROR, draw_errors
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.observed import ObservedStars
 from mwlmc_data.rewinding.proposal import draw_phase_space
+from mwlmc_data.simulator.constants import KMS_PER_MASYR_KPC
 from mwlmc_data.simulator.parameters import Parameters
 
+#: Error given to L, in r v: this part of the error that the data leave, between `ERROR` and the largest.
+_BLUR, MAX_BLUR = 0.3, 0.05
 #: Points of a star for each of its draws, and the fewest; where they are worth fewer than the draws, this many times as
 #: many, this often.
 _POINTS, _FEWEST, _MORE, _REPEATS = 16, 512, 8, 2
@@ -52,6 +58,8 @@ class StarDraws(Displayed):
         kpc, km/s and mas/yr.
     errors : ndarray, shape (n, 3)
         Of the stars' L, as :func:`~mwlmc_data.rewinding.density.draw_errors` gives them.
+    sizes : ndarray, shape (n,)
+        Their standard deviations, in r v.
     effective : ndarray, shape (n,)
         Effective number of points from which Z at the pivot was computed.
     """
@@ -59,6 +67,7 @@ class StarDraws(Displayed):
     phase_space: Float64Array
     log_weight: Float64Array
     errors: Float64Array
+    sizes: Float64Array
     effective: Float64Array
 
     def __len__(self) -> int:
@@ -79,18 +88,27 @@ class StarDraws(Displayed):
             getattr(self, name)[places] = values
 
     def log_density(self, parameters: Parameters) -> Float64Array:
-        """Log density (n,) of the data of each star; -inf where none of its draws is possible."""
+        """Log density (n,) of the data of each star; -inf where none of its draws is possible.
+
+        The logarithm of a mean of few draws is too low by half the mean's relative variance, more so the farther from
+        the pivot; that is added, or a search would stay at its pivot.
+        """
         n, k = self.log_weight.shape
-        values = log_density_stars(self.phase_space.reshape(-1, 6), parameters, np.repeat(self.errors, k, axis=0))
+        blur = np.repeat(self.errors, k, axis=0), np.repeat(self.sizes, k)
+        values = log_density_stars(self.phase_space.reshape(-1, 6), parameters, *blur)
+        terms = values.reshape(n, k) + self.log_weight
         with np.errstate(divide="ignore"):
-            return np.asarray(logsumexp(values.reshape(n, k) + self.log_weight, axis=1))
+            log_mean = logsumexp(terms, axis=1, keepdims=True)
+        parts = np.exp(terms - np.where(np.isfinite(log_mean), log_mean, 0.0))
+        variance = np.maximum(k * np.einsum("nk,nk->n", parts, parts) - 1.0, 0.0) / (k - 1)
+        return np.asarray(log_mean[:, 0] + 0.5 * variance)
 
 
 def draw_simply(stars: ObservedStars, dispersion: float, k: int, seed: tuple[int, ...]) -> StarDraws:
     """Draw from a simple halo, where nothing is known of the parameters: k draws of each star."""
     draws = draw_phase_space(stars, dispersion, k, seed)
     log_weight = draws.log_weight - math.log(draws.log_weight.shape[1])
-    return StarDraws(draws.phase_space, log_weight, _draw_star_errors(stars), np.full(len(stars), float(k)))
+    return StarDraws(draws.phase_space, log_weight, *_draw_blur(stars, dispersion), np.full(len(stars), float(k)))
 
 
 def draw_at_pivots(
@@ -145,9 +163,9 @@ def _draw_weighted(
     """As `draw_at_pivots`, from m points of each star; where none is possible, weights and effective number are 0."""
     points = draw_phase_space(stars, dispersion, m, seed)
     n = len(stars)
-    errors = _draw_star_errors(stars)
-    flat, repeated = points.phase_space.reshape(-1, 6), np.repeat(errors, m, axis=0)
-    log_f = np.array([log_density_stars(flat, p, repeated).reshape(n, m) for p in mixture])
+    blur = _draw_blur(stars, dispersion)
+    flat, repeated = points.phase_space.reshape(-1, 6), [np.repeat(each, m, axis=0) for each in blur]
+    log_f = np.array([log_density_stars(flat, p, *repeated).reshape(n, m) for p in mixture])
     log_joint = log_f + points.log_weight
     with np.errstate(divide="ignore"):
         log_z = logsumexp(log_joint, axis=2) - math.log(m)
@@ -164,7 +182,7 @@ def _draw_weighted(
     log_weight = np.take_along_axis(points.log_weight, chosen, axis=1) - math.log(m) - log_chance + log_a
     phase_space = np.take_along_axis(points.phase_space, chosen[:, :, None], axis=1)
     squares = np.einsum("nm,nm->n", chance, chance)
-    return StarDraws(phase_space, log_weight, errors, possible.any(axis=0) / np.maximum(squares, 1e-300))
+    return StarDraws(phase_space, log_weight, *blur, possible.any(axis=0) / np.maximum(squares, 1e-300))
 
 
 def calibrate(values: Float64Array, wanted: Float64Array) -> Float64Array:
@@ -203,6 +221,9 @@ def _resample(weights: Float64Array, k: int, rng: np.random.Generator) -> NDArra
     return np.clip(places, 0, m - 1)
 
 
-def _draw_star_errors(stars: ObservedStars) -> Float64Array:
-    """Errors of L: those of a star at the observed place, whatever else is known of it."""
-    return draw_errors(np.concatenate([stars.positions, np.zeros((len(stars), 3))], axis=1))
+def _draw_blur(stars: ObservedStars, dispersion: float) -> tuple[Float64Array, Float64Array]:
+    """Errors of L (n, 3), those of a star at the observed place, and their sizes (n,)."""
+    errors = draw_errors(np.concatenate([stars.positions, np.zeros((len(stars), 3))], axis=1))
+    across = KMS_PER_MASYR_KPC * stars.distance * np.hypot(stars.e_pm_l, stars.e_pm_b) / dispersion
+    unknown = np.where(stars.measured[:, 1:].all(axis=1), np.hypot(across, stars.e_distance), np.inf)
+    return errors, np.clip(_BLUR * unknown, ERROR, MAX_BLUR)

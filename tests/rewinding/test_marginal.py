@@ -4,10 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
 import mwlmc_data as mw
-from mwlmc_data.rewinding import marginal, velocity_proposal
+from mwlmc_data.rewinding import density, marginal, velocity_proposal
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.marginal import calibrate, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars
@@ -29,7 +30,7 @@ def stars():
     return stars[np.linalg.norm(stars[:, :3], axis=1) > 50.0]
 
 
-def integrate(seen, parameters, errors):
+def integrate(seen, parameters, draws):
     """Density of one star's data by a product of rules: Gauss-Hermite where there is a datum, a fine grid where not."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(11)
     weights = weights / weights.sum()
@@ -52,7 +53,7 @@ def integrate(seen, parameters, errors):
         volume = np.array([np.prod(w) for w in itertools.product(*(rule[1] for rule in rules))])
         x = np.broadcast_to(SUN_POSITION + d * seen.basis[0, 0], speeds.shape)
         w = np.hstack([x, speeds @ seen.basis[0] + SUN_VELOCITY])
-        f = np.exp(log_density_stars(w, parameters, np.repeat(errors, len(w), axis=0)))
+        f = np.exp(log_density_stars(w, parameters, np.repeat(draws.errors, len(w), axis=0), draws.sizes[0]))
         # p(observed d | d) d^2 dd with d = observed exp(e z)
         total += part * d**3 / seen.distance[0] * (f @ volume)
     return np.log(total)
@@ -64,7 +65,7 @@ def test_the_density_of_a_star_is_its_numerical_integral(stars, missing):
     seen = observe_stars(stars[3:4], make_errors(1, 0.08, 6.0, 0.05, missing=missing), np.random.default_rng(1))
     draws = draw_at_pivots(seen, MIXTURE, estimate_dispersion(seen), 4_096, (1,))
     for parameters in (PIVOT, OTHER):
-        expected = integrate(seen, parameters, draws.errors)
+        expected = integrate(seen, parameters, draws)
         assert draws.log_density(parameters)[0] == pytest.approx(expected, abs=0.03)
 
 
@@ -122,6 +123,32 @@ def test_more_draws_agree_and_calibration_makes_few_draws_better(stars):
     apart = {k: sums[k] - sums[512] for k in (32, 33)}
     size = {k: np.sqrt(((x - x.mean(axis=0)) ** 2).mean(axis=0).sum()) for k, x in apart.items()}
     assert size[32] < 0.3 and size[33] > 1.5 * size[32]
+
+
+def test_few_draws_are_not_drawn_to_their_pivot(stars):
+    """The mean over sets of draws, at parameters far from the pivot, beside many draws made there."""
+    seen = observe_stars(stars, make_errors(len(stars), 0.1, 6.0, 0.05, missing=(1, 2)), np.random.default_rng(2))
+    dispersion = estimate_dispersion(seen)
+    far = mw.Parameters(**{**TRUTH, "beta0": 0.75, "m200_mw": 1.3e12})
+    right = draw_at_pivots(seen, [far, PIVOT], dispersion, 512, (1,)).log_density(far).sum()
+    apart = []
+    for seed in range(8):
+        draws = draw_at_pivots(seen, [PIVOT], dispersion, 32, (2, seed))
+        blur = np.repeat(draws.errors, 32, axis=0), np.repeat(draws.sizes, 32)
+        terms = log_density_stars(draws.phase_space.reshape(-1, 6), far, *blur).reshape(-1, 32) + draws.log_weight
+        apart.append([draws.log_density(far).sum() - right, logsumexp(terms, axis=1).sum() - right])
+    (found, plain), error = np.mean(apart, axis=0), np.std(apart, axis=0).max() / np.sqrt(len(apart))
+    assert plain < -3.0 * error and abs(found) < 0.6 * abs(plain)
+
+
+def test_the_errors_of_l_are_small_beside_those_of_the_data(stars):
+    for errors, least, most in (
+        (make_errors(len(stars), 1e-4, 0.1, 1e-5), density.ERROR, density.ERROR),
+        (make_errors(len(stars), 0.1, 6.0, 0.02), 0.03, marginal.MAX_BLUR),
+        (make_errors(len(stars), 1e-4, 0.1, 1e-5, missing=(2,)), marginal.MAX_BLUR, marginal.MAX_BLUR),
+    ):
+        sizes = draw_simply(observe_stars(stars, errors, np.random.default_rng(1)), 100.0, 8, (1,)).sizes
+        assert sizes.shape == (len(stars),) and sizes.min() >= least and sizes.max() <= most
 
 
 def test_weights_are_calibrated_to_the_means_that_are_wanted():
