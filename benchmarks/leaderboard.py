@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines.base import find_baselines
 from benchmarks.leaderboard_text import COLUMNS, RANKINGS, format_markdown
-from benchmarks.suite.jobs import FORMAT, references_hash, score_submission, write_json
+from benchmarks.suite.jobs import FORMAT, RESULT_VERSION, references_hash, score_submission, write_json
 from benchmarks.suite.models import find_live_hash
 from benchmarks.suite.report.values import error_over_seeds
 from mwlmc_data import get_task, list_tasks
@@ -86,7 +86,7 @@ def read_result(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     known, task = tuple(list_tasks()), result.get("task")
-    expected = {
+    expected: dict[str, tuple[Any, ...]] = {
         "format": (FORMAT,),
         "task": known,
         "data_sha256": (release.get_entry("gaussian")["sha256"],),
@@ -94,6 +94,13 @@ def read_result(path: Path) -> dict[str, Any]:
         "fast": (False,),
         "live_sha256": (find_live_hash(get_task(task)).get("live_sha256") if task in known else None,),
     }
+    if result.get("baseline") is not None:
+        known_here = find_baselines().get(result["baseline"])
+        expected |= {
+            "baseline": tuple(find_baselines()),
+            "version": () if known_here is None else (known_here.version,),
+            "result_version": (RESULT_VERSION,),
+        }
     for key, allowed in expected.items():
         if result.get(key) not in allowed:
             raise ValueError(f"{path}: {key} = {result.get(key)!r}: allowed is {', '.join(map(repr, allowed))}")

@@ -262,8 +262,8 @@ def embed(plan: Plan, directory: Path | None = None) -> Path:
     ValueError
         If the seed is not that of the release.
     """
-    check_embeddable(plan)
     directory = release.DATA_DIR if directory is None else directory
+    check_embeddable(plan, directory)
     make_folder(directory)
     target = directory / plan.catalogue_path.name
     replace_file(target, lambda temporary: shutil.copyfile(plan.catalogue_path, temporary))
@@ -277,19 +277,26 @@ def embed(plan: Plan, directory: Path | None = None) -> Path:
     return target
 
 
-def check_embeddable(plan: Plan) -> None:
-    """Refuse to embed a set with another seed than the release.
+def check_embeddable(plan: Plan, directory: Path | None = None) -> None:
+    """Refuse to embed a set with another seed than the release, or a smaller one.
 
     Parameters
     ----------
     plan : Plan
         The run.
+    directory : Path, optional
+        Folder of the embedded files; that of the package by default.
 
     Raises
     ------
     ValueError
-        If the seed differs, because users simulate haloes again with that of the release.
+        If the seed differs, because users simulate haloes again with that of the release, or the package has more
+        simulations, which tasks rely on.
     """
     seed = release.CATALOGUE_SEEDS[plan.config]
     if plan.seed != seed:
         raise ValueError(f"seed = {plan.seed}: allowed is {seed} for the {plan.config} set of the package")
+    held = release.load_registry(directory).get(release.DATA_VERSION, {}).get("files", {}).get(plan.config)
+    rows = 0 if held is None else held["rows"]
+    if plan.simulations < rows:
+        raise ValueError(f"simulations = {plan.simulations}: allowed are {rows} or more, which the package has")

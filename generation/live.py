@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mwlmc_data.arguments.arrays import check_names
+from mwlmc_data.arguments.arrays import as_whole, check_names
 from mwlmc_data.live.garavito import RUNS, prepare
 from mwlmc_data.live.settings import LIVE_VERSION
 from mwlmc_data.live.simulating import run_live
@@ -50,7 +50,7 @@ def make_runs(
     check_names("runs", names, tuple(RUNS))
     make_folder(out)
     jobs = [(out, name, particles, seed) for name in names]
-    count = count_processes(workers, len(jobs))
+    count = count_processes(None if workers is None else as_whole("workers", workers, minimum=1), len(jobs))
     if count <= 1:
         return [make_run(job) for job in jobs]
     with start_pool(count) as pool:

@@ -176,14 +176,19 @@ def read_shard(run: Run, shard: int, columns: list[str] | None = None) -> pa.Tab
     if not np.array_equal(ids, run.rows(shard)):
         raise _OtherRowsError(
             f"{path} holds {len(ids)} simulations from sim_id {ids.min(initial=0)} to {ids.max(initial=0)}, not the "
-            f"{len(run.rows(shard))} from {run.rows(shard)[0]} to {run.rows(shard)[-1]}"
+            f"{len(run.rows(shard))} from {run.rows(shard)[0]} to {run.rows(shard)[-1]}",
+            has_more=len(ids) > len(run.rows(shard)),
         )
     refuse_other_draws(run, shard, table, path)
     return table
 
 
 class _OtherRowsError(RuntimeError):
-    """A shard holds other simulations of the same run."""
+    """A shard holds other simulations of the same run; perhaps more of them."""
+
+    def __init__(self, message: str, has_more: bool) -> None:
+        self.has_more = has_more
+        super().__init__(message)
 
 
 def finish(run: Run, shard: int) -> None:
@@ -203,7 +208,7 @@ def _list_unfinished(run: Run, is_known: bool) -> list[int]:
         except DamagedFileError:
             pass
         except _OtherRowsError as error:
-            if not is_known:
+            if not is_known or error.has_more:
                 raise RunMismatchError(
                     f"{run.out} belongs to a run with other shards: {error}. Continue that run with its own "
                     "settings, or choose another folder."

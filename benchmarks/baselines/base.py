@@ -100,7 +100,7 @@ class Baseline(abc.ABC):
         Whether it learns from a task's calibration split as well. Tasks with such a split are for these methods alone;
         what the others would make of them is what they make of the same task without it.
     form : str or None
-        Form of the data that it takes: "table", "sets" or "classes"; None for a table or sets.
+        Form of the data that it takes: "table", "sets", "survey" or "classes"; None for all but classes.
     """
 
     name: ClassVar[str]

@@ -35,7 +35,7 @@ class Learnable(Protocol):
     theta_names, x_names : tuple of str
         Columns of the catalogue, in its units.
     form : str
-        Form of the data: "table", "sets" or "classes", as in `mwlmc_data.scoring.task.Task`.
+        Form of the data: "table", "sets", "survey" or "classes", as in `mwlmc_data.scoring.task.Task`.
     train, validation : Split
         Arrays theta (n, d) and x (n, k).
     prior : Prior

@@ -94,6 +94,8 @@ def source_of(task: Task, baseline: str) -> Task:
 
 def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
     """Return what must agree for a file to be usable."""
+    known = find_baselines()
+    parts = {name: known[name].version for name, _ in baseline.list_parts(seed)}
     return {
         "baseline": baseline.name,
         "version": baseline.version,
@@ -101,6 +103,7 @@ def identity(baseline: Baseline, task: Learnable, seed: int) -> dict[str, Any]:
         "data_sha256": release.get_entry(task.prior.config)["sha256"],
         "seed": seed,
         "fast": baseline.effort.fast,
+        **({"parts": parts} if parts else {}),
         **find_live_hash(task),
     }
 

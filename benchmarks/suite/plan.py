@@ -69,6 +69,8 @@ def plan_waves(
         If there is no such task or baseline.
     """
     known = find_baselines()
+    if old := [task for task in tasks if get_task(task).id != get_task(get_task(task).name).id]:
+        raise ValueError(f"tasks = {', '.join(old)}: allowed are the newest versions")
     chosen = tuple(known) if baselines is None else tuple(baselines)
     if unknown := [name for name in chosen if name not in known]:
         raise ValueError(f"baselines = {', '.join(unknown)}: allowed are {', '.join(known)}")
@@ -79,6 +81,8 @@ def plan_waves(
         if known[name].accepts(get_task(task))
         for seed in range((seeds or BUDGET_SEEDS) if get_task(task).budget else 1)
     ]
+    if idle := [name for name in baselines or () if all(job.baseline != name for job in wanted)]:
+        raise ValueError(f"baselines = {', '.join(idle)}: allowed are those that take the data of {', '.join(tasks)}")
     own = [job for job in wanted if source_of(get_task(job.task), job.baseline).id == get_task(job.task).id]
     simple = [job for job in own if not known[job.baseline].list_parts(job.seed)]
     # members that are not entries themselves are trained but not scored; a shared training comes with its owner

@@ -49,11 +49,11 @@ def _simulate(options: argparse.Namespace) -> int:
     simulation = simulate(
         Parameters(**given), seed=options.seed, n_stars=options.n_stars, engine=options.engine
     )
-    reflex, orbit = simulation.reflex, simulation.orbit
-    if options.out is not None:
+    if options.out is not None:  # before the fit, which few stars do not allow
         write_halo(
             simulation.halo, options.out, {**simulation.parameters.to_dict(), "seed": simulation.seed}
         )
+    reflex, orbit = simulation.reflex, simulation.orbit
     if options.json:
         print_json(
             {

@@ -289,6 +289,7 @@ def load_haloes(
     batch_size, progress = as_whole("batch_size", batch_size, minimum=1), as_flag("progress", progress, allow_none=True)
     workers = None if workers is None else as_whole("workers", workers)
     shuffle = None if shuffle is None else as_seed("shuffle", shuffle)
+    as_flag("streaming", streaming)
     wanted = _choose_ids(sim_ids, split, config, version)
     batches = HaloBatches(
         wanted,
@@ -315,13 +316,20 @@ def _choose_ids(sim_ids: Any, split: str | None, config: str, version: str | Non
         if sim_ids is None:
             return of_split
         wanted = library.check_ids(sim_ids, config, version)
-        return wanted[np.isin(wanted, of_split)]
+        return _keep_split(wanted, np.isin(wanted, of_split), split)
     splits = schema.SPLITS if split is None else (split,)
     if sim_ids is None:
         rows = release.get_entry(config, version)["rows"]
         return np.concatenate([schema.ids_of(part, 0, rows) for part in splits]).astype(np.int64)
     wanted = library.check_ids(sim_ids, config, version)
-    return wanted if split is None else wanted[schema.split_of(wanted) == split]
+    return wanted if split is None else _keep_split(wanted, schema.split_of(wanted) == split, split)
+
+
+def _keep_split(wanted: NDArray[np.int64], is_in: Any, split: str | None) -> NDArray[np.int64]:
+    """Those of a split; refuse them if none is in it, as a loop over nothing would go unnoticed."""
+    if len(wanted) and not is_in.any():
+        raise ValueError(f"sim_ids = {len(wanted)} simulations, none of the split {split!r}: allowed are some of it")
+    return wanted[is_in]
 
 
 def _load_columns(columns: Sequence[str], config: str, version: str | None) -> Mapping[str, NDArray]:

@@ -84,6 +84,7 @@ def count_ids(split: str, start: int, stop: int) -> int:
     -------
     int
     """
+    as_choice("split", split, SPLITS)
     begin, size = {"test": (0, N_HELD_OUT), "validation": (N_HELD_OUT, N_HELD_OUT)}.get(
         split, (2 * N_HELD_OUT, SPLIT_PERIOD - 2 * N_HELD_OUT)
     )

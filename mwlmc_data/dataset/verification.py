@@ -20,6 +20,7 @@ from mwlmc_data.display import Displayed
 from mwlmc_data.storage import parquet
 from mwlmc_data.storage.errors import DamagedFileError
 from mwlmc_data.storage.hashing import sha256_of
+from mwlmc_data.storage.homes import expand_home
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,7 +100,7 @@ def verify(
     sample, progress = as_whole("sample", sample), as_flag("progress", progress, allow_none=True)
     from tqdm import tqdm
 
-    store = Store(Path(directory))
+    store = Store(expand_home("directory", directory))
     found = Verification(store.root, store.manifest.data_version)
     shown = sys.stderr.isatty() if progress is None else progress
     registry = release.load_registry()

@@ -15,6 +15,7 @@ from mwlmc_data.fetching.manifest import hold_lock
 from mwlmc_data.fetching.mirrors import parse
 from mwlmc_data.fetching.retrying import Halt, NoMirrorHelpsError
 from mwlmc_data.storage.hashing import sha256_of
+from mwlmc_data.storage.homes import expand_home
 
 #: Folder of these files, beside those of the data's versions.
 FOLDER = "outside"
@@ -47,13 +48,15 @@ def fetch_outside(
     Raises
     ------
     ValueError
-        If a mirror has an unknown form.
+        If a mirror has an unknown form, or there is none.
     FetchError
         If it cannot be fetched or written.
     """
     given = home if mirrors is None else mirrors
     places = [parse(text) for text in ([given] if isinstance(given, str | os.PathLike) else given)]
-    root = get_data_dir().parent / FOLDER if directory is None else Path(directory)
+    if not places:
+        raise ValueError("mirrors = none: allowed is at least one")
+    root = get_data_dir().parent / FOLDER if directory is None else expand_home("directory", directory)
     target, halt = root / file.name, Halt()
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -31,9 +31,9 @@ from mwlmc_data.simulator.parameters import Parameters
 #: Draws of all stars of the first search, about, and the fewest of a star; draws of a star at a pivot, and the most.
 _FIRST_DRAWS, _FEWEST_DRAWS = 4_096, 8
 N_DRAWS, _MOST = 64, 512
-#: Half-widths of the windows of ln P, in standard deviations: over the wide posteriors a polynomial would not fit more;
-#: the fewest simulated stars for each.
-_WIDTHS, _FEWEST_SIMULATED = (6.0, 5.0), 30_000
+#: Half-width of the windows of ln P, in standard deviations: over the wide posteriors a polynomial would not fit more,
+#: and other draws at the next pivot move them by a part of their width; the fewest simulated stars for each.
+_WIDTH, _FEWEST_SIMULATED = 6.0, 30_000
 #: Rounds of the search of the prior and at the first pivots, which end before they have found the posterior: draws of
 #: the stars at another place say little of it, and their noise makes it many narrow ones.
 _FIRST_ROUNDS, _ROUNDS = 16, 8
@@ -87,7 +87,7 @@ class ObservedSearch(StarSearch):
     ) -> None:
         super().__init__(likelihood, selection, n_total, seed, checkpoint, log, selection_error)
         self._stars, self._relative_errors = stars, stars.e_distance
-        self._widths, self._fewest, self._n_parts = _WIDTHS, _FEWEST_SIMULATED, _N_PARTS
+        self._widths, self._fewest, self._n_parts = (_WIDTH, _WIDTH), _FEWEST_SIMULATED, _N_PARTS
         self._dispersion = estimate_dispersion(stars)
         self._pivot: Parameters | None = None
         self._around: list[Parameters] = []

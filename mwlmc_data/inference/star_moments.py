@@ -48,7 +48,7 @@ def infer_by_moments(
     n_mocks: int,
     seed: int,
     workers: int | None,
-    resume: str | Path | None,
+    file: Path | None,
     advance: Callable[[str, int], None],
     targets: str = TOTAL,
     contamination: Mapping[str, Any] | None = None,
@@ -89,7 +89,7 @@ def infer_by_moments(
     stars = observed[inside]
     recipe = MockRecipe(stars, selection, parameters, place, seed, count_simulated(len(stars)), components)
     n_mocks = -(-n_mocks // BATCH) * BATCH
-    checkpoint = Checkpoint(None if resume is None else Path(resume), compute_key(recipe))
+    checkpoint = Checkpoint(file, compute_key(recipe))
     n_left_out = len(observed) - int(inside.sum())
     processes = count_processes(workers, n_mocks)
     return infer_moments(recipe, names, n_left_out, n, n_mocks, processes, checkpoint, advance, targets)

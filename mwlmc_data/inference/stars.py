@@ -36,6 +36,7 @@ from mwlmc_data.simulator.constants import SIMULATOR_VERSION
 from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.simulator.parameters import Parameters
 from mwlmc_data.simulator.stars import Halo
+from mwlmc_data.storage.homes import expand_home
 from mwlmc_data.workers import count_processes
 
 if TYPE_CHECKING:
@@ -231,8 +232,7 @@ def infer_stars(
     if workers is not None:
         workers = as_whole("workers", workers, minimum=1)
     selection_error = as_float("selection_error", selection_error, unit="nats", minimum=0.05, allow_infinite=True)
-    if resume is not None and not isinstance(resume, str | Path):
-        raise ValueError(f"resume = {shorten(resume)}: allowed is the path of a file")
+    file = None if resume is None else expand_home("resume", resume)
     if lmc is None and isinstance(table, Halo) and not set(SKY_NAMES) & set(free):
         lmc = table.parameters
     if method == "moments":
@@ -241,7 +241,7 @@ def infer_stars(
             raise ValueError(f"n_total = {shorten(n_total)} with method = 'moments': allowed is None, as moments do "
                              "not count the stars")  # fmt: skip
         with _Progress(progress, "mocks") as shown:
-            given = (table, selection, moments, config, free, lmc, held, n, n_mocks, seed, workers, resume)
+            given = (table, selection, moments, config, free, lmc, held, n, n_mocks, seed, workers, file)
             of_moments = infer_by_moments(*given, shown.advance, targets, contamination)
         for text in of_moments.warnings:
             warnings.warn(text, stacklevel=2)
@@ -261,7 +261,7 @@ def infer_stars(
         n_total = as_whole("n_total", n_total, minimum=len(stars))
     parameters = FreeParameters(config, free, hold_values(free, lmc, held))
     key = _compute_key(stars, selection, parameters, n_total, n, seed, selection_error)
-    checkpoint = Checkpoint(None if resume is None else Path(resume), key)
+    checkpoint = Checkpoint(file, key)
     n_processes = count_processes(workers, MAX_EVALUATIONS)
     observed = stars if isinstance(stars, ObservedStars) else None
     exact_or_drawn = stars if not isinstance(stars, ObservedStars) else draw_first(stars, seed)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.manifest import ListedFile
 from mwlmc_data.simulator.frames import ICRS_TO_GALACTIC, sky_basis, spherical_angles
 
@@ -53,18 +54,27 @@ def in_legacy_surveys(l: ArrayLike, b: ArrayLike) -> NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        If an angle is masked or not finite.
+        If an angle is masked or not finite, b is not within 90 deg, or l and b have other shapes.
 
     Examples
     --------
     >>> in_legacy_surveys([0.0, 0.0, 120.0], [90.0, 0.0, -90.0]).tolist()
     [True, False, False]
     """
-    latitude = as_floats("b", b, unit="deg")
-    directions = sky_basis(as_floats("l", l, unit="deg"), latitude)[..., 0, :] @ ICRS_TO_GALACTIC
-    declination = spherical_angles(directions)[1]
+    directions = _take_directions(l, b)
+    latitude = spherical_angles(directions)[1]
+    declination = spherical_angles(directions @ ICRS_TO_GALACTIC)[1]
     low, high = LEGACY_DECLINATION
     return (declination > low) & (declination < high) & (np.abs(latitude) > LEGACY_LATITUDE)
+
+
+def _take_directions(l: ArrayLike, b: ArrayLike) -> Float64Array:
+    """Galactic unit vectors (n, 3) from angles of a user."""
+    longitude = as_floats("l", l, unit="deg")
+    latitude = as_floats("b", b, unit="deg", minimum=-90.0, maximum=90.0)
+    if longitude.shape != latitude.shape:
+        raise ValueError(f"b = an array of shape {latitude.shape}: allowed is that of l, {longitude.shape}")
+    return sky_basis(longitude, latitude)[..., 0, :]
 
 
 def off_sagittarius(l: ArrayLike, b: ArrayLike, width: float = SAGITTARIUS_WIDTH) -> NDArray[np.bool_]:
@@ -89,7 +99,8 @@ def off_sagittarius(l: ArrayLike, b: ArrayLike, width: float = SAGITTARIUS_WIDTH
     Raises
     ------
     ValueError
-        If an angle is masked or not finite, or the width is not between 0 and 90 deg.
+        If an angle is masked or not finite, b is not within 90 deg, l and b have other shapes, or the width is not
+        between 0 and 90 deg.
 
     Examples
     --------
@@ -97,7 +108,7 @@ def off_sagittarius(l: ArrayLike, b: ArrayLike, width: float = SAGITTARIUS_WIDTH
     [True, False, False]
     """
     latitude = as_float("width", width, unit="deg", minimum=0.0, maximum=90.0)
-    directions = sky_basis(as_floats("l", l, unit="deg"), as_floats("b", b, unit="deg"))[..., 0, :]
+    directions = _take_directions(l, b)
     pole = sky_basis(*SAGITTARIUS_POLE)[0]
     return np.abs(directions @ pole) > np.sin(np.radians(latitude))
 

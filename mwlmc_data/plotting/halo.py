@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mwlmc_data.arguments.arrays import as_float
+from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.dataset.schema import REFLEX
 from mwlmc_data.plotting.profile import draw_density, draw_dispersions, draw_means, draw_radius, radial_profile
 from mwlmc_data.plotting.sky import draw_apex, draw_map, draw_place, draw_today, draw_track, outline, project_on_map
 from mwlmc_data.plotting.skymap import SkyMap, galactic_angles, smooth_map
 from mwlmc_data.plotting.style import LARGE, MEDIUM, SMALL, new_figure
 from mwlmc_data.simulator.constants import FIT_R_MIN
+from mwlmc_data.simulator.orbit import Orbit
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-    from mwlmc_data.simulator import Halo, Orbit, Reflex
+    from mwlmc_data.simulator import Halo, Reflex
 
 
 def plot_halo(
@@ -31,6 +34,9 @@ def plot_halo(
     figure: Figure | SubFigure | None = None,
 ) -> Figure:
     """Draw a halo; see :meth:`mwlmc_data.Halo.plot` for parameters and errors."""
+    r_min = as_float("r_min", r_min, unit="kpc", minimum=0.0)
+    if orbit is not None and not isinstance(orbit, Orbit):
+        raise ValueError(f"orbit = {shorten(orbit)}: allowed is the orbit of a Simulation")
     sky = smooth_map(halo.positions, halo.velocities, r_min, kernel, step=2.0)
     if reflex is None:
         reflex = fit_reflex(halo.positions, halo.velocities, r_min)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mwlmc_data.arguments.arrays import as_float, as_floats
+from mwlmc_data.arguments.arrays import as_float
+from mwlmc_data.arguments.tabular import as_vectors
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 from mwlmc_data.simulator.constants import FIT_R_MIN, SUN_POSITION
 from mwlmc_data.simulator.frames import sky_basis, spherical_angles
+from mwlmc_data.simulator.reflex import MOTION_NAMES, POSITION_NAMES
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,13 +47,13 @@ class SkyMap(Displayed):
 
 def as_stars(positions: ArrayLike, velocities: ArrayLike) -> tuple[Float64Array, Float64Array]:
     """Check a user's Galactocentric positions [kpc] and velocities [km/s] of stars, both (n, 3)."""
-    x = as_floats("positions", positions, unit="kpc", shape=("n", 3))
-    return x, as_floats("velocities", velocities, unit="km/s", shape=(len(x), 3))
+    x = as_vectors("positions", positions, POSITION_NAMES, "kpc")
+    return x, as_vectors("velocities", velocities, MOTION_NAMES, "km/s", len(x))
 
 
 def galactic_angles(positions: ArrayLike) -> Float64Array:
     """Galactic l (-180 to 180) and b [deg], (n, 2), of Galactocentric positions (n, 3) [kpc] seen from the Sun."""
-    seen = as_floats("positions", positions, unit="kpc", shape=("n", 3)) - SUN_POSITION
+    seen = as_vectors("positions", positions, POSITION_NAMES, "kpc") - SUN_POSITION
     return np.stack(spherical_angles(seen), axis=-1)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -140,6 +140,16 @@ class EnclosedPrior(Prior):
             Always.
         """
         raise TypeError("uniforms = numbers for drawn parameters: allowed is a Prior of drawn parameters")
+
+    def to_torch(self, *arguments: Any, **options: Any) -> Any:
+        """Refuse, as the masses have no density in closed form.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError(f"{type(self).__name__}.to_torch: allowed is that of a Prior of drawn parameters")
 
 
 @functools.cache

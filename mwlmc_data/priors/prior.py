@@ -82,7 +82,7 @@ class Prior(Displayed):
     def _repr_html_(self) -> str:
         rows = []
         for name, (low, high) in self.support.items():
-            law = ENCLOSED_MASS if name == CONDITIONAL else MARGINALS[self.config][name]
+            law = ENCLOSED_MASS if name == CONDITIONAL else self.marginals[name]
             text = type(law).__name__
             if isinstance(law, Normal | NormalBelowFraction):
                 text += f", {number(law.loc)} ± {number(law.scale)}"
@@ -217,7 +217,16 @@ class Prior(Displayed):
         -------
         ndarray of float64, shape (..., d)
             Clipped at `SCORE_EDGE` on either side (5.2 sigma), as are values outside the support.
+
+        Raises
+        ------
+        ValueError
+            If m_lmc_8p7 is among the parameters, which depends on m_lmc, or theta has another number of columns.
         """
+        if CONDITIONAL in self.parameters:
+            raise ValueError(f"parameters = {self.parameters!r}: allowed are those without {CONDITIONAL!r}")
+        if np.ndim(theta) == 0 or np.shape(theta)[-1] != len(self.parameters):
+            raise ValueError(f"theta = shape {np.shape(theta)}: allowed is (..., {len(self.parameters)})")
         values = np.asarray(theta, dtype=np.float64)
         below = [marginal.cdf(values[..., i]) for i, marginal in enumerate(self.marginals.values())]
         return ndtri(np.clip(np.stack(below, axis=-1), SCORE_EDGE, 1.0 - SCORE_EDGE))

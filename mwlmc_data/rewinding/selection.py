@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from mwlmc_data.arguments.arrays import as_float, as_floats
 from mwlmc_data.arguments.conversion import refuse_masked
 from mwlmc_data.arguments.messages import shorten
+from mwlmc_data.arguments.tabular import as_vectors
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed, number
 from mwlmc_data.rewinding.healpix import MAX_NSIDE, find_pixels, get_nside
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator.frames import spherical_angles
+from mwlmc_data.simulator.reflex import POSITION_NAMES
 
 #: Directions at which a footprint that is a function is evaluated, to tell it from others.
 _N_DIRECTIONS = 20_000
@@ -104,7 +106,7 @@ class Selection(Displayed):
         Parameters
         ----------
         positions : array_like, shape (n, 3)
-            Galactocentric [kpc].
+            Galactocentric [kpc]: an array, or a table of x, y, z.
 
         Returns
         -------
@@ -117,7 +119,7 @@ class Selection(Displayed):
             If the positions are not such an array, or the footprint's function returns anything but n numbers from 0
             to 1.
         """
-        x = as_floats("positions", positions, unit="kpc", shape=("n", 3))
+        x = as_vectors("positions", positions, POSITION_NAMES, "kpc")
         squared = np.einsum("ni,ni->n", x, x)
         inside = (squared > self.r_min**2) & (squared < self.r_max**2)
         completeness = inside.astype(float)

@@ -11,7 +11,7 @@ is it good?               `energy_score`, `negative_log_posterior`, and the gap:
 is it sharp?              `contraction`
 is it calibrated?         `rank_calibration`, `ecdf_band`, `interval_coverage`, `highest_density_coverage`,
                           `region_coverage`, `tarp`, `tarp_band`, `coverage_band`
-is it the reference?      `energy_distance`, `mmd`, `mean_error`, `variance_ratio`; C2ST is in ``benchmarks.suite.c2st``
+is it the reference?      `energy_distance`, `mmd`, `mean_error`, `variance_ratio`; C2ST: ``benchmarks.common.c2st``
 does it know its limits?  `z_of_truth`, `hits`, `log_volume`, `detection_auroc`
 one observation           `summarise_posterior`, `predictive_tail`
 angles                    `wrap_degrees`, `circular_mean`, `circular_percentiles`

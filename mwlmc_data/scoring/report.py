@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mwlmc_data.display import Displayed, html_table
+from mwlmc_data.storage.homes import expand_home
 
 WIDTH = 120
 #: Label of an entry whose scores are better than the exact posterior's.
@@ -200,6 +201,7 @@ class Report(Mapping[str, Any]):
         ValueError
             If the name has another ending.
         """
+        path = expand_home("path", path)
         if path.suffix not in (".json", ".txt"):
             raise ValueError(f"path = {str(path)!r}: allowed is a name that ends in .json or .txt")
         text = dump(self.to_dict(), indent=2) if path.suffix == ".json" else str(self)

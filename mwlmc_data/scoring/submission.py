@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,9 @@ from mwlmc_data.scoring.inputs import Array, take_arrays
 from mwlmc_data.scoring.manifest import find_manifest_problems, make_manifest, read_manifest
 from mwlmc_data.scoring.report import Report
 from mwlmc_data.scoring.task import Task, get_task
+from mwlmc_data.storage.homes import expand_home
 from mwlmc_data.storage.npz import Member, NpzError, load_members, read_members, write_npz
+from mwlmc_data.storage.writing import make_folder, remove_leftovers, replace_file, write_bytes
 
 MANIFEST, SAMPLES = "manifest.json", "samples.npz"
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX")
@@ -122,9 +123,11 @@ def write_submission(
     ------
     SubmissionError
         If anything is wrong; a ValueError that lists all of it. Nothing is written.
+    WriteError
+        If the disk is full or read-only, or permission is denied.
     """
     task = get_task(task) if isinstance(task, str) else task
-    home = Path(directory)
+    home = expand_home("directory", directory)
     given = {"samples": samples, "log_prob_truth": log_prob_truth, **optional}
     numbers, found = take_arrays({name: value for name, value in given.items() if value is not None})
     arrays = {name: _convert(task, name, array) for name, array in numbers.items()}
@@ -132,17 +135,22 @@ def write_submission(
     costs = {name: _plain(value) for name, value in cost.items()} if isinstance(cost, Mapping) else cost
     listed = [_plain(seed) for seed in seeds] if isinstance(seeds, Iterable) else seeds
     manifest = make_manifest(task, method, listed, costs, code, date)
+    if home.is_dir():
+        remove_leftovers(home)
     problems = [*_folder_problems(home), *find_manifest_problems(manifest), *found]
     if problems:
         raise SubmissionError(str(home), problems)
-    home.mkdir(parents=True, exist_ok=True)
-    partial = {name: home / f".{name}.{os.getpid()}" for name in (MANIFEST, SAMPLES)}
-    with open(partial[SAMPLES], "wb") as file:
-        write_npz(file, arrays)
-    partial[MANIFEST].write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    for name, path in partial.items():
-        path.replace(home / name)
+    make_folder(home)
+    # without its old manifest a folder is no submission, and so none whose draws and manifest are of two
+    (home / MANIFEST).unlink(missing_ok=True)
+    replace_file(home / SAMPLES, lambda temporary: _write_arrays(temporary, arrays))
+    write_bytes(home / MANIFEST, (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode())
     return home
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, NDArray]) -> None:
+    with open(path, "wb") as file:
+        write_npz(file, arrays)
 
 
 def read_submission(directory: str | Path, task: Task | None = None) -> Submission:
@@ -167,7 +175,7 @@ def read_submission(directory: str | Path, task: Task | None = None) -> Submissi
         If anything is wrong; a ValueError whose `problems` list all of it. Arrays are loaded only if their names, types
         and sizes are right, and never unpickled.
     """
-    home = Path(directory)
+    home = expand_home("directory", directory)
     if not home.is_dir():
         raise FileNotFoundError(f"directory = {str(home)!r}: allowed is one that exists, with {MANIFEST} and {SAMPLES}")
     problems = _folder_problems(home)
@@ -251,8 +259,8 @@ def _folder_problems(home: Path) -> list[str]:
 
 
 def _is_litter(name: str) -> bool:
-    """Return whether a file is one that macOS and Windows leave in every folder."""
-    return name in _LITTER or name.startswith("._")
+    """Whether a file is one that macOS and Windows leave in every folder, or a writer that was killed."""
+    return name in _LITTER or name.startswith("._") or (name.startswith((MANIFEST, SAMPLES)) and name.endswith(".tmp"))
 
 
 def _convert(task: Task, name: str, array: NDArray) -> NDArray:

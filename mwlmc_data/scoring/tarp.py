@@ -154,11 +154,17 @@ def tarp_band(n: int, credibility: ArrayLike, level: float = 0.95) -> tuple[NDAr
     -------
     low, high : ndarray, shape (k,)
         Coverage at the band's edges.
+
+    Raises
+    ------
+    ValueError
+        If a credibility is not a number from 0 to 1.
     """
-    credibility = np.asarray(credibility, dtype=np.float64)
+    credibility = as_floats("credibility", credibility, shape=("k",), minimum=0.0, maximum=1.0)
     inside = (credibility > 0) & (credibility < 1)
-    low, high = np.clip(credibility, 0, 1), np.clip(credibility, 0, 1)
-    _, low[inside], high[inside] = ecdf_band(n, level, credibility[inside])
+    low, high = credibility.copy(), credibility.copy()
+    if inside.any():
+        _, low[inside], high[inside] = ecdf_band(n, level, credibility[inside])
     return low, high
 
 

@@ -73,7 +73,8 @@ class Task(abc.ABC):
         Simulations to train on, if fewer than all.
     form : str
         "table": x is an array, a row of numbers for each simulation; "sets": it is a
-        `mwlmc_data.scoring.star_sets.StarSets`; "classes": it is one too, and theta says which model made each.
+        `mwlmc_data.scoring.star_sets.StarSets`; "survey": a `mwlmc_data.scoring.star_surveys.SurveySets`; "classes": a
+        StarSets too, and theta says which model made each.
     on_demand : bool
         Whether x is made on this machine at its first use, which takes time (`mwlmc_data.scoring.tasks.on_demand`).
     train, validation, test : Split

@@ -113,7 +113,7 @@ class Parameters(Displayed):
             if not left_out.get(name):
                 self._set(name, in_range(name, getattr(self, name)))
         if is_fixed and needs_a_lmc:
-            self._set("m_lmc_8p7", min(const.LMC_ENCLOSED_MASS, 0.8 * self.m_lmc))
+            self._set("m_lmc_8p7", _choose_enclosed(self.m_lmc))
         elif is_fixed:
             self._set("m_lmc_8p7", float(hernquist_mass(const.LMC_ENCLOSED_RADIUS, self.m_lmc, self.a_lmc)))
         if needs_a_lmc:
@@ -227,7 +227,8 @@ class Parameters(Displayed):
         ----------
         **changes
             New values by name. What followed from a changed one follows again: `c200` from `m200_mw` unless it was
-            given, `a_lmc` from the LMC's masses, `m_lmc_8p7` from `a_lmc`, and the LMC's place on the sky from its
+            given, `a_lmc` from the LMC's masses, `m_lmc_8p7` from `a_lmc`, or from `m_lmc` where it has its
+            default, and the LMC's place on the sky from its
             Galactocentric vector or the other way round.
 
         Raises
@@ -247,6 +248,8 @@ class Parameters(Displayed):
             del kept["c200"]
         if not changes.keys().isdisjoint(("m_lmc", "m_lmc_8p7", "a_lmc")):
             del kept["m_lmc_8p7" if "a_lmc" in changes else "a_lmc"]
+        if "m_lmc" in changes and kept.get("m_lmc_8p7") == _choose_enclosed(self.m_lmc):
+            del kept["m_lmc_8p7"]
         is_moved_vector = not changes.keys().isdisjoint(CARTESIAN_NAMES)
         for name in SKY_NAMES if is_moved_vector else CARTESIAN_NAMES:
             del kept[name]
@@ -275,6 +278,11 @@ class Parameters(Displayed):
     def coulomb_log(self) -> float:
         """Coulomb logarithm of eq. 7, never negative."""
         return float(coulomb_logarithm(self.a_lmc))
+
+
+def _choose_enclosed(m_lmc: float) -> float:
+    """The LMC's mass within 8.7 kpc [Msun] where none is given."""
+    return min(const.LMC_ENCLOSED_MASS, 0.8 * m_lmc)
 
 
 def place_lmc(parameters: Parameters, phase_space: Float64Array) -> Parameters:

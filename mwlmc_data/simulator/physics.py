@@ -59,7 +59,7 @@ PHYSICS = MappingProxyType(
 
 def take_physics(value: Any) -> str:
     """Take the name of a physics from a user; raise ValueError for anything else."""
-    return as_choice("physics", value, tuple(PHYSICS))
+    return as_choice("physics", value.as_py() if hasattr(value, "as_py") else value, tuple(PHYSICS))
 
 
 def require_standard(what: str, physics: str) -> None:

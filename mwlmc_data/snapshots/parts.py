@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mwlmc_data.arguments.messages import shorten
+from mwlmc_data.storage.homes import expand_home
 
 _SUFFIXES = (".hdf5", ".h5")
 _NUMBERED = re.compile(r"^(?P<base>.+)\.(?P<number>\d+)\.(hdf5|h5)$")
@@ -51,9 +52,9 @@ def find_parts(path: Any) -> list[Path]:
         If there is no such file.
     """
     if isinstance(path, str | os.PathLike):
-        paths = _expand(Path(path))
+        paths = _expand(expand_home("path", path))
     elif isinstance(path, Sequence) and path and all(isinstance(item, str | os.PathLike) for item in path):
-        paths = [Path(item) for item in path]
+        paths = [expand_home("path", item) for item in path]
     else:
         raise ValueError(f"path = {shorten(path)}: allowed is a file, a folder of parts, or a list of files")
     for item in paths:

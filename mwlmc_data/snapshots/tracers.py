@@ -121,8 +121,10 @@ def draw_weighted(weights: Float64Array, n: int, rng: np.random.Generator) -> ND
     Raises
     ------
     ValueError
-        If one would have to be drawn more than once.
+        If there is none, or one would have to be drawn more than once.
     """
+    if not weights.any():
+        raise ValueError(f"n_stars = {n} of no particles in the selection: allowed is one that holds some")
     share = n * weights / weights.sum()
     if n == np.count_nonzero(weights) and share.max() <= 1.0 + _ROUNDING:
         return np.flatnonzero(weights)

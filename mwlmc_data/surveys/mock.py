@@ -171,12 +171,14 @@ def _match(
     name: str, stars: Float64Array, template: ObservedStars, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], Float64Array]:
     """Rows of the stars nearest to a table's, and the scores (n,) of the errors of their distances."""
+    if not len(template):
+        raise ValueError("like = no stars: allowed is one or more")
     if len(stars) < len(template):
         raise ValueError(
             f"{name} = {len(stars)} stars for a mock with {len(template)} of them: allowed are as many or more"
         )
     apart = stars[:, :3] - const.SUN_POSITION
-    distance = np.sqrt(np.einsum("ni,ni->n", apart, apart))
+    distance = np.maximum(np.sqrt(np.einsum("ni,ni->n", apart, apart)), 1e-300)  # a star at the Sun is far from any
     direction, log_distance = apart / distance[:, None], np.log(distance)
     scores = rng.standard_normal(len(stars))
     wanted, log_wanted = sky_basis(template.l, template.b)[:, 0], np.log(template.distance)

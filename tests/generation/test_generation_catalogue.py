@@ -189,6 +189,22 @@ def test_embedding_registers_what_the_package_then_loads(tmp_path, stand_in, mon
     assert len(load_catalogue("test")) == 10
 
 
+def test_fewer_simulations_than_there_are_replace_nothing(tmp_path, stand_in, monkeypatch):
+    """A run with fewer would drop what was made, and a smaller set what tasks rely on."""
+    plan = plan_for(tmp_path / "run")
+    made = make(plan, stand_in)
+    content = made.read_bytes()
+    with pytest.raises(RunMismatchError, match="other shards"):
+        make(plan_for(tmp_path / "run", simulations=plan.simulations - 3), stand_in)
+    assert made.read_bytes() == content
+    monkeypatch.setattr(release, "DATA_DIR", tmp_path / "data")
+    embed(plan)
+    smaller = plan_for(tmp_path / "other", simulations=plan.simulations - 3)
+    make(smaller, stand_in)
+    with pytest.raises(ValueError, match=f"simulations = {smaller.simulations}: allowed are {plan.simulations} or more"):
+        embed(smaller)
+
+
 def test_only_the_seed_of_the_release_is_embedded(tmp_path, stand_in):
     plan = plan_for(tmp_path / "run", seed=4)
     make(plan, stand_in)

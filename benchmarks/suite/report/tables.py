@@ -115,6 +115,8 @@ def _hits(results: Sequence[Result]) -> str:
 
 
 def _leakage(results: Sequence[Result]) -> str:
+    if not all(result.content["drawn"] for result in results):  # probabilities, without draws
+        return MISSING
     inside = float(np.mean([result.content["drawn"]["acceptance_mean"] for result in results]))
     missing = sum(int(result.content["drawn"]["incomplete"]) for result in results)
     stated = plain(100.0 * (1.0 - inside), 2) + "%"

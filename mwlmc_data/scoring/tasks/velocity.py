@@ -29,7 +29,8 @@ class VelocityBins(OnDemandTask):
     Attributes
     ----------
     setting : str
-        Name of the cells and directions, of `mwlmc_data.scoring.velocity_bins.SETTINGS`; `x_names` follows from it.
+        Name of the cells and directions, of `mwlmc_data.scoring.velocity_bins.SETTINGS`; a subclass with another one
+        names its `x_names` too.
     """
 
     name = "velocity-bins"
