@@ -15,6 +15,7 @@ from scipy import integrate, stats
 
 from mwlmc_data.dataset.schema import DRAWN
 from mwlmc_data.priors import MARGINALS, Prior
+from mwlmc_data.priors.enclosed import EnclosedPrior
 from tests.helpers.prior_laws import LAWS, enclosed_law
 
 CONFIGS = sorted(MARGINALS)
@@ -446,3 +447,14 @@ class TestTorch:
 @given(seed=st.integers(0, 2**32))
 def test_repeated_draws_are_the_same(seed):
     pd.testing.assert_frame_equal(Prior("flat").sample(3, seed=seed), Prior("flat").sample(3, seed=seed))
+
+
+def test_what_a_prior_cannot_do_is_refused_by_name():
+    with pytest.raises(ValueError, match="allowed are those without 'm_lmc_8p7'"):
+        Prior("gaussian", ["m_lmc_8p7", "m_lmc"]).to_normal_scores(np.ones((3, 2)))
+    with pytest.raises(ValueError, match=re.escape("theta = shape (3, 2): allowed is (..., 1)")):
+        Prior("gaussian", ["m_lmc"]).to_normal_scores(np.ones((3, 2)))
+    enclosed = EnclosedPrior("gaussian")
+    assert "m_mw_50" in enclosed._repr_html_()
+    with pytest.raises(TypeError, match=r"EnclosedPrior\.to_torch: allowed is that of a Prior of drawn parameters"):
+        enclosed.to_torch()

@@ -107,6 +107,8 @@ def mock_survey(
         if errors is not None:
             raise ValueError("errors = given beside like: allowed is one of the two, as like has its own")
         template = take_observed(like)
+        if not len(template):
+            raise ValueError("like = no stars: allowed is one or more")
         if n is not None:
             template = template[_choose(len(template), as_whole("n", n, minimum=1, maximum=len(template)), rng)]
         seen, places = observe_like(stars, template, rng, others, parts)
@@ -171,8 +173,6 @@ def _match(
     name: str, stars: Float64Array, template: ObservedStars, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], Float64Array]:
     """Rows of the stars nearest to a table's, and the scores (n,) of the errors of their distances."""
-    if not len(template):
-        raise ValueError("like = no stars: allowed is one or more")
     if len(stars) < len(template):
         raise ValueError(
             f"{name} = {len(stars)} stars for a mock with {len(template)} of them: allowed are as many or more"

@@ -352,3 +352,13 @@ def test_all_at_once_as_tensors():
     whole["velocities"] += 1  # tensors may be written to
     assert torch.isfinite(whole["velocities"]).all()
     assert np.array_equal(mw.load_halo(5).velocities + np.float32(1), whole["velocities"][5].numpy())
+
+
+def test_simulations_of_which_none_is_in_the_split_are_refused():
+    assert mw.load_haloes([1, 2, 30], split="test", progress=False).sim_ids.tolist() == [1, 2]
+    with pytest.raises(ValueError, match="sim_ids = 2 simulations, none of the split 'train': allowed are some of it"):
+        mw.load_haloes([1, 2], split="train")
+    with pytest.raises(ValueError, match="streaming = 'no': allowed is"):
+        mw.load_haloes([1, 2], streaming="no")
+    with pytest.raises(ValueError, match=r"split = 'Test': allowed is .*do you mean 'test'"):
+        schema.count_ids("Test", 0, 1280)

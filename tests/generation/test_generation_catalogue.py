@@ -201,7 +201,7 @@ def test_fewer_simulations_than_there_are_replace_nothing(tmp_path, stand_in, mo
     embed(plan)
     smaller = plan_for(tmp_path / "other", simulations=plan.simulations - 3)
     make(smaller, stand_in)
-    with pytest.raises(ValueError, match=f"simulations = {smaller.simulations}: allowed are {plan.simulations} or more"):
+    with pytest.raises(ValueError, match=f"allowed are {plan.simulations} or more"):
         embed(smaller)
 
 

@@ -210,3 +210,11 @@ def test_importing_the_observations_loads_no_network_library():
     code = "import sys, mwlmc_data as mw; mw.observations.load_observations(); print('pooch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("footprint", [mw.observations.in_legacy_surveys, mw.observations.off_sagittarius])
+def test_directions_that_are_none_are_refused(footprint):
+    with pytest.raises(ValueError, match=r"b\[0\] = 120\.0: allowed is"):
+        footprint([0.0], [120.0])
+    with pytest.raises(ValueError, match=r"b = an array of shape \(2,\): allowed is that of l, \(3,\)"):
+        footprint([1.0, 2.0, 3.0], [1.0, 2.0])

@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import numpy as np
+import pandas as pd
 import pytest
 
 from mwlmc_data.plotting.skymap import galactic_angles, gsr_velocity, smooth_map
@@ -99,3 +100,11 @@ def test_units_are_converted_and_masks_refused():
             function(x, v[:, 0])
     with pytest.raises(ValueError, match="positions = 1 masked"):
         galactic_angles(hidden)
+
+
+def test_tables_are_taken_by_name():
+    table = pd.DataFrame({"z": [0.0, 80.0], "y": [10.0, 0.0], "x": [80.0, 0.0]})
+    speeds = pd.DataFrame({"vz": [5.0, 1.0], "vx": [3.0, 2.0], "vy": [4.0, 0.0]})
+    arrays = table[["x", "y", "z"]].to_numpy(), speeds[["vx", "vy", "vz"]].to_numpy()
+    np.testing.assert_array_equal(galactic_angles(table), galactic_angles(arrays[0]))
+    np.testing.assert_array_equal(gsr_velocity(table, speeds), gsr_velocity(*arrays))

@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +142,10 @@ def test_masks_of_a_footprint_are_refused_and_its_map_is_kept():
     selection = mw.Selection(footprint=whole)
     whole[:] = 0.0
     assert selection.compute_completeness([[60.0, 0.0, 0.0]]).tolist() == [1.0]
+
+
+def test_a_table_of_places_is_taken_by_name():
+    table = pd.DataFrame({"z": [0.0, 80.0], "y": [0.0, 0.0], "x": [80.0, 0.0]})
+    north = mw.Selection(r_min=50.0, footprint=lambda l, b: b > 30.0)
+    np.testing.assert_array_equal(north.compute_completeness(table), [0.0, 1.0])
+    np.testing.assert_array_equal(north.compute_completeness(table[["x", "y", "z"]].to_numpy()), [0.0, 1.0])

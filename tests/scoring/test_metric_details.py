@@ -148,3 +148,11 @@ def test_curves_of_coverage_do_not_depend_on_the_order_of_the_fractions():
     curve = scoring.highest_density_coverage(log_prob, right, bins=5)
     assert curve.coverage == pytest.approx([(curve.fractions <= c).mean() for c in curve.credibility])
     assert np.any(np.diff(curve.fractions) < 0)
+
+
+def test_a_band_is_refused_where_there_is_none():
+    low, high = scoring.tarp_band(25, [0.0, 1.0])
+    assert low.tolist() == high.tolist() == [0.0, 1.0]
+    for bad in ([0.0, np.nan], [1.3], 0.5, [10.0, 50.0]):
+        with pytest.raises(ValueError, match="credibility"):
+            scoring.tarp_band(25, bad)

@@ -423,6 +423,25 @@ class TestFolder:
         assert read_submission(folder).task.id == task.id
         write_submission(folder, task, samples, **ABOUT)
 
+    def test_an_interrupted_writer_leaves_no_half_entry(self, folder, task, samples, monkeypatch):
+        def fail(file, arrays):
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(submission, "write_npz", fail)
+            with pytest.raises(OSError):
+                write_submission(folder, task, samples, **ABOUT)
+        assert "manifest.json is missing" in " ".join(problems_of(folder))  # not the old one beside other draws
+        (folder / "samples.npz.0123.tmp").write_bytes(b"of a writer that was killed")
+        write_submission(folder, task, samples, **ABOUT)
+        assert read_submission(folder).task.id == task.id
+
+    def test_the_home_folder_is_meant(self, tmp_path, task, samples, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        write_submission("~/entry", task, samples, **ABOUT)
+        assert (tmp_path / "entry" / "samples.npz").is_file() and read_submission("~/entry").task.id == task.id
+
     @pytest.mark.parametrize("name", ["samples.npz", "manifest.json"])
     def test_links_are_not_followed(self, folder, tmp_path, name):
         (folder / name).rename(tmp_path / "elsewhere")

@@ -115,6 +115,8 @@ class TestReplace:
         assert p.replace(m200_mw=1.3e12) == Parameters(**(MASSES | {"m200_mw": 1.3e12}))
         assert p.replace(m_lmc=1e11) == Parameters(**(MASSES | {"m_lmc": 1e11}))
         assert p.replace(m_lmc_8p7=2e10) == Parameters(**MASSES, m_lmc_8p7=2e10)
+        small = Parameters(**(MASSES | {"m_lmc": 1e10}))  # 0.8 of it within 8.7 kpc
+        assert p.replace(m_lmc=1e10) == small and small.replace(m_lmc=p.m_lmc) == p
         assert p.replace(a_lmc=20.0) == Parameters(**MASSES, a_lmc=20.0)
 
     def test_a_given_concentration_is_kept(self):

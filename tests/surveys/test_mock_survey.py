@@ -255,3 +255,14 @@ def test_the_table_of_errors_is_that_of_the_mock(halo, table):
     seen = take_observed(table)
     made = make_table(seen, table["star"].to_numpy())
     pd.testing.assert_frame_equal(made, table, check_exact=False, rtol=1e-9)
+
+
+def test_a_template_without_stars_is_refused_and_a_star_at_the_sun_is_not_preferred():
+    halo = mw.simulate(mw.Parameters(m200_mw=1e12, m_lmc=1e11, log10_lambda_df=0.0), n_stars=300, seed=1).halo
+    like = mw.mock_survey(halo, selection=mw.Selection(), errors={"distance": 0.1, "v_los": 5.0}, n=20, seed=2)
+    with pytest.raises(ValueError, match="like = no stars: allowed is one or more"):
+        mw.mock_survey(halo, like={name: np.asarray(values)[:0] for name, values in like.items()})
+    stars = np.hstack([halo.positions, halo.velocities]).astype(float)
+    at_the_sun = np.vstack([[*SUN_POSITION, 0.0, 0.0, 0.0], stars])
+    found = mw.mock_survey(at_the_sun, like=like, seed=3)
+    assert len(found) == 20 and np.asarray(found["distance"]).min() > 1.0

@@ -232,3 +232,11 @@ def test_probabilities_of_models_are_ranked_by_their_log_score(tmp_path):
     assert second["less_first"]["value"] == pytest.approx(np.log(3.0), abs=1e-3) and second["less_first"]["is_paired"]
     text = leaderboard_text.format_markdown(board)
     assert "| log score [nats] | minus row 1 |" in text and "1.6094" in text
+
+
+@pytest.mark.parametrize("key", ["result_version", "version"])
+def test_a_result_of_another_version_is_refused(tmp_path, key):
+    stored = json.loads((leaderboard.RESULTS / "budget-1000" / "prior-s0.json").read_text())
+    (tmp_path / "old.json").write_text(json.dumps({**stored, key: stored[key] - 1}))
+    with pytest.raises(ValueError, match=f"{key} = {stored[key] - 1}: allowed is {stored[key]}"):
+        leaderboard.read_result(tmp_path / "old.json")

@@ -1,5 +1,6 @@
 """The suite: what it plans, that it resumes, and that what it writes can be scored by anyone."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -93,6 +94,23 @@ class TestPlan:
         assert entries_of(waves, jobs.run) == [
             Job("summary-6", "prior", 0), Job("budget-1000", "prior", 0), Job("budget-1000", "prior", 1)
         ]  # fmt: skip
+
+    def test_what_would_do_nothing_or_something_else_is_refused(self, monkeypatch):
+        with pytest.raises(ValueError, match="baselines = deepsets: allowed are those that take the data of summary-6"):
+            plan.plan_waves(("summary-6",), ("prior", "deepsets"))
+        newest = get_task("shift")
+        older = dataclasses.make_dataclass("Older", ["id", "name"])("shift@0.9", "shift")
+        monkeypatch.setattr(plan, "get_task", lambda name: older if name == "shift@0.9" else newest)
+        with pytest.raises(ValueError, match=r"tasks = shift@0\.9: allowed are the newest versions"):
+            plan.plan_waves(("shift@0.9",))
+
+    def test_a_new_version_of_a_part_makes_another_baseline(self, monkeypatch):
+        task, made_of_parts = get_task("budget-1000"), jobs.create("nsf-ensemble")
+        before = models.identity(made_of_parts, task, 0)
+        assert before["parts"] == {"nsf": find_baselines()["nsf"].version}
+        monkeypatch.setattr(find_baselines()["nsf"], "version", 99)
+        assert models.identity(made_of_parts, task, 0) != before
+        assert "parts" not in models.identity(jobs.create("maf"), task, 0)
 
     def test_only_the_task_with_the_validation_cases_trains_other_sets_for_them(self):
         cases = {arguments for wave in plan.plan_waves() for called, arguments in wave if called is jobs.run_cases}

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from html import escape
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -451,3 +452,11 @@ def test_browser_shows_every_image_and_nothing_overflows(whole, tmp_path):
     wide = json.loads(re.search(r'data-wide="([^"]*)"', done.stdout).group(1).replace("&quot;", '"'))
     assert images == [True] * html.count("<img ")
     assert wide == []
+
+
+def test_probabilities_have_no_leakage():
+    classifier, sampler = (SimpleNamespace(content={"drawn": drawn}) for drawn in (
+        {}, {"acceptance_mean": 0.98, "incomplete": 1}
+    ))  # fmt: skip
+    assert tables._leakage([classifier]) == tables.MISSING
+    assert tables._leakage([sampler]) == "2.00%, 1 gave up"
