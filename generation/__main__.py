@@ -52,9 +52,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ValueError as error:
         return _fail(error, 2)
     except KeyboardInterrupt:
-        print(
-            "interrupted: finished shards are kept; run the same command again to continue", file=sys.stderr
-        )
+        goes_on = options.run in (_catalogue, _haloes, _live, _live_set)
+        kept = ": finished shards are kept; run the same command again to continue" if goes_on else ""
+        print(f"interrupted{kept}", file=sys.stderr)
         return 130
 
 

@@ -42,8 +42,9 @@ class Halo(Displayed):
 
     def __post_init__(self) -> None:
         refuse_misaligned({"positions": self.positions, "velocities": self.velocities})
-        x = as_vectors("positions", self.positions, POSITION_NAMES, "kpc")
-        v = as_vectors("velocities", self.velocities, MOTION_NAMES, "km/s", len(x))
+        largest = float(np.finfo(np.float32).max)
+        x = as_vectors("positions", self.positions, POSITION_NAMES, "kpc", limit=largest)
+        v = as_vectors("velocities", self.velocities, MOTION_NAMES, "km/s", len(x), limit=largest)
         object.__setattr__(self, "positions", x.astype(np.float32))
         object.__setattr__(self, "velocities", v.astype(np.float32))
 

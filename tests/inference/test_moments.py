@@ -16,6 +16,7 @@ from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.mock_simulations import MockRecipe, simulate_mocks
 from mwlmc_data.inference.moments import infer_moments
 from mwlmc_data.inference.present_day import PresentDay
+from mwlmc_data.rewinding import survey
 from mwlmc_data.rewinding.observed import take_observed
 from mwlmc_data.simulator.limits import CARTESIAN_NAMES
 from mwlmc_data.simulator.reflex import REFLEX_NAMES
@@ -230,8 +231,9 @@ class TestMocks:
 
 class TestRoad:
     def test_a_survey_of_a_halo_is_inferred(self, table, monkeypatch, tmp_path):
-        monkeypatch.setattr(mock_simulations, "_LEAST", 4000)
-        monkeypatch.setattr(mock_simulations, "_FOR_EACH", 10)
+        monkeypatch.setattr(mock_simulations, "_LEAST", 1000)
+        monkeypatch.setattr(mock_simulations, "_FOR_EACH", 5)
+        monkeypatch.setattr(survey, "_FIRST", 3000)
         held = {"m200_mw": 1.1e12, "log10_lambda_df": 0.0, "beta0": 0.45, "r_dehnen": 12.0}
         options = {"free": ("m_lmc",), "held": held, "lmc": mw.observations.load_lmc(), "n_mocks": 60, "workers": 1}
         found = quiet(table, resume=tmp_path / "mocks.npz", **options)
@@ -246,8 +248,9 @@ class TestRoad:
 
     def test_a_stream_is_told_from_the_halo_and_its_part_is_inferred(self, table, monkeypatch):
         """A quarter of the stars moves together, which no mass of the LMC does."""
-        monkeypatch.setattr(mock_simulations, "_LEAST", 4000)
-        monkeypatch.setattr(mock_simulations, "_FOR_EACH", 10)
+        monkeypatch.setattr(mock_simulations, "_LEAST", 1000)
+        monkeypatch.setattr(mock_simulations, "_FOR_EACH", 5)
+        monkeypatch.setattr(survey, "_FIRST", 3000)
         rng = np.random.default_rng(4)
         angle = rng.uniform(0.0, 0.8 * np.pi, 3000)
         along = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)

@@ -196,6 +196,7 @@ def test_a_halo_must_hold_finite_stars_with_three_components():
         ((np.ma.masked_equal(x, x.min()), v), "positions = 1 masked or missing value of 90"),
         ((x, np.where(v == v.max(), np.nan, v)), r"velocities\[.*\] = nan: allowed is a finite number"),
         ((x * u.deg, v), "positions = numbers in deg"),
+        ((np.where(x == x.max(), 1e39, x.astype(float)), v), r"positions\[.*\] = 1e\+39: allowed is"),
     ):
         with pytest.raises(ValueError, match=says):
             mw.Halo(*change)

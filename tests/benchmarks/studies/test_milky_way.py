@@ -10,6 +10,7 @@ import mwlmc_data as mw
 from benchmarks import __main__ as command
 from benchmarks.studies import milky_way, survey_moments
 from mwlmc_data.inference import mock_simulations
+from mwlmc_data.rewinding import survey
 
 ROWS = ("x", "y", "z", "vx", "vy", "vz", "l", "b", "distance", "v_los", "pm_l", "pm_b", "err_distance", "err_v_los",
         "err_pm_l", "err_pm_b", "corr_pm")  # fmt: skip
@@ -64,7 +65,8 @@ def test_stars_are_read_and_refused_elsewhere(giants, reference, tmp_path):
 
 
 def test_giants_are_inferred_step_by_step(giants, tmp_path, monkeypatch):
-    monkeypatch.setattr(mock_simulations, "_LEAST", 2000)
+    monkeypatch.setattr(mock_simulations, "_LEAST", 400)
+    monkeypatch.setattr(survey, "_FIRST", 2000)
     monkeypatch.setattr(mock_simulations, "_FOR_EACH", 1)
     lines = list(milky_way.describe_giants(giants, tmp_path, 250, 1))
     assert lines[0].startswith("60 K giants: fitted vector") and (tmp_path / "mocks-giants.npz").exists()
@@ -108,7 +110,8 @@ def test_a_part_that_does_not_exist_is_refused(capsys):
 
 class TestSurveyMoments:
     def test_the_survey_is_inferred_with_its_calibration(self, tmp_path, monkeypatch, capsys):
-        monkeypatch.setattr(mock_simulations, "_LEAST", 2000)
+        monkeypatch.setattr(mock_simulations, "_LEAST", 400)
+        monkeypatch.setattr(survey, "_FIRST", 2000)
         monkeypatch.setattr(mock_simulations, "_FOR_EACH", 1)
         monkeypatch.setattr(survey_moments, "N_STARS", 60)
         monkeypatch.setattr(survey_moments, "N_SIMULATED", 8000)
@@ -118,7 +121,8 @@ class TestSurveyMoments:
         assert "all parameters within their 68% intervals" in text and (tmp_path / "mocks-survey.npz").exists()
 
     def test_a_survey_with_a_stream_is_inferred_with_it_and_without(self, tmp_path, monkeypatch, capsys):
-        monkeypatch.setattr(mock_simulations, "_LEAST", 2000)
+        monkeypatch.setattr(mock_simulations, "_LEAST", 400)
+        monkeypatch.setattr(survey, "_FIRST", 2000)
         monkeypatch.setattr(mock_simulations, "_FOR_EACH", 1)
         monkeypatch.setattr(survey_moments, "N_STARS", 60)
         options = ["--out", str(tmp_path), "--workers", "1", "--mocks", "350", "--parts", "stream"]
