@@ -41,8 +41,9 @@ _FIRST_ROUNDS, _ROUNDS = 16, 8
 _N_PARTS = 4
 #: Times that the pivot moves before ln P is computed, and draws of a star there.
 _MOVES, _MOVING_DRAWS = 4, 32
-#: Where draws are calibrated: this many standard deviations from the pivot, along each axis of the posterior.
-_AROUND = 1.5
+#: Parameters around the pivot at which the draws are calibrated too, for each dimension: draws of the posterior found
+#: so far. On its axes they leave more noise, and many more of them fit the noise.
+_AROUND = 2
 #: Factor on the covariance of the posterior found so far, for the first points at a new pivot; their number for each
 #: dimension.
 _WIDER, _FIRST = 2.0, 48
@@ -116,9 +117,9 @@ class ObservedSearch(StarSearch):
         parameters, mean, covariance = self._likelihood.parameters, exploration.mean, exploration.covariance
         self._n_moves += 1
         self._pivot = parameters.build(mean)
-        self._around = _choose_around(parameters, mean, covariance)
         self._log("draws", 0)
         seed = (self._seed, 6, self._n_moves)
+        self._around = _choose_around(parameters, mean, covariance, (*seed, 3))
         self._likelihood.replace(self._draw_stars(self.n_draws, seed))
         self._sums, self._impossible = np.empty(0), np.empty(0, np.int64)
         moved = Exploration(exploration.d, np.random.default_rng((*seed, 1)))
@@ -176,14 +177,16 @@ def draw_first(stars: ObservedStars, seed: int) -> StarDraws:
     return draw_simply(stars, estimate_dispersion(stars), min(k, N_DRAWS), (seed, 9))
 
 
-def _choose_around(parameters: FreeParameters, mean: Float64Array, covariance: Float64Array) -> list[Parameters]:
-    """Parameters on the axes of the posterior, on both sides of its mean."""
+def _choose_around(
+    parameters: FreeParameters, mean: Float64Array, covariance: Float64Array, seed: tuple[int, ...]
+) -> list[Parameters]:
+    """Parameters around the mean of a posterior, as its covariance scatters them."""
     values, axes = np.linalg.eigh(covariance)
-    steps = _AROUND * np.sqrt(np.maximum(values, 0.0)) * axes
+    normal = np.random.default_rng(seed).standard_normal((_AROUND * len(mean), len(mean)))
     found = []
-    for step in (*steps.T, *-steps.T):
+    for point in mean + (normal * np.sqrt(np.maximum(values, 0.0))) @ axes.T:
         try:
-            found.append(parameters.build(mean + step))
+            found.append(parameters.build(point))
         except ValueError:  # masses that exclude each other
             continue
     return found

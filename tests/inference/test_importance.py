@@ -6,6 +6,7 @@ from scipy.integrate import quad
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
+from mwlmc_data.inference import importance
 from mwlmc_data.inference.importance import Exploration, count_effective
 from mwlmc_data.inference.proposals import Proposal, ProposalMixture, fit_mixture
 
@@ -158,8 +159,9 @@ def test_a_likelihood_without_a_possible_point_is_refused():
         Exploration(2, np.random.default_rng(0)).search(lambda x: np.full(len(x), -np.inf), 50)
 
 
-def test_a_posterior_that_is_not_found_is_refused():
+def test_a_posterior_that_is_not_found_is_refused(monkeypatch):
     """A likelihood that changes with every call leaves no posterior to find."""
+    monkeypatch.setattr(importance, "_MAX_ROUNDS", 40)
     calls = []
 
     def log_likelihood(x):
