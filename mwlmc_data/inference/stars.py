@@ -145,7 +145,7 @@ def infer_stars(
     lmc : Parameters or mapping, optional
         The LMC's present day, as for :func:`~mwlmc_data.infer`, unless `free` contains it; by default that of a halo
         whose parameters are known, and the observed one otherwise. With method "moments" the mocks draw it within the
-        errors that come with it; the likelihood takes an :class:`Observation` as exact and refuses errors in a mapping.
+        errors that come with it; the likelihood takes a published present day as exact and refuses errors in a mapping.
     held : mapping of str to float, optional
         Values of the other parameters that are not free. `m_lmc_8p7` is 1.7e10 Msun by default, or 0.8 m_lmc where that
         is less. ``physics`` is the name of another physics (:class:`Parameters`), whose posterior and evidence are

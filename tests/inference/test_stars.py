@@ -291,7 +291,7 @@ def test_stars_on_radial_orbits_are_no_exception():
         ({"seed": -1}, "seed = -1: allowed is"),
         ({"workers": 0}, "workers = 0: allowed is"),
         ({"progress": "yes"}, "progress = 'yes': allowed is True or False"),
-        ({"resume": 3}, "resume = 3: allowed is the path of a file"),
+        ({"resume": 3}, "resume = 3: allowed is a path"),
         ({"held": {**HELD, "ra_lmc": 80.0}}, "held = ra_lmc: allowed is the LMC's present day as lmc"),
         ({"held": 3}, "held = 3: allowed is a row"),
         ({"lmc": {"ra_lmc": 80.0}}, "lmc lacks dec_lmc"),
