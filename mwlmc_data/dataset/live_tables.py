@@ -80,8 +80,7 @@ def list_embedded(directory: Path | None = None) -> dict[str, tuple[Column, ...]
     directory : Path, optional
         Folder of the embedded files; that of the package by default.
     """
-    registered = embedded.load_registry(directory)
-    return {name: columns for name, columns in TABLES.items() if name in registered}
+    return embedded.select_registered(TABLES, directory)
 
 
 def verify_table(name: str = NAME, asked: str = f"config = {NAME!r}", directory: Path | None = None) -> Path:

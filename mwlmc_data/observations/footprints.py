@@ -61,20 +61,19 @@ def in_legacy_surveys(l: ArrayLike, b: ArrayLike) -> NDArray[np.bool_]:
     >>> in_legacy_surveys([0.0, 0.0, 120.0], [90.0, 0.0, -90.0]).tolist()
     [True, False, False]
     """
-    directions = _take_directions(l, b)
-    latitude = spherical_angles(directions)[1]
-    declination = spherical_angles(directions @ ICRS_TO_GALACTIC)[1]
+    longitude, latitude = _take_angles(l, b)
+    declination = spherical_angles(sky_basis(longitude, latitude)[..., 0, :] @ ICRS_TO_GALACTIC)[1]
     low, high = LEGACY_DECLINATION
     return (declination > low) & (declination < high) & (np.abs(latitude) > LEGACY_LATITUDE)
 
 
-def _take_directions(l: ArrayLike, b: ArrayLike) -> Float64Array:
-    """Galactic unit vectors (n, 3) from angles of a user."""
+def _take_angles(l: ArrayLike, b: ArrayLike) -> tuple[Float64Array, Float64Array]:
+    """Galactic longitudes and latitudes [deg] of a user, of one shape."""
     longitude = as_floats("l", l, unit="deg")
     latitude = as_floats("b", b, unit="deg", minimum=-90.0, maximum=90.0)
     if longitude.shape != latitude.shape:
         raise ValueError(f"b = an array of shape {latitude.shape}: allowed is that of l, {longitude.shape}")
-    return sky_basis(longitude, latitude)[..., 0, :]
+    return longitude, latitude
 
 
 def off_sagittarius(l: ArrayLike, b: ArrayLike, width: float = SAGITTARIUS_WIDTH) -> NDArray[np.bool_]:
@@ -108,7 +107,7 @@ def off_sagittarius(l: ArrayLike, b: ArrayLike, width: float = SAGITTARIUS_WIDTH
     [True, False, False]
     """
     latitude = as_float("width", width, unit="deg", minimum=0.0, maximum=90.0)
-    directions = _take_directions(l, b)
+    directions = sky_basis(*_take_angles(l, b))[..., 0, :]
     pole = sky_basis(*SAGITTARIUS_POLE)[0]
     return np.abs(directions @ pole) > np.sin(np.radians(latitude))
 

@@ -101,8 +101,7 @@ class ReferenceSet(Displayed):
 
 def list_embedded() -> dict[str, tuple[Column, ...]]:
     """Columns of the files of references that this package embeds."""
-    registered = embedded.load_registry()
-    return {name: columns for name, columns in TABLES.items() if name in registered}
+    return embedded.select_registered(TABLES)
 
 
 def load_references(directory: Path | None = None, name: str = NAME) -> ReferenceSet | None:

@@ -18,7 +18,7 @@ from mwlmc_data.scoring.report import Report
 from mwlmc_data.scoring.task import Task, get_task
 from mwlmc_data.storage.homes import expand_home
 from mwlmc_data.storage.npz import Member, NpzError, load_members, read_members, write_npz
-from mwlmc_data.storage.writing import make_folder, remove_leftovers, replace_file, write_bytes
+from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
 
 MANIFEST, SAMPLES = "manifest.json", "samples.npz"
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX")
@@ -135,8 +135,6 @@ def write_submission(
     costs = {name: _plain(value) for name, value in cost.items()} if isinstance(cost, Mapping) else cost
     listed = [_plain(seed) for seed in seeds] if isinstance(seeds, Iterable) else seeds
     manifest = make_manifest(task, method, listed, costs, code, date)
-    if home.is_dir():
-        remove_leftovers(home)
     problems = [*_folder_problems(home), *find_manifest_problems(manifest), *found]
     if problems:
         raise SubmissionError(str(home), problems)

@@ -228,8 +228,7 @@ class Parameters(Displayed):
         **changes
             New values by name. What followed from a changed one follows again: `c200` from `m200_mw` unless it was
             given, `a_lmc` from the LMC's masses, `m_lmc_8p7` from `a_lmc`, or from `m_lmc` where it has its
-            default, and the LMC's place on the sky from its
-            Galactocentric vector or the other way round.
+            default, and the LMC's place on the sky from its Galactocentric vector or the other way round.
 
         Raises
         ------

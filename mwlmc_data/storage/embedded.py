@@ -8,7 +8,7 @@ sha256, bytes, rows, simulator_version (of the program that made the numbers: of
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +51,12 @@ def load_registry(directory: Path | None = None) -> dict[str, dict[str, Any]]:
         return {name: {key: entry[key] for key in sorted(_FIELDS)} for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(path, "a registry of files", f"other text ({error!r})") from error
+
+
+def select_registered(tables: Mapping[str, T], directory: Path | None = None) -> dict[str, T]:
+    """Those of some tables, by name, that are registered in a folder, by default that of the package."""
+    registered = load_registry(directory)
+    return {name: table for name, table in tables.items() if name in registered}
 
 
 def verify_file(name: str, directory: Path | None = None) -> Path | None:
