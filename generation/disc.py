@@ -23,7 +23,7 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.simulator import constants as const
 from mwlmc_data.simulator import potentials
 from mwlmc_data.simulator.tables import make_nodes
-from mwlmc_data.storage.npz import write_npz
+from mwlmc_data.storage.npz import replace_npz
 
 #: Target error, relative to the total force, within 1 kpc, from 1 to 9.5 kpc, and beyond.
 TARGETS = (8e-4, 4e-4, 8e-5)
@@ -207,8 +207,7 @@ def load(path: Path) -> Terms:
 
 def save(terms: Terms, path: Path) -> None:
     """Write the terms, and the mass of the bulge and of what they lack within each node of the radial table."""
-    with open(path, "wb") as file:
-        write_npz(file, {**terms._asdict(), "baryon_mass": tabulate_baryons(terms)})
+    replace_npz(path, {**terms._asdict(), "baryon_mass": tabulate_baryons(terms)})
 
 
 def tabulate_baryons(terms: Terms) -> Float64Array:

@@ -45,7 +45,12 @@ def _rewinding(options: argparse.Namespace) -> None:
 def _add_stars_calibration(commands: argparse._SubParsersAction) -> None:
     stars = commands.add_parser("stars-calibration", help="whether infer_stars is calibrated, by fresh haloes")
     add_config(stars)
-    stars.add_argument("--haloes", type=integer_from(2), default=200, help="default: %(default)s, two hours of a core")
+    stars.add_argument(
+        "--haloes",
+        type=integer_from(2),
+        default=100,
+        help="fresh haloes beside the embedded references (default: %(default)s, one to two hours of a core)",
+    )
     stars.add_argument("--out", type=Path, default=Path("build/stars-calibration"), help="folder of the haloes' files")
     stars.add_argument("--survey", action="store_true", help="given surveys with errors, minutes of a core each")
     add_workers(stars)

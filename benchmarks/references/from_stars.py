@@ -217,7 +217,9 @@ def settings(row: ObservedHalo, seed: int, n: int, version: int) -> dict[str, An
     }
 
 
-def build_record(row: ObservedHalo, samples: Float64Array, failures: Sequence[str]) -> dict[str, Any]:
+def build_record(
+    row: ObservedHalo, samples: Float64Array, failures: Sequence[str], n_kept: int = N_STAR_DRAWS
+) -> dict[str, Any]:
     """Build what the rows of all tables of references given stars have: names, truths, draws, and what failed.
 
     Parameters
@@ -227,8 +229,10 @@ def build_record(row: ObservedHalo, samples: Float64Array, failures: Sequence[st
         Draws, of which the first are kept, rounded.
     failures : sequence of str
         As `find_failures` yields them.
+    n_kept : int
+        How many.
     """
-    kept = round_draws(samples[:N_STAR_DRAWS])
+    kept = round_draws(samples[:n_kept])
     return {
         "name": row.name,
         "kind": "test",
@@ -243,7 +247,9 @@ def build_record(row: ObservedHalo, samples: Float64Array, failures: Sequence[st
     }
 
 
-def find_failures(numbers: Mapping[str, float], most: Mapping[str, float]) -> Iterator[str]:
+def find_failures(
+    numbers: Mapping[str, float], most: Mapping[str, float], min_effective: float = MIN_EFFECTIVE
+) -> Iterator[str]:
     """Yield the failed tests of a posterior's numbers, each with its number and the limit.
 
     Parameters
@@ -252,8 +258,10 @@ def find_failures(numbers: Mapping[str, float], most: Mapping[str, float]) -> It
         Of the posterior.
     most : mapping
         Largest allowed values of some of them; those that hold for all references given stars are added.
+    min_effective : float
+        Fewest effective draws.
     """
-    for name, allowed in {"n_effective": MIN_EFFECTIVE, "p_value": MIN_P}.items():
+    for name, allowed in {"n_effective": min_effective, "p_value": MIN_P}.items():
         if numbers[name] < allowed:
             yield f"{name} {numbers[name]:.4g}, at least {allowed:g}"
     for name, allowed in {**most, "edge": MAX_EDGE}.items():

@@ -7,7 +7,6 @@ refused, not mixed in.
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,8 +20,7 @@ from benchmarks.references.rows import Row
 from benchmarks.references.statistics import REFLEX_MOTION, SEED
 from mwlmc_data.array_types import Float32Array
 from mwlmc_data.simulator import constants as const
-from mwlmc_data.storage.npz import write_npz
-from mwlmc_data.storage.writing import write_bytes
+from mwlmc_data.storage.npz import replace_npz
 
 #: Simulations of a row's first design given the travel vector.
 N_POINTS = REFLEX_MOTION.n_points
@@ -153,9 +151,7 @@ def make(
 def save(path: Path, about: dict[str, Any], **arrays: NDArray) -> None:
     """Write arrays with their settings, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    write_npz(buffer, {"settings": json.dumps(about), **arrays}, compressed=True)
-    write_bytes(path, buffer.getvalue())
+    replace_npz(path, {"settings": json.dumps(about), **arrays}, compressed=True)
 
 
 def check(path: Path, expected: dict[str, Any]) -> None:

@@ -38,8 +38,8 @@ from mwlmc_data.scoring.tasks.summary import SummaryTask
 from mwlmc_data.simulator.reflex import Shell, describe_shell, name_shell
 from mwlmc_data.storage import embedded
 from mwlmc_data.storage.hashing import sha256_of
-from mwlmc_data.storage.npz import load_members, read_members, write_npz
-from mwlmc_data.storage.writing import make_folder, replace_file
+from mwlmc_data.storage.npz import load_members, read_members, replace_npz
+from mwlmc_data.storage.writing import make_folder
 from mwlmc_data.workers import available_cores
 
 if TYPE_CHECKING:
@@ -125,12 +125,7 @@ def keep(path: Path, rows: pd.DataFrame, configs: Sequence[str]) -> None:
         for shell in TRAINED_SHELLS:
             for name, values in infer_rows(rows, config, shell).items():
                 arrays[_name_array(config, shell, name)] = values
-
-    def write(temporary: Path) -> None:
-        with open(temporary, "wb") as opened:
-            write_npz(opened, arrays)
-
-    replace_file(path, write)
+    replace_npz(path, arrays)
 
 
 def measure(

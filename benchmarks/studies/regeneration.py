@@ -21,7 +21,7 @@ from mwlmc_data import Parameters, load_catalogue, simulate
 from mwlmc_data.array_types import Float32Array, Float64Array
 from mwlmc_data.dataset.release import CATALOGUE_SEEDS
 from mwlmc_data.scoring.ladders import TRAVEL
-from mwlmc_data.storage.npz import write_npz
+from mwlmc_data.storage.npz import replace_npz
 
 
 def simulate_haloes(config: str, count: int) -> tuple[Float32Array, Float64Array]:
@@ -39,8 +39,7 @@ def simulate_haloes(config: str, count: int) -> tuple[Float32Array, Float64Array
 def write_haloes(config: str, count: int, path: str) -> None:
     """Write what :func:`simulate_haloes` returns to a file, for the process of the other processor."""
     stars, vectors = simulate_haloes(config, count)
-    with open(path, "wb") as file:
-        write_npz(file, {"stars": stars, "vectors": vectors})
+    replace_npz(Path(path), {"stars": stars, "vectors": vectors})
 
 
 def compare(config: str, count: int) -> str:

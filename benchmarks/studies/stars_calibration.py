@@ -2,7 +2,8 @@
 
 Ranks must be uniform, and 68% intervals must hold the truth in 68% of the haloes (simulation-based calibration: Talts
 et al. 2018, arXiv:1804.06788). Each halo is a file in the folder, so that a run continues where it stopped, and a
-larger one keeps what a smaller one computed. 200 haloes see widths that are wrong by 20%; a dozen see gross faults
+larger one keeps what a smaller one computed. The embedded references given stars count too, certified or not: their
+test rows are draws of the prior as well. 200 haloes in all see widths that are wrong by 20%; a dozen see gross faults
 alone. The stars are exact, or those of a survey with errors (`mwlmc_data.scoring.star_surveys`).
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from scipy.stats import kstest
 
 from benchmarks.common.parallel import run_calls
@@ -26,8 +28,12 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.made import NumberedHalo
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.stars import ALGORITHM, OBSERVED_ALGORITHM
+from mwlmc_data.scoring.observations import CONFIG
+from mwlmc_data.scoring.reference_columns import name_samples
+from mwlmc_data.scoring.references import OF_STARS, OF_SURVEY
 from mwlmc_data.scoring.star_surveys import SurveySets, get_selection, observe_halo
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
+from mwlmc_data.storage import embedded
 from mwlmc_data.storage.writing import write_bytes
 from mwlmc_data.workers import available_cores
 
@@ -44,13 +50,18 @@ class StarsCalibration:
     Attributes
     ----------
     haloes : list of dict
-        What was stored of each halo.
-    ranks : ndarray, shape (n, d)
-        Part of the draws below the truth.
+        What was stored of each halo, the references last.
+    n_references : int
+        Number of references among them.
     """
 
     haloes: list[dict[str, Any]]
-    ranks: Float64Array
+    n_references: int
+
+    @property
+    def ranks(self) -> Float64Array:
+        """Part of the draws below the truth, (n, d)."""
+        return np.array([[held["rank"][name] for name in FREE] for held in self.haloes])
 
     @property
     def ks(self) -> Float64Array:
@@ -116,18 +127,43 @@ def _versions(is_survey: bool) -> list[Any]:
 
 
 def read_haloes(folder: Path, config: str, n: int, is_survey: bool = False) -> StarsCalibration:
-    """Read what was stored of n haloes; raise ValueError if a file is of another version."""
+    """Read what was stored of n haloes, and the references; raise ValueError if a file is of another version."""
     versions = _versions(is_survey)
     haloes = [read_stored(_path_of(folder, config, i, is_survey), "a halo", versions) for i in range(n)]
-    return StarsCalibration(haloes, np.array([[held["rank"][name] for name in FREE] for held in haloes]))
+    references = read_references(OF_SURVEY if is_survey else OF_STARS) if config == CONFIG else []
+    return StarsCalibration([*haloes, *references], len(references))
+
+
+def read_references(name: str) -> list[dict[str, Any]]:
+    """Read the embedded references of this name as what is stored of a halo; none if there are none."""
+    path = embedded.verify_file(name)
+    return [] if path is None else [_describe_reference(record) for record in pq.read_table(path).to_pylist()]
+
+
+def _describe_reference(record: dict[str, Any]) -> dict[str, Any]:
+    draws = {name: np.array(record[name_samples(name)]) for name in FREE}
+    parts = ("sampling", "selection", "probability", "draws", "integrals")
+    kept = ("n_stars", "n_evaluations", "n_effective", "p_value", "log_evidence")
+    return {
+        "seconds": record["cpu_seconds"],
+        "truth": {name: record[f"truth_{name}"] for name in FREE},
+        "mean": {name: float(values.mean()) for name, values in draws.items()},
+        "std": {name: float(values.std()) for name, values in draws.items()},
+        "rank": {name: record[f"rank_{name}"] for name in FREE},
+        **{key: record[key] for key in kept},
+        "error_parts": {part: record[f"error_{part}"] for part in parts if f"error_{part}" in record},
+        "warnings": [record["reasons"]] if record["reasons"] else [],
+    }
 
 
 def describe(found: StarsCalibration) -> str:
     """Table of the calibration, as text."""
     haloes = found.haloes
     seconds = np.array([held["seconds"] for held in haloes])
+    n_stars = [held["n_stars"] for held in haloes]
     lines = [
-        f"{len(haloes)} haloes of {haloes[0]['n_stars']} to {max(h['n_stars'] for h in haloes)} or fewer stars, "
+        f"{len(haloes)} haloes, {found.n_references} of them embedded references, of {min(n_stars)} to {max(n_stars)} "
+        "stars, "
         f"{seconds.mean():.0f} s of a core each (at most {seconds.max():.0f}), "
         f"{np.mean([h['n_evaluations'] for h in haloes]):,.0f} evaluations",
         f"{'':<16} {'KS':>7} {'in 68%':>7} {'mean z':>7} {'rms z':>7} {'median error':>13}",

@@ -30,7 +30,7 @@ from mwlmc_data.scoring.submission import Submission, read_submission, write_sub
 from mwlmc_data.scoring.task import Task
 from mwlmc_data.scoring.tasks.on_demand import OnDemandTask
 from mwlmc_data.scoring.tasks.summary import REFERENCE, SummaryTask
-from mwlmc_data.storage.npz import write_npz
+from mwlmc_data.storage.npz import replace_npz
 
 FORMAT = "mwlmc-result-1"
 #: Raised when the same draws give another result file.
@@ -149,10 +149,7 @@ def run_cases(out: Path, config: str, name: str, seed: int, effort: Effort) -> N
     baseline, _ = models.Models(out / "models", effort).get(name, learnt, seed)
     samples, _ = draw_for(baseline, learnt, task.cases.x, task.n_draws, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    with open(partial, "wb") as opened:
-        write_npz(opened, {"samples": samples, "names": task.cases.names, "identity": wanted})
-    partial.replace(path)
+    replace_npz(path, {"samples": samples, "names": task.cases.names, "identity": wanted})
 
 
 def cases_path(out: Path, config: str, name: str, seed: int) -> Path:

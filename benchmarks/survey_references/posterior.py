@@ -9,15 +9,16 @@ from typing import Any
 from benchmarks.references import from_stars
 from benchmarks.references.agreement import Agreement
 from benchmarks.references.comparison import compare_draws
-from benchmarks.references.from_stars import N_DRAWS, SECOND
+from benchmarks.references.from_stars import SECOND
 from benchmarks.survey_references.rows import SEED, SurveyRow
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.star_posterior import StarPosterior
+from mwlmc_data.scoring.reference_columns import N_SURVEY_DRAWS
 from mwlmc_data.scoring.star_surveys import get_selection
 
 #: Raised when the same stars give another file.
-VERSION = 3
+VERSION = 4
 #: Error of the sum of ln P over the posterior [nats].
 MAX_SELECTION = 0.3
 #: Parts of the error, as `StarPosterior.error_parts` names them.
@@ -53,7 +54,7 @@ def infer(row: SurveyRow, seed: int, n: int, free: tuple[str, ...] = FREE, resum
     )
 
 
-def make(out: Path, row: SurveyRow, n: int = N_DRAWS, free: tuple[str, ...] = FREE, again: bool = False) -> None:
+def make(out: Path, row: SurveyRow, n: int = N_SURVEY_DRAWS, free: tuple[str, ...] = FREE, again: bool = False) -> None:
     """Compute a row's posterior and write its file, unless it exists; an interrupted one goes on.
 
     Parameters
@@ -76,7 +77,7 @@ def make(out: Path, row: SurveyRow, n: int = N_DRAWS, free: tuple[str, ...] = FR
     from_stars.make(out, path_of(out, row, again), settings(row, n, free, again), row, compute)
 
 
-def load(out: Path, row: SurveyRow, n: int = N_DRAWS, free: tuple[str, ...] = FREE) -> SurveyReference | None:
+def load(out: Path, row: SurveyRow, n: int = N_SURVEY_DRAWS, free: tuple[str, ...] = FREE) -> SurveyReference | None:
     """Read a row's posterior; None if there is none. Raises ValueError if a file has other settings."""
     found = from_stars.read(path_of(out, row, False), settings(row, n, free, False))
     if found is None:

@@ -17,7 +17,7 @@ from benchmarks.survey_references.rows import SEED
 from mwlmc_data.dataset.schema import table_schema
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.scoring.observations import CONFIG
-from mwlmc_data.scoring.reference_columns import COLUMNS_OF_SURVEY
+from mwlmc_data.scoring.reference_columns import COLUMNS_OF_SURVEY, N_SURVEY_DRAWS
 from mwlmc_data.scoring.references import OF_SURVEY
 from mwlmc_data.scoring.star_surveys import PATTERNS
 from mwlmc_data.simulator.constants import SIMULATOR_VERSION
@@ -26,14 +26,14 @@ from mwlmc_data.storage import parquet
 from mwlmc_data.storage.writing import replace_file
 
 FILE = f"{OF_SURVEY}.parquet"
-#: Error of the sum of ln L over the posterior [nats].
-MAX_DRAWS = 0.3
+#: Error of the sum of ln L over the posterior [nats]; effective draws, whose noise is below that error's.
+MAX_DRAWS, MIN_EFFECTIVE = 0.3, 250.0
 
 
 def find_failures(found: SurveyReference) -> Iterator[str]:
     """Yield the failed tests of a reference, each with its number and what is allowed."""
     yield from from_stars.find_failures(
-        found.numbers, {"error_selection": MAX_SELECTION, "error_draws": MAX_DRAWS}
+        found.numbers, {"error_selection": MAX_SELECTION, "error_draws": MAX_DRAWS}, MIN_EFFECTIVE
     )
     if found.rerun is not None:
         yield from find_excess("rerun", found.rerun, MAX_RERUN)
@@ -54,7 +54,7 @@ def write(out: Path, found: Sequence[SurveyReference]) -> Path:
 def _build_record(each: SurveyReference) -> dict[str, Any]:
     row = each.row
     return {
-        **from_stars.build_record(row, each.samples, list(find_failures(each))),
+        **from_stars.build_record(row, each.samples, list(find_failures(each)), N_SURVEY_DRAWS),
         **{name: row.lmc[name] for name in CARTESIAN_NAMES},
         "pattern": row.pattern,
         "log_prob_truth": None,

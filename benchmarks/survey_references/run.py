@@ -9,6 +9,7 @@ from benchmarks.common.parallel import Call, run_calls
 from benchmarks.survey_references import posterior, results
 from benchmarks.survey_references.rows import list_rows, load_stars
 from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.scoring.reference_columns import N_SURVEY_DRAWS
 from mwlmc_data.workers import available_cores
 
 STAGES = ("infer", "check", "collect")
@@ -21,7 +22,7 @@ def main(
     stages: Sequence[str] = STAGES,
     rows: int = N_ROWS,
     workers: int | None = None,
-    n: int = posterior.N_DRAWS,
+    n: int = N_SURVEY_DRAWS,
     free: tuple[str, ...] = FREE,
 ) -> None:
     """Run stages.

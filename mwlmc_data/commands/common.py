@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mwlmc_data.dataset import schema
-from mwlmc_data.storage.writing import replace_file, write_bytes
+from mwlmc_data.storage.writing import replace_file
 
 if TYPE_CHECKING:
     from mwlmc_data.simulator import Halo, Reflex
@@ -61,11 +60,9 @@ def write_halo(halo: Halo, path: Path, parameters: Mapping[str, Any]) -> None:
     columns = {name: stars[:, i] for i, name in enumerate(PHASE_SPACE)}
     text = json.dumps(parameters)
     if path.suffix == ".npz":
-        from mwlmc_data.storage.npz import write_npz
+        from mwlmc_data.storage.npz import replace_npz
 
-        content = io.BytesIO()
-        write_npz(content, {"parameters": text, **columns})
-        write_bytes(path, content.getvalue())
+        replace_npz(path, {"parameters": text, **columns})
         return
     described = [_describe_star_column(name) for name in PHASE_SPACE]
     if path.suffix != ".parquet":

@@ -26,8 +26,7 @@ from mwlmc_data.dataset import library, release, store
 from mwlmc_data.dataset.outer import select_outer
 from mwlmc_data.display import Displayed, describe_tuple
 from mwlmc_data.storage import embedded
-from mwlmc_data.storage.npz import NpzError, load_members, read_members, write_npz
-from mwlmc_data.storage.writing import replace_file
+from mwlmc_data.storage.npz import NpzError, load_members, read_members, replace_npz
 from mwlmc_data.workers import count_processes, start_pool
 
 #: Subfolder of the local store.
@@ -279,10 +278,4 @@ def _read(path: Path, ids: NDArray[np.int64], identity: bytes) -> Arrays | None:
 
 
 def _write(path: Path, arrays: Arrays, ids: NDArray[np.int64], identity: bytes) -> None:
-    content = {**arrays, _SIM_ID: ids, _IDENTITY: np.frombuffer(identity, np.uint8)}
-
-    def write(temporary: Path) -> None:
-        with open(temporary, "wb") as file:
-            write_npz(file, content)
-
-    replace_file(path, write)
+    replace_npz(path, {**arrays, _SIM_ID: ids, _IDENTITY: np.frombuffer(identity, np.uint8)})

@@ -5,15 +5,13 @@ The computation asks for its results in a fixed order. What the file holds is re
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mwlmc_data.storage.npz import NpzError, load_members, read_members, write_npz
-from mwlmc_data.storage.writing import write_bytes
+from mwlmc_data.storage.npz import NpzError, load_members, read_members, replace_npz
 
 Results = dict[str, NDArray]
 _KEY = "key"
@@ -58,9 +56,7 @@ class Checkpoint:
         if self._path is None:
             return
         arrays = {f"{i}/{name}": value for i, held in enumerate(self._results) for name, value in held.items()}
-        content = io.BytesIO()
-        write_npz(content, {_KEY: self._key, **arrays})
-        write_bytes(self._path, content.getvalue())
+        replace_npz(self._path, {_KEY: self._key, **arrays})
 
     def _read(self, path: Path) -> list[Results]:
         members = read_members(path)

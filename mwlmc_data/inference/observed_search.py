@@ -3,8 +3,10 @@
 1. The prior is searched with draws of the stars from a simple halo, few of each.
 2. The pivot is moved to what was found, the stars are drawn there, and the search goes on around it; four times for a
    few rounds, and then at each window of ln P.
-3. Other draws, twice as many of each star, give the error of the sum of ln L over the posterior: before the windows,
-   where it decides how many draws there are, and in the end. If it is too large then, their number is doubled.
+3. Other draws give the error of the sum of ln L over the posterior before the windows; it decides how many of each
+   star there are in them.
+4. The draws of the posterior are weighed anew by sets of more draws of each star, independent of each other, as many
+   sets as the error of the sum of ln L asks for (:mod:`~mwlmc_data.inference.reweighting`).
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
 from mwlmc_data.inference.free_parameters import FreeParameters
 from mwlmc_data.inference.importance import Exploration, choose_places
-from mwlmc_data.inference.proposals import Proposal
+from mwlmc_data.inference.proposals import Proposal, compute_moments
+from mwlmc_data.inference.reweighting import reweight
 from mwlmc_data.inference.star_likelihood import StarLikelihood, evaluate_points
-from mwlmc_data.inference.star_search import EFFECTIVE, LAST_EFFECTIVE, Found, Log, StarSearch
+from mwlmc_data.inference.star_search import EFFECTIVE, Found, Log, StarSearch
 from mwlmc_data.rewinding.marginal import StarDraws, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars
 from mwlmc_data.rewinding.proposal import estimate_dispersion
@@ -49,12 +53,15 @@ _AROUND = 2
 _WIDER, _FIRST = 2.0, 48
 #: Floor of that covariance, in units of the prior's.
 _NARROWEST = 1e-8
-#: Largest error of the sum of ln L over the posterior [nats], and the points at which it is measured.
-MAX_ERROR, _CHECKED = 0.3, 48
-#: The same while the posterior is searched: with more noise it is another one at each pivot.
-_SEARCHED_ERROR = 0.6
-#: Stars that are drawn together, and points that are evaluated together.
-_BLOCK, _CHUNK = 128, 8
+#: Largest error of the sum of ln L over the posterior [nats], and draws of a star in each set of those that reach it.
+MAX_ERROR, SET_DRAWS = 0.3, 256
+#: The same while the posterior is searched, and the points at which it is measured: with more noise it is another one
+#: at each pivot.
+_SEARCHED_ERROR, _CHECKED = 0.8, 48
+#: Effective draws of the search for each effective draw that is wanted.
+_SPARE = 2
+#: Stars that are drawn together; points that are evaluated together, and those after which they are kept.
+_BLOCK, _CHUNK, _SOME = 128, 8, 64
 
 
 class ObservedSearch(StarSearch):
@@ -72,7 +79,7 @@ class ObservedSearch(StarSearch):
     Attributes
     ----------
     n_draws : int
-        Draws of each star at the pivot.
+        Draws of each star at the pivot, and in all sets together in the end.
     """
 
     def __init__(
@@ -114,12 +121,10 @@ class ObservedSearch(StarSearch):
 
     def _move(self, exploration: Exploration) -> Exploration:
         """Draw the stars at the mean of what was found, and begin a search around it."""
-        parameters, mean, covariance = self._likelihood.parameters, exploration.mean, exploration.covariance
+        mean, covariance = exploration.mean, exploration.covariance
         self._n_moves += 1
-        self._pivot = parameters.build(mean)
-        self._log("draws", 0)
         seed = (self._seed, 6, self._n_moves)
-        self._around = _choose_around(parameters, mean, covariance, (*seed, 3))
+        self._place_pivot(mean, covariance, seed)
         self._likelihood.replace(self._draw_stars(self.n_draws, seed))
         self._sums, self._impossible = np.empty(0), np.empty(0, np.int64)
         moved = Exploration(exploration.d, np.random.default_rng((*seed, 1)))
@@ -127,6 +132,11 @@ class ObservedSearch(StarSearch):
         moved.extend(_FIRST * exploration.d, Proposal(mean, spread))
         moved.mean, moved.covariance = mean, covariance
         return moved
+
+    def _place_pivot(self, mean: Float64Array, covariance: Float64Array, seed: tuple[int, ...]) -> None:
+        self._log("draws", 0)
+        self._pivot = self._likelihood.parameters.build(mean)
+        self._around = _choose_around(self._likelihood.parameters, mean, covariance, (*seed, 3))
 
     def _draw_stars(self, k: int, seed: tuple[int, ...]) -> StarDraws:
         """Draws of all stars at the pivot."""
@@ -142,33 +152,61 @@ class ObservedSearch(StarSearch):
         return StarDraws(**self._checkpoint.get(compute))
 
     def _finish(self, exploration: Exploration, n_effective: int, max_evaluations: int) -> Found:
-        while True:
-            weights = exploration.search(self._value, LAST_EFFECTIVE * exploration.d, _N_PARTS)
-            error = self._measure_error(exploration.points, weights)
-            if error < MAX_ERROR or self.n_draws >= _MOST:
-                break
-            self.n_draws *= 2
-            exploration = self._move(exploration)
         self._determine(exploration)
-        draws = self._likelihood.stars
-        found = self._draw(exploration, n_effective, max_evaluations)
-        constant = math.sqrt(float((1.0 / draws.effective).sum())) if isinstance(draws, StarDraws) else 0.0
-        return replace(found, error_parts={**found.error_parts, "draws": error, "integrals": constant})
+        found = self._draw(exploration, _SPARE * n_effective, max_evaluations)
+        return self._improve(found, n_effective, max_evaluations)
+
+    def _improve(self, found: Found, n_effective: int, max_evaluations: int) -> Found:
+        """Weigh draws of the posterior by sets of more draws of the stars, until their error is small enough."""
+        self._stage = "improve"
+        seed = (self._seed, 12)
+        self._place_pivot(*compute_moments(found.points, found.weights), seed)
+        sets: list[StarDraws] = []
+
+        def estimate(i: int, places: NDArray[np.intp]) -> Float64Array:
+            if i == len(sets):
+                sets.append(self._draw_stars(SET_DRAWS, (*seed, i)))
+            self._likelihood.replace(sets[i])
+            parts = [self._evaluate(found.points[places[j : j + _SOME]]) for j in range(0, len(places), _SOME)]
+            return np.concatenate([np.where(impossible > 0, -np.inf, sums) for sums, impossible in parts])
+
+        better = reweight(
+            found.weights, found.sums, estimate, n_effective, MAX_ERROR, np.random.default_rng((*seed, 4)),
+            lambda: self.n_evaluations < max_evaluations,
+        )  # fmt: skip
+        self.n_draws = SET_DRAWS * better.n_estimates
+        points, weights = found.points[better.places], better.weights
+        integrals = sum(float((1.0 / draws.effective).sum()) for draws in sets)
+        parts = {
+            **found.error_parts,
+            "sampling": math.hypot(found.error_parts["sampling"], better.sampling),
+            "selection": self._estimate_error(points, weights)[0],
+            "draws": better.error,
+            "integrals": math.sqrt(integrals) / len(sets),
+        }
+        return replace(
+            found,
+            points=points,
+            weights=weights,
+            sums=better.sums,
+            log_evidence=found.log_evidence + better.log_factor,
+            edge=self._measure_edge(points, weights),
+            error_parts=parts,
+            n_evaluations=self.n_evaluations,
+        )
 
     def _measure_error(self, points: Float64Array, weights: Float64Array) -> float:
-        """Error of the sum of ln L over the posterior, up to a constant, from other draws, twice as many."""
+        """Error of the sum of ln L over the posterior, up to a constant, from as many other draws of the stars."""
         rng = np.random.default_rng((self._seed, 7, self._n_moves))
         chosen = points[choose_places(weights, _CHECKED, rng)]
-        other = self._draw_stars(2 * self.n_draws, (self._seed, 8, self._n_moves))
+        other = self._draw_stars(self.n_draws, (self._seed, 8, self._n_moves))
 
         def compute() -> Results:
             jobs = [(other, self._likelihood.parameters, chosen[i : i + _CHUNK]) for i in range(0, _CHECKED, _CHUNK)]
             parts = self._likelihood.apply(_evaluate_block, jobs)
             return {"difference": self._likelihood.evaluate(chosen)[0] - np.concatenate(list(parts))}
 
-        difference = self._checkpoint.get(compute)["difference"]
-        # the variance is that of k draws and half of it again, of 2 k
-        return float(np.std(difference)) * math.sqrt(2.0 / 3.0)
+        return float(np.std(self._checkpoint.get(compute)["difference"])) / math.sqrt(2.0)
 
 
 def draw_first(stars: ObservedStars, seed: int) -> StarDraws:

@@ -121,6 +121,8 @@ class Found(Displayed):
         Normal scores.
     weights : ndarray, shape (n,)
         Their sum is one.
+    sums : ndarray, shape (n,)
+        Of ln f of the stars.
     log_evidence : float
         Of the data, with the constants that do not depend on the parameters left out.
     probability : PassProbability
@@ -136,6 +138,7 @@ class Found(Displayed):
 
     points: Float64Array
     weights: Float64Array
+    sums: Float64Array
     log_evidence: float
     probability: PassProbability
     edge: float
@@ -414,12 +417,12 @@ class StarSearch:
         probability = self._fitted
         self._stage = "draw"
         rng = np.random.default_rng(seed)
-        points, log_weights = np.empty((0, len(self._names))), np.empty(0)
+        points, sums, log_weights = np.empty((0, len(self._names))), np.empty(0), np.empty(0)
         while True:
             fresh = proposal.draw(_BATCH, rng)
-            sums, impossible = self._evaluate(fresh)
-            sums = np.where(impossible > 0, -np.inf, sums)
-            values = self._add_selection(fresh, sums)
+            values, impossible = self._evaluate(fresh)
+            values = np.where(impossible > 0, -np.inf, values)
+            sums, values = np.concatenate([sums, values]), self._add_selection(fresh, values)
             ratio = Proposal(np.zeros(fresh.shape[1])).log_density(fresh) - proposal.log_density(fresh)
             points, log_weights = np.vstack([points, fresh]), np.concatenate([log_weights, ratio + values])
             effective, n = count_effective(log_weights), len(points)
@@ -438,6 +441,7 @@ class StarSearch:
         return Found(
             points=points,
             weights=weights,
+            sums=sums,
             log_evidence=total - math.log(n),
             probability=probability,
             edge=edge,

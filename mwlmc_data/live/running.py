@@ -18,8 +18,7 @@ from mwlmc_data.live.stepping import advance, renew_live
 from mwlmc_data.live.track import RunRow, record, split_rows, stack_rows
 from mwlmc_data.simulator.compiling import announce_compiling
 from mwlmc_data.simulator.streams import live_stream
-from mwlmc_data.storage.npz import NpzError, load_members, read_members
-from mwlmc_data.storage.writing import replace_file
+from mwlmc_data.storage.npz import NpzError, load_members, read_members, replace_npz
 
 #: Time [s] after which a run writes its state again: writing two million particles takes a second.
 PAUSE = 60.0
@@ -123,12 +122,7 @@ def _write_checkpoint(path: Path, whose: dict[str, Any], state: State, rows: lis
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Write a file of a live run, completely or not at all."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-
-    replace_file(path, write)
+    replace_npz(path, arrays)
 
 
 def _read_checkpoint(path: Path, whose: dict[str, Any]) -> tuple[State, list[RunRow]]:

@@ -35,7 +35,7 @@ from mwlmc_data.simulator.constants import KMS_PER_MASYR_KPC
 from mwlmc_data.simulator.parameters import Parameters
 
 #: Error given to L, in r v: this part of the error that the data leave, between `ERROR` and the largest.
-_BLUR, MAX_BLUR = 0.3, 0.05
+_BLUR, MAX_BLUR = 0.3, 0.15
 #: Points of a star for each of its draws, and the fewest; where they are worth fewer than the draws, this many times as
 #: many, this often.
 _POINTS, _FEWEST, _MORE, _REPEATS = 16, 512, 8, 2

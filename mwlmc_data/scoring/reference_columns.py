@@ -17,7 +17,7 @@ THETA = ("m_lmc", "m200_mw", "log10_lambda_df")
 #: The other drawn parameters of a halo, of which references given stars have draws as well.
 NUISANCES = ("m_lmc_8p7", "beta0", "r_dehnen")
 #: Draws of each reference that are kept, and of each given stars.
-N_DRAWS, N_STAR_DRAWS = 2000, 1000
+N_DRAWS, N_STAR_DRAWS, N_SURVEY_DRAWS = 2000, 1000, 500
 #: Tests of the whitened residuals of simulations near the observation, each with what it is.
 TESTS = {
     "normal": "Kolmogorov and Smirnov's test of its components",
@@ -171,7 +171,7 @@ _OTHER_RUNS = {
 }
 
 
-def _describe_row(of_survey: tuple[Column, ...] = ()) -> tuple[Column, ...]:
+def _describe_row(of_survey: tuple[Column, ...] = (), n_draws: int = N_STAR_DRAWS) -> tuple[Column, ...]:
     """First columns of a file given stars, to the truths."""
     return (
         Column("name", "string", "", "Name of the observation: test- and the sim_id"),
@@ -181,7 +181,7 @@ def _describe_row(of_survey: tuple[Column, ...] = ()) -> tuple[Column, ...]:
         *of_survey,
         _count("n_stars", "Stars of the observation"),
         *(_real(f"truth_{name}", f"Truth: {name} of the observation", schema.get_column(name).unit) for name in _SIX),
-        *(_samples(name, N_STAR_DRAWS) for name in _SIX),
+        *(_samples(name, n_draws) for name in _SIX),
     )
 
 
@@ -230,7 +230,9 @@ COLUMNS_OF_STARS: tuple[Column, ...] = (
 
 #: The same given surveys: stars with errors of measurement.
 COLUMNS_OF_SURVEY: tuple[Column, ...] = (
-    *_describe_row((Column("pattern", "string", "", "Which velocities of the survey's stars are missing"),)),
+    *_describe_row(
+        (Column("pattern", "string", "", "Which velocities of the survey's stars are missing"),), N_SURVEY_DRAWS
+    ),
     _real("log_prob_truth", "Always null: draws alone do not give the density of the truth", nullable=True),
     *_MADE,
     _count("n_draws", "Draws of the true phase space of each star"),

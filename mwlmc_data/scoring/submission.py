@@ -17,8 +17,8 @@ from mwlmc_data.scoring.manifest import find_manifest_problems, make_manifest, r
 from mwlmc_data.scoring.report import Report
 from mwlmc_data.scoring.task import Task, get_task
 from mwlmc_data.storage.homes import expand_home
-from mwlmc_data.storage.npz import Member, NpzError, load_members, read_members, write_npz
-from mwlmc_data.storage.writing import make_folder, replace_file, write_bytes
+from mwlmc_data.storage.npz import Member, NpzError, load_members, read_members, replace_npz
+from mwlmc_data.storage.writing import make_folder, write_bytes
 
 MANIFEST, SAMPLES = "manifest.json", "samples.npz"
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX")
@@ -141,14 +141,9 @@ def write_submission(
     make_folder(home)
     # without its old manifest a folder is no submission, and so none whose draws and manifest are of two
     (home / MANIFEST).unlink(missing_ok=True)
-    replace_file(home / SAMPLES, lambda temporary: _write_arrays(temporary, arrays))
+    replace_npz(home / SAMPLES, arrays)
     write_bytes(home / MANIFEST, (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode())
     return home
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, NDArray]) -> None:
-    with open(path, "wb") as file:
-        write_npz(file, arrays)
 
 
 def read_submission(directory: str | Path, task: Task | None = None) -> Submission:

@@ -22,6 +22,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mwlmc_data.storage.writing import replace_file
+
 #: Longest allowed header [bytes]; those of plain arrays take 128.
 _MAX_HEADER = 1 << 14
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -215,6 +217,24 @@ def write_npz(file: IO[bytes], arrays: Mapping[str, ArrayLike], compressed: bool
             info.compress_type = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
             with archive.open(info, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asarray(values, order="C"), allow_pickle=False)
+
+
+def replace_npz(path: Path, arrays: Mapping[str, ArrayLike], compressed: bool = False) -> None:
+    """Create or replace a file of arrays: `write_npz`, completely or not at all.
+
+    Raises
+    ------
+    ValueError
+        If an array holds Python objects. The old file stays, as it does with the error that follows.
+    WriteError
+        If the disk is full or read-only, or permission is denied.
+    """
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            write_npz(file, arrays, compressed)
+
+    replace_file(path, write)
 
 
 class _BadMember(Exception):

@@ -129,7 +129,7 @@ def test_few_draws_are_not_drawn_to_their_pivot(stars):
     """The mean over sets of draws, at parameters far from the pivot, beside many draws made there."""
     seen = observe_stars(stars, make_errors(len(stars), 0.1, 6.0, 0.05, missing=(1, 2)), np.random.default_rng(2))
     dispersion = estimate_dispersion(seen)
-    far = mw.Parameters(**{**TRUTH, "beta0": 0.75, "m200_mw": 1.3e12})
+    far = mw.Parameters(**{**TRUTH, "beta0": 0.85, "m200_mw": 1.3e12})
     right = draw_at_pivots(seen, [far, PIVOT], dispersion, 512, (1,)).log_density(far).sum()
     apart = []
     for seed in range(8):

@@ -19,6 +19,7 @@ from mwlmc_data.scoring import observations, submission
 from mwlmc_data.scoring import task as task_module
 from mwlmc_data.scoring.submission import SubmissionError, read_submission, write_submission
 from mwlmc_data.scoring.tasks import summary
+from mwlmc_data.storage import npz
 from tests.helpers.example_entries import list_own_tasks, prior_samples
 
 DRAWS = 16
@@ -424,12 +425,12 @@ class TestFolder:
         write_submission(folder, task, samples, **ABOUT)
 
     def test_an_interrupted_writer_leaves_no_half_entry(self, folder, task, samples, monkeypatch):
-        def fail(file, arrays):
+        def fail(file, arrays, compressed):
             file.write(b"half")
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(submission, "write_npz", fail)
+            patch.setattr(npz, "write_npz", fail)
             with pytest.raises(OSError):
                 write_submission(folder, task, samples, **ABOUT)
         assert "manifest.json is missing" in " ".join(problems_of(folder))  # not the old one beside other draws

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mwlmc_data import cli
 from mwlmc_data.storage import npz
-from mwlmc_data.storage.npz import NpzError, load_columns, load_members, read_members, write_npz
+from mwlmc_data.storage.npz import NpzError, load_columns, load_members, read_members, replace_npz, write_npz
 
 ARRAYS = {"x": np.linspace(0.0, 1.0, 60).reshape(3, 20), "m": np.arange(7, dtype=np.int32)}
 
@@ -84,6 +84,18 @@ class TestGoodFiles:
     def test_columns_leave_out_text_and_tables(self, tmp_path):
         np.savez(tmp_path / "a.npz", v=np.arange(3.0), name=np.array(["a", "b", "c"]), c=np.eye(2), about="text")
         assert list(load_columns(tmp_path / "a.npz")) == ["v"]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_is_replaced_completely_or_not_at_all(tmp_path, compressed):
+    path, content = tmp_path / "x.npz", io.BytesIO()
+    replace_npz(path, {"old": np.arange(3)})
+    replace_npz(path, ARRAYS, compressed)
+    write_npz(content, ARRAYS, compressed)
+    assert path.read_bytes() == content.getvalue()
+    with pytest.raises(ValueError, match="Object arrays"):
+        replace_npz(path, {"x": ARRAYS["x"], "y": np.array([{}], dtype=object)})
+    assert path.read_bytes() == content.getvalue() and list(tmp_path.iterdir()) == [path]
 
 
 HEADER = "{'descr': '<f8', 'fortran_order': False, 'shape': %s, }\n"

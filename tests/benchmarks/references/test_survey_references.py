@@ -17,7 +17,7 @@ from mwlmc_data.scoring.references import read_references
 from mwlmc_data.scoring.star_surveys import PATTERNS, get_selection
 from tests.helpers.observed_stars import make_errors, to_table
 
-GOOD = {"n_effective": 2100.0, "p_value": 0.4, "edge": 0.0, "n_stars": 200, "n_draws": 64, "n_evaluations": 9000,
+GOOD = {"n_effective": 520.0, "p_value": 0.4, "edge": 0.0, "n_stars": 200, "n_draws": 64, "n_evaluations": 9000,
         "cpu_seconds": 200.0, "log_evidence": -2000.0, **{f"error_{part}": 0.1 for part in posterior.PARTS},
         **{f"rank_{name}": 0.4 for name in FREE}}  # fmt: skip
 
@@ -47,7 +47,7 @@ def test_rows_take_the_patterns_in_turn_and_are_those_with_references(rows):
     ("changes", "words"),
     [
         ({}, []),
-        ({"n_effective": 900.0}, ["n_effective 900, at least 1000"]),
+        ({"n_effective": 240.0}, ["n_effective 240, at least 250"]),
         ({"p_value": 0.0}, ["p_value 0, at least 0.001"]),
         ({"error_draws": 0.31, "edge": 0.2}, ["error_draws 0.31, at most 0.3", "edge 0.2, at most 0.05"]),
         ({"error_selection": 0.4}, ["error_selection 0.4, at most 0.3"]),
@@ -64,7 +64,7 @@ def test_the_table_is_read_as_all_references_are(rows, tmp_path):
     path = results.write(tmp_path, found)
     held = read_references(path)
     assert held.names == (rows[0].name, rows[1].name) and held.certified.tolist() == [True, False]
-    assert held.samples.shape == (2, 1000, 3) and held.other_names == FREE[3:4] + FREE[4:]
+    assert held.samples.shape == (2, 500, 3) and held.other_names == FREE[3:4] + FREE[4:]
     assert held.samples[1, 7, 2] == pytest.approx(found[1].samples[7, 2], abs=0.1 / 128)
     assert np.isnan(held.log_prob_truth).all() and held.places([rows[0].sim_id, rows[1].sim_id]).tolist() == [0, -1]
     table = pq.read_table(path)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.studies import stars_calibration as module
@@ -11,6 +12,8 @@ from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.inference.star_posterior import StarPosterior
 from mwlmc_data.rewinding.observed import take_observed
 from mwlmc_data.rewinding.selection import Selection
+from mwlmc_data.scoring.references import OF_STARS
+from mwlmc_data.storage import embedded
 
 
 def make_posterior(samples):
@@ -41,7 +44,8 @@ def inferred(monkeypatch):
     return seeds
 
 
-def test_right_posteriors_are_calibrated_and_a_run_resumes(tmp_path, capsys, inferred):
+def test_right_posteriors_are_calibrated_and_a_run_resumes(tmp_path, capsys, inferred, monkeypatch):
+    monkeypatch.setattr(module, "read_references", lambda name: [])
     module.main(tmp_path, "gaussian", 20, 1)
     assert inferred == list(range(20))
     module.main(tmp_path, "gaussian", 40, 1)
@@ -50,19 +54,32 @@ def test_right_posteriors_are_calibrated_and_a_run_resumes(tmp_path, capsys, inf
     assert found.ranks.shape == (40, 6) and (found.ks > 1e-4).all()
     assert (np.abs(found.coverage - 0.68) < 0.3).all()
     text = capsys.readouterr().out
-    assert "40 haloes of 3" in text and all(f"\n{name} " in text for name in FREE)
+    assert "40 haloes, 0 of them embedded references, of 3 to 3 stars" in text
+    assert all(f"\n{name} " in text for name in FREE)
 
 
 def test_surveys_are_files_of_their_own(tmp_path, capsys, inferred):
     module.main(tmp_path, "gaussian", 3, 1)
     module.main(tmp_path, "gaussian", 4, 1, is_survey=True)
     assert inferred == [0, 1, 2, 0, 1, 2, 3] and len(list(tmp_path.iterdir())) == 7
-    assert len(module.read_haloes(tmp_path, "gaussian", 4, True).haloes) == 4
+    held = module.read_haloes(tmp_path, "gaussian", 4, True)
+    assert len(held.haloes) == 4 + held.n_references
+
+
+def test_references_count_too_where_they_are_of_the_same_prior(tmp_path, capsys, inferred):
+    module.main(tmp_path, "gaussian", 2, 1)
+    found = module.read_haloes(tmp_path, "gaussian", 2)
+    ranks = pq.read_table(embedded.verify_file(OF_STARS))["rank_beta0"].to_numpy()
+    assert found.n_references == len(ranks) == 100
+    np.testing.assert_array_equal(found.ranks[2:, FREE.index("beta0")], ranks)
+    assert "102 haloes, 100 of them embedded references, of 3 to 1024 stars" in capsys.readouterr().out
+    module.main(tmp_path, "flat", 2, 1)
+    assert module.read_haloes(tmp_path, "flat", 2).n_references == 0
 
 
 def test_wrong_posteriors_are_seen(tmp_path, monkeypatch):
     """Ten times too narrow: ranks at the ends alone."""
-    found = module.StarsCalibration([], np.array([[0.0] * 6, [1.0] * 6] * 20))
+    found = module.StarsCalibration([{"rank": dict.fromkeys(FREE, end)} for end in (0.0, 1.0)] * 20, 0)
     assert (found.ks < 1e-6).all() and (found.coverage == 0.0).all()
 
 
