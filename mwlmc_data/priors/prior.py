@@ -221,9 +221,10 @@ class Prior(Displayed):
         Raises
         ------
         ValueError
-            If m_lmc_8p7 is among the parameters, which depends on m_lmc, or theta has another number of columns.
+            If m_lmc_8p7 is among the parameters, which has no distribution without m_lmc, or theta has another number
+            of columns.
         """
-        if CONDITIONAL in self.parameters:
+        if CONDITIONAL in self.parameters and CONDITIONAL not in self.marginals:
             raise ValueError(f"parameters = {self.parameters!r}: allowed are those without {CONDITIONAL!r}")
         if np.ndim(theta) == 0 or np.shape(theta)[-1] != len(self.parameters):
             raise ValueError(f"theta = shape {np.shape(theta)}: allowed is (..., {len(self.parameters)})")

@@ -12,6 +12,8 @@ from benchmarks.suite import jobs, models
 from benchmarks.suite.jobs import Job
 from mwlmc_data import get_task
 from mwlmc_data.dataset.catalogue import load_catalogue
+from mwlmc_data.inference.encoding import Scores
+from mwlmc_data.priors import Prior
 from mwlmc_data.scoring.submission import read_submission
 from mwlmc_data.scoring.tasks import velocity
 from mwlmc_data.scoring.velocity_bins import SETTINGS
@@ -48,6 +50,17 @@ def test_a_prior_of_populations_has_what_estimators_ask_for():
     assert np.isfinite(log_prob).all() and log_prob[7] == pytest.approx(prior.log_prob(drawn.to_numpy()[7]))
     assert prior.log_prob([1e9, 1.0]) == -np.inf
     assert not np.array_equal(prior.sample(5, seed=3), prior.sample(5, seed=4))
+
+
+def test_the_mass_within_8p7_kpc_has_scores_where_a_population_gives_its_distribution():
+    """The drawn prior has none without m_lmc, and refuses; the other parameters of the tasks of stars have it."""
+    prior = PopulationPrior({"m_lmc_8p7": POPULATION * 1e9, "beta0": np.linspace(0, 0.9, 1001)})
+    drawn = prior.sample(2_000, seed=1).to_numpy()
+    scores = Scores(prior).forward(drawn)
+    assert scores.shape == (2_000, 2) and stats.kstest(scores[:, 0], "norm").pvalue > 1e-3
+    np.testing.assert_allclose(Scores(prior).inverse(scores), drawn, rtol=1e-6)
+    with pytest.raises(ValueError, match="allowed are those without 'm_lmc_8p7'"):
+        Prior("gaussian", ["m_lmc_8p7", "beta0"]).to_normal_scores(drawn)
 
 
 @pytest.fixture
