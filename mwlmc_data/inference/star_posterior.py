@@ -59,7 +59,8 @@ class StarPosterior(Posterior):
         Parts of `log_evidence_error` [nats]: ``sampling``, of the draws; ``selection``, n times the error of ln P over
         the posterior, without a constant; ``probability``, n times the error of the constant. For stars with errors of
         measurement also ``draws``, the error of the sum of ln L over the posterior that comes from the finite number of
-        draws of each star, as other draws, twice as many, show it; and ``integrals``, that of a constant.
+        draws of each star, as the scatter between independent sets of draws shows it; and ``integrals``, that of a
+        constant.
     n_draws : int or None
         Draws of the true phase space of each star with errors of measurement; None for exact stars.
     """

@@ -188,8 +188,8 @@ class StarSearch:
         self._relative_errors: Float64Array | None = None
         #: Half-widths of the windows, in standard deviations of the posterior found so far.
         self._widths = _FIRST_WINDOW, _WINDOW
-        #: Observed stars of an ln P over a window, at least.
-        self._fewest = _FEWEST
+        #: Observed stars of an ln P over a window, at least; its points, in the least number.
+        self._fewest, self._denser = _FEWEST, 1
         #: Parts of the proposals of a search.
         self._n_parts = 1
         self._probability: PassProbability | None = None
@@ -337,7 +337,7 @@ class StarSearch:
         self._log("selection", 0)
         n_stars = min(max(per_star * self._n, self._fewest), most)
         seed = (self._seed, 2, i)
-        design = window.make_design(self._likelihood.parameters, seed)
+        design = window.make_design(self._likelihood.parameters, seed, self._denser)
 
         def compute() -> Results:
             fit = fit_probability(

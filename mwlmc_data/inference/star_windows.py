@@ -46,7 +46,7 @@ class Window(Displayed):
         root = np.linalg.cholesky(self.covariance)
         return np.asarray(np.sqrt(square_apart(coordinates, self.centre, root)) / self.width)
 
-    def make_design(self, parameters: FreeParameters, seed: tuple[int, ...]) -> list[Parameters]:
+    def make_design(self, parameters: FreeParameters, seed: tuple[int, ...], denser: int = 1) -> list[Parameters]:
         """Parameters that fill the window as far as the prior allows them, its centre first.
 
         Parameters
@@ -55,13 +55,15 @@ class Window(Displayed):
             Which are free, and their prior.
         seed : tuple of int
             Of the points.
+        denser : int
+            How many times the least number of points there are.
 
         Raises
         ------
         RuntimeError
             If the prior allows too few points there.
         """
-        wanted = count_points(len(self.centre))
+        wanted = denser * count_points(len(self.centre))
         design = _build(parameters, self.centre[None])
         if not design:
             raise RuntimeError("the mean of the posterior that was found is impossible")

@@ -104,6 +104,78 @@ def fit_probability(
     RuntimeError
         If the ratios are not determined, or contradict the counts.
     """
+    drawn = draw_design(design, selection, n_stars, seed, apply, relative_errors)
+
+    def solve(used: NDArray[np.bool_]) -> Ratios:
+        return solve_ratios(drawn.log_f[:, used], drawn.count(used))
+
+    whole = solve(np.ones(len(drawn.source), bool))
+    effective = float(whole.effective.min())
+    if effective < MIN_EFFECTIVE:
+        raise RuntimeError(
+            f"the selection's probability is not determined: the effective number of stars is {effective:.3g} at a "
+            f"point, and the largest share of a star {whole.largest:.2g}; allowed are {MIN_EFFECTIVE:g} or more"
+        )
+    x = compute_coordinates({name: [getattr(p, name) for p in design] for name in names}, names)
+    solved = _Solved(
+        names=tuple(names),
+        coordinates=x,
+        log_p=whole.log_p,
+        of_parts=np.array([solve(drawn.part == i).log_p for i in range(N_PARTS)]),
+        effective=effective,
+        largest=whole.largest,
+        counts=drawn.counts,
+        n_drawn=drawn.n_drawn,
+        n_stars=len(drawn.source),
+        fraction=selection.fraction,
+    )
+    found = solved.fit_best(wide, n_data)
+    if found.agreement < MIN_AGREEMENT:
+        raise RuntimeError(
+            "the selection's probability contradicts counted stars: chance gives a larger difference with probability "
+            f"{found.agreement:.1g}; allowed is {MIN_AGREEMENT:g} or more ({found!r})"
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DesignStars(Displayed):
+    """Observed stars of simulations at the K points of a design.
+
+    Attributes
+    ----------
+    stars : ndarray, shape (n, 6), float32
+        Today.
+    log_f : ndarray, shape (K, n)
+        Log density of each at all points.
+    source, part : ndarray, shape (n,), int64
+        Point of which a star is, and one of `N_PARTS` disjoint parts.
+    counts : ndarray, shape (K,)
+        Observed stars of the `n_drawn` of each point.
+    n_drawn : int
+    """
+
+    stars: FloatArray
+    log_f: Float64Array
+    source: NDArray[np.int64]
+    part: NDArray[np.int64]
+    counts: Float64Array
+    n_drawn: int
+
+    def count(self, used: NDArray[np.bool_]) -> Float64Array:
+        """Number (K,) of stars of each point, of those used."""
+        return np.bincount(self.source[used], minlength=len(self.counts)).astype(float)
+
+
+def draw_design(
+    design: Sequence[Parameters],
+    selection: Selection,
+    n_stars: int,
+    seed: tuple[int, ...],
+    apply: Map,
+    relative_errors: Float64Array | None,
+) -> DesignStars:
+    """Draw observed stars at the points of a design, and rewind them in all; arguments as for `fit_probability`."""
     k = len(design)
     first = draw_first_block(DrawJob(design[0], selection, BLOCK, (*seed, k), relative_errors))
     n_drawn = math.ceil(n_stars / k * BLOCK / len(first))
@@ -116,39 +188,9 @@ def fit_probability(
     source = np.repeat(np.arange(k), counts.astype(int))
     # a star may be impossible at its own parameters by rounding alone
     possible = np.isfinite(log_f[source, np.arange(len(source))])
-    log_f, source = log_f[:, possible], source[possible]
+    source = source[possible]
     part = np.concatenate([np.arange(n) for n in np.bincount(source, minlength=k)]) % N_PARTS
-
-    def solve(used: NDArray[np.bool_]) -> Ratios:
-        return solve_ratios(log_f[:, used], np.bincount(source[used], minlength=k).astype(float))
-
-    whole = solve(np.ones(len(source), bool))
-    effective = float(whole.effective.min())
-    if effective < MIN_EFFECTIVE:
-        raise RuntimeError(
-            f"the selection's probability is not determined: the effective number of stars is {effective:.3g} at a "
-            f"point, and the largest share of a star {whole.largest:.2g}; allowed are {MIN_EFFECTIVE:g} or more"
-        )
-    x = compute_coordinates({name: [getattr(p, name) for p in design] for name in names}, names)
-    solved = _Solved(
-        names=tuple(names),
-        coordinates=x,
-        log_p=whole.log_p,
-        of_parts=np.array([solve(part == i).log_p for i in range(N_PARTS)]),
-        effective=effective,
-        largest=whole.largest,
-        counts=counts,
-        n_drawn=n_drawn,
-        n_stars=len(source),
-        fraction=selection.fraction,
-    )
-    found = solved.fit_best(wide, n_data)
-    if found.agreement < MIN_AGREEMENT:
-        raise RuntimeError(
-            "the selection's probability contradicts counted stars: chance gives a larger difference with probability "
-            f"{found.agreement:.1g}; allowed is {MIN_AGREEMENT:g} or more ({found!r})"
-        )
-    return found
+    return DesignStars(together[possible], log_f[:, possible], source, part, counts, n_drawn)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

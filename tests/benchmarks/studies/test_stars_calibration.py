@@ -72,7 +72,9 @@ def test_references_count_too_where_they_are_of_the_same_prior(tmp_path, capsys,
     ranks = pq.read_table(embedded.verify_file(OF_STARS))["rank_beta0"].to_numpy()
     assert found.n_references == len(ranks) == 100
     np.testing.assert_array_equal(found.ranks[2:, FREE.index("beta0")], ranks)
-    assert "102 haloes, 100 of them embedded references, of 3 to 1024 stars" in capsys.readouterr().out
+    assert len(found.fresh.haloes) == 2 and found.fresh.n_references == 0
+    text = capsys.readouterr().out
+    assert "102 haloes, 100 of them embedded references (by algorithms 6, 7, 8, 9), of 3 to 1024 stars" in text
     module.main(tmp_path, "flat", 2, 1)
     assert module.read_haloes(tmp_path, "flat", 2).n_references == 0
 
