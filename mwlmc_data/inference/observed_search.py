@@ -59,7 +59,7 @@ _WIDER, _FIRST = 2.0, 48
 #: Floor of that covariance, in units of the prior's.
 _NARROWEST = 1e-8
 #: Largest error of the sum of ln L over the posterior [nats], and draws of a star in each set of those that reach it.
-MAX_ERROR, SET_DRAWS = 0.3, 128
+MAX_ERROR, SET_DRAWS = 0.3, 64
 #: The same while the posterior is searched, and the points at which it is measured: with more noise it is another one
 #: at each pivot.
 _SEARCHED_ERROR, _CHECKED = 0.8, 48

@@ -19,7 +19,7 @@ from mwlmc_data.array_types import Float64Array
 from mwlmc_data.display import Displayed
 
 #: Estimates at first, and the most: the scatter of two is too often small by chance.
-FEWEST, MOST = 4, 16
+FEWEST, MOST = 4, 32
 #: Draws evaluated at first for each effective one that is wanted; the part of the posterior that need not be chosen.
 _CHOSEN, _LEFT_OUT = 1.5, 1e-3
 
