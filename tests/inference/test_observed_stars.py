@@ -13,6 +13,7 @@ from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_predictive import compute_observed_p_value
 from mwlmc_data.inference.star_search import ImpossibleStarsError, StarSearch
 from mwlmc_data.rewinding.observed import observe_stars
+from mwlmc_data.storage.npz import replace_npz
 from tests.helpers.observed_stars import make_errors, to_table
 
 TRUTH = {"m200_mw": 1.1e12, "m_lmc": 1.4e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
@@ -66,6 +67,20 @@ def test_the_answer_does_not_depend_on_the_order_and_a_run_is_continued(run, tab
     assert again.error_parts == found.error_parts and again.log_evidence == found.log_evidence
     with pytest.raises(ValueError, match=r"resume = .*allowed is a file of the same stars"):
         mw.infer_stars(table.assign(err_v_los=9.0), resume=path, **QUICK)
+
+
+def test_a_run_that_ended_in_its_last_stage_goes_on_with_more_processes_to_the_same_answer(run, table, tmp_path):
+    found, path = run
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    numbers = sorted({int(name.split("/")[0]) for name in arrays if "/" in name})
+    sets = [i for i in numbers if f"{i}/log_weight" in arrays][-reweighting.FEWEST :]
+    assert any(f"{i}/log_p" in arrays for i in numbers)
+    kept = {name: values for name, values in arrays.items() if "/" not in name or int(name.split("/")[0]) <= sets[1]}
+    replace_npz(tmp_path / "cut.npz", kept)
+    again = mw.infer_stars(table, resume=tmp_path / "cut.npz", **{**QUICK, "workers": 2})
+    pd.testing.assert_frame_equal(again.samples, found.samples)
+    assert again.error_parts == found.error_parts and again.n_evaluations == found.n_evaluations
 
 
 def test_with_vanishing_errors_the_answer_is_that_of_exact_stars(stars):

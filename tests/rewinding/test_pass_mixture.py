@@ -9,6 +9,7 @@ from mwlmc_data.rewinding.pass_mixture import PassMixture, draw_mixture, estimat
 from mwlmc_data.rewinding.probability import N_PARTS
 from mwlmc_data.rewinding.probability_fit import draw_design
 from mwlmc_data.rewinding.simulated import DrawJob, draw_job
+from mwlmc_data.scoring.star_surveys import get_selection
 
 SELECTION = mw.Selection(r_min=50.0, r_max=150.0, fraction=0.5)
 ERRORS = np.array([0.05, 0.1, 0.15])
@@ -73,3 +74,21 @@ def test_it_is_stored_and_read_again(mixture):
 def test_stars_that_are_hardly_observed_are_refused():
     with pytest.raises(ValueError, match=r"allowed is one that observes more than 0\.001 of the stars"):
         draw_mixture(COMPONENTS, mw.Selection(r_min=5e4), 100, (1,))
+
+
+def test_it_follows_the_last_passage_of_the_lmc():
+    """With more mass the LMC's last passage comes within the 2.2 Gyr, and P falls again: no slope, no parabola."""
+    held = {"m_lmc": 1.26e11, "log10_lambda_df": -0.74, "m_lmc_8p7": 1.83e10, "beta0": 0.65, "r_dehnen": 13.0,
+            "x_lmc": -6.1, "y_lmc": -36.4, "z_lmc": -28.0, "vx_lmc": -131.0, "vy_lmc": -228.0,
+            "vz_lmc": 184.0}  # fmt: skip
+
+    def place(x):
+        return mw.Parameters(m200_mw=1.21e12 * np.exp(0.08 * x), **held)
+
+    mixture = draw_mixture([place(x) for x in np.linspace(-2.0, 3.0, 11)], get_selection(), 40_000, (5,))
+    points, n = [place(x) for x in (0.0, 1.0, 2.0)], 600_000
+    part = np.array([len(draw_job(DrawJob(p, get_selection(), n, (7, i)))) / n for i, p in enumerate(points)])
+    bend = np.array([-0.5, 1.0, -0.5])
+    error = np.sqrt(bend**2 @ ((1.0 - part) / part / n))
+    found = bend @ mixture.evaluate(points)[0]
+    assert found == pytest.approx(bend @ np.log(part), abs=4.0 * error) and found > 0.015
