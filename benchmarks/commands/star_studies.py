@@ -10,7 +10,6 @@ from benchmarks.commands.options import (
     add_references,
     add_run,
     add_seed,
-    add_stars,
     add_workers,
     integer_from,
     split_names,
@@ -158,7 +157,6 @@ def _samplers(options: argparse.Namespace) -> None:
 def _add_costs(commands: argparse._SubParsersAction) -> None:
     costs = commands.add_parser("costs", help="seconds and accuracy of networks beside the exact likelihood of stars")
     add_run(costs)
-    add_stars(costs)
     costs.add_argument("--task", default="stars-budget-1000", help="task of stars (default: %(default)s)")
     costs.set_defaults(run=_costs)
 
@@ -166,7 +164,7 @@ def _add_costs(commands: argparse._SubParsersAction) -> None:
 def _costs(options: argparse.Namespace) -> None:
     from benchmarks.studies import costs
 
-    costs.main(options.folder, options.stars, options.task)
+    costs.main(options.folder, options.task)
 
 
 def _add_information(commands: argparse._SubParsersAction) -> None:

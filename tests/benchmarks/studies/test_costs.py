@@ -1,5 +1,6 @@
 """The table of costs: what is read from a run and from posteriors by the likelihood, and what is printed."""
 
+import dataclasses
 import json
 import math
 
@@ -7,12 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.star_references import posterior, results
-from benchmarks.star_references.rows import list_rows
 from benchmarks.studies import costs
 from mwlmc_data import Prior, get_task, scoring
 from mwlmc_data.inference.free_parameters import FREE
 from mwlmc_data.scoring import task as task_module
+from mwlmc_data.scoring.references import ReferenceSet
 from mwlmc_data.scoring.submission import write_submission
 
 TASK = "stars-budget-1000"
@@ -20,15 +20,20 @@ TASK = "stars-budget-1000"
 
 @pytest.fixture
 def exact(monkeypatch):
-    """Posteriors of four rows, narrow about the truth, at 40 s each."""
-    rng, found = np.random.default_rng(1), []
-    for row in list_rows()[:4]:
-        truth = np.array([row.truth[name] for name in FREE])
-        samples = truth * (1.0 + 0.01 * rng.standard_normal((1000, 6)))
-        reference = posterior.StarReference(samples, -2.0, {"cpu_seconds": 40.0}, None)
-        found.append(results.StarResult(row, reference, None))
-    monkeypatch.setattr(costs.results, "read_results", lambda *_: found)
-    return found
+    """Posteriors of four observations, narrow about the truth, at 30 to 60 s each; one more is not certified."""
+    rng, observations = np.random.default_rng(1), get_task(TASK).observations
+    rows = np.flatnonzero(observations.group == "reference")[:5]
+    truth = observations.theta[rows].astype(np.float64)
+    references = ReferenceSet(
+        names=tuple(f"test-{i:06d}" for i in observations.sim_id[rows]),
+        kinds=("test",) * 5,
+        sim_id=observations.sim_id[rows],
+        samples=(truth[:, None] * (1.0 + 0.01 * rng.standard_normal((5, 1000, 3)))).astype(np.float32),
+        log_prob_truth=np.full(5, -2.0 - np.log(1e21)),
+        certified=np.arange(5) < 4,
+    )
+    monkeypatch.setattr(costs, "_load_exact", lambda task: (references, np.array([30.0, 30.0, 40.0, 60.0, 1e9])))
+    return rows[:4]
 
 
 @pytest.fixture
@@ -54,10 +59,10 @@ def run(tmp_path, monkeypatch):
 
 def test_costs_and_gaps_are_those_of_the_entries(run, exact):
     folder, values = run
-    (first, guess), n = costs.measure(folder, folder, TASK)
+    (first, guess), n = costs.measure(folder, TASK)
     assert n == 4 and first.method == costs.LIKELIHOOD and (first.training, first.drawing) == (0.0, 40.0)
     assert guess.training == 60.0 and guess.drawing == pytest.approx(5.5 / 1100)
-    task, rows = get_task(TASK), [each.row.number for each in exact]
+    task, rows = get_task(TASK), exact
     samples, truth = values[rows][..., :3].astype(float), task.observations.theta[rows].astype(float)
     own = scoring.energy_score(samples, truth, task.scale).mean()
     assert guess.energy_score == pytest.approx(own) and guess.gap == pytest.approx(own - first.energy_score)
@@ -65,13 +70,20 @@ def test_costs_and_gaps_are_those_of_the_entries(run, exact):
     assert guess.gap_nats == pytest.approx(-2.0 - of_prior.mean()) and guess.gap_error > 0
     text = costs.describe([first, guess], n, 1100)
     assert "4 observations" in text and "8,000 times faster" in text and "as much as 1.5 posteriors" in text
+    assert "times faster" not in costs.describe([first, dataclasses.replace(guess, training=0.0)], n, 1100)
     line = next(line for line in text.splitlines() if line.startswith("guess-s0"))
     assert line.split()[-1] == "2", "the second halo pays the training"
     assert math.ceil(60.0 / (40.0 - 0.005)) == 2
 
 
-def test_what_is_missing_is_said(tmp_path, exact, capsys):
+def test_the_posteriors_are_the_embedded_references():
+    references, seconds = costs._load_exact(get_task(TASK))
+    assert len(references) == len(seconds) == 100 and 10.0 < np.median(seconds) < 1000.0
+
+
+def test_what_is_missing_is_said(tmp_path, capsys):
     assert command.main(["costs", "--run", str(tmp_path)]) == 2
     assert f"allowed is a folder with results of {TASK}" in capsys.readouterr().err
-    assert command.main(["costs", "--run", str(tmp_path), "--task", "summary-9"]) == 2
-    assert "allowed is one of stars" in capsys.readouterr().err
+    for task in ("summary-9", "models"):
+        assert command.main(["costs", "--run", str(tmp_path), "--task", task]) == 2
+        assert "allowed is one of stars with references" in capsys.readouterr().err
