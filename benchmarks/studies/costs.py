@@ -159,9 +159,9 @@ def describe(costs: list[Cost], n: int, n_observations: int) -> str:
         best = trained[0]
         ratio = exact.drawing / max(best.drawing, 1e-9)
         lines.append(
-            f"Once trained, {best.method} draws a posterior {ratio:,.0f} times faster than the likelihood; its training "
-            f"costs as much as {best.training / exact.drawing:.1f} posteriors by the likelihood, and the simulations "
-            "that it learns from are not counted."
+            f"Once trained, {best.method} draws a posterior {ratio:,.0f} times faster than the likelihood; its "
+            f"training costs as much as {best.training / exact.drawing:.1f} posteriors by the likelihood, and the "
+            "simulations that it learns from are not counted."
         )
     return "\n".join(lines)
 
