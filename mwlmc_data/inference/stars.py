@@ -171,7 +171,7 @@ def infer_stars(
         Number of draws, and of effective draws to reach by the likelihood.
     selection_error : float
         Error of the sum of ln P over the posterior [nats] that is wanted, from 0.05 on: it decides how many stars the
-        likelihood's ln P is computed from, and above it that of exact stars is computed once more, in minutes of a core.
+        likelihood's ln P is computed from; above it that of exact stars is computed once more, in minutes of a core.
         What is reached is ``error_parts["selection"]``: a mean moves by up to as many standard deviations.
     seed : int
         Seed of all draws.
@@ -215,9 +215,9 @@ def infer_stars(
 
     Of stars with errors the likelihood is the integral over all that each may truly be, by draws at a pivot that moves
     to the posterior (:mod:`mwlmc_data.rewinding.marginal`); in the end draws of the posterior are weighed by more of
-    them, and by ln P at each draw (:mod:`mwlmc_data.rewinding.pass_mixture`). The errors are those of the table, Gaussian in ln distance
-    and in the velocities, and independent of the star; the stars from which P is computed have errors of distance that
-    are drawn from the table's.
+    them, and by ln P at each draw (:mod:`mwlmc_data.rewinding.pass_mixture`). The errors are those of the table,
+    Gaussian in ln distance and in the velocities, and independent of the star; the stars from which P is computed have
+    errors of distance that are drawn from the table's.
 
     Examples
     --------
