@@ -79,8 +79,7 @@ def measure(run: Path, task_name: str) -> tuple[list[Cost], int]:
         If it is no task of stars that has references, or the run has no entries in it.
     """
     task = get_task(task_name)
-    exact = _load_exact(task) if isinstance(task, OnDemandTask) and task.form == "sets" else None
-    if exact is None or not isinstance(task, OnDemandTask):
+    if not isinstance(task, OnDemandTask) or task.form != "sets" or (exact := _load_exact(task)) is None:
         raise ValueError(f"task = {task_name!r}: allowed is one of stars with references, such as stars-budget-1000")
     references, seconds = exact
     places = references.places(task.observations.sim_id.tolist())

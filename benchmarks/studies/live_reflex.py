@@ -24,7 +24,6 @@ from mwlmc_data import Parameters, load_live, simulate
 from mwlmc_data.arguments.arrays import check_names
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.friction import STRENGTHS, Friction, fit_friction
-from mwlmc_data.live.running import write_arrays
 from mwlmc_data.live.settings import LIVE_VERSION
 from mwlmc_data.live.simulation import LiveSimulation, list_live
 from mwlmc_data.plotting.style import BLUE, GREEN, MEDIUM, ORANGE, SMALL, new_figure, tidy
@@ -33,7 +32,7 @@ from mwlmc_data.simulator.frames import spherical_angles
 from mwlmc_data.simulator.reflex_fit import fit_reflex
 from mwlmc_data.simulator.stars import Halo
 from mwlmc_data.storage import embedded
-from mwlmc_data.storage.npz import load_members, read_members
+from mwlmc_data.storage.npz import load_members, read_members, replace_npz
 from mwlmc_data.storage.writing import make_folder
 from mwlmc_data.validation import validation_cases
 
@@ -99,7 +98,7 @@ def keep(out: Path, name: str, haloes: int, stars: int, beta0: float, r_dehnen: 
         found = measure(name, haloes, stars, beta0, r_dehnen)
         arrays = {f"{way} {low:g} {high:g}": v for way in WAYS for (low, high), v in found.vectors[way].items()}
         make_folder(out)
-        write_arrays(path, {**arrays, "friction": np.array(found.friction or (), float)})
+        replace_npz(path, {**arrays, "friction": np.array(found.friction or (), float)})
     arrays = load_members(path, read_members(path).values())
     friction = arrays.pop("friction")
     vectors: dict[str, dict[tuple[float, float], Float64Array]] = {way: {} for way in WAYS}

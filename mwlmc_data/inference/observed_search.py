@@ -30,8 +30,8 @@ from mwlmc_data.inference.star_search import EFFECTIVE, LAST_EFFECTIVE, Found, L
 from mwlmc_data.rewinding.likelihood import add_selection
 from mwlmc_data.rewinding.marginal import StarDraws, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars
-from mwlmc_data.rewinding.pass_mixture import PassMixture, draw_mixture, estimate_noise
-from mwlmc_data.rewinding.probability import N_PARTS
+from mwlmc_data.rewinding.pass_mixture import PassMixture, draw_mixture
+from mwlmc_data.rewinding.probability import N_PARTS, estimate_noise
 from mwlmc_data.rewinding.proposal import estimate_dispersion
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.simulator.parameters import Parameters
@@ -200,7 +200,7 @@ class ObservedSearch(StarSearch):
         parts = {
             **found.error_parts,
             "sampling": better.sampling,
-            "selection": self._n * estimate_noise(log_p[:, better.places], weights),
+            "selection": self._n * estimate_noise(log_p[1:, better.places].T, weights),
             "probability": self._n * mixture.constant_error,
             "draws": better.error,
             "integrals": math.sqrt(integrals) / len(sets),

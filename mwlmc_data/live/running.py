@@ -117,12 +117,7 @@ def follow(
 def _write_checkpoint(path: Path, whose: dict[str, Any], state: State, rows: list[RunRow]) -> None:
     arrays = {f"state_{name}": np.asarray(getattr(state, name)) for name in _STATE}
     arrays |= {f"row_{name}": array for name, array in stack_rows(rows).items()}
-    write_arrays(path, arrays | whose)
-
-
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Write a file of a live run, completely or not at all."""
-    replace_npz(path, arrays)
+    replace_npz(path, arrays | whose)
 
 
 def _read_checkpoint(path: Path, whose: dict[str, Any]) -> tuple[State, list[RunRow]]:

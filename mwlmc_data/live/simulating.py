@@ -15,7 +15,7 @@ from mwlmc_data.arguments.arrays import as_flag, as_seed, as_vector, as_whole
 from mwlmc_data.arguments.messages import shorten
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.live.aiming import AIMING_PARTICLES, AIMING_ROWS, MAX_SHOTS, aim, refuse_start
-from mwlmc_data.live.running import read_arrays, refuse_other_run, run, stamp, write_arrays
+from mwlmc_data.live.running import read_arrays, refuse_other_run, run, stamp
 from mwlmc_data.live.settings import LiveSettings, make_settings, refuse_noise
 from mwlmc_data.live.simulation import LiveSimulation, finish
 from mwlmc_data.live.start import Galaxies, make_galaxies, start_state
@@ -23,6 +23,7 @@ from mwlmc_data.simulator.parameters import Parameters, take_parameters
 from mwlmc_data.simulator.physics import require_standard
 from mwlmc_data.simulator.streams import live_stream
 from mwlmc_data.storage.homes import expand_home, find_user_cache
+from mwlmc_data.storage.npz import replace_npz
 from mwlmc_data.storage.writing import make_folder
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _aim_once(
     with _show_progress(show, MAX_SHOTS * (AIMING_ROWS + 1), "aiming") as on_row:
         found = aim(parameters, particles, settings.seed, on_row)
     if file is not None:
-        write_arrays(file, {**whose, "aimed": found.start})
+        replace_npz(file, {**whose, "aimed": found.start})
     return found.start
 
 

@@ -19,10 +19,9 @@ from scipy.special import logsumexp
 
 from mwlmc_data.array_types import Float64Array, FloatArray
 from mwlmc_data.display import Displayed
-from mwlmc_data.rewinding.bennett import solve_ratios
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.probability import N_PARTS
-from mwlmc_data.rewinding.probability_fit import draw_design
+from mwlmc_data.rewinding.probability_fit import DesignStars, draw_design
 from mwlmc_data.rewinding.selection import Selection
 from mwlmc_data.rewinding.simulated import Map, fit_constant
 from mwlmc_data.simulator.parameters import Parameters
@@ -101,22 +100,19 @@ def draw_mixture(
         If the ratios are not determined.
     """
     drawn = draw_design(components, selection, n_stars, seed, apply, relative_errors)
-    log_mixture = np.empty((2, len(drawn.source)))
-    for row, parts in ((0, [np.ones(len(drawn.source), bool)]), (1, [drawn.part == i for i in range(N_PARTS)])):
-        for used in parts:
-            counts = drawn.count(used)
-            solved = solve_ratios(drawn.log_f[:, used], counts)
-            with np.errstate(divide="ignore"):
-                log_counts = np.log(counts)
-            log_mixture[row, used] = logsumexp((log_counts - solved.log_p)[:, None] + drawn.log_f[:, used], axis=0)
-            if row == 0:
-                log_p = solved.log_p
+    log_p, whole = _mix(drawn, np.ones(len(drawn.source), bool))
+    of_parts = np.empty_like(whole)
+    for i in range(N_PARTS):
+        used = drawn.part == i
+        of_parts[used] = _mix(drawn, used)[1]
     constant, error = fit_constant(np.full(len(components), float(drawn.n_drawn)), drawn.counts, log_p)
+    log_mixture = np.stack([whole, of_parts])
     return PassMixture(drawn.stars, drawn.part, log_mixture, constant + math.log(selection.fraction), error)
 
 
-def estimate_noise(log_p: Float64Array, weights: Float64Array) -> float:
-    """Noise of ln P over a posterior, beyond a constant, from what `PassMixture.evaluate` gives for draws (m,)."""
-    parts = log_p[1:] - (log_p[1:] @ weights)[:, None]
-    apart = parts - parts.mean(axis=0)
-    return math.sqrt(float((apart**2).sum(axis=0) @ weights) / (N_PARTS * (N_PARTS - 1)))
+def _mix(drawn: DesignStars, used: NDArray[np.bool_]) -> tuple[Float64Array, Float64Array]:
+    """Ln P at the components, up to a constant, and the log density of their mixture, from the stars used."""
+    log_p = drawn.solve(used).log_p
+    with np.errstate(divide="ignore"):
+        log_counts = np.log(drawn.count(used))
+    return log_p, logsumexp((log_counts - log_p)[:, None] + drawn.log_f[:, used], axis=0)

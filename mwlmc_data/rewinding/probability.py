@@ -166,11 +166,7 @@ class PassProbability(Displayed):
 
     def estimate_noise(self, coordinates: Float64Array, weights: Float64Array) -> float:
         """The part of :meth:`estimate_error` that more stars would remove: root mean square over draws and parts."""
-        values = self._terms(coordinates) @ self._of_parts.T
-        values -= weights @ values
-        apart = values - values.mean(axis=1, keepdims=True)
-        noise2 = float(weights @ (apart**2).sum(axis=1)) / (N_PARTS * (N_PARTS - 1))
-        return math.sqrt(noise2)
+        return estimate_noise(self._terms(coordinates) @ self._of_parts.T, weights)
 
     def without_noise(self) -> PassProbability:
         """The same as if it were exact but for its misfit."""
@@ -211,6 +207,14 @@ class PassProbability(Displayed):
         terms = expand((coordinates - self._centre) / self._scale, is_cubic)
         terms[:, 0] = 0.0  # ln P is given at the centre
         return terms
+
+
+def estimate_noise(of_parts: Float64Array, weights: Float64Array) -> float:
+    """Noise of ln P over a posterior, beyond a constant: root mean square over draws (m,), by parts (m, N_PARTS)."""
+    values = of_parts - weights @ of_parts
+    apart = values - values.mean(axis=1, keepdims=True)
+    noise2 = float(weights @ (apart**2).sum(axis=1)) / (N_PARTS * (N_PARTS - 1))
+    return math.sqrt(noise2)
 
 
 def square_distances(scaled: Float64Array) -> Float64Array:

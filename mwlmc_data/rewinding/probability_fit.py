@@ -105,11 +105,7 @@ def fit_probability(
         If the ratios are not determined, or contradict the counts.
     """
     drawn = draw_design(design, selection, n_stars, seed, apply, relative_errors)
-
-    def solve(used: NDArray[np.bool_]) -> Ratios:
-        return solve_ratios(drawn.log_f[:, used], drawn.count(used))
-
-    whole = solve(np.ones(len(drawn.source), bool))
+    whole = drawn.solve(np.ones(len(drawn.source), bool))
     effective = float(whole.effective.min())
     if effective < MIN_EFFECTIVE:
         raise RuntimeError(
@@ -121,7 +117,7 @@ def fit_probability(
         names=tuple(names),
         coordinates=x,
         log_p=whole.log_p,
-        of_parts=np.array([solve(drawn.part == i).log_p for i in range(N_PARTS)]),
+        of_parts=np.array([drawn.solve(drawn.part == i).log_p for i in range(N_PARTS)]),
         effective=effective,
         largest=whole.largest,
         counts=drawn.counts,
@@ -165,6 +161,10 @@ class DesignStars(Displayed):
     def count(self, used: NDArray[np.bool_]) -> Float64Array:
         """Number (K,) of stars of each point, of those used."""
         return np.bincount(self.source[used], minlength=len(self.counts)).astype(float)
+
+    def solve(self, used: NDArray[np.bool_]) -> Ratios:
+        """The ratios of P at the points, from the stars used."""
+        return solve_ratios(self.log_f[:, used], self.count(used))
 
 
 def draw_design(

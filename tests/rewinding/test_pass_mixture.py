@@ -5,8 +5,8 @@ import pytest
 
 import mwlmc_data as mw
 from mwlmc_data.rewinding.bennett import solve_ratios
-from mwlmc_data.rewinding.pass_mixture import PassMixture, draw_mixture, estimate_noise
-from mwlmc_data.rewinding.probability import N_PARTS
+from mwlmc_data.rewinding.pass_mixture import PassMixture, draw_mixture
+from mwlmc_data.rewinding.probability import N_PARTS, estimate_noise
 from mwlmc_data.rewinding.probability_fit import draw_design
 from mwlmc_data.rewinding.simulated import DrawJob, draw_job
 from mwlmc_data.scoring.star_surveys import get_selection
@@ -39,7 +39,7 @@ def test_it_is_the_counted_probability_between_the_components(mixture):
     found = mixture.evaluate(POINTS)
     counted = np.array([count(p, i) for i, p in enumerate(POINTS)])
     weights = np.full(len(POINTS), 1.0 / len(POINTS))
-    noise = np.hypot(estimate_noise(found, weights), mixture.constant_error)
+    noise = np.hypot(estimate_noise(found[1:].T, weights), mixture.constant_error)
     apart = found[0] - counted[:, 0]
     assert 0.0 < noise < 0.03 and np.ptp(counted[:, 0]) > 10.0 * noise
     assert (np.abs(apart) < 4.0 * np.hypot(noise, counted[:, 1])).all()
@@ -59,7 +59,7 @@ def test_the_noise_of_the_parts_is_the_scatter_between_seeds(mixture):
     weights, several = np.full(2, 0.5), []
     for seed in range(12):
         found = draw_mixture(COMPONENTS, SELECTION, 6_000, (3, seed), relative_errors=ERRORS).evaluate(POINTS[:2])
-        several.append((found[0] - found[0] @ weights, estimate_noise(found, weights)))
+        several.append((found[0] - found[0] @ weights, estimate_noise(found[1:].T, weights)))
     values, noise = (np.array(column) for column in zip(*several, strict=True))
     scatter = np.sqrt(values.var(axis=0, ddof=1) @ weights)
     assert np.sqrt(np.mean(noise**2)) == pytest.approx(scatter, rel=0.6)
