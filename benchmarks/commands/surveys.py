@@ -18,6 +18,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--stage", type=split_names, default=["infer", "check", "collect"], help="infer, check, collect (default: all)"
     )
     surveys.add_argument("--rows", type=integer_from(1), default=20, help="number of observations (default: 20)")
+    surveys.add_argument(
+        "--patterns",
+        type=split_names,
+        default=["complete", "v_los", "proper-motions", "mixed"],
+        help="of observations in which this is measured: complete, v_los, proper-motions, mixed (default: all)",
+    )
     add_workers(surveys)
     surveys.set_defaults(run=_run)
 
@@ -25,4 +31,4 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _run(options: argparse.Namespace) -> None:
     from benchmarks.survey_references import run
 
-    run.main(options.out, options.stage, options.rows, options.workers)
+    run.main(options.out, options.stage, options.rows, options.workers, patterns=options.patterns)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from benchmarks.references.from_stars import ObservedHalo, read_haloes
 from mwlmc_data import get_task
-from mwlmc_data.arguments.arrays import as_whole
+from mwlmc_data.arguments.arrays import as_choice, as_whole
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.dataset.schema import LMC_VECTOR
 from mwlmc_data.inference.stars import OBSERVED_ALGORITHM
@@ -40,18 +40,21 @@ class SurveyRow(ObservedHalo):
     table: Mapping[str, Float64Array] = dataclasses.field(default_factory=dict)
 
 
-def list_rows(n: int) -> list[SurveyRow]:
-    """List the first n rows with a reference: the patterns in turn, each in the order of the task.
+def list_rows(n: int, patterns: Sequence[str] = PATTERNS) -> list[SurveyRow]:
+    """List the first n rows with a reference that have these patterns: in turn, each in the order of the task.
 
     Raises
     ------
     ValueError
-        If there are not so many.
+        If there are not so many, or there is no such pattern.
     """
+    wanted = [PATTERNS.index(as_choice("patterns", name, PATTERNS)) for name in patterns]
     seen = get_task(TASK).observations
     places = seen.rows(REFERENCE)
-    n = as_whole("rows", n, minimum=1, maximum=len(places))
     pattern = choose_patterns(seen.sim_id[places])
+    is_wanted = np.isin(pattern, wanted)
+    places, pattern = places[is_wanted], pattern[is_wanted]
+    n = as_whole("rows", n, minimum=1, maximum=len(places))
     # the rank of a row within its pattern
     turn = np.array([(pattern[:i] == pattern[i]).sum() for i in range(len(places))])
     chosen = np.lexsort((pattern, turn))[:n]

@@ -43,6 +43,15 @@ def test_rows_take_the_patterns_in_turn_and_are_those_with_references(rows):
         list_rows(101)
 
 
+def test_rows_of_some_patterns_keep_their_order(rows):
+    chosen = list_rows(6, ("mixed", "complete"))
+    assert [row.name for row in chosen] == [row.name for row in rows if row.pattern in ("mixed", "complete")]
+    with pytest.raises(ValueError, match="patterns = 'radial': allowed is"):
+        list_rows(6, ("radial",))
+    with pytest.raises(ValueError, match="rows = 90: allowed is a whole number from 1 to "):
+        list_rows(90, ("mixed",))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -88,7 +97,7 @@ def test_a_posterior_is_made_once_and_read_again(tmp_path, monkeypatch, capsys):
     lmc = {name: getattr(parameters, name) for name in ("x_lmc", "y_lmc", "z_lmc", "vx_lmc", "vy_lmc", "vz_lmc")}
     table = {name: column.to_numpy() for name, column in to_table(seen).items()}
     row = SurveyRow("test-000007", 7, 3, lmc, truth, "complete", table)
-    monkeypatch.setattr(run, "list_rows", lambda n: [row])
+    monkeypatch.setattr(run, "list_rows", lambda n, patterns: [row])
     monkeypatch.setattr(run, "load_stars", lambda rows: rows)
     free = ("m200_mw",)
     run.main(tmp_path, ("infer",), 1, 1, 50, free)
