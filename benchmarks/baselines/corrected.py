@@ -43,6 +43,8 @@ _MANY = 10_000
 _DATA = (set(LMC_VECTOR), {*LMC_VECTOR, *REFLEX})
 #: Observations whose proposals are drawn together.
 _BLOCK = 16
+#: Parameters whose likelihood is averaged together.
+_TOGETHER = 256
 
 
 class Corrected(Baseline):
@@ -144,11 +146,14 @@ class Corrected(Baseline):
         if self.likelihood is None:
             return found
         evidence = self.log_evidence(x)
-        for i in inside:
-            if np.isfinite(evidence[i]):
-                found[i] += self._average_likelihood(theta[i], x[i]) - evidence[i]
-            else:  # the draws are the proposals themselves
-                found[i] = self._log_proposal(theta[i : i + 1], x[i])[0]
+        each, of_row = np.unique(x[inside], axis=0, return_inverse=True)
+        for k, row in enumerate(each):
+            places = inside[of_row == k]
+            for some in np.array_split(places, -(-len(places) // _TOGETHER)):
+                if np.isfinite(evidence[some[0]]):
+                    found[some] += self._average_likelihood(theta[some], row) - evidence[some]
+                else:  # the draws are the proposals themselves
+                    found[some] = self._log_proposal(theta[some], row)
         return found
 
     def log_evidence(self, x: NDArray) -> Float64Array:
@@ -232,12 +237,12 @@ class Corrected(Baseline):
         log_flow = proposal.log_prob(theta, np.repeat(x[None], len(theta), axis=0))
         return np.logaddexp(np.log1p(-FROM_PRIOR) + log_flow, np.log(FROM_PRIOR) + task.prior.log_prob(theta))
 
-    def _average_likelihood(self, theta: NDArray, x: NDArray) -> float:
-        """Average the likelihood of one theta (3,) over all nuisances; its logarithm."""
+    def _average_likelihood(self, theta: NDArray, x: NDArray) -> Float64Array:
+        """Average the likelihood of theta (m, 3) over all nuisances; its logarithm, (m,)."""
         u, weight = legendre(N_ENCLOSED)
-        every = np.repeat(theta[None], N_ENCLOSED, axis=0)
-        log_likelihood = self._log_likelihood(every, ENCLOSED_MASS.quantile(u, every[:, 0]), x)
-        return float(logsumexp(log_likelihood + np.log(weight)))
+        every = np.repeat(theta, N_ENCLOSED, axis=0)
+        log_likelihood = self._log_likelihood(every, ENCLOSED_MASS.quantile(np.tile(u, len(theta)), every[:, 0]), x)
+        return np.asarray(logsumexp(log_likelihood.reshape(len(theta), -1) + np.log(weight), axis=1))
 
     def _log_likelihood(self, theta: NDArray, enclosed: NDArray, x: NDArray) -> Float64Array:
         """Compute the log likelihood (m,) of theta (m, 3) and m_lmc_8p7 (m,), averaged over beta0 and r_dehnen."""

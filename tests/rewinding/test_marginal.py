@@ -108,7 +108,7 @@ def test_the_mean_ratio_given_the_data_is_the_ratio_of_their_densities():
 
 
 def test_more_draws_agree_and_calibration_makes_few_draws_better(stars):
-    """The spread over parameters of the sum of ln L, less that of 16 times as many draws."""
+    """The spread over parameters of the sum of ln L, less that of eight times as many draws."""
     errors = make_errors(len(stars), 0.1, 6.0, 0.05)
     seen = observe_stars(stars, errors, np.random.default_rng(2))
     rng = np.random.default_rng(3)
@@ -117,16 +117,17 @@ def test_more_draws_agree_and_calibration_makes_few_draws_better(stars):
         for a, b in rng.uniform(-1.0, 1.0, (8, 2))
     ]
     sums = {}
-    for k, mixture in ((32, MIXTURE), (512, MIXTURE), (33, [PIVOT])):
+    for k, mixture in ((32, MIXTURE), (256, MIXTURE), (33, [PIVOT])):
         draws = draw_at_pivots(seen, mixture, estimate_dispersion(seen), k, (k,))
         sums[k] = np.array([draws.log_density(p) for p in points])
-    apart = {k: sums[k] - sums[512] for k in (32, 33)}
+    apart = {k: sums[k] - sums[256] for k in (32, 33)}
     size = {k: np.sqrt(((x - x.mean(axis=0)) ** 2).mean(axis=0).sum()) for k, x in apart.items()}
     assert size[32] < 0.3 and size[33] > 1.5 * size[32]
 
 
 def test_few_draws_are_not_drawn_to_their_pivot(stars):
     """The mean over sets of draws, at parameters far from the pivot, beside many draws made there."""
+    stars = stars[::2]
     seen = observe_stars(stars, make_errors(len(stars), 0.1, 6.0, 0.05, missing=(1, 2)), np.random.default_rng(2))
     dispersion = estimate_dispersion(seen)
     far = mw.Parameters(**{**TRUTH, "beta0": 0.85, "m200_mw": 1.3e12})

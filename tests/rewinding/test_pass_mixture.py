@@ -29,8 +29,8 @@ def mixture():
 
 
 def count(parameters, seed):
-    """Counted ln P of 300,000 stars, and its error."""
-    n = 300_000
+    """Counted ln P of 80,000 stars, and its error."""
+    n = 80_000
     part = len(draw_job(DrawJob(parameters, SELECTION, n, (seed,), ERRORS))) / n
     return np.log(part * SELECTION.fraction), np.sqrt((1.0 - part) / part / n)
 

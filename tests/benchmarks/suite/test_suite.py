@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,6 +133,20 @@ class TestPlan:
         assert not (tmp_path / "new" / "results").exists()
 
 
+@pytest.fixture
+def scored(run, monkeypatch):
+    """Submissions that were scored; their scores are those that are stored, as they were computed once."""
+    found, asked = result(run), []
+
+    def score(submission):
+        asked.append(submission)
+        return SimpleNamespace(to_dict=lambda: found["scores"])
+
+    monkeypatch.setattr(jobs, "score_submission", score)
+    monkeypatch.setattr(jobs, "compute_curves", lambda *_: found["curves"])
+    return asked
+
+
 class TestJob:
     def test_its_entry_is_a_submission_with_the_scores_of_the_result(self, run):
         submission = read_submission(JOB.entry_path(run))
@@ -166,19 +181,19 @@ class TestJob:
         jobs.run(run, JOB, EFFORT)
         assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
 
-    def test_other_references_are_scored_with_the_same_draws(self, run, monkeypatch):
+    def test_other_references_are_scored_with_the_same_draws(self, run, scored, monkeypatch):
         drawn = (JOB.entry_path(run) / "samples.npz").stat().st_mtime_ns
         monkeypatch.setattr(jobs, "references_hash", lambda *_: "another")
         monkeypatch.setattr(models.Models, "get", None)
         jobs.run(run, JOB, EFFORT)
-        assert result(run)["references_sha256"] == "another"
+        assert result(run)["references_sha256"] == "another" and len(scored) == 1
         assert (JOB.entry_path(run) / "samples.npz").stat().st_mtime_ns == drawn
 
-    def test_another_version_of_the_baseline_is_trained_and_drawn_again(self, run, monkeypatch):
+    def test_another_version_of_the_baseline_is_trained_and_drawn_again(self, run, scored, monkeypatch):
         trained = models.read_about(run / "models" / "budget-1000@1.0" / "linear-gaussian-s1.safetensors")
         monkeypatch.setattr(find_baselines()["linear-gaussian"], "version", 99)
         jobs.run(run, JOB, EFFORT)
-        assert result(run)["version"] == 99 and trained["version"] == 1
+        assert result(run)["version"] == 99 and trained["version"] == 1 and len(scored) == 1
 
     def test_observations_without_draws_get_the_prior_and_are_counted(self, run):
         task = get_task("budget-1000")
