@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from mwlmc_data.array_types import Float64Array
 from mwlmc_data.inference.checkpoint import Checkpoint, Results
@@ -51,10 +52,12 @@ _N_PARTS = 4
 #: Times that the pivot moves before ln P is computed, and draws of a star there.
 _MOVES, _MOVING_DRAWS = 4, 32
 #: Parameters around the pivot at which the draws are calibrated too, for each dimension: draws of the posterior found
-#: so far. On its axes they leave more noise, and many more of them fit the noise.
+#: so far, widened while it is searched. On its axes they leave more noise, and many more of them fit the noise. Which
+#: of the parameters is spread over the prior at first.
 _AROUND = 2
-#: Factor on the covariance of the posterior found so far, for the first points at a new pivot; their number for each
-#: dimension.
+_ANISOTROPY = "beta0"
+#: Factor on the covariance of the posterior found so far, for what is around a pivot while the posterior is searched
+#: and for the first points there; their number for each dimension.
 _WIDER, _FIRST = 2.0, 48
 #: Floor of that covariance, in units of the prior's.
 _NARROWEST = 1e-8
@@ -146,7 +149,9 @@ class ObservedSearch(StarSearch):
     def _place_pivot(self, mean: Float64Array, covariance: Float64Array, seed: tuple[int, ...]) -> None:
         self._log("draws", 0)
         self._pivot = self._likelihood.parameters.build(mean)
-        self._around = _choose_around(self._likelihood.parameters, mean, covariance, (*seed, 3))
+        is_approaching = self._window is None
+        spread = covariance if self._stage == "improve" else _WIDER * covariance
+        self._around = choose_around(self._likelihood.parameters, mean, spread, (*seed, 3), is_approaching)
 
     def _draw_stars(self, k: int, seed: tuple[int, ...]) -> StarDraws:
         """Draws of all stars at the pivot."""
@@ -267,14 +272,26 @@ def draw_first(stars: ObservedStars, seed: int) -> StarDraws:
     return draw_simply(stars, estimate_dispersion(stars), min(k, N_DRAWS), (seed, 9))
 
 
-def _choose_around(
-    parameters: FreeParameters, mean: Float64Array, covariance: Float64Array, seed: tuple[int, ...]
+def choose_around(
+    parameters: FreeParameters,
+    mean: Float64Array,
+    covariance: Float64Array,
+    seed: tuple[int, ...],
+    is_approaching: bool,
 ) -> list[Parameters]:
-    """Parameters around the mean of a posterior, as its covariance scatters them."""
+    """Parameters around the mean of a posterior, as its covariance scatters them.
+
+    As long as the posterior is being approached, their anisotropies are spread over the prior: single draws that are
+    nearly radial make ln L far too large at an anisotropy that no draw was made for, and a search would end there.
+    """
     values, axes = np.linalg.eigh(covariance)
-    normal = np.random.default_rng(seed).standard_normal((_AROUND * len(mean), len(mean)))
+    n = _AROUND * len(mean)
+    normal = np.random.default_rng(seed).standard_normal((n, len(mean)))
+    points = mean + (normal * np.sqrt(np.maximum(values, 0.0))) @ axes.T
+    if is_approaching and _ANISOTROPY in parameters.free:
+        points[:, parameters.free.index(_ANISOTROPY)] = ndtri((np.arange(n) + 0.5) / n)
     found = []
-    for point in mean + (normal * np.sqrt(np.maximum(values, 0.0))) @ axes.T:
+    for point in points:
         try:
             found.append(parameters.build(point))
         except ValueError:  # masses that exclude each other

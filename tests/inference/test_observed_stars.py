@@ -8,11 +8,13 @@ import pytest
 
 import mwlmc_data as mw
 from mwlmc_data.inference import reweighting
-from mwlmc_data.inference.observed_search import MAX_ERROR, SET_DRAWS
+from mwlmc_data.inference.free_parameters import FreeParameters
+from mwlmc_data.inference.observed_search import MAX_ERROR, SET_DRAWS, choose_around
 from mwlmc_data.inference.star_likelihood import StarLikelihood
 from mwlmc_data.inference.star_predictive import compute_observed_p_value
 from mwlmc_data.inference.star_search import ImpossibleStarsError, StarSearch
 from mwlmc_data.rewinding.observed import observe_stars
+from mwlmc_data.simulator.limits import SKY_NAMES
 from mwlmc_data.storage.npz import replace_npz
 from tests.helpers.observed_stars import make_errors, to_table
 
@@ -34,6 +36,18 @@ def table(stars):
     errors.v_los[::3] = np.nan
     errors.pm_b[1::3] = np.nan
     return to_table(observe_stars(stars, errors, np.random.default_rng(1)))
+
+
+def test_a_search_that_approaches_makes_draws_for_every_anisotropy():
+    names, truth = ("m_lmc", "log10_lambda_df", "r_dehnen", *SKY_NAMES), mw.Parameters(**TRUTH)
+    parameters = FreeParameters("gaussian", ("m200_mw", "beta0"), {name: getattr(truth, name) for name in names})
+    given = parameters, np.array([0.5, 1.5]), np.diag([0.01, 0.01]), (1,)
+    found, spread = (choose_around(*given, is_approaching=flag) for flag in (False, True))
+    assert [p.m200_mw for p in found] == [p.m200_mw for p in spread]
+    assert min(p.beta0 for p in found) > 0.7
+    beta0 = np.array([p.beta0 for p in spread])
+    prior = mw.Prior("gaussian", ["beta0"]).sample(10_000, seed=1)["beta0"].to_numpy()
+    np.testing.assert_allclose(beta0, np.quantile(prior, (np.arange(len(beta0)) + 0.5) / len(beta0)), atol=0.03)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,14 @@ from scipy.stats import multivariate_normal, norm
 
 import mwlmc_data as mw
 from mwlmc_data.rewinding import density, marginal, velocity_proposal
+from mwlmc_data.rewinding.density import log_start_density
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.marginal import calibrate, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars
 from mwlmc_data.rewinding.proposal import estimate_dispersion
 from mwlmc_data.rewinding.simulated import draw_observed
 from mwlmc_data.simulator.constants import KMS_PER_MASYR_KPC, SUN_POSITION, SUN_VELOCITY
+from mwlmc_data.simulator.halo_model import build_equilibrium
 from tests.helpers.observed_stars import make_errors
 
 TRUTH = {"m200_mw": 1.1e12, "m_lmc": 1.4e11, "log10_lambda_df": 0.0, "beta0": 0.3, "r_dehnen": 12.0}
@@ -105,6 +107,21 @@ def test_the_mean_ratio_given_the_data_is_the_ratio_of_their_densities():
     draws = draw_at_pivots(seen, [b, a], estimate_dispersion(seen), 64, (2,))
     apart = exact - np.exp(draws.log_density(a) - draws.log_density(b))
     assert abs(apart.mean()) < 3.5 * apart.std() / np.sqrt(len(apart)) and apart.std() > 0.01
+
+
+@pytest.mark.parametrize("beta0", [0.0, 0.3, 0.6, 0.9])
+def test_the_largest_error_of_l_keeps_the_number_of_stars_at_a_place_and_speed(beta0):
+    """ln P is that of stars without errors: what they add to a star's density, n stars multiply."""
+    model = build_equilibrium(mw.Parameters(**{**TRUTH, "beta0": beta0}))
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    t = 0.5 * (nodes + 1.0)
+    angle, weights = 0.5 * np.pi * t**8, weights * t**7  # of the velocity from the radius: f rises as its L^(-2 beta)
+    velocities = 110.0 * np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
+    stars = np.hstack([np.broadcast_to([60.0, 0.0, 0.0], velocities.shape), velocities])
+    # two errors of L, that of the star and the one that the mean is over
+    blurred = log_start_density(stars, model, np.zeros((len(stars), 3)), np.sqrt(2.0) * marginal.MAX_BLUR)
+    numbers = [weights * np.sin(angle) @ np.exp(values) for values in (blurred, log_start_density(stars, model))]
+    assert numbers[0] / numbers[1] == pytest.approx(1.0, abs=5e-3)
 
 
 def test_more_draws_agree_and_calibration_makes_few_draws_better(stars):
