@@ -137,11 +137,11 @@ class ObservedSearch(StarSearch):
         mean, covariance = exploration.mean, exploration.covariance
         self._n_moves += 1
         seed = (self._seed, 6, self._n_moves)
-        self._place_pivot(mean, covariance, seed)
+        spread = _WIDER * covariance + _NARROWEST * np.eye(exploration.d)
+        self._place_pivot(mean, spread, seed)
         self._likelihood.replace(self._draw_stars(self.n_draws, seed))
         self._sums, self._impossible = np.empty(0), np.empty(0, np.int64)
         moved = Exploration(exploration.d, np.random.default_rng((*seed, 1)))
-        spread = _WIDER * covariance + _NARROWEST * np.eye(exploration.d)
         moved.extend(_FIRST * exploration.d, Proposal(mean, spread))
         moved.mean, moved.covariance = mean, covariance
         return moved
@@ -150,8 +150,7 @@ class ObservedSearch(StarSearch):
         self._log("draws", 0)
         self._pivot = self._likelihood.parameters.build(mean)
         is_approaching = self._window is None
-        spread = covariance if self._stage == "improve" else _WIDER * covariance
-        self._around = choose_around(self._likelihood.parameters, mean, spread, (*seed, 3), is_approaching)
+        self._around = choose_around(self._likelihood.parameters, mean, covariance, (*seed, 3), is_approaching)
 
     def _draw_stars(self, k: int, seed: tuple[int, ...]) -> StarDraws:
         """Draws of all stars at the pivot."""
