@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 METHODS = ("likelihood", "moments")
 #: Raised whenever the same input gives another result: checkpoints of other versions are refused. Of exact stars, and
 #: of observed ones.
-ALGORITHM, OBSERVED_ALGORITHM = 9, 13
+ALGORITHM, OBSERVED_ALGORITHM = 9, 14
 #: Evaluations of the stars' likelihood after which draws end, effective or not.
 MAX_EVALUATIONS = 60_000
 

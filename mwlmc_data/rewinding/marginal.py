@@ -1,13 +1,16 @@
 """The likelihood of observed stars: the integral of f over all that a star may truly be, by draws at a pivot.
 
-Of each star m weighted points (:mod:`mwlmc_data.rewinding.proposal`) become k draws w_j from its posterior at
+Of each star weighted points (:mod:`mwlmc_data.rewinding.proposal`) become k draws w_j from its posterior at
 parameters theta_0, the pivot. The density of its data at other parameters is then ::
 
     Z(theta) = Z(theta_0) sum_j a_j f_theta(w_j) / f_theta_0(w_j),
 
 with weights a_j of sum one. A plain mean of so few ratios has an error that adds up over the stars. The a_j are
 therefore calibrated (Deville & Sarndal 1992, J. Am. Stat. Assoc. 87, 376, their case of raking): they are the weights
-nearest to equal ones with which the k draws give what the m points give at some parameters around the pivot.
+nearest to equal ones with which the k draws give what m points give at some parameters around the pivot. These m are
+chosen from many more, most of which are improbable at the pivot and rewound there alone. Their number does not depend
+on what they show: if the stars whose points turn out to be worth little had new ones, Z would be too low, since few
+that have met the peak of f are worth little.
 
 The error of a star's L (:mod:`mwlmc_data.rewinding.density`) is one for all its draws, as it is an error of the star.
 It is larger than that of an exact star where the data say less of L: without it, single draws that are nearly radial at
@@ -32,15 +35,16 @@ from mwlmc_data.display import Displayed
 from mwlmc_data.rewinding.density import ERROR, draw_errors
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.observed import ObservedStars
-from mwlmc_data.rewinding.proposal import draw_phase_space
+from mwlmc_data.rewinding.proposal import TruthDraws, draw_phase_space
 from mwlmc_data.simulator.constants import KMS_PER_MASYR_KPC
 from mwlmc_data.simulator.parameters import Parameters
 
 #: Error given to L, in r v: this part of the error that the data leave, between `ERROR` and the largest.
 _BLUR, MAX_BLUR = 0.3, 0.05
-#: Points of a star for each of its draws, and the fewest; where they are worth fewer than the draws, this many times as
-#: many, this often.
-_POINTS, _FEWEST, _MORE, _REPEATS = 16, 512, 8, 2
+#: Points of a star for each of its draws, and the fewest; those from which each of them is chosen.
+_POINTS, _FEWEST, _FIRST = 16, 512, 16
+#: Part of them that is chosen whatever f: where f is 0 at the pivot, it may not be elsewhere.
+_ANYWHERE = 0.1
 #: Points that are drawn together.
 _TOGETHER = 500_000
 #: Ridge of the calibration, its Newton steps, and the largest step.
@@ -63,7 +67,7 @@ class StarDraws(Displayed):
     sizes : ndarray, shape (n,)
         Their standard deviations, in r v.
     effective : ndarray, shape (n,)
-        Effective number of points from which Z at the pivot was computed.
+        Effective number of points from which Z at the pivot was computed; 0 where none was possible.
     """
 
     phase_space: Float64Array
@@ -140,14 +144,10 @@ def draw_at_pivots(
     StarDraws
         Those of a star that is impossible at the pivot are of the simple halo.
     """
-    found = _draw_weighted(stars, pivots, dispersion, k, max(_POINTS * k, _FEWEST), seed)
-    for i in range(_REPEATS):
-        poor = np.flatnonzero(found.effective < k)
-        if not len(poor):
-            break
-        m = max(_POINTS * k, _FEWEST) * _MORE ** (i + 1)
-        for j, places in enumerate(np.array_split(poor, math.ceil(len(poor) * m / _TOGETHER))):
-            found.set(places, _draw_weighted(stars[places], pivots, dispersion, k, m, (*seed, 2 + i, j)))
+    m = max(_POINTS * k, _FEWEST)
+    parts = np.array_split(np.arange(len(stars)), math.ceil(len(stars) * _FIRST * m / _TOGETHER))
+    jobs = [(stars[places], pivots, dispersion, k, m, (*seed, 1, i)) for i, places in enumerate(parts)]
+    found = StarDraws.join([_draw_weighted(*job) for job in jobs])
     impossible = np.flatnonzero(found.effective == 0.0)
     if len(impossible):  # at the pivot, and perhaps not elsewhere
         found.set(impossible, draw_simply(stars[impossible], dispersion, k, (*seed, 0)))
@@ -163,28 +163,51 @@ def _draw_weighted(
     seed: tuple[int, ...],
 ) -> StarDraws:
     """As `draw_at_pivots`, from m points of each star; where none is possible, weights and effective number are 0."""
-    points = draw_phase_space(stars, dispersion, m, seed)
-    n = len(stars)
     blur = _draw_blur(stars, dispersion)
+    points = draw_phase_space(stars, dispersion, _FIRST * m, seed)
+    # at the pivot, and where the peak of f is highest
+    anchors = dict.fromkeys((mixture[0], max(mixture, key=lambda p: p.beta0)))
+    chance, possible = _mix(*_weigh(points, list(anchors), blur))
+    effective = possible / np.maximum(np.einsum("nm,nm->n", chance, chance), 1e-300)
+    chance = (1.0 - _ANYWHERE) * chance + _ANYWHERE / chance.shape[1]
+    points, _ = _choose(points, chance, m, (*seed, 1))
+    p, is_possible = _weigh(points, mixture, blur)
+    chance, _ = _mix(p, is_possible)
+    points, chosen = _choose(points, chance, k, (*seed, 2))
+    ratios = np.take_along_axis(p / np.maximum(chance, 1e-300), chosen[None], axis=2)
+    log_a = calibrate(np.moveaxis(ratios, 0, 2), is_possible.T.astype(float))
+    return StarDraws(points.phase_space, points.log_weight + log_a, *blur, effective)
+
+
+def _choose(
+    points: TruthDraws, chance: Float64Array, k: int, seed: tuple[int, ...]
+) -> tuple[TruthDraws, NDArray[np.intp]]:
+    """Choose k of the points (n, m) by their chances, of sum one, weigh them anew, and give their places (n, k)."""
+    chosen = _resample(chance, k, np.random.default_rng(seed))
+    # a star without a possible point is drawn again
+    log_chance = np.log(np.maximum(np.take_along_axis(chance, chosen, axis=1), 1e-300))
+    log_weight = np.take_along_axis(points.log_weight, chosen, axis=1) - math.log(chance.shape[1]) - log_chance
+    phase_space = np.take_along_axis(points.phase_space, chosen[:, :, None], axis=1)
+    return TruthDraws(phase_space, log_weight), chosen
+
+
+def _weigh(
+    points: TruthDraws, mixture: Sequence[Parameters], blur: tuple[Float64Array, Float64Array]
+) -> tuple[Float64Array, NDArray[np.bool_]]:
+    """Probability of each point (p, n, m) under each of the parameters, and for which of them a star is possible."""
+    n, m = points.log_weight.shape
     flat, repeated = points.phase_space.reshape(-1, 6), [np.repeat(each, m, axis=0) for each in blur]
-    log_f = np.array([log_density_stars(flat, p, *repeated).reshape(n, m) for p in mixture])
-    log_joint = log_f + points.log_weight
+    log_joint = np.array([log_density_stars(flat, p, *repeated).reshape(n, m) for p in mixture]) + points.log_weight
     with np.errstate(divide="ignore"):
         log_z = logsumexp(log_joint, axis=2) - math.log(m)
     possible = np.isfinite(log_z)
-    # probability of each point under each of the parameters, and under their mixture
     p = np.exp(log_joint - np.where(possible, log_z, 0.0)[:, :, None]) * possible[:, :, None] / m
-    parts = np.maximum(possible.sum(axis=0), 1)
-    chance = p.sum(axis=0) / parts[:, None]
-    chosen = _resample(chance, k, np.random.default_rng((*seed, 1)))
-    # a star without a possible point is drawn again
-    log_chance = np.log(np.maximum(np.take_along_axis(chance, chosen, axis=1), 1e-300))
-    ratios = np.take_along_axis(p, chosen[None], axis=2) * np.exp(-log_chance)
-    log_a = calibrate(np.moveaxis(ratios, 0, 2), possible.T.astype(float))
-    log_weight = np.take_along_axis(points.log_weight, chosen, axis=1) - math.log(m) - log_chance + log_a
-    phase_space = np.take_along_axis(points.phase_space, chosen[:, :, None], axis=1)
-    squares = np.einsum("nm,nm->n", chance, chance)
-    return StarDraws(phase_space, log_weight, *blur, possible.any(axis=0) / np.maximum(squares, 1e-300))
+    return p, possible
+
+
+def _mix(p: Float64Array, possible: NDArray[np.bool_]) -> tuple[Float64Array, NDArray[np.bool_]]:
+    """Probability of each point (n, m) under the mixture of the parameters for which its star is possible, if any."""
+    return p.sum(axis=0) / np.maximum(possible.sum(axis=0), 1)[:, None], possible.any(axis=0)
 
 
 def calibrate(values: Float64Array, wanted: Float64Array) -> Float64Array:

@@ -13,7 +13,7 @@ from mwlmc_data.rewinding.density import log_start_density
 from mwlmc_data.rewinding.likelihood import log_density_stars
 from mwlmc_data.rewinding.marginal import calibrate, draw_at_pivots, draw_simply
 from mwlmc_data.rewinding.observed import ObservedStars, observe_stars
-from mwlmc_data.rewinding.proposal import estimate_dispersion
+from mwlmc_data.rewinding.proposal import draw_phase_space, estimate_dispersion
 from mwlmc_data.rewinding.simulated import draw_observed
 from mwlmc_data.simulator.constants import KMS_PER_MASYR_KPC, SUN_POSITION, SUN_VELOCITY
 from mwlmc_data.simulator.halo_model import build_equilibrium
@@ -23,6 +23,12 @@ TRUTH = {"m200_mw": 1.1e12, "m_lmc": 1.4e11, "log10_lambda_df": 0.0, "beta0": 0.
 PIVOT = mw.Parameters(**TRUTH)
 OTHER = mw.Parameters(**{**TRUTH, "m200_mw": 1.2e12, "beta0": 0.4})
 MIXTURE = [PIVOT, *(mw.Parameters(**{**TRUTH, "m200_mw": m, "beta0": b}) for m in (1e12, 1.2e12) for b in (0.2, 0.4))]
+
+
+@pytest.fixture
+def few_points(monkeypatch):
+    """A sixteenth of the points, where not their number is tested."""
+    monkeypatch.setattr(marginal, "_FIRST", 1)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +68,7 @@ def integrate(seen, parameters, draws):
 
 
 @pytest.mark.parametrize("missing", [(), (0,), (2,)])
-def test_the_density_of_a_star_is_its_numerical_integral(stars, missing):
+def test_the_density_of_a_star_is_its_numerical_integral(stars, few_points, missing):
     """At the pivot and at other parameters, of a star whose density is smooth on the scale of the grid."""
     seen = observe_stars(stars[3:4], make_errors(1, 0.08, 6.0, 0.05, missing=missing), np.random.default_rng(1))
     draws = draw_at_pivots(seen, MIXTURE, estimate_dispersion(seen), 4_096, (1,))
@@ -71,7 +77,7 @@ def test_the_density_of_a_star_is_its_numerical_integral(stars, missing):
         assert draws.log_density(parameters)[0] == pytest.approx(expected, abs=0.03)
 
 
-def test_draws_of_a_simple_halo_give_the_same_integrals(stars):
+def test_draws_of_a_simple_halo_give_the_same_integrals(stars, few_points):
     for missing in ((), (0,), (1, 2), (2,)):
         errors = make_errors(len(stars), 0.1, 6.0, 0.05, corr=0.0 if missing else 0.5, missing=missing)
         seen = observe_stars(stars, errors, np.random.default_rng(2))
@@ -82,7 +88,7 @@ def test_draws_of_a_simple_halo_give_the_same_integrals(stars):
         assert np.median(np.abs(apart)) < 0.03 and abs(apart.mean()) < 0.02
 
 
-def test_with_vanishing_errors_it_is_the_exact_likelihood(stars):
+def test_with_vanishing_errors_it_is_the_exact_likelihood(stars, few_points):
     seen = observe_stars(stars, make_errors(len(stars), 0.0, 0.0, 0.0), np.random.default_rng(0))
     tiny = ObservedStars(**{**vars(seen), "e_distance": np.full(len(seen), 1e-6), "e_v_los": np.full(len(seen), 1e-3),
                             "e_pm_l": np.full(len(seen), 1e-6), "e_pm_b": np.full(len(seen), 1e-6)})  # fmt: skip
@@ -95,7 +101,7 @@ def test_with_vanishing_errors_it_is_the_exact_likelihood(stars):
         assert found == pytest.approx(exact, abs=0.03) and found.sum() == pytest.approx(exact.sum(), abs=0.3)
 
 
-def test_the_mean_ratio_given_the_data_is_the_ratio_of_their_densities():
+def test_the_mean_ratio_given_the_data_is_the_ratio_of_their_densities(few_points):
     """Over selected stars of b, f_a / f_b at the true place and Z_a / Z_b of the data have the same mean."""
     b, a = PIVOT, mw.Parameters(**{**TRUTH, "beta0": 0.45, "m200_mw": 1e12})
     true = draw_observed(b, mw.Selection(), 500, (8,))[:500].astype(float)
@@ -125,7 +131,8 @@ def test_the_largest_error_of_l_keeps_the_number_of_stars_at_a_place_and_speed(b
 
 
 def test_more_draws_agree_and_calibration_makes_few_draws_better(stars):
-    """The spread over parameters of the sum of ln L, less that of eight times as many draws."""
+    """The spread over parameters of the sum of ln L, less that of four times as many draws."""
+    stars = stars[::2]
     errors = make_errors(len(stars), 0.1, 6.0, 0.05)
     seen = observe_stars(stars, errors, np.random.default_rng(2))
     rng = np.random.default_rng(3)
@@ -134,15 +141,15 @@ def test_more_draws_agree_and_calibration_makes_few_draws_better(stars):
         for a, b in rng.uniform(-1.0, 1.0, (8, 2))
     ]
     sums = {}
-    for k, mixture in ((32, MIXTURE), (256, MIXTURE), (33, [PIVOT])):
+    for k, mixture in ((32, MIXTURE), (128, MIXTURE), (33, [PIVOT])):
         draws = draw_at_pivots(seen, mixture, estimate_dispersion(seen), k, (k,))
         sums[k] = np.array([draws.log_density(p) for p in points])
-    apart = {k: sums[k] - sums[256] for k in (32, 33)}
+    apart = {k: sums[k] - sums[128] for k in (32, 33)}
     size = {k: np.sqrt(((x - x.mean(axis=0)) ** 2).mean(axis=0).sum()) for k, x in apart.items()}
-    assert size[32] < 0.3 and size[33] > 1.5 * size[32]
+    assert size[32] < 0.2 and size[33] > 1.5 * size[32]
 
 
-def test_few_draws_are_not_drawn_to_their_pivot(stars):
+def test_few_draws_are_not_drawn_to_their_pivot(stars, few_points):
     """The mean over sets of draws, at parameters far from the pivot, beside many draws made there."""
     stars = stars[::2]
     seen = observe_stars(stars, make_errors(len(stars), 0.1, 6.0, 0.05, missing=(1, 2)), np.random.default_rng(2))
@@ -156,7 +163,7 @@ def test_few_draws_are_not_drawn_to_their_pivot(stars):
         terms = log_density_stars(draws.phase_space.reshape(-1, 6), far, *blur).reshape(-1, 32) + draws.log_weight
         apart.append([draws.log_density(far).sum() - right, logsumexp(terms, axis=1).sum() - right])
     (found, plain), error = np.mean(apart, axis=0), np.std(apart, axis=0).max() / np.sqrt(len(apart))
-    assert plain < -3.0 * error and abs(found) < 0.6 * abs(plain)
+    assert plain < -3.0 * error and 0.25 * abs(plain) < found - plain < abs(plain)
 
 
 def test_the_errors_of_l_are_small_beside_those_of_the_data(stars):
@@ -196,8 +203,6 @@ def test_the_dispersion_is_that_of_the_velocities_without_their_errors():
 def test_the_points_have_the_density_that_they_are_weighted_by(stars):
     """Of a halo that is the simple one itself, all weights are that of the data: checked on the velocities alone."""
     seen = observe_stars(stars[:20], make_errors(20, 0.1, 6.0, 0.05, corr=0.7), np.random.default_rng(2))
-    from mwlmc_data.rewinding.proposal import draw_phase_space
-
     points = draw_phase_space(seen, 90.0, 1 << 14, (3,))
     x = points.phase_space[..., :3]
     r = np.linalg.norm(x, axis=2)
@@ -223,12 +228,11 @@ def test_the_points_have_the_density_that_they_are_weighted_by(stars):
         assert total[i] == pytest.approx(along + np.log(parts.sum() * (z[1] - z[0])), abs=0.02)
 
 
-def test_points_meet_the_radial_orbits_of_stars_without_proper_motions(monkeypatch):
+def test_points_meet_the_radial_orbits_of_stars_without_proper_motions(monkeypatch, few_points):
     """Of a halo of beta0 0.85 the points are worth twice as many draws as those of velocities of one dispersion."""
     radial = mw.Parameters(**{**TRUTH, "beta0": 0.85})
     true = draw_observed(radial, mw.Selection(), 200, (8,))[:100].astype(float)
     seen = observe_stars(true, make_errors(100, 0.1, 6.0, 0.05, missing=(1, 2)), np.random.default_rng(3))
-    monkeypatch.setattr(marginal, "_REPEATS", 0)
     worth = {}
     for parts in (velocity_proposal.PARTS, (1.0,)):
         monkeypatch.setattr(velocity_proposal, "PARTS", parts)
@@ -237,7 +241,23 @@ def test_points_meet_the_radial_orbits_of_stars_without_proper_motions(monkeypat
     assert worth[3] > 2.0 * worth[1]
 
 
-def test_a_proper_motion_that_is_not_measured_says_nothing_of_the_other(stars):
+def test_the_number_of_points_does_not_depend_on_what_they_show(monkeypatch, few_points):
+    """If stars whose points are worth little had new ones, densities would be too low: by 3% of each star here."""
+    radial = mw.Parameters(**{**TRUTH, "beta0": 0.85})
+    true = draw_observed(radial, mw.Selection(), 200, (8,))[:100].astype(float)
+    seen = observe_stars(true, make_errors(100, 0.1, 6.0, 0.15, missing=(1, 2)), np.random.default_rng(3))
+    numbers = []
+
+    def draw(stars, dispersion, m, seed):
+        numbers.extend([m] * len(stars))
+        return draw_phase_space(stars, dispersion, m, seed)
+
+    monkeypatch.setattr(marginal, "draw_phase_space", draw)
+    draws = draw_at_pivots(seen, [radial], estimate_dispersion(seen), 64, (1,))
+    assert draws.effective.min() < 20 and numbers == [1_024] * 100
+
+
+def test_a_proper_motion_that_is_not_measured_says_nothing_of_the_other(stars, few_points):
     """Whatever the correlation that a table gives for a star with one of them."""
     seen = [
         observe_stars(stars[:20], make_errors(20, 0.1, 6.0, 0.05, corr=corr, missing=(2,)), np.random.default_rng(2))
