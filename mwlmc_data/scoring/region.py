@@ -135,10 +135,12 @@ def _mahalanobis(points: NDArray) -> Float64Array:
 
 
 def _neighbour_distance(points: NDArray) -> Float64Array:
-    """Compute the distance of each point to its k-th nearest other, k the root of their number."""
+    """Distance of each point to its k-th nearest other, k the root of their number; inf if far above the first's."""
     k = max(1, round(np.sqrt(len(points) - 1)))
+    tree = cKDTree(points)
     # the nearest of all is the point itself
-    return cKDTree(points).query(points, k=[k + 1])[0][:, 0]
+    first = tree.query(points[0], k=[k + 1])[0][0]
+    return tree.query(points, k=[k + 1], distance_upper_bound=1.01 * first + 1e-100)[0][:, 0]
 
 
 _REMOTENESS: dict[str, Callable[[NDArray], Float64Array]] = {
