@@ -11,6 +11,7 @@ from benchmarks.survey_references import posterior, results, run
 from benchmarks.survey_references.rows import SurveyRow, list_rows
 from mwlmc_data import Parameters, get_task, simulate
 from mwlmc_data.inference.free_parameters import FREE
+from mwlmc_data.rewinding import marginal
 from mwlmc_data.rewinding.observed import observe_stars
 from mwlmc_data.scoring.reference_columns import COLUMNS_OF_SURVEY
 from mwlmc_data.scoring.references import read_references
@@ -99,6 +100,7 @@ def test_a_posterior_is_made_once_and_read_again(tmp_path, monkeypatch, capsys):
     row = SurveyRow("test-000007", 7, 3, lmc, truth, "complete", table)
     monkeypatch.setattr(run, "list_rows", lambda n, patterns: [row])
     monkeypatch.setattr(run, "load_stars", lambda rows: rows)
+    monkeypatch.setattr(marginal, "_FIRST", 2)
     free = ("m200_mw",)
     run.main(tmp_path, ("infer",), 1, 1, 50, free)
     monkeypatch.setattr(posterior, "infer", lambda *a: pytest.fail("it was computed again"))
