@@ -207,7 +207,8 @@ def _weigh(
 
 def _mix(p: Float64Array, possible: NDArray[np.bool_]) -> tuple[Float64Array, NDArray[np.bool_]]:
     """Probability of each point (n, m) under the mixture of the parameters for which its star is possible, if any."""
-    return p.sum(axis=0) / np.maximum(possible.sum(axis=0), 1)[:, None], possible.any(axis=0)
+    chance = p.sum(axis=0) / np.maximum(possible.sum(axis=0), 1)[:, None]
+    return chance, np.asarray(possible.any(axis=0))
 
 
 def calibrate(values: Float64Array, wanted: Float64Array) -> Float64Array:
