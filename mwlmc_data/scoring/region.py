@@ -140,6 +140,7 @@ def _neighbour_distance(points: NDArray) -> Float64Array:
     tree = cKDTree(points)
     # the nearest of all is the point itself
     first = tree.query(points[0], k=[k + 1])[0][0]
+    # with room for rounding, also where the first's is zero: what is near it is compared by the caller
     return tree.query(points, k=[k + 1], distance_upper_bound=1.01 * first + 1e-100)[0][:, 0]
 
 
